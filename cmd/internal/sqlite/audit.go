@@ -1,0 +1,57 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"math"
+	"time"
+
+	"steward/lwm2m/audit"
+)
+
+// Audit appends a row in a transaction of its own (audit.Log).
+func (db *DB) Audit(ctx context.Context, r audit.Row) error {
+	return db.Update(ctx, func(tx *Tx) error { return tx.Audit(r) })
+}
+
+// AuditBefore returns up to limit records, the newest first, older than the
+// record id before; 0 starts at the newest. A subject other than "" selects.
+func (db *DB) AuditBefore(ctx context.Context, subject string, before int64, limit int) ([]audit.Record, error) {
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	name, args := "audit.before", []any{before, limit}
+	if subject != "" {
+		name, args = "audit.subject_before", []any{subject, before, limit}
+	}
+	rows, err := db.Query(ctx, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanAudit)
+}
+
+func scanAudit(rows *sql.Rows) (audit.Record, error) {
+	var r audit.Record
+	var at int64
+	var prev, hash []byte
+	err := rows.Scan(&r.ID, &at, &r.Actor, &r.Action, &r.Subject, &r.Reason, &r.Before, &r.After, &prev, &hash)
+	r.At = time.UnixMicro(at).UTC()
+	copy(r.Prev[:], prev)
+	copy(r.Hash[:], hash)
+	return r, err
+}
+
+// collect reads all rows with scan and closes them.
+func collect[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	defer func() { _ = rows.Close() }() // Err below says what went wrong
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,169 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+)
+
+// open returns a new database that closes with the test.
+func open(t testing.TB) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "steward.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// TestQueries prepares every embedded statement against the migrated schema,
+// so a renamed column fails here and not in production.
+func TestQueries(t *testing.T) {
+	db := open(t)
+	for _, name := range slices.Sorted(maps.Keys(queries())) {
+		t.Run(name, func(t *testing.T) {
+			stmt, err := db.read.PrepareContext(t.Context(), query(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stmt.Close()
+		})
+	}
+}
+
+func TestForeignKeysOnEveryConnection(t *testing.T) {
+	db := open(t)
+	for range 3 {
+		conn, err := db.read.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var on int
+		if err := conn.QueryRowContext(t.Context(), "PRAGMA foreign_keys").Scan(&on); err != nil || on != 1 {
+			t.Fatalf("foreign_keys = %d, %v", on, err)
+		}
+	}
+}
+
+// TestGroupCommit lets good and failing writes share groups: each keeps its own fate.
+func TestGroupCommit(t *testing.T) {
+	db := open(t)
+	errOdd := errors.New("odd")
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			err := db.Update(t.Context(), func(tx *Tx) error {
+				if _, err := tx.Exec("setting.put", fmt.Sprint(i), []byte{1}); err != nil {
+					return err
+				}
+				if i%2 == 1 {
+					return errOdd
+				}
+				return nil
+			})
+			if (i%2 == 1) != errors.Is(err, errOdd) {
+				t.Errorf("Update %d = %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 200 {
+		var v []byte
+		err := db.QueryRow(t.Context(), "setting.get", fmt.Sprint(i)).Scan(&v)
+		if (i%2 == 1) != errors.Is(err, sql.ErrNoRows) {
+			t.Errorf("setting %d: %v", i, err)
+		}
+	}
+}
+
+func TestUpdateRefusals(t *testing.T) {
+	db := open(t)
+	if err := db.Update(t.Context(), func(*Tx) error { panic("boom") }); err == nil {
+		t.Error("a panic went unnoticed")
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := db.Update(gone, func(*Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("Update after cancel = %v", err)
+	}
+	if err := db.Audit(t.Context(), audit.Row{Action: "x"}); err != nil {
+		t.Errorf("the writer did not survive: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(t.Context(), func(*Tx) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("Update after Close = %v, want ErrClosed", err)
+	}
+}
+
+func TestAuditChain(t *testing.T) {
+	db := open(t)
+	for i := range 5 {
+		if err := db.Audit(t.Context(), audit.Row{Actor: "test", Action: "x", Subject: fmt.Sprint(i % 2)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := db.AuditBefore(t.Context(), "", 0, 10)
+	if err != nil || len(got) != 5 {
+		t.Fatalf("AuditBefore = %d rows, %v", len(got), err)
+	}
+	slices.Reverse(got)
+	if err := audit.Verify([32]byte{}, got); err != nil {
+		t.Error(err)
+	}
+	if got, err = db.AuditBefore(t.Context(), "0", got[4].ID, 10); err != nil || len(got) != 2 {
+		t.Errorf("AuditBefore of a subject = %d rows, %v; want 2", len(got), err)
+	}
+}
+
+func TestDevices(t *testing.T) {
+	s := open(t).Devices()
+	ctx := t.Context()
+	a := fleet.Device{
+		ID: "01A", Factory: fleet.Factory{1}, Endpoint: "a", Ownership: fleet.Expected,
+		Tags: []string{"x", "b"}, CreatedAt: time.UnixMicro(5).UTC(),
+	}
+	plain := fleet.Device{ID: "01B", Endpoint: "b", Ownership: fleet.Owned, NoSec: true, CreatedAt: time.UnixMicro(6).UTC()}
+	for _, d := range []fleet.Device{a, plain, {ID: "01C", Endpoint: "c", Ownership: fleet.Owned}} {
+		if err := s.Put(ctx, d, "test", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.ByFactory(ctx, fleet.Factory{1})
+	if err != nil || got.ID != "01A" || !slices.Equal(got.Tags, []string{"b", "x"}) || got.CreatedAt != a.CreatedAt {
+		t.Errorf("ByFactory = %+v, %v", got, err)
+	}
+	if got, err = s.ByEndpoint(ctx, "b"); err != nil || !got.NoSec || got.Factory != (fleet.Factory{}) {
+		t.Errorf("ByEndpoint = %+v, %v", got, err)
+	}
+	if _, err = s.Device(ctx, "none"); !errors.Is(err, fleet.ErrUnknown) {
+		t.Errorf("Device(none) = %v, want ErrUnknown", err)
+	}
+	for _, clash := range []fleet.Device{
+		{ID: "01D", Endpoint: "a"}, {ID: "01D", Endpoint: "d", Factory: fleet.Factory{1}},
+	} {
+		if err := s.Put(ctx, clash, "test", ""); !errors.Is(err, fleet.ErrConflict) {
+			t.Errorf("Put(%+v) = %v, want ErrConflict", clash, err)
+		}
+	}
+	if list, err := s.List(ctx, "01A", 1); err != nil || len(list) != 1 || list[0].ID != "01B" {
+		t.Errorf("List = %v, %v", list, err)
+	}
+}

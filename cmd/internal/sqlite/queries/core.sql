@@ -1,0 +1,52 @@
+-- name: audit.last
+SELECT hash FROM audit ORDER BY id DESC LIMIT 1;
+
+-- name: audit.insert
+INSERT INTO audit (at, actor, action, subject, reason, before, after, prev, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: audit.before
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE id < ?
+ ORDER BY id DESC
+ LIMIT ?;
+
+-- name: audit.subject_before
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE subject = ? AND id < ?
+ ORDER BY id DESC
+ LIMIT ?;
+
+-- name: device.by_id
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at FROM device WHERE id = ?;
+
+-- name: device.by_factory
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at FROM device WHERE factory = ?;
+
+-- name: device.by_endpoint
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at FROM device WHERE endpoint = ?;
+
+-- name: device.list
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at
+  FROM device
+ WHERE id > ?
+ ORDER BY id
+ LIMIT ?;
+
+-- name: device.clash
+SELECT COUNT(*) FROM device WHERE id <> ? AND (endpoint = ? OR factory = ?);
+
+-- name: device.put
+INSERT INTO device (id, factory, endpoint, ownership, nosec, tags, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET factory = excluded.factory, endpoint = excluded.endpoint,
+       ownership = excluded.ownership, nosec = excluded.nosec, tags = excluded.tags;
+
+-- name: setting.get
+SELECT value FROM setting WHERE name = ?;
+
+-- name: setting.put
+INSERT INTO setting (name, value) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value;

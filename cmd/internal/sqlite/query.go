@@ -1,0 +1,47 @@
+package sqlite
+
+import (
+	"embed"
+	"io/fs"
+	"strings"
+	"sync"
+)
+
+//go:embed queries/*.sql
+var queryFiles embed.FS
+
+// queries maps the name after "-- name: " to the statement below it.
+var queries = sync.OnceValue(func() map[string]string { return loadQueries(queryFiles) })
+
+// query returns the statement called name. It panics if there is none: a
+// missing query is a mistake in the program, found by the first test.
+func query(name string) string {
+	q, ok := queries()[name]
+	if !ok {
+		panic("sqlite: no query named " + name)
+	}
+	return q
+}
+
+func loadQueries(files fs.FS) map[string]string {
+	out := map[string]string{}
+	names, err := fs.Glob(files, "queries/*.sql")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err)
+		}
+		for _, part := range strings.Split(string(text), "-- name: ")[1:] {
+			title, statement, _ := strings.Cut(part, "\n")
+			title = strings.TrimSpace(title)
+			if _, twice := out[title]; twice {
+				panic("sqlite: two queries named " + title)
+			}
+			out[title] = strings.TrimSpace(statement)
+		}
+	}
+	return out
+}

@@ -1,0 +1,237 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/lwm2m/audit"
+)
+
+// ErrClosed reports a write after Close.
+var ErrClosed = errors.New("database closed")
+
+const (
+	maxGroup = 128                  // jobs committed together at most: bounds the wait of the first
+	linger   = 2 * time.Millisecond // how long a group waits for company when it has any
+)
+
+// A job is one Update waiting for its group.
+type job struct {
+	ctx  context.Context //nolint:containedctx // it travels with the call that it belongs to
+	run  func(*Tx) error
+	done chan error
+}
+
+// A Tx is the part of a write transaction that one Update sees.
+type Tx struct {
+	ctx context.Context //nolint:containedctx // lives no longer than the Update
+	w   *writer
+}
+
+// A writer owns the one writing connection and the statements prepared on it.
+// It begins and ends transactions by statement: those of database/sql would
+// prepare every statement anew for each of them.
+type writer struct {
+	conn *sql.Conn
+	prep map[string]*sql.Stmt
+}
+
+// Update runs fn in a write transaction and returns after the commit reached the
+// disk. Updates that arrive together share one commit, but not their fate: one
+// whose fn returns an error is undone alone. fn must not call Update, must use
+// only tx, and may run after ctx has ended only if it had already begun.
+func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	j := &job{ctx: ctx, run: fn, done: make(chan error, 1)}
+	select {
+	case db.jobs <- j:
+	case <-db.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-db.done: // Close came between; the writer drained what it saw
+		select {
+		case err := <-j.done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// serve runs groups of jobs until Close.
+func (db *DB) serve(w *writer) {
+	defer close(db.done)
+	for {
+		select {
+		case j := <-db.jobs:
+			w.commit(db.group(j))
+		case <-db.closed:
+			for {
+				select {
+				case j := <-db.jobs:
+					w.commit([]*job{j})
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// group returns first and what else waits, lingering once if anything does: a
+// lone writer must not pay for company that does not come.
+func (db *DB) group(first *job) []*job {
+	group := []*job{first}
+	lingered := false
+	for len(group) < maxGroup {
+		select {
+		case j := <-db.jobs:
+			group = append(group, j)
+			continue
+		default:
+		}
+		if len(group) == 1 || lingered {
+			return group
+		}
+		time.Sleep(linger)
+		lingered = true
+	}
+	return group
+}
+
+// commit runs the jobs in one transaction and tells each its outcome.
+func (w *writer) commit(group []*job) {
+	errs := make([]error, len(group))
+	err := w.transact(group, errs)
+	for i, j := range group {
+		if errs[i] == nil {
+			errs[i] = err
+		}
+		j.done <- errs[i]
+	}
+}
+
+// transact runs the jobs in one transaction, each below a savepoint of its own,
+// and leaves their errors in errs. Its own error undoes them all.
+func (w *writer) transact(group []*job, errs []error) error {
+	ctx := context.Background()
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := func() error {
+		for i, j := range group {
+			var broken error
+			if errs[i], broken = w.runOne(j); broken != nil {
+				return broken
+			}
+		}
+		_, err := w.conn.ExecContext(ctx, "COMMIT")
+		return err
+	}()
+	if err != nil {
+		_, undo := w.conn.ExecContext(ctx, "ROLLBACK")
+		return errors.Join(err, undo)
+	}
+	return nil
+}
+
+// runOne runs j below a savepoint. broken is an error of the transaction itself,
+// after which nothing of the group can be kept.
+func (w *writer) runOne(j *job) (failed, broken error) {
+	if err := j.ctx.Err(); err != nil {
+		return err, nil
+	}
+	ctx := context.WithoutCancel(j.ctx)
+	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT job"); err != nil {
+		return nil, err
+	}
+	failed = runSafely(j.run, &Tx{ctx: ctx, w: w})
+	if failed != nil {
+		if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
+			return failed, err
+		}
+	}
+	_, broken = w.conn.ExecContext(ctx, "RELEASE job")
+	return failed, broken
+}
+
+// runSafely turns a panic of fn into an error: the writer serves everybody.
+func runSafely(fn func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a write: %v", p)
+		}
+	}()
+	return fn(tx)
+}
+
+// Exec runs the named statement.
+func (tx *Tx) Exec(name string, args ...any) (sql.Result, error) {
+	stmt, err := tx.statement(name)
+	if err != nil {
+		return nil, err
+	}
+	res, err := stmt.ExecContext(tx.ctx, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return res, nil
+}
+
+// QueryRow reads at most one row as the transaction sees it.
+func (tx *Tx) QueryRow(name string, args ...any) *sql.Row {
+	stmt, err := tx.statement(name)
+	if err != nil { // the same error comes back from Scan
+		return tx.w.conn.QueryRowContext(tx.ctx, query(name), args...)
+	}
+	return stmt.QueryRowContext(tx.ctx, args...)
+}
+
+// Query reads rows as the transaction sees them. The caller closes them.
+func (tx *Tx) Query(name string, args ...any) (*sql.Rows, error) {
+	stmt, err := tx.statement(name)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(tx.ctx, args...)
+}
+
+// statement returns the prepared query, preparing it at its first use.
+func (tx *Tx) statement(name string) (*sql.Stmt, error) {
+	if s, ok := tx.w.prep[name]; ok {
+		return s, nil
+	}
+	s, err := tx.w.conn.PrepareContext(tx.ctx, query(name))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	tx.w.prep[name] = s
+	return s, nil
+}
+
+// Audit appends a row to the chain, in the same transaction as the change.
+func (tx *Tx) Audit(r audit.Row) error {
+	if r.At.IsZero() {
+		r.At = time.Now()
+	}
+	r.At = r.At.Truncate(time.Microsecond) // what the column keeps is what is hashed
+	var prev [32]byte
+	var last []byte
+	switch err := tx.QueryRow("audit.last").Scan(&last); {
+	case err == nil:
+		copy(prev[:], last)
+	case !errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("audit.last: %w", err)
+	}
+	hash := audit.Hash(prev, r)
+	_, err := tx.Exec("audit.insert", r.At.UnixMicro(), r.Actor, r.Action, r.Subject, r.Reason,
+		r.Before, r.After, prev[:], hash[:])
+	return err
+}
