@@ -1,0 +1,47 @@
+# Tools are pinned here and fetched through the Go module proxy on first use;
+# none of them enters go.mod.
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE := go run golang.org/x/tools/cmd/deadcode@v0.52.0
+GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
+VULN     := go run golang.org/x/vuln/cmd/govulncheck@v1.3.0
+FUZZTIME ?= 10s
+
+.PHONY: all demo build test race lint fuzz e2e fmt golden vuln
+all: lint test build
+
+demo: build # one device's whole life, on this machine; Ctrl-C ends it
+	./bin/steward demo
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/steward ./cmd/steward
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+e2e: build # the real binary, foreign clients and the browser; needs what .ci/run installs
+	STEWARD_E2E=1 go test -count=1 -timeout 30m ./cmd/internal/e2e/...
+
+lint:
+	@test -z "$$($(GOFUMPT) -l .)" || { $(GOFUMPT) -d .; exit 1; }
+	@test -z "$$(go fix -diff ./... 2>&1)" || { go fix -diff ./...; exit 1; }
+	go vet ./...
+	$(GOLANGCI) run
+	@test -z "$$($(DEADCODE) -test ./...)" || { $(DEADCODE) -test ./...; exit 1; }
+
+fuzz: # go test -fuzz takes one target at a time
+	@set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for f in $$(go test $$p -list '^Fuzz' | grep '^Fuzz'); do \
+			go test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME); done; done
+
+fmt:
+	$(GOFUMPT) -w .
+	go fix ./...
+
+golden: # rewrites the golden files; read the diff
+	go test ./transfer ./est -update
+
+vuln: # needs vuln.go.dev, or DB=file:///path/to/vulndb
+	$(VULN) $(if $(DB),-db $(DB)) ./...
