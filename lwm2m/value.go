@@ -179,7 +179,7 @@ func (v Value) Plain() string {
 	case KindUnsigned, KindBoolean:
 		return strconv.FormatUint(v.bits, 10)
 	case KindFloat:
-		return strconv.FormatFloat(math.Float64frombits(v.bits), 'g', -1, 64)
+		return strconv.FormatFloat(math.Float64frombits(v.bits), 'f', -1, 64)
 	case KindOpaque:
 		return base64.StdEncoding.EncodeToString([]byte(v.text))
 	case KindObjlnk:
@@ -212,6 +212,9 @@ func ParseValue(kind Kind, text string) (Value, error) {
 	case KindOpaque:
 		var b []byte
 		b, err = base64.StdEncoding.Strict().DecodeString(text)
+		if strings.ContainsAny(text, "\r\n") { // which the decoder skips
+			err = ErrValue
+		}
 		v = Opaque(b)
 	case KindObjlnk:
 		v, err = parseLink(text)
@@ -235,7 +238,12 @@ func parseFloat(text string) (Value, error) {
 	return Float(f), err
 }
 
+// parseLink also accepts the null link as Table 7.5.6.-4 prints it, in
+// hexadecimal, although Appendix C wants it decimal.
 func parseLink(text string) (Value, error) {
+	if strings.EqualFold(text, "FFFF:FFFF") {
+		return Objlnk(NoID, NoID), nil
+	}
 	o, i, ok := strings.Cut(text, ":")
 	object, err := strconv.ParseUint(o, 10, 16)
 	instance, err2 := strconv.ParseUint(i, 10, 16)
