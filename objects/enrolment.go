@@ -1,0 +1,81 @@
+package objects
+
+import (
+	"time"
+
+	"steward/lwm2m"
+	"steward/objects/registry"
+)
+
+// Resources of Enrolment, whose object id is IDs.Enrolment: how the device gets
+// its certificates (transfer protocol §3).
+const (
+	EnrolmentURI          = 0
+	EnrolmentCSRFormat    = 1
+	EnrolmentEnrol        = 2
+	EnrolmentState        = 3
+	EnrolmentError        = 4
+	EnrolmentThumbprint   = 5
+	EnrolmentNotAfter     = 6
+	EnrolmentRenewBefore  = 7
+	EnrolmentKeyOrigin    = 8
+	EnrolmentPermanentURI = 9
+)
+
+// Arguments of Execute on EnrolmentEnrol.
+const (
+	EnrolOperational = 0
+	EnrolFactory     = 1 // re-key of the factory certificate
+)
+
+// Enrolment is what a server can read of Enrolment.
+type Enrolment struct {
+	URI          string
+	CSRFormat    CertificateFormat
+	State        int64
+	Error        int64
+	Thumbprint   []byte    // of the operational certificate; nil: none yet
+	NotAfter     time.Time // of the operational certificate; zero: none yet
+	RenewBefore  *uint64   // seconds before NotAfter; nil: the device's choice
+	KeyOrigin    *int64    // who made the factory key; nil: the service provider
+	PermanentURI string    // enrolment URI of the permanent CA
+}
+
+func (e *Enrolment) fields() []field {
+	return []field{
+		single(EnrolmentURI, &e.URI, text()),
+		single(EnrolmentCSRFormat, &e.CSRFormat, integer[CertificateFormat]()),
+		single(EnrolmentState, &e.State, integer[int64]()),
+		single(EnrolmentError, &e.Error, integer[int64]()),
+		opaque(EnrolmentThumbprint, &e.Thumbprint),
+		nonzero(EnrolmentNotAfter, &e.NotAfter, moment()),
+		optional(EnrolmentRenewBefore, &e.RenewBefore, unsigned[uint64]()),
+		optional(EnrolmentKeyOrigin, &e.KeyOrigin, integer[int64]()),
+		nonzero(EnrolmentPermanentURI, &e.PermanentURI, text()),
+	}
+}
+
+// DecodeEnrolment reads the instance at base.
+func DecodeEnrolment(base lwm2m.Path, entries []lwm2m.Entry) (Enrolment, error) {
+	return decode(base, entries, (*Enrolment).fields)
+}
+
+// Entries returns e as the instance at base.
+func (e Enrolment) Entries(base lwm2m.Path) []lwm2m.Entry { return encode(base, e.fields()) }
+
+func enrolmentResources() []registry.Resource {
+	renewBefore := resource(EnrolmentRenewBefore, "Renew Before", opRW, lwm2m.KindUnsigned, false)
+	renewBefore.Units = "s"
+	return []registry.Resource{
+		resource(EnrolmentURI, "Enrolment URI", opRW, lwm2m.KindString, true),
+		resource(EnrolmentCSRFormat, "CSR Format", opRW, lwm2m.KindInteger, true),
+		resource(EnrolmentEnrol, "Enrol", opE, lwm2m.KindNone, true),
+		resource(EnrolmentState, "State", opR, lwm2m.KindInteger, true),
+		resource(EnrolmentError, "Error", opR, lwm2m.KindInteger, true),
+		resource(EnrolmentThumbprint, "Certificate Thumbprint", opR, lwm2m.KindOpaque, false),
+		resource(EnrolmentNotAfter, "Not After", opR, lwm2m.KindTime, false),
+		renewBefore,
+		resource(EnrolmentKeyOrigin, "Key Origin", opR, lwm2m.KindInteger, false),
+		resource(EnrolmentPermanentURI, "Permanent CA URI", opR, lwm2m.KindString, false),
+	}
+}
