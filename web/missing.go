@@ -1,0 +1,124 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"steward/lwm2m"
+)
+
+// missing stands for services that the composition root does not provide.
+type missing struct{}
+
+func (missing) Overview(context.Context, time.Time) (Overview, error) { return Overview{}, ErrNotBuilt }
+
+func (missing) ListAudit(context.Context, AuditFilter, Page) (List[AuditRow], error) {
+	return List[AuditRow]{}, ErrNotBuilt
+}
+
+func (missing) ListDevices(context.Context, DeviceFilter, Page) (List[Device], error) {
+	return List[Device]{}, ErrNotBuilt
+}
+
+func (missing) Device(context.Context, string) (DeviceDetail, error) {
+	return DeviceDetail{}, ErrNotBuilt
+}
+
+func (missing) Values(context.Context, string, lwm2m.Path) ([]Value, error) { return nil, ErrNotBuilt }
+
+func (missing) Do(context.Context, Actor, string, Operation) (Outcome, error) {
+	return Outcome{}, ErrNotBuilt
+}
+
+func (missing) FactoryAuthorities(context.Context) ([]FactoryAuthority, error) {
+	return nil, ErrNotBuilt
+}
+
+func (missing) AddFactoryAuthority(context.Context, Actor, []byte) (FactoryAuthority, error) {
+	return FactoryAuthority{}, ErrNotBuilt
+}
+
+func (missing) ImportDevice(context.Context, Actor, NewDevice) (Device, error) {
+	return Device{}, ErrNotBuilt
+}
+
+func (missing) ListCertificates(context.Context, CertificateFilter, Page) (List[Certificate], error) {
+	return List[Certificate]{}, ErrNotBuilt
+}
+
+func (missing) Certificate(context.Context, string) (CertificateDetail, error) {
+	return CertificateDetail{}, ErrNotBuilt
+}
+
+func (missing) Revoke(context.Context, Actor, string, Revocation) (Certificate, error) {
+	return Certificate{}, ErrNotBuilt
+}
+
+func (missing) Authorities(context.Context) ([]CertificateDetail, error) { return nil, ErrNotBuilt }
+
+func (missing) ListReleases(context.Context, Page) (List[Release], error) {
+	return List[Release]{}, ErrNotBuilt
+}
+
+func (missing) Release(context.Context, string) (Release, error) { return Release{}, ErrNotBuilt }
+
+func (missing) AddRelease(context.Context, Actor, NewRelease) (Release, error) {
+	return Release{}, ErrNotBuilt
+}
+
+func (missing) ListCampaigns(context.Context, Page) (List[Campaign], error) {
+	return List[Campaign]{}, ErrNotBuilt
+}
+
+func (missing) Campaign(context.Context, string) (Campaign, error) { return Campaign{}, ErrNotBuilt }
+
+func (missing) Jobs(context.Context, string, Page) (List[Job], error) {
+	return List[Job]{}, ErrNotBuilt
+}
+
+func (missing) CreateCampaign(context.Context, Actor, NewCampaign) (Campaign, error) {
+	return Campaign{}, ErrNotBuilt
+}
+
+func (missing) AbortCampaign(context.Context, Actor, string, string) (Campaign, error) {
+	return Campaign{}, ErrNotBuilt
+}
+
+func (missing) ListTransfers(context.Context, TransferFilter, Page) (List[Transfer], error) {
+	return List[Transfer]{}, ErrNotBuilt
+}
+
+func (missing) Transfer(context.Context, string) (TransferDetail, error) {
+	return TransferDetail{}, ErrNotBuilt
+}
+
+func (missing) Rows(context.Context, string, Page) (List[TransferRow], error) {
+	return List[TransferRow]{}, ErrNotBuilt
+}
+
+func (missing) Draft(context.Context, Actor, NewTransfer) (Transfer, error) {
+	return Transfer{}, ErrNotBuilt
+}
+
+func (missing) Command(context.Context, Actor, string, TransferCommand) (Transfer, error) {
+	return Transfer{}, ErrNotBuilt
+}
+
+func (missing) Receipts(context.Context, string, string) ([]Receipt, error) { return nil, ErrNotBuilt }
+
+func (missing) ListPartners(context.Context, Page) (List[Partner], error) {
+	return List[Partner]{}, ErrNotBuilt
+}
+
+func (missing) Partner(context.Context, string) (Partner, error) { return Partner{}, ErrNotBuilt }
+
+func (missing) AddPartner(context.Context, Actor, NewPartner) (Partner, error) {
+	return Partner{}, ErrNotBuilt
+}
+
+func (missing) SetPartnerState(context.Context, Actor, string, PartnerChange) (Partner, error) {
+	return Partner{}, ErrNotBuilt
+}
+
+func (missing) Identity(context.Context) (json.RawMessage, error) { return nil, ErrNotBuilt }

@@ -1,0 +1,136 @@
+package web
+
+import (
+	"context"
+	"time"
+
+	"steward/lwm2m"
+)
+
+// Devices reads the inventory and the values last heard.
+type Devices interface {
+	// ListDevices returns the devices that match, in order of their endpoints.
+	ListDevices(ctx context.Context, f DeviceFilter, p Page) (List[Device], error)
+	// Device returns one. Its id is the local one or "ep:" and the endpoint.
+	Device(ctx context.Context, id string) (DeviceDetail, error)
+	// Values returns the values last heard at and below path, without asking the
+	// device, in order of their paths. None is no error.
+	Values(ctx context.Context, id string, path lwm2m.Path) ([]Value, error)
+}
+
+// Operations commands devices. Besides the errors of all services, its calls
+// return ErrUnreachable for a device that is not registered, ErrTimeout, and
+// an *Error{Is: ErrDevice} with the device's own code when it refused.
+type Operations interface {
+	// Do runs op on a device and waits for its answer, no longer than ctx allows.
+	Do(ctx context.Context, by Actor, id string, op Operation) (Outcome, error)
+}
+
+// A DeviceFilter selects devices. Its zero value selects all.
+type DeviceFilter struct {
+	State     DeviceState // "" for all
+	Text      string      // part of the endpoint; "" for all
+	Tag       string      // "" for all
+	Insecure  bool        // only those registered without security
+	Campaign  string      // only those of one campaign; "" for all
+	Ownership string      // expected, owned, left; "" for all
+}
+
+// A DeviceState says how a device stands to this provider now.
+type DeviceState string
+
+// The states of a device.
+const (
+	DeviceExpected DeviceState = "expected" // announced, never seen
+	DeviceOnline   DeviceState = "online"   // registered, lifetime not over
+	DeviceOffline  DeviceState = "offline"  // ours, not registered
+	DeviceLeft     DeviceState = "left"     // handed over to another provider
+)
+
+// A Device is one line of the inventory.
+type Device struct {
+	ID           string      `json:"id"`
+	Endpoint     string      `json:"endpoint"`
+	State        DeviceState `json:"state"`
+	Factory      string      `json:"factory,omitempty"` // hex SHA-256 of the factory certificate
+	Security     string      `json:"security"`          // operational, psk, nosec; "" when never seen
+	Version      string      `json:"lwm2m_version,omitempty"`
+	Firmware     string      `json:"firmware,omitempty"` // version last reported
+	Manufacturer string      `json:"manufacturer,omitempty"`
+	Model        string      `json:"model,omitempty"`
+	Tags         []string    `json:"tags"`
+	LastSeen     time.Time   `json:"last_seen,omitzero"` // zero: never
+	CreatedAt    time.Time   `json:"created_at"`
+}
+
+// A DeviceDetail is all that is known of one device but its values.
+type DeviceDetail struct {
+	Device
+
+	Registration *Registration `json:"registration,omitempty"` // nil: not registered
+	Certificates []Certificate `json:"certificates"`           // newest first
+	Objects      []ObjectNode  `json:"objects"`                // as of the last registration
+	Transfers    []string      `json:"transfers"`              // ids, newest first
+	Epoch        uint32        `json:"epoch"`                  // hand-overs that the device accepted
+}
+
+// A Registration is what a device said when it registered.
+type Registration struct {
+	Location  string        `json:"location"`
+	Address   string        `json:"address"`
+	Lifetime  time.Duration `json:"-"`
+	Seconds   int64         `json:"lifetime_seconds"`
+	Binding   string        `json:"binding"`
+	Queue     bool          `json:"queue_mode"`
+	Since     time.Time     `json:"since"`
+	ExpiresAt time.Time     `json:"expires_at"`
+}
+
+// An ObjectNode is one object that a device has.
+type ObjectNode struct {
+	ID        uint16   `json:"id"`
+	Name      string   `json:"name"` // "" when the registry does not know it
+	Version   string   `json:"version,omitempty"`
+	Instances []uint16 `json:"instances"`
+}
+
+// A Value is one leaf value with what people need beside it.
+type Value struct {
+	Path     lwm2m.Path
+	Name     string // of the resource; "" when unknown
+	Value    lwm2m.Value
+	Units    string
+	At       time.Time // when it was heard; zero: unknown
+	Observed bool      // the server keeps observing it
+}
+
+// An OperationKind is what is asked of a device.
+type OperationKind string
+
+// The operations of LwM2M that people and programs can ask for.
+const (
+	OpRead          OperationKind = "read"
+	OpWrite         OperationKind = "write"  // replace
+	OpUpdate        OperationKind = "update" // partial write
+	OpExecute       OperationKind = "execute"
+	OpCreate        OperationKind = "create"
+	OpDelete        OperationKind = "delete"
+	OpDiscover      OperationKind = "discover"
+	OpObserve       OperationKind = "observe" // and keep observing over registrations
+	OpCancelObserve OperationKind = "cancel_observe"
+)
+
+// An Operation is one request to a device.
+type Operation struct {
+	Kind      OperationKind
+	Path      lwm2m.Path
+	Entries   []lwm2m.Entry // write, update, create: the new values, at or below Path
+	Arguments string        // execute; may be empty
+}
+
+// An Outcome is what a device answered.
+type Outcome struct {
+	Values []Value // read, observe
+	Links  string  // discover: link-format
+	Path   string  // create: the path of the new instance
+}

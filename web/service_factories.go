@@ -1,0 +1,39 @@
+package web
+
+import (
+	"context"
+	"time"
+)
+
+// Factories lets devices in: the factory authorities that are trusted, and the
+// single devices that are expected.
+type Factories interface {
+	// FactoryAuthorities returns the listed factory CAs.
+	FactoryAuthorities(ctx context.Context) ([]FactoryAuthority, error)
+	// AddFactoryAuthority lists the CA certificate (PEM or DER) of a factory.
+	AddFactoryAuthority(ctx context.Context, by Actor, certificate []byte) (FactoryAuthority, error)
+	// ImportDevice makes a device known by its factory certificate, or lets one
+	// without a certificate in by other means. It is idempotent for the same
+	// certificate and returns ErrConflict when the endpoint belongs to another.
+	ImportDevice(ctx context.Context, by Actor, d NewDevice) (Device, error)
+}
+
+// A FactoryAuthority is a CA whose device certificates count as factory
+// certificates here.
+type FactoryAuthority struct {
+	ID       string    `json:"id"` // hex SHA-256 of the certificate
+	Subject  string    `json:"subject"`
+	NotAfter time.Time `json:"not_after"`
+	AddedAt  time.Time `json:"added_at"`
+}
+
+// A NewDevice is a device that an operator expects.
+type NewDevice struct {
+	// Certificate is the factory certificate (PEM or DER). With it the device may
+	// enrol here once, unless NoRight.
+	Certificate []byte   `json:"certificate,omitempty"`
+	Endpoint    string   `json:"endpoint,omitempty"` // needed without a certificate
+	NoRight     bool     `json:"no_right,omitempty"` // known only; the right to enrol comes otherwise
+	NoSec       bool     `json:"nosec,omitempty"`    // may register without security
+	Tags        []string `json:"tags,omitempty"`
+}

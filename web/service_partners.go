@@ -1,0 +1,59 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Partners keeps those whom we hand devices to and take them from, and the
+// service users who order it.
+type Partners interface {
+	// ListPartners returns the partners in order of their names.
+	ListPartners(ctx context.Context, p Page) (List[Partner], error)
+	// Partner returns one.
+	Partner(ctx context.Context, id string) (Partner, error)
+	// AddPartner pins what an identity file says. It returns ErrInvalid for a file
+	// that does not verify, ErrConflict when that name is pinned to other keys.
+	AddPartner(ctx context.Context, by Actor, n NewPartner) (Partner, error)
+	// SetPartnerState suspends or readmits a partner.
+	SetPartnerState(ctx context.Context, by Actor, id string, c PartnerChange) (Partner, error)
+	// Identity returns our own identity file, for the partner to pin.
+	Identity(ctx context.Context) (json.RawMessage, error)
+}
+
+// A NewPartner is an identity file and how we call its owner.
+type NewPartner struct {
+	Identity json.RawMessage `json:"identity"`
+	Label    string          `json:"label,omitempty"` // "" takes the name in the file
+}
+
+// A PartnerState says whether a partner may do anything.
+type PartnerState string
+
+// The states of a partner.
+const (
+	PartnerActive    PartnerState = "active"
+	PartnerSuspended PartnerState = "suspended"
+	PartnerRotating  PartnerState = "rotating" // next keys announced
+)
+
+// A PartnerChange sets the state.
+type PartnerChange struct {
+	State  PartnerState `json:"state"`
+	Reason string       `json:"reason"`
+}
+
+// A Partner is a pinned provider or service user.
+type Partner struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Label   string       `json:"label,omitempty"`
+	Kind    string       `json:"kind"` // provider, service_user
+	State   PartnerState `json:"state"`
+	PeerURI string       `json:"peer_uri,omitempty"` // of the provider-to-provider API
+	TLS     string       `json:"tls_spki,omitempty"` // hex SHA-256 of the pinned TLS key
+	Signing string       `json:"signing_spki"`       // hex SHA-256 of the pinned signing key
+	AddedAt time.Time    `json:"added_at"`
+	AddedBy string       `json:"added_by"`
+}

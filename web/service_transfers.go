@@ -1,0 +1,164 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Transfers hands devices over to other providers and takes them from others.
+type Transfers interface {
+	// ListTransfers returns the transfers that match, the newest first.
+	ListTransfers(ctx context.Context, f TransferFilter, p Page) (List[Transfer], error)
+	// Transfer returns one.
+	Transfer(ctx context.Context, id string) (TransferDetail, error)
+	// Rows returns the devices of a transfer and how far each is.
+	Rows(ctx context.Context, id string, p Page) (List[TransferRow], error)
+	// Draft makes an outgoing transfer, which does nothing before it is submitted.
+	Draft(ctx context.Context, by Actor, t NewTransfer) (Transfer, error)
+	// Command gives a transfer an event of its table. It returns ErrConflict when
+	// the transfer's state has no such way, ErrForbidden when another person than
+	// the drafter must approve.
+	Command(ctx context.Context, by Actor, id string, c TransferCommand) (Transfer, error)
+	// Receipts returns a device's receipts in one transfer, the oldest first.
+	Receipts(ctx context.Context, id, device string) ([]Receipt, error)
+}
+
+// A Direction says which way a transfer goes.
+type Direction string
+
+// The directions.
+const (
+	Outgoing Direction = "outgoing" // we are SP1
+	Incoming Direction = "incoming" // we are SP2
+)
+
+// A TransferFilter selects transfers. Its zero value selects all.
+type TransferFilter struct {
+	Direction Direction // "" for both
+	Partner   string    // id; "" for all
+	Open      bool      // only those not ended
+}
+
+// A NewTransfer says what leaves, to whom and when.
+type NewTransfer struct {
+	Partner  string    `json:"partner"` // id
+	Devices  []string  `json:"devices"` // ids; at least one
+	Earliest time.Time `json:"earliest,omitzero"`
+	Latest   time.Time `json:"latest,omitzero"`
+	Mandate  []byte    `json:"mandate,omitempty"` // COSE_Sign1 of the service user; none: self
+	Note     string    `json:"note,omitempty"`
+}
+
+// A TransferAction is what a person may tell a transfer.
+type TransferAction string
+
+// The actions. Approve is the one decision that each side takes.
+const (
+	TransferSubmit  TransferAction = "submit"  // outgoing: send the devices' information
+	TransferApprove TransferAction = "approve" // incoming: sign the offer; outgoing: accept it
+	TransferReject  TransferAction = "reject"  // incoming: refuse
+	TransferCancel  TransferAction = "cancel"  // before any device was told to commit
+)
+
+// TransferActions lists them.
+func TransferActions() []TransferAction {
+	return []TransferAction{TransferSubmit, TransferApprove, TransferReject, TransferCancel}
+}
+
+// A TransferCommand is an action with its reason.
+type TransferCommand struct {
+	Action TransferAction `json:"action"`
+	Reason string         `json:"reason,omitempty"`
+}
+
+// A Transfer is one hand-over of devices.
+type Transfer struct {
+	ID          string           `json:"id"`
+	Direction   Direction        `json:"direction"`
+	Partner     string           `json:"partner"`
+	PartnerName string           `json:"partner_name"`
+	State       string           `json:"state"` // as the batch's table names it
+	Level       Level            `json:"level"`
+	Ended       bool             `json:"ended"`
+	Total       int              `json:"total"`
+	Counts      map[string]int   `json:"counts"` // rows by state
+	Done        int              `json:"done"`   // rows that ended at the new provider
+	Failed      int              `json:"failed"` // rows that ended otherwise
+	Earliest    time.Time        `json:"earliest"`
+	Latest      time.Time        `json:"latest"`
+	Actions     []TransferAction `json:"actions"` // possible now
+	CreatedAt   time.Time        `json:"created_at"`
+	CreatedBy   string           `json:"created_by"`
+}
+
+// A TransferDetail is what an approver must see.
+type TransferDetail struct {
+	Transfer
+
+	Mandate     MandateView  `json:"mandate"`
+	Destination *Destination `json:"destination,omitempty"` // nil before the offer
+	Approvals   []Approval   `json:"approvals"`
+	Note        string       `json:"note,omitempty"`
+	Grace       int64        `json:"grace_seconds"` // powered seconds from commit to fallback
+	Warnings    []Notice     `json:"warnings"`
+}
+
+// A MandateView is the service user's order. Self says that the outgoing
+// provider signed it itself.
+type MandateView struct {
+	Issuer string    `json:"issuer"`
+	Self   bool      `json:"self"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Until  time.Time `json:"until,omitzero"`
+	Hash   string    `json:"hash"` // hex
+}
+
+// A Destination is where devices will belong.
+type Destination struct {
+	Server    string   `json:"server"` // LwM2M server URI
+	Enrolment string   `json:"enrolment"`
+	Update    string   `json:"update"`
+	Anchors   []Anchor `json:"anchors"`
+	Reset     string   `json:"reset"` // what is erased, in words
+}
+
+// An Anchor is one certificate of the new truststore.
+type Anchor struct {
+	Thumbprint string   `json:"thumbprint"` // hex x5t
+	Subject    string   `json:"subject"`
+	Purposes   []string `json:"purposes"`
+}
+
+// An Approval is one human decision.
+type Approval struct {
+	Side   string    `json:"side"` // provider's name
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// A TransferRow is one device in a transfer.
+type TransferRow struct {
+	Device    string    `json:"device"`
+	Endpoint  string    `json:"endpoint"`
+	Factory   string    `json:"factory"` // hex of the first 16 bytes
+	State     string    `json:"state"`   // as the row's table names it
+	Level     Level     `json:"level"`
+	Inferred  bool      `json:"inferred"` // not known by a receipt
+	Reason    string    `json:"reason,omitempty"`
+	Epoch     uint32    `json:"epoch"`
+	Bytes     int       `json:"message_bytes"` // size of the TransferMessage
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// A Receipt is a device's signed word about its state.
+type Receipt struct {
+	State    string          `json:"state"`
+	At       time.Time       `json:"at"`   // when it reached us
+	Hash     string          `json:"hash"` // hex
+	COSE     []byte          `json:"cose"` // as signed
+	Content  json.RawMessage `json:"content,omitempty"`
+	Verified bool            `json:"verified"`
+}

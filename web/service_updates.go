@@ -1,0 +1,105 @@
+package web
+
+import (
+	"context"
+	"time"
+)
+
+// Releases keeps what can be installed.
+type Releases interface {
+	// ListReleases returns the releases, the newest first.
+	ListReleases(ctx context.Context, p Page) (List[Release], error)
+	// Release returns one.
+	Release(ctx context.Context, id string) (Release, error)
+	// AddRelease checks and stores a signed envelope, or authors and signs one for
+	// an image. It returns ErrInvalid for an envelope that does not verify.
+	AddRelease(ctx context.Context, by Actor, r NewRelease) (Release, error)
+}
+
+// A NewRelease is either a signed SUIT envelope or an image to author one for.
+type NewRelease struct {
+	Name     string `json:"name"`
+	Envelope []byte `json:"envelope,omitempty"` // signed, payload integrated or beside in Image
+	Image    []byte `json:"image,omitempty"`
+	Version  string `json:"version,omitempty"`  // as the device will report it
+	Vendor   string `json:"vendor,omitempty"`   // UUID, or a domain name to derive it from
+	Class    string `json:"class,omitempty"`    // UUID, or a name to derive it from
+	Sequence uint64 `json:"sequence,omitempty"` // 0: one more than the newest of the class
+}
+
+// A Release is what the manifest of an envelope says.
+type Release struct {
+	ID         string    `json:"id"`
+	Name       string    `json:"name"`
+	Version    string    `json:"version"`
+	Sequence   uint64    `json:"sequence"`
+	Vendor     string    `json:"vendor"` // UUID
+	Class      string    `json:"class"`  // UUID
+	Components []string  `json:"components"`
+	Digest     string    `json:"digest"` // hex SHA-256 of the image
+	Size       int       `json:"size"`   // of the image, bytes
+	Signer     string    `json:"signer"` // key id
+	CreatedAt  time.Time `json:"created_at"`
+	CreatedBy  string    `json:"created_by"`
+}
+
+// Campaigns brings a release to devices.
+type Campaigns interface {
+	// ListCampaigns returns the campaigns, the newest first.
+	ListCampaigns(ctx context.Context, p Page) (List[Campaign], error)
+	// Campaign returns one.
+	Campaign(ctx context.Context, id string) (Campaign, error)
+	// Jobs returns the devices of a campaign and how far each is.
+	Jobs(ctx context.Context, id string, p Page) (List[Job], error)
+	// CreateCampaign starts one at once.
+	CreateCampaign(ctx context.Context, by Actor, c NewCampaign) (Campaign, error)
+	// AbortCampaign stops jobs that have not begun to install.
+	AbortCampaign(ctx context.Context, by Actor, id, reason string) (Campaign, error)
+}
+
+// A Delivery says how an envelope reaches a device.
+type Delivery string
+
+// The ways of LwM2M Firmware Update (object 5).
+const (
+	Push Delivery = "push" // block-wise write of the envelope to /5/0/0
+	Pull Delivery = "pull" // a URI in /5/0/1, which the device fetches
+)
+
+// A NewCampaign names a release and who gets it.
+type NewCampaign struct {
+	Name     string   `json:"name"`
+	Release  string   `json:"release"`
+	Delivery Delivery `json:"delivery"`
+	Devices  []string `json:"devices"` // ids; at least one
+}
+
+// A Campaign is one roll-out.
+type Campaign struct {
+	ID        string         `json:"id"`
+	Name      string         `json:"name"`
+	Release   Release        `json:"release"`
+	Delivery  Delivery       `json:"delivery"`
+	State     string         `json:"state"` // as the campaign's table names it
+	Level     Level          `json:"level"`
+	Total     int            `json:"total"`
+	Done      int            `json:"done"`
+	Failed    int            `json:"failed"`
+	Counts    map[string]int `json:"counts"` // jobs by state
+	Ended     bool           `json:"ended"`
+	CreatedAt time.Time      `json:"created_at"`
+	CreatedBy string         `json:"created_by"`
+}
+
+// A Job is one device in a campaign.
+type Job struct {
+	Device    string    `json:"device"`
+	Endpoint  string    `json:"endpoint"`
+	State     string    `json:"state"` // as the job's table names it
+	Level     Level     `json:"level"`
+	Reason    string    `json:"reason,omitempty"` // why it waits or failed
+	Result    int       `json:"result"`           // /5/0/5; 0 is none yet
+	Sent      int       `json:"sent"`             // bytes
+	Size      int       `json:"size"`
+	UpdatedAt time.Time `json:"updated_at"`
+}

@@ -1,0 +1,128 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Services is all that the dashboard and the REST API show and command: the
+// composition root adapts each domain package once, for both. A nil one answers
+// ErrNotBuilt.
+//
+// All services are safe for concurrent use. They return ErrNotFound for an id
+// that names nothing, ErrInvalid for input that can never be right, ErrConflict
+// for what the present state does not allow, and have no effect when they
+// return an error. Lists are ordered, and their cursors are opaque here.
+type Services struct {
+	Overview     Overviews
+	Activity     Activity
+	Devices      Devices
+	Operations   Operations
+	Factories    Factories
+	Certificates Certificates
+	Releases     Releases
+	Campaigns    Campaigns
+	Transfers    Transfers
+	Partners     Partners
+}
+
+// Complete returns s with a service that answers ErrNotBuilt in each empty place.
+func (s Services) Complete() Services {
+	var none missing
+	fill(&s.Overview, Overviews(none))
+	fill(&s.Activity, Activity(none))
+	fill(&s.Devices, Devices(none))
+	fill(&s.Operations, Operations(none))
+	fill(&s.Factories, Factories(none))
+	fill(&s.Certificates, Certificates(none))
+	fill(&s.Releases, Releases(none))
+	fill(&s.Campaigns, Campaigns(none))
+	fill(&s.Transfers, Transfers(none))
+	fill(&s.Partners, Partners(none))
+	return s
+}
+
+func fill[T comparable](place *T, none T) {
+	var empty T
+	if *place == empty {
+		*place = none
+	}
+}
+
+// Overviews counts for the first page.
+type Overviews interface {
+	// Overview returns the counts as of now.
+	Overview(ctx context.Context, now time.Time) (Overview, error)
+}
+
+// An Overview is the state of the whole provider in numbers. Each number stands
+// for the list that its page shows when the number is clicked.
+type Overview struct {
+	Provider        string         `json:"provider"` // this provider's name
+	Devices         int            `json:"devices"`
+	Online          int            `json:"online"`        // registered, lifetime not over
+	Offline         int            `json:"offline"`       // ours, but not registered
+	Expected        int            `json:"expected"`      // announced, never seen
+	Left            int            `json:"left"`          // handed over
+	Certificates    int            `json:"certificates"`  // live
+	ExpiringSoon    int            `json:"expiring_soon"` // live, end within 30 days
+	CampaignsActive int            `json:"campaigns_active"`
+	TransfersActive int            `json:"transfers_active"`
+	AwaitApproval   int            `json:"await_approval"` // transfers that wait for a person
+	Notices         []Notice       `json:"notices"`        // what an operator should know, worst first
+	Counters        map[string]int `json:"counters,omitempty"`
+}
+
+// A Notice is one sentence that asks for attention.
+type Notice struct {
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
+	Link  string `json:"link,omitempty"` // path in the dashboard; "" leads nowhere
+}
+
+// A Level says how a state is to be taken. It is shown as a shape and a word,
+// never by colour alone.
+type Level string
+
+// The levels.
+const (
+	LevelNeutral Level = "neutral" // nothing happens
+	LevelActive  Level = "active"  // under way
+	LevelGood    Level = "good"
+	LevelWarning Level = "warning"
+	LevelBad     Level = "bad"
+)
+
+// Activity reads the audit rows.
+type Activity interface {
+	// ListAudit returns the rows that match, the newest first.
+	ListAudit(ctx context.Context, f AuditFilter, p Page) (List[AuditRow], error)
+}
+
+// An AuditFilter selects audit rows. Its zero value selects all.
+type AuditFilter struct {
+	Subject string // id of the thing; "" for all
+	Actor   string // as written in the row; "" for all
+	Action  string // prefix such as "certificate."; "" for all
+}
+
+// An AuditRow is a row of the audit chain as people see it.
+type AuditRow struct {
+	ID      int64     `json:"id"`
+	At      time.Time `json:"at"`
+	Actor   string    `json:"actor"`
+	Action  string    `json:"action"`
+	Subject string    `json:"subject"`
+	Reason  string    `json:"reason,omitempty"`
+	Before  string    `json:"before,omitempty"`
+	After   string    `json:"after,omitempty"`
+	Hash    string    `json:"hash"` // hex
+}
+
+// An Event is something that just happened, for those who watch.
+type Event struct {
+	Type    string // "device.value", "device.registered", "campaign.job", "transfer.row", …
+	Subject string // id of the device, campaign or transfer
+	Data    json.RawMessage
+}

@@ -1,0 +1,49 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strings"
+)
+
+// Trace gives each request a trace id, that of a W3C traceparent if the client
+// sent one, and returns it in the header X-Request-Id.
+func Trace(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, ok := parseTraceparent(r.Header.Get("Traceparent"))
+		if !ok {
+			id = newTraceID()
+		}
+		w.Header().Set("X-Request-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), traceKey, id)))
+	})
+}
+
+// TraceID returns the id of the request that ctx belongs to, "" outside one.
+func TraceID(ctx context.Context) string {
+	id, _ := ctx.Value(traceKey).(string)
+	return id
+}
+
+const traceBytes = 16 // W3C Trace Context §3.2.2.3
+
+func newTraceID() string {
+	var b [traceBytes]byte
+	_, _ = rand.Read(b[:]) // crypto/rand never fails
+	return hex.EncodeToString(b[:])
+}
+
+// parseTraceparent returns the trace-id of "00-<trace-id>-<parent-id>-<flags>".
+func parseTraceparent(header string) (string, bool) {
+	parts := strings.Split(header, "-")
+	if len(parts) < 4 || len(parts[1]) != 2*traceBytes || strings.ToLower(parts[1]) != parts[1] {
+		return "", false
+	}
+	b, err := hex.DecodeString(parts[1])
+	if err != nil || strings.Trim(parts[1], "0") == "" {
+		return "", false
+	}
+	return hex.EncodeToString(b), true
+}
