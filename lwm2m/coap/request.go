@@ -1,0 +1,62 @@
+package coap
+
+import "context"
+
+// An ObserveOp says what a GET or FETCH asks about observation (RFC 7641 §2).
+type ObserveOp uint8
+
+// The operations of the Observe option in a request.
+const (
+	ObserveNone     ObserveOp = iota // no Observe option
+	ObserveRegister                  // Observe: 0
+	ObserveCancel                    // Observe: 1
+)
+
+// A Request is a whole request: its body was or will be cut in blocks by the
+// engine if need be.
+type Request struct {
+	Peer           Peer // who asked; ignored by Do
+	Method         Code
+	Path           []string // Uri-Path segments, none for the root
+	Query          []string // Uri-Query arguments
+	ContentFormat  Format   // of Payload
+	Accept         Format
+	Observe        ObserveOp
+	NonConfirmable bool // sent, or to be sent, as NON
+	ETag           []byte
+	IfMatch        [][]byte
+	IfNoneMatch    bool
+	Payload        []byte
+	Token          []byte // of a received request; with Peer it names an observation. Ignored by Do
+}
+
+// A Response is a whole response.
+type Response struct {
+	Code          Code
+	ContentFormat Format // of Payload
+	Payload       []byte
+	LocationPath  []string
+	MaxAge        MaxAge
+	ETag          []byte
+
+	// Observe is set by a handler to accept an observation, and is set on
+	// responses received that carry the Observe option.
+	Observe bool
+	// Sequence is the value of the Observe option received (RFC 7641 §3.4).
+	Sequence uint32
+}
+
+// A Handler answers requests. It is called in a goroutine of its own, never
+// twice for one message. ctx ends with Engine.Run.
+//
+// A nil Response is no answer: a confirmable request is reset, another is
+// ignored in silence.
+type Handler interface {
+	ServeCoAP(ctx context.Context, r *Request) *Response
+}
+
+// A HandlerFunc is a function that serves as a Handler.
+type HandlerFunc func(context.Context, *Request) *Response
+
+// ServeCoAP calls f.
+func (f HandlerFunc) ServeCoAP(ctx context.Context, r *Request) *Response { return f(ctx, r) }
