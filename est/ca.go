@@ -1,0 +1,150 @@
+package est
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"steward/lwm2m/audit"
+)
+
+// Options says what a CA works with. Store, Signer, Issuer and Now are required.
+type Options struct {
+	Store  Store
+	Signer crypto.Signer     // the issuing CA's key
+	Issuer *x509.Certificate // its certificate
+	// Parents lead from Issuer's issuer up to the root; empty if Issuer is a root.
+	Parents  []*x509.Certificate
+	Profiles Profiles         // nil ones: DefaultProfiles
+	Now      func() time.Time // the clock
+	Rand     io.Reader        // nil: crypto/rand
+	// Retry is what a client is told to wait while its right is not open; zero:
+	// DefaultRetry.
+	Retry time.Duration
+	// Revoked is called after each revocation with the certificate's hash, so that
+	// live sessions can be dropped. It must not block. Nil: nobody is told.
+	Revoked func(Hash)
+}
+
+// DefaultRetry is the first retry interval of the transfer protocol (§7).
+const DefaultRetry = 30 * time.Second
+
+// A CA issues and revokes. It is safe for concurrent use and holds no state
+// beside its Store.
+type CA struct {
+	o      Options
+	issuer *Issuer
+	hash   Hash // of the issuing certificate
+	actor  string
+}
+
+// NewCA validates o. It returns ErrOptions, ErrProfile, or ErrOptions for
+// parents that do not lead from the issuer to a root.
+func NewCA(o Options) (*CA, error) {
+	if o.Store == nil || o.Now == nil {
+		return nil, fmt.Errorf("%w: a CA needs a store and a clock", ErrOptions)
+	}
+	issuer, err := NewIssuer(o.Signer, o.Issuer, o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	if o.Profiles, err = o.Profiles.withDefaults(); err != nil {
+		return nil, err
+	}
+	child := o.Issuer
+	for _, p := range o.Parents {
+		if err := child.CheckSignatureFrom(p); err != nil {
+			return nil, fmt.Errorf("%w: %s did not issue %s: %w", ErrOptions, p.Subject, child.Subject, err)
+		}
+		child = p
+	}
+	if o.Retry <= 0 {
+		o.Retry = DefaultRetry
+	}
+	return &CA{o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system"}, nil
+}
+
+// As returns the same CA acting for somebody: "operator:<id>", "peer:<name>".
+// What a device asks for is always recorded under its own name.
+func (ca *CA) As(actor string) *CA {
+	other := *ca
+	other.actor = actor
+	return &other
+}
+
+// Certificate returns the issuing CA's certificate.
+func (ca *CA) Certificate() *x509.Certificate { return ca.o.Issuer }
+
+// Chain returns the issuing CA's certificate and those above it, the root last:
+// what a client of /crts gets.
+func (ca *CA) Chain() []*x509.Certificate {
+	return append([]*x509.Certificate{ca.o.Issuer}, ca.o.Parents...)
+}
+
+// Root returns the last of Chain.
+func (ca *CA) Root() *x509.Certificate {
+	chain := ca.Chain()
+	return chain[len(chain)-1]
+}
+
+// Adopt records the CA's own certificates in the inventory. It may be repeated.
+func (ca *CA) Adopt(ctx context.Context) error {
+	chain := ca.Chain()
+	for i, c := range chain {
+		kind, issuer := KindIssuing, Hash{}
+		if i+1 < len(chain) {
+			issuer = sha256.Sum256(chain[i+1].Raw)
+		}
+		if c.CheckSignatureFrom(c) == nil {
+			kind, issuer = KindRoot, sha256.Sum256(c.Raw)
+		}
+		if err := ca.insert(ctx, newRecord(c, issuer, kind, string(kind), ca.now()), "certificate.adopt"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insert stores r and an audit row unless the inventory has it already.
+func (ca *CA) insert(ctx context.Context, r Record, action string) error {
+	if _, err := ca.o.Store.Certificate(ctx, r.Hash); !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	err := ca.o.Store.Commit(ctx, Change{Insert: []Record{r}, Audit: []audit.Row{
+		ca.row(action, r.Hash, string(r.Kind)+" "+r.Name, "", string(r.Status)),
+	}})
+	if errors.Is(err, ErrConflict) { // somebody else recorded it meanwhile
+		return nil
+	}
+	return err
+}
+
+func (ca *CA) now() time.Time { return stamp(ca.o.Now()) }
+
+// row returns an audit row about the certificate or right named by subject.
+func (ca *CA) row(action string, subject Hash, reason, before, after string) audit.Row {
+	return audit.Row{
+		Actor: ca.actor, Action: action, Subject: hex.EncodeToString(subject[:]), Reason: reason,
+		Before: before, After: after, At: ca.now(),
+	}
+}
+
+// maxAttempts bounds how often an operation starts again because somebody else
+// changed its rows: more contention on one device is not honest.
+const maxAttempts = 8
+
+// again runs op until it does not end in ErrConflict.
+func again[T any](op func() (T, error)) (T, error) {
+	for range maxAttempts - 1 {
+		if v, err := op(); !errors.Is(err, ErrConflict) {
+			return v, err
+		}
+	}
+	return op()
+}

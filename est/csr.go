@@ -1,0 +1,125 @@
+package est
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"slices"
+)
+
+// MaxCSR is the largest request accepted, in bytes of DER: one for P-384 with a
+// long name and a challengePassword stays below a quarter of it.
+const MaxCSR = 4096
+
+// A CSR is a PKCS#10 request that parsed and proved possession of its key.
+type CSR struct {
+	Hash Hash // of its DER: names the request when it is repeated
+	SPKI Hash
+	Key  crypto.PublicKey
+	req  *x509.CertificateRequest
+}
+
+var (
+	oidExtensionRequest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}
+	oidSubjectAltName   = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidCommonName       = asn1.ObjectIdentifier{2, 5, 4, 3}
+)
+
+// ParseCSR reads a PKCS#10 request in DER (RFC 2986) and checks its signature,
+// which is the proof of possession. It returns ErrCSRSize, ErrCSR, or ErrKey for
+// a key of a kind or encoding that no profile accepts. Attributes other than
+// extensionRequest, such as challengePassword, and requested extensions other
+// than subjectAltName are ignored (RFC 7030 §4.2.1 lets the CA decide).
+func ParseCSR(der []byte) (*CSR, error) {
+	if len(der) > MaxCSR {
+		return nil, fmt.Errorf("%w: %d bytes", ErrCSRSize, len(der))
+	}
+	req, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCSR, err)
+	}
+	switch req.SignatureAlgorithm {
+	case x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519:
+	default: // SHA-1 and RSA are not for devices that have yet to be built
+		return nil, fmt.Errorf("%w: signature algorithm %v", ErrCSR, req.SignatureAlgorithm)
+	}
+	if _, err := algorithmOf(req.PublicKey); err != nil {
+		return nil, err
+	}
+	if err := req.CheckSignature(); err != nil {
+		return nil, fmt.Errorf("%w: proof of possession: %w", ErrCSR, err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(req.PublicKey)
+	if err != nil || !bytes.Equal(spki, req.RawSubjectPublicKeyInfo) { // one key must have one hash
+		return nil, fmt.Errorf("%w: unusual encoding of the key", ErrKey)
+	}
+	if len(req.EmailAddresses) > 0 || len(req.IPAddresses) > 0 {
+		return nil, fmt.Errorf("%w: address in subjectAltName", ErrCSR)
+	}
+	return &CSR{
+		Hash: sha256.Sum256(der), SPKI: sha256.Sum256(spki), Key: req.PublicKey, req: req,
+	}, nil
+}
+
+// NewCSR makes the request of a device called name for its key, as ParseCSR and
+// Enrol accept it. The signature's randomness comes from crypto/rand.
+func NewCSR(key crypto.Signer, name string) ([]byte, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader,
+		&x509.CertificateRequest{Subject: pkix.Name{CommonName: name}}, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	return der, nil
+}
+
+// checkOwner returns ErrName unless the request is in the name of the endpoint:
+// the subject is its commonName and nothing else, every subjectAltName equals it.
+func (c *CSR) checkOwner(endpoint string) error {
+	names := c.req.Subject.Names
+	if len(names) != 1 || !names[0].Type.Equal(oidCommonName) || names[0].Value != endpoint {
+		return fmt.Errorf("%w: subject %q of %q", ErrName, c.req.Subject, endpoint)
+	}
+	for _, n := range slices.Concat(c.req.DNSNames, c.uris()) {
+		if n != endpoint {
+			return fmt.Errorf("%w: subjectAltName %q of %q", ErrName, n, endpoint)
+		}
+	}
+	return nil
+}
+
+// checkRenewal returns ErrName unless subject and subjectAltName equal those of
+// the certificate being renewed (RFC 7030 §4.2.2). Text is compared, not its
+// ASN.1 string type: libraries choose that differently.
+func (c *CSR) checkRenewal(old *x509.Certificate) error {
+	if !slices.EqualFunc(c.req.Subject.Names, old.Subject.Names, func(a, b pkix.AttributeTypeAndValue) bool {
+		return a.Type.Equal(b.Type) && a.Value == b.Value
+	}) {
+		return fmt.Errorf("%w: subject %q, not %q", ErrName, c.req.Subject, old.Subject)
+	}
+	var uris []string
+	for _, u := range old.URIs {
+		uris = append(uris, u.String())
+	}
+	if !slices.Equal(c.req.DNSNames, old.DNSNames) || !slices.Equal(c.uris(), uris) {
+		return fmt.Errorf("%w: subjectAltName differs from that of the old certificate", ErrName)
+	}
+	return nil
+}
+
+func (c *CSR) uris() []string {
+	var out []string
+	for _, u := range c.req.URIs {
+		out = append(out, u.String())
+	}
+	return out
+}
+
+// subject returns what the certificate for this request will say.
+func (c *CSR) subject(name string) Subject {
+	return Subject{Name: name, Key: c.Key, DNS: c.req.DNSNames, URI: c.uris()}
+}

@@ -1,0 +1,229 @@
+package est
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"steward/lwm2m/audit"
+	"steward/lwm2m/machine"
+)
+
+// A Role is the class of an authenticated client.
+type Role string
+
+// The roles that may enrol. Their texts equal those of an association's class.
+const (
+	RoleFactory     Role = "factory"
+	RoleOperational Role = "operational"
+)
+
+// A Client is who asks, as the handshake proved it.
+type Client struct {
+	Role        Role
+	Certificate Hash   // of the client certificate
+	Name        string // its commonName
+}
+
+// A Request asks for a certificate.
+type Request struct {
+	Client Client
+	CSR    []byte // PKCS#10, DER
+}
+
+// Enrol answers /sen: the first operational certificate of a device that proved
+// its factory certificate and has a right (transfer protocol §1.8). The same
+// request gets the stored answer; the same key in another request gets a new
+// certificate, and the earlier one is revoked in that transaction.
+//
+// It returns ErrForbidden, ErrPending, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey or
+// ErrName. All of these but ErrPending are audited; nothing is issued.
+func (ca *CA) Enrol(ctx context.Context, r Request) (Issued, error) {
+	out, err := ca.enrol(ctx, r)
+	return out, ca.refused(ctx, "enrol", r.Client, err)
+}
+
+func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
+	if r.Client.Role != RoleFactory || r.Client.Certificate == (Hash{}) {
+		return Issued{}, fmt.Errorf("%w: a %q client cannot enrol", ErrForbidden, r.Client.Role)
+	}
+	csr, err := ParseCSR(r.CSR)
+	if err != nil {
+		return Issued{}, err
+	}
+	return again(func() (Issued, error) { return ca.enrolOnce(ctx, r.Client, csr) })
+}
+
+func (ca *CA) enrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error) {
+	right, err := ca.o.Store.Right(ctx, c.Certificate)
+	if errors.Is(err, ErrUnknown) {
+		return Issued{}, fmt.Errorf("%w: factory certificate not registered", ErrForbidden)
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	if err := csr.checkOwner(right.Endpoint); err != nil {
+		return Issued{}, err
+	}
+	if err := ca.admits(right, csr.SPKI); err != nil {
+		return Issued{}, err
+	}
+	if right.State == RightConsumed {
+		if old, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
+			return old, err
+		}
+	}
+	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(right.Endpoint))
+	if err != nil {
+		return Issued{}, err
+	}
+	record.Factory, record.Client, record.CSR = right.Factory, c.Certificate, csr.Hash
+	_, err = ca.advance(ctx, right, EventEnrol, step{
+		issued: &record, actor: "device:" + right.Endpoint, why: "enrolled with the factory certificate",
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return ca.answer(cert, record), nil
+}
+
+// admits says whether a right lets the key enrol now.
+func (ca *CA) admits(r Right, spki Hash) error {
+	now := ca.now()
+	if _, err := RightTable.Step(r.State, EventEnrol); errors.Is(err, machine.ErrNoRow) {
+		if r.State == RightClosed {
+			return &PendingError{Retry: ca.o.Retry}
+		}
+		return fmt.Errorf("%w: right is %s", ErrForbidden, r.State)
+	}
+	if r.SPKI != (Hash{}) && r.SPKI != spki {
+		return fmt.Errorf("%w: %x asks for %x", ErrWrongKey, r.SPKI[:8], spki[:8])
+	}
+	if now.Before(r.From) {
+		return &PendingError{Retry: max(ca.o.Retry, r.From.Sub(now))}
+	}
+	if r.SPKI == (Hash{}) && !r.Until.IsZero() && now.After(r.Until) {
+		return fmt.Errorf("%w: window of the right is over", ErrForbidden)
+	}
+	return nil
+}
+
+// stored returns the certificate that the same client got for the same request,
+// if it still is good.
+func (ca *CA) stored(ctx context.Context, c Client, csr *CSR) (Issued, bool, error) {
+	records, err := ca.o.Store.Certificates(ctx, Query{
+		Kind: KindOperational, Status: StatusValid, Client: c.Certificate, CSR: csr.Hash, Limit: 1,
+	})
+	if err != nil || len(records) == 0 || records[0].Live(ca.now()) != nil {
+		return Issued{}, false, err
+	}
+	cert, err := records[0].Certificate()
+	if err != nil {
+		return Issued{}, false, fmt.Errorf("inventory: %w", err)
+	}
+	return ca.answer(cert, records[0]), true, nil
+}
+
+// Reenrol answers /sren: a new certificate for a device that proved its
+// operational one, which must be good, for the same names (RFC 7030 §4.2.2) and
+// the same or another key. The old one is revoked when the new one is first
+// used, or after RekeyOverlap. It returns ErrRevoked and ErrExpired beside the
+// errors of Enrol.
+func (ca *CA) Reenrol(ctx context.Context, r Request) (Issued, error) {
+	out, err := ca.reenrol(ctx, r)
+	return out, ca.refused(ctx, "renew", r.Client, err)
+}
+
+func (ca *CA) reenrol(ctx context.Context, r Request) (Issued, error) {
+	if r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{}) {
+		return Issued{}, fmt.Errorf("%w: a %q client cannot renew", ErrForbidden, r.Client.Role)
+	}
+	csr, err := ParseCSR(r.CSR)
+	if err != nil {
+		return Issued{}, err
+	}
+	return again(func() (Issued, error) { return ca.reenrolOnce(ctx, r.Client, csr) })
+}
+
+func (ca *CA) reenrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error) {
+	asked, err := ca.o.Store.Certificate(ctx, c.Certificate)
+	if errors.Is(err, ErrUnknown) || err == nil && asked.Kind != KindOperational {
+		return Issued{}, fmt.Errorf("%w: not a certificate of ours", ErrForbidden)
+	}
+	if err != nil {
+		return Issued{}, err
+	}
+	if err := asked.Live(ca.now()); err != nil {
+		return Issued{}, err
+	}
+	old, err := asked.Certificate()
+	if err != nil {
+		return Issued{}, fmt.Errorf("inventory: %w", err)
+	}
+	if err := csr.checkRenewal(old); err != nil {
+		return Issued{}, err
+	}
+	if answer, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
+		return answer, err
+	}
+	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(asked.Name))
+	if err != nil {
+		return Issued{}, err
+	}
+	record.Factory, record.Client, record.CSR, record.Supersedes = asked.Factory, c.Certificate, csr.Hash, asked.Hash
+	if err := ca.renew(ctx, &asked, &record); err != nil {
+		return Issued{}, err
+	}
+	return ca.answer(cert, record), nil
+}
+
+// renew stores the new record, by the device's right if it has one.
+func (ca *CA) renew(ctx context.Context, asked, issued *Record) error {
+	s := step{issued: issued, asked: asked, actor: "device:" + asked.Name, why: "renewed"}
+	if asked.Factory != (Hash{}) {
+		right, err := ca.o.Store.Right(ctx, asked.Factory)
+		if err != nil {
+			return err
+		}
+		_, err = ca.advance(ctx, right, EventRenew, s)
+		if errors.Is(err, machine.ErrNoRow) {
+			return fmt.Errorf("%w: right is %s", ErrForbidden, right.State)
+		}
+		return err
+	}
+	ch := Change{Insert: []Record{*issued}}
+	if err := ca.replace(ctx, s, &ch); err != nil {
+		return err
+	}
+	row := ca.row("certificate.issue", issued.Hash, s.why, "", string(StatusValid))
+	row.Actor = s.actor
+	ch.Audit = append(ch.Audit, row)
+	return ca.commit(ctx, ch)
+}
+
+// refusals are the errors that are audited, with what the row is called.
+var refusals = []struct {
+	err    error
+	action string
+}{
+	{ErrWrongKey, "alarm.wrong_key"}, // somebody else has a copy of the factory key
+	{ErrForbidden, "refuse"},
+	{ErrCSR, "refuse"},
+	{ErrCSRSize, "refuse"},
+	{ErrKey, "refuse"},
+	{ErrName, "refuse"},
+	{ErrRevoked, "refuse"},
+	{ErrExpired, "refuse"},
+}
+
+// refused records why a client got nothing, and returns err.
+func (ca *CA) refused(ctx context.Context, what string, c Client, err error) error {
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			row := ca.row("certificate."+what+"."+r.action, c.Certificate, err.Error(), "", "")
+			row.Actor = "device:" + c.Name
+			return errors.Join(err, ca.o.Store.Commit(ctx, Change{Audit: []audit.Row{row}}))
+		}
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+// Package esttest has what tests of an authority need: a Store in memory, the
+// suite that every Store must pass, and a whole CA in one call.
+package esttest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"steward/est"
+	"steward/lwm2m/audit"
+)
+
+// A Store keeps everything in memory. The zero value is empty and ready.
+type Store struct {
+	mu      sync.Mutex
+	records []est.Record // in order of insertion
+	rights  map[est.Hash]est.Right
+	rows    []audit.Row
+}
+
+var _ est.Store = (*Store)(nil)
+
+// Audit returns the audit rows written so far.
+func (s *Store) Audit() []audit.Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.rows)
+}
+
+// Certificate implements est.Store.
+func (s *Store) Certificate(_ context.Context, hash est.Hash) (est.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.index(hash)
+	if i < 0 {
+		return est.Record{}, fmt.Errorf("%w: certificate %x", est.ErrUnknown, hash[:8])
+	}
+	return s.records[i], nil
+}
+
+func (s *Store) index(hash est.Hash) int {
+	return slices.IndexFunc(s.records, func(r est.Record) bool { return r.Hash == hash })
+}
+
+// Certificates implements est.Store.
+func (s *Store) Certificates(_ context.Context, q est.Query) ([]est.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := q.Limit
+	if limit <= 0 || limit > est.MaxPage {
+		limit = est.MaxPage
+	}
+	last := len(s.records)
+	if q.Before != (est.Hash{}) {
+		last = max(s.index(q.Before), 0)
+	}
+	var out []est.Record
+	for _, r := range slices.Backward(s.records[:last]) {
+		if len(out) < limit && selects(q, r) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func selects(q est.Query, r est.Record) bool {
+	return is(q.Kind, r.Kind) && is(q.Status, r.Status) && is(q.Name, r.Name) && is(q.Serial, r.Serial) &&
+		is(q.Issuer, r.Issuer) && is(q.Factory, r.Factory) && is(q.SPKI, r.SPKI) && is(q.Client, r.Client) &&
+		is(q.CSR, r.CSR) && (q.Expires.IsZero() || r.NotAfter.Before(q.Expires)) &&
+		(q.Replaced.IsZero() || !r.ReplacedAt.IsZero() && r.ReplacedAt.Before(q.Replaced))
+}
+
+// is reports whether want is zero or equals got.
+func is[T comparable](want, got T) bool {
+	var zero T
+	return want == zero || want == got
+}
+
+// Right implements est.Store.
+func (s *Store) Right(_ context.Context, factory est.Hash) (est.Right, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.rights[factory]
+	if !ok {
+		return est.Right{}, fmt.Errorf("%w: right %x", est.ErrUnknown, factory[:8])
+	}
+	return r, nil
+}
+
+// Rights implements est.Store.
+func (s *Store) Rights(_ context.Context, endpoint string, after est.Hash, limit int) ([]est.Right, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []est.Right
+	for hash, r := range s.rights {
+		if bytes.Compare(hash[:], after[:]) > 0 && is(endpoint, r.Endpoint) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b est.Right) int { return bytes.Compare(a.Factory[:], b.Factory[:]) })
+	return out[:min(len(out), max(limit, 0))], nil
+}
+
+// Commit implements est.Store.
+func (s *Store) Commit(_ context.Context, ch est.Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.check(ch); err != nil {
+		return err
+	}
+	if ch.Right != nil {
+		r := *ch.Right
+		r.Version++
+		if s.rights == nil {
+			s.rights = map[est.Hash]est.Right{}
+		}
+		s.rights[r.Factory] = r
+	}
+	for _, u := range ch.Update {
+		r := &s.records[s.index(u.Hash)]
+		r.Version++
+		r.Status, r.Reason, r.Why, r.RevokedAt = u.Status, u.Reason, u.Why, u.RevokedAt
+		r.UsedAt, r.ReplacedBy, r.ReplacedAt = u.UsedAt, u.ReplacedBy, u.ReplacedAt
+	}
+	s.records = append(s.records, ch.Insert...)
+	s.rows = append(s.rows, ch.Audit...)
+	return nil
+}
+
+// check says whether ch may be applied; nothing has changed yet.
+func (s *Store) check(ch est.Change) error {
+	if ch.Right != nil && s.rights[ch.Right.Factory].Version != ch.Right.Version {
+		return fmt.Errorf("%w: right of %s", est.ErrConflict, ch.Right.Endpoint)
+	}
+	seen := map[est.Hash]bool{}
+	for _, r := range ch.Insert {
+		if s.index(r.Hash) >= 0 || seen[r.Hash] {
+			return fmt.Errorf("%w: certificate %x exists", est.ErrConflict, r.Hash[:8])
+		}
+		seen[r.Hash] = true
+	}
+	for _, r := range ch.Update {
+		i := s.index(r.Hash)
+		if i < 0 || seen[r.Hash] || s.records[i].Version != r.Version {
+			return fmt.Errorf("%w: certificate %x", est.ErrConflict, r.Hash[:8])
+		}
+		if s.records[i].Status == est.StatusRevoked && r.Status != est.StatusRevoked {
+			return fmt.Errorf("%w: certificate %x", est.ErrRevoked, r.Hash[:8])
+		}
+		seen[r.Hash] = true
+	}
+	return nil
+}

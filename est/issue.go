@@ -1,0 +1,102 @@
+package est
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"time"
+
+	"steward/lwm2m/audit"
+)
+
+// Issued is the answer to who asked for a certificate.
+type Issued struct {
+	Hash     Hash
+	Serial   string // lower-case hex
+	DER      []byte
+	Chain    [][]byte // DER of the issuing CA and those above it, the root last
+	NotAfter time.Time
+}
+
+// IssueServer issues a certificate for our servers at host, a DNS name or an IP
+// address, which may also act as EST server.
+func (ca *CA) IssueServer(ctx context.Context, host string, key crypto.PublicKey) (Issued, error) {
+	return ca.issueHost(ctx, ca.o.Profiles.Server, host, host, key)
+}
+
+// IssuePeer issues a certificate for mutual TLS with other providers: name is the
+// provider's, host the address of its peer listener.
+func (ca *CA) IssuePeer(ctx context.Context, name, host string, key crypto.PublicKey) (Issued, error) {
+	return ca.issueHost(ctx, ca.o.Profiles.Peer, name, host, key)
+}
+
+func (ca *CA) issueHost(ctx context.Context, p *Profile, name, host string, key crypto.PublicKey) (Issued, error) {
+	s := Subject{Name: name, Key: key}
+	if ip := net.ParseIP(host); ip != nil {
+		s.IP = []net.IP{ip}
+	} else {
+		s.DNS = []string{host}
+	}
+	return ca.issue(ctx, p, s)
+}
+
+// IssueSigner issues a signer's certificate: KindTransferSigner or KindSUITSigner.
+// It returns ErrProfile for another kind.
+func (ca *CA) IssueSigner(ctx context.Context, kind Kind, name string, key crypto.PublicKey) (Issued, error) {
+	switch kind {
+	case KindTransferSigner:
+		return ca.issue(ctx, ca.o.Profiles.TransferSigner, Subject{Name: name, Key: key})
+	case KindSUITSigner:
+		return ca.issue(ctx, ca.o.Profiles.SUITSigner, Subject{Name: name, Key: key})
+	default:
+		return Issued{}, fmt.Errorf("%w: %q is not a signer", ErrProfile, kind)
+	}
+}
+
+// IssueFactory issues the permanent certificate of the device called endpoint.
+func (ca *CA) IssueFactory(ctx context.Context, endpoint string, key crypto.PublicKey) (Issued, error) {
+	return ca.issue(ctx, ca.o.Profiles.Factory, Subject{Name: endpoint, Key: key})
+}
+
+// IssueSubordinate issues the certificate of an issuing CA for key.
+func (ca *CA) IssueSubordinate(ctx context.Context, name string, key crypto.PublicKey) (Issued, error) {
+	return ca.issue(ctx, ca.o.Profiles.Issuing, Subject{Name: name, Key: key})
+}
+
+// issue signs and records one certificate that no device asked for.
+func (ca *CA) issue(ctx context.Context, p *Profile, s Subject) (Issued, error) {
+	c, r, err := ca.sign(p, s)
+	if err != nil {
+		return Issued{}, err
+	}
+	err = ca.o.Store.Commit(ctx, Change{Insert: []Record{r}, Audit: []audit.Row{
+		ca.row("certificate.issue", r.Hash, string(p.kind)+" "+s.Name, "", string(StatusValid)),
+	}})
+	if err != nil {
+		return Issued{}, err
+	}
+	return ca.answer(c, r), nil
+}
+
+// sign prepares and issues, and describes the certificate for the inventory.
+func (ca *CA) sign(p *Profile, s Subject) (*x509.Certificate, Record, error) {
+	t, err := ca.issuer.Prepare(p, s, ca.now())
+	if err != nil {
+		return nil, Record{}, err
+	}
+	c, err := ca.issuer.Issue(t)
+	if err != nil {
+		return nil, Record{}, err
+	}
+	return c, newRecord(c, ca.hash, p.kind, p.name, ca.now()), nil
+}
+
+func (ca *CA) answer(c *x509.Certificate, r Record) Issued {
+	out := Issued{Hash: r.Hash, Serial: r.Serial, DER: c.Raw, NotAfter: r.NotAfter}
+	for _, parent := range ca.Chain() {
+		out.Chain = append(out.Chain, parent.Raw)
+	}
+	return out
+}

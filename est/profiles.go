@@ -1,0 +1,56 @@
+package est
+
+import "time"
+
+// Profiles are the profiles by which a CA issues, one for each kind. A nil one
+// is replaced by that of DefaultProfiles when the CA is made.
+type Profiles struct {
+	Issuing, Server, Peer, TransferSigner, SUITSigner, Factory, Operational *Profile
+}
+
+const day = 24 * time.Hour
+
+// DefaultProfiles returns the profiles of a provider that configured none: a
+// year for devices, two for servers and signers, ten for an issuing CA, no
+// expiry for factory certificates.
+func DefaultProfiles() Profiles {
+	return Profiles{
+		Issuing:        builtin(ProfileOptions{Name: "issuing", Kind: KindIssuing, Validity: 3653 * day}),
+		Server:         builtin(ProfileOptions{Name: "server", Kind: KindServer, Validity: 2 * 365 * day}),
+		Peer:           builtin(ProfileOptions{Name: "peer", Kind: KindPeer, Validity: 2 * 365 * day}),
+		TransferSigner: builtin(ProfileOptions{Name: "transfer-signer", Kind: KindTransferSigner, Validity: 2 * 365 * day}),
+		SUITSigner:     builtin(ProfileOptions{Name: "suit-signer", Kind: KindSUITSigner, Validity: 2 * 365 * day}),
+		Factory:        builtin(ProfileOptions{Name: "factory", Kind: KindFactory, NoExpiry: true}),
+		Operational:    builtin(ProfileOptions{Name: "operational", Kind: KindOperational, Validity: 365 * day}),
+	}
+}
+
+// builtin validates a profile that stands in this file.
+func builtin(o ProfileOptions) *Profile {
+	p, err := NewProfile(o)
+	if err != nil {
+		panic(err) // a mistake in this file, found by the first test
+	}
+	return p
+}
+
+// withDefaults fills the profiles that p lacks and checks that each is of its kind.
+func (p Profiles) withDefaults() (Profiles, error) {
+	d := DefaultProfiles()
+	for _, f := range []struct {
+		has  **Profile
+		want *Profile
+	}{
+		{&p.Issuing, d.Issuing}, {&p.Server, d.Server}, {&p.Peer, d.Peer},
+		{&p.TransferSigner, d.TransferSigner}, {&p.SUITSigner, d.SUITSigner},
+		{&p.Factory, d.Factory}, {&p.Operational, d.Operational},
+	} {
+		if *f.has == nil {
+			*f.has = f.want
+		}
+		if (*f.has).kind != f.want.kind {
+			return Profiles{}, errKind((*f.has), f.want.kind)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,196 @@
+package est
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// Lookup returns a certificate's record, or ErrUnknown.
+func (ca *CA) Lookup(ctx context.Context, hash Hash) (Record, error) {
+	return ca.o.Store.Certificate(ctx, hash)
+}
+
+// List returns the records that q selects, the last issued first.
+func (ca *CA) List(ctx context.Context, q Query) ([]Record, error) {
+	return ca.o.Store.Certificates(ctx, q)
+}
+
+// Live returns nil if a certificate of the inventory is good at now, else
+// ErrUnknown, ErrRevoked or ErrExpired. It costs one look-up by key.
+func (ca *CA) Live(ctx context.Context, hash Hash, now time.Time) error {
+	r, err := ca.o.Store.Certificate(ctx, hash)
+	if err != nil {
+		return err
+	}
+	return r.Live(now)
+}
+
+// Identify says who a client with this chain of DER certificates (leaf first) is,
+// for the handshake of our own servers. Operational is who is in our inventory
+// and live, never by chain alone; factory is who has a right that is not deleted
+// and a chain to a listed factory CA. The first use of a renewed certificate
+// revokes the one before. It returns ErrUnknown, ErrRevoked, ErrExpired,
+// ErrForbidden or ErrFactory.
+func (ca *CA) Identify(ctx context.Context, chain [][]byte) (Client, error) {
+	if len(chain) == 0 {
+		return Client{}, fmt.Errorf("%w: no certificate", ErrUnknown)
+	}
+	hash := Hash(sha256.Sum256(chain[0]))
+	r, err := ca.o.Store.Certificate(ctx, hash)
+	switch {
+	case err == nil && r.Kind == KindOperational:
+		if err := r.Live(ca.now()); err != nil {
+			return Client{}, err
+		}
+		return Client{Role: RoleOperational, Certificate: hash, Name: r.Name}, ca.used(ctx, r)
+	case err != nil && !errors.Is(err, ErrUnknown):
+		return Client{}, err
+	}
+	right, err := ca.o.Store.Right(ctx, hash)
+	if err != nil {
+		return Client{}, err
+	}
+	if right.State == RightDeleted {
+		return Client{}, fmt.Errorf("%w: right of %s is deleted", ErrForbidden, right.Endpoint)
+	}
+	leaf, err := x509.ParseCertificate(chain[0])
+	if err != nil {
+		return Client{}, fmt.Errorf("%w: %w", ErrFactory, err)
+	}
+	if err := ca.VerifyFactory(ctx, leaf, chain[1:]); err != nil {
+		return Client{}, err
+	}
+	return Client{Role: RoleFactory, Certificate: hash, Name: right.Endpoint}, nil
+}
+
+// used notes the first use of a renewing certificate and revokes the one before.
+func (ca *CA) used(ctx context.Context, r Record) error {
+	if r.Supersedes == (Hash{}) || !r.UsedAt.IsZero() {
+		return nil
+	}
+	_, err := again(func() (struct{}, error) {
+		fresh, err := ca.o.Store.Certificate(ctx, r.Hash)
+		if err != nil || !fresh.UsedAt.IsZero() {
+			return struct{}{}, err
+		}
+		if err := fresh.Live(ca.now()); err != nil {
+			return struct{}{}, err
+		}
+		old, err := ca.o.Store.Certificate(ctx, fresh.Supersedes)
+		if err != nil {
+			return struct{}{}, err
+		}
+		fresh.UsedAt = ca.now()
+		ch := Change{Update: []Record{fresh}}
+		if old.Status == StatusValid {
+			ca.As("device:"+r.Name).revoke(old, Superseded, "the certificate that renews it was used", &ch)
+		}
+		return struct{}{}, ca.commit(ctx, ch)
+	})
+	return err
+}
+
+// Revoke revokes a certificate for good. Revoking it again changes nothing. It
+// returns ErrUnknown or ErrReason.
+func (ca *CA) Revoke(ctx context.Context, hash Hash, reason Reason, why string) error {
+	if _, err := reason.Code(); err != nil {
+		return err
+	}
+	_, err := again(func() (struct{}, error) {
+		r, err := ca.o.Store.Certificate(ctx, hash)
+		if err != nil || r.Status == StatusRevoked {
+			return struct{}{}, err
+		}
+		var ch Change
+		ca.revoke(r, reason, why, &ch)
+		return struct{}{}, ca.commit(ctx, ch)
+	})
+	return err
+}
+
+// Sweep revokes the certificates that were renewed RekeyOverlap ago and whose
+// successors were never used. Live refuses them already; Sweep makes it known to
+// the CRL. It returns how many there were.
+func (ca *CA) Sweep(ctx context.Context) (int, error) {
+	records, err := ca.o.Store.Certificates(ctx, Query{
+		Status: StatusValid, Replaced: ca.now().Add(-RekeyOverlap).Add(time.Microsecond),
+	})
+	if err != nil {
+		return 0, err
+	}
+	for i, r := range records {
+		var ch Change
+		ca.revoke(r, Superseded, "renewed and the overlap is over", &ch)
+		if err := ca.commit(ctx, ch); err != nil && !errors.Is(err, ErrConflict) {
+			return i, err
+		}
+	}
+	return len(records), nil
+}
+
+// CRL returns the full CRL of the issuing certificate in DER, valid from now on
+// for the given time. Expired certificates are left out (RFC 5280 §3.3). Its
+// number is the time in microseconds, which only grows.
+func (ca *CA) CRL(ctx context.Context, validity time.Duration) ([]byte, error) {
+	if validity < time.Second {
+		return nil, fmt.Errorf("%w: CRL validity %v", ErrOptions, validity)
+	}
+	now := ca.now()
+	entries, err := ca.revoked(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	random := ca.o.Rand
+	if random == nil {
+		random = rand.Reader
+	}
+	return x509.CreateRevocationList(random, &x509.RevocationList{
+		Number: big.NewInt(now.UnixMicro()), ThisUpdate: now.Truncate(time.Second),
+		NextUpdate: now.Add(validity).Truncate(time.Second), RevokedCertificateEntries: entries,
+	}, ca.o.Issuer, ca.o.Signer)
+}
+
+// revoked returns the CRL's entries, page by page.
+func (ca *CA) revoked(ctx context.Context, now time.Time) ([]x509.RevocationListEntry, error) {
+	var out []x509.RevocationListEntry
+	q := Query{Status: StatusRevoked, Issuer: ca.hash}
+	for {
+		page, err := ca.o.Store.Certificates(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page {
+			e, err := entry(r)
+			if err != nil {
+				return nil, err
+			}
+			if now.Before(r.NotAfter) {
+				out = append(out, e)
+			}
+		}
+		if len(page) < MaxPage {
+			return out, nil
+		}
+		q.Before = page[len(page)-1].Hash
+	}
+}
+
+func entry(r Record) (x509.RevocationListEntry, error) {
+	serial, ok := new(big.Int).SetString(r.Serial, 16)
+	if !ok {
+		return x509.RevocationListEntry{}, fmt.Errorf("inventory: serial %q", r.Serial)
+	}
+	code, err := r.Reason.Code()
+	if err != nil {
+		return x509.RevocationListEntry{}, fmt.Errorf("inventory: %w", err)
+	}
+	return x509.RevocationListEntry{
+		SerialNumber: serial, RevocationTime: r.RevokedAt.Truncate(time.Second), ReasonCode: code,
+	}, nil
+}

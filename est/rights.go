@@ -1,0 +1,216 @@
+package est
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/lwm2m/audit"
+)
+
+// A Grant registers a factory certificate for enrolment.
+type Grant struct {
+	Factory Hash // of FactoryDER; zero: computed
+	// FactoryDER is the certificate; it must chain to a listed factory CA.
+	FactoryDER    []byte
+	Intermediates [][]byte  // DER of CAs between it and the listed one
+	Endpoint      string    // its commonName; "": taken from it
+	From, Until   time.Time // window, see Right; zero: no limit
+}
+
+// GrantRight registers g: a right that is closed until OpenRight. Repeated for a
+// closed right it sets the window. It returns ErrFactory, ErrName if the endpoint
+// is not the certificate's, ErrEndpoint if another certificate holds that name,
+// and machine.ErrNoRow if the right is open, consumed or suspended.
+func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
+	leaf, err := x509.ParseCertificate(g.FactoryDER)
+	if err != nil {
+		return Right{}, fmt.Errorf("%w: %w", ErrFactory, err)
+	}
+	hash := sha256.Sum256(g.FactoryDER)
+	name := leaf.Subject.CommonName
+	if g.Factory != (Hash{}) && g.Factory != hash || g.Endpoint != "" && g.Endpoint != name {
+		return Right{}, fmt.Errorf("%w: %q is not the subject of the factory certificate", ErrName, g.Endpoint)
+	}
+	if err := checkName(name); err != nil {
+		return Right{}, err
+	}
+	if err := ca.VerifyFactory(ctx, leaf, g.Intermediates); err != nil {
+		return Right{}, err
+	}
+	if err := ca.checkEndpoint(ctx, name, hash); err != nil {
+		return Right{}, err
+	}
+	fresh := Right{
+		Factory: hash, FactoryDER: g.FactoryDER, Endpoint: name, State: RightClosed, Epoch: 1,
+		From: stamp(g.From), Until: stamp(g.Until), ChangedAt: ca.now(),
+	}
+	return again(func() (Right, error) {
+		_, err := ca.o.Store.Right(ctx, hash)
+		if errors.Is(err, ErrUnknown) {
+			err = ca.o.Store.Commit(ctx, Change{Right: &fresh, Audit: []audit.Row{
+				ca.row("right.grant", hash, "right for "+name+" registered", "", string(RightClosed)),
+			}})
+			stored := fresh
+			stored.Version = 1
+			return stored, err
+		}
+		if err != nil {
+			return Right{}, err
+		}
+		return ca.stepRight(ctx, hash, EventGrant, step{set: func(r *Right) { r.From, r.Until = fresh.From, fresh.Until }})
+	})
+}
+
+// checkEndpoint returns ErrEndpoint if a right of another certificate that is not
+// deleted has that name.
+func (ca *CA) checkEndpoint(ctx context.Context, endpoint string, factory Hash) error {
+	rights, err := ca.o.Store.Rights(ctx, endpoint, Hash{}, MaxPage)
+	if err != nil {
+		return err
+	}
+	for _, r := range rights {
+		if r.Factory != factory && r.State != RightDeleted {
+			return fmt.Errorf("%w: %s", ErrEndpoint, endpoint)
+		}
+	}
+	return nil
+}
+
+// NoteSPKI binds a closed right to the key of the device's receipt. It returns
+// ErrUnknown, or machine.ErrNoRow if the right is not closed.
+func (ca *CA) NoteSPKI(ctx context.Context, factory, spki Hash) (Right, error) {
+	return ca.changeRight(ctx, factory, EventNote, step{spki: spki})
+}
+
+// OpenRight lets the device enrol: with the key spki only, or, if that is zero,
+// with the key noted before, or any if none was. It returns ErrWrongKey if
+// another key was noted, ErrUnknown, or machine.ErrNoRow.
+func (ca *CA) OpenRight(ctx context.Context, factory, spki Hash) (Right, error) {
+	return ca.changeRight(ctx, factory, EventOpen, step{spki: spki})
+}
+
+// CloseRight withdraws a right that was not consumed. machine.ErrNoRow tells that
+// the device was faster: one transaction decides the race.
+func (ca *CA) CloseRight(ctx context.Context, factory Hash) (Right, error) {
+	return ca.changeRight(ctx, factory, EventClose, step{})
+}
+
+// SuspendRight stops enrolment and renewal while the device moves to another
+// provider. Its certificates stay valid until DeleteRight.
+func (ca *CA) SuspendRight(ctx context.Context, factory Hash) (Right, error) {
+	return ca.changeRight(ctx, factory, EventSuspend, step{})
+}
+
+// ReopenRight opens a suspended or consumed right again, for the key spki only,
+// or for any if that is zero. The old certificates stay valid until the device
+// has enrolled under it; they are revoked in that transaction.
+func (ca *CA) ReopenRight(ctx context.Context, factory, spki Hash) (Right, error) {
+	return ca.changeRight(ctx, factory, EventReopen, step{spki: spki})
+}
+
+// DeleteRight ends the right and revokes the device's certificates for reason, in
+// one transaction. It may be repeated.
+func (ca *CA) DeleteRight(ctx context.Context, factory Hash, reason Reason) (Right, error) {
+	if _, err := reason.Code(); err != nil {
+		return Right{}, err
+	}
+	return ca.changeRight(ctx, factory, EventDelete, step{reason: reason})
+}
+
+// Right returns the right of a factory certificate, or ErrUnknown.
+func (ca *CA) Right(ctx context.Context, factory Hash) (Right, error) {
+	return ca.o.Store.Right(ctx, factory)
+}
+
+// Rights returns a page of the rights, see Store.
+func (ca *CA) Rights(ctx context.Context, endpoint string, after Hash, limit int) ([]Right, error) {
+	return ca.o.Store.Rights(ctx, endpoint, after, limit)
+}
+
+// RightStatus returns what the CA states about a right now, to be signed.
+func (ca *CA) RightStatus(ctx context.Context, factory Hash) (RightStatus, error) {
+	out := RightStatus{
+		Issuer: ca.o.Issuer.Subject.CommonName, At: ca.now().Truncate(time.Second), Factory: factory, State: RightClosed,
+	}
+	r, err := ca.o.Store.Right(ctx, factory)
+	if errors.Is(err, ErrUnknown) {
+		return out, nil
+	}
+	if err != nil {
+		return RightStatus{}, err
+	}
+	if r.State != RightDeleted {
+		out.State, out.SPKI, out.Issued = r.State, r.SPKI, r.Issued
+	}
+	return out, nil
+}
+
+// VerifyFactory returns ErrFactory unless leaf chains to a listed factory CA now,
+// over the given intermediates.
+func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, intermediates [][]byte) error {
+	listed, err := ca.FactoryCAs(ctx)
+	if err != nil {
+		return err
+	}
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	for _, c := range listed {
+		roots.AddCert(c)
+	}
+	for _, der := range intermediates {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return fmt.Errorf("%w: intermediate: %w", ErrFactory, err)
+		}
+		between.AddCert(c)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between, CurrentTime: ca.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	}); err != nil {
+		return fmt.Errorf("%w: %w", ErrFactory, err)
+	}
+	if leaf.IsCA {
+		return fmt.Errorf("%w: %s is a CA", ErrFactory, leaf.Subject)
+	}
+	return nil
+}
+
+// TrustFactoryCA lists a permanent CA, whose factory certificates may then be
+// granted rights. It may be repeated; Revoke takes it off the list for good. It
+// returns ErrFactory for a certificate that is no CA's, or not valid now.
+func (ca *CA) TrustFactoryCA(ctx context.Context, der []byte) error {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFactory, err)
+	}
+	now := ca.now()
+	if !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0 || now.Before(c.NotBefore) || now.After(c.NotAfter) {
+		return fmt.Errorf("%w: %s is no CA at this time", ErrFactory, c.Subject)
+	}
+	var issuer Hash
+	if bytes.Equal(c.RawIssuer, c.RawSubject) {
+		issuer = sha256.Sum256(c.Raw)
+	}
+	return ca.insert(ctx, newRecord(c, issuer, KindFactoryCA, "imported", now), "factory_ca.trust")
+}
+
+// FactoryCAs returns the listed permanent CAs.
+func (ca *CA) FactoryCAs(ctx context.Context) ([]*x509.Certificate, error) {
+	records, err := ca.o.Store.Certificates(ctx, Query{Kind: KindFactoryCA, Status: StatusValid})
+	if err != nil {
+		return nil, err
+	}
+	var out []*x509.Certificate
+	for _, r := range records {
+		c, err := r.Certificate()
+		if err != nil {
+			return nil, fmt.Errorf("inventory: %w", err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}

@@ -1,0 +1,158 @@
+package est
+
+import (
+	"context"
+	"fmt"
+)
+
+// A step is what an event brings along.
+type step struct {
+	spki   Hash    // of note, open, reopen
+	reason Reason  // of delete
+	issued *Record // of enrol and renew
+	asked  *Record // of renew: the certificate that asked
+	set    func(*Right)
+	actor  string // zero: the CA's
+	why    string
+}
+
+// changeRight applies the event to the stored right, starting again when somebody
+// else changes it meanwhile.
+func (ca *CA) changeRight(ctx context.Context, factory Hash, on RightEvent, s step) (Right, error) {
+	return again(func() (Right, error) { return ca.stepRight(ctx, factory, on, s) })
+}
+
+// stepRight applies the event once: new state, effects and audit rows are one
+// transaction. It returns the right as stored, or ErrConflict.
+func (ca *CA) stepRight(ctx context.Context, factory Hash, on RightEvent, s step) (Right, error) {
+	r, err := ca.o.Store.Right(ctx, factory)
+	if err != nil {
+		return Right{}, err
+	}
+	return ca.advance(ctx, r, on, s)
+}
+
+// advance applies the event to r, which was just read.
+func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Right, error) {
+	row, err := RightTable.Step(r.State, on)
+	if err != nil {
+		return Right{}, fmt.Errorf("right of %s: %w", r.Endpoint, err)
+	}
+	before := r
+	r.State, r.ChangedAt = row.To, ca.now()
+	if s.set != nil {
+		s.set(&r)
+	}
+	var ch Change
+	for _, do := range row.Do {
+		if err := ca.perform(ctx, do, s, &r, &ch); err != nil {
+			return Right{}, err
+		}
+	}
+	ch.Right = &r
+	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, r.Endpoint, describe(before), describe(r)))
+	if s.actor != "" {
+		for i := range ch.Audit {
+			ch.Audit[i].Actor = s.actor
+		}
+	}
+	if err := ca.commit(ctx, ch); err != nil {
+		return Right{}, err
+	}
+	r.Version++
+	return r, nil
+}
+
+// describe shows a right's state in an audit row: its key is part of it.
+func describe(r Right) string {
+	if r.SPKI == (Hash{}) {
+		return string(r.State)
+	}
+	return fmt.Sprintf("%s(%x)", r.State, r.SPKI[:8])
+}
+
+// perform adds one effect to r and ch.
+func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch *Change) error {
+	switch do {
+	case EffectForget:
+		r.SPKI = Hash{}
+	case EffectBind:
+		if s.spki == (Hash{}) {
+			return nil
+		}
+		if r.SPKI != (Hash{}) && r.SPKI != s.spki {
+			return fmt.Errorf("%w: %s", ErrWrongKey, r.Endpoint)
+		}
+		r.SPKI = s.spki
+	case EffectRaise:
+		r.Epoch++
+		r.Issued = Hash{}
+	case EffectIssue:
+		r.SPKI, r.Issued = s.issued.SPKI, s.issued.Hash
+		ch.Insert = append(ch.Insert, *s.issued)
+		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
+	case EffectSupersede:
+		return ca.revokeAll(ctx, r.Factory, Superseded, "enrolled again", ch)
+	case EffectReplace:
+		return ca.replace(ctx, s, ch)
+	case EffectRevoke:
+		return ca.revokeAll(ctx, r.Factory, s.reason, "right deleted", ch)
+	}
+	return nil
+}
+
+// revokeAll adds to ch the revocation of every valid operational certificate of
+// the device. A device has a handful, far below MaxPage.
+func (ca *CA) revokeAll(ctx context.Context, factory Hash, reason Reason, why string, ch *Change) error {
+	records, err := ca.o.Store.Certificates(ctx, Query{Kind: KindOperational, Status: StatusValid, Factory: factory})
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		ca.revoke(r, reason, why, ch)
+	}
+	return nil
+}
+
+// replace adds to ch that the certificate asked for is renewed by the new one. An
+// earlier renewal of the same certificate that was never used is revoked.
+func (ca *CA) replace(ctx context.Context, s step, ch *Change) error {
+	if s.asked.ReplacedBy != (Hash{}) {
+		previous, err := ca.o.Store.Certificate(ctx, s.asked.ReplacedBy)
+		if err != nil {
+			return err
+		}
+		if previous.Status == StatusValid {
+			ca.revoke(previous, Superseded, "renewed again before its first use", ch)
+		}
+	}
+	old := *s.asked
+	old.ReplacedBy, old.ReplacedAt = s.issued.Hash, ca.now()
+	ch.Update = append(ch.Update, old)
+	return nil
+}
+
+// revoke adds to ch the revocation of r.
+func (ca *CA) revoke(r Record, reason Reason, why string, ch *Change) {
+	before := r.Status
+	r.Status, r.Reason, r.Why, r.RevokedAt = StatusRevoked, reason, why, ca.now()
+	ch.Update = append(ch.Update, r)
+	ch.Audit = append(ch.Audit,
+		ca.row("certificate.revoke", r.Hash, fmt.Sprintf("%s %s: %s: %s", r.Kind, r.Name, reason, why),
+			string(before), string(StatusRevoked)))
+}
+
+// commit stores ch and tells Options.Revoked about what it revoked.
+func (ca *CA) commit(ctx context.Context, ch Change) error {
+	if err := ca.o.Store.Commit(ctx, ch); err != nil {
+		return err
+	}
+	if ca.o.Revoked != nil {
+		for _, r := range ch.Update {
+			if r.Status == StatusRevoked {
+				ca.o.Revoked(r.Hash)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package est
+
+import (
+	"context"
+	"time"
+
+	"steward/lwm2m/audit"
+)
+
+// A Store keeps the inventory and the rights. Implementations are safe for
+// concurrent use; esttest.TestStore says what they must do.
+type Store interface {
+	// Certificate returns the record with that hash, or ErrUnknown.
+	Certificate(ctx context.Context, hash Hash) (Record, error)
+	// Certificates returns the records that q selects, the last issued first.
+	Certificates(ctx context.Context, q Query) ([]Record, error)
+	// Right returns the right of a factory certificate, or ErrUnknown.
+	Right(ctx context.Context, factory Hash) (Right, error)
+	// Rights returns up to limit rights in order of their factory hashes, after
+	// the given one; zero starts at the beginning. An endpoint other than ""
+	// selects those with that name.
+	Rights(ctx context.Context, endpoint string, after Hash, limit int) ([]Right, error)
+	// Commit applies ch in one transaction, or nothing of it. It returns
+	// ErrConflict if a row's version is no longer the one in ch, or a
+	// certificate to insert exists, and ErrRevoked if ch would make a revoked
+	// certificate valid again.
+	Commit(ctx context.Context, ch Change) error
+}
+
+// MaxPage is the most records that Certificates returns for a Query.
+const MaxPage = 1000
+
+// A Query selects records. Zero fields select all; those given must all match.
+type Query struct {
+	Kind     Kind
+	Status   Status
+	Name     string // commonName
+	Serial   string // lower-case hex
+	Issuer   Hash
+	Factory  Hash
+	SPKI     Hash
+	Client   Hash
+	CSR      Hash
+	Expires  time.Time // notAfter before it
+	Replaced time.Time // renewed by another before it
+	// Before is the hash of the last record of the page before; zero: first page.
+	Before Hash
+	Limit  int // of the page; zero or more than MaxPage: MaxPage
+}
+
+// A Change is what one transaction writes.
+type Change struct {
+	// Right is stored with Version one higher, if Version is still the stored
+	// one; 0 inserts. Nil: no right changes.
+	Right  *Right
+	Insert []Record
+	// Update stores the fields below Version of each record with Version one
+	// higher, if Version is still the stored one.
+	Update []Record
+	Audit  []audit.Row
+}
