@@ -1,0 +1,63 @@
+// Package dtls holds DTLS 1.2 associations (RFC 6347) with connection
+// identifiers (RFC 9146), apart from any socket: Accept and Dial lead a
+// handshake over a datagram link, a Session protects the records that follow,
+// and ParseRecord reads their headers. The handshake engine behind Accept hands
+// over keys and sequence numbers and is then gone, so that an idle association
+// is one small value without pointers.
+package dtls
+
+import (
+	"crypto/tls"
+	"errors"
+
+	"steward/lwm2m/coap"
+)
+
+// Credentials are the secrets and the judgement of the server's side. Its
+// methods are called from many goroutines at once.
+type Credentials interface {
+	// Certificate returns the chain and the key for the name a client asked for
+	// (RFC 6066 §3); "" is a client that named none. An error ends the handshake.
+	Certificate(serverName string) (*tls.Certificate, error)
+	// PSK returns the key of identity, or ErrUnknownIdentity.
+	PSK(identity []byte) (key []byte, err error)
+	// Identify judges a peer that has proved possession of its key: chain is
+	// what it sent, DER, leaf first, and pskIdentity is nil; or chain is nil. An
+	// error refuses the handshake. It may be asked again about a peer whose
+	// handshake was under way while associations were dropped.
+	Identify(chain [][]byte, pskIdentity []byte) (coap.Identity, error)
+}
+
+// ClientOptions are the credentials of the dialling side: a certificate with
+// Verify, or a pre-shared key.
+type ClientOptions struct {
+	// Certificate is the client's chain with its key; nil sends none.
+	Certificate *tls.Certificate
+	// PSKIdentity and PSK select the pre-shared key suites, when PSK is not empty.
+	PSKIdentity, PSK []byte
+	// Verify judges the server's chain, DER as sent, leaf first. It is required
+	// without a PSK: there are no default anchors.
+	Verify func(chain [][]byte) error
+	// ServerName is sent in the server_name extension; an IP address or "" is not.
+	ServerName string
+	// CID asks the server for a connection identifier, so that the association
+	// survives a change of our address.
+	CID bool
+}
+
+// Errors of handshakes.
+var (
+	// ErrUnknownIdentity is what Credentials.PSK returns for an identity without a key.
+	ErrUnknownIdentity = errors.New("dtls: unknown psk identity")
+	// ErrTimeout reports a handshake that did not complete in its time.
+	ErrTimeout = errors.New("dtls: handshake timed out")
+	// ErrHandshake reports a handshake that failed, here or at the peer.
+	ErrHandshake = errors.New("dtls: handshake failed")
+	// ErrRefused reports a peer that our judgement (Identify, Verify, PSK) refused; it
+	// wraps the reason.
+	ErrRefused = errors.New("dtls: peer refused")
+	// ErrNoVerify reports client options that name neither a PSK nor a Verify function.
+	ErrNoVerify = errors.New("dtls: no psk and no verify function")
+	// ErrSuite reports an association whose cipher suite Session does not know.
+	ErrSuite = errors.New("dtls: unsupported cipher suite")
+)

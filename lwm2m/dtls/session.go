@@ -1,0 +1,220 @@
+package dtls
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pion/dtls/v3/pkg/crypto/ccm"
+)
+
+// Errors of a session.
+var (
+	// ErrReplay reports a record seen before or older than the window.
+	ErrReplay = errors.New("dtls: replayed record")
+	// ErrForged reports a record that its keys do not authenticate.
+	ErrForged = errors.New("dtls: record not authentic")
+	// ErrEpoch reports a record of another epoch than the session's.
+	ErrEpoch = errors.New("dtls: record of another epoch")
+	// ErrCID reports a record without the negotiated connection identifier, or with another.
+	ErrCID = errors.New("dtls: record of another connection identifier")
+	// ErrExhausted reports a session that has used up its sequence numbers; only a new
+	// handshake helps (RFC 6347 §4.1).
+	ErrExhausted = errors.New("dtls: sequence numbers exhausted")
+)
+
+// suite is the record protection of a session.
+type suite uint8
+
+const (
+	suiteCCM8 suite = iota + 1 // AES_128_CCM_8, RFC 6655
+	suiteCCM                   // AES_128_CCM, RFC 6655
+	suiteGCM                   // AES_128_GCM, RFC 5288
+)
+
+const (
+	keyLength      = 16
+	ivLength       = 4 // implicit part of the nonce
+	explicitLength = 8 // explicit part, sent with each record
+	nonceLength    = ivLength + explicitLength
+	windowLength   = 64 // records; RFC 6347 §4.1.2.6 recommends it
+	sessionEpoch   = 1  // there is no renegotiation: one handshake, one epoch
+	maxCID         = 32 // longest connection identifier we accept from a peer; RFC 9146 allows 255
+)
+
+// tag returns the length in bytes of the suite's authentication tag.
+func (s suite) tag() int {
+	if s == suiteCCM8 {
+		return 8
+	}
+	return 16
+}
+
+// aead expands key. It costs less than keeping the schedule of every quiet peer.
+func (s suite) aead(key *[keyLength]byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("dtls: %w", err)
+	}
+	if s == suiteGCM {
+		return cipher.NewGCM(block)
+	}
+	return ccm.NewCCM(block, s.tag(), nonceLength)
+}
+
+// A Session protects the records of one established association. It holds no
+// pointers, so that a table of them costs the collector nothing. Its methods
+// are not safe for concurrent use.
+type Session struct {
+	readKey, writeKey [keyLength]byte
+	readIV, writeIV   [ivLength]byte
+	next              uint64 // sequence number of our next record
+	newest            uint64 // highest sequence number authenticated
+	window            uint64 // bit i: newest-i was seen; 0: nothing yet
+	peerCID           [maxCID]byte
+	localCID          [CIDLength]byte
+	peerCIDLength     uint8
+	hasCID            bool // the peer must send localCID
+	suite             suite
+}
+
+// CID returns the identifier by which the peer addresses this session, and
+// whether one was negotiated.
+func (s *Session) CID() ([CIDLength]byte, bool) { return s.localCID, s.hasCID }
+
+// Opened is a record that a session authenticated.
+type Opened struct {
+	Type      ContentType
+	Plaintext []byte
+	// Newest says that no later record was authenticated before: only then may
+	// the peer's address follow the record's source (RFC 9146 §6).
+	Newest bool
+}
+
+// Open authenticates r and appends its plaintext to dst. It returns ErrEpoch,
+// ErrCID, ErrReplay, ErrTruncated or ErrForged, and has then changed nothing.
+func (s *Session) Open(dst []byte, r Record) (Opened, error) {
+	switch {
+	case r.Epoch != sessionEpoch:
+		return Opened{}, ErrEpoch
+	case s.hasCID != (r.Type == TLS12CID), s.hasCID && [CIDLength]byte(r.CID) != s.localCID:
+		return Opened{}, ErrCID
+	case s.seen(r.Sequence):
+		return Opened{}, ErrReplay
+	}
+	length := len(r.Fragment) - explicitLength - s.suite.tag()
+	if length < 0 {
+		return Opened{}, ErrTruncated
+	}
+	aead, err := s.suite.aead(&s.readKey)
+	if err != nil {
+		return Opened{}, err
+	}
+	var nonce [nonceLength]byte
+	copy(nonce[:], s.readIV[:])
+	copy(nonce[ivLength:], r.Fragment)
+	var scratch [64]byte
+	extra := additionalData(scratch[:0], r.Type, r.Header[3:11], r.CID, length)
+	plain, err := aead.Open(dst, nonce[:], r.Fragment[explicitLength:], extra)
+	if err != nil {
+		return Opened{}, ErrForged
+	}
+	o := Opened{Type: r.Type, Plaintext: plain[len(dst):]}
+	if r.Type == TLS12CID {
+		if o.Type, o.Plaintext, err = unwrap(o.Plaintext); err != nil {
+			return Opened{}, err
+		}
+	}
+	o.Newest = s.mark(r.Sequence)
+	return o, nil
+}
+
+// Seal appends one record of type t that carries plaintext to dst. It returns
+// ErrExhausted.
+func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, error) {
+	if s.next > sequenceMask {
+		return dst, ErrExhausted
+	}
+	aead, err := s.suite.aead(&s.writeKey)
+	if err != nil {
+		return dst, err
+	}
+	var sequence [8]byte // epoch and sequence number, which is the explicit nonce as well
+	binary.BigEndian.PutUint64(sequence[:], sessionEpoch<<48|s.next)
+	s.next++
+
+	outer, inner := t, len(plaintext)
+	cid := s.peerCID[:s.peerCIDLength]
+	if len(cid) > 0 {
+		outer, inner = TLS12CID, inner+1
+	}
+	total := explicitLength + inner + s.suite.tag()
+	dst = slices.Grow(dst, headerLength+len(cid)+total)
+	dst = append(dst, byte(outer), versionDTLS12>>8, versionDTLS12&0xff)
+	dst = append(dst, sequence[:]...)
+	dst = append(dst, cid...)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(total)) //nolint:gosec // G115: callers send datagrams
+	dst = append(dst, sequence[:]...)
+	body := len(dst)
+	dst = append(dst, plaintext...)
+	if outer == TLS12CID {
+		dst = append(dst, byte(t)) // RFC 9146 §4: real type, no padding
+	}
+	var nonce [nonceLength]byte
+	copy(nonce[:], s.writeIV[:])
+	copy(nonce[ivLength:], sequence[:])
+	var scratch [64]byte
+	extra := additionalData(scratch[:0], outer, sequence[:], cid, inner)
+	return append(dst[:body], aead.Seal(nil, nonce[:], dst[body:], extra)...), nil
+}
+
+// additionalData appends what the AEAD authenticates besides the plaintext:
+// RFC 5246 §6.2.3.3, or RFC 9146 §5.3 for records with a connection identifier.
+func additionalData(dst []byte, t ContentType, sequence, cid []byte, length int) []byte {
+	if t == TLS12CID {
+		dst = append(dst, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+		dst = append(dst, byte(TLS12CID), byte(len(cid)), byte(TLS12CID), versionDTLS12>>8, versionDTLS12&0xff)
+		dst = append(dst, sequence...)
+		dst = append(dst, cid...)
+	} else {
+		dst = append(dst, sequence...)
+		dst = append(dst, byte(t), versionDTLS12>>8, versionDTLS12&0xff)
+	}
+	return append(dst, byte(length>>8), byte(length))
+}
+
+// unwrap splits a DTLSInnerPlaintext (RFC 9146 §4): content, type, zeros.
+func unwrap(plain []byte) (ContentType, []byte, error) {
+	for i := len(plain) - 1; i >= 0; i-- {
+		if plain[i] != 0 {
+			return ContentType(plain[i]), plain[:i], nil
+		}
+	}
+	return 0, nil, ErrContentType
+}
+
+// seen reports whether sequence was authenticated before or is too old to tell.
+func (s *Session) seen(sequence uint64) bool {
+	if s.window == 0 || sequence > s.newest {
+		return false
+	}
+	age := s.newest - sequence
+	return age >= windowLength || s.window>>age&1 == 1
+}
+
+// mark notes an authenticated record and reports whether it is the newest.
+func (s *Session) mark(sequence uint64) bool {
+	if s.window != 0 && sequence <= s.newest {
+		s.window |= 1 << (s.newest - sequence)
+		return false
+	}
+	if s.window == 0 {
+		s.newest = sequence
+	}
+	s.window = s.window<<(sequence-s.newest) | 1 // a shift of 64 or more leaves 0
+	s.newest = sequence
+	return true
+}

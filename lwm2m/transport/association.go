@@ -1,0 +1,234 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+)
+
+const (
+	// flightLife is how long our last flight is kept for a peer that lost it;
+	// the peer's own retransmissions have ended by then.
+	flightLife = time.Minute
+	// maxRepeats bounds how often it is sent again.
+	maxRepeats = 8
+
+	alertWarning     = 1
+	alertFatal       = 2
+	alertCloseNotify = 0
+)
+
+// An association is one DTLS peer of a listener; it implements coap.Peer.
+type association struct {
+	listener *Listener
+	identity coap.Identity
+	cid      cid
+	hasCID   bool
+	born     time.Time
+	seen     atomic.Int64 // Unix nanoseconds of the last authentic record
+
+	mu         sync.Mutex
+	session    dtls.Session
+	addr       netip.AddrPort
+	lastFlight []byte // until the peer's first message shows that it has it
+	repeats    int
+	ended      bool
+}
+
+var _ coap.Peer = (*association)(nil)
+
+// buffers are scratch space for one record or datagram each.
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, MaxDatagram+recordOverhead)
+	return &b
+}}
+
+func newAssociation(l *Listener, e *dtls.Established, addr netip.AddrPort, now time.Time) *association {
+	a := &association{
+		listener: l, identity: e.Identity, born: now,
+		session: e.Session, addr: addr, lastFlight: e.LastFlight,
+	}
+	a.cid, a.hasCID = e.Session.CID()
+	a.seen.Store(now.UnixNano())
+	return a
+}
+
+// Send implements coap.Peer. It returns ErrTooLong, ErrClosed or dtls.ErrExhausted.
+func (a *association) Send(datagram []byte) error {
+	if len(datagram) > MaxDatagram {
+		return ErrTooLong
+	}
+	return a.sendRecord(dtls.ApplicationData, datagram)
+}
+
+// Identity implements coap.Peer.
+func (a *association) Identity() coap.Identity { return a.identity }
+
+// Addr implements coap.Peer.
+func (a *association) Addr() netip.AddrPort {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.addr
+}
+
+// String implements coap.Peer.
+func (a *association) String() string {
+	return fmt.Sprintf("coaps://%s(%s)", a.Addr(), a.identity.Name)
+}
+
+func (a *association) sendRecord(t dtls.ContentType, plaintext []byte) error {
+	buffer, _ := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	defer buffers.Put(buffer)
+	a.mu.Lock()
+	if a.ended {
+		a.mu.Unlock()
+		return ErrClosed
+	}
+	out, err := a.session.Seal((*buffer)[:0], t, plaintext)
+	addr := a.addr
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return a.listener.send(out, addr)
+}
+
+// receive handles the protected records of a datagram and reports whether one
+// was authentic.
+func (a *association) receive(datagram []byte, from netip.AddrPort) bool {
+	buffer, _ := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	defer buffers.Put(buffer)
+	authentic := false
+	for rest := datagram; len(rest) > 0; {
+		r, next, err := dtls.ParseRecord(rest)
+		if err != nil {
+			a.listener.stats.drop(DropMalformed)
+			break
+		}
+		rest = next
+		if r.Epoch == 0 {
+			if r.Type == dtls.Alert { // anybody could have written it
+				a.listener.stats.drop(DropPlaintext)
+			}
+			continue // a repeated flight has its Finished behind such records
+		}
+		o, err := a.open((*buffer)[:0], r, from)
+		if err != nil {
+			a.listener.stats.drop(dropReason(err))
+			continue
+		}
+		authentic = true
+		a.handle(o)
+	}
+	return authentic
+}
+
+// dropReason names an error of dtls.Session.Open.
+func dropReason(err error) DropReason {
+	switch {
+	case errors.Is(err, dtls.ErrReplay):
+		return DropReplay
+	case errors.Is(err, dtls.ErrForged):
+		return DropForged
+	case errors.Is(err, dtls.ErrEpoch), errors.Is(err, dtls.ErrCID):
+		return DropMismatch
+	default:
+		return DropMalformed
+	}
+}
+
+// open authenticates one record and follows the peer to another address if the
+// record is its newest (RFC 9146 §6). Without an identifier the address is how
+// it was found, and cannot change.
+func (a *association) open(dst []byte, r dtls.Record, from netip.AddrPort) (dtls.Opened, error) {
+	a.mu.Lock()
+	if a.ended {
+		a.mu.Unlock()
+		return dtls.Opened{}, dtls.ErrCID
+	}
+	o, err := a.session.Open(dst, r)
+	if err != nil {
+		a.mu.Unlock()
+		return o, err
+	}
+	if o.Type == dtls.ApplicationData {
+		a.lastFlight = nil
+	}
+	old := a.addr
+	if o.Newest {
+		a.addr = from
+	}
+	moved := a.addr != old
+	a.mu.Unlock()
+	a.seen.Store(time.Now().UnixNano())
+	if moved {
+		a.listener.table.move(a, old, from)
+		a.listener.stats.rebound.Add(1)
+	}
+	return o, nil
+}
+
+func (a *association) handle(o dtls.Opened) {
+	switch o.Type {
+	case dtls.ApplicationData:
+		a.listener.options.Engine.Receive(a, o.Plaintext)
+	case dtls.Alert:
+		if len(o.Plaintext) == 2 && (o.Plaintext[0] == alertFatal || o.Plaintext[1] == alertCloseNotify) {
+			a.end(o.Plaintext[1] == alertCloseNotify) // RFC 5246 §7.2.1: answered in kind
+		}
+	case dtls.Handshake: // a repeated Finished: our last flight was lost
+		a.repeatFlight()
+	default:
+		a.listener.stats.drop(DropMalformed)
+	}
+}
+
+// repeatFlight sends the last flight once more, byte for byte, so that no
+// sequence number is used twice for different records.
+func (a *association) repeatFlight() {
+	a.mu.Lock()
+	flight, addr := a.lastFlight, a.addr
+	a.repeats++
+	tooOften := a.repeats > maxRepeats
+	a.mu.Unlock()
+	if flight != nil && !tooOften {
+		_ = a.listener.send(flight, addr) // counted there; the peer will ask again
+	}
+}
+
+// end ends the association, once, with close_notify if notify is set. It
+// reports whether this call ended it.
+func (a *association) end(notify bool) bool {
+	if notify {
+		_ = a.sendRecord(dtls.Alert, []byte{alertWarning, alertCloseNotify}) // best effort: it may be lost as well
+	}
+	a.mu.Lock()
+	if a.ended {
+		a.mu.Unlock()
+		return false
+	}
+	a.ended = true
+	a.session = dtls.Session{} // the keys
+	a.lastFlight = nil
+	addr := a.addr
+	a.mu.Unlock()
+	a.listener.table.remove(a, addr)
+	a.listener.options.Engine.Closed(a)
+	return true
+}
+
+// sweep forgets a stale flight and reports whether the association is idle.
+func (a *association) sweep(now time.Time, idle time.Duration) bool {
+	if now.Sub(a.born) > flightLife {
+		a.mu.Lock()
+		a.lastFlight = nil
+		a.mu.Unlock()
+	}
+	return now.UnixNano()-a.seen.Load() > int64(idle)
+}

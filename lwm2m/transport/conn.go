@@ -1,0 +1,81 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+
+	"steward/lwm2m/coap"
+)
+
+// A Conn is an association opened by Dial. It implements coap.Peer.
+type Conn struct {
+	engine   *coap.Engine
+	identity coap.Identity
+	scheme   string
+	remote   netip.AddrPort
+	local    netip.AddrPort
+	link     io.ReadWriteCloser
+	done     chan struct{}
+}
+
+var _ coap.Peer = (*Conn)(nil)
+
+// Send implements coap.Peer.
+func (c *Conn) Send(datagram []byte) error {
+	if len(datagram) > MaxDatagram {
+		return ErrTooLong
+	}
+	if _, err := c.link.Write(datagram); err != nil {
+		return fmt.Errorf("transport: %w", err)
+	}
+	return nil
+}
+
+// Identity implements coap.Peer: the role server, and with a certificate its
+// common name and hash; zero without security.
+func (c *Conn) Identity() coap.Identity { return c.identity }
+
+// Addr implements coap.Peer: the server's address.
+func (c *Conn) Addr() netip.AddrPort { return c.remote }
+
+// LocalAddr is the address of the connection's own socket.
+func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
+
+// String implements coap.Peer.
+func (c *Conn) String() string { return c.scheme + "://" + c.remote.String() }
+
+// Done is closed when the association has ended, by Close or by the server.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Close ends the association with close_notify and returns when its reader
+// has. It must not be called from within the engine's call of a handler that
+// the engine waits for.
+func (c *Conn) Close() error {
+	err := c.link.Close()
+	<-c.done
+	if errors.Is(err, net.ErrClosed) { // the server was first
+		return nil
+	}
+	return err
+}
+
+// read hands messages to the engine until the association ends.
+func (c *Conn) read() {
+	defer close(c.done)
+	buffer := make([]byte, MaxDatagram+recordOverhead)
+	for {
+		n, err := c.link.Read(buffer)
+		switch {
+		case err == nil:
+			c.engine.Receive(c, buffer[:n])
+		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+			_ = c.link.Close() // what is left of it when the server was first
+			c.engine.Closed(c)
+			return
+		default: // it concerned one datagram
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"steward/lwm2m/dtls"
+)
+
+// read serves the socket until it is closed.
+func (l *Listener) read(ctx context.Context) error {
+	buffer := make([]byte, MaxDatagram+recordOverhead+1)
+	for {
+		n, from, err := l.socket.ReadFromUDPAddrPort(buffer)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return fmt.Errorf("transport: %w", err)
+		}
+		l.stats.received(n)
+		if n == len(buffer) { // the kernel cut it off
+			l.stats.drop(DropTooLong)
+			continue
+		}
+		l.receive(ctx, buffer[:n], plain(from))
+	}
+}
+
+// send writes one datagram.
+func (l *Listener) send(datagram []byte, to netip.AddrPort) error {
+	if _, err := l.socket.WriteToUDPAddrPort(datagram, to); err != nil {
+		l.stats.drop(DropSendFailed)
+		return fmt.Errorf("transport: %w", err)
+	}
+	l.stats.sent(len(datagram))
+	return nil
+}
+
+// receive finds out whose a datagram is by its first record: the connection
+// identifier where there is one, else the address.
+func (l *Listener) receive(ctx context.Context, datagram []byte, from netip.AddrPort) {
+	if l.options.Credentials == nil {
+		if len(datagram) > MaxDatagram {
+			l.stats.drop(DropTooLong)
+			return
+		}
+		l.options.Engine.Receive(plainPeer{l, from}, datagram)
+		return
+	}
+	r, _, err := dtls.ParseRecord(datagram)
+	switch {
+	case err != nil:
+		l.stats.drop(DropMalformed)
+	case r.Type == dtls.TLS12CID:
+		l.receiveCID(datagram, cid(r.CID), from)
+	case r.Epoch != 0:
+		l.receiveProtected(datagram, from)
+	case dtls.IsHello(r):
+		h, err := dtls.ParseHello(r)
+		if err != nil {
+			l.stats.drop(DropMalformed)
+			return
+		}
+		l.hello(ctx, datagram, h, from)
+	default:
+		l.receivePlain(datagram, from)
+	}
+}
+
+// receiveCID handles a datagram that names its association. One that is not
+// known may be the Finished of a handshake under way.
+func (l *Listener) receiveCID(datagram []byte, id cid, from netip.AddrPort) {
+	if a := l.table.withCID(id); a != nil {
+		a.receive(datagram, from)
+		return
+	}
+	if p := l.pending.at(from); p != nil && p.link.Deliver(datagram) {
+		p.heard.Store(time.Now().UnixNano())
+		return
+	}
+	if a := l.table.withCID(id); a != nil { // the handshake completed in between
+		a.receive(datagram, from)
+		return
+	}
+	l.stats.drop(DropUnknownCID)
+}
+
+// receiveProtected handles protected records without an identifier. While a new
+// handshake runs beside an association, only the keys can tell whose they are.
+func (l *Listener) receiveProtected(datagram []byte, from netip.AddrPort) {
+	if a := l.table.at(from); a != nil && !a.hasCID && a.receive(datagram, from) {
+		return
+	}
+	if p := l.pending.at(from); p != nil {
+		l.deliver(p, datagram, time.Now())
+		return
+	}
+	if a := l.table.at(from); a == nil {
+		l.stats.drop(DropUnknownAddress)
+	}
+}
+
+// receivePlain handles handshake records in the clear other than ClientHello,
+// and unprotected alerts: they concern a handshake under way, or repeat the
+// flight of one that has just completed.
+func (l *Listener) receivePlain(datagram []byte, from netip.AddrPort) {
+	if p := l.pending.at(from); p != nil {
+		l.deliver(p, datagram, time.Now())
+		return
+	}
+	if a := l.table.at(from); a != nil {
+		a.receive(datagram, from)
+		return
+	}
+	l.stats.drop(DropUnknownAddress)
+}

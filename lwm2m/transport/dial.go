@@ -1,0 +1,71 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+)
+
+// DialOptions configure one association of the device's side.
+type DialOptions struct {
+	// URI is a coap or coaps URI; only scheme, host and port count.
+	URI string
+	// Client holds the credentials, for coaps.
+	Client dtls.ClientOptions
+	// Engine receives the messages; required.
+	Engine *coap.Engine
+	// LocalAddr is bound by the socket; zero lets the system choose.
+	LocalAddr netip.AddrPort
+	// Tap is told of the payload length of every UDP datagram sent and received,
+	// handshake included; nil tells nobody. It must not block.
+	Tap func(sent bool, bytes int)
+	// HandshakeTimeout ends a handshake that has not completed. Zero: 20 s. The
+	// context's deadline may end it sooner.
+	HandshakeTimeout time.Duration
+	// FlightInterval is the handshake's first retransmission interval. Zero: 1 s.
+	FlightInterval time.Duration
+}
+
+// Dial opens an association over a socket of its own and, for coaps, leads the
+// handshake. ctx counts for Dial alone: the association lasts until Close or
+// until the server ends it. Errors wrap ErrOptions or those of dtls.Dial, or are the network's.
+func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
+	if o.Engine == nil {
+		return nil, fmt.Errorf("%w: no engine", ErrOptions)
+	}
+	t, err := parseURI(o.URI)
+	if err != nil {
+		return nil, err
+	}
+	setDefault(&o.HandshakeTimeout, defaultHandshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, o.HandshakeTimeout)
+	defer cancel()
+	remote, err := t.resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	socket, err := dialSocket(o.LocalAddr, remote, o.Tap)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{engine: o.Engine, remote: remote, local: localAddr(socket.UDPConn), done: make(chan struct{})}
+	if !t.secure {
+		c.identity = coap.Identity{}
+		c.scheme, c.link = "coap", socket
+	} else {
+		client, err := dtls.Dial(ctx, socket, net.UDPAddrFromAddrPort(remote), o.Client, o.FlightInterval)
+		if err != nil {
+			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)
+		}
+		c.identity = client.Identity()
+		c.scheme, c.link = "coaps", client
+		socket.established.Store(true)
+	}
+	go c.read() // Close waits for it
+	return c, nil
+}

@@ -1,0 +1,233 @@
+// Package transport holds the sockets of LwM2M: it turns datagrams into CoAP
+// peers and back. A Listener serves any number of devices on one UDP socket,
+// plain (NoSec) or under DTLS, and Dial opens one association of the device's
+// side. What a device is allowed to do is decided elsewhere: here a peer has the
+// identity its handshake proved, and no more.
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+)
+
+// Errors of listeners and connections.
+var (
+	// ErrOptions reports options that do not go together.
+	ErrOptions = errors.New("transport: invalid options")
+	// ErrClosed reports a send on an association that has ended.
+	ErrClosed = errors.New("transport: association closed")
+	// ErrTooLong reports a datagram longer than MaxDatagram.
+	ErrTooLong = errors.New("transport: datagram too long")
+	// ErrNoRoom reports that a handshake found no room for its association.
+	ErrNoRoom = errors.New("transport: too many associations")
+)
+
+const (
+	// MaxDatagram is the longest CoAP message sent or received, in bytes; a
+	// block of 1024 bytes with its options needs about 1200.
+	MaxDatagram = 4096
+	// recordOverhead is what DTLS adds to a message at most: header, connection
+	// identifier, explicit nonce, inner type and tag.
+	recordOverhead = 96
+	// bufferSize is asked of the kernel for each direction of a socket, so that
+	// a burst of some thousand messages survives a pause of ours.
+	bufferSize = 4 << 20
+	// readers of one listening socket; more do not help before the socket is sharded.
+	readers = 2
+
+	defaultHandshakeTimeout = 20 * time.Second
+	defaultIdleTimeout      = 24 * time.Hour
+	defaultMaxHandshakes    = 1024    // about 40 kB each while they last
+	defaultPrefixRate       = 1000    // new handshakes per second and prefix
+	defaultMaxAssociations  = 1 << 20 // about 500 bytes each
+)
+
+// ListenOptions configure a Listener.
+type ListenOptions struct {
+	// Addr is the UDP address to bind, "host:port"; port 0 chooses one.
+	Addr string
+	// Credentials turn DTLS on; nil is plain UDP.
+	Credentials dtls.Credentials
+	// Engine receives the messages; required.
+	Engine *coap.Engine
+	// Log receives refusals; nil discards them.
+	Log *slog.Logger
+	// HandshakeTimeout ends a handshake that has not completed. Zero: 20 s.
+	HandshakeTimeout time.Duration
+	// IdleTimeout ends an association nothing authentic was received on. Zero: 24 h.
+	IdleTimeout time.Duration
+	// FlightInterval is the handshake's first retransmission interval. Zero: 1 s.
+	FlightInterval time.Duration
+	// MaxHandshakes caps handshakes under way. Zero: 1024.
+	MaxHandshakes int
+	// PrefixRate caps new handshakes per second from one IPv4 /24 or IPv6 /56. Zero: 1000.
+	PrefixRate int
+	// MaxAssociations caps established associations. Zero: 1,048,576.
+	MaxAssociations int
+	// Refused is told of each handshake that failed although its peer is really
+	// at addr, for the audit; nil tells nobody. It must not block.
+	Refused func(addr netip.AddrPort, reason error)
+}
+
+// withDefaults checks o and fills in what is zero.
+func (o ListenOptions) withDefaults() (ListenOptions, error) {
+	if o.Engine == nil {
+		return o, fmt.Errorf("%w: no engine", ErrOptions)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Refused == nil {
+		o.Refused = func(netip.AddrPort, error) {}
+	}
+	setDefault(&o.HandshakeTimeout, defaultHandshakeTimeout)
+	setDefault(&o.IdleTimeout, defaultIdleTimeout)
+	setDefault(&o.MaxHandshakes, defaultMaxHandshakes)
+	setDefault(&o.PrefixRate, defaultPrefixRate)
+	setDefault(&o.MaxAssociations, defaultMaxAssociations)
+	if o.HandshakeTimeout < 0 || o.IdleTimeout < 0 || o.FlightInterval < 0 ||
+		o.MaxHandshakes < 0 || o.PrefixRate < 0 || o.MaxAssociations < 0 {
+		return o, fmt.Errorf("%w: negative limit", ErrOptions)
+	}
+	return o, nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// A Listener serves the peers of one bound UDP socket.
+type Listener struct {
+	options ListenOptions
+	socket  *net.UDPConn
+	addr    netip.AddrPort
+	table   table
+	pending handshakes
+	stats   counters
+	tasks   sync.WaitGroup
+}
+
+// Listen binds the socket; Run serves it.
+func Listen(o ListenOptions) (*Listener, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	local, err := net.ResolveUDPAddr("udp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	socket, err := net.ListenUDP("udp", local)
+	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	setBuffers(socket)
+	l := &Listener{options: o, socket: socket, addr: localAddr(socket)}
+	l.table.init(o.MaxAssociations)
+	l.pending.init(o.MaxHandshakes, o.PrefixRate)
+	return l, nil
+}
+
+// Addr is the bound address.
+func (l *Listener) Addr() netip.AddrPort { return l.addr }
+
+// Close releases the socket of a listener whose Run was never called; Run does
+// so itself.
+func (l *Listener) Close() error { return l.socket.Close() }
+
+// Run serves the socket until ctx ends, then says goodbye to every peer and
+// returns when its last goroutine has. It returns an error only when the socket
+// fails.
+func (l *Listener) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failed := make(chan error, readers)
+	var reading sync.WaitGroup
+	for range readers {
+		reading.Go(func() { failed <- l.read(ctx) })
+	}
+	if l.options.Credentials != nil {
+		l.tasks.Go(func() { l.sweepUntil(ctx) })
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		cancel()
+	}
+	l.pending.stop()
+	l.tasks.Wait() // handshakes end with ctx
+	l.dropWhere(func(*association) bool { return true })
+	closeErr := l.socket.Close()
+	reading.Wait()
+	return errors.Join(err, closeErr)
+}
+
+// Drop ends the associations whose identity matches, with close_notify, and
+// returns their number. A handshake under way meanwhile is judged once more
+// before it becomes an association.
+func (l *Listener) Drop(match func(coap.Identity) bool) int {
+	l.table.drops.Add(1)
+	return l.dropWhere(func(a *association) bool { return match(a.identity) })
+}
+
+func (l *Listener) dropWhere(match func(*association) bool) int {
+	n := 0
+	for _, a := range l.table.all() {
+		if match(a) && a.end(true) {
+			n++
+		}
+	}
+	return n
+}
+
+// Peers yields the established associations; a plain listener knows none.
+func (l *Listener) Peers() iter.Seq[coap.Peer] {
+	return func(yield func(coap.Peer) bool) {
+		for _, a := range l.table.all() {
+			if !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+// Stats returns the counters since Listen.
+func (l *Listener) Stats() Stats {
+	s := l.stats.snapshot()
+	s.Associations = l.table.size()
+	s.HandshakesPending = l.pending.size()
+	return s
+}
+
+// sweepUntil ends idle associations and forgets stale flights.
+func (l *Listener) sweepUntil(ctx context.Context) {
+	period := min(max(l.options.IdleTimeout/4, time.Millisecond), 30*time.Second)
+	t := time.NewTicker(period)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-t.C:
+			for _, a := range l.table.all() {
+				if a.sweep(now, l.options.IdleTimeout) && a.end(true) {
+					l.stats.expired.Add(1)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package transport
+
+import "sync/atomic"
+
+// A DropReason says why a datagram, or a record in it, was not used.
+type DropReason string
+
+// The reasons, in the order of the checks.
+const (
+	DropTooLong        DropReason = "too_long"        // longer than MaxDatagram
+	DropMalformed      DropReason = "malformed"       // not a DTLS record
+	DropUnknownCID     DropReason = "unknown_cid"     // of no association
+	DropUnknownAddress DropReason = "unknown_address" // of no association or handshake
+	DropPlaintext      DropReason = "plaintext"       // unprotected where it counts for nothing
+	DropForged         DropReason = "forged"          // not authentic
+	DropReplay         DropReason = "replay"          // seen before, or too old
+	DropMismatch       DropReason = "mismatch"        // of another epoch or connection identifier
+	DropBusy           DropReason = "busy"            // another handshake of the same address is under way
+	DropHandshakeCap   DropReason = "handshake_cap"   // too many handshakes
+	DropPrefixRate     DropReason = "prefix_rate"     // too many handshakes from one network
+	DropAssociationCap DropReason = "association_cap" // too many associations
+	DropQueue          DropReason = "queue"           // handshake has not kept up
+	DropSendFailed     DropReason = "send_failed"     // the kernel refused a datagram of ours
+)
+
+// Stats are counters since the start, and the present sizes.
+type Stats struct {
+	Associations      int    // established now
+	HandshakesPending int    // under way now
+	Handshakes        uint64 // completed
+	Refused           uint64 // failed
+	Expired           uint64 // associations ended for idleness
+	Rebound           uint64 // changes of a peer's address followed
+	DatagramsIn       uint64
+	DatagramsOut      uint64
+	BytesIn           uint64
+	BytesOut          uint64
+	Drops             map[DropReason]uint64 // only reasons that occurred
+}
+
+// reasons fixes the places of the drop counters.
+var reasons = [...]DropReason{
+	DropTooLong, DropMalformed, DropUnknownCID, DropUnknownAddress, DropPlaintext, DropForged, DropReplay,
+	DropMismatch, DropBusy, DropHandshakeCap, DropPrefixRate, DropAssociationCap, DropQueue, DropSendFailed,
+}
+
+// counters are updated without a lock.
+type counters struct {
+	handshakes, refused, expired, rebound        atomic.Uint64
+	datagramsIn, datagramsOut, bytesIn, bytesOut atomic.Uint64
+	drops                                        [len(reasons)]atomic.Uint64
+}
+
+func (c *counters) received(bytes int) {
+	c.datagramsIn.Add(1)
+	c.bytesIn.Add(uint64(bytes)) //nolint:gosec // G115: a length
+}
+
+func (c *counters) sent(bytes int) {
+	c.datagramsOut.Add(1)
+	c.bytesOut.Add(uint64(bytes)) //nolint:gosec // G115: a length
+}
+
+func (c *counters) drop(r DropReason) {
+	for i := range reasons {
+		if reasons[i] == r {
+			c.drops[i].Add(1)
+			return
+		}
+	}
+}
+
+func (c *counters) snapshot() Stats {
+	s := Stats{
+		Handshakes: c.handshakes.Load(), Refused: c.refused.Load(),
+		Expired: c.expired.Load(), Rebound: c.rebound.Load(),
+		DatagramsIn: c.datagramsIn.Load(), DatagramsOut: c.datagramsOut.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		Drops: make(map[DropReason]uint64),
+	}
+	for i := range c.drops {
+		if n := c.drops[i].Load(); n > 0 {
+			s.Drops[reasons[i]] = n
+		}
+	}
+	return s
+}
