@@ -1,0 +1,183 @@
+// Package servertest holds a Store in memory, and the suite that every Store
+// must pass.
+package servertest
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"steward/lwm2m"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+)
+
+// A Store is a server.Store in memory. The zero Store is empty and ready.
+type Store struct {
+	mu     sync.Mutex
+	byID   map[string]server.Registration
+	wanted map[fleet.ID]map[lwm2m.Path]bool
+	values map[fleet.ID]map[lwm2m.Path]Value
+	rows   []audit.Row
+}
+
+// A Value is the last known value of a path.
+type Value struct {
+	lwm2m.Value
+
+	From server.Source
+	At   time.Time
+}
+
+// Register implements server.Registrations.
+func (s *Store) Register(_ context.Context, r server.Registration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID == nil {
+		s.byID = map[string]server.Registration{}
+	}
+	for id, old := range s.byID {
+		if old.Device == r.Device {
+			delete(s.byID, id)
+		}
+	}
+	s.byID[r.ID] = r
+	s.audit("registration.register", r.Device)
+	return nil
+}
+
+// Update implements server.Registrations.
+func (s *Store) Update(_ context.Context, r server.Registration, refresh bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.byID[r.ID]; !ok {
+		return server.ErrNotRegistered
+	}
+	s.byID[r.ID] = r
+	if !refresh {
+		s.audit("registration.update", r.Device)
+	}
+	return nil
+}
+
+// Remove implements server.Registrations.
+func (s *Store) Remove(_ context.Context, id, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.byID[id]
+	if !ok {
+		return server.ErrNotRegistered
+	}
+	delete(s.byID, id)
+	s.audit("registration.remove", r.Device)
+	return nil
+}
+
+// Registration implements server.Registrations.
+func (s *Store) Registration(_ context.Context, id string) (server.Registration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.byID[id]
+	if !ok {
+		return server.Registration{}, server.ErrNotRegistered
+	}
+	return r, nil
+}
+
+// OfDevice implements server.Registrations.
+func (s *Store) OfDevice(_ context.Context, device fleet.ID) (server.Registration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.byID {
+		if r.Device == device {
+			return r, nil
+		}
+	}
+	return server.Registration{}, server.ErrNotRegistered
+}
+
+// Expired implements server.Registrations.
+func (s *Store) Expired(_ context.Context, now time.Time, limit int) ([]server.Registration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []server.Registration
+	for _, r := range s.byID {
+		if r.ExpiresAt.Before(now) && len(out) < limit {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// Record implements server.Values.
+func (s *Store) Record(_ context.Context, device fleet.ID, from server.Source, entries []lwm2m.Entry,
+	at time.Time,
+) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.values == nil {
+		s.values = map[fleet.ID]map[lwm2m.Path]Value{}
+	}
+	if s.values[device] == nil {
+		s.values[device] = map[lwm2m.Path]Value{}
+	}
+	for _, e := range entries {
+		s.values[device][e.Path] = Value{e.Value, from, at}
+	}
+	return nil
+}
+
+// Want implements server.Values.
+func (s *Store) Want(_ context.Context, device fleet.ID, p lwm2m.Path, on bool, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wanted == nil {
+		s.wanted = map[fleet.ID]map[lwm2m.Path]bool{}
+	}
+	if s.wanted[device] == nil {
+		s.wanted[device] = map[lwm2m.Path]bool{}
+	}
+	if on {
+		s.wanted[device][p] = true
+	} else {
+		delete(s.wanted[device], p)
+	}
+	s.audit("observation.want", device)
+	return nil
+}
+
+// Wanted implements server.Values.
+func (s *Store) Wanted(_ context.Context, device fleet.ID) ([]lwm2m.Path, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []lwm2m.Path
+	for p := range s.wanted[device] {
+		out = append(out, p)
+	}
+	slices.SortFunc(out, lwm2m.Path.Compare)
+	return out, nil
+}
+
+// Value returns the last known value of p, and whether there is one.
+func (s *Store) Value(device fleet.ID, p lwm2m.Path) (Value, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.values[device][p]
+	return v, ok
+}
+
+// Audited returns the actions of the rows written so far.
+func (s *Store) Audited() (actions []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rows {
+		actions = append(actions, r.Action)
+	}
+	return actions
+}
+
+func (s *Store) audit(action string, device fleet.ID) {
+	s.rows = append(s.rows, audit.Row{Action: action, Subject: string(device)})
+}
