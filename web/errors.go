@@ -9,22 +9,21 @@ import (
 // The errors of services and handlers; statuses gives each its HTTP status.
 // Adapters translate what the domain packages return into these.
 var (
-	ErrInvalid      = errors.New("the request is not valid")
-	ErrSignedOut    = errors.New("not signed in")
-	ErrForbidden    = errors.New("not allowed")
-	ErrNotFound     = errors.New("there is no such thing")
-	ErrConflict     = errors.New("the present state does not allow this")
-	ErrTooLarge     = errors.New("the request is too large")
-	ErrMediaType    = errors.New("unsupported content type")
-	ErrUnreachable  = errors.New("the device cannot be reached")
-	ErrDevice       = errors.New("the device refused")
-	ErrTimeout      = errors.New("no answer in time")
-	ErrUnavailable  = errors.New("temporarily unavailable")
-	ErrNotBuilt     = errors.New("not implemented")
-	errMethod       = errors.New("method not allowed here")
-	errCrossOrigin  = errors.New("the request comes from another site")
-	errPanic        = errors.New("internal error")
-	errPrecondition = errors.New("the thing has changed meanwhile")
+	ErrInvalid     = errors.New("the request is not valid")
+	ErrSignedOut   = errors.New("not signed in")
+	ErrForbidden   = errors.New("not allowed")
+	ErrNotFound    = errors.New("there is no such thing")
+	ErrConflict    = errors.New("the present state does not allow this")
+	ErrTooLarge    = errors.New("the request is too large")
+	ErrMediaType   = errors.New("unsupported content type")
+	ErrUnreachable = errors.New("the device cannot be reached")
+	ErrDevice      = errors.New("the device refused")
+	ErrTimeout     = errors.New("no answer in time")
+	ErrUnavailable = errors.New("temporarily unavailable")
+	ErrNotBuilt    = errors.New("not implemented")
+	ErrMethod      = errors.New("method not allowed here")
+	errCrossOrigin = errors.New("the request comes from another site")
+	errPanic       = errors.New("internal error")
 )
 
 // statuses maps errors to HTTP: the one such table. The first row that matches
@@ -40,9 +39,8 @@ var statuses = []struct {
 	{ErrForbidden, http.StatusForbidden, "forbidden"},
 	{errCrossOrigin, http.StatusForbidden, "cross_origin"},
 	{ErrNotFound, http.StatusNotFound, "not_found"},
-	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
+	{ErrMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{ErrConflict, http.StatusConflict, "conflict"},
-	{errPrecondition, http.StatusPreconditionFailed, "changed"},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
 	{ErrMediaType, http.StatusUnsupportedMediaType, "media_type"},
 	{ErrUnreachable, http.StatusConflict, "unreachable"},

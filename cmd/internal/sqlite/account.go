@@ -1,0 +1,116 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"steward/lwm2m/audit"
+	"steward/web/account"
+)
+
+// Accounts implements account.Store.
+type Accounts struct{ db *DB }
+
+// Accounts returns the account.Store of db.
+func (db *DB) Accounts() Accounts { return Accounts{db} }
+
+// Put implements account.Store.
+func (s Accounts) Put(ctx context.Context, c account.Credential, row audit.Row) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if c.Kind == account.Token {
+			if _, err := tx.Exec("account.replace_token", c.Name); err != nil {
+				return err
+			}
+		}
+		if err := putCredential(tx, c); err != nil {
+			return err
+		}
+		return tx.Audit(row)
+	})
+}
+
+// Get implements account.Store.
+func (s Accounts) Get(ctx context.Context, kind account.Kind, h account.Hash) (account.Credential, error) {
+	var c account.Credential
+	var hash []byte
+	var created, seen int64
+	var expires sql.NullInt64
+	err := s.db.QueryRow(ctx, "account.get", string(kind), h[:]).
+		Scan(&c.Kind, &hash, &c.Name, &c.Role, &created, &seen, &expires)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.Credential{}, account.ErrCredential
+	}
+	if err != nil {
+		return account.Credential{}, err
+	}
+	copy(c.Hash[:], hash)
+	c.CreatedAt, c.SeenAt = time.UnixMicro(created).UTC(), time.UnixMicro(seen).UTC()
+	if expires.Valid {
+		c.ExpiresAt = time.UnixMicro(expires.Int64).UTC()
+	}
+	return c, nil
+}
+
+// Exchange implements account.Store.
+func (s Accounts) Exchange(ctx context.Context, link account.Hash, session account.Credential, row audit.Row) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if err := endCredential(tx, account.Link, link); err != nil {
+			return err
+		}
+		if err := putCredential(tx, session); err != nil {
+			return err
+		}
+		return tx.Audit(row)
+	})
+}
+
+// Touch implements account.Store.
+func (s Accounts) Touch(ctx context.Context, kind account.Kind, h account.Hash, at time.Time) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec("account.touch", at.UnixMicro(), string(kind), h[:])
+		return err
+	})
+}
+
+// End implements account.Store.
+func (s Accounts) End(ctx context.Context, kind account.Kind, h account.Hash, row audit.Row) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if err := endCredential(tx, kind, h); err != nil {
+			return err
+		}
+		return tx.Audit(row)
+	})
+}
+
+// Prune implements account.Store.
+func (s Accounts) Prune(ctx context.Context, now time.Time) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		_, err := tx.Exec("account.prune", now.UnixMicro())
+		return err
+	})
+}
+
+func putCredential(tx *Tx, c account.Credential) error {
+	expires := sql.NullInt64{Int64: c.ExpiresAt.UnixMicro(), Valid: !c.ExpiresAt.IsZero()}
+	_, err := tx.Exec("account.put", string(c.Kind), c.Hash[:], c.Name, string(c.Role),
+		c.CreatedAt.UnixMicro(), c.SeenAt.UnixMicro(), expires)
+	return err
+}
+
+// endCredential deletes one credential, or returns ErrCredential.
+func endCredential(tx *Tx, kind account.Kind, h account.Hash) error {
+	res, err := tx.Exec("account.end", string(kind), h[:])
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return account.ErrCredential
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package account
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"steward/web"
+)
+
+// A Door recognises those who come in over HTTP.
+type Door struct {
+	Accounts *Accounts
+	Instance string           // id of this instance: cookies of two on one host must not mix
+	TLS      bool             // the listener speaks TLS: cookies are Secure
+	Now      func() time.Time // the clock
+}
+
+// cookie returns the name of the session's cookie.
+func (d Door) cookie() string {
+	if d.TLS {
+		return "__Host-steward_" + d.Instance
+	}
+	return "steward_" + d.Instance
+}
+
+// Recognise puts the actor of a Bearer token or a session cookie into the
+// request's context. A request that shows neither goes on as nobody; one whose
+// credential is not good goes on as nobody too, and Require stops it where it
+// matters. Only a fault of the store ends here, by fail.
+func (d Door) Recognise(fail func(http.ResponseWriter, *http.Request, error), next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		actor, err := d.actor(r)
+		if err != nil && !errors.Is(err, ErrCredential) {
+			fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), actor)))
+	})
+}
+
+// actor prefers the token: a program that sends one means it.
+func (d Door) actor(r *http.Request) (web.Actor, error) {
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, secret, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return web.Actor{}, ErrCredential
+		}
+		return d.Accounts.ByToken(r.Context(), strings.TrimSpace(secret), d.Now())
+	}
+	c, err := r.Cookie(d.cookie())
+	if err != nil {
+		return web.Actor{}, ErrCredential
+	}
+	return d.Accounts.BySession(r.Context(), c.Value, d.Now())
+}
+
+// SignIn uses up the sign-in link, ends the session that the browser may have
+// had, and gives it a new one. The session's secret is always ours: a cookie
+// planted before has no effect on it. It returns ErrCredential as Accounts does.
+func (d Door) SignIn(w http.ResponseWriter, r *http.Request, link string) error {
+	secret, err := d.Accounts.SignIn(r.Context(), link, d.Now())
+	if err != nil {
+		return err
+	}
+	if old, err := r.Cookie(d.cookie()); err == nil {
+		if err := d.Accounts.SignOut(r.Context(), old.Value, d.Now()); err != nil && !errors.Is(err, ErrCredential) {
+			return err
+		}
+	}
+	d.setCookie(w, secret, int(SessionLifetime/time.Second))
+	return nil
+}
+
+// SignOut ends the browser's session.
+func (d Door) SignOut(w http.ResponseWriter, r *http.Request) error {
+	if c, err := r.Cookie(d.cookie()); err == nil {
+		if err := d.Accounts.SignOut(r.Context(), c.Value, d.Now()); err != nil && !errors.Is(err, ErrCredential) {
+			return err
+		}
+	}
+	d.setCookie(w, "", -1)
+	return nil
+}
+
+func (d Door) setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: d.cookie(), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: d.TLS, SameSite: http.SameSiteStrictMode,
+	})
+}
