@@ -54,7 +54,7 @@ func (h *Headers) KeyID() []byte {
 // algorithm.
 func parseSigned(protected, unprotected, signature []byte, understood []int64) (Headers, error) {
 	if len(signature) == 0 {
-		return Headers{}, fmt.Errorf("%w: no signature", ErrSyntax)
+		return Headers{}, fmt.Errorf("%w: empty", ErrSignature)
 	}
 	h, err := parseHeaders(protected, unprotected, understood)
 	if err != nil {
