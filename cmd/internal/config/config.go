@@ -1,0 +1,185 @@
+// Package config turns what an operator wrote, in a file or as flags, into a
+// Config that the program can rely on.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"steward/objects"
+)
+
+// ErrConfig reports a setting that cannot be used; the text names it.
+var ErrConfig = errors.New("unusable setting")
+
+// Options are the settings as written. Zero fields take the defaults that
+// Default gives. The names in tags are those of the TOML file.
+type Options struct {
+	Data string `toml:"data"` // directory of everything that lasts
+	Name string `toml:"name"` // the provider's name, in certificates and messages
+	Host string `toml:"host"` // name or address that stands in every URI handed out
+
+	HTTP  string `toml:"http"`  // dashboard and REST API
+	CoAP  string `toml:"coap"`  // LwM2M without security, "" or "off": none
+	CoAPS string `toml:"coaps"` // LwM2M, EST and updates over DTLS
+	Peer  string `toml:"peer"`  // provider-to-provider API, "off": none
+	PKI   string `toml:"pki"`   // CRL and issuer certificates, "off": none
+
+	AllowNoSec     bool `toml:"allow-nosec"`      // devices without security, for tests
+	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
+
+	Objects Objects `toml:"objects"`
+	Timers  Timers  `toml:"timers"`
+}
+
+// Objects are the ids of the three custom objects.
+type Objects struct {
+	Truststore uint16 `toml:"truststore"`
+	Enrolment  uint16 `toml:"enrolment"`
+	Transfer   uint16 `toml:"transfer"`
+}
+
+// Timers scale the protocols, for tests and for networks other than the usual.
+type Timers struct {
+	AckTimeout Duration `toml:"ack-timeout"` // CoAP ACK_TIMEOUT; 2 s
+	Grace      Duration `toml:"grace"`       // powered time from commit to fallback; 24 h
+	Retry      Duration `toml:"retry"`       // first retry interval; 30 s
+	Poll       Duration `toml:"poll"`        // how often open transfers are looked at; 5 s
+}
+
+// A Duration is written as in Go: "1.5s", "24h".
+type Duration time.Duration
+
+// UnmarshalText reads a duration.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// Default returns what a provider has that configured nothing.
+func Default() Options {
+	return Options{
+		Data: "steward-data", Name: "steward", Host: "127.0.0.1",
+		HTTP: "127.0.0.1:8080", CoAP: "off", CoAPS: ":5684", Peer: ":8443", PKI: ":8081",
+		Objects: Objects(objects.DefaultIDs),
+		Timers: Timers{
+			AckTimeout: Duration(2 * time.Second), Grace: Duration(24 * time.Hour),
+			Retry: Duration(30 * time.Second), Poll: Duration(5 * time.Second),
+		},
+	}
+}
+
+// Load reads a TOML file over o. A key that the program does not know is an
+// error: a misspelt setting must not go unnoticed.
+func (o *Options) Load(path string) error {
+	meta, err := toml.DecodeFile(path, o)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return fmt.Errorf("%w: %s: unknown key %q", ErrConfig, path, unknown[0].String())
+	}
+	return nil
+}
+
+// A Config is validated Options.
+type Config struct {
+	Data, Name, Host             string
+	HTTP, CoAP, CoAPS, Peer, PKI string // listen addresses; "" for none
+	AllowNoSec                   bool
+	IDs                          objects.IDs
+	AckTimeout                   time.Duration
+	Grace, Retry, Poll           time.Duration
+}
+
+var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
+
+// New validates o. It returns ErrConfig with what is wrong and what would be right.
+func New(o Options) (Config, error) {
+	c := Config{
+		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, IDs: objects.IDs(o.Objects),
+		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
+		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
+	}
+	if o.Data == "" {
+		return c, fmt.Errorf("%w: data: a directory is needed", ErrConfig)
+	}
+	if info, err := os.Stat(o.Data); err == nil && !info.IsDir() {
+		return c, fmt.Errorf("%w: data: %s is not a directory", ErrConfig, o.Data)
+	}
+	if !legalName.MatchString(o.Name) {
+		return c, fmt.Errorf("%w: name: %q; letters, digits, spaces, . _ -", ErrConfig, o.Name)
+	}
+	if err := checkHost(o.Host); err != nil {
+		return c, err
+	}
+	for _, l := range []struct {
+		name, in string
+		out      *string
+	}{
+		{"http", o.HTTP, &c.HTTP}, {"coap", o.CoAP, &c.CoAP}, {"coaps", o.CoAPS, &c.CoAPS},
+		{"peer", o.Peer, &c.Peer}, {"pki", o.PKI, &c.PKI},
+	} {
+		addr, err := listen(l.in, o.Host)
+		if err != nil {
+			return c, fmt.Errorf("%w: %s: %w", ErrConfig, l.name, err)
+		}
+		*l.out = addr
+	}
+	if c.HTTP == "" || c.CoAPS == "" {
+		return c, fmt.Errorf("%w: http and coaps cannot be off", ErrConfig)
+	}
+	for name, d := range map[string]time.Duration{
+		"ack-timeout": c.AckTimeout, "grace": c.Grace, "retry": c.Retry, "poll": c.Poll,
+	} {
+		if d <= 0 {
+			return c, fmt.Errorf("%w: timers.%s: %v is not positive", ErrConfig, name, d)
+		}
+	}
+	if err := c.IDs.Validate(o.AllowTestRange); err != nil {
+		return c, fmt.Errorf("%w: objects: %w (or allow them: --allow-test-range)", ErrConfig, err)
+	}
+	return c, nil
+}
+
+// checkHost accepts an IP address or a DNS name.
+func checkHost(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	if len(host) > 253 || !regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]*$`).
+		MatchString(host) {
+		return fmt.Errorf("%w: host: %.80q is neither an IP address nor a DNS name", ErrConfig, host)
+	}
+	return nil
+}
+
+// listen makes an address of what was written. ":5684" listens on the host if
+// that is an address, else everywhere; "" and "off" are none.
+func listen(addr, host string) (string, error) {
+	if addr == "" || addr == "off" {
+		return "", nil
+	}
+	h, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("port %q is not a number up to 65535", port)
+	} else if h == "" {
+		if _, err := netip.ParseAddr(host); err == nil {
+			h = host
+		}
+		return net.JoinHostPort(h, strconv.FormatUint(n, 10)), nil
+	}
+	return addr, nil
+}

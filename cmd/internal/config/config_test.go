@@ -1,0 +1,76 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"steward/cmd/internal/config"
+)
+
+func TestNew(t *testing.T) {
+	change := func(f func(*config.Options)) config.Options {
+		o := config.Default()
+		o.AllowTestRange = true
+		f(&o)
+		return o
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		in   config.Options
+		err  error
+	}{
+		{"defaults", change(func(*config.Options) {}), nil},
+		{"no listener for partners", change(func(o *config.Options) { o.Peer, o.PKI = "off", "off" }), nil},
+		{"host name", change(func(o *config.Options) { o.Host = "iot.example.com" }), nil},
+		{"test range", config.Default(), config.ErrConfig},
+		{"data is a file", change(func(o *config.Options) { o.Data = file }), config.ErrConfig},
+		{"no data", change(func(o *config.Options) { o.Data = "" }), config.ErrConfig},
+		{"name", change(func(o *config.Options) { o.Name = "a\nb" }), config.ErrConfig},
+		{"host", change(func(o *config.Options) { o.Host = "a b" }), config.ErrConfig},
+		{"port", change(func(o *config.Options) { o.CoAPS = ":99999" }), config.ErrConfig},
+		{"no port", change(func(o *config.Options) { o.HTTP = "localhost" }), config.ErrConfig},
+		{"no coaps", change(func(o *config.Options) { o.CoAPS = "off" }), config.ErrConfig},
+		{"grace", change(func(o *config.Options) { o.Timers.Grace = 0 }), config.ErrConfig},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := config.New(tt.in); !errors.Is(err, tt.err) {
+				t.Errorf("New = %v, want %v", err, tt.err)
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "steward.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	o := config.Default()
+	err := o.Load(write("name = \"Alpha\"\nhost = \"127.0.0.11\"\nallow-test-range = true\n[timers]\ngrace = \"10s\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.New(o)
+	if err != nil || c.Grace != 10*time.Second || c.CoAPS != "127.0.0.11:5684" || c.Name != "Alpha" {
+		t.Errorf("New = %+v, %v", c, err)
+	}
+	for _, text := range []string{"nmae = \"x\"\n", "name = 5\n", "[timers]\ngrace = \"soon\"\n"} {
+		if err := o.Load(write(text)); !errors.Is(err, config.ErrConfig) {
+			t.Errorf("Load(%q) = %v, want ErrConfig", text, err)
+		}
+	}
+	if err := o.Load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, config.ErrConfig) {
+		t.Errorf("Load of no file = %v, want ErrConfig", err)
+	}
+}
