@@ -23,7 +23,7 @@ const (
 const CIDLength = 8
 
 const (
-	headerLength    = 13        // type, version, epoch, sequence number, length
+	headerLength    = 13         // type, version, epoch, sequence number, length
 	maxFragment     = 1<<14 + 64 // RFC 6347 §4.1: 2^14 and the AEAD's expansion, generously
 	sequenceMask    = 1<<48 - 1
 	versionDTLS12   = 0xfefd

@@ -132,6 +132,16 @@ func (s *Session) Open(dst []byte, r Record) (Opened, error) {
 	return o, nil
 }
 
+// RepeatedFinished reports whether r is an authentic handshake record that was
+// seen before: a peer that has lost our last flight repeats its own, and some do
+// so under the old sequence number. It changes nothing.
+func (s *Session) RepeatedFinished(r Record) bool {
+	probe := *s
+	probe.window = 0
+	o, err := probe.Open(nil, r)
+	return err == nil && o.Type == Handshake
+}
+
 // Seal appends one record of type t that carries plaintext to dst. It returns
 // ErrExhausted.
 func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, error) {

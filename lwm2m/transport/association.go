@@ -120,7 +120,9 @@ func (a *association) receive(datagram []byte, from netip.AddrPort) bool {
 		}
 		o, err := a.open((*buffer)[:0], r, from)
 		if err != nil {
-			a.listener.stats.drop(dropReason(err))
+			if !errors.Is(err, dtls.ErrReplay) || !a.finishedAgain(r) {
+				a.listener.stats.drop(dropReason(err))
+			}
 			continue
 		}
 		authentic = true
@@ -187,6 +189,18 @@ func (a *association) handle(o dtls.Opened) {
 	default:
 		a.listener.stats.drop(DropMalformed)
 	}
+}
+
+// finishedAgain answers a Finished that was repeated under its old sequence
+// number, as long as we have the flight it asks for.
+func (a *association) finishedAgain(r dtls.Record) bool {
+	a.mu.Lock()
+	again := a.lastFlight != nil && a.session.RepeatedFinished(r)
+	a.mu.Unlock()
+	if again {
+		a.repeatFlight()
+	}
+	return again
 }
 
 // repeatFlight sends the last flight once more, byte for byte, so that no

@@ -10,6 +10,9 @@ import (
 	"steward/lwm2m/coap"
 )
 
+// maxReadErrors in a row end a connection: its socket is broken.
+const maxReadErrors = 64
+
 // A Conn is an association opened by Dial. It implements coap.Peer.
 type Conn struct {
 	engine   *coap.Engine
@@ -66,16 +69,17 @@ func (c *Conn) Close() error {
 func (c *Conn) read() {
 	defer close(c.done)
 	buffer := make([]byte, MaxDatagram+recordOverhead)
-	for {
+	for errorsInRow := 0; errorsInRow < maxReadErrors; errorsInRow++ {
 		n, err := c.link.Read(buffer)
-		switch {
-		case err == nil:
+		if err == nil {
+			errorsInRow = -1
 			c.engine.Receive(c, buffer[:n])
-		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
-			_ = c.link.Close() // what is left of it when the server was first
-			c.engine.Closed(c)
-			return
-		default: // it concerned one datagram
+			continue
 		}
+		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+			break
+		} // any other concerned one datagram
 	}
+	_ = c.link.Close() // what is left of it when the server was first
+	c.engine.Closed(c)
 }
