@@ -5,6 +5,10 @@ import "strconv"
 // A Code is the number of a command: a condition or a directive (§12.2).
 type Code int64
 
+// MaxStandardCode bounds the negative numbers that standards may assign; custom
+// commands and parameters lie below -MaxStandardCode (§12).
+const MaxStandardCode = 256
+
 // The commands of the manifest, of trust domains and of update management.
 // Package process says which of them it carries out.
 const (

@@ -1,0 +1,178 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"steward/suit"
+)
+
+// fetch writes the payload at parameter uri to the component (§8.4.10.4). A
+// payload in the envelope is used if its key is that URI; the signature does not
+// cover it, so that only image-match protects it.
+func fetch(ctx context.Context, m *machine, _ *suit.Command, i int) error {
+	p, err := m.parameter(i, suit.ParameterURI)
+	if err != nil {
+		return err
+	}
+	uri := p.Text()
+	open := func(offset uint64) (io.ReadCloser, error) { return m.p.o.Fetch.Fetch(ctx, uri, offset) }
+	if payload, ok := m.k.Envelope.Integrated[uri]; ok {
+		open = from(payload)
+	} else if uri == "" || strings.HasPrefix(uri, "#") {
+		return fmt.Errorf("%w: no payload %q in the envelope", ErrURI, uri)
+	}
+	return m.store(ctx, i, uri, open)
+}
+
+// from opens a payload held in memory.
+func from(payload []byte) func(uint64) (io.ReadCloser, error) {
+	return func(offset uint64) (io.ReadCloser, error) {
+		offset = min(offset, uint64(len(payload)))
+		return io.NopCloser(bytes.NewReader(payload[offset:])), nil
+	}
+}
+
+// copyComponent writes the content of source-component to the component.
+func copyComponent(ctx context.Context, m *machine, _ *suit.Command, i int) error {
+	source, err := m.source(i)
+	if err != nil {
+		return err
+	}
+	return m.store(ctx, i, "component "+source.String(), func(offset uint64) (io.ReadCloser, error) {
+		r, err := m.area.Read(ctx, source)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.CopyN(io.Discard, r, int64(offset)); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+		return r, nil
+	})
+}
+
+// source returns the component named by source-component: an index into the
+// components of the manifest, other than i.
+func (m *machine) source(i int) (suit.ComponentID, error) {
+	p, err := m.parameter(i, suit.ParameterSourceComponent)
+	if err != nil {
+		return "", err
+	}
+	n := p.Uint()
+	if n >= uint64(len(m.k.Manifest.Components)) || n == uint64(i) {
+		return "", fmt.Errorf("source component %d is not another of %d", n, len(m.k.Manifest.Components))
+	}
+	return m.id(int(n)), nil
+}
+
+// write writes parameter content to the component.
+func write(ctx context.Context, m *machine, _ *suit.Command, i int) error {
+	p, err := m.parameter(i, suit.ParameterContent)
+	if err != nil {
+		return err
+	}
+	content := p.Bytes()
+	w, _, _, err := m.area.Create(ctx, m.id(i), Image{Source: "content", Size: uint64(len(content))})
+	if err != nil {
+		return err
+	}
+	return finish(w, pour(ctx, w, bytes.NewReader(content), uint64(len(content)), 0))
+}
+
+// swap exchanges the component with source-component (§8.4.10.11).
+func swap(ctx context.Context, m *machine, _ *suit.Command, i int) error {
+	source, err := m.source(i)
+	if err != nil {
+		return err
+	}
+	return m.area.Swap(ctx, m.id(i), source)
+}
+
+// invoke starts the component. It has no place in an update: there the new image
+// is not committed yet.
+func invoke(ctx context.Context, m *machine, _ *suit.Command, i int) error {
+	if m.section != suit.SectionInvoke && m.section != suit.SectionLoad {
+		return fmt.Errorf("in section %s", m.section)
+	}
+	var args []byte
+	if p, err := m.parameter(i, suit.ParameterInvokeArgs); err == nil {
+		args = p.Bytes()
+	}
+	return m.p.o.Target.Invoke(ctx, m.area, m.id(i), args)
+}
+
+// store writes what open returns to component i, going on where an interrupted
+// run stopped.
+func (m *machine) store(ctx context.Context, i int, source string, open func(uint64) (io.ReadCloser, error)) error {
+	image := Image{Source: source}
+	if p, ok := m.parameters[i][suit.ParameterImageDigest]; ok {
+		image.Digest = p.Digest().String()
+	}
+	size, sized := m.parameters[i][suit.ParameterImageSize]
+	if sized {
+		image.Size = size.Uint()
+	}
+	w, offset, done, err := m.area.Create(ctx, m.id(i), image)
+	if err != nil || done {
+		return err
+	}
+	r, err := open(offset)
+	if err != nil {
+		return finish(w, err)
+	}
+	limit := uint64(unlimited)
+	if sized {
+		limit = image.Size
+	}
+	err = pour(ctx, w, r, limit, offset)
+	return finish(w, errors.Join(err, r.Close()))
+}
+
+// unlimited stands for a size that the manifest does not give: the capacity of
+// the component bounds the image then.
+const unlimited = 1<<64 - 1
+
+// chunk is how much is read at once, and thus how much a break can lose.
+const chunk = 16 << 10
+
+// pour copies r to w. It returns ErrMismatch unless the image has the size that
+// the manifest gives: limit, of which offset bytes are there already.
+func pour(ctx context.Context, w io.Writer, r io.Reader, limit, offset uint64) error {
+	buffer := make([]byte, chunk)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.Read(buffer)
+		if uint64(n) > limit-min(limit, offset) {
+			return fmt.Errorf("%w: more than %d bytes", ErrMismatch, limit)
+		}
+		offset += uint64(n)
+		if _, err := w.Write(buffer[:n]); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if limit != unlimited && offset != limit {
+		return fmt.Errorf("%w: %d bytes, not %d", ErrMismatch, offset, limit)
+	}
+	return nil
+}
+
+// finish completes the image, or keeps what is there of it if err says that
+// writing failed.
+func finish(w Writer, err error) error {
+	if err != nil {
+		return errors.Join(err, w.Close())
+	}
+	return w.Complete()
+}

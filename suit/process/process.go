@@ -1,0 +1,161 @@
+// Package process is a SUIT manifest processor (draft-ietf-suit-manifest-37 §6):
+// it authenticates an envelope, checks that the manifest is for this device and
+// newer than what runs, and carries out its commands on a Target, which keeps
+// the change invisible until it is complete. The commands are a table.
+//
+// Section numbers refer to that draft unless stated otherwise.
+package process
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"steward/suit"
+	"steward/suit/cose"
+)
+
+// An Anchor is a key whose holder may update the device.
+type Anchor struct {
+	// Key verifies the signatures: P-256 or Ed25519.
+	Key crypto.PublicKey
+	// KID is the key identifier that signers send; a hint only. May be empty.
+	KID []byte
+	// Algorithms restricts the signature algorithms; none named means all that
+	// the key serves.
+	Algorithms []cose.Algorithm
+	// Components are prefixes of the components that the holder may change (§9);
+	// none named means all.
+	Components []suit.ComponentID
+}
+
+// An Identity is what the device is, for the identity conditions (§8.4.8.2). A
+// device may have several vendors and classes.
+type Identity struct {
+	Vendors [][]byte // UUIDs of 16 bytes, or encoded PENs with tag 112
+	Classes [][]byte // UUIDs
+	Device  []byte   // UUID; empty if the device has none
+}
+
+// A Policy says how many authentication blocks must verify (§8.3).
+type Policy int
+
+// The policies.
+const (
+	AnySigner  Policy = iota // one block of a trusted key suffices
+	AllSigners               // every block must verify with a trusted key
+)
+
+// A Custom is a command of the vendor's own, with a number below -256, and the
+// custom parameters that come with it. It is a directive: if it fails, so does
+// the update.
+type Custom struct {
+	Code       suit.Code
+	Parameters []suit.Key
+	// Run carries the command out on one component. argument is encoded CBOR.
+	Run func(ctx context.Context, component suit.ComponentID, argument []byte) error
+}
+
+// A Step tells of one command carried out, for traces and reports.
+type Step struct {
+	Section   suit.Section
+	Offset    int // bytes from the start of the innermost sequence
+	Command   suit.Code
+	Component int
+}
+
+// String returns for example "install@38 condition-image-match [0]".
+func (s Step) String() string {
+	return fmt.Sprintf("%s@%d %v [%d]", s.Section, s.Offset, s.Command, s.Component)
+}
+
+// Options make a Processor. Anchors, Target and Fetch are required.
+type Options struct {
+	Anchors  []Anchor
+	Identity Identity
+	Policy   Policy
+	// Target holds the components of the device.
+	Target Target
+	// Fetch gets payloads that are not integrated in the envelope; nil refuses
+	// them with ErrScheme.
+	Fetch Fetcher
+	// Limits bound the envelope; see suit.Limits.
+	Limits suit.Limits
+	// MaxComponents is the number of components of the largest manifest accepted;
+	// zero means suit.MaxComponents.
+	MaxComponents int
+	// Digests are the digest algorithms accepted; none named means SHA-256.
+	Digests []suit.DigestAlgorithm
+	// Custom are the vendor's own commands.
+	Custom []Custom
+	// Trace is told of every command before it runs; nil means nobody is.
+	Trace func(Step)
+}
+
+// ErrOptions reports Options without a required part, or an unusable one.
+var ErrOptions = errors.New("unusable processor options")
+
+// A Processor carries out manifests on one target. It has no state of its own,
+// so it may be made anew at any time; calls on one target must not overlap.
+type Processor struct {
+	o        Options
+	anchors  []anchor
+	commands map[suit.Code]handler
+}
+
+// anchor is an Anchor with its Verifier.
+type anchor struct {
+	Anchor
+
+	verifier *cose.Verifier
+}
+
+// New checks o and returns a Processor, or ErrOptions.
+func New(o Options) (*Processor, error) {
+	if o.Target == nil || len(o.Anchors) == 0 {
+		return nil, fmt.Errorf("%w: no target or no anchor", ErrOptions)
+	}
+	if o.Fetch == nil {
+		o.Fetch = noFetcher{}
+	}
+	if o.MaxComponents == 0 {
+		o.MaxComponents = suit.MaxComponents
+	}
+	if len(o.Digests) == 0 {
+		o.Digests = []suit.DigestAlgorithm{suit.SHA256}
+	}
+	for _, c := range o.Custom {
+		if c.Code >= -suit.MaxStandardCode || c.Run == nil {
+			return nil, fmt.Errorf("%w: custom command %d", ErrOptions, c.Code)
+		}
+	}
+	p := &Processor{o: o, commands: commandTable()}
+	for _, a := range o.Anchors {
+		v, err := cose.NewVerifier(a.Key, a.Algorithms...)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+		}
+		p.anchors = append(p.anchors, anchor{Anchor: a, verifier: v})
+	}
+	return p, nil
+}
+
+// custom returns the custom command with the given code.
+func (p *Processor) custom(code suit.Code) (Custom, bool) {
+	i := slices.IndexFunc(p.o.Custom, func(c Custom) bool { return c.Code == code })
+	if i < 0 {
+		return Custom{}, false
+	}
+	return p.o.Custom[i], true
+}
+
+// noFetcher is a device that fetches nothing.
+type noFetcher struct{}
+
+// Fetch implements Fetcher.
+func (noFetcher) Fetch(context.Context, string, uint64) (io.ReadCloser, error) {
+	return nil, fmt.Errorf("%w: this device fetches nothing", ErrScheme)
+}
