@@ -44,10 +44,9 @@ func (ca *CA) Identify(ctx context.Context, chain [][]byte) (Client, error) {
 	hash := Hash(sha256.Sum256(chain[0]))
 	r, err := ca.o.Store.Certificate(ctx, hash)
 	switch {
+	case err == nil && r.Live(ca.now()) != nil:
+		return Client{}, r.Live(ca.now())
 	case err == nil && r.Kind == KindOperational:
-		if err := r.Live(ca.now()); err != nil {
-			return Client{}, err
-		}
 		return Client{Role: RoleOperational, Certificate: hash, Name: r.Name}, ca.used(ctx, r)
 	case err != nil && !errors.Is(err, ErrUnknown):
 		return Client{}, err

@@ -181,7 +181,8 @@ func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, interme
 
 // TrustFactoryCA lists a permanent CA, whose factory certificates may then be
 // granted rights. It may be repeated; Revoke takes it off the list for good. It
-// returns ErrFactory for a certificate that is no CA's, or not valid now.
+// returns ErrFactory for a certificate that is no CA's, not valid now, or one of
+// our own, and ErrRevoked for one that was taken off.
 func (ca *CA) TrustFactoryCA(ctx context.Context, der []byte) error {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -195,7 +196,17 @@ func (ca *CA) TrustFactoryCA(ctx context.Context, der []byte) error {
 	if bytes.Equal(c.RawIssuer, c.RawSubject) {
 		issuer = sha256.Sum256(c.Raw)
 	}
-	return ca.insert(ctx, newRecord(c, issuer, KindFactoryCA, "imported", now), "factory_ca.trust")
+	r := newRecord(c, issuer, KindFactoryCA, "imported", now)
+	if err := ca.insert(ctx, r, "factory_ca.trust"); err != nil {
+		return err
+	}
+	if r, err = ca.o.Store.Certificate(ctx, r.Hash); err != nil {
+		return err
+	}
+	if r.Kind != KindFactoryCA {
+		return fmt.Errorf("%w: %s is our own %s", ErrFactory, c.Subject, r.Kind)
+	}
+	return r.Live(now)
 }
 
 // FactoryCAs returns the listed permanent CAs.

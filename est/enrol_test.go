@@ -1,0 +1,481 @@
+package est_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"steward/est"
+	"steward/est/esttest"
+	"steward/lwm2m/machine"
+)
+
+const endpoint = "urn:dev:ops:32473-demo-00000001"
+
+// A world is a provider, a factory, and one device that is registered.
+type world struct {
+	clock   *esttest.Clock
+	store   *esttest.Store
+	ca      *est.CA
+	factory *est.CA
+	device  esttest.Device
+	key     *ecdsa.PrivateKey // the device's operational key to be
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{clock: esttest.NewClock(), store: &esttest.Store{}, key: esttest.Key(t)}
+	w.ca, w.factory = esttest.NewCA(t, "Alpha", w.store, w.clock.Now), esttest.NewFactory(t, w.clock.Now)
+	w.device = esttest.NewDevice(t, w.factory, endpoint)
+	esttest.Grant(t, w.ca, w.factory, w.device)
+	return w
+}
+
+// open opens the device's right for the key, nil for any.
+func (w *world) open(t *testing.T, key *ecdsa.PrivateKey) {
+	t.Helper()
+	if _, err := w.ca.OpenRight(t.Context(), w.device.Factory, spki(t, key)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func spki(t *testing.T, key *ecdsa.PrivateKey) est.Hash {
+	t.Helper()
+	if key == nil {
+		return est.Hash{}
+	}
+	h, err := est.SPKI(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (w *world) enrol(ctx context.Context, csr []byte) (est.Issued, error) {
+	return w.ca.Enrol(ctx, est.Request{Client: w.device.Client(), CSR: csr})
+}
+
+// enrolled opens the right and enrols.
+func (w *world) enrolled(t *testing.T) est.Issued {
+	t.Helper()
+	w.open(t, nil)
+	out, err := w.enrol(t.Context(), esttest.CSR(t, w.key, endpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func (w *world) renew(ctx context.Context, old est.Issued, csr []byte) (est.Issued, error) {
+	return w.ca.Reenrol(ctx, est.Request{
+		Client: est.Client{Role: est.RoleOperational, Certificate: old.Hash, Name: endpoint}, CSR: csr,
+	})
+}
+
+// live returns the operational certificates that are good now.
+func (w *world) live(t *testing.T) []est.Hash {
+	t.Helper()
+	records, err := w.store.Certificates(t.Context(), est.Query{Kind: est.KindOperational})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []est.Hash
+	for _, r := range records {
+		if w.ca.Live(t.Context(), r.Hash, w.clock.Now()) == nil {
+			out = append(out, r.Hash)
+		}
+	}
+	return out
+}
+
+func (w *world) actions() string {
+	var out []string
+	for _, r := range w.store.Audit() {
+		out = append(out, r.Action)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestEnrol(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.ca.Lookup(t.Context(), w.device.Factory); !errors.Is(err, est.ErrUnknown) {
+		t.Errorf("a factory certificate of another CA is in the inventory: %v", err)
+	}
+	out := w.enrolled(t)
+	cert, err := x509.ParseCertificate(out.DER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cert.Subject.CommonName != endpoint || len(out.Chain) != 2 || out.Hash != sha256.Sum256(out.DER) {
+		t.Errorf("issued %v, chain of %d", cert.Subject, len(out.Chain))
+	}
+	r, err := w.ca.Lookup(t.Context(), out.Hash)
+	if err != nil || r.Factory != w.device.Factory || r.SPKI != spki(t, w.key) || r.Name != endpoint {
+		t.Errorf("record %+v, %v", r, err)
+	}
+	right, err := w.ca.Right(t.Context(), w.device.Factory)
+	if err != nil || right.State != est.RightConsumed || right.Issued != out.Hash || right.SPKI != r.SPKI {
+		t.Errorf("right %+v, %v", right, err)
+	}
+	if !strings.HasSuffix(w.actions(), "certificate.issue right.enrol") {
+		t.Errorf("audit %s", w.actions())
+	}
+}
+
+// TestSameRequestSameAnswer is transfer protocol §1.8: same bytes, stored answer;
+// same key in other bytes, new certificate and the earlier one revoked; another
+// key, alarm, and the true key stays welcome.
+func TestSameRequestSameAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.open(t, nil)
+	csr := esttest.CSR(t, w.key, endpoint)
+	first, err := w.enrol(t.Context(), csr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := w.enrol(t.Context(), csr)
+	if err != nil || again.Hash != first.Hash {
+		t.Errorf("same request: %x, %v, want %x", again.Hash, err, first.Hash)
+	}
+	if _, err := w.enrol(t.Context(), esttest.CSR(t, esttest.Key(t), endpoint)); !errors.Is(err, est.ErrWrongKey) {
+		t.Errorf("other key: %v, want ErrWrongKey", err)
+	}
+	if !strings.HasSuffix(w.actions(), "certificate.enrol.alarm.wrong_key") {
+		t.Errorf("no alarm: %s", w.actions())
+	}
+	second, err := w.enrol(t.Context(), esttest.CSR(t, w.key, endpoint)) // a fresh signature
+	if err != nil || second.Hash == first.Hash {
+		t.Errorf("same key, other bytes: %x, %v", second.Hash, err)
+	}
+	if got := w.live(t); !slices.Equal(got, []est.Hash{second.Hash}) {
+		t.Errorf("live %x, want the second alone", got)
+	}
+	if err := w.ca.Live(t.Context(), first.Hash, w.clock.Now()); !errors.Is(err, est.ErrRevoked) {
+		t.Errorf("first: %v, want ErrRevoked", err)
+	}
+}
+
+func TestEnrolRefuses(t *testing.T) {
+	noted := esttest.Key(t)
+	tests := []struct {
+		name    string
+		prepare func(*testing.T, *world)
+		request func(*testing.T, *world) est.Request // nil: as it should be
+		err     error
+	}{
+		{"not registered", nil, func(t *testing.T, w *world) est.Request {
+			d := esttest.NewDevice(t, w.factory, endpoint)
+			return est.Request{Client: d.Client(), CSR: esttest.CSR(t, w.key, endpoint)}
+		}, est.ErrForbidden},
+		{"operational role", nil, func(t *testing.T, w *world) est.Request {
+			return est.Request{
+				Client: est.Client{Role: est.RoleOperational, Certificate: w.device.Factory}, CSR: esttest.CSR(t, w.key, endpoint),
+			}
+		}, est.ErrForbidden},
+		{"no identity", nil, func(t *testing.T, w *world) est.Request {
+			return est.Request{CSR: esttest.CSR(t, w.key, endpoint)}
+		}, est.ErrForbidden},
+		{"closed", func(*testing.T, *world) {}, nil, est.ErrPending},
+		{"window not begun", func(t *testing.T, w *world) {
+			grant(t, w, est.Grant{FactoryDER: w.device.DER, From: w.clock.Now().Add(time.Hour)})
+			w.open(t, nil)
+		}, nil, est.ErrPending},
+		{"window over, any key", func(t *testing.T, w *world) {
+			grant(t, w, est.Grant{FactoryDER: w.device.DER, Until: w.clock.Now().Add(time.Hour)})
+			w.open(t, nil)
+			w.clock.Advance(2 * time.Hour)
+		}, nil, est.ErrForbidden},
+		{"window over, but bound to this key", func(t *testing.T, w *world) {
+			grant(t, w, est.Grant{FactoryDER: w.device.DER, Until: w.clock.Now().Add(time.Hour)})
+			w.open(t, w.key)
+			w.clock.Advance(2 * time.Hour)
+		}, nil, nil},
+		{"open for another key", func(t *testing.T, w *world) { w.open(t, noted) }, nil, est.ErrWrongKey},
+		{"suspended", func(t *testing.T, w *world) {
+			w.open(t, nil)
+			must(t)(w.ca.SuspendRight(t.Context(), w.device.Factory))
+		}, nil, est.ErrForbidden},
+		{"deleted", func(t *testing.T, w *world) {
+			must(t)(w.ca.DeleteRight(t.Context(), w.device.Factory, est.CessationOfOperation))
+		}, nil, est.ErrForbidden},
+		{"other name", func(t *testing.T, w *world) { w.open(t, nil) }, func(t *testing.T, w *world) est.Request {
+			return est.Request{Client: w.device.Client(), CSR: esttest.CSR(t, w.key, "urn:other")}
+		}, est.ErrName},
+		{"name and more", func(t *testing.T, w *world) { w.open(t, nil) }, func(t *testing.T, w *world) est.Request {
+			subject := pkix.Name{CommonName: endpoint, Organization: []string{"Alpha"}}
+			return est.Request{Client: w.device.Client(), CSR: request(t, w.key, x509.CertificateRequest{Subject: subject})}
+		}, est.ErrName},
+		{"foreign subjectAltName", func(t *testing.T, w *world) { w.open(t, nil) }, func(t *testing.T, w *world) est.Request {
+			return est.Request{Client: w.device.Client(), CSR: request(t, w.key, x509.CertificateRequest{
+				Subject: pkix.Name{CommonName: endpoint}, DNSNames: []string{"alpha.example"},
+			})}
+		}, est.ErrName},
+		{"no request", func(t *testing.T, w *world) { w.open(t, nil) }, func(_ *testing.T, w *world) est.Request {
+			return est.Request{Client: w.device.Client()}
+		}, est.ErrCSR},
+		{"oversized request", func(t *testing.T, w *world) { w.open(t, nil) }, func(_ *testing.T, w *world) est.Request {
+			return est.Request{Client: w.device.Client(), CSR: make([]byte, est.MaxCSR+1)}
+		}, est.ErrCSRSize},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			if tt.prepare != nil {
+				tt.prepare(t, w)
+			}
+			r := est.Request{Client: w.device.Client(), CSR: esttest.CSR(t, w.key, endpoint)}
+			if tt.request != nil {
+				r = tt.request(t, w)
+			}
+			_, err := w.ca.Enrol(t.Context(), r)
+			if !errors.Is(err, tt.err) {
+				t.Fatalf("Enrol = %v, want %v", err, tt.err)
+			}
+			if err == nil {
+				return
+			}
+			if len(w.live(t)) > 0 {
+				t.Error("something was issued")
+			}
+			if pending := (*est.PendingError)(nil); errors.As(err, &pending) {
+				if pending.Retry < est.DefaultRetry {
+					t.Errorf("retry after %v", pending.Retry)
+				}
+			} else if !strings.Contains(w.actions(), "certificate.enrol.") {
+				t.Errorf("refusal is not audited: %s", w.actions())
+			}
+		})
+	}
+}
+
+// must fails the test on an error of a call that also returns something.
+func must(t *testing.T) func(any, error) {
+	t.Helper()
+	return func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func grant(t *testing.T, w *world, g est.Grant) {
+	t.Helper()
+	if _, err := w.ca.GrantRight(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRaces lets two keys and many repetitions race for one right: one
+// certificate is live at the end, and every winner of the answer holds it.
+func TestRaces(t *testing.T) {
+	w := newWorld(t)
+	w.open(t, nil)
+	requests := [][]byte{esttest.CSR(t, w.key, endpoint), esttest.CSR(t, esttest.Key(t), endpoint)}
+	var mu sync.Mutex
+	got := map[est.Hash]int{}
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			out, err := w.enrol(t.Context(), requests[i%2])
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				got[out.Hash]++
+			} else if !errors.Is(err, est.ErrWrongKey) {
+				t.Errorf("Enrol = %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if live := w.live(t); len(live) != 1 || len(got) != 1 || got[live[0]] != 8 {
+		t.Errorf("live %x, answers %v, want one, eight times", live, got)
+	}
+}
+
+func TestCloseRacesEnrol(t *testing.T) {
+	for i := range 20 {
+		w := newWorld(t)
+		w.open(t, w.key)
+		csr := esttest.CSR(t, w.key, endpoint)
+		var closed, enrolled error
+		var wg sync.WaitGroup
+		wg.Go(func() { _, closed = w.ca.CloseRight(t.Context(), w.device.Factory) })
+		wg.Go(func() { _, enrolled = w.enrol(t.Context(), csr) })
+		wg.Wait()
+		status, err := w.ca.RightStatus(t.Context(), w.device.Factory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch status.State {
+		case est.RightClosed:
+			if closed != nil || !errors.Is(enrolled, est.ErrPending) || len(w.live(t)) != 0 {
+				t.Errorf("run %d: closed: %v, %v", i, closed, enrolled)
+			}
+		case est.RightConsumed:
+			if !errors.Is(closed, machine.ErrNoRow) || enrolled != nil || len(w.live(t)) != 1 {
+				t.Errorf("run %d: consumed: %v, %v", i, closed, enrolled)
+			}
+		default:
+			t.Errorf("run %d: right is %s", i, status.State)
+		}
+	}
+}
+
+// TestHandOver walks a right at the outgoing CA through hand-over and fallback:
+// enrolling again revokes the certificate from before.
+func TestHandOver(t *testing.T) {
+	w := newWorld(t)
+	old := w.enrolled(t)
+	ctx, factory := t.Context(), w.device.Factory
+	must(t)(w.ca.SuspendRight(ctx, factory))
+	if _, err := w.renew(ctx, old, esttest.CSR(t, w.key, endpoint)); !errors.Is(err, est.ErrForbidden) {
+		t.Errorf("renew while suspended: %v, want ErrForbidden", err)
+	}
+	next := esttest.Key(t)
+	must(t)(w.ca.ReopenRight(ctx, factory, spki(t, next)))
+	if err := w.ca.Live(ctx, old.Hash, w.clock.Now()); err != nil {
+		t.Errorf("old certificate before the device came back: %v", err)
+	}
+	if _, err := w.enrol(ctx, esttest.CSR(t, w.key, endpoint)); !errors.Is(err, est.ErrWrongKey) {
+		t.Errorf("old key under the reopened right: %v, want ErrWrongKey", err)
+	}
+	back, err := w.enrol(ctx, esttest.CSR(t, next, endpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.live(t); !slices.Equal(got, []est.Hash{back.Hash}) {
+		t.Errorf("live %x, want the new one alone", got)
+	}
+	must(t)(w.ca.DeleteRight(ctx, factory, est.CessationOfOperation))
+	if got := w.live(t); len(got) > 0 {
+		t.Errorf("live after deletion: %x", got)
+	}
+	if _, err := w.ca.Identify(ctx, [][]byte{w.device.DER}); !errors.Is(err, est.ErrForbidden) {
+		t.Errorf("factory key after deletion: %v, want ErrForbidden", err)
+	}
+	right, err := w.ca.GrantRight(ctx, est.Grant{FactoryDER: w.device.DER}) // it returns a year later
+	if err != nil || right.State != est.RightClosed || right.Epoch != 2 || right.SPKI != (est.Hash{}) {
+		t.Errorf("GrantRight = %+v, %v", right, err)
+	}
+}
+
+func TestNotedKey(t *testing.T) {
+	w := newWorld(t)
+	ctx, factory := t.Context(), w.device.Factory
+	other := esttest.Key(t)
+	must(t)(w.ca.NoteSPKI(ctx, factory, spki(t, other))) // an earlier READY that expired
+	must(t)(w.ca.NoteSPKI(ctx, factory, spki(t, w.key)))
+	if _, err := w.ca.OpenRight(ctx, factory, spki(t, other)); !errors.Is(err, est.ErrWrongKey) {
+		t.Errorf("OpenRight for another key: %v, want ErrWrongKey", err)
+	}
+	w.open(t, nil)
+	if _, err := w.enrol(ctx, esttest.CSR(t, other, endpoint)); !errors.Is(err, est.ErrWrongKey) {
+		t.Errorf("enrol another key: %v, want ErrWrongKey", err)
+	}
+	out, err := w.enrol(ctx, esttest.CSR(t, w.key, endpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := w.ca.RightStatus(ctx, factory)
+	if err != nil || status.State != est.RightConsumed || status.SPKI != spki(t, w.key) || status.Issued != out.Hash {
+		t.Errorf("RightStatus = %+v, %v", status, err)
+	}
+	if _, err := w.ca.NoteSPKI(ctx, factory, spki(t, other)); !errors.Is(err, machine.ErrNoRow) {
+		t.Errorf("NoteSPKI of a consumed right: %v, want ErrNoRow", err)
+	}
+}
+
+func TestRightStatusOfNone(t *testing.T) {
+	w := newWorld(t)
+	got, err := w.ca.RightStatus(t.Context(), est.Hash{1})
+	if err != nil || got.State != est.RightClosed || got.Issuer != "Alpha CA" {
+		t.Errorf("RightStatus = %+v, %v", got, err)
+	}
+}
+
+func TestGrantRightRefuses(t *testing.T) {
+	w := newWorld(t)
+	stranger := esttest.NewFactory(t, w.clock.Now)
+	tests := []struct {
+		name string
+		in   est.Grant
+		err  error
+	}{
+		{"no certificate", est.Grant{}, est.ErrFactory},
+		{"CA that is not listed", est.Grant{FactoryDER: esttest.NewDevice(t, stranger, "d").DER}, est.ErrFactory},
+		{"a CA", est.Grant{FactoryDER: w.factory.Root().Raw}, est.ErrFactory},
+		{"name of another", est.Grant{FactoryDER: w.device.DER, Endpoint: "other"}, est.ErrName},
+		{"hash of another", est.Grant{FactoryDER: w.device.DER, Factory: est.Hash{1}}, est.ErrName},
+		{"endpoint in use", est.Grant{FactoryDER: esttest.NewDevice(t, w.factory, endpoint).DER}, est.ErrEndpoint},
+		{"bad intermediate", est.Grant{FactoryDER: w.device.DER, Intermediates: [][]byte{{1}}}, est.ErrFactory},
+		{"again", est.Grant{FactoryDER: w.device.DER, Endpoint: endpoint, Factory: w.device.Factory}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := w.ca.GrantRight(t.Context(), tt.in); !errors.Is(err, tt.err) {
+				t.Errorf("GrantRight = %v, want %v", err, tt.err)
+			}
+		})
+	}
+	w.open(t, nil)
+	if _, err := w.ca.GrantRight(t.Context(), est.Grant{FactoryDER: w.device.DER}); !errors.Is(err, machine.ErrNoRow) {
+		t.Errorf("GrantRight of an open right = %v, want ErrNoRow", err)
+	}
+	for _, der := range [][]byte{nil, w.device.DER, w.ca.Root().Raw} {
+		if err := w.ca.TrustFactoryCA(t.Context(), der); !errors.Is(err, est.ErrFactory) {
+			t.Errorf("TrustFactoryCA = %v, want ErrFactory", err)
+		}
+	}
+}
+
+// TestDelistedFactoryCA: what is taken off the list admits nobody any more.
+func TestDelistedFactoryCA(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	if c, err := w.ca.Identify(ctx, [][]byte{w.device.DER}); err != nil || c != w.device.Client() {
+		t.Errorf("Identify = %+v, %v", c, err)
+	}
+	if err := w.ca.Revoke(ctx, sha256.Sum256(w.factory.Root().Raw), est.CACompromise, "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ca.Identify(ctx, [][]byte{w.device.DER}); !errors.Is(err, est.ErrFactory) {
+		t.Errorf("Identify = %v, want ErrFactory", err)
+	}
+	if err := w.ca.TrustFactoryCA(ctx, w.factory.Root().Raw); !errors.Is(err, est.ErrRevoked) {
+		t.Errorf("TrustFactoryCA = %v, want ErrRevoked", err)
+	}
+	if _, err := w.ca.Identify(ctx, [][]byte{w.device.DER}); !errors.Is(err, est.ErrFactory) {
+		t.Errorf("a revoked factory CA came back: %v", err)
+	}
+}
+
+// TestConflictEnds: a store that always conflicts ends the call, it does not hang.
+func TestConflictEnds(t *testing.T) {
+	w := newWorld(t)
+	w.open(t, nil)
+	stubborn := esttest.NewCA(t, "Alpha", &conflicting{Store: w.store}, w.clock.Now)
+	_, err := stubborn.Enrol(t.Context(), est.Request{Client: w.device.Client(), CSR: esttest.CSR(t, w.key, endpoint)})
+	if !errors.Is(err, est.ErrConflict) {
+		t.Errorf("Enrol = %v, want ErrConflict", err)
+	}
+}
+
+// conflicting refuses every change of a right.
+type conflicting struct{ est.Store }
+
+func (c *conflicting) Commit(ctx context.Context, ch est.Change) error {
+	if ch.Right != nil {
+		return fmt.Errorf("%w: always", est.ErrConflict)
+	}
+	return c.Store.Commit(ctx, ch)
+}
