@@ -44,6 +44,10 @@ type Response struct {
 	Observe bool
 	// Sequence is the value of the Observe option received (RFC 7641 §3.4).
 	Sequence uint32
+
+	// Sent, if a handler sets it, is called once, in a goroutine that may block,
+	// after the first datagram of the response left. REQUIRED BY lwm2m/server.
+	Sent func()
 }
 
 // A Handler answers requests. It is called in a goroutine of its own, never
