@@ -62,6 +62,9 @@ func (l *layout) seconds(e lwm2m.Entry) (float64, bool, error) {
 	if e.Time.IsZero() {
 		return 0, false, nil
 	}
+	if e.Time.Unix() >= maxTime {
+		return 0, false, fmt.Errorf("%w: %s", ErrTime, e.Time)
+	}
 	if !l.baseTime.IsZero() {
 		d := float64(e.Time.UnixMicro()-l.baseTime.UnixMicro()) / 1e6
 		if e.Time.Unix() <= 0 {

@@ -96,7 +96,7 @@ func (s *resolver) time(r *record) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	sum := s.baseTime + r.time
-	if math.Abs(sum) > math.MaxUint32*16 { // a few thousand years
+	if math.Abs(sum) >= maxTime {
 		return time.Time{}, fmt.Errorf("%w: %v", ErrTime, sum)
 	}
 	since := time.UnixMicro(int64(math.Round(sum * 1e6))).UTC()

@@ -17,6 +17,7 @@ const (
 	maxPrefix  = 64      // bytes of an alternate path or gateway prefix
 	maxName    = 128     // bytes of a whole name: prefix, four identifiers, slashes
 	maxDepth   = 16      // nesting of JSON values that are ignored
+	maxTime    = 1 << 32 // up to here a float64 tells microseconds apart
 	relative   = 1 << 28 // times below are relative to now (RFC 8428 §4.5.3)
 )
 
