@@ -1,0 +1,167 @@
+package transport_test
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	pion "github.com/pion/dtls/v3"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/transport"
+)
+
+// deaf is a packet connection that keeps the first datagram written to it.
+type deaf struct {
+	net.PacketConn
+	first  chan []byte
+	closed chan struct{}
+}
+
+func (d *deaf) WriteTo(b []byte, _ net.Addr) (int, error) {
+	select {
+	case d.first <- append([]byte(nil), b...):
+	default:
+	}
+	return len(b), nil
+}
+
+func (d *deaf) ReadFrom([]byte) (int, net.Addr, error) {
+	<-d.closed
+	return 0, nil, io.EOF
+}
+
+func (d *deaf) Close() error {
+	select {
+	case <-d.closed:
+	default:
+		close(d.closed)
+	}
+	return nil
+}
+func (d *deaf) SetReadDeadline(time.Time) error  { return nil }
+func (d *deaf) SetWriteDeadline(time.Time) error { return nil }
+func (d *deaf) LocalAddr() net.Addr              { return &net.UDPAddr{} }
+
+// clientHello makes a first ClientHello with a new random.
+func clientHello(tb testing.TB) []byte {
+	tb.Helper()
+	d := &deaf{first: make(chan []byte, 1), closed: make(chan struct{})}
+	c, err := pion.ClientWithOptions(d, &net.UDPAddr{}, pion.WithInsecureSkipVerify(true),
+		pion.WithCipherSuites(pion.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = c.Handshake() }()
+	hello := <-d.first
+	_ = d.Close()
+	<-ended
+	return hello
+}
+
+func TestHandshakeCapAndDeadline(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, func(o *transport.ListenOptions) {
+		o.MaxHandshakes, o.HandshakeTimeout = 2, 500*time.Millisecond
+	})
+	for range 5 {
+		_, _ = listenUDP(t).WriteToUDPAddrPort(clientHello(t), s.Addr())
+	}
+	eventually(t, "the cap", func() bool { return s.Stats().Drops[transport.DropHandshakeCap] == 3 })
+	if n := s.Stats().HandshakesPending; n > 2 {
+		t.Errorf("%d handshakes under way", n)
+	}
+	eventually(t, "the deadline", func() bool { return s.Stats().HandshakesPending == 0 })
+	if err := s.refusal(); err != nil {
+		t.Errorf("Refused(%v) of somebody who may not exist", err)
+	}
+	e := newEngine(t)
+	if got := do(t, e, dial(t, e, s.uri(), creds.client(t, "sensor")), coap.GET, ""); got != "sensor" {
+		t.Errorf("GET = %q", got)
+	}
+}
+
+func TestPrefixRate(t *testing.T) {
+	s := newSite(t, newCredentials(t), func(o *transport.ListenOptions) { o.PrefixRate = 1 })
+	for range 4 { // at most two of them in two different seconds
+		_, _ = listenUDP(t).WriteToUDPAddrPort(clientHello(t), s.Addr())
+	}
+	eventually(t, "the rate", func() bool { return s.Stats().Drops[transport.DropPrefixRate] >= 2 })
+}
+
+func TestAssociationCap(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.MaxAssociations = 1 })
+	e := newEngine(t)
+	conn := dial(t, e, s.uri(), creds.client(t, "sensor"))
+	_, _ = listenUDP(t).WriteToUDPAddrPort(clientHello(t), s.Addr())
+	eventually(t, "the cap", func() bool { return s.Stats().Drops[transport.DropAssociationCap] == 1 })
+	if got := do(t, e, conn, coap.GET, ""); got != "sensor" {
+		t.Errorf("GET = %q", got)
+	}
+}
+
+// TestHelloSuperseded: a device that restarts in the middle of a handshake is
+// not kept waiting for the deadline of the first.
+func TestHelloSuperseded(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, nil)
+	n := newNAT(t, s.Addr())
+	n.inject(clientHello(t))
+	eventually(t, "a handshake", func() bool { return s.Stats().HandshakesPending == 1 })
+	n.inject(clientHello(t))
+	eventually(t, "the second is busy", func() bool { return s.Stats().Drops[transport.DropBusy] == 1 })
+	e := newEngine(t)
+	if got := do(t, e, dial(t, e, n.uri(), creds.client(t, "sensor")), coap.GET, ""); got != "sensor" {
+		t.Errorf("GET = %q", got)
+	}
+}
+
+func TestDropsCounted(t *testing.T) {
+	s := newSite(t, newCredentials(t), nil)
+	c := listenUDP(t)
+	cid := append([]byte{25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1}, 0)
+	hello := clientHello(t)
+	answer := append([]byte(nil), hello...)
+	answer[18] = 1 // message_seq: the answer to a cookie
+	for reason, d := range map[transport.DropReason][]byte{
+		transport.DropMalformed:      []byte("hello"),
+		transport.DropTooLong:        make([]byte, 9000),
+		transport.DropUnknownCID:     cid,
+		transport.DropUnknownAddress: {23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0},
+	} {
+		if _, err := c.WriteToUDPAddrPort(d, s.Addr()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, string(reason), func() bool { return s.Stats().Drops[reason] == 1 })
+	}
+	_, _ = c.WriteToUDPAddrPort(answer, s.Addr())
+	eventually(t, "answer to no cookie", func() bool { return s.Stats().Drops[transport.DropUnknownAddress] == 2 })
+}
+
+// FuzzReceive: whatever comes in, nothing panics and no association comes of it.
+func FuzzReceive(f *testing.F) {
+	f.Add(clientHello(f))
+	f.Add([]byte{25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0})
+	f.Add([]byte{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40})
+	f.Add([]byte{20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 1})
+	creds := newCredentials(f)
+	l, err := transport.Listen(transport.ListenOptions{
+		Addr: "127.0.0.1:0", Credentials: creds, Engine: newEngine(f), MaxHandshakes: 4,
+		HandshakeTimeout: 20 * time.Millisecond,
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = l.Close() })
+	from := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 9)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		transport.Inject(t.Context(), l, in, from)
+		if n := l.Stats(); n.Associations != 0 || n.HandshakesPending > 4 {
+			t.Errorf("Inject(%x): %+v", in, n)
+		}
+	})
+}

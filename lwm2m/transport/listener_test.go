@@ -1,0 +1,295 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+	"steward/lwm2m/transport"
+)
+
+func TestPlainEcho(t *testing.T) {
+	s := newSite(t, nil, nil)
+	e := newEngine(t)
+	conn := dial(t, e, "coap://"+s.Addr().String(), dtls.ClientOptions{})
+	if got := do(t, e, conn, coap.POST, "hello"); got != "hello" {
+		t.Errorf("POST = %q", got)
+	}
+	if s.peer().Identity() != (coap.Identity{}) || s.peer().Addr() != conn.LocalAddr() {
+		t.Errorf("peer = %s, %+v", s.peer(), s.peer().Identity())
+	}
+	if got := do(t, s.engine, s.peer(), coap.GET, ""); got != "device" {
+		t.Errorf("GET at the device = %q", got)
+	}
+	if n := s.Stats(); n.DatagramsIn == 0 || n.BytesOut == 0 || n.Associations != 0 {
+		t.Errorf("Stats = %+v", n)
+	}
+}
+
+func TestSecureEcho(t *testing.T) {
+	creds := newCredentials(t)
+	for name, o := range map[string]dtls.ClientOptions{
+		"certificate": creds.client(t, "sensor"),
+		"psk":         {PSKIdentity: []byte("sensor"), PSK: creds.psk["sensor"], CID: true},
+		"psk, no cid": {PSKIdentity: []byte("sensor"), PSK: creds.psk["sensor"]},
+	} {
+		t.Run(name, func(t *testing.T) { testSecureEcho(t, creds, o) })
+	}
+}
+
+func testSecureEcho(t *testing.T, creds *credentials, o dtls.ClientOptions) {
+	s := newSite(t, creds, nil)
+	e := newEngine(t)
+	var in, out atomic.Int64
+	conn, err := transport.Dial(t.Context(), transport.DialOptions{
+		URI: s.uri(), Client: o, Engine: e, LocalAddr: netip.MustParseAddrPort("127.0.0.3:0"),
+		Tap: func(sent bool, n int) {
+			if sent {
+				out.Add(int64(n))
+			} else {
+				in.Add(int64(n))
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("0123456789abcdef", 300)
+	if got := do(t, e, conn, coap.POST, big); got != big {
+		t.Errorf("POST of %d bytes = %d bytes", len(big), len(got))
+	}
+	if got := do(t, e, conn, coap.GET, ""); got != "sensor" {
+		t.Errorf("GET = %q", got)
+	}
+	if a := s.peer().Addr(); a != conn.LocalAddr() || a.Addr().String() != "127.0.0.3" {
+		t.Errorf("address = %s, want %s", a, conn.LocalAddr())
+	}
+	if got := do(t, s.engine, s.peer(), coap.GET, ""); got != "device" {
+		t.Errorf("GET at the device = %q", got)
+	}
+	n := s.Stats()
+	if n.Associations != 1 || n.Handshakes != 1 || n.BytesIn != uint64(out.Load()) || n.BytesOut != uint64(in.Load()) {
+		t.Errorf("Stats = %+v, tap sent %d, received %d", n, out.Load(), in.Load())
+	}
+	if err := conn.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	eventually(t, "close_notify", func() bool { return s.Stats().Associations == 0 })
+	if err := s.peer().Send([]byte{0}); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("Send after the end = %v, want %v", err, transport.ErrClosed)
+	}
+}
+
+func TestHandshakeRefused(t *testing.T) {
+	creds := newCredentials(t)
+	creds.revoke("revoked")
+	stranger := newCredentials(t).client(t, "stranger")
+	stranger.Verify = creds.authority.verify
+	for name, c := range map[string]struct {
+		o    dtls.ClientOptions
+		want error
+	}{
+		"certificate of another CA": {stranger, dtls.ErrRefused},
+		"revoked certificate":       {creds.client(t, "revoked"), errRevoked},
+		"no certificate":            {dtls.ClientOptions{Verify: creds.authority.verify}, dtls.ErrHandshake},
+		"unknown psk identity": {
+			dtls.ClientOptions{PSKIdentity: []byte("nobody"), PSK: []byte("x")}, dtls.ErrUnknownIdentity,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, creds, nil)
+			_, err := transport.Dial(t.Context(), transport.DialOptions{URI: s.uri(), Client: c.o, Engine: newEngine(t)})
+			if !errors.Is(err, dtls.ErrHandshake) || !strings.Contains(err.Error(), "alert") {
+				t.Errorf("Dial = %v, want an alert", err)
+			}
+			eventually(t, "Refused", func() bool { return s.refusal() != nil })
+			if !errors.Is(s.refusal(), c.want) {
+				t.Errorf("Refused(%v), want %v", s.refusal(), c.want)
+			}
+			if n := s.Stats(); n.Refused != 1 || n.Associations != 0 {
+				t.Errorf("Stats = %+v", n)
+			}
+		})
+	}
+}
+
+func TestWrongKeyTimesOut(t *testing.T) {
+	s := newSite(t, newCredentials(t), func(o *transport.ListenOptions) { o.HandshakeTimeout = 200 * time.Millisecond })
+	_, err := transport.Dial(t.Context(), transport.DialOptions{
+		URI: s.uri(), Engine: newEngine(t), HandshakeTimeout: 300 * time.Millisecond,
+		Client: dtls.ClientOptions{PSKIdentity: []byte("sensor"), PSK: []byte("guess")},
+	})
+	if !errors.Is(err, dtls.ErrTimeout) {
+		t.Errorf("Dial = %v, want %v", err, dtls.ErrTimeout)
+	}
+	eventually(t, "Refused", func() bool { return s.refusal() != nil })
+	if !errors.Is(s.refusal(), dtls.ErrTimeout) {
+		t.Errorf("Refused(%v), want %v", s.refusal(), dtls.ErrTimeout)
+	}
+}
+
+func TestServerRefusedByClient(t *testing.T) {
+	s := newSite(t, newCredentials(t), nil)
+	other := newCredentials(t)
+	_, err := transport.Dial(t.Context(), transport.DialOptions{
+		URI: s.uri(), Client: other.client(t, "sensor"), Engine: newEngine(t),
+	})
+	if !errors.Is(err, dtls.ErrRefused) {
+		t.Errorf("Dial = %v, want %v", err, dtls.ErrRefused)
+	}
+	eventually(t, "end of the handshake", func() bool { return s.Stats().HandshakesPending == 0 })
+}
+
+func TestDrop(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, nil)
+	e := newEngine(t)
+	good, bad := dial(t, e, s.uri(), creds.client(t, "good")), dial(t, e, s.uri(), creds.client(t, "bad"))
+	do(t, e, good, coap.GET, "")
+	do(t, e, bad, coap.GET, "")
+	n := 0
+	for p := range s.Peers() {
+		if p.Identity().Role == coap.RoleOperational {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("Peers yields %d", n)
+	}
+	creds.revoke("bad")
+	if n := s.Drop(func(id coap.Identity) bool { return id.Name == "bad" }); n != 1 {
+		t.Errorf("Drop = %d", n)
+	}
+	<-bad.Done()
+	if got := do(t, e, good, coap.GET, ""); got != "good" {
+		t.Errorf("GET = %q", got)
+	}
+	if n := s.Stats().Associations; n != 1 {
+		t.Errorf("%d associations", n)
+	}
+}
+
+// TestDropDuringHandshake: a certificate revoked between the judgement and the
+// association must not slip through.
+func TestDropDuringHandshake(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, nil)
+	creds.judged = func() {
+		creds.revoke("sensor")
+		s.Drop(func(coap.Identity) bool { return true })
+	}
+	conn, err := transport.Dial(t.Context(), transport.DialOptions{
+		URI: s.uri(), Client: creds.client(t, "sensor"), Engine: newEngine(t),
+	})
+	if err == nil { // completed for the client, and ended at once
+		<-conn.Done()
+	}
+	eventually(t, "refusal", func() bool { return s.refusal() != nil })
+	if !errors.Is(s.refusal(), errRevoked) {
+		t.Errorf("Refused(%v), want %v", s.refusal(), errRevoked)
+	}
+	if n := s.Stats(); n.Associations != 0 {
+		t.Errorf("Stats = %+v", n)
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.IdleTimeout = 50 * time.Millisecond })
+	conn := dial(t, newEngine(t), s.uri(), creds.client(t, "sensor"))
+	<-conn.Done()
+	if n := s.Stats(); n.Associations != 0 || n.Expired != 1 {
+		t.Errorf("Stats = %+v", n)
+	}
+}
+
+func TestManyDevices(t *testing.T) {
+	const devices = 200
+	creds := newCredentials(t)
+	s := newSite(t, creds, nil)
+	e := newEngine(t)
+	o := creds.client(t, "sensor")
+	var wg sync.WaitGroup
+	for range devices {
+		wg.Go(func() {
+			conn, err := transport.Dial(t.Context(), transport.DialOptions{
+				URI: s.uri(), Client: o, Engine: e, HandshakeTimeout: time.Minute,
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			for range 5 {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				r, err := e.Do(ctx, conn, &coap.Request{Method: coap.POST, Path: []string{"x"}, Payload: []byte("hello")})
+				cancel()
+				if err != nil || !bytes.Equal(r.Payload, []byte("hello")) {
+					t.Errorf("Do = %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.Stats().Handshakes; n != devices {
+		t.Errorf("%d handshakes", n)
+	}
+	eventually(t, "all goodbyes", func() bool { return s.Stats().Associations == 0 })
+}
+
+// TestRunEnds: nothing of a listener or a connection is left running, and the
+// peers are told.
+func TestRunEnds(t *testing.T) {
+	creds := newCredentials(t)
+	e := newEngine(t)
+	before := runtime.NumGoroutine()
+	l, err := transport.Listen(transport.ListenOptions{Addr: "127.0.0.1:0", Credentials: creds, Engine: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	conn := dial(t, e, "coaps://"+l.Addr().String(), creds.client(t, "sensor"))
+	half := listenUDP(t)
+	_, _ = half.WriteToUDPAddrPort(clientHello(t), l.Addr())
+	eventually(t, "a handshake under way", func() bool { return l.Stats().HandshakesPending == 1 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	<-conn.Done()
+	eventually(t, "end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func TestListenOptions(t *testing.T) {
+	e := newEngine(t)
+	for name, o := range map[string]transport.ListenOptions{
+		"no engine":      {Addr: "127.0.0.1:0"},
+		"negative limit": {Addr: "127.0.0.1:0", Engine: e, MaxHandshakes: -1},
+		"negative time":  {Addr: "127.0.0.1:0", Engine: e, IdleTimeout: -1},
+	} {
+		if _, err := transport.Listen(o); !errors.Is(err, transport.ErrOptions) {
+			t.Errorf("%s: Listen = %v, want %v", name, err, transport.ErrOptions)
+		}
+	}
+	l, err := transport.Listen(transport.ListenOptions{Addr: "127.0.0.1:0", Engine: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := transport.Listen(transport.ListenOptions{Addr: l.Addr().String(), Engine: e}); err == nil {
+		t.Error("Listen on a bound address succeeded")
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+}
