@@ -156,7 +156,7 @@ func alone(t *testing.T, o coap.Options, f func(t *testing.T, e *coap.Engine, w 
 	})
 }
 
-func unhex(t *testing.T, s string) []byte {
+func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
