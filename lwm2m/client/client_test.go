@@ -112,7 +112,6 @@ type world struct {
 	toDevice coap.Peer
 	executed []string
 	created  bool // instances of 1024 may be made
-	failures []error
 
 	base, firmware, sensor, list *client.Table
 	packages                     [][]byte

@@ -52,7 +52,8 @@ func (c *Client) observe(ctx context.Context, s Session, r *coap.Request, v view
 	values := valuesOf(entries)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.accounts[r.Peer]; !ok || c.observed(r.Peer) >= maxObservations {
+	_, renewed := c.observations[key]
+	if _, ok := c.accounts[r.Peer]; !ok || (!renewed && c.observed(r.Peer) >= maxObservations) {
 		return response, nil
 	}
 	c.observations[key] = &observation{
