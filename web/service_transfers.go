@@ -162,3 +162,14 @@ type Receipt struct {
 	Content  json.RawMessage `json:"content,omitempty"`
 	Verified bool            `json:"verified"`
 }
+
+// RoleFor returns who may give a transfer this command: what gives devices away
+// or takes them is an administrator's decision.
+func (a TransferAction) RoleFor() Role {
+	switch a {
+	case TransferApprove, TransferReject:
+		return RoleAdmin
+	default:
+		return RoleOperator
+	}
+}

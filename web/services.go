@@ -126,3 +126,19 @@ type Event struct {
 	Subject string // id of the device, campaign or transfer
 	Data    json.RawMessage
 }
+
+// Types of events. The subject is the id of the device, campaign or transfer.
+const (
+	EventValue    = "device.value" // data: ValueEvent
+	EventDevice   = "device.state" // registered, updated, gone
+	EventCampaign = "campaign"     // a job or the campaign itself moved
+	EventTransfer = "transfer"     // a row or the transfer itself moved
+	EventAudit    = "audit"        // a row was written
+)
+
+// A ValueEvent is one value that a device reported.
+type ValueEvent struct {
+	Path string    `json:"path"`
+	Text string    `json:"text"` // for people
+	At   time.Time `json:"at"`
+}

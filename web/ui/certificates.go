@@ -1,0 +1,85 @@
+package ui
+
+import (
+	"net/http"
+	"net/url"
+
+	"steward/web"
+)
+
+// A certificatesPage is the inventory of the CA, with the CA itself.
+type certificatesPage struct {
+	Filter       web.CertificateFilter
+	States       []web.CertificateState
+	Authorities  []web.CertificateDetail
+	Factories    []web.FactoryAuthority
+	Certificates []web.Certificate
+	Next         string // address of the next part; "" on the last
+}
+
+func (u *UI) certificates(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p, err := web.ParsePage(q)
+	if err != nil {
+		return err
+	}
+	f := web.CertificateFilter{
+		State: web.CertificateState(q.Get("state")), Device: q.Get("device"), Text: q.Get("q"),
+	}
+	list, err := u.s.Certificates.ListCertificates(r.Context(), f, p)
+	if err != nil {
+		return err
+	}
+	page := certificatesPage{
+		Filter: f, Certificates: list.Items, Next: web.NextURL(r.URL, list.Next),
+		States: []web.CertificateState{web.CertificateLive, web.CertificateExpired, web.CertificateRevoked},
+	}
+	if page.Authorities, err = u.s.Certificates.Authorities(r.Context()); err != nil {
+		return err
+	}
+	if page.Factories, err = u.s.Factories.FactoryAuthorities(r.Context()); err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "certificates", "certificates", "Certificates", page)
+}
+
+// authoritiesPEM hands out our CA certificates, for devices and tools to trust.
+func (u *UI) authoritiesPEM(w http.ResponseWriter, r *http.Request) error {
+	chain, err := u.s.Certificates.Authorities(r.Context())
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/pem-certificate-chain")
+	w.Header().Set("Content-Disposition", `attachment; filename="ca.pem"`)
+	for _, c := range chain {
+		_, _ = w.Write([]byte(c.PEM)) // an error is a client that went away
+	}
+	return nil
+}
+
+// A certificatePage is one certificate.
+type certificatePage struct {
+	web.CertificateDetail
+
+	Reasons []string
+}
+
+func (u *UI) certificate(w http.ResponseWriter, r *http.Request) error {
+	c, err := u.s.Certificates.Certificate(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "certificate", "certificates", "Certificate "+c.Serial,
+		certificatePage{c, web.RevocationReasons()})
+}
+
+func (u *UI) revoke(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	page := "/certificates/" + url.PathEscape(id)
+	if r.PostFormValue("confirm") != "revoke" {
+		return u.done(w, r, web.Invalid("confirm", "type the word revoke"), "", "", page)
+	}
+	_, err := u.s.Certificates.Revoke(r.Context(), web.ActorFrom(r.Context()), id,
+		web.Revocation{Reason: r.PostFormValue("reason"), Why: r.PostFormValue("comment")})
+	return u.done(w, r, err, page, "Revoked. Connections that used this certificate have ended.", page)
+}

@@ -1,0 +1,195 @@
+package ui
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"html/template"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"steward/web"
+)
+
+// functions are what templates may call.
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"ago": ago, "date": date, "words": words, "short": short, "bytes": bytesText, "plural": plural,
+		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict, "join": strings.Join,
+		"duration": durationText,
+	}
+}
+
+// A moment is a time for people: how long from now, and exactly.
+type moment struct {
+	ISO  string // "" for a time that is not known
+	Text string
+}
+
+// ago returns t as seen at now: "3 min ago", "in 2 d", "never".
+func ago(now, t time.Time) moment {
+	if t.IsZero() {
+		return moment{Text: "never"}
+	}
+	m := moment{ISO: t.UTC().Format(time.RFC3339)}
+	d := now.Sub(t)
+	switch {
+	case d < -time.Second:
+		m.Text = "in " + durationText(-d)
+	case d < time.Second:
+		m.Text = "now"
+	default:
+		m.Text = durationText(d) + " ago"
+	}
+	return m
+}
+
+// date returns t as a date first of all.
+func date(t time.Time) moment {
+	if t.IsZero() {
+		return moment{Text: "–"}
+	}
+	t = t.UTC()
+	return moment{ISO: t.Format(time.RFC3339), Text: t.Format("2006-01-02 15:04")}
+}
+
+// durationText rounds down to the largest unit that fits.
+func durationText(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d/time.Second)) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d/time.Minute)) + " min"
+	case d < 2*day:
+		return strconv.Itoa(int(d/time.Hour)) + " h"
+	default:
+		return strconv.Itoa(int(d/day)) + " d"
+	}
+}
+
+// words turns the name of a state into words: "INFO_SENT" into "info sent".
+func words(state any) string {
+	return strings.ToLower(strings.ReplaceAll(fmt.Sprint(state), "_", " "))
+}
+
+func upperFirst(text string) string {
+	r, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[n:]
+}
+
+const shortHex = 12 // digits that tell any two of our things apart to the eye
+
+// short returns the beginning of a long hexadecimal id.
+func short(id string) string {
+	if len(id) <= shortHex+1 {
+		return id
+	}
+	return strings.ToValidUTF8(id[:shortHex], "") + "…"
+}
+
+// bytesText returns n bytes in the unit that suits.
+func bytesText(n int) string {
+	const kib, mib = 1 << 10, 1 << 20
+	switch {
+	case n < kib:
+		return strconv.Itoa(n) + " B"
+	case n < mib:
+		return strconv.FormatFloat(float64(n)/kib, 'f', 1, 64) + " KiB"
+	default:
+		return strconv.FormatFloat(float64(n)/mib, 'f', 1, 64) + " MiB"
+	}
+}
+
+// plural returns "1 device", "2 devices".
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
+}
+
+// A pill is a state shown by shape, word and colour.
+type pill struct {
+	Level web.Level
+	Glyph string
+	Text  string
+}
+
+func newPill(level web.Level, text any) pill {
+	p := pill{Level: level, Text: words(text), Glyph: "○"}
+	switch level {
+	case web.LevelGood:
+		p.Glyph = "●"
+	case web.LevelActive:
+		p.Glyph = "◐"
+	case web.LevelWarning:
+		p.Glyph = "▲"
+	case web.LevelBad:
+		p.Glyph = "✕"
+	case web.LevelNeutral:
+	default:
+		p.Level = web.LevelNeutral
+	}
+	return p
+}
+
+// stateLevels is how the states that have no level of their own are shown.
+var stateLevels = map[string]web.Level{
+	string(web.DeviceOnline): web.LevelGood, string(web.DeviceOffline): web.LevelWarning,
+	string(web.CertificateLive): web.LevelGood, string(web.CertificateExpired): web.LevelWarning,
+	string(web.CertificateRevoked): web.LevelBad,
+	string(web.PartnerActive):      web.LevelGood, string(web.PartnerSuspended): web.LevelBad,
+	string(web.PartnerRotating): web.LevelActive,
+}
+
+func statePill(state any) pill { return newPill(stateLevels[fmt.Sprint(state)], state) }
+
+// percent returns part of total, 0 of nothing.
+func percent(part, total int) int {
+	if total <= 0 {
+		return 0
+	}
+	return part * 100 / total
+}
+
+// A count is how many are in a state.
+type count struct {
+	State string
+	N     int
+}
+
+// counts returns m, the largest first.
+func counts(m map[string]int) []count {
+	var out []count
+	for _, state := range slices.Sorted(maps.Keys(m)) {
+		if m[state] > 0 {
+			out = append(out, count{state, m[state]})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b count) int { return cmp.Compare(b.N, a.N) })
+	return out
+}
+
+var errDict = errors.New("dict needs pairs of a name and a value")
+
+// dict makes a map for a shared template part of name, value, name, value, …
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errDict
+	}
+	m := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		name, ok := pairs[i].(string)
+		if !ok {
+			return nil, errDict
+		}
+		m[name] = pairs[i+1]
+	}
+	return m, nil
+}

@@ -1,0 +1,89 @@
+package ui
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"steward/lwm2m"
+	"steward/web"
+)
+
+// operateTimeout is how long a form waits for a device. Browsers give up later.
+const operateTimeout = 30 * time.Second
+
+// operate runs the operation that a form on the device's page asks for.
+func (u *UI) operate(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	page := "/devices/" + url.PathEscape(id)
+	op, err := u.formOperation(r)
+	if err != nil {
+		return u.done(w, r, err, "", "", page)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), operateTimeout)
+	defer cancel()
+	outcome, err := u.s.Operations.Do(ctx, web.ActorFrom(r.Context()), id, op)
+	page += "#" + anchor(op.Path)
+	return u.done(w, r, err, page, sentence(op, outcome), page)
+}
+
+// anchor names the place of a node on the device's page.
+func anchor(p lwm2m.Path) string {
+	if p.Len() > 3 {
+		p = p.Prefix(3)
+	}
+	return "p" + p.String()
+}
+
+func (u *UI) formOperation(r *http.Request) (web.Operation, error) {
+	path, err := lwm2m.ParsePath(r.PostFormValue("path"))
+	if err != nil {
+		return web.Operation{}, web.Invalid("path", err.Error())
+	}
+	op := web.Operation{Kind: web.OperationKind(r.PostFormValue("op")), Path: path}
+	switch op.Kind {
+	case web.OpRead, web.OpDiscover, web.OpObserve, web.OpCancelObserve, web.OpDelete, web.OpCreate:
+	case web.OpExecute:
+		op.Arguments = r.PostFormValue("arguments")
+	case web.OpWrite:
+		if path.Len() < 3 {
+			return web.Operation{}, web.Invalid("path", "a form writes one resource")
+		}
+		v, err := web.ParseInput(lwm2m.KindOf(u.o.Registry, path), r.PostFormValue("value"))
+		if err != nil {
+			return web.Operation{}, err
+		}
+		op.Entries = []lwm2m.Entry{{Path: path, Value: v}}
+	default:
+		return web.Operation{}, web.Invalid("op", "no such operation")
+	}
+	return op, nil
+}
+
+// sentence says what the device answered.
+func sentence(op web.Operation, o web.Outcome) string {
+	at := op.Path.String()
+	switch op.Kind {
+	case web.OpRead:
+		if len(o.Values) == 1 {
+			return "Read " + at + ": " + o.Values[0].Value.String()
+		}
+		return "Read " + at + ": " + plural(len(o.Values), "value")
+	case web.OpWrite, web.OpUpdate:
+		return "Wrote " + at + "."
+	case web.OpExecute:
+		return "Executed " + at + "."
+	case web.OpObserve:
+		return "Observing " + at + "; this stays so over registrations."
+	case web.OpCancelObserve:
+		return "No longer observing " + at + "."
+	case web.OpDiscover:
+		return "Discovered " + at + ": " + o.Links
+	case web.OpCreate:
+		return "Created " + o.Path + "."
+	case web.OpDelete:
+		return "Deleted " + at + "."
+	}
+	return "Done."
+}

@@ -1,0 +1,87 @@
+package ui_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"steward/web"
+	"steward/web/webtest"
+)
+
+// rights says who may use each route, by hand: a new route fails the test below
+// until somebody has decided.
+var rights = map[string]web.Role{
+	"GET /static/{file}": web.RoleNone, "GET /sign-in": web.RoleNone, "POST /sign-in": web.RoleNone,
+	"POST /sign-out": web.RoleNone,
+
+	"GET /": web.RoleViewer, "GET /events": web.RoleViewer, "GET /account": web.RoleViewer,
+	"GET /devices": web.RoleViewer, "GET /devices/{id}": web.RoleViewer, "GET /certificates": web.RoleViewer,
+	"GET /certificates/ca.pem": web.RoleViewer, "GET /certificates/{id}": web.RoleViewer, "GET /updates": web.RoleViewer,
+	"GET /updates/{id}": web.RoleViewer, "GET /transfers": web.RoleViewer, "GET /transfers/{id}": web.RoleViewer,
+	"GET /transfers/{id}/devices/{device}": web.RoleViewer, "GET /partners": web.RoleViewer,
+	"GET /partners/identity.json": web.RoleViewer, "GET /activity": web.RoleViewer,
+
+	"POST /devices": web.RoleOperator, "POST /devices/{id}/operations": web.RoleOperator,
+	"POST /updates/releases": web.RoleOperator, "GET /updates/new": web.RoleOperator, "POST /updates": web.RoleOperator,
+	"POST /updates/{id}/abort": web.RoleOperator, "GET /transfers/new": web.RoleOperator,
+	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
+
+	"POST /account/invite": web.RoleAdmin, "POST /factories": web.RoleAdmin,
+	"POST /certificates/{id}/revoke": web.RoleAdmin, "POST /partners": web.RoleAdmin,
+	"POST /partners/{id}/state": web.RoleAdmin,
+}
+
+func TestRights(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	s.stream.Close() // its route answers at once
+	everyone := []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleAdmin}
+	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		need, known := rights[method+" "+pattern]
+		if !known {
+			t.Errorf("%s %s: nobody decided who may", method, pattern)
+		}
+		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{file}", "icon.svg").Replace(pattern)
+		for _, role := range everyone {
+			before := len(s.fake.Calls())
+			var form url.Values
+			if method == http.MethodPost {
+				form = url.Values{}
+			}
+			r := s.do(t, method, path, s.session(t, role), form)
+			refused := r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusUnauthorized ||
+				r.Header.Get("Location") == "/sign-in"
+			if pattern == "/sign-in" || pattern == "/sign-out" {
+				continue // they answer by the link and by a redirect, whoever asks
+			}
+			if allowed := role.Includes(need); refused == allowed {
+				t.Errorf("%s %s as %q = %d, want allowed %v", method, path, role, r.StatusCode, allowed)
+			}
+			if refused && len(s.fake.Calls()) > before {
+				t.Errorf("%s %s as %q was refused but reached the service", method, path, role)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestApprovalNeedsAdministrator covers what the route alone does not decide.
+func TestApprovalNeedsAdministrator(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	for action, want := range map[string]int{
+		"approve": http.StatusForbidden, "reject": http.StatusForbidden,
+		"submit": http.StatusSeeOther, "cancel": http.StatusSeeOther,
+	} {
+		form := url.Values{"action": {action}, "confirm": {"5"}}
+		r := s.do(t, http.MethodPost, "/transfers/"+webtest.ID+"/commands", s.session(t, web.RoleOperator), form)
+		if r.StatusCode != want {
+			t.Errorf("%s as operator = %d, want %d", action, r.StatusCode, want)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+// Live values and times. Everything works without this file.
+"use strict";
+
+// ago says how long t is away, as the server does.
+function ago(t) {
+  let s = Math.round((Date.now() - t) / 1000);
+  const ahead = s < -1;
+  s = Math.abs(s);
+  if (s <= 1) return "now";
+  const text =
+    s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+  return ahead ? `in ${text}` : `${text} ago`;
+}
+
+function tick() {
+  for (const e of document.querySelectorAll("time[data-ago]")) {
+    const text = ago(Date.parse(e.dateTime));
+    if (e.textContent !== text) e.textContent = text;
+  }
+}
+
+// showValue puts a reported value where the page shows that path. A path that
+// the page does not show yet waits for the next visit.
+function showValue({ path, text, at }) {
+  const out = document.querySelector(`output[data-path="${CSS.escape(path)}"]`);
+  if (!out) return;
+  out.textContent = text;
+  out.classList.remove("fresh");
+  void out.offsetWidth; // begins the animation anew
+  out.classList.add("fresh");
+  const heard = document.querySelector(`[data-heard="${CSS.escape(path)}"]`);
+  if (!heard) return;
+  const time = document.createElement("time");
+  time.dateTime = time.title = at;
+  time.dataset.ago = "";
+  time.textContent = ago(Date.parse(at));
+  heard.replaceChildren(time);
+}
+
+// refresh fetches this page again and replaces the parts that may change. A part
+// that somebody is typing or choosing in is left alone.
+let pending = null;
+function refresh() {
+  if (pending) return;
+  pending = setTimeout(async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
+      if (!answer.ok || answer.redirected) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const old of document.querySelectorAll("[data-refresh][id]")) {
+        const fresh = page.getElementById(old.id);
+        const busy = old.contains(document.activeElement) || old.querySelector("input:checked");
+        if (fresh && !busy && fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
+      }
+    } catch {
+      // The next event tries again.
+    } finally {
+      pending = null;
+    }
+  }, 700);
+}
+
+function listen(query, react) {
+  const stream = new EventSource("/events?" + query);
+  stream.onmessage = (m) => react(JSON.parse(m.data));
+  addEventListener("pagehide", () => stream.close());
+}
+
+function watch() {
+  const values = document.querySelector("[data-values]");
+  if (values) {
+    listen("type=device.value&subject=" + encodeURIComponent(values.dataset.values), (e) => showValue(e.data));
+  }
+  const queries = new Set([...document.querySelectorAll("[data-refresh]")].map((e) => e.dataset.refresh));
+  for (const query of queries) {
+    listen(query, (e) => {
+      if (e.type !== "device.value") refresh();
+    });
+  }
+}
+
+// openTarget unfolds what the address points at.
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
+  if (target) target.scrollIntoView({ block: "center" });
+}
+
+// "/" goes to the filter.
+addEventListener("keydown", (k) => {
+  if (k.key !== "/" || k.ctrlKey || k.metaKey || k.altKey) return;
+  if (/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
+  const field = document.querySelector("[data-focus]");
+  if (field) {
+    k.preventDefault();
+    field.focus();
+  }
+});
+
+addEventListener("hashchange", openTarget);
+openTarget();
+tick();
+setInterval(tick, 1000);
+watch();
+addEventListener("pageshow", (e) => {
+  if (e.persisted) location.reload(); // its streams were closed
+});

@@ -1,0 +1,233 @@
+package ui
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"steward/web"
+)
+
+// A transfersPage lists hand-overs in both directions.
+type transfersPage struct {
+	Filter    web.TransferFilter
+	Transfers []web.Transfer
+	Partners  int    // how many are pinned, up to a page
+	Next      string // address of the next part; "" on the last
+}
+
+func (u *UI) transfers(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p, err := web.ParsePage(q)
+	if err != nil {
+		return err
+	}
+	f := web.TransferFilter{
+		Direction: web.Direction(q.Get("direction")), Partner: q.Get("partner"), Open: q.Get("open") != "",
+	}
+	list, err := u.s.Transfers.ListTransfers(r.Context(), f, p)
+	if err != nil {
+		return err
+	}
+	partners, err := u.s.Partners.ListPartners(r.Context(), web.Page{Size: 1})
+	if err != nil {
+		return err
+	}
+	page := transfersPage{f, list.Items, len(partners.Items), web.NextURL(r.URL, list.Next)}
+	return u.show(w, r, http.StatusOK, "transfers", "transfers", "Transfers", page)
+}
+
+// A newTransferPage is the form that drafts a hand-over.
+type newTransferPage struct {
+	Form     web.NewTransfer
+	Mandate  string // base64, as typed
+	Earliest string // as typed, UTC
+	Latest   string
+	Partners []web.Partner
+	Devices  []choice
+	Error    string // why the form was refused; "" at first
+}
+
+const inputTime = "2006-01-02T15:04" // what <input type=datetime-local> sends
+
+func (u *UI) newTransfer(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	now := u.o.Now().UTC()
+	page := newTransferPage{
+		Form:     web.NewTransfer{Partner: q.Get("partner"), Devices: q["device"]},
+		Earliest: now.Format(inputTime), Latest: now.AddDate(0, 0, 7).Format(inputTime),
+	}
+	return u.showNewTransfer(w, r, http.StatusOK, page)
+}
+
+func (u *UI) showNewTransfer(w http.ResponseWriter, r *http.Request, status int, page newTransferPage) error {
+	partners, err := u.s.Partners.ListPartners(r.Context(), web.Page{Size: web.MaxPageSize})
+	if err != nil {
+		return err
+	}
+	page.Partners = slices.DeleteFunc(partners.Items, func(p web.Partner) bool { return p.Kind != "provider" })
+	if page.Devices, err = u.choices(r, page.Form.Devices); err != nil {
+		return err
+	}
+	return u.show(w, r, status, "transfer_new", "transfers", "New transfer", page)
+}
+
+func (u *UI) draftTransfer(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return &web.Error{Is: web.ErrInvalid, Detail: "not a form", Cause: err}
+	}
+	page := newTransferPage{
+		Form: web.NewTransfer{
+			Partner: r.PostForm.Get("partner"), Devices: r.PostForm["device"],
+			Note: strings.TrimSpace(r.PostForm.Get("note")),
+		},
+		Mandate: r.PostForm.Get("mandate"), Earliest: r.PostForm.Get("earliest"), Latest: r.PostForm.Get("latest"),
+	}
+	err := page.parse()
+	var t web.Transfer
+	if err == nil {
+		t, err = u.s.Transfers.Draft(r.Context(), web.ActorFrom(r.Context()), page.Form)
+	}
+	if refusedInput(err) {
+		page.Error, _ = reason(r, err)
+		return u.showNewTransfer(w, r, http.StatusUnprocessableEntity, page)
+	}
+	return u.done(w, r, err, "/transfers/"+t.ID, "Drafted. Nothing leaves before you submit it.", "/transfers/new")
+}
+
+// parse reads the fields that are more than text.
+func (p *newTransferPage) parse() (err error) {
+	if p.Form.Earliest, err = parseInputTime("earliest", p.Earliest); err != nil {
+		return err
+	}
+	if p.Form.Latest, err = parseInputTime("latest", p.Latest); err != nil {
+		return err
+	}
+	if text := strings.Join(strings.Fields(p.Mandate), ""); text != "" {
+		if p.Form.Mandate, err = base64.StdEncoding.DecodeString(text); err != nil {
+			return web.Invalid("mandate", "base64 of a COSE_Sign1")
+		}
+	}
+	return nil
+}
+
+// parseInputTime reads a time of a form, in UTC; "" is the zero time.
+func parseInputTime(field, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(inputTime, text)
+	if err != nil {
+		return time.Time{}, web.Invalid(field, "a time such as 2026-03-01T12:00")
+	}
+	return t, nil
+}
+
+// A transferPage is what one must see to approve a hand-over, and to follow it.
+type transferPage struct {
+	web.TransferDetail
+
+	Rows  []web.TransferRow
+	Next  string // address of the next part of the rows; "" on the last
+	Steps []step
+}
+
+// May reports whether the transfer's state allows the action now.
+func (p transferPage) May(action web.TransferAction) bool { return slices.Contains(p.Actions, action) }
+
+// A step is one state on the way of a transfer.
+type step struct {
+	Name    string
+	Reached bool
+	Current bool
+}
+
+// transferSteps is the straight way through the batch's table (transfer protocol §8).
+var transferSteps = []string{
+	"draft", "info sent", "info accepted", "offered", "approved", "staging", "armed", "switching", "complete",
+}
+
+// steps marks how far state is; a state off the straight way marks none.
+func steps(state string) []step {
+	at := slices.Index(transferSteps, words(state))
+	out := make([]step, 0, len(transferSteps))
+	for i, name := range transferSteps {
+		out = append(out, step{Name: name, Reached: i < at, Current: i == at})
+	}
+	return out
+}
+
+func (u *UI) transfer(w http.ResponseWriter, r *http.Request) error {
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	t, err := u.s.Transfers.Transfer(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	rows, err := u.s.Transfers.Rows(r.Context(), t.ID, p)
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "transfer", "transfers", "Transfer "+short(t.ID),
+		transferPage{t, rows.Items, web.NextURL(r.URL, rows.Next), steps(t.State)})
+}
+
+// commandTransfer gives a transfer an event. Approving asks for the number of
+// devices to be typed, so that nobody approves a thousand for five.
+func (u *UI) commandTransfer(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	page := "/transfers/" + url.PathEscape(id)
+	actor := web.ActorFrom(r.Context())
+	c := web.TransferCommand{Action: web.TransferAction(r.PostFormValue("action")), Reason: r.PostFormValue("reason")}
+	if !slices.Contains(web.TransferActions(), c.Action) {
+		return web.Invalid("action", "no such action")
+	}
+	if need := c.Action.RoleFor(); !actor.Role.Includes(need) {
+		return &web.Error{Is: web.ErrForbidden, Detail: "this needs the role " + string(need)}
+	}
+	if c.Action == web.TransferApprove {
+		t, err := u.s.Transfers.Transfer(r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(r.PostFormValue("confirm")) != strconv.Itoa(t.Total) {
+			err := web.Invalid("confirm", "type the number of devices: "+strconv.Itoa(t.Total))
+			return u.done(w, r, err, "", "", page)
+		}
+	}
+	t, err := u.s.Transfers.Command(r.Context(), actor, id, c)
+	return u.done(w, r, err, page, "The transfer is now "+words(t.State)+".", page)
+}
+
+// A receiptsPage is a device's word about one transfer.
+type receiptsPage struct {
+	Transfer string
+	Device   string
+	Receipts []receiptView
+}
+
+// A receiptView is a receipt with its signed bytes as text.
+type receiptView struct {
+	web.Receipt
+
+	Base64 string
+}
+
+func (u *UI) receipts(w http.ResponseWriter, r *http.Request) error {
+	id, device := web.Param(r, "id"), web.Param(r, "device")
+	list, err := u.s.Transfers.Receipts(r.Context(), id, device)
+	if err != nil {
+		return err
+	}
+	page := receiptsPage{Transfer: id, Device: device}
+	for _, receipt := range list {
+		page.Receipts = append(page.Receipts, receiptView{receipt, base64.StdEncoding.EncodeToString(receipt.COSE)})
+	}
+	return u.show(w, r, http.StatusOK, "receipts", "transfers", "Receipts", page)
+}

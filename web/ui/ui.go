@@ -1,0 +1,182 @@
+// Package ui is the dashboard: pages rendered here, which work without script,
+// and forms that are posted and answered by a redirect.
+package ui
+
+import (
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"steward/objects/registry"
+	"steward/web"
+	"steward/web/account"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// ErrOptions reports Options that lack something.
+var ErrOptions = errors.New("ui: incomplete options")
+
+// Options says what the dashboard shows and to whom.
+type Options struct {
+	Services web.Services
+	Door     account.Door
+	Stream   *web.Stream        // live events; required
+	Registry *registry.Registry // names of objects and resources; required
+	Provider string             // this provider's name, on every page
+	Version  string             // of the program
+	BaseURL  string             // of this dashboard, for links: "http://127.0.0.1:8080"
+	Now      func() time.Time   // the clock; required
+	Log      *slog.Logger       // required
+}
+
+// A UI is the dashboard.
+type UI struct {
+	o      Options
+	s      web.Services
+	pages  *web.Pages
+	static *assets
+}
+
+// New checks the options and parses all pages. It returns ErrOptions when
+// something required is missing.
+func New(o Options) (*UI, error) {
+	if o.Stream == nil || o.Registry == nil || o.Now == nil || o.Log == nil || o.Door.Accounts == nil {
+		return nil, ErrOptions
+	}
+	files, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	pages, err := web.LoadPages(files, functions())
+	if err != nil {
+		return nil, err
+	}
+	static, err := loadAssets()
+	if err != nil {
+		return nil, err
+	}
+	return &UI{o: o, s: o.Services.Complete(), pages: pages, static: static}, nil
+}
+
+// Routes returns the router of all pages.
+func (u *UI) Routes() chi.Router {
+	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler { return u.o.Door.Recognise(u.Fail, next) })
+	r.NotFound(u.open(func(http.ResponseWriter, *http.Request) error { return web.ErrNotFound }))
+	r.MethodNotAllowed(u.open(func(http.ResponseWriter, *http.Request) error { return web.ErrMethod }))
+	r.Get("/static/{file}", u.open(u.asset))
+	r.Get("/sign-in", u.open(u.signInForm))
+	r.Post("/sign-in", u.open(u.signIn))
+	r.Post("/sign-out", u.open(u.signOut))
+	for _, route := range u.routes() {
+		limit := int64(web.MaxForm)
+		if route.upload {
+			limit = web.MaxUpload
+		}
+		r.Method(route.method, route.pattern, u.open(web.Require(route.role, web.LimitBody(limit, route.handler))))
+	}
+	return r
+}
+
+type route struct {
+	method, pattern string
+	role            web.Role
+	handler         web.Handler
+	upload          bool // takes a large body
+}
+
+// routes lists the pages that need somebody to be signed in.
+func (u *UI) routes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
+	return []route{
+		{method: get, pattern: "/", role: viewer, handler: u.overview},
+		{method: get, pattern: "/events", role: viewer, handler: u.events},
+		{method: get, pattern: "/account", role: viewer, handler: u.account},
+		{method: post, pattern: "/account/invite", role: admin, handler: u.invite},
+		{method: get, pattern: "/devices", role: viewer, handler: u.devices},
+		{method: post, pattern: "/devices", role: operator, handler: u.importDevice},
+		{method: post, pattern: "/factories", role: admin, handler: u.addFactory},
+		{method: get, pattern: "/devices/{id}", role: viewer, handler: u.device},
+		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: u.operate},
+		{method: get, pattern: "/certificates", role: viewer, handler: u.certificates},
+		{method: get, pattern: "/certificates/ca.pem", role: viewer, handler: u.authoritiesPEM},
+		{method: get, pattern: "/certificates/{id}", role: viewer, handler: u.certificate},
+		{method: post, pattern: "/certificates/{id}/revoke", role: admin, handler: u.revoke},
+		{method: get, pattern: "/updates", role: viewer, handler: u.updates},
+		{method: post, pattern: "/updates/releases", role: operator, handler: u.addRelease, upload: true},
+		{method: get, pattern: "/updates/new", role: operator, handler: u.newCampaign},
+		{method: post, pattern: "/updates", role: operator, handler: u.createCampaign},
+		{method: get, pattern: "/updates/{id}", role: viewer, handler: u.campaign},
+		{method: post, pattern: "/updates/{id}/abort", role: operator, handler: u.abortCampaign},
+		{method: get, pattern: "/transfers", role: viewer, handler: u.transfers},
+		{method: get, pattern: "/transfers/new", role: operator, handler: u.newTransfer},
+		{method: post, pattern: "/transfers", role: operator, handler: u.draftTransfer},
+		{method: get, pattern: "/transfers/{id}", role: viewer, handler: u.transfer},
+		{method: post, pattern: "/transfers/{id}/commands", role: operator, handler: u.commandTransfer},
+		{method: get, pattern: "/transfers/{id}/devices/{device}", role: viewer, handler: u.receipts},
+		{method: get, pattern: "/partners", role: viewer, handler: u.partners},
+		{method: post, pattern: "/partners", role: admin, handler: u.addPartner},
+		{method: get, pattern: "/partners/identity.json", role: viewer, handler: u.identity},
+		{method: post, pattern: "/partners/{id}/state", role: admin, handler: u.setPartnerState},
+		{method: get, pattern: "/activity", role: viewer, handler: u.activity},
+	}
+}
+
+// open turns h into an http.HandlerFunc for anybody, with errors as pages.
+func (u *UI) open(h web.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			u.Fail(w, r, err)
+		}
+	}
+}
+
+// A view is what every template gets.
+type view struct {
+	Title    string
+	Section  string // entry of the rail that is current
+	Provider string
+	Version  string
+	Assets   string // changes with every change of the static files
+	Actor    web.Actor
+	Flash    *flash
+	Now      time.Time
+	Page     any // the page's own struct
+}
+
+// Can reports whether the person may do what needs role.
+func (v view) Can(role web.Role) bool { return v.Actor.Role.Includes(role) }
+
+// show answers with the page called name.
+func (u *UI) show(w http.ResponseWriter, r *http.Request, status int, name, section, title string, page any) error {
+	return u.pages.Render(w, status, name, view{
+		Title: title, Section: section, Provider: u.o.Provider, Version: u.o.Version, Assets: u.static.version,
+		Actor: web.ActorFrom(r.Context()), Flash: u.takeFlash(w, r), Now: u.o.Now(), Page: page,
+	})
+}
+
+// An errorPage says what went wrong.
+type errorPage struct{ Problem web.Problem }
+
+// Fail answers err as a page. Somebody who is not signed in is led to where one
+// signs in.
+func (u *UI) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	web.LogError(r, u.o.Log, err)
+	if errors.Is(err, web.ErrSignedOut) && r.Method == http.MethodGet && r.Header.Get("Accept") != "text/event-stream" {
+		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+		return
+	}
+	p := web.ProblemOf(r, err)
+	if err := u.show(w, r, p.Status, "error", "", p.Title, errorPage{p}); err != nil {
+		web.LogError(r, u.o.Log, err)
+		http.Error(w, http.StatusText(p.Status), p.Status)
+	}
+}

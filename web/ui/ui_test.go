@@ -1,0 +1,336 @@
+package ui_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"steward/objects/registry"
+	"steward/web"
+	"steward/web/account"
+	"steward/web/account/accounttest"
+	"steward/web/ui"
+	"steward/web/webtest"
+)
+
+// A site is a dashboard over fakes.
+type site struct {
+	fake     *webtest.Fake
+	accounts *account.Accounts
+	stream   *web.Stream
+	routes   chi.Router
+	handler  http.Handler
+}
+
+func newSite(t *testing.T, fake *webtest.Fake) *site {
+	t.Helper()
+	s := &site{fake: fake, accounts: account.New(&accounttest.Memory{}), stream: &web.Stream{}}
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	now := func() time.Time { return webtest.Noon }
+	u, err := ui.New(ui.Options{
+		Services: fake.Services(), Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now},
+		Stream: s.stream, Registry: registry.Default(), Provider: "Alpha <b>", Version: "1", Now: now, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.routes = u.Routes()
+	s.handler = web.Stack(web.StackOptions{Log: log, Now: now, Deny: u.Fail}, s.routes)
+	return s
+}
+
+// session returns the cookie of somebody with that role, nil for nobody.
+func (s *site) session(t *testing.T, role web.Role) *http.Cookie {
+	t.Helper()
+	if role == web.RoleNone {
+		return nil
+	}
+	link, err := s.accounts.Invite(t.Context(), "system", "somebody", role, webtest.Noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := s.accounts.SignIn(t.Context(), link, webtest.Noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Cookie{Name: "steward_t", Value: secret}
+}
+
+// do sends one request. A form makes it a POST's body.
+func (s *site) do(t *testing.T, method, target string, c *http.Cookie, form url.Values) *http.Response {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(form.Encode()))
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if c != nil {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// pages lists the path of each page that a GET shows.
+var pages = []string{
+	"/", "/account", "/devices", "/devices?q=none&state=online", "/devices/" + webtest.ID, "/certificates",
+	"/certificates/" + webtest.ID, "/updates", "/updates/new", "/updates/" + webtest.ID, "/transfers", "/transfers/new",
+	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/activity",
+	"/activity?subject=x",
+}
+
+// TestPagesEscape renders each page for each role with text that tries to
+// become markup, full and empty.
+func TestPagesEscape(t *testing.T) {
+	const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>javascript:alert(3){{.}}` + "\u2028</title></textarea>"
+	for _, empty := range []bool{false, true} {
+		for _, role := range []web.Role{web.RoleViewer, web.RoleAdmin} {
+			s := newSite(t, &webtest.Fake{Text: hostile, Empty: empty})
+			c := s.session(t, role)
+			for _, path := range pages {
+				if role == web.RoleViewer && strings.HasSuffix(path, "/new") {
+					continue
+				}
+				r := s.do(t, http.MethodGet, path, c, nil)
+				text := body(t, r)
+				if r.StatusCode != http.StatusOK {
+					t.Errorf("GET %s as %s = %d\n%s", path, role, r.StatusCode, text)
+				}
+				for _, bad := range []string{"<script>alert", "<img", "onerror=alert(2)>", "</title></textarea>", `href="javascript`, "Alpha <b>", "ZgotmplZ"} {
+					if strings.Contains(text, bad) {
+						t.Errorf("GET %s as %s contains %q", path, role, bad)
+					}
+				}
+				for _, inline := range []string{" style=", " onclick=", "<style", "<script>"} {
+					if strings.Contains(text, inline) {
+						t.Errorf("GET %s contains %q, which the policy forbids", path, inline)
+					}
+				}
+				if !strings.HasSuffix(strings.TrimSpace(text), "</html>") {
+					t.Errorf("GET %s is cut off", path)
+				}
+			}
+		}
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	link, err := s.accounts.Invite(t.Context(), "system", "alice", web.RoleAdmin, webtest.Noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // looking does not use the link up
+		if text := body(t, s.do(t, http.MethodGet, "/sign-in?link="+link, nil, nil)); !strings.Contains(text, "alice") {
+			t.Fatalf("sign-in page does not name alice:\n%s", text)
+		}
+	}
+	r := s.do(t, http.MethodPost, "/sign-in", nil, url.Values{"link": {link}})
+	if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != "/" || len(r.Cookies()) != 1 {
+		t.Fatalf("POST /sign-in = %d, %v", r.StatusCode, r.Header)
+	}
+	cookie := r.Cookies()[0]
+	if r := s.do(t, http.MethodGet, "/", cookie, nil); r.StatusCode != http.StatusOK {
+		t.Errorf("GET / with the session = %d", r.StatusCode)
+	}
+	if r := s.do(t, http.MethodPost, "/sign-in", nil, url.Values{"link": {link}}); r.StatusCode != http.StatusForbidden {
+		t.Errorf("second POST /sign-in = %d, want 403", r.StatusCode)
+	}
+	if r := s.do(t, http.MethodGet, "/sign-in?link="+link, nil, nil); r.StatusCode != http.StatusForbidden {
+		t.Errorf("GET of a used link = %d, want 403", r.StatusCode)
+	}
+	r = s.do(t, http.MethodPost, "/sign-out", cookie, url.Values{})
+	if r.StatusCode != http.StatusSeeOther {
+		t.Errorf("POST /sign-out = %d", r.StatusCode)
+	}
+	if r := s.do(t, http.MethodGet, "/", cookie, nil); r.Header.Get("Location") != "/sign-in" {
+		t.Errorf("GET / after signing out = %d to %q, want a redirect to /sign-in", r.StatusCode, r.Header.Get("Location"))
+	}
+}
+
+func TestInviteIsShownOnce(t *testing.T) {
+	s := newSite(t, &webtest.Fake{})
+	c := s.session(t, web.RoleAdmin)
+	text := body(t, s.do(t, http.MethodPost, "/account/invite", c, url.Values{"name": {"bob"}, "role": {"operator"}}))
+	_, after, ok := strings.Cut(text, "/sign-in?link=")
+	if !ok {
+		t.Fatalf("no link in\n%s", text)
+	}
+	link, _, _ := strings.Cut(after, "<")
+	if _, err := s.accounts.CheckLink(t.Context(), link, webtest.Noon); err != nil {
+		t.Errorf("the link shown: %v", err)
+	}
+	if strings.Contains(body(t, s.do(t, http.MethodGet, "/account", c, nil)), link) {
+		t.Error("the link is shown again")
+	}
+	if r := s.do(t, http.MethodPost, "/account/invite", c, url.Values{"name": {"<b>"}, "role": {"viewer"}}); r.StatusCode != http.StatusSeeOther {
+		t.Errorf("bad name = %d, want a redirect with a message", r.StatusCode)
+	}
+}
+
+func TestSecurityHeaders(t *testing.T) {
+	r := newSite(t, &webtest.Fake{}).do(t, http.MethodGet, "/sign-in", nil, nil)
+	for name, part := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'",
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "no-referrer",
+		"Cache-Control":           "no-store",
+	} {
+		if got := r.Header.Get(name); !strings.Contains(got, part) {
+			t.Errorf("%s = %q, want %q in it", name, got, part)
+		}
+	}
+	if policy := r.Header.Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") ||
+		!strings.Contains(policy, "frame-ancestors 'none'") {
+		t.Errorf("policy = %q", policy)
+	}
+}
+
+func TestCrossOriginIsRefused(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	c := s.session(t, web.RoleAdmin)
+	for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
+		r := httptest.NewRequest(http.MethodPost, "/devices/"+webtest.ID+"/operations", strings.NewReader("op=read&path=/3/0/0"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set(header, value)
+		r.AddCookie(c)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("POST with %s: %s = %d, want 403", header, value, w.Code)
+		}
+	}
+	if calls := s.fake.Calls(); len(calls) != 0 {
+		t.Errorf("calls = %v, want none", calls)
+	}
+}
+
+func TestFormsReachTheServices(t *testing.T) {
+	const id = webtest.ID
+	for _, row := range []struct {
+		path    string
+		form    url.Values
+		service string // "" when it must not get there
+		to      string
+	}{
+		{"/devices/" + id + "/operations", url.Values{"op": {"read"}, "path": {"/3/0/0"}}, "Do", "/devices/" + id + "#p/3/0/0"},
+		{"/devices/" + id + "/operations", url.Values{"op": {"write"}, "path": {"/3/0/15"}, "value": {"UTC"}}, "Do", "/devices/" + id + "#p/3/0/15"},
+		{"/devices/" + id + "/operations", url.Values{"op": {"write"}, "path": {"/1/0/1"}, "value": {"x"}}, "", "/devices/" + id},
+		{"/devices/" + id + "/operations", url.Values{"op": {"erase"}, "path": {"/1/0/1"}}, "", "/devices/" + id},
+		{"/devices/" + id + "/operations", url.Values{"op": {"read"}, "path": {"x"}}, "", "/devices/" + id},
+		{"/devices", url.Values{"endpoint": {"x"}}, "ImportDevice", "/devices/" + id},
+		{"/factories", url.Values{"certificate": {"x"}}, "AddFactoryAuthority", "/certificates"},
+		{"/certificates/" + id + "/revoke", url.Values{"reason": {"superseded"}, "confirm": {"revoke"}}, "Revoke", "/certificates/" + id},
+		{"/certificates/" + id + "/revoke", url.Values{"reason": {"superseded"}}, "", "/certificates/" + id},
+		{"/updates", url.Values{"name": {"n"}, "release": {id}, "device": {id, id}}, "CreateCampaign", "/updates/" + id},
+		{"/updates/" + id + "/abort", url.Values{"reason": {"why"}}, "AbortCampaign", "/updates/" + id},
+		{"/transfers", url.Values{"partner": {id}, "device": {id}, "latest": {"2026-03-02T10:00"}}, "Draft", "/transfers/" + id},
+		{"/transfers/" + id + "/commands", url.Values{"action": {"submit"}}, "Command", "/transfers/" + id},
+		{"/transfers/" + id + "/commands", url.Values{"action": {"approve"}, "confirm": {"5"}}, "Command", "/transfers/" + id},
+		{"/transfers/" + id + "/commands", url.Values{"action": {"approve"}, "confirm": {"4"}}, "", "/transfers/" + id},
+		{"/partners", url.Values{"identity": {"{}"}}, "AddPartner", "/partners"},
+		{"/partners", url.Values{"identity": {"{"}}, "", "/partners"},
+		{"/partners/" + id + "/state", url.Values{"state": {"suspended"}}, "SetPartnerState", "/partners"},
+	} {
+		t.Run(row.path+" "+row.form.Encode(), func(t *testing.T) {
+			s := newSite(t, &webtest.Fake{Text: "x"})
+			r := s.do(t, http.MethodPost, row.path, s.session(t, web.RoleAdmin), row.form)
+			if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != row.to {
+				t.Errorf("= %d to %q, want 303 to %q\n%s", r.StatusCode, r.Header.Get("Location"), row.to, body(t, r))
+			}
+			calls := s.fake.Calls()
+			switch {
+			case row.service == "" && len(calls) > 0:
+				t.Errorf("calls = %v, want none", calls)
+			case row.service != "" && (len(calls) != 1 || calls[0].Service != row.service || calls[0].By.Name != "somebody"):
+				t.Errorf("calls = %+v, want one of %s by somebody", calls, row.service)
+			}
+		})
+	}
+}
+
+// TestRefusalsAreSaid checks that what a service refuses is said on the next
+// page, and that a long form comes back with what was typed.
+func TestRefusalsAreSaid(t *testing.T) {
+	fake := &webtest.Fake{Text: "x", Err: web.Refused("4.05", "no such luck")}
+	s := newSite(t, fake)
+	c := s.session(t, web.RoleAdmin)
+	r := s.do(t, http.MethodPost, "/devices/"+webtest.ID+"/operations", c, url.Values{"op": {"read"}, "path": {"/3/0/0"}})
+	next := httptest.NewRequest(http.MethodGet, "/devices/"+webtest.ID, nil)
+	next.AddCookie(c)
+	for _, set := range r.Cookies() {
+		next.AddCookie(set)
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, next)
+	if text := w.Body.String(); !strings.Contains(text, "4.05") || !strings.Contains(text, "no such luck") {
+		t.Error("the next page does not say what the device answered")
+	}
+
+	fake.Err = web.Invalid("devices", "too many")
+	form := url.Values{"partner": {webtest.ID}, "device": {webtest.ID}, "note": {"typed-note"}, "latest": {"2026-03-02T10:00"}}
+	r = s.do(t, http.MethodPost, "/transfers", c, form)
+	text := body(t, r)
+	if r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, "typed-note") || !strings.Contains(text, "too many") {
+		t.Errorf("refused draft = %d, without the typed text or the reason", r.StatusCode)
+	}
+
+	fake.Err = errors.New("secret detail of the database")
+	r = s.do(t, http.MethodPost, "/transfers", c, form)
+	if text := body(t, r); r.StatusCode != http.StatusInternalServerError || strings.Contains(text, "secret detail") {
+		t.Errorf("fault = %d:\n%s", r.StatusCode, text)
+	}
+}
+
+func TestPagingLinks(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	c := s.session(t, web.RoleViewer)
+	text := body(t, s.do(t, http.MethodGet, "/activity?page_size=2&actor=a", c, nil))
+	if !strings.Contains(text, "/activity?actor=a&amp;page_size=2&amp;page_token=2") {
+		t.Error("no link to the next part with the filter kept")
+	}
+	text = body(t, s.do(t, http.MethodGet, "/activity?page_size=2&page_token=4", c, nil))
+	if strings.Contains(text, `rel="next"`) {
+		t.Error("the last part links to a next one")
+	}
+	for _, bad := range []string{"page_size=0", "page_size=1000", "page_size=x", "page_token=" + strings.Repeat("a", 300)} {
+		if r := s.do(t, http.MethodGet, "/activity?"+bad, c, nil); r.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("GET /activity?%s = %d, want 422", bad, r.StatusCode)
+		}
+	}
+}
+
+func TestStaticFiles(t *testing.T) {
+	s := newSite(t, &webtest.Fake{})
+	for name, kind := range map[string]string{"steward.css": "text/css", "steward.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+		r := s.do(t, http.MethodGet, "/static/"+name, nil, nil)
+		if r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), kind) {
+			t.Errorf("GET /static/%s = %d, %q", name, r.StatusCode, r.Header.Get("Content-Type"))
+		}
+		if text := body(t, r); strings.Contains(text, "http://") && name != "icon.svg" || strings.Contains(text, "https://") {
+			t.Errorf("%s refers to another site", name)
+		}
+	}
+	for _, path := range []string{"/static/", "/static/..%2fui.go", "/static/none", "/static/../ui.go"} {
+		if r := s.do(t, http.MethodGet, path, nil, nil); r.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s = %d, want 404", path, r.StatusCode)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package ui
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"steward/web"
+)
+
+// An updatesPage lists campaigns and releases.
+type updatesPage struct {
+	Campaigns []web.Campaign
+	Releases  []web.Release
+	Next      string // address of the next part of the campaigns; "" on the last
+}
+
+func (u *UI) updates(w http.ResponseWriter, r *http.Request) error {
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	campaigns, err := u.s.Campaigns.ListCampaigns(r.Context(), p)
+	if err != nil {
+		return err
+	}
+	releases, err := u.s.Releases.ListReleases(r.Context(), web.Page{Size: web.DefaultPageSize})
+	if err != nil {
+		return err
+	}
+	page := updatesPage{campaigns.Items, releases.Items, web.NextURL(r.URL, campaigns.Next)}
+	return u.show(w, r, http.StatusOK, "updates", "updates", "Updates", page)
+}
+
+// addRelease takes an image, for which a manifest is authored and signed, or an
+// envelope that is signed already.
+func (u *UI) addRelease(w http.ResponseWriter, r *http.Request) error {
+	// Beyond this much the form goes to disk; the whole is limited already.
+	if err := r.ParseMultipartForm(web.MaxForm); err != nil {
+		return &web.Error{Is: web.ErrInvalid, Detail: "not a form with a file", Cause: err}
+	}
+	release := web.NewRelease{
+		Name: r.PostFormValue("name"), Version: r.PostFormValue("version"),
+		Vendor: r.PostFormValue("vendor"), Class: r.PostFormValue("class"),
+	}
+	err := fillRelease(r, &release)
+	if err == nil {
+		var added web.Release
+		added, err = u.s.Releases.AddRelease(r.Context(), web.ActorFrom(r.Context()), release)
+		release.Name = added.Name
+	}
+	return u.done(w, r, err, "/updates", "Release "+release.Name+" is ready.", "/updates")
+}
+
+func fillRelease(r *http.Request, release *web.NewRelease) (err error) {
+	if text := r.PostFormValue("sequence"); text != "" {
+		if release.Sequence, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return web.Invalid("sequence", "a whole number")
+		}
+	}
+	if release.Envelope, err = readUpload(r, "envelope"); err != nil {
+		return err
+	}
+	if release.Image, err = readUpload(r, "image"); err != nil {
+		return err
+	}
+	if release.Envelope == nil && release.Image == nil {
+		return web.Invalid("image", "choose an image, or an envelope")
+	}
+	return nil
+}
+
+// A newCampaignPage is the form that starts a campaign.
+type newCampaignPage struct {
+	Form     web.NewCampaign
+	Releases []web.Release
+	Devices  []choice
+	Error    string // why the form was refused; "" at first
+}
+
+// A choice is a device that can be ticked.
+type choice struct {
+	web.Device
+
+	Chosen bool
+}
+
+func (u *UI) newCampaign(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	form := web.NewCampaign{Release: q.Get("release"), Delivery: web.Push, Devices: q["device"]}
+	return u.showNewCampaign(w, r, http.StatusOK, form, "")
+}
+
+func (u *UI) showNewCampaign(w http.ResponseWriter, r *http.Request, status int, f web.NewCampaign, why string) error {
+	releases, err := u.s.Releases.ListReleases(r.Context(), web.Page{Size: web.MaxPageSize})
+	if err != nil {
+		return err
+	}
+	devices, err := u.choices(r, f.Devices)
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, status, "campaign_new", "updates", "New update", newCampaignPage{f, releases.Items, devices, why})
+}
+
+// choices lists the devices that belong to us, those in chosen ticked.
+func (u *UI) choices(r *http.Request, chosen []string) ([]choice, error) {
+	ours := web.DeviceFilter{Ownership: "owned"}
+	list, err := u.s.Devices.ListDevices(r.Context(), ours, web.Page{Size: web.MaxPageSize})
+	if err != nil {
+		return nil, err
+	}
+	ticked := map[string]bool{}
+	for _, id := range chosen {
+		ticked[id] = true
+	}
+	out := make([]choice, 0, len(list.Items))
+	for _, d := range list.Items {
+		out = append(out, choice{d, ticked[d.ID]})
+	}
+	return out, nil
+}
+
+func (u *UI) createCampaign(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return &web.Error{Is: web.ErrInvalid, Detail: "not a form", Cause: err}
+	}
+	form := web.NewCampaign{
+		Name: strings.TrimSpace(r.PostForm.Get("name")), Release: r.PostForm.Get("release"),
+		Delivery: web.Delivery(r.PostForm.Get("delivery")), Devices: r.PostForm["device"],
+	}
+	c, err := u.s.Campaigns.CreateCampaign(r.Context(), web.ActorFrom(r.Context()), form)
+	if refusedInput(err) {
+		why, _ := reason(r, err)
+		return u.showNewCampaign(w, r, http.StatusUnprocessableEntity, form, why)
+	}
+	return u.done(w, r, err, "/updates/"+c.ID, "The update has begun.", "/updates")
+}
+
+// refusedInput reports whether a form should be shown again with what was
+// typed, rather than be lost.
+func refusedInput(err error) bool {
+	return errors.Is(err, web.ErrInvalid) || errors.Is(err, web.ErrConflict)
+}
+
+// A campaignPage is one campaign and its devices.
+type campaignPage struct {
+	web.Campaign
+
+	Jobs []web.Job
+	Next string // address of the next part of the jobs; "" on the last
+}
+
+func (u *UI) campaign(w http.ResponseWriter, r *http.Request) error {
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	c, err := u.s.Campaigns.Campaign(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	jobs, err := u.s.Campaigns.Jobs(r.Context(), c.ID, p)
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "campaign", "updates", c.Name,
+		campaignPage{c, jobs.Items, web.NextURL(r.URL, jobs.Next)})
+}
+
+func (u *UI) abortCampaign(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	page := "/updates/" + url.PathEscape(id)
+	_, err := u.s.Campaigns.AbortCampaign(r.Context(), web.ActorFrom(r.Context()), id, r.PostFormValue("reason"))
+	return u.done(w, r, err, page, "Aborted. Devices that already install will finish.", page)
+}

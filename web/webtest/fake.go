@@ -1,0 +1,259 @@
+// Package webtest holds a fake of all services that the dashboard and the REST
+// API show, for their tests.
+package webtest
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+	"time"
+
+	"steward/lwm2m"
+	"steward/web"
+)
+
+// Noon is the time at which all that a Fake tells of happened.
+var Noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// ID is the id of everything that a Fake has one of; another is not found.
+const ID = "01JTESTTESTTESTTESTTESTTES"
+
+// A Fake answers all services with one thing each, whose every text is Text. It
+// is safe for concurrent use once made.
+type Fake struct {
+	Text  string // in every field that outsiders fill
+	Empty bool   // lists are empty
+	Err   error  // returned by each command, after it was noted
+
+	mu    sync.Mutex // guards calls
+	calls []Call
+}
+
+// A Call is a command that reached a service.
+type Call struct {
+	Service string
+	By      web.Actor
+	ID      string
+	Arg     any
+}
+
+// Services returns f in every place.
+func (f *Fake) Services() web.Services {
+	return web.Services{
+		Overview: f, Activity: f, Devices: f, Operations: f, Factories: f,
+		Certificates: f, Releases: f, Campaigns: f, Transfers: f, Partners: f,
+	}
+}
+
+// Calls returns the commands so far.
+func (f *Fake) Calls() []Call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Call(nil), f.calls...)
+}
+
+func (f *Fake) note(service string, by web.Actor, id string, arg any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, Call{service, by, id, arg})
+	if f.Err != nil {
+		return f.Err
+	}
+	return f.known(id)
+}
+
+func (f *Fake) known(id string) error {
+	if id != "" && id != ID {
+		return web.NotFound("thing", id)
+	}
+	return nil
+}
+
+// listSize is the number of items in each list of a Fake.
+const listSize = 5
+
+// list pages over listSize copies of item; cursors are indexes.
+func list[T any](f *Fake, p web.Page, item T) (web.List[T], error) {
+	out := web.List[T]{Items: []T{}}
+	if f.Empty {
+		return out, nil
+	}
+	from := 0
+	if p.After != "" {
+		n, err := strconv.Atoi(p.After)
+		if err != nil || n < 0 || n > listSize {
+			return out, web.Invalid("page_token", "not one of ours")
+		}
+		from = n
+	}
+	for i := from; i < listSize && len(out.Items) < p.Size; i++ {
+		out.Items = append(out.Items, item)
+	}
+	if end := from + len(out.Items); end < listSize {
+		out.Next = strconv.Itoa(end)
+	}
+	return out, nil
+}
+
+// Overview implements web.Overviews.
+func (f *Fake) Overview(context.Context, time.Time) (web.Overview, error) {
+	if f.Empty {
+		return web.Overview{Provider: f.Text}, nil
+	}
+	return web.Overview{
+		Provider: f.Text, Devices: 5, Online: 3, Offline: 1, Expected: 1, Certificates: 7, AwaitApproval: 1,
+		Notices: []web.Notice{{Level: web.LevelWarning, Text: f.Text, Link: "/transfers"}},
+	}, nil
+}
+
+// ListAudit implements web.Activity.
+func (f *Fake) ListAudit(_ context.Context, _ web.AuditFilter, p web.Page) (web.List[web.AuditRow], error) {
+	return list(f, p, web.AuditRow{
+		ID: 1, At: Noon, Actor: f.Text, Action: f.Text, Subject: f.Text, Reason: f.Text,
+		Before: f.Text, After: f.Text, Hash: "00ff",
+	})
+}
+
+func (f *Fake) device() web.Device {
+	return web.Device{
+		ID: ID, Endpoint: f.Text, State: web.DeviceOnline, Factory: "ab12", Security: "operational",
+		Version: f.Text, Firmware: f.Text, Manufacturer: f.Text, Model: f.Text, Tags: []string{f.Text},
+		LastSeen: Noon, CreatedAt: Noon,
+	}
+}
+
+// ListDevices implements web.Devices.
+func (f *Fake) ListDevices(_ context.Context, _ web.DeviceFilter, p web.Page) (web.List[web.Device], error) {
+	return list(f, p, f.device())
+}
+
+// Device implements web.Devices.
+func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
+	d := web.DeviceDetail{Device: f.device()}
+	if f.Empty {
+		return d, f.known(id)
+	}
+	d.Registration = &web.Registration{
+		Location: f.Text, Address: f.Text, Lifetime: time.Hour, Seconds: 3600, Binding: f.Text, Since: Noon, ExpiresAt: Noon,
+	}
+	d.Certificates = []web.Certificate{f.certificate()}
+	d.Objects = []web.ObjectNode{
+		{ID: 3, Name: "Device", Version: "1.1", Instances: []uint16{0}},
+		{ID: 33000, Name: f.Text, Version: f.Text, Instances: []uint16{0, 1}},
+	}
+	d.Transfers = []string{ID}
+	return d, f.known(id)
+}
+
+// Values implements web.Devices.
+func (f *Fake) Values(_ context.Context, id string, _ lwm2m.Path) ([]web.Value, error) {
+	if f.Empty {
+		return nil, f.known(id)
+	}
+	return []web.Value{
+		{Path: lwm2m.NewPath(3, 0, 0), Name: "Manufacturer", Value: lwm2m.String(f.Text), At: Noon},
+		{Path: lwm2m.NewPath(3, 0, 9), Value: lwm2m.Integer(80), Units: f.Text, At: Noon, Observed: true},
+		{Path: lwm2m.NewPath(33000, 0, 7, 1), Name: f.Text, Value: lwm2m.Opaque([]byte{1, 2}), At: Noon},
+	}, f.known(id)
+}
+
+// Do implements web.Operations.
+func (f *Fake) Do(_ context.Context, by web.Actor, id string, op web.Operation) (web.Outcome, error) {
+	if err := f.note("Do", by, id, op); err != nil {
+		return web.Outcome{}, err
+	}
+	return web.Outcome{
+		Values: []web.Value{{Path: op.Path, Value: lwm2m.String(f.Text), At: Noon}}, Links: f.Text, Path: op.Path.String(),
+	}, nil
+}
+
+// FactoryAuthorities implements web.Factories.
+func (f *Fake) FactoryAuthorities(context.Context) ([]web.FactoryAuthority, error) {
+	if f.Empty {
+		return nil, nil
+	}
+	return []web.FactoryAuthority{{ID: ID, Subject: f.Text, NotAfter: Noon, AddedAt: Noon}}, nil
+}
+
+// AddFactoryAuthority implements web.Factories.
+func (f *Fake) AddFactoryAuthority(_ context.Context, by web.Actor, cert []byte) (web.FactoryAuthority, error) {
+	return web.FactoryAuthority{ID: ID, Subject: f.Text}, f.note("AddFactoryAuthority", by, "", cert)
+}
+
+// ImportDevice implements web.Factories.
+func (f *Fake) ImportDevice(_ context.Context, by web.Actor, d web.NewDevice) (web.Device, error) {
+	return f.device(), f.note("ImportDevice", by, "", d)
+}
+
+func (f *Fake) certificate() web.Certificate {
+	return web.Certificate{
+		ID: ID, Serial: f.Text, Subject: f.Text, Issuer: f.Text, Device: ID, State: web.CertificateLive,
+		NotBefore: Noon, NotAfter: Noon.AddDate(1, 0, 0),
+	}
+}
+
+func (f *Fake) certificateDetail() web.CertificateDetail {
+	return web.CertificateDetail{
+		Certificate: f.certificate(), SPKI: "ab", Key: f.Text, KeyUsage: []string{f.Text}, Names: []string{f.Text}, PEM: f.Text,
+	}
+}
+
+// ListCertificates implements web.Certificates.
+func (f *Fake) ListCertificates(
+	_ context.Context, _ web.CertificateFilter, p web.Page,
+) (web.List[web.Certificate], error) {
+	return list(f, p, f.certificate())
+}
+
+// Certificate implements web.Certificates.
+func (f *Fake) Certificate(_ context.Context, id string) (web.CertificateDetail, error) {
+	return f.certificateDetail(), f.known(id)
+}
+
+// Revoke implements web.Certificates.
+func (f *Fake) Revoke(_ context.Context, by web.Actor, id string, r web.Revocation) (web.Certificate, error) {
+	return f.certificate(), f.note("Revoke", by, id, r)
+}
+
+// Authorities implements web.Certificates.
+func (f *Fake) Authorities(context.Context) ([]web.CertificateDetail, error) {
+	if f.Empty {
+		return nil, nil
+	}
+	return []web.CertificateDetail{f.certificateDetail()}, nil
+}
+
+// ListPartners implements web.Partners.
+func (f *Fake) ListPartners(_ context.Context, p web.Page) (web.List[web.Partner], error) {
+	return list(f, p, f.partner())
+}
+
+func (f *Fake) partner() web.Partner {
+	return web.Partner{
+		ID: ID, Name: f.Text, Label: f.Text, Kind: "provider", State: web.PartnerActive, PeerURI: f.Text,
+		TLS: "ab", Signing: "cd", AddedAt: Noon, AddedBy: f.Text,
+	}
+}
+
+// Partner implements web.Partners.
+func (f *Fake) Partner(_ context.Context, id string) (web.Partner, error) {
+	return f.partner(), f.known(id)
+}
+
+// AddPartner implements web.Partners.
+func (f *Fake) AddPartner(_ context.Context, by web.Actor, n web.NewPartner) (web.Partner, error) {
+	return f.partner(), f.note("AddPartner", by, "", n)
+}
+
+// SetPartnerState implements web.Partners.
+func (f *Fake) SetPartnerState(
+	_ context.Context, by web.Actor, id string, c web.PartnerChange,
+) (web.Partner, error) {
+	return f.partner(), f.note("SetPartnerState", by, id, c)
+}
+
+// Identity implements web.Partners.
+func (f *Fake) Identity(context.Context) (json.RawMessage, error) {
+	return json.RawMessage(`{"name":"Test"}`), nil
+}

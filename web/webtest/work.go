@@ -1,0 +1,116 @@
+package webtest
+
+import (
+	"context"
+
+	"steward/web"
+)
+
+func (f *Fake) release() web.Release {
+	return web.Release{
+		ID: ID, Name: f.Text, Version: f.Text, Sequence: 2, Vendor: f.Text, Class: f.Text, Components: []string{f.Text},
+		Digest: "ab12", Size: 2048, Signer: "cd34", CreatedAt: Noon, CreatedBy: f.Text,
+	}
+}
+
+// ListReleases implements web.Releases.
+func (f *Fake) ListReleases(_ context.Context, p web.Page) (web.List[web.Release], error) {
+	return list(f, p, f.release())
+}
+
+// Release implements web.Releases.
+func (f *Fake) Release(_ context.Context, id string) (web.Release, error) {
+	return f.release(), f.known(id)
+}
+
+// AddRelease implements web.Releases.
+func (f *Fake) AddRelease(_ context.Context, by web.Actor, r web.NewRelease) (web.Release, error) {
+	return f.release(), f.note("AddRelease", by, "", r)
+}
+
+func (f *Fake) campaign() web.Campaign {
+	return web.Campaign{
+		ID: ID, Name: f.Text, Release: f.release(), Delivery: web.Push, State: f.Text, Level: web.LevelActive,
+		Total: 5, Done: 2, Failed: 1, Counts: map[string]int{"DOWNLOADING": 2, f.Text: 1}, CreatedAt: Noon, CreatedBy: f.Text,
+	}
+}
+
+// ListCampaigns implements web.Campaigns.
+func (f *Fake) ListCampaigns(_ context.Context, p web.Page) (web.List[web.Campaign], error) {
+	return list(f, p, f.campaign())
+}
+
+// Campaign implements web.Campaigns.
+func (f *Fake) Campaign(_ context.Context, id string) (web.Campaign, error) {
+	return f.campaign(), f.known(id)
+}
+
+// Jobs implements web.Campaigns.
+func (f *Fake) Jobs(_ context.Context, _ string, p web.Page) (web.List[web.Job], error) {
+	return list(f, p, web.Job{
+		Device: ID, Endpoint: f.Text, State: f.Text, Level: web.LevelBad, Reason: f.Text, Sent: 10, Size: 100, UpdatedAt: Noon,
+	})
+}
+
+// CreateCampaign implements web.Campaigns.
+func (f *Fake) CreateCampaign(_ context.Context, by web.Actor, c web.NewCampaign) (web.Campaign, error) {
+	return f.campaign(), f.note("CreateCampaign", by, "", c)
+}
+
+// AbortCampaign implements web.Campaigns.
+func (f *Fake) AbortCampaign(_ context.Context, by web.Actor, id, reason string) (web.Campaign, error) {
+	return f.campaign(), f.note("AbortCampaign", by, id, reason)
+}
+
+func (f *Fake) transfer() web.Transfer {
+	return web.Transfer{
+		ID: ID, Direction: web.Outgoing, Partner: ID, PartnerName: f.Text, State: "OFFERED", Level: web.LevelActive,
+		Total: 5, Counts: map[string]int{"LISTED": 5}, Earliest: Noon, Latest: Noon.AddDate(0, 0, 7),
+		Actions:   []web.TransferAction{web.TransferApprove, web.TransferReject, web.TransferCancel, web.TransferSubmit},
+		CreatedAt: Noon, CreatedBy: f.Text,
+	}
+}
+
+// ListTransfers implements web.Transfers.
+func (f *Fake) ListTransfers(_ context.Context, _ web.TransferFilter, p web.Page) (web.List[web.Transfer], error) {
+	return list(f, p, f.transfer())
+}
+
+// Transfer implements web.Transfers.
+func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error) {
+	return web.TransferDetail{
+		Transfer: f.transfer(), Mandate: web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
+		Destination: &web.Destination{
+			Server: f.Text, Enrolment: f.Text, Update: f.Text, Reset: f.Text,
+			Anchors: []web.Anchor{{Thumbprint: f.Text, Subject: f.Text, Purposes: []string{f.Text}}},
+		},
+		Approvals: []web.Approval{{Side: f.Text, By: f.Text, At: Noon, Reason: f.Text}}, Note: f.Text, Grace: 10,
+		Warnings: []web.Notice{{Level: web.LevelBad, Text: f.Text}},
+	}, f.known(id)
+}
+
+// Rows implements web.Transfers.
+func (f *Fake) Rows(_ context.Context, _ string, p web.Page) (web.List[web.TransferRow], error) {
+	return list(f, p, web.TransferRow{
+		Device: ID, Endpoint: f.Text, Factory: "ab", State: f.Text, Level: web.LevelGood, Reason: f.Text,
+		Epoch: 1, Bytes: 420, UpdatedAt: Noon,
+	})
+}
+
+// Draft implements web.Transfers.
+func (f *Fake) Draft(_ context.Context, by web.Actor, t web.NewTransfer) (web.Transfer, error) {
+	return f.transfer(), f.note("Draft", by, "", t)
+}
+
+// Command implements web.Transfers.
+func (f *Fake) Command(_ context.Context, by web.Actor, id string, c web.TransferCommand) (web.Transfer, error) {
+	return f.transfer(), f.note("Command", by, id, c)
+}
+
+// Receipts implements web.Transfers.
+func (f *Fake) Receipts(_ context.Context, id, _ string) ([]web.Receipt, error) {
+	if f.Empty {
+		return nil, f.known(id)
+	}
+	return []web.Receipt{{State: f.Text, At: Noon, Hash: f.Text, COSE: []byte{0xd2}, Verified: true}}, f.known(id)
+}
