@@ -106,8 +106,11 @@ func TestEveryLoss(t *testing.T) {
 
 func lossy(t *testing.T, fate string, n int, passed *int) {
 	t.Helper()
+	var mu sync.Mutex
 	var held [][]byte
 	filter := func(d []byte) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
 		*passed++
 		out := append([][]byte{d}, held...)
 		held = nil

@@ -48,7 +48,7 @@ func TestDuplicates(t *testing.T) {
 		if m = w.take(t); calls != 2 || len(m) != 1 || m[0].Type != coap.NON || !bytes.Equal(m[0].Token, request.Token) {
 			t.Fatalf("non-confirmable: %d calls, %+v", calls, m)
 		}
-		time.Sleep(247 * time.Second) // EXCHANGE_LIFETIME
+		time.Sleep(247*time.Second + 1) // EXCHANGE_LIFETIME
 		if s := e.State(); s != (coap.State{}) {
 			t.Errorf("left %+v", s)
 		}
