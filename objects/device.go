@@ -42,7 +42,7 @@ type Device struct {
 	Model         string
 	Serial        string
 	Firmware      string           // version
-	PowerSources  map[uint16]int64 // 0 DC, 1 internal battery, 2 external battery, 3 fuel cell, 4 PoE, 5 USB, 6 AC, 7 solar
+	PowerSources  map[uint16]int64 // 0 DC, 1 internal battery, 2 external battery, 5 USB …
 	Voltage       map[uint16]int64 // millivolts, by the instance of PowerSources
 	Current       map[uint16]int64 // milliamperes, likewise
 	BatteryLevel  *int64           // percent

@@ -44,15 +44,7 @@ func read(base lwm2m.Path, entries []lwm2m.Entry, fields []field) error {
 		if i < 0 {
 			continue
 		}
-		f := fields[i]
-		if f.multiple != (e.Path.Len() == lwm2m.MaxDepth) {
-			return fmt.Errorf("%w: %v", ErrShape, e.Path)
-		}
-		instance := uint16(0)
-		if f.multiple {
-			instance = e.Path.ID(3)
-		}
-		if err := f.set(instance, e.Value); err != nil {
+		if err := fields[i].take(e); err != nil {
 			return fmt.Errorf("%v: %w", e.Path, err)
 		}
 		seen[i] = true
@@ -63,6 +55,17 @@ func read(base lwm2m.Path, entries []lwm2m.Entry, fields []field) error {
 		}
 	}
 	return nil
+}
+
+// take sets the field from the entry of its resource.
+func (f field) take(e lwm2m.Entry) error {
+	if f.multiple != (e.Path.Len() == lwm2m.MaxDepth) {
+		return ErrShape
+	}
+	if f.multiple {
+		return f.set(e.Path.ID(3), e.Value)
+	}
+	return f.set(0, e.Value)
 }
 
 // encode returns the entries of fields below the object instance at base,

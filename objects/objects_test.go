@@ -3,6 +3,7 @@ package objects_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func TestDecodeRefuses(t *testing.T) {
 		for _, id := range ids {
 			p = p.Child(id)
 		}
-		return append(device[:len(device):len(device)], lwm2m.Entry{Path: p, Value: v})
+		return append(slices.Clip(device), lwm2m.Entry{Path: p, Value: v})
 	}
 	tests := []struct {
 		name    string

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"steward/lwm2m"
@@ -236,11 +235,6 @@ func decoded(t *testing.T, p string, resp *coap.Response) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-func inBubble(t *testing.T, name string, f func(t *testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,14 +35,7 @@ var formats = map[lwm2m.Version]struct{ announced, others []uint16 }{
 // speaks reports whether the client's version has the format.
 func (c *Client) speaks(format uint16) bool {
 	f := formats[c.o.Version]
-	for _, known := range [][]uint16{f.announced, f.others} {
-		for _, id := range known {
-			if id == format {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.Contains(f.announced, format) || slices.Contains(f.others, format)
 }
 
 // Links returns the object list of a registration (§6.2.1) in link-format: the

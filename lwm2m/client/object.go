@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -86,12 +87,7 @@ func (c *Client) find(s Session, p lwm2m.Path) (Object, error) {
 }
 
 func hasInstance(o Object, id uint16) bool {
-	for _, i := range o.Instances() {
-		if i == id {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.Instances(), id)
 }
 
 // allows reports whether the resource at or above p supports op. What the

@@ -174,33 +174,37 @@ func TestObserveThresholds(t *testing.T) {
 		{"gt and st", []string{"gt=25", "st=10"}, []float64{24, 26, 36}, []string{"26", "36"}},
 	}
 	for _, tt := range tests {
-		inBubble(t, tt.name, func(t *testing.T) {
-			x := newWorld(t, client.Options{})
-			x.register()
-			x.do(coap.PUT, "/3303/0/5700", -1, -1, "", tt.attributes...)
-			wa := x.observePath("/3303/0/5700")
-			var got []string
-			for _, v := range tt.values {
-				x.temperature(v)
-				got = append(got, wa.taken()...)
-			}
-			for i, v := range tt.want {
-				tt.want[i] = "/3303/0/5700=" + v
-			}
-			if !slices.Equal(got, tt.want) {
-				t.Errorf("notified %q, want %q", got, tt.want)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newWorld(t, client.Options{})
+				x.register()
+				x.do(coap.PUT, "/3303/0/5700", -1, -1, "", tt.attributes...)
+				wa := x.observePath("/3303/0/5700")
+				var got []string
+				for _, v := range tt.values {
+					x.temperature(v)
+					got = append(got, wa.taken()...)
+				}
+				for i, v := range tt.want {
+					tt.want[i] = "/3303/0/5700=" + v
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("notified %q, want %q", got, tt.want)
+				}
+			})
 		})
 	}
-	inBubble(t, "edge", func(t *testing.T) {
-		x := newWorld(t, client.Options{})
-		x.register()
-		wa := x.observePath("/3303/0/5500", "edge=1")
-		for _, v := range []bool{true, false, true} {
-			x.sensor.Set(entry("/3303/0/5500", lwm2m.Boolean(v)))
-			synctest.Wait()
-		}
-		wa.want("rising twice", "/3303/0/5500=true", "/3303/0/5500=true")
+	t.Run("edge", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := newWorld(t, client.Options{})
+			x.register()
+			wa := x.observePath("/3303/0/5500", "edge=1")
+			for _, v := range []bool{true, false, true} {
+				x.sensor.Set(entry("/3303/0/5500", lwm2m.Boolean(v)))
+				synctest.Wait()
+			}
+			wa.want("rising twice", "/3303/0/5500=true", "/3303/0/5500=true")
+		})
 	})
 }
 
@@ -232,32 +236,38 @@ func TestObserveComposite(t *testing.T) {
 }
 
 func TestObservationEnds(t *testing.T) {
-	inBubble(t, "instance deleted", func(t *testing.T) {
-		x := newWorld(t, client.Options{})
-		x.register()
-		x.do(coap.POST, "/1024", 110, -1, `[{"n":"/1024/0/1","vs":"a"}]`)
-		wa := x.observePath("/1024/0")
-		x.do(coap.DELETE, "/1024/0", -1, -1, "")
-		wa.want("Delete", "4.04")
+	t.Run("instance deleted", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := newWorld(t, client.Options{})
+			x.register()
+			x.do(coap.POST, "/1024", 110, -1, `[{"n":"/1024/0/1","vs":"a"}]`)
+			wa := x.observePath("/1024/0")
+			x.do(coap.DELETE, "/1024/0", -1, -1, "")
+			wa.want("Delete", "4.04")
+		})
 	})
-	inBubble(t, "new registration", func(t *testing.T) {
-		x := newWorld(t, client.Options{})
-		x.register()
-		wa := x.observePath("/3303/0/5700")
-		x.register()
-		x.temperature(30)
-		wa.want("after Register")
+	t.Run("new registration", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := newWorld(t, client.Options{})
+			x.register()
+			wa := x.observePath("/3303/0/5700")
+			x.register()
+			x.temperature(30)
+			wa.want("after Register")
+		})
 	})
-	inBubble(t, "refused", func(t *testing.T) {
-		x := newWorld(t, client.Options{Version: lwm2m.Version11})
-		x.register()
-		q := &coap.Request{Method: coap.GET, Path: []string{"3303", "0", "5700"}, Query: []string{"pmin=1"}}
-		if wa, first := x.observe(q, "/3303/0/5700"); first.Code != coap.BadRequest || wa.o != nil {
-			t.Errorf("Observe with attributes at a 1.1 client = %s", first.Code)
-		}
-		q = &coap.Request{Method: coap.GET, Path: []string{"3303", "7"}}
-		if wa, first := x.observe(q, "/3303/7"); first.Code != coap.NotFound || wa.o != nil {
-			t.Errorf("Observe of nothing = %s", first.Code)
-		}
+	t.Run("refused", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := newWorld(t, client.Options{Version: lwm2m.Version11})
+			x.register()
+			q := &coap.Request{Method: coap.GET, Path: []string{"3303", "0", "5700"}, Query: []string{"pmin=1"}}
+			if wa, first := x.observe(q, "/3303/0/5700"); first.Code != coap.BadRequest || wa.o != nil {
+				t.Errorf("Observe with attributes at a 1.1 client = %s", first.Code)
+			}
+			q = &coap.Request{Method: coap.GET, Path: []string{"3303", "7"}}
+			if wa, first := x.observe(q, "/3303/7"); first.Code != coap.NotFound || wa.o != nil {
+				t.Errorf("Observe of nothing = %s", first.Code)
+			}
+		})
 	})
 }

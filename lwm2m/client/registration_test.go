@@ -43,24 +43,26 @@ func TestRegister(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		inBubble(t, tt.name, func(t *testing.T) {
-			x := newWorld(t, tt.o)
-			if err := x.c.Register(t.Context(), x.toServer); err != nil {
-				t.Fatalf("Register = %v", err)
-			}
-			q := x.server.taken()[0]
-			if id, _ := q.ContentFormat.ID(); q.Method != coap.POST || strings.Join(q.Path, "/") != "rd" || id != 40 {
-				t.Errorf("Register sent %s %v format %d", q.Method, q.Path, id)
-			}
-			if !slices.Equal(q.Query, tt.query) {
-				t.Errorf("query = %q, want %q", q.Query, tt.query)
-			}
-			if string(q.Payload) != tt.links {
-				t.Errorf("links = %s\nwant    %s", q.Payload, tt.links)
-			}
-			if got := x.c.Location(x.toServer); !slices.Equal(got, []string{"rd", "a1"}) {
-				t.Errorf("Location = %q", got)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newWorld(t, tt.o)
+				if err := x.c.Register(t.Context(), x.toServer); err != nil {
+					t.Fatalf("Register = %v", err)
+				}
+				q := x.server.taken()[0]
+				if id, _ := q.ContentFormat.ID(); q.Method != coap.POST || strings.Join(q.Path, "/") != "rd" || id != 40 {
+					t.Errorf("Register sent %s %v format %d", q.Method, q.Path, id)
+				}
+				if !slices.Equal(q.Query, tt.query) {
+					t.Errorf("query = %q, want %q", q.Query, tt.query)
+				}
+				if string(q.Payload) != tt.links {
+					t.Errorf("links = %s\nwant    %s", q.Payload, tt.links)
+				}
+				if got := x.c.Location(x.toServer); !slices.Equal(got, []string{"rd", "a1"}) {
+					t.Errorf("Location = %q", got)
+				}
+			})
 		})
 	}
 }
@@ -222,10 +224,12 @@ func TestSend(t *testing.T) {
 			t.Errorf("Send = %v, want ErrMuted", err)
 		}
 	})
-	inBubble(t, "1.0", func(t *testing.T) {
-		x := newWorld(t, client.Options{Version: lwm2m.Version10})
-		if err := x.c.Send(t.Context(), x.toServer, path("/3")); !errors.Is(err, client.ErrVersion) {
-			t.Errorf("Send = %v, want ErrVersion", err)
-		}
+	t.Run("1.0", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			x := newWorld(t, client.Options{Version: lwm2m.Version10})
+			if err := x.c.Send(t.Context(), x.toServer, path("/3")); !errors.Is(err, client.ErrVersion) {
+				t.Errorf("Send = %v, want ErrVersion", err)
+			}
+		})
 	})
 }

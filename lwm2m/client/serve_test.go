@@ -36,17 +36,19 @@ func TestRead(t *testing.T) {
 		{lwm2m.Version12, "/5/0", int(codec.LwM2MCBOR), codec.LwM2MCBOR, []string{"/5/0/3=0"}},
 	}
 	for _, tt := range tests {
-		inBubble(t, string(tt.version)+" "+tt.path+" "+codecName(tt.format), func(t *testing.T) {
-			x := newWorld(t, client.Options{Version: tt.version})
-			x.register()
-			resp := x.do(coap.GET, tt.path, -1, tt.accept, "")
-			id, _ := resp.ContentFormat.ID()
-			if resp.Code != coap.Content || id != tt.format {
-				t.Fatalf("Read = %s format %d, want 2.05 format %d", resp.Code, id, tt.format)
-			}
-			if got := decoded(t, tt.path, resp); !slices.Equal(got, tt.want) {
-				t.Errorf("Read = %q, want %q", got, tt.want)
-			}
+		t.Run(string(tt.version)+" "+tt.path+" "+codecName(tt.format), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newWorld(t, client.Options{Version: tt.version})
+				x.register()
+				resp := x.do(coap.GET, tt.path, -1, tt.accept, "")
+				id, _ := resp.ContentFormat.ID()
+				if resp.Code != coap.Content || id != tt.format {
+					t.Fatalf("Read = %s format %d, want 2.05 format %d", resp.Code, id, tt.format)
+				}
+				if got := decoded(t, tt.path, resp); !slices.Equal(got, tt.want) {
+					t.Errorf("Read = %q, want %q", got, tt.want)
+				}
+			})
 		})
 	}
 }
@@ -58,7 +60,10 @@ func TestRefusals(t *testing.T) {
 	security := client.NewTable(client.TableOptions{
 		ID: 0, Version: "1.2", Values: []lwm2m.Entry{entry("/0/0/0", lwm2m.String("coaps://h"))},
 	})
-	const none = -1
+	const (
+		none         = -1
+		twoInstances = `[{"n":"/1024/0/1","vs":"a"},{"n":"/1024/1/1","vs":"b"}]`
+	)
 	tests := []struct {
 		name   string
 		method coap.Code
@@ -94,7 +99,7 @@ func TestRefusals(t *testing.T) {
 		{"Execute with malformed arguments", coap.POST, "/3/0/4", 0, none, "0='", nil, coap.BadRequest},
 		{"Execute that fails", coap.POST, "/3/0/4", 0, none, "9", nil, coap.InternalServerError},
 		{"Create where there is one", coap.POST, "/3", none, none, "", nil, coap.MethodNotAllowed},
-		{"Create of two", coap.POST, "/1024", 110, none, `[{"n":"/1024/0/1","vs":"a"},{"n":"/1024/1/1","vs":"b"}]`, nil, coap.BadRequest},
+		{"Create of two", coap.POST, "/1024", 110, none, twoInstances, nil, coap.BadRequest},
 		{"Delete of an object", coap.DELETE, "/3", none, none, "", nil, coap.MethodNotAllowed},
 		{"Delete of what must stay", coap.DELETE, "/3/0", none, none, "", nil, coap.MethodNotAllowed},
 		{"Delete of what is not there", coap.DELETE, "/1024/9", none, none, "", nil, coap.NotFound},
@@ -113,12 +118,14 @@ func TestRefusals(t *testing.T) {
 		{"an unknown method", coap.PATCH, "/3", 110, none, "[]", nil, coap.MethodNotAllowed},
 	}
 	for _, tt := range tests {
-		inBubble(t, tt.name, func(t *testing.T) {
-			x := newWorld(t, client.Options{Objects: []client.Object{security}})
-			x.register()
-			if resp := x.do(tt.method, tt.path, tt.format, tt.accept, tt.body, tt.query...); resp.Code != tt.want {
-				t.Errorf("answer %s %q, want %s", resp.Code, resp.Payload, tt.want)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newWorld(t, client.Options{Objects: []client.Object{security}})
+				x.register()
+				if resp := x.do(tt.method, tt.path, tt.format, tt.accept, tt.body, tt.query...); resp.Code != tt.want {
+					t.Errorf("answer %s %q, want %s", resp.Code, resp.Payload, tt.want)
+				}
+			})
 		})
 	}
 }
@@ -225,7 +232,8 @@ func TestCreateAndDelete(t *testing.T) {
 		if resp := x.do(coap.DELETE, "/1024/1/0/7", -1, -1, ""); resp.Code != coap.Deleted {
 			t.Errorf("Delete of a resource instance = %s", resp.Code)
 		}
-		if got := decoded(t, "/1024/1/0", x.do(coap.GET, "/1024/1/0", -1, 112, "")); !slices.Equal(got, []string{"/1024/1/0/8=8"}) {
+		got := decoded(t, "/1024/1/0", x.do(coap.GET, "/1024/1/0", -1, 112, ""))
+		if !slices.Equal(got, []string{"/1024/1/0/8=8"}) {
 			t.Errorf("/1024/1/0 = %q", got)
 		}
 		if resp := x.do(coap.DELETE, "/1024/1", -1, -1, ""); resp.Code != coap.Deleted {
@@ -285,11 +293,16 @@ func TestDiscover(t *testing.T) {
 		query   []string
 		want    string
 	}{
-		{"object", lwm2m.Version12, "/3303", nil,
-			`</3303>;ver=1.1,</3303/0>;pmin=10,</3303/0/5500>,</3303/0/5700>;gt=30.5;lt=-5,</3303/0/5701>`},
+		{
+			"object", lwm2m.Version12, "/3303", nil,
+			`</3303>;ver=1.1,</3303/0>;pmin=10,</3303/0/5500>,</3303/0/5700>;gt=30.5;lt=-5,</3303/0/5701>`,
+		},
 		{"object, depth 0", lwm2m.Version12, "/3303", []string{"depth=0"}, `</3303>;ver=1.1`},
-		{"object, depth 3", lwm2m.Version12, "/3", []string{"depth=3"},
-			`</3>,</3/0>,</3/0/0>,</3/0/4>,</3/0/6>;dim=2,</3/0/6/0>,</3/0/6/1>,</3/0/9>,</3/0/14>,</3/0/15>`},
+		{
+			"object, depth 3", lwm2m.Version12, "/3",
+			[]string{"depth=3"},
+			`</3>,</3/0>,</3/0/0>,</3/0/4>,</3/0/6>;dim=2,</3/0/6/0>,</3/0/6/1>,</3/0/9>,</3/0/14>,</3/0/15>`,
+		},
 		{"instance", lwm2m.Version12, "/5/0", nil, `</5/0>,</5/0/0>,</5/0/3>`},
 		{"resource with what it inherits", lwm2m.Version12, "/3303/0/5700", nil, `</3303/0/5700>;pmin=10;gt=30.5;lt=-5`},
 		{"multiple resource", lwm2m.Version12, "/3/0/6", nil, `</3/0/6>;dim=2,</3/0/6/0>,</3/0/6/1>`},
@@ -297,16 +310,18 @@ func TestDiscover(t *testing.T) {
 		{"object without instances", lwm2m.Version12, "/1024", nil, `</1024>`},
 	}
 	for _, tt := range tests {
-		inBubble(t, tt.name, func(t *testing.T) {
-			x := newWorld(t, client.Options{Version: tt.version})
-			x.register()
-			x.do(coap.PUT, "/3303/0", -1, -1, "", "pmin=10", "pmax=20")
-			x.do(coap.PUT, "/3303/0", -1, -1, "", "pmax")
-			x.do(coap.PUT, "/3303/0/5700", -1, -1, "", "gt=30.5", "lt=-5")
-			resp := x.do(coap.GET, tt.path, -1, 40, "", tt.query...)
-			if id, _ := resp.ContentFormat.ID(); resp.Code != coap.Content || id != codec.Link || string(resp.Payload) != tt.want {
-				t.Errorf("Discover = %s %s\nwant %s", resp.Code, resp.Payload, tt.want)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newWorld(t, client.Options{Version: tt.version})
+				x.register()
+				x.do(coap.PUT, "/3303/0", -1, -1, "", "pmin=10", "pmax=20")
+				x.do(coap.PUT, "/3303/0", -1, -1, "", "pmax")
+				x.do(coap.PUT, "/3303/0/5700", -1, -1, "", "gt=30.5", "lt=-5")
+				resp := x.do(coap.GET, tt.path, -1, 40, "", tt.query...)
+				if resp.ContentFormat != coap.FormatID(codec.Link) || string(resp.Payload) != tt.want {
+					t.Errorf("Discover = %s %s\nwant %s", resp.Code, resp.Payload, tt.want)
+				}
+			})
 		})
 	}
 }

@@ -108,7 +108,7 @@ func (c *Client) create(ctx context.Context, s Session, r *coap.Request, p lwm2m
 		}
 		instance = id
 	}
-	if instance >= 0 && hasInstance(o, uint16(instance)) { //nolint:gosec // G115: it was an uint16
+	if instance >= 0 && hasInstance(o, uint16(instance)) {
 		return nil, fmt.Errorf("%w: instance %d exists", ErrBadRequest, instance)
 	}
 	id, err := o.Create(ctx, s, instance, entries)

@@ -142,7 +142,7 @@ func CompareVersions(a, b string) int {
 
 func version(text string) (major, minor int) {
 	before, after, _ := strings.Cut(text, ".")
-	major, _ = strconv.Atoi(before) //nolint:errcheck // zero is the documented meaning of nonsense
-	minor, _ = strconv.Atoi(after)  //nolint:errcheck // likewise
+	major, _ = strconv.Atoi(before)
+	minor, _ = strconv.Atoi(after)
 	return major, minor
 }
