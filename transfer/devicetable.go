@@ -36,7 +36,7 @@ const (
 	StepWipeKeys     DeviceEffect = "wipe keys" // operational key and certificate
 	StepWipeAnchors  DeviceEffect = "wipe anchors"
 	StepUnstage      DeviceEffect = "unstage anchors"
-	StepDropKey      DeviceEffect = "drop next key"
+	StepForget       DeviceEffect = "forget message" // and its mandate and keys
 	StepBackKey      DeviceEffect = "make key for the way back"
 	StepAdopt        DeviceEffect = "adopt new domain" // Finalise: the truststore becomes label 8
 	StepRestore      DeviceEffect = "restore former domain"
@@ -86,8 +86,8 @@ func DeviceTable() machine.Table[DeviceState, DeviceEvent, DeviceEffect] {
 	t := machine.Table[DeviceState, DeviceEvent, DeviceEffect]{
 		deviceRow(Ready, OnCommit, Committed, StepReceipt, DoNotify, DoDeregister, StepKeepFallback, StepWipeKeys,
 			DoWipeTransport, DoWipeApplication, StepWipeAnchors, DoReboot),
-		deviceRow(Ready, OnAbort, Expired, StepUnstage, StepReceipt, StepDropKey, DoNotify),
-		deviceRow(Ready, OnExpire, Expired, StepUnstage, StepReceipt, StepDropKey, DoNotify),
+		deviceRow(Ready, OnAbort, Expired, StepUnstage, StepReceipt, StepForget, DoNotify),
+		deviceRow(Ready, OnExpire, Expired, StepUnstage, StepReceipt, StepForget, DoNotify),
 		deviceRow(Committed, OnWiped, Wiped),
 		deviceRow(Wiped, OnAttest, Attest, DoAttest),
 		deviceRow(Wiped, OnUpdate, Updating, DoUpdate),
@@ -97,9 +97,9 @@ func DeviceTable() machine.Table[DeviceState, DeviceEvent, DeviceEffect] {
 		deviceRow(Updating, OnEnrol, Enrolling, DoEnrol),
 		deviceRow(Enrolling, OnEnrolled, Register, StepNewAccount, DoRegister),
 		deviceRow(Register, OnRegistered, Done, StepReceipt, DoNotify),
-		deviceRow(Done, OnFinalise, Finalised, StepAdopt, StepReceipt, DoNotify),
+		deviceRow(Done, OnFinalise, Finalised, StepAdopt, StepReceipt, StepForget, DoNotify),
 		deviceRow(Done, OnReturn, InFall, fallback...),
-		deviceRow(InFall, OnEnrolled, FellBack, StepRestore, StepReceipt, DoNotify, DoServe),
+		deviceRow(InFall, OnEnrolled, FellBack, StepRestore, StepReceipt, StepForget, DoNotify, DoServe),
 		deviceRow(InFall, OnTryAgain, Enrolling, DoWipeTransport, DoEnrol),
 	}
 	for _, s := range []DeviceState{Idle, Finalised, FellBack, Expired} {

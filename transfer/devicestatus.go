@@ -1,0 +1,201 @@
+package transfer
+
+import (
+	"bytes"
+	"crypto"
+	"fmt"
+	"slices"
+)
+
+// Status is what the Transfer object shows.
+type Status struct {
+	State    DeviceState
+	Error    int64 // of the last message refused (ErrorCode), or label 31
+	Epoch    uint32
+	Window   Window // of the message; zero without one
+	Message  Hash   // of the last message accepted; zero: none
+	Receipt  []byte // newest, untagged; nil: none
+	Attempts uint64 // at the current activity
+	Boots    uint64
+}
+
+// Status returns the present values.
+func (d *Device) Status() Status {
+	s := Status{
+		State: d.nv.State, Error: d.nv.Error, Epoch: d.nv.Epoch, Message: d.nv.Hash, Receipt: bytes.Clone(d.nv.Receipt),
+		Attempts: d.nv.Attempts, Boots: d.nv.Boots,
+	}
+	if d.refusal != 0 {
+		s.Error = d.refusal
+	}
+	if signed, _, err := d.nv.message(); err == nil {
+		s.Window = signed.Body.Window()
+	}
+	return s
+}
+
+// Subject returns the endpoint name.
+func (d *Device) Subject() string { return d.subject }
+
+// Home returns the provider that the device serves or is about to serve: the
+// zero Home from COMMITTED until it has enrolled anew.
+func (d *Device) Home() Home { return d.nv.Home }
+
+// Truststore returns the anchors in the order of their instances.
+func (d *Device) Truststore() []Anchor {
+	anchors := slices.Clone(d.nv.Truststore)
+	slices.SortFunc(anchors, func(a, b Anchor) int { return int(a.Instance) - int(b.Instance) })
+	return anchors
+}
+
+// Trusted returns the anchors that count for purpose now.
+func (d *Device) Trusted(purpose Purposes) []Anchor {
+	return Trusted(d.nv.Truststore, d.nv.State, purpose)
+}
+
+// Operational returns the operational key and certificate; ok is false if there
+// is none, as before the first enrolment and from COMMITTED to ENROL.
+func (d *Device) Operational() (key crypto.Signer, certificate []byte, ok bool) {
+	if len(d.nv.Cert) == 0 {
+		return nil, nil, false
+	}
+	key, err := parseKey(d.nv.Key)
+	return key, bytes.Clone(d.nv.Cert), err == nil
+}
+
+// EnrolmentKey returns the key for an enrolment or renewal at the current
+// domain, outside any transfer. It stays the same, over power cuts, until
+// SetOperational. It returns ErrState unless the device is at rest or in READY.
+func (d *Device) EnrolmentKey() (crypto.Signer, error) {
+	if !d.nv.State.AtRest() && d.nv.State != Ready {
+		return nil, fmt.Errorf("transfer: enrolment in %s: %w", d.nv.State, ErrState)
+	}
+	if len(d.nv.Renew) == 0 {
+		err := d.update(func(n *nvm) (err error) { n.Renew, err = d.newKey(); return err })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return parseKey(d.nv.Renew)
+}
+
+// SetOperational makes the key of EnrolmentKey, with the certificate issued for
+// it, the operational one.
+func (d *Device) SetOperational(certificate []byte) error {
+	key, err := d.EnrolmentKey()
+	if err != nil {
+		return err
+	}
+	if err := certifies(certificate, key); err != nil {
+		return err
+	}
+	return d.update(func(n *nvm) error {
+		n.Key, n.Cert, n.Renew = n.Renew, bytes.Clone(certificate), nil
+		return nil
+	})
+}
+
+// SetEnrollURI is the Write of the enrolment server's URI.
+func (d *Device) SetEnrollURI(uri string) error {
+	if _, err := HostOf(uri); err != nil {
+		return err
+	}
+	return d.change(func(n *nvm) error { n.Home.EnrollURI = uri; return nil })
+}
+
+// CreateAnchor is the Create of an instance of Truststore; instance -1 lets the
+// device choose. The anchor is staged. It returns ErrDuplicate, ErrSignerBits,
+// ErrFull or ErrSyntax.
+func (d *Device) CreateAnchor(instance int, certificate []byte, purposes Purposes) (id uint16, err error) {
+	err = d.change(func(n *nvm) (err error) {
+		n.Truststore, id, err = createAnchor(n.Truststore, instance, certificate, purposes)
+		return err
+	})
+	return id, err
+}
+
+// WritePurposes is the Write of resource Purposes. It returns ErrNoAnchor or
+// ErrSignerBits.
+func (d *Device) WritePurposes(instance uint16, purposes Purposes) error {
+	return d.change(func(n *nvm) (err error) {
+		n.Truststore, err = writePurposes(n.Truststore, instance, purposes)
+		return err
+	})
+}
+
+// DeleteAnchor is the Delete of an instance of Truststore. It returns ErrNoAnchor.
+func (d *Device) DeleteAnchor(instance uint16) error {
+	return d.change(func(n *nvm) (err error) {
+		n.Truststore, err = deleteAnchor(n.Truststore, instance)
+		return err
+	})
+}
+
+// CommandAnchors is the Write of resource Command: an Anchors message of the
+// present transfer signer. It returns ErrSigner, ErrSignature, ErrCounter or
+// ErrNoAnchor.
+func (d *Device) CommandAnchors(raw []byte) error {
+	unproven, err := ParseAnchors(raw)
+	if err != nil {
+		return err
+	}
+	f := d.facts()
+	signers, err := f.signers(TransferSigner, unproven.Signer)
+	if err != nil || len(signers) == 0 {
+		return fmt.Errorf("transfer: anchors: %w", ErrSigner)
+	}
+	signed, err := VerifyAnchors(raw, signers[0])
+	if err != nil {
+		return err
+	}
+	return d.change(func(n *nvm) (err error) {
+		if signed.Body.Counter <= n.Counter {
+			return fmt.Errorf("transfer: counter %d, last %d: %w", signed.Body.Counter, n.Counter, ErrCounter)
+		}
+		n.Counter = signed.Body.Counter
+		n.Truststore, err = applyAnchors(n.Truststore, signed.Body.Anchors)
+		return err
+	})
+}
+
+// change is update for what READY freezes.
+func (d *Device) change(f func(*nvm) error) error {
+	if !d.nv.State.AtRest() {
+		return fmt.Errorf("transfer: truststore in %s: %w", d.nv.State, ErrState)
+	}
+	return d.update(f)
+}
+
+// PartyOf tells what the peer of a session is, for the rule table: the server at
+// host (as HostOf gives it) whose certificate chains to the anchor with that
+// thumbprint.
+func (d *Device) PartyOf(anchor Thumbprint, host string) Party {
+	stands := func(purpose Purposes, domain Domain) bool {
+		return slices.ContainsFunc(d.Trusted(purpose), func(a Anchor) bool {
+			return a.Domain == domain && a.Thumbprint() == anchor
+		})
+	}
+	at := func(uri string) bool {
+		h, err := HostOf(uri)
+		return err == nil && h == host
+	}
+	n := &d.nv
+	switch {
+	case n.State.AtRest() || n.State == Ready:
+		if at(n.Home.ServerURI) && stands(DM, Current) {
+			return CurrentDM
+		}
+		if at(n.Home.BootstrapURI) && stands(Bootstrap, Current) {
+			return CurrentBoot
+		}
+	case n.State == Register || n.State == Done:
+		if at(n.Home.ServerURI) && stands(DM, Pending) {
+			return NewDM
+		}
+	case n.State == InFall && n.Fall != nil:
+		if at(n.Fall.Home.ServerURI) && stands(Fallback, Current) {
+			return FallbackDM
+		}
+	}
+	return AnyoneElse
+}
