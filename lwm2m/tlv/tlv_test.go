@@ -113,6 +113,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"reserved identifier", instance, "e1ffff01", tlv.ErrIdentifier},
 		{"too many values", instance, strings.Repeat("c001", lwm2m.MaxEntries+1), tlv.ErrLimit},
 		{"integer of 3 bytes", instance, "c309010203", lwm2m.ErrValue},
+		{"integer of 9 bytes", instance, "c80909000000000000000001", lwm2m.ErrValue},
 		{"integer of no bytes", instance, "c009", lwm2m.ErrValue},
 		{"boolean 2", instance, "c10e02", lwm2m.ErrValue},
 		{"float of 2 bytes", instance, "c20f0000", lwm2m.ErrValue},

@@ -52,8 +52,11 @@ func value(kind lwm2m.Kind, b []byte) (lwm2m.Value, error) {
 // signed reads a two's complement number of 1, 2, 4 or 8 bytes.
 func signed(b []byte) (int64, bool) {
 	u, ok := unsigned(b)
+	if !ok {
+		return 0, false
+	}
 	shift := 64 - 8*len(b)
-	return int64(u<<shift) >> shift, ok //nolint:gosec // G115: bits, not number
+	return int64(u<<shift) >> shift, true //nolint:gosec // G115: bits, not number
 }
 
 func unsigned(b []byte) (uint64, bool) {
