@@ -20,6 +20,7 @@ type machine struct {
 	section    suit.Section
 	parameters []map[suit.Key]suit.Parameter // by component index
 	selected   []int
+	steps      int   // commands carried out in this procedure
 	soft       *bool // parameter soft-failure; nil outside try-each and run-sequence
 }
 
@@ -81,8 +82,8 @@ func (m *machine) command(ctx context.Context, c *suit.Command) error {
 		return err
 	}
 	for _, i := range slices.Clone(m.selected) {
-		if err := ctx.Err(); err != nil {
-			return m.refuse(ReasonOperation, err)
+		if err := m.step(ctx); err != nil {
+			return err
 		}
 		if m.p.o.Trace != nil {
 			m.p.o.Trace(Step{Section: m.section, Offset: c.Offset, Command: c.Code, Component: i})
@@ -90,6 +91,21 @@ func (m *machine) command(ctx context.Context, c *suit.Command) error {
 		if err := run(ctx, m, c, i); err != nil {
 			return m.failed(c, err)
 		}
+	}
+	return nil
+}
+
+// maxSteps bounds the commands of one procedure: nested sequences that select all
+// components again multiply. A/B updates of 32 components stay below 2000.
+const maxSteps = 10_000
+
+// step counts one command and returns an error if the procedure must end.
+func (m *machine) step(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return m.refuse(ReasonOperation, err)
+	}
+	if m.steps++; m.steps > maxSteps {
+		return m.refuse(ReasonOperation, fmt.Errorf("more than %d commands", maxSteps))
 	}
 	return nil
 }

@@ -28,16 +28,21 @@ type fixture struct {
 	old        []byte
 }
 
-func newFixture(t *testing.T) *fixture {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatalf("GenerateKey: %v", err)
 	}
+	return key
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
 	vendor := author.VendorID("vendor.example")
 	id := suit.ComponentPath("fw")
 	return &fixture{
-		key: key, vendor: vendor, class: author.ClassID(vendor, "sensor"), component: id,
+		key: newKey(t), vendor: vendor, class: author.ClassID(vendor, "sensor"), component: id,
 		components: map[suit.ComponentID]process.Component{id: {Capacity: 1 << 20}},
 		old:        image(1, 50_000),
 	}
