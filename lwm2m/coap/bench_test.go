@@ -20,7 +20,8 @@ func (p *tap) String() string          { return "tap" }
 // BenchmarkEngineSmallPost is one confirmable POST through the server side.
 func BenchmarkEngineSmallPost(b *testing.B) {
 	answer := &coap.Response{Code: coap.Changed}
-	e := coap.New(coap.Options{Handler: coap.HandlerFunc(func(context.Context, *coap.Request) *coap.Response { return answer })})
+	h := coap.HandlerFunc(func(context.Context, *coap.Request) *coap.Response { return answer })
+	e := coap.New(coap.Options{Handler: h})
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan struct{})
 	go func() { _ = e.Run(ctx); close(done) }()

@@ -48,6 +48,7 @@ func TestBlockwise(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %d bytes by %d", method, total, size), func(t *testing.T) {
 					h := &mirror{size: total}
 					run(t, coap.Options{BlockSize: size}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+						t.Helper()
 						r := &coap.Request{Method: method, Path: []string{"a"}}
 						if method != coap.GET {
 							r.Payload = pattern(total)
@@ -74,14 +75,17 @@ func TestBlockSizeNegotiation(t *testing.T) {
 	}
 	o := coap.Options{Handler: h, BlockSize: 64}
 	run(t, coap.Options{}, o, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		body := pattern(5000)
 		if got := do(t, p, &coap.Request{Method: coap.POST, Payload: body}); !bytes.Equal(got.Payload, body) {
 			t.Errorf("%d bytes", len(got.Payload))
 		}
 	})
 	run(t, coap.Options{BlockSize: 32, Trace: trace}, o, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		body := pattern(500)
-		if got := do(t, p, &coap.Request{Method: coap.POST, Payload: body}); !bytes.Equal(got.Payload, body) || largest != 32 {
+		got := do(t, p, &coap.Request{Method: coap.POST, Payload: body})
+		if !bytes.Equal(got.Payload, body) || largest != 32 {
 			t.Errorf("%d bytes by %d", len(got.Payload), largest)
 		}
 	})
@@ -227,20 +231,22 @@ func TestInterleavedByRequestTag(t *testing.T) {
 
 func TestConcurrentUploads(t *testing.T) {
 	h := &mirror{}
-	run(t, coap.Options{BlockSize: 16, Params: coap.Params{NStart: 4}}, coap.Options{Handler: h}, coap.Medium{Delay: time.Millisecond},
-		func(t *testing.T, p pair) {
-			var wg sync.WaitGroup
-			for i := range 4 {
-				wg.Go(func() {
-					body := bytes.Repeat([]byte{byte('a' + i)}, 100)
-					r, err := p.client.Do(t.Context(), p.toServer, &coap.Request{Method: coap.PUT, Path: []string{"x"}, Payload: body})
-					if err != nil || !bytes.Equal(r.Payload, body) {
-						t.Errorf("Do = %+v, %v", r, err)
-					}
-				})
-			}
-			wg.Wait()
-		})
+	client := coap.Options{BlockSize: 16, Params: coap.Params{NStart: 4}}
+	m := coap.Medium{Delay: time.Millisecond}
+	run(t, client, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				body := bytes.Repeat([]byte{byte('a' + i)}, 100)
+				put := &coap.Request{Method: coap.PUT, Path: []string{"x"}, Payload: body}
+				r, err := p.client.Do(t.Context(), p.toServer, put)
+				if err != nil || !bytes.Equal(r.Payload, body) {
+					t.Errorf("Do = %+v, %v", r, err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }
 
 func TestBodyLimit(t *testing.T) {
@@ -261,7 +267,8 @@ func TestBodyLimit(t *testing.T) {
 		}
 	})
 	// The client refuses a response above its limit, announced or not.
-	run(t, coap.Options{MaxBody: 3000}, coap.Options{Handler: &mirror{size: 3001}}, coap.Medium{}, func(t *testing.T, p pair) {
+	o = coap.Options{Handler: &mirror{size: 3001}}
+	run(t, coap.Options{MaxBody: 3000}, o, coap.Medium{}, func(t *testing.T, p pair) {
 		_, err := p.client.Do(t.Context(), p.toServer, &coap.Request{Method: coap.GET})
 		if !errors.Is(err, coap.ErrTooLarge) {
 			t.Errorf("Do = %v", err)
@@ -337,7 +344,8 @@ func TestRepresentationChanges(t *testing.T) {
 		}
 		return [][]byte{d}
 	}
-	run(t, coap.Options{BlockSize: 16}, coap.Options{Handler: h}, coap.Medium{AtoB: intrude, Delay: 1}, func(t *testing.T, p pair) {
+	m := coap.Medium{AtoB: intrude, Delay: 1}
+	run(t, coap.Options{BlockSize: 16}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
 		got := do(t, p, &coap.Request{Method: coap.GET})
 		if len(got.Payload) != 40 || bytes.Count(got.Payload, got.Payload[:1]) != 40 {
 			t.Errorf("mixed body %q", got.Payload)

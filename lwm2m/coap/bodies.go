@@ -2,6 +2,7 @@ package coap
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash/crc32"
 	"hash/maphash"
 	"time"
@@ -156,6 +157,7 @@ func (e *Engine) receiveBlock(j *job, f *fields, b *batch) bool {
 			x.size1 = uint32(e.o.MaxBody) //nolint:gosec // G115: a configured size (RFC 7959 §2.9.3)
 		case ServiceUnavailable:
 			r.MaxAge = MaxAgeSeconds(busyAge)
+		default: // 4.00 and 4.08 say it all
 		}
 		e.reply(j, r, x, b)
 		return false
@@ -239,8 +241,7 @@ func (e *Engine) respond(j *job, r *Response, b *batch) {
 func (o *body) prepare(method Code, szx uint8) {
 	o.head.Payload = nil
 	if len(o.data) > 16<<szx && len(o.head.ETag) == 0 && (method == GET || method == FETCH) {
-		sum := crc32.ChecksumIEEE(o.data)
-		o.head.ETag = []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}
+		o.head.ETag = binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(o.data))
 	}
 }
 

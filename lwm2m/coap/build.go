@@ -16,10 +16,6 @@ type optionList struct {
 	scratch []byte // holds the values of numbers
 }
 
-func newOptionList(n int) *optionList {
-	return &optionList{list: make([]Option, 0, n), scratch: make([]byte, 0, 32)}
-}
-
 func (l *optionList) bytes(id message.OptionID, v []byte) {
 	l.list = append(l.list, Option{ID: id, Value: v})
 }
@@ -62,7 +58,7 @@ type extra struct {
 
 // requestOptions returns the options of r and x.
 func requestOptions(r *Request, x extra) []Option {
-	l := newOptionList(len(r.Path) + len(r.Query) + 8)
+	l := optionList{list: make([]Option, 0, len(r.Path)+len(r.Query)+8)}
 	for _, v := range r.IfMatch {
 		l.bytes(message.IfMatch, v)
 	}
@@ -73,6 +69,7 @@ func requestOptions(r *Request, x extra) []Option {
 		l.bytes(message.IfNoneMatch, nil)
 	}
 	switch r.Observe {
+	case ObserveNone:
 	case ObserveRegister:
 		l.uint(message.Observe, 0)
 	case ObserveCancel:
@@ -96,7 +93,7 @@ func requestOptions(r *Request, x extra) []Option {
 // responseOptions returns the options of r and x; sequence counts only if r
 // is of an observation.
 func responseOptions(r *Response, sequence uint32, x extra) []Option {
-	l := newOptionList(len(r.LocationPath) + 6)
+	var l optionList
 	if len(r.ETag) > 0 {
 		l.bytes(message.ETag, r.ETag)
 	}

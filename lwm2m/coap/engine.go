@@ -137,7 +137,7 @@ func (e *Engine) Receive(p Peer, datagram []byte) {
 // malformed rejects a datagram that is no message: a confirmable one by RST,
 // another in silence (RFC 7252 §4.2, §4.3). The association lives on.
 func (e *Engine) malformed(p Peer, d []byte, err error) {
-	e.o.Log.LogAttrs(context.Background(), slog.LevelInfo, "malformed message",
+	e.o.Log.Info("malformed message",
 		slog.String("peer", p.String()), slog.Any("reason", err))
 	if len(d) >= headerSize && d[0]>>6 == 1 && Type(d[0]>>4&3) == CON {
 		e.send(p, emptyMessage(RST, binary.BigEndian.Uint16(d[2:])))
@@ -199,7 +199,7 @@ func (e *Engine) send(p Peer, datagram []byte) {
 		e.o.Trace(p, true, datagram)
 	}
 	if err := p.Send(datagram); err != nil {
-		e.o.Log.LogAttrs(context.Background(), slog.LevelDebug, "datagram not sent",
+		e.o.Log.Debug("datagram not sent",
 			slog.String("peer", p.String()), slog.Any("reason", err))
 	}
 }

@@ -85,8 +85,11 @@ func TestDo(t *testing.T) {
 		want string
 	}{
 		{"GET", coap.Request{Method: coap.GET, Path: []string{"3", "0"}}, "1 3/0 ?  : "},
-		{"POST", coap.Request{Method: coap.POST, Path: []string{"rd"}, Query: []string{"ep=a", "lt=9"}, Payload: []byte("x")},
-			"2 rd ? ep=a&lt=9 : x"},
+		{
+			"POST",
+			coap.Request{Method: coap.POST, Path: []string{"rd"}, Query: []string{"ep=a", "lt=9"}, Payload: []byte("x")},
+			"2 rd ? ep=a&lt=9 : x",
+		},
 		{"FETCH", coap.Request{Method: coap.FETCH, Payload: []byte("x")}, "5  ?  : x"},
 		{"IPATCH", coap.Request{Method: coap.IPATCH, Payload: []byte("x")}, "7  ?  : x"},
 		{"NON", coap.Request{Method: coap.GET, Path: []string{"a"}, NonConfirmable: true}, "1 a ?  : "},
@@ -156,11 +159,11 @@ func alone(t *testing.T, o coap.Options, f func(t *testing.T, e *coap.Engine, w 
 	})
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }

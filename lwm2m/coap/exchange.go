@@ -170,19 +170,14 @@ func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 		return
 	}
 	x, o := l.exchange(m.Token), l.watch(m.Token)
-	if (x == nil && o == nil) || (f.unknown && x == nil) {
+	if x == nil && (o == nil || f.unknown) {
 		if m.Type == CON || f.hasObserve {
 			b.add(p, emptyMessage(RST, m.ID))
 		}
 		return
 	}
 	if m.Type == CON {
-		r, _ := e.recall(l, m.ID)
-		r.reply = emptyMessage(ACK, m.ID)
-		if f.unknown {
-			r.reply = emptyMessage(RST, m.ID)
-		}
-		b.add(p, r.reply)
+		e.acknowledgeResponse(l, m, f, b)
 	}
 	switch {
 	case x == nil:
@@ -190,6 +185,17 @@ func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 	case !x.strange(f):
 		e.respondedTo(x, m, f)
 	}
+}
+
+// acknowledgeResponse accepts a confirmable response that somebody waits for,
+// or rejects it for a critical option that we do not know.
+func (e *Engine) acknowledgeResponse(l *link, m *Message, f *fields, b *batch) {
+	r, _ := e.recall(l, m.ID)
+	r.reply = emptyMessage(ACK, m.ID)
+	if f.unknown {
+		r.reply = emptyMessage(RST, m.ID)
+	}
+	b.add(l.peer, r.reply)
 }
 
 // strange reports whether a separate response belongs to another block of the

@@ -3,6 +3,7 @@ package coap
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 )
@@ -15,19 +16,18 @@ const (
 
 // fields is what the options of one message say. Slices alias the message.
 type fields struct {
-	path, query, location [][]byte
-	format, accept        Format
-	maxAge                MaxAge
-	etag                  []byte
-	ifMatch               [][]byte
-	ifNoneMatch           bool
-	observe               uint32
-	hasObserve            bool
-	block1, block2        block
-	size1, size2          uint32
-	tag                   []byte // all Request-Tags, each behind its length
-	proxy                 bool   // Proxy-Uri or Proxy-Scheme is present
-	unknown               bool   // a critical option was not understood
+	format, accept Format
+	maxAge         MaxAge
+	etag           []byte
+	ifMatch        [][]byte
+	ifNoneMatch    bool
+	observe        uint32
+	hasObserve     bool
+	block1, block2 block
+	size1, size2   uint32
+	tag            []byte // all Request-Tags, each behind its length
+	proxy          bool   // Proxy-Uri or Proxy-Scheme is present
+	unknown        bool   // a critical option was not understood
 }
 
 // lengths returns the legal lengths of an option's value, and whether the
@@ -79,12 +79,6 @@ func (f *fields) decode(m *Message) {
 
 func (f *fields) set(o Option) {
 	switch o.ID {
-	case message.URIPath:
-		f.path = append(f.path, o.Value)
-	case message.URIQuery:
-		f.query = append(f.query, o.Value)
-	case message.LocationPath:
-		f.location = append(f.location, o.Value)
 	case message.IfMatch:
 		f.ifMatch = append(f.ifMatch, o.Value)
 	case message.IfNoneMatch:
@@ -94,7 +88,7 @@ func (f *fields) set(o Option) {
 			f.etag = o.Value
 		}
 	case optionRequestTag:
-		f.tag = append(append(f.tag, byte(len(o.Value))), o.Value...)
+		f.tag = append(append(f.tag, byte(len(o.Value))), o.Value...) //nolint:gosec // G115: at most 8
 	case message.ProxyURI, message.ProxyScheme:
 		f.proxy = true
 	default:
@@ -109,9 +103,9 @@ func (f *fields) setUint(o Option) {
 	}
 	switch o.ID {
 	case message.ContentFormat:
-		f.format = FormatID(uint16(v)) //nolint:gosec // G115: at most two bytes
+		f.format = FormatID(uint16(v))
 	case message.Accept:
-		f.accept = FormatID(uint16(v)) //nolint:gosec // G115: at most two bytes
+		f.accept = FormatID(uint16(v))
 	case message.MaxAge:
 		f.maxAge = MaxAgeSeconds(v)
 	case message.Observe:
@@ -124,13 +118,14 @@ func (f *fields) setUint(o Option) {
 		f.size1 = v
 	case message.Size2:
 		f.size2 = v
+	default: // Uri-Host, Uri-Port, Location-Query and Echo say nothing to us
 	}
 }
 
 // request returns the Request of m and f, copied out of the datagram.
 func (f *fields) request(p Peer, m *Message) *Request {
 	r := &Request{
-		Peer: p, Method: m.Code, Path: texts(f.path), Query: texts(f.query),
+		Peer: p, Method: m.Code, Path: texts(m, message.URIPath), Query: texts(m, message.URIQuery),
 		ContentFormat: f.format, Accept: f.accept, NonConfirmable: m.Type == NON,
 		ETag: bytes.Clone(f.etag), IfNoneMatch: f.ifNoneMatch,
 		Payload: bytes.Clone(m.Payload), Token: bytes.Clone(m.Token),
@@ -156,7 +151,7 @@ func (f *fields) response(m *Message) *reply {
 	return &reply{
 		Response: Response{
 			Code: m.Code, ContentFormat: f.format, Payload: bytes.Clone(m.Payload),
-			LocationPath: texts(f.location), MaxAge: f.maxAge, ETag: bytes.Clone(f.etag),
+			LocationPath: texts(m, message.LocationPath), MaxAge: f.maxAge, ETag: bytes.Clone(f.etag),
 			Observe: f.hasObserve, Sequence: f.observe,
 		},
 		block1: f.block1, block2: f.block2, size2: f.size2,
@@ -170,13 +165,27 @@ type reply struct {
 	size2          uint32
 }
 
-func texts(values [][]byte) []string {
-	if values == nil {
+// texts returns the values of a repeatable option, which share one string.
+func texts(m *Message, id message.OptionID) []string {
+	count, size := 0, 0
+	for _, o := range m.Options {
+		if o.ID == id && len(o.Value) <= maxText {
+			count++
+			size += len(o.Value)
+		}
+	}
+	if count == 0 {
 		return nil
 	}
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = string(v)
+	var all strings.Builder
+	all.Grow(size)
+	out := make([]string, 0, count)
+	for _, o := range m.Options {
+		if o.ID == id && len(o.Value) <= maxText {
+			start := all.Len()
+			all.Write(o.Value)
+			out = append(out, all.String()[start:])
+		}
 	}
 	return out
 }
@@ -187,7 +196,7 @@ func transferKey(method Code, path, query []string, tag []byte) string {
 	key := []byte{byte(method)}
 	for i, list := range [2][]string{path, query} {
 		for _, s := range list {
-			key = append(key, byte(i), byte(len(s))) // a value has at most 255 bytes
+			key = append(key, byte(i), byte(len(s))) //nolint:gosec // G115: at most maxText
 			key = append(key, s...)
 		}
 	}

@@ -38,7 +38,7 @@ type link struct {
 func (e *Engine) link(p Peer) *link {
 	l := e.links[p]
 	if l == nil {
-		l = &link{peer: p, shard: int(maphash.Comparable(e.seed, p) % idShards)} //nolint:gosec // G115: small
+		l = &link{peer: p, shard: int(maphash.Comparable(e.seed, p) % idShards)}
 		e.links[p] = l
 	}
 	return l

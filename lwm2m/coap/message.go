@@ -140,7 +140,7 @@ func (m Message) Append(b []byte) ([]byte, error) {
 		size += optionHead + len(o.Value)
 	}
 	b = slices.Grow(b, size)
-	b = append(b, 1<<6|byte(m.Type)<<4|byte(len(m.Token)), byte(m.Code))
+	b = append(b, 1<<6|byte(m.Type)<<4|byte(len(m.Token)), byte(m.Code)) //nolint:gosec // G115: checked above
 	b = binary.BigEndian.AppendUint16(b, m.ID)
 	b = append(b, m.Token...)
 	n, err := message.Options(m.Options).Marshal(b[len(b):cap(b)])
@@ -157,5 +157,5 @@ func (m Message) Append(b []byte) ([]byte, error) {
 
 // emptyMessage returns the datagram of an empty ACK or RST, or of a ping.
 func emptyMessage(t Type, id uint16) []byte {
-	return []byte{1<<6 | byte(t)<<4, 0, byte(id >> 8), byte(id)}
+	return binary.BigEndian.AppendUint16([]byte{1<<6 | byte(t)<<4, 0}, id)
 }

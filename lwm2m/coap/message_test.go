@@ -95,7 +95,7 @@ var badMessages = []struct {
 	{"extended length truncated", "40010001 0e01", coap.ErrOptionForm},
 	{"delta 15", "40010001 f101", coap.ErrOptionForm},
 	{"length 15", "40010001 1f01", coap.ErrOptionForm},
-	{"number above 65535", "40010001 e0fff0 e0fff0", coap.ErrOptionForm},
+	{"number above 65535", "40010001 e0fff0 e0fff1", coap.ErrOptionForm},
 	{"65 options", "40010001" + strings.Repeat("10", 65), coap.ErrOptionForm},
 	{"marker without payload", "40010001 ff", coap.ErrNoPayload},
 	{"marker without payload behind an option", "40010001 b161 ff", coap.ErrNoPayload},

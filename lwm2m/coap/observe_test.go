@@ -28,6 +28,7 @@ func (s *sensor) ServeCoAP(_ context.Context, r *coap.Request) *coap.Response {
 	defer s.mu.Unlock()
 	s.calls++
 	switch r.Observe {
+	case coap.ObserveNone:
 	case coap.ObserveRegister:
 		s.tokens = append(s.tokens, r.Token)
 	case coap.ObserveCancel:
@@ -70,6 +71,12 @@ func observe(t *testing.T, p pair, r *coap.Request, s *sink) *coap.Observation {
 		t.Fatalf("Observe = %+v, %v, %v", first, o, err)
 	}
 	return o
+}
+
+// notify sends a notification to the first observer of h.
+func notify(t *testing.T, p pair, h *sensor, r *coap.Response, confirmable bool) error {
+	t.Helper()
+	return p.server.Notify(t.Context(), p.toClient, h.token(0), r, confirmable)
 }
 
 func TestObserve(t *testing.T) {
@@ -130,10 +137,10 @@ func TestNotifyTimeout(t *testing.T) {
 	run(t, coap.Options{}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
 		observe(t, p, &coap.Request{Method: coap.GET}, got)
 		cut = true
-		if err := p.server.Notify(t.Context(), p.toClient, h.token(0), &coap.Response{}, true); !errors.Is(err, coap.ErrTimeout) {
+		if err := notify(t, p, h, &coap.Response{}, true); !errors.Is(err, coap.ErrTimeout) {
 			t.Errorf("Notify = %v", err)
 		}
-		if err := p.server.Notify(t.Context(), p.toClient, h.token(0), &coap.Response{}, true); !errors.Is(err, coap.ErrReset) {
+		if err := notify(t, p, h, &coap.Response{}, true); !errors.Is(err, coap.ErrReset) {
 			t.Errorf("Notify afterwards = %v", err)
 		}
 	})
@@ -170,7 +177,7 @@ func TestObserveClosed(t *testing.T) {
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
 		observe(t, p, &coap.Request{Method: coap.GET}, got)
 		p.server.Closed(p.toClient)
-		if err := p.server.Notify(t.Context(), p.toClient, h.token(0), &coap.Response{}, false); !errors.Is(err, coap.ErrReset) {
+		if err := notify(t, p, h, &coap.Response{}, false); !errors.Is(err, coap.ErrReset) {
 			t.Errorf("Notify = %v", err)
 		}
 	})
@@ -223,7 +230,10 @@ func TestObserveOrder(t *testing.T) {
 				go func() { _, o, _ = e.Observe(t.Context(), w, &coap.Request{Method: coap.GET}, got.notify) }()
 				synctest.Wait()
 				r := w.take(t)[0]
-				receive(t, e, w, coap.Message{Type: coap.ACK, Code: coap.Content, ID: r.ID, Token: r.Token, Options: []coap.Option{{ID: 6, Value: []byte{100}}}})
+				receive(t, e, w, coap.Message{
+					Type: coap.ACK, Code: coap.Content, ID: r.ID, Token: r.Token,
+					Options: []coap.Option{{ID: 6, Value: []byte{100}}},
+				})
 				if o == nil || o.Peer() != coap.Peer(w) {
 					t.Fatal("not accepted")
 				}
@@ -232,9 +242,10 @@ func TestObserveOrder(t *testing.T) {
 						time.Sleep(129 * time.Second)
 						continue
 					}
+					value := bytes.TrimLeft([]byte{byte(seq >> 16), byte(seq >> 8), byte(seq)}, "\x00")
 					receive(t, e, w, coap.Message{
 						Type: coap.NON, Code: coap.Content, ID: uint16(i), Token: r.Token, Payload: fmt.Append(nil, seq),
-						Options: []coap.Option{{ID: 6, Value: bytes.TrimLeft([]byte{byte(seq >> 16), byte(seq >> 8), byte(seq)}, "\x00")}},
+						Options: []coap.Option{{ID: 6, Value: value}},
 					})
 				}
 				var want []string
@@ -285,7 +296,7 @@ func TestSlowObserver(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 200 {
-			if err := p.server.Notify(t.Context(), p.toClient, h.token(0), &coap.Response{Payload: fmt.Append(nil, i)}, true); err != nil {
+			if err := notify(t, p, h, &coap.Response{Payload: fmt.Append(nil, i)}, true); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -19,7 +19,6 @@ type job struct {
 	block1 block // to be echoed in the response
 	block2 block // wanted
 	tag    []byte
-	digest uint64 // of the request's body
 	watch  *observer
 }
 
@@ -151,7 +150,7 @@ func (e *Engine) answer(j *job, resp *Response, b *batch) {
 	}
 	r := *resp
 	if err := r.check(); err != nil {
-		e.o.Log.LogAttrs(context.Background(), slog.LevelError, "response cannot be sent",
+		e.o.Log.Error("response cannot be sent",
 			slog.String("peer", l.peer.String()), slog.Any("reason", err))
 		r = Response{Code: InternalServerError}
 	}

@@ -301,7 +301,9 @@ func TestCriticalOptionInResponse(t *testing.T) {
 			}()
 			synctest.Wait()
 			r := w.take(t)[0]
-			receive(t, e, w, coap.Message{Type: typ, Code: coap.Content, ID: r.ID, Token: r.Token, Options: []coap.Option{{ID: 9}}})
+			receive(t, e, w, coap.Message{
+				Type: typ, Code: coap.Content, ID: r.ID, Token: r.Token, Options: []coap.Option{{ID: 9}},
+			})
 			if err := <-result; !errors.Is(err, coap.ErrOption) {
 				t.Errorf("%v: Do = %v", typ, err)
 			}
@@ -343,7 +345,8 @@ func TestResponseFields(t *testing.T) {
 		got = r
 		return &want
 	})
-	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{A: coap.Identity{Name: "ep"}}, func(t *testing.T, p pair) {
+	m := coap.Medium{A: coap.Identity{Name: "ep"}}
+	run(t, coap.Options{}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
 		sent := coap.Request{
 			Method: coap.PUT, Path: []string{"a"}, Query: []string{"b=c"}, ContentFormat: coap.FormatID(0),
 			Accept: coap.FormatID(60), ETag: []byte{9}, IfMatch: [][]byte{{}, {8}}, IfNoneMatch: true, Payload: []byte("y"),

@@ -82,22 +82,12 @@ func (t *transfer) upload(ctx context.Context) (*reply, error) {
 	}
 	defer t.dropTag()
 	for offset := 0; ; {
-		b, end := blockAt(offset, len(body), t.szx)
-		x := extra{block1: b}
-		if offset == 0 {
-			x.size1 = uint32(len(body)) //nolint:gosec // G115: at most MaxBody
-		}
-		if !b.more {
-			x.block2 = t.early()
-		}
-		r, err := t.exchange(ctx, t.request, body[offset:end], x)
-		if err != nil {
-			return nil, err
+		r, end, err := t.uploadBlock(ctx, offset)
+		if err != nil || end == len(body) {
+			return r, err
 		}
 		smaller := r.block1.set && r.block1.szx < t.szx
 		switch {
-		case !b.more:
-			return r, nil
 		case offset == 0 && smaller && r.Code == RequestEntityTooLarge: // RFC 7959 §2.9.3
 		case !r.Code.IsSuccess() || (!r.block1.set && r.Code != Continue):
 			return r, nil // the server needs no more to answer
@@ -108,6 +98,21 @@ func (t *transfer) upload(ctx context.Context) (*reply, error) {
 			t.szx = r.block1.szx
 		}
 	}
+}
+
+// uploadBlock sends the block at offset and returns its response and its end.
+func (t *transfer) uploadBlock(ctx context.Context, offset int) (*reply, int, error) {
+	body := t.request.Payload
+	b, end := blockAt(offset, len(body), t.szx)
+	x := extra{block1: b}
+	if offset == 0 {
+		x.size1 = uint32(len(body)) //nolint:gosec // G115: at most MaxBody
+	}
+	if !b.more {
+		x.block2 = t.early()
+	}
+	r, err := t.exchange(ctx, t.request, body[offset:end], x)
+	return r, end, err
 }
 
 // errChanged reports that the representation changed between two blocks.
