@@ -4,9 +4,11 @@
 //
 // A Client serves any number of server accounts at a time, one for each coap
 // peer. Client.ServeCoAP is the handler of the coap engine; Client.Run sends
-// what time brings about: notifications and registration updates. Bootstrap and
-// the alternate path of §6.2.1 are not implemented, and rights are the
-// objects' own matter: instances of Access Control are not consulted.
+// what time brings about: notifications and registration updates.
+//
+// Bootstrap, the alternate path of §6.2.1, Disable (/1/x/4), epmin, epmax, hqmax
+// and the storing of notifications while a server is away are not implemented.
+// Rights are the objects' own matter: Access Control is not consulted.
 //
 // Section numbers refer to OMA LwM2M Core 1.2.2.
 package client
@@ -84,6 +86,8 @@ type Client struct {
 	mu           sync.Mutex
 	accounts     map[coap.Peer]*account
 	observations map[observationKey]*observation
+
+	settingsChanged bool // LwM2M Server has changed since Run looked
 }
 
 // An account is one server and what it has set. Fields are guarded by
@@ -160,7 +164,8 @@ func (o Options) check() error {
 // Attach makes p the association of the server account a. Requests of peers
 // without an account are refused (4.01). Register attaches by itself; Attach is
 // for accounts whose settings are not all zero. Attaching again changes the
-// settings.
+// settings. Where the client has LwM2M Server (/1) with an instance of the
+// account's short server id, lifetime and periods there go before the settings.
 func (c *Client) Attach(p coap.Peer, a Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,8 +195,8 @@ func (c *Client) Detach(p coap.Peer) {
 	c.dropObservations(p)
 }
 
-// SetLifetime changes the lifetime of the registration at p, as when resource
-// /1/x/1 was written; Run tells the server.
+// SetLifetime changes the lifetime of the registration at p, for clients without
+// LwM2M Server; Run tells the server.
 func (c *Client) SetLifetime(p coap.Peer, lifetime time.Duration) {
 	c.mu.Lock()
 	if acc, ok := c.accounts[p]; ok && lifetime >= time.Second {
@@ -202,7 +207,7 @@ func (c *Client) SetLifetime(p coap.Peer, lifetime time.Duration) {
 	c.signal()
 }
 
-// RequestUpdate asks Run for an Update now, as Execute of /1/x/8 does.
+// RequestUpdate asks Run for an Update now, as a server does by /1/x/8.
 func (c *Client) RequestUpdate(p coap.Peer) {
 	c.mu.Lock()
 	if acc, ok := c.accounts[p]; ok {

@@ -34,6 +34,8 @@ var testSchema = schema{
 	{0, 0}:       {Kind: lwm2m.KindString},
 	{1, 0}:       {Kind: lwm2m.KindInteger, Operations: r},
 	{1, 1}:       {Kind: lwm2m.KindInteger, Operations: rw},
+	{1, 2}:       {Kind: lwm2m.KindInteger, Operations: rw},
+	{1, 8}:       {Operations: e, Mandatory: true},
 	{1, 23}:      {Kind: lwm2m.KindBoolean, Operations: rw},
 	{3, 0}:       {Kind: lwm2m.KindString, Operations: r},
 	{3, 4}:       {Operations: e, Mandatory: true},

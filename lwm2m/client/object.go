@@ -18,7 +18,8 @@ type Session struct {
 }
 
 // An Object is one LwM2M object of the device. Its methods are called
-// concurrently and must not call back into the Client, except Client.Changed.
+// concurrently and must not wait for the Client: of its methods they may call
+// Changed, SetLifetime, RequestUpdate and Detach.
 //
 // Errors become response codes: ErrNotFound, ErrMethodNotAllowed,
 // ErrUnauthorized and ErrBadRequest, a *CodeError for any other code, and 5.00

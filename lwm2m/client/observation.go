@@ -114,6 +114,9 @@ func (c *Client) Changed(paths ...lwm2m.Path) {
 	for _, o := range c.observations {
 		o.dirty = o.dirty || o.view.touches(paths)
 	}
+	for _, p := range paths {
+		c.settingsChanged = c.settingsChanged || p.Len() == 0 || p.Object() == serverObject
+	}
 	c.mu.Unlock()
 	c.signal()
 }

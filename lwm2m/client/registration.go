@@ -49,6 +49,7 @@ func (c *Client) Register(ctx context.Context, p coap.Peer) error {
 
 func (c *Client) register(ctx context.Context, p coap.Peer, acc *account) error {
 	links := c.Links()
+	c.configure(ctx, acc)
 	c.mu.Lock()
 	lifetime := seconds(acc.settings.Lifetime)
 	acc.location, acc.wanted = nil, time.Time{}

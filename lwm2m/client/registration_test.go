@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -231,5 +232,44 @@ func TestSend(t *testing.T) {
 				t.Errorf("Send = %v, want ErrVersion", err)
 			}
 		})
+	})
+}
+
+// The server's instance of LwM2M Server decides about lifetime and periods, and
+// its Registration Update Trigger asks for an Update.
+func TestServerObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := client.NewTable(client.TableOptions{
+			ID: 1, Version: "1.2", Schema: testSchema, Resources: []uint16{2, 8},
+			Values: []lwm2m.Entry{
+				entry("/1/0/0", lwm2m.Integer(7)), entry("/1/0/1", lwm2m.Integer(10)),
+				entry("/1/1/0", lwm2m.Integer(101)), entry("/1/1/1", lwm2m.Integer(600)),
+			},
+			OnExecute: func(context.Context, client.Session, lwm2m.Path, string) error { return nil },
+		})
+		x := newWorld(t, client.Options{Objects: []client.Object{account}})
+		x.c.Attach(x.toServer, client.Account{Server: 101})
+		if err := x.c.Register(t.Context(), x.toServer); err != nil {
+			t.Fatal(err)
+		}
+		if q := x.server.taken()[0]; !slices.Contains(q.Query, "lt=600") {
+			t.Errorf("Register sent %q, want lt=600", q.Query)
+		}
+		x.do(coap.PUT, "/1/1/1", 0, -1, "900")
+		synctest.Wait()
+		if got := x.server.taken(); len(got) != 1 || !slices.Equal(got[0].Query, []string{"lt=900"}) {
+			t.Errorf("after Write of the lifetime the server got %d requests", len(got))
+		}
+		x.do(coap.POST, "/1/1/8", -1, -1, "")
+		synctest.Wait()
+		if got := x.server.taken(); len(got) != 1 || len(got[0].Query) > 0 {
+			t.Errorf("after the trigger the server got %d requests", len(got))
+		}
+		account.Set(entry("/1/1/2", lwm2m.Integer(5)))
+		wa := x.observePath("/3303/0/5700")
+		x.temperature(30)
+		wa.want("before the default pmin")
+		time.Sleep(5 * time.Second)
+		wa.want("at the default pmin", "/3303/0/5700=30")
 	})
 }

@@ -27,6 +27,7 @@ func (c *Client) Run(ctx context.Context) error {
 		case <-c.wake:
 		case <-timer.C:
 		}
+		c.reconfigure(ctx)
 		c.sample(ctx)
 		next := c.start(ctx, time.Now(), &work)
 		if next.IsZero() {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -41,34 +40,3 @@ func (c *Client) Send(ctx context.Context, p coap.Peer, paths ...lwm2m.Path) err
 
 // sendFormat is SenML CBOR, which every server takes since Send exists.
 var sendFormat = coap.FormatID(codec.SenMLCBOR)
-
-// Resources of LwM2M Server that decide about Send.
-const (
-	serverObject = 1
-	shortServer  = 0
-	muteSend     = 23
-)
-
-// muted reports whether the server's instance of LwM2M Server says so: by true,
-// or by not having the resource (Core 1.2.2 §E.2). Without an instance nobody
-// has muted anything.
-func (c *Client) muted(ctx context.Context, s Session) bool {
-	o, ok := c.objects[serverObject]
-	if !ok || s.Server == 0 {
-		return false
-	}
-	entries, err := o.Read(ctx, s, lwm2m.NewPath(serverObject))
-	if err != nil {
-		return !errors.Is(err, ErrNotFound)
-	}
-	values := valuesOf(entries)
-	for _, i := range o.Instances() {
-		id, _ := values[lwm2m.NewPath(serverObject, i, shortServer)].Uint()
-		if id != uint64(s.Server) {
-			continue
-		}
-		mute, known := values[lwm2m.NewPath(serverObject, i, muteSend)].Bool()
-		return mute || !known
-	}
-	return false
-}

@@ -82,6 +82,9 @@ func (c *Client) execute(ctx context.Context, s Session, r *coap.Request, p lwm2
 	if err := o.Execute(ctx, s, p, args); err != nil {
 		return nil, err
 	}
+	if p.Object() == serverObject && p.ID(2) == updateTrigger {
+		c.RequestUpdate(s.Peer)
+	}
 	return &coap.Response{Code: coap.Changed}, nil
 }
 
