@@ -132,6 +132,7 @@ func lossy(t *testing.T, fate string, n int, passed *int) {
 	h := &mirror{}
 	m := coap.Medium{AtoB: filter, BtoA: filter}
 	run(t, coap.Options{BlockSize: 64}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+		t.Helper()
 		got := do(t, p, &coap.Request{Method: coap.POST, Path: []string{"a"}, Payload: pattern(600)})
 		if !bytes.Equal(got.Payload, pattern(600)) || h.calls != 1 {
 			t.Errorf("datagram %d %s: %d bytes, %d calls", n, fate, len(got.Payload), h.calls)
@@ -185,6 +186,7 @@ func (s *sender) send(t *testing.T, code coap.Code, payload []byte, options ...c
 func TestFreshTokenPerBlock(t *testing.T) {
 	h := &mirror{}
 	alone(t, coap.Options{Handler: h}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		s := &sender{e: e, w: w, path: "crts"}
 		body := pattern(74)
 		for n := range uint16(4) {
@@ -214,6 +216,7 @@ func TestFreshTokenPerBlock(t *testing.T) {
 func TestInterleavedByRequestTag(t *testing.T) {
 	h := &mirror{}
 	alone(t, coap.Options{Handler: h}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		a, b := &sender{e: e, w: w, path: "x", tag: "a"}, &sender{e: e, w: w, path: "x", tag: "b", id: 1000}
 		other := &sender{e: e, w: &wire{}, path: "x", tag: "a"} // another association
 		for n := range uint16(3) {
@@ -234,6 +237,7 @@ func TestConcurrentUploads(t *testing.T) {
 	client := coap.Options{BlockSize: 16, Params: coap.Params{NStart: 4}}
 	m := coap.Medium{Delay: time.Millisecond}
 	run(t, client, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+		t.Helper()
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {
@@ -253,6 +257,7 @@ func TestBodyLimit(t *testing.T) {
 	h := &mirror{}
 	o := coap.Options{Handler: h, MaxBody: 100}
 	alone(t, o, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		s := &sender{e: e, w: w, path: "x"}
 		if m := s.send(t, coap.PUT, make([]byte, 16), blockOption(27, 0, true),
 			coap.Option{ID: 60, Value: []byte{101}}); m.Code != coap.RequestEntityTooLarge {
@@ -269,6 +274,7 @@ func TestBodyLimit(t *testing.T) {
 	// The client refuses a response above its limit, announced or not.
 	o = coap.Options{Handler: &mirror{size: 3001}}
 	run(t, coap.Options{MaxBody: 3000}, o, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		_, err := p.client.Do(t.Context(), p.toServer, &coap.Request{Method: coap.GET})
 		if !errors.Is(err, coap.ErrTooLarge) {
 			t.Errorf("Do = %v", err)
@@ -279,6 +285,7 @@ func TestBodyLimit(t *testing.T) {
 func TestIncomplete(t *testing.T) {
 	h := &mirror{}
 	alone(t, coap.Options{Handler: h}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		s := &sender{e: e, w: w, path: "x"}
 		s.send(t, coap.PUT, make([]byte, 16), blockOption(27, 0, true))
 		if m := s.send(t, coap.PUT, make([]byte, 16), blockOption(27, 2, true)); m.Code != coap.RequestEntityIncomplete {
@@ -299,6 +306,7 @@ func TestStoreLimits(t *testing.T) {
 	h := &mirror{size: 100}
 	o := coap.Options{Handler: h, MaxBlockTransfers: 40, MaxBlockBytes: 1500, BlockSize: 16}
 	alone(t, o, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		codes := map[coap.Code]int{}
 		for i := range 60 {
 			s := &sender{e: e, w: &wire{}, path: "x"}
@@ -346,6 +354,7 @@ func TestRepresentationChanges(t *testing.T) {
 	}
 	m := coap.Medium{AtoB: intrude, Delay: 1}
 	run(t, coap.Options{BlockSize: 16}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+		t.Helper()
 		got := do(t, p, &coap.Request{Method: coap.GET})
 		if len(got.Payload) != 40 || bytes.Count(got.Payload, got.Payload[:1]) != 40 {
 			t.Errorf("mixed body %q", got.Payload)
@@ -361,6 +370,7 @@ func TestRepresentationChanges(t *testing.T) {
 func TestFetchBlocksWithBody(t *testing.T) {
 	h := &mirror{}
 	alone(t, coap.Options{Handler: h, BlockSize: 16}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		s := &sender{e: e, w: w}
 		body := pattern(40)
 		s.send(t, coap.FETCH, body)
@@ -395,6 +405,7 @@ func TestServerWithoutBlocks(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+				t.Helper()
 				result := make(chan error, 1)
 				go func() {
 					r, err := e.Do(t.Context(), w, &coap.Request{Method: coap.PUT, Payload: make([]byte, 3000)})

@@ -99,6 +99,7 @@ func TestDo(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := coap.Options{Handler: coap.HandlerFunc(echo)}
 			run(t, coap.Options{}, o, coap.Medium{}, func(t *testing.T, p pair) {
+				t.Helper()
 				if got := do(t, p, &tt.in); string(got.Payload) != tt.want || got.Code != coap.Content {
 					t.Errorf("Do = %v %q, want %q", got.Code, got.Payload, tt.want)
 				}
@@ -181,6 +182,7 @@ func receive(t *testing.T, e *coap.Engine, w *wire, m coap.Message) {
 func TestRetransmissionSchedule(t *testing.T) {
 	// RFC 7252 §4.2: the first time-out in 2..3 s, then doubled, four repetitions.
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		_, err := e.Do(t.Context(), w, &coap.Request{Method: coap.GET})
 		if !errors.Is(err, coap.ErrTimeout) {
 			t.Fatalf("Do = %v, want ErrTimeout", err)
@@ -209,6 +211,7 @@ func TestRetransmissionSchedule(t *testing.T) {
 func TestScaledParams(t *testing.T) {
 	o := coap.Options{Params: coap.Params{AckTimeout: 100 * time.Millisecond, AckRandomFactor: 1, MaxRetransmit: 2}}
 	alone(t, o, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		start := time.Now()
 		if err := e.Ping(t.Context(), w); !errors.Is(err, coap.ErrTimeout) {
 			t.Errorf("Ping = %v", err)
@@ -238,6 +241,7 @@ func TestOptionsRefused(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	run(t, coap.Options{}, coap.Options{}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		if err := p.client.Ping(t.Context(), p.toServer); err != nil {
 			t.Errorf("Ping = %v", err)
 		}
@@ -247,6 +251,7 @@ func TestPing(t *testing.T) {
 func TestResetRequest(t *testing.T) {
 	silent := func(context.Context, *coap.Request) *coap.Response { return nil }
 	run(t, coap.Options{}, coap.Options{Handler: coap.HandlerFunc(silent)}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		_, err := p.client.Do(t.Context(), p.toServer, &coap.Request{Method: coap.GET})
 		if !errors.Is(err, coap.ErrReset) {
 			t.Errorf("Do = %v, want ErrReset", err)
@@ -256,6 +261,7 @@ func TestResetRequest(t *testing.T) {
 
 func TestRequestRefused(t *testing.T) {
 	alone(t, coap.Options{MaxBody: 100}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		long := strings.Repeat("x", 256)
 		for name, tt := range map[string]struct {
 			r    coap.Request
@@ -280,6 +286,7 @@ func TestRequestRefused(t *testing.T) {
 
 func TestContextEndsExchange(t *testing.T) {
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := e.Do(ctx, w, &coap.Request{Method: coap.GET}); !errors.Is(err, context.DeadlineExceeded) {
@@ -296,6 +303,7 @@ func TestContextEndsExchange(t *testing.T) {
 
 func TestNSTART(t *testing.T) {
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		results := make(chan error, 3)
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 2 {
@@ -334,6 +342,7 @@ func TestNSTART(t *testing.T) {
 
 func TestClosed(t *testing.T) {
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		results := make(chan error, 3)
 		for range 2 {
 			go func() {
@@ -394,6 +403,7 @@ func TestTrace(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %v %x", p, sent, d))
 	}}
 	alone(t, o, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		e.Receive(w, unhex(t, "40001234"))
 	})
 	if want := []string{"wire false 40001234", "wire true 70001234"}; !slices.Equal(got, want) {

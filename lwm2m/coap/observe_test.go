@@ -83,6 +83,7 @@ func TestObserve(t *testing.T) {
 	for _, method := range []coap.Code{coap.GET, coap.FETCH} {
 		h, got := &sensor{payload: []byte("0")}, &sink{}
 		run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+			t.Helper()
 			o := observe(t, p, &coap.Request{Method: method, Path: []string{"3", "0"}}, got)
 			for i := 1; i < 4; i++ {
 				r := &coap.Response{Payload: fmt.Append(nil, i)}
@@ -107,6 +108,7 @@ func TestObserve(t *testing.T) {
 func TestForgetIsReset(t *testing.T) {
 	h, got := &sensor{}, &sink{}
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		for i, confirmable := range []bool{true, false} {
 			o := observe(t, p, &coap.Request{Method: coap.GET}, got)
 			o.Forget()
@@ -135,6 +137,7 @@ func TestNotifyTimeout(t *testing.T) {
 		return [][]byte{d}
 	}}
 	run(t, coap.Options{}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+		t.Helper()
 		observe(t, p, &coap.Request{Method: coap.GET}, got)
 		cut = true
 		if err := notify(t, p, h, &coap.Response{}, true); !errors.Is(err, coap.ErrTimeout) {
@@ -149,6 +152,7 @@ func TestNotifyTimeout(t *testing.T) {
 func TestErrorEndsObservation(t *testing.T) {
 	h, got := &sensor{}, &sink{}
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		observe(t, p, &coap.Request{Method: coap.GET}, got)
 		gone := &coap.Response{Code: coap.NotFound}
 		if err := p.server.Notify(t.Context(), p.toClient, h.token(0), gone, true); err != nil {
@@ -165,6 +169,7 @@ func TestErrorEndsObservation(t *testing.T) {
 
 func TestObserveNotAccepted(t *testing.T) {
 	run(t, coap.Options{}, coap.Options{Handler: coap.HandlerFunc(echo)}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		first, o, err := p.client.Observe(t.Context(), p.toServer, &coap.Request{Method: coap.GET}, nil)
 		if err != nil || o != nil || first.Code != coap.Content || first.Observe {
 			t.Errorf("Observe = %+v, %v, %v", first, o, err)
@@ -175,6 +180,7 @@ func TestObserveNotAccepted(t *testing.T) {
 func TestObserveClosed(t *testing.T) {
 	h, got := &sensor{}, &sink{}
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		observe(t, p, &coap.Request{Method: coap.GET}, got)
 		p.server.Closed(p.toClient)
 		if err := notify(t, p, h, &coap.Response{}, false); !errors.Is(err, coap.ErrReset) {
@@ -188,6 +194,7 @@ func TestLargeNotifications(t *testing.T) {
 		h, got := &sensor{payload: pattern(3 * size)}, &sink{}
 		o := coap.Options{Handler: h, BlockSize: size}
 		run(t, coap.Options{}, o, coap.Medium{}, func(t *testing.T, p pair) {
+			t.Helper()
 			first, obs, err := p.client.Observe(t.Context(), p.toServer, &coap.Request{Method: coap.GET}, got.notify)
 			if err != nil || obs == nil || !bytes.Equal(first.Payload, h.payload) {
 				t.Fatalf("Observe = %+v, %v", first, err)
@@ -225,6 +232,7 @@ func TestObserveOrder(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+				t.Helper()
 				got := &sink{}
 				var o *coap.Observation
 				go func() { _, o, _ = e.Observe(t.Context(), w, &coap.Request{Method: coap.GET}, got.notify) }()
@@ -264,6 +272,7 @@ func TestObserveOrder(t *testing.T) {
 // it twice.
 func TestConfirmableNotificationTwice(t *testing.T) {
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		got := &sink{}
 		go func() { _, _, _ = e.Observe(t.Context(), w, &coap.Request{Method: coap.GET}, got.notify) }()
 		synctest.Wait()
@@ -288,6 +297,7 @@ func TestSlowObserver(t *testing.T) {
 	h := &sensor{}
 	got := &sink{}
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		_, o, err := p.client.Observe(t.Context(), p.toServer, &coap.Request{Method: coap.GET}, func(r *coap.Response) {
 			time.Sleep(time.Second)
 			got.notify(r)

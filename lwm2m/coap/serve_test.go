@@ -32,6 +32,7 @@ func slow(d time.Duration) coap.Handler {
 func TestDuplicates(t *testing.T) {
 	calls := 0
 	alone(t, coap.Options{Handler: counted(&calls)}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		request := coap.Message{Code: coap.POST, ID: 7, Token: []byte("tk"), Payload: []byte("x")}
 		for range 3 {
 			receive(t, e, w, request)
@@ -62,6 +63,7 @@ func TestDuplicates(t *testing.T) {
 func TestDedupLimits(t *testing.T) {
 	calls := 0
 	alone(t, coap.Options{Handler: counted(&calls), MaxDedup: 100}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		peers := []*wire{w, {}, {}}
 		for id := range uint16(300) {
 			receive(t, e, peers[id%3], coap.Message{Code: coap.GET, ID: id})
@@ -82,6 +84,7 @@ func TestDedupLimits(t *testing.T) {
 
 func TestSeparateResponse(t *testing.T) {
 	alone(t, coap.Options{Handler: slow(10 * time.Second)}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		request := coap.Message{Code: coap.GET, ID: 9, Token: []byte("tk")}
 		receive(t, e, w, request)
 		time.Sleep(400 * time.Millisecond)
@@ -125,6 +128,7 @@ func TestClientAcceptsSeparateResponse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+				t.Helper()
 				result := make(chan error, 1)
 				go func() {
 					r, err := e.Do(t.Context(), w, &coap.Request{Method: coap.GET})
@@ -169,6 +173,7 @@ func TestSlowHandlerBlocksNothing(t *testing.T) {
 		return echo(ctx, r)
 	})
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		result := make(chan error)
 		go func() {
 			_, err := p.client.Do(t.Context(), p.toServer, &coap.Request{Method: coap.GET, Path: []string{"slow"}})
@@ -188,6 +193,7 @@ func TestSlowHandlerBlocksNothing(t *testing.T) {
 
 func TestOverload(t *testing.T) {
 	alone(t, coap.Options{Handler: slow(time.Second), MaxHandlers: 20}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		busy := func(w *wire, n int) (refused int) {
 			for id := range uint16(n) {
 				receive(t, e, w, coap.Message{Type: coap.NON, Code: coap.GET, ID: id})
@@ -215,6 +221,7 @@ func TestOverload(t *testing.T) {
 func TestPanicIsInternalServerError(t *testing.T) {
 	h := coap.HandlerFunc(func(context.Context, *coap.Request) *coap.Response { panic("boom") })
 	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
+		t.Helper()
 		if r := do(t, p, &coap.Request{Method: coap.GET}); r.Code != coap.InternalServerError {
 			t.Errorf("Do = %v", r.Code)
 		}
@@ -271,6 +278,7 @@ func TestBadInput(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			alone(t, coap.Options{Handler: h}, func(t *testing.T, e *coap.Engine, w *wire) {
+				t.Helper()
 				e.Receive(w, unhex(t, tt.in))
 				synctest.Wait()
 				got := ""
@@ -293,6 +301,7 @@ func TestBadInput(t *testing.T) {
 
 func TestCriticalOptionInResponse(t *testing.T) {
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		for _, typ := range []coap.Type{coap.ACK, coap.CON} {
 			result := make(chan error, 1)
 			go func() {
@@ -316,6 +325,7 @@ func TestCriticalOptionInResponse(t *testing.T) {
 
 func TestForeignTokenIsIgnored(t *testing.T) {
 	alone(t, coap.Options{}, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
 		result := make(chan error, 1)
 		go func() {
 			_, err := e.Do(t.Context(), w, &coap.Request{Method: coap.GET})
@@ -347,6 +357,7 @@ func TestResponseFields(t *testing.T) {
 	})
 	m := coap.Medium{A: coap.Identity{Name: "ep"}}
 	run(t, coap.Options{}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+		t.Helper()
 		sent := coap.Request{
 			Method: coap.PUT, Path: []string{"a"}, Query: []string{"b=c"}, ContentFormat: coap.FormatID(0),
 			Accept: coap.FormatID(60), ETag: []byte{9}, IfMatch: [][]byte{{}, {8}}, IfNoneMatch: true, Payload: []byte("y"),
