@@ -1,0 +1,249 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"steward/est"
+)
+
+// Inventory implements est.Store.
+type Inventory struct{ db *DB }
+
+// Inventory returns the est.Store of db.
+func (db *DB) Inventory() Inventory { return Inventory{db} }
+
+var _ est.Store = Inventory{}
+
+// Certificate implements est.Store.
+func (s Inventory) Certificate(ctx context.Context, hash est.Hash) (est.Record, error) {
+	r, err := scanCertificate(s.db.QueryRow(ctx, "certificate.by_hash", hash[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return est.Record{}, fmt.Errorf("%w: certificate %x", est.ErrUnknown, hash[:8])
+	}
+	return r, err
+}
+
+// Certificates implements est.Store.
+func (s Inventory) Certificates(ctx context.Context, q est.Query) ([]est.Record, error) {
+	before := int64(math.MaxInt64)
+	if q.Before != (est.Hash{}) {
+		err := s.db.QueryRow(ctx, "certificate.position", q.Before[:]).Scan(&before)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if q.Limit <= 0 || q.Limit > est.MaxPage {
+		q.Limit = est.MaxPage
+	}
+	rows, err := s.db.Query(ctx, certificateQuery(q), before, q.Limit, text(string(q.Kind)), text(string(q.Status)),
+		text(q.Name), text(q.Serial), blob(q.Issuer), blob(q.Factory), blob(q.SPKI), blob(q.Client), blob(q.CSR),
+		limit(q.Expires), limit(q.Replaced))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (est.Record, error) { return scanCertificate(r) })
+}
+
+// certificateQuery returns the query whose index selects the fewest rows for q.
+func certificateQuery(q est.Query) string {
+	none := est.Hash{}
+	switch {
+	case q.Client != none && q.CSR != none:
+		return "certificate.by_request"
+	case q.Factory != none:
+		return "certificate.by_factory"
+	case q.SPKI != none:
+		return "certificate.by_spki"
+	case q.Serial != "":
+		return "certificate.by_serial"
+	case q.Name != "":
+		return "certificate.by_name"
+	case !q.Replaced.IsZero() && q.Status == est.StatusValid:
+		return "certificate.by_replaced"
+	case q.Kind != "" && q.Status != "":
+		return "certificate.by_kind"
+	case q.Status == est.StatusRevoked:
+		return "certificate.by_status"
+	}
+	return "certificate.list"
+}
+
+// Right implements est.Store.
+func (s Inventory) Right(ctx context.Context, factory est.Hash) (est.Right, error) {
+	r, err := scanRight(s.db.QueryRow(ctx, "right.by_factory", factory[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return est.Right{}, fmt.Errorf("%w: right %x", est.ErrUnknown, factory[:8])
+	}
+	return r, err
+}
+
+// Rights implements est.Store.
+func (s Inventory) Rights(ctx context.Context, endpoint string, after est.Hash, limit int) ([]est.Right, error) {
+	name, args := "right.list", []any{after[:], max(limit, 0)}
+	if endpoint != "" {
+		name, args = "right.by_endpoint", append([]any{endpoint}, args...)
+	}
+	rows, err := s.db.Query(ctx, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (est.Right, error) { return scanRight(r) })
+}
+
+// Commit implements est.Store.
+func (s Inventory) Commit(ctx context.Context, ch est.Change) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if ch.Right != nil {
+			if err := putRight(tx, *ch.Right); err != nil {
+				return err
+			}
+		}
+		for _, r := range ch.Update {
+			if err := updateCertificate(tx, r); err != nil {
+				return err
+			}
+		}
+		for _, r := range ch.Insert {
+			if err := insertCertificate(tx, r); err != nil {
+				return err
+			}
+		}
+		for _, row := range ch.Audit {
+			if err := tx.Audit(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func putRight(tx *Tx, r est.Right) error {
+	args := []any{
+		r.Factory[:], r.FactoryDER, r.Endpoint, string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued),
+		micros(r.From), micros(r.Until), micros(r.ChangedAt),
+	}
+	name := "right.insert"
+	if r.Version != 0 {
+		name, args = "right.update", append([]any{r.Factory[:], r.Version}, args[1:]...)
+	}
+	return tx.one(fmt.Errorf("%w: right of %s", est.ErrConflict, r.Endpoint), name, args...)
+}
+
+func insertCertificate(tx *Tx, r est.Record) error {
+	return tx.one(fmt.Errorf("%w: certificate %x exists", est.ErrConflict, r.Hash[:8]), "certificate.insert",
+		r.Hash[:], blob(r.Issuer), r.Serial, r.SPKI[:], string(r.Kind), r.Profile, r.Name, blob(r.Factory),
+		micros(r.NotBefore), micros(r.NotAfter), micros(r.IssuedAt), blob(r.Client), blob(r.CSR), blob(r.Supersedes), r.DER,
+		r.Version, string(r.Status), string(r.Reason), r.Why, micros(r.RevokedAt), micros(r.UsedAt), blob(r.ReplacedBy),
+		micros(r.ReplacedAt))
+}
+
+func updateCertificate(tx *Tx, r est.Record) error {
+	conflict := fmt.Errorf("%w: certificate %x", est.ErrConflict, r.Hash[:8])
+	err := tx.one(conflict, "certificate.update", r.Hash[:], r.Version, string(r.Status), string(r.Reason), r.Why,
+		micros(r.RevokedAt), micros(r.UsedAt), blob(r.ReplacedBy), micros(r.ReplacedAt))
+	if !errors.Is(err, est.ErrConflict) {
+		return err
+	}
+	var version int64 // the right version and still no row: it would leave "revoked"
+	if tx.QueryRow("certificate.version", r.Hash[:]).Scan(&version) == nil && version == r.Version {
+		return fmt.Errorf("%w: certificate %x", est.ErrRevoked, r.Hash[:8])
+	}
+	return err
+}
+
+// one runs a statement that must change exactly one row; otherwise it returns none.
+func (tx *Tx) one(none error, name string, args ...any) error {
+	res, err := tx.Exec(name, args...)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n != 1 {
+		return none
+	}
+	return err
+}
+
+func scanCertificate(row interface{ Scan(dest ...any) error }) (est.Record, error) {
+	var r est.Record
+	var notBefore, notAfter, issued, revoked, used, replaced int64
+	err := row.Scan(hash(&r.Hash), hash(&r.Issuer), &r.Serial, hash(&r.SPKI), &r.Kind, &r.Profile, &r.Name,
+		hash(&r.Factory), &notBefore, &notAfter, &issued, hash(&r.Client), hash(&r.CSR), hash(&r.Supersedes), &r.DER,
+		&r.Version, &r.Status, &r.Reason, &r.Why, &revoked, &used, hash(&r.ReplacedBy), &replaced)
+	r.NotBefore, r.NotAfter, r.IssuedAt = moment(notBefore), moment(notAfter), moment(issued)
+	r.RevokedAt, r.UsedAt, r.ReplacedAt = moment(revoked), moment(used), moment(replaced)
+	return r, err
+}
+
+func scanRight(row interface{ Scan(dest ...any) error }) (est.Right, error) {
+	var r est.Right
+	var from, until, changed int64
+	err := row.Scan(hash(&r.Factory), &r.FactoryDER, &r.Endpoint, &r.State, &r.Epoch, hash(&r.SPKI), hash(&r.Issued),
+		&from, &until, &changed, &r.Version)
+	r.From, r.Until, r.ChangedAt = moment(from), moment(until), moment(changed)
+	return r, err
+}
+
+// hashColumn scans a hash; NULL is the zero hash.
+type hashColumn struct{ to *est.Hash }
+
+func hash(to *est.Hash) hashColumn { return hashColumn{to} }
+
+// Scan implements sql.Scanner.
+func (h hashColumn) Scan(src any) error {
+	b, ok := src.([]byte)
+	if src != nil && (!ok || len(b) != len(h.to)) {
+		return fmt.Errorf("hash column holds %T of %d bytes", src, len(b))
+	}
+	*h.to = est.Hash{}
+	copy(h.to[:], b)
+	return nil
+}
+
+// blob is a hash as a column or parameter: NULL if it is zero.
+func blob(h est.Hash) any {
+	if h == (est.Hash{}) {
+		return nil
+	}
+	return h[:]
+}
+
+// text is a parameter that selects nothing if it is empty.
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// limit is a time that bounds a selection; NULL does not.
+func limit(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// micros is a time as a column; 0 is the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// moment is the inverse of micros.
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
