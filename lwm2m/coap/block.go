@@ -43,6 +43,9 @@ func szxOf(size int) (uint8, bool) {
 	return 0, false
 }
 
+// numbered reports whether 20 bits number all blocks of a body.
+func numbered(total int, szx uint8) bool { return total>>4>>szx <= maxBlockNumber }
+
 // blockAt returns the block at offset of a body of length total in blocks of
 // szx, and the end of the block.
 func blockAt(offset, total int, szx uint8) (b block, end int) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,10 +28,12 @@ type mirror struct {
 	mu    sync.Mutex
 	calls int
 	size  int // of the pattern
+	delay time.Duration
 	seen  []string
 }
 
 func (h *mirror) ServeCoAP(_ context.Context, r *coap.Request) *coap.Response {
+	time.Sleep(h.delay)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.calls++
@@ -93,7 +96,7 @@ func TestBlockSizeNegotiation(t *testing.T) {
 
 // TestEveryLoss drops, doubles or delays each datagram of a transfer in turn.
 func TestEveryLoss(t *testing.T) {
-	for _, fate := range []string{"lost", "twice", "late"} {
+	for _, fate := range []string{"lost", "twice", "late", "lost slow", "twice slow", "late slow"} {
 		for n := 1; ; n++ {
 			passed := 0
 			lossy(t, fate, n, &passed)
@@ -130,6 +133,10 @@ func lossy(t *testing.T, fate string, n int, passed *int) {
 		return nil
 	}
 	h := &mirror{}
+	fate, behaviour, _ := strings.Cut(fate, " ")
+	if behaviour == "slow" {
+		h.delay = 3 * time.Second
+	}
 	m := coap.Medium{AtoB: filter, BtoA: filter}
 	run(t, coap.Options{BlockSize: 64}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
 		t.Helper()

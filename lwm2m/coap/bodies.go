@@ -220,6 +220,11 @@ func (e *Engine) respond(j *job, r *Response, b *batch) {
 		szx = min(szx, j.block2.szx)
 	}
 	x := extra{block1: j.block1}
+	if !numbered(total, szx) {
+		e.discharge(j)
+		e.reply(j, &Response{Code: InternalServerError}, x, b)
+		return
+	}
 	if !r.Code.IsSuccess() || (total <= 16<<szx && !j.block2.set) {
 		r.Payload = r.Payload[:min(total, 16<<szx)] // a diagnostic has no blocks
 		e.reply(j, r, x, b)

@@ -26,7 +26,12 @@ type dedup struct {
 	oldest *received
 	newest *received
 	timer  timer // runs while there is an oldest
+	bytes  int   // of all replies
 }
+
+// maxDedupBytes bounds the replies that are kept for duplicates: blocks of
+// 1 KiB weigh more than what MaxDedup has in mind.
+const maxDedupBytes = 32 << 20
 
 // A dedupList is the part of one peer, oldest first.
 type dedupList struct {
@@ -44,7 +49,7 @@ func (e *Engine) recall(l *link, id uint16) (r *received, duplicate bool) {
 	if l.remember.count >= maxDedupPerPeer {
 		e.forget(l.remember.first)
 	}
-	if len(e.dedup.table) >= e.o.MaxDedup {
+	for len(e.dedup.table) > 0 && (len(e.dedup.table) >= e.o.MaxDedup || e.dedup.bytes > maxDedupBytes) {
 		oldest := e.dedup.oldest
 		e.forget(oldest)
 		if oldest.key.link != l {
@@ -70,12 +75,21 @@ func (e *Engine) recall(l *link, id uint16) (r *received, duplicate bool) {
 	return r, false
 }
 
+// keepReply notes what a duplicate of r is answered from now on.
+func (e *Engine) keepReply(r *received, reply []byte) {
+	if !r.gone {
+		e.dedup.bytes += len(reply) - len(r.reply)
+	}
+	r.reply = reply
+}
+
 // forget drops r; the link may be left without content.
 func (e *Engine) forget(r *received) {
 	if r.gone {
 		return
 	}
 	r.gone = true
+	e.dedup.bytes -= len(r.reply)
 	delete(e.dedup.table, r.key)
 	if r.older != nil {
 		r.older.newer = r.newer

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -198,7 +199,11 @@ func (e *Engine) send(p Peer, datagram []byte) {
 	if e.o.Trace != nil {
 		e.o.Trace(p, true, datagram)
 	}
-	if err := p.Send(datagram); err != nil {
+	err := p.Send(datagram)
+	if errors.Is(err, ErrClosed) {
+		e.Closed(p)
+	}
+	if err != nil {
 		e.o.Log.Debug("datagram not sent",
 			slog.String("peer", p.String()), slog.Any("reason", err))
 	}

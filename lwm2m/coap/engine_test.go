@@ -260,7 +260,7 @@ func TestResetRequest(t *testing.T) {
 }
 
 func TestRequestRefused(t *testing.T) {
-	alone(t, coap.Options{MaxBody: 100}, func(t *testing.T, e *coap.Engine, w *wire) {
+	alone(t, coap.Options{BlockSize: 16}, func(t *testing.T, e *coap.Engine, w *wire) {
 		t.Helper()
 		long := strings.Repeat("x", 256)
 		for name, tt := range map[string]struct {
@@ -272,7 +272,7 @@ func TestRequestRefused(t *testing.T) {
 			"long query":   {coap.Request{Method: coap.GET, Query: []string{long}}, coap.ErrRequest},
 			"long tag":     {coap.Request{Method: coap.GET, ETag: make([]byte, 9)}, coap.ErrRequest},
 			"many":         {coap.Request{Method: coap.GET, Path: make([]string, 99)}, coap.ErrRequest},
-			"large":        {coap.Request{Method: coap.PUT, Payload: make([]byte, 101)}, coap.ErrTooLarge},
+			"large":        {coap.Request{Method: coap.PUT, Payload: make([]byte, 17<<20)}, coap.ErrTooLarge},
 		} {
 			if _, err := e.Do(t.Context(), w, &tt.r); !errors.Is(err, tt.want) {
 				t.Errorf("%s: Do = %v, want %v", name, err, tt.want)

@@ -191,10 +191,11 @@ func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 // or rejects it for a critical option that we do not know.
 func (e *Engine) acknowledgeResponse(l *link, m *Message, f *fields, b *batch) {
 	r, _ := e.recall(l, m.ID)
-	r.reply = emptyMessage(ACK, m.ID)
+	reply := ACK
 	if f.unknown {
-		r.reply = emptyMessage(RST, m.ID)
+		reply = RST
 	}
+	e.keepReply(r, emptyMessage(reply, m.ID))
 	b.add(l.peer, r.reply)
 }
 

@@ -18,9 +18,13 @@ func (e *Engine) State() State {
 func (e *Engine) Check() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n := 0
+	n, replies := 0, 0
 	for r := e.dedup.oldest; r != nil; r = r.newer {
 		n++
+		replies += len(r.reply)
+	}
+	if replies != e.dedup.bytes {
+		return fmt.Errorf("dedup: %d bytes, %d counted", replies, e.dedup.bytes)
 	}
 	perPeer, bodies, size := 0, 0, 0
 	for _, l := range e.links {

@@ -68,8 +68,8 @@ func (l *link) observer(token []byte) *observer {
 //
 // A confirmable notification is waited for; one that is not returns at once.
 // Errors are ErrReset when the peer has cancelled or rejected the observation,
-// ErrTimeout, ErrClosed, ErrBusy, ErrMessage for a response without encoding and
-// the error of ctx. After ErrReset and ErrTimeout the observation is over (RFC
+// ErrTimeout, ErrClosed, ErrBusy, ErrMessage for a response without encoding,
+// ErrTooLarge and the error of ctx. After ErrReset and ErrTimeout the observation is over (RFC
 // 7641 §4.5).
 func (e *Engine) Notify(ctx context.Context, p Peer, token []byte, r *Response, confirmable bool) error {
 	n := *r
@@ -129,6 +129,9 @@ func (e *Engine) notification(l *link, token []byte, n *Response, m Message) ([]
 		l.observers = remove(l.observers, o)
 		r.Payload = r.Payload[:min(len(r.Payload), 16<<o.szx)]
 	} else if total := len(r.Payload); total > 16<<o.szx {
+		if !numbered(total, o.szx) {
+			return nil, ErrTooLarge
+		}
 		kept := &body{link: l, key: o.key, data: r.Payload, head: r, digest: o.digest}
 		kept.prepare(o.method, o.szx)
 		if !e.keep(kept) {

@@ -44,7 +44,7 @@ type Options struct {
 	Handler Handler // nil: every request is answered 4.04
 	Params  Params
 
-	MaxBody   int // bytes of a reassembled body, above it 4.13; 1 MiB
+	MaxBody   int // bytes of a body received, above it 4.13; 1 MiB
 	BlockSize int // preferred block size: 16, 32 … 1024; 1024
 
 	MaxDedup          int // messages remembered for all peers together; 65536

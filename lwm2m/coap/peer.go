@@ -26,7 +26,8 @@ type Identity struct {
 // comparable and stay the same when the peer's address changes.
 type Peer interface {
 	// Send transmits one datagram. It must not retain the slice nor block for
-	// long. An error counts as a lost datagram.
+	// long. ErrClosed says that the association is gone and has the effect of
+	// Engine.Closed; any other error counts as a lost datagram.
 	Send(datagram []byte) error
 	// Identity returns what the handshake proved.
 	Identity() Identity

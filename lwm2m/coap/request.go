@@ -30,7 +30,8 @@ type Request struct {
 	Token          []byte // of a received request; with Peer it names an observation. Ignored by Do
 }
 
-// A Response is a whole response.
+// A Response is a whole response. What a handler returns or Notify is given
+// must not be changed afterwards: the engine serves blocks out of Payload.
 type Response struct {
 	Code          Code
 	ContentFormat Format // of Payload

@@ -97,7 +97,7 @@ func (e *Engine) begin(j *job, b *batch) {
 // §5.2.2).
 func (e *Engine) acknowledge(j *job, b *batch) {
 	j.acked = true
-	j.rec.reply = emptyMessage(ACK, j.id)
+	e.keepReply(j.rec, emptyMessage(ACK, j.id))
 	if !j.link.gone {
 		b.add(j.link.peer, j.rec.reply)
 	}
@@ -143,7 +143,7 @@ func (e *Engine) answer(j *job, resp *Response, b *batch) {
 	if resp == nil {
 		e.discharge(j)
 		if !j.req.NonConfirmable && !j.acked {
-			j.rec.reply = emptyMessage(RST, j.id)
+			e.keepReply(j.rec, emptyMessage(RST, j.id))
 			b.add(l.peer, j.rec.reply)
 		}
 		return
@@ -181,10 +181,14 @@ func (e *Engine) reply(j *job, r *Response, x extra, b *batch) {
 	}
 	switch {
 	case m.Type == ACK:
-		j.rec.reply = datagram
+		e.keepReply(j.rec, datagram)
 		b.add(l.peer, datagram)
 	case m.Type == CON && len(l.sent) < maxSentPerPeer:
-		e.transmit(l, m.ID, datagram, b, nil)
+		e.transmit(l, m.ID, datagram, b, func(err error) {
+			if err != nil {
+				e.discharge(j) // the peer will not have the observation
+			}
+		})
 	default:
 		b.add(l.peer, datagram)
 	}

@@ -10,8 +10,8 @@ import (
 
 // Do sends r to p and returns the response; both bodies are cut in blocks and
 // put together as need be (RFC 7959). A response code of class 4 or 5 is no
-// error. Errors are ErrTimeout, ErrReset, ErrClosed, ErrTooLarge (a body above
-// MaxBody), ErrBlock, ErrOption, ErrRequest, ErrBusy and that of ctx.
+// error. Errors are ErrTimeout, ErrReset, ErrClosed, ErrTooLarge (a response above
+// MaxBody, or a request with too many blocks), ErrBlock, ErrOption, ErrRequest, ErrBusy and that of ctx.
 func (e *Engine) Do(ctx context.Context, p Peer, r *Request) (*Response, error) {
 	t, err := e.newTransfer(p, r)
 	if err != nil {
@@ -37,7 +37,7 @@ func (e *Engine) newTransfer(p Peer, r *Request) (*transfer, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	if len(r.Payload) > e.o.MaxBody {
+	if !numbered(len(r.Payload), e.szx) {
 		return nil, ErrTooLarge
 	}
 	return &transfer{e: e, peer: p, request: r, token: e.newToken(p), szx: e.szx}, nil
@@ -106,7 +106,7 @@ func (t *transfer) uploadBlock(ctx context.Context, offset int) (*reply, int, er
 	b, end := blockAt(offset, len(body), t.szx)
 	x := extra{block1: b}
 	if offset == 0 {
-		x.size1 = uint32(len(body)) //nolint:gosec // G115: at most MaxBody
+		x.size1 = uint32(len(body)) //nolint:gosec // G115: its blocks are numbered by 20 bits
 	}
 	if !b.more {
 		x.block2 = t.early()
