@@ -160,8 +160,10 @@ func TestManifestEnvelopeRefuses(t *testing.T) {
 	t.Parallel()
 	id := suit.ComponentPath("fw")
 	tests := map[string]*suit.Manifest{
-		"no components":  {},
-		"empty sequence": {Components: []suit.ComponentID{id}, Sections: map[suit.Section]suit.Sequence{suit.SectionInstall: {}}},
+		"no components": {},
+		"empty sequence": {Components: []suit.ComponentID{id}, Sections: map[suit.Section]suit.Sequence{
+			suit.SectionInstall: {},
+		}},
 		"fetch in shared": {Components: []suit.ComponentID{id}, Sections: map[suit.Section]suit.Sequence{
 			suit.SectionShared: {{Code: suit.DirectiveFetch}},
 		}},

@@ -188,7 +188,7 @@ func (m *Manifest) encode(elements map[Element][]byte, severed map[Element]Diges
 		{key: intKey(keyCommon), value: wrap(common)},
 	}
 	if m.ReferenceURI != "" {
-		pairs = append(pairs, pair{key: intKey(keyReferenceURI), value: appendText(nil, m.ReferenceURI)})
+		pairs = append(pairs, pair{key: intKey(keyReferenceURI), value: encodeText(m.ReferenceURI)})
 	}
 	for element, content := range elements {
 		pairs = append(pairs, pair{key: intKey(int64(element)), value: wrap(content)})

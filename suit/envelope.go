@@ -200,7 +200,7 @@ func (e *Envelope) Encode() []byte {
 		pairs = append(pairs, pair{key: intKey(int64(element)), value: wrap(content)})
 	}
 	for name, content := range e.Integrated {
-		pairs = append(pairs, pair{key: appendText(nil, name), value: wrap(content)})
+		pairs = append(pairs, pair{key: encodeText(name), value: wrap(content)})
 	}
 	var b []byte
 	if e.Tagged {

@@ -95,7 +95,7 @@ func NewParameter(key Key, value any) (Parameter, error) {
 	case []byte:
 		raw = appendBytes(nil, v)
 	case string:
-		raw = appendText(nil, v)
+		raw = encodeText(v)
 	case uint64:
 		raw = appendHead(nil, majorUint, v)
 	case bool:

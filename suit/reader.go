@@ -42,6 +42,11 @@ func check(raw []byte) error {
 	return r.end()
 }
 
+// left returns the number of bytes not read yet.
+func (r *reader) left() uint64 {
+	return uint64(len(r.b) - r.off) //nolint:gosec // never negative
+}
+
 // end refuses trailing bytes.
 func (r *reader) end() error {
 	if n := len(r.b) - r.off; n != 0 {
@@ -119,16 +124,16 @@ func (r *reader) skip(depth int) error {
 
 // take returns the next n bytes.
 func (r *reader) take(n uint64, at int) ([]byte, error) {
-	if left := len(r.b) - r.off; n > uint64(left) {
-		return nil, fmt.Errorf("%w: string of %d bytes at %d, %d left", ErrEncoding, n, at, left)
+	if n > r.left() {
+		return nil, fmt.Errorf("%w: string of %d bytes at %d, %d left", ErrEncoding, n, at, r.left())
 	}
-	content := r.b[r.off : r.off+int(n)]
-	r.off += int(n)
-	return content, nil
+	from := r.off
+	r.off += int(n) //nolint:gosec // not more than what is left
+	return r.b[from:r.off], nil
 }
 
 func (r *reader) skipArray(n uint64, at, depth int) error {
-	if n > maxMembers*2 || n > uint64(len(r.b)-r.off) {
+	if n > maxMembers*2 || n > r.left() {
 		return fmt.Errorf("%w: array of %d items at %d", ErrEncoding, n, at)
 	}
 	for range n {
@@ -141,7 +146,7 @@ func (r *reader) skipArray(n uint64, at, depth int) error {
 
 // skipMap also demands ascending keys, which excludes duplicates.
 func (r *reader) skipMap(n uint64, at, depth int) error {
-	if n > maxMembers || n > uint64(len(r.b)-r.off)/2 {
+	if n > maxMembers || n > r.left()/2 {
 		return fmt.Errorf("%w: map of %d pairs at %d", ErrEncoding, n, at)
 	}
 	var last []byte
@@ -190,8 +195,8 @@ func (r *reader) count(want byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if major != want || n > uint64(len(r.b)-r.off) {
+	if major != want || n > r.left() {
 		return 0, fmt.Errorf("%w: neither expected array nor map", ErrStructure)
 	}
-	return int(n), nil
+	return int(n), nil //nolint:gosec // not more than what is left
 }

@@ -177,10 +177,10 @@ func (d sequenceDecoder) component(i item) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("component index: %w", err)
 	}
-	if n >= uint64(d.components) {
+	if n >= uint64(max(d.components, 0)) {
 		return 0, fmt.Errorf("%w: component index %d of %d", ErrStructure, n, d.components)
 	}
-	return int(n), nil
+	return int(n), nil //nolint:gosec // less than the number of components
 }
 
 // parameters refuses custom ones in the shared sequence (§8.4.5).

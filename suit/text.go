@@ -72,28 +72,32 @@ func textOf(i item, components []ComponentID) (Text, error) {
 	}
 	t := Text{Manifest: map[TextKey]string{}, Components: map[ComponentID]map[ComponentTextKey]string{}}
 	for _, p := range pairs {
-		if p.key.major() != majorArray {
-			key, err := p.key.int()
-			if err != nil {
-				return Text{}, err
-			}
-			if t.Manifest[TextKey(key)], err = p.value.text(); err != nil {
-				return Text{}, err
-			}
-			continue
-		}
-		id, err := componentOf(p.key)
-		if err != nil {
-			return Text{}, err
-		}
-		if !slices.Contains(components, id) {
-			return Text{}, fmt.Errorf("%w: component %v is not of this manifest", ErrStructure, id)
-		}
-		if t.Components[id], err = componentTextOf(p.value); err != nil {
+		if err := t.add(p, components); err != nil {
 			return Text{}, err
 		}
 	}
 	return t, nil
+}
+
+// add takes up one text: its key is a number, or the component it is about.
+func (t *Text) add(p pair, components []ComponentID) error {
+	if p.key.major() != majorArray {
+		key, err := p.key.int()
+		if err != nil {
+			return err
+		}
+		t.Manifest[TextKey(key)], err = p.value.text()
+		return err
+	}
+	id, err := componentOf(p.key)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(components, id) {
+		return fmt.Errorf("%w: component %v is not of this manifest", ErrStructure, id)
+	}
+	t.Components[id], err = componentTextOf(p.value)
+	return err
 }
 
 func componentTextOf(i item) (map[ComponentTextKey]string, error) {
@@ -118,7 +122,7 @@ func componentTextOf(i item) (map[ComponentTextKey]string, error) {
 func encodeTexts(texts []Text) []byte {
 	pairs := make([]pair, 0, len(texts))
 	for _, t := range texts {
-		pairs = append(pairs, pair{key: appendText(nil, t.Language), value: t.encode()})
+		pairs = append(pairs, pair{key: encodeText(t.Language), value: t.encode()})
 	}
 	return appendMap(nil, pairs)
 }
@@ -126,12 +130,12 @@ func encodeTexts(texts []Text) []byte {
 func (t Text) encode() []byte {
 	pairs := make([]pair, 0, len(t.Manifest)+len(t.Components))
 	for key, text := range t.Manifest {
-		pairs = append(pairs, pair{key: intKey(int64(key)), value: appendText(nil, text)})
+		pairs = append(pairs, pair{key: intKey(int64(key)), value: encodeText(text)})
 	}
 	for id, fields := range t.Components {
 		inner := make([]pair, 0, len(fields))
 		for key, text := range fields {
-			inner = append(inner, pair{key: intKey(int64(key)), value: appendText(nil, text)})
+			inner = append(inner, pair{key: intKey(int64(key)), value: encodeText(text)})
 		}
 		pairs = append(pairs, pair{key: item(id), value: appendMap(nil, inner)})
 	}

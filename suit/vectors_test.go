@@ -13,26 +13,26 @@ import (
 )
 
 // loadVector reads testdata/name.hex below its source line.
-func loadVector(t testing.TB, name string) []byte {
-	t.Helper()
+func loadVector(tb testing.TB, name string) []byte {
+	tb.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".hex"))
 	if err != nil {
-		t.Fatalf("reading vector: %v", err)
+		tb.Fatalf("reading vector: %v", err)
 	}
 	_, digits, _ := strings.Cut(string(text), "\n")
 	raw, err := hex.DecodeString(strings.TrimSpace(digits))
 	if err != nil {
-		t.Fatalf("%s: %v", name, err)
+		tb.Fatalf("%s: %v", name, err)
 	}
 	return raw
 }
 
 // vectorNames lists the files of testdata.
-func vectorNames(t testing.TB) []string {
-	t.Helper()
+func vectorNames(tb testing.TB) []string {
+	tb.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", "*.hex"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no vectors: %v", err)
+		tb.Fatalf("no vectors: %v", err)
 	}
 	names := make([]string, 0, len(files))
 	for _, f := range files {
@@ -102,7 +102,8 @@ func TestManifestFields(t *testing.T) {
 	if m.Sequence != 2 || len(m.Components) != 1 || m.Components[0] != suit.NewComponentID([]byte{0}) {
 		t.Errorf("manifest = %d, %v", m.Sequence, m.Components)
 	}
-	if len(m.Text) != 1 || m.Text[0].Language != "en-US" || m.Text[0].Components[m.Components[0]][suit.TextVendorDomain] != "arm.com" {
+	if len(m.Text) != 1 || m.Text[0].Language != "en-US" ||
+		m.Text[0].Components[m.Components[0]][suit.TextVendorDomain] != "arm.com" {
 		t.Errorf("text = %+v", m.Text)
 	}
 	e.Sever(suit.ElementText)

@@ -34,8 +34,9 @@ func appendBytes(b, content []byte) []byte {
 	return append(appendHead(b, majorBytes, uint64(len(content))), content...)
 }
 
-func appendText(b []byte, text string) []byte {
-	return append(appendHead(b, majorText, uint64(len(text))), text...)
+// encodeText returns a text string.
+func encodeText(text string) []byte {
+	return append(appendHead(nil, majorText, uint64(len(text))), text...)
 }
 
 // wrap returns content as a byte string, header included.

@@ -12,7 +12,7 @@ import (
 	"steward/suit/cose"
 )
 
-func unhex(t testing.TB, text string) []byte {
+func unhex(t *testing.T, text string) []byte {
 	t.Helper()
 	raw, err := hex.DecodeString(text)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestVerifyRefuses(t *testing.T) {
 		payload  []byte
 		want     error
 	}{
-		{name: "attached where detached is expected", raw: attached, verifier: own, payload: []byte("payload"), want: cose.ErrPayload},
+		{name: "attached, not detached", raw: attached, verifier: own, payload: []byte("payload"), want: cose.ErrPayload},
 		{name: "no payload at all", raw: detached, verifier: own, want: cose.ErrPayload},
 		{name: "another payload", raw: detached, verifier: own, payload: []byte("Payload"), want: cose.ErrSignature},
 		{name: "signature changed", raw: changed, verifier: own, want: cose.ErrSignature},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"steward/suit"
 )
@@ -129,10 +130,8 @@ func (m *machine) accept(key suit.Key) error {
 		return nil
 	}
 	for _, custom := range m.p.o.Custom {
-		for _, k := range custom.Parameters {
-			if k == key {
-				return nil
-			}
+		if slices.Contains(custom.Parameters, key) {
+			return nil
 		}
 	}
 	err := fmt.Errorf("%v", key)

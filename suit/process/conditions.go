@@ -36,8 +36,9 @@ func (d Identity) of(key suit.Key) [][]byte {
 		return d.Vendors
 	case suit.ParameterClass:
 		return d.Classes
+	default:
+		return [][]byte{d.Device}
 	}
-	return [][]byte{d.Device}
 }
 
 // imageMatch compares the content of the component with image-digest.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"steward/suit"
@@ -48,7 +49,8 @@ func copyComponent(ctx context.Context, m *machine, _ *suit.Command, i int) erro
 		if err != nil {
 			return nil, err
 		}
-		if _, err := io.CopyN(io.Discard, r, int64(offset)); err != nil {
+		have := int64(min(offset, math.MaxInt64))
+		if _, err := io.CopyN(io.Discard, r, have); err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
 		return r, nil
@@ -62,11 +64,11 @@ func (m *machine) source(i int) (suit.ComponentID, error) {
 	if err != nil {
 		return "", err
 	}
-	n := p.Uint()
-	if n >= uint64(len(m.k.Manifest.Components)) || n == uint64(i) {
-		return "", fmt.Errorf("source component %d is not another of %d", n, len(m.k.Manifest.Components))
+	n, count := p.Uint(), len(m.k.Manifest.Components)
+	if n >= uint64(count) || int(n) == i { //nolint:gosec // compared before it is converted
+		return "", fmt.Errorf("source component %d is not another of %d", n, count)
 	}
-	return m.id(int(n)), nil
+	return m.id(int(n)), nil //nolint:gosec // less than count
 }
 
 // write writes parameter content to the component.
@@ -124,17 +126,13 @@ func (m *machine) store(ctx context.Context, i int, source string, open func(uin
 	if err != nil {
 		return finish(w, err)
 	}
-	limit := uint64(unlimited)
+	limit := uint64(math.MaxUint64) // not given: the capacity of the component bounds it
 	if sized {
 		limit = image.Size
 	}
 	err = pour(ctx, w, r, limit, offset)
 	return finish(w, errors.Join(err, r.Close()))
 }
-
-// unlimited stands for a size that the manifest does not give: the capacity of
-// the component bounds the image then.
-const unlimited = 1<<64 - 1
 
 // chunk is how much is read at once, and thus how much a break can lose.
 const chunk = 16 << 10
@@ -148,10 +146,11 @@ func pour(ctx context.Context, w io.Writer, r io.Reader, limit, offset uint64) e
 			return err
 		}
 		n, err := r.Read(buffer)
-		if uint64(n) > limit-min(limit, offset) {
+		got := uint64(n) //nolint:gosec // readers return no negative counts
+		if got > limit-min(limit, offset) {
 			return fmt.Errorf("%w: more than %d bytes", ErrMismatch, limit)
 		}
-		offset += uint64(n)
+		offset += got
 		if _, err := w.Write(buffer[:n]); err != nil {
 			return err
 		}
@@ -162,7 +161,7 @@ func pour(ctx context.Context, w io.Writer, r io.Reader, limit, offset uint64) e
 			return err
 		}
 	}
-	if limit != unlimited && offset != limit {
+	if limit != math.MaxUint64 && offset != limit {
 		return fmt.Errorf("%w: %d bytes, not %d", ErrMismatch, offset, limit)
 	}
 	return nil

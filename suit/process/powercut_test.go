@@ -28,11 +28,11 @@ type fixture struct {
 	old        []byte
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
+func newKey(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatalf("GenerateKey: %v", err)
+		tb.Fatalf("GenerateKey: %v", err)
 	}
 	return key
 }

@@ -155,7 +155,9 @@ func stagedManifest(t *testing.T, f *fixture, staging suit.ComponentID, payload 
 				one(1), parameters(t, map[suit.Key]any{suit.ParameterURI: payloadURI}), {Code: suit.DirectiveFetch}, match,
 			},
 			suit.SectionInstall: {
-				one(0), parameters(t, map[suit.Key]any{suit.ParameterSourceComponent: uint64(1)}), {Code: suit.DirectiveCopy}, match,
+				one(0), parameters(t, map[suit.Key]any{suit.ParameterSourceComponent: uint64(1)}),
+				{Code: suit.DirectiveCopy},
+				match,
 			},
 			suit.SectionValidate: {one(0), match},
 		},
@@ -270,64 +272,6 @@ func bomb(t *testing.T, depth int) suit.Sequence {
 	return suit.Sequence{all, {Code: suit.DirectiveRunSequence, Sequences: []suit.Sequence{bomb(t, depth-1)}}}
 }
 
-func TestAuthentication(t *testing.T) {
-	t.Parallel()
-	f, stranger := newFixture(t), newFixture(t)
-	e, err := author.Build(author.Options{
-		Vendor: f.vendor, Class: f.class, Sequence: 1, Component: f.component, Payload: f.old, Integrated: true,
-	})
-	if err != nil {
-		t.Fatalf("Build: %v", err)
-	}
-	own, err := cose.NewSigner(f.key, 0, []byte("own"))
-	if err != nil {
-		t.Fatalf("NewSigner: %v", err)
-	}
-	other, err := cose.NewSigner(stranger.key, 0, nil)
-	if err != nil {
-		t.Fatalf("NewSigner: %v", err)
-	}
-	both, err := author.Sign(e, other, own)
-	if err != nil {
-		t.Fatalf("Sign: %v", err)
-	}
-	multi, err := cose.SignSign([]*cose.Signer{other, own}, cose.Options{Payload: e.RawDigest, Detached: true, Tagged: true})
-	if err != nil {
-		t.Fatalf("SignSign: %v", err)
-	}
-	e.Blocks = [][]byte{multi}
-	one := e.Encode()
-	modem := []suit.ComponentID{suit.ComponentPath("modem")}
-	tests := []struct {
-		name   string
-		raw    []byte
-		policy process.Policy
-		limit  []suit.ComponentID
-		reason process.Reason // empty: accepted
-	}{
-		{name: "one of two is trusted", raw: both},
-		{name: "all must be trusted", raw: both, policy: process.AllSigners, reason: process.ReasonUnauthorised},
-		{name: "COSE_Sign", raw: one, policy: process.AllSigners},
-		{name: "component allowed", raw: one, limit: []suit.ComponentID{f.component}},
-		{name: "component not allowed", raw: one, limit: modem, reason: process.ReasonAccess},
-	}
-	for _, test := range tests {
-		p, err := process.New(process.Options{
-			Anchors:  []process.Anchor{{Key: f.key.Public(), KID: []byte("own"), Components: test.limit}},
-			Identity: process.Identity{Vendors: [][]byte{f.vendor[:]}, Classes: [][]byte{f.class[:]}},
-			Target:   processtest.Open(processtest.NewDisk(), f.components, nil), Policy: test.policy,
-		})
-		if err != nil {
-			t.Fatalf("New: %v", err)
-		}
-		err = p.Update(t.Context(), test.raw)
-		e, refused := errors.AsType[*process.Error](err)
-		if refused != (test.reason != "") || refused && e.Reason != test.reason {
-			t.Errorf("%s: Update = %v, want %q", test.name, err, test.reason)
-		}
-	}
-}
-
 func TestErrorText(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -345,7 +289,8 @@ func TestErrorText(t *testing.T) {
 	if err := p.Update(ctx, f.envelope(t, 1, f.old, true)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Update with a context that ended = %v", err)
 	}
-	if err := p.Update(t.Context(), f.envelope(t, 1, f.old, false)); process.Result(err) != process.ResultUnsupportedProtocol {
+	err = p.Update(t.Context(), f.envelope(t, 1, f.old, false))
+	if process.Result(err) != process.ResultUnsupportedProtocol {
 		t.Errorf("Update without a fetcher = %v", err)
 	}
 }

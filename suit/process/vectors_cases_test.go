@@ -92,6 +92,7 @@ func newBench(t *testing.T, x *index, v vector) *bench {
 }
 
 func runCase(t *testing.T, x *index, v vector) {
+	t.Helper()
 	b := newBench(t, x, v)
 	raw := x.envelope(t, v)
 	procedure := b.processor.Update

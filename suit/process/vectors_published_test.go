@@ -47,6 +47,7 @@ func TestVectorsSUITPublished(t *testing.T) {
 }
 
 func runPublished(t *testing.T, x *index, v vector) {
+	t.Helper()
 	raw := x.envelope(t, v)
 	b := newStub(t, x, v, raw)
 	_, err := b.processor.Open(t.Context(), raw)
@@ -128,6 +129,7 @@ func gather(t *testing.T, seq suit.Sequence, v vector, d *process.Identity, s *p
 				d.Classes = append(d.Classes, p.Bytes())
 			case suit.ParameterURI:
 				s.Payloads[p.Text()] = payload
+			default:
 			}
 		}
 		for _, nested := range c.Sequences {

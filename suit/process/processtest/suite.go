@@ -112,6 +112,7 @@ func commit(t *testing.T, area process.Staging, sequence uint64) process.Install
 }
 
 func testNew(t *testing.T, f Fixture) {
+	t.Helper()
 	target := f.Open(t)
 	if _, ok, err := target.Installed(t.Context()); ok || err != nil {
 		t.Errorf("Installed = %v, %v on a new device", ok, err)
@@ -133,6 +134,7 @@ func testNew(t *testing.T, f Fixture) {
 }
 
 func testCommit(t *testing.T, f Fixture) {
+	t.Helper()
 	target := f.Open(t)
 	area := begin(t, target, manifestA())
 	put(t, area, f.Component, "firmware", true)
@@ -153,6 +155,7 @@ func testCommit(t *testing.T, f Fixture) {
 }
 
 func testResume(t *testing.T, f Fixture) {
+	t.Helper()
 	put(t, begin(t, f.Open(t), manifestA()), f.Component, "firm", false)
 	area := begin(t, f.Open(t), manifestA())
 	expect(t, area, f.Component, "")
@@ -180,6 +183,7 @@ func testResume(t *testing.T, f Fixture) {
 }
 
 func testOther(t *testing.T, f Fixture) {
+	t.Helper()
 	put(t, begin(t, f.Open(t), manifestA()), f.Component, "firmware", true)
 	area := begin(t, f.Open(t), manifestB())
 	expect(t, area, f.Component, "")
@@ -187,6 +191,7 @@ func testOther(t *testing.T, f Fixture) {
 }
 
 func testDiscard(t *testing.T, f Fixture) {
+	t.Helper()
 	area := begin(t, f.Open(t), manifestA())
 	put(t, area, f.Component, "firmware", true)
 	if err := area.Discard(t.Context()); err != nil {
@@ -198,6 +203,7 @@ func testDiscard(t *testing.T, f Fixture) {
 }
 
 func testCapacity(t *testing.T, f Fixture) {
+	t.Helper()
 	target := f.Open(t)
 	c, err := target.Component(t.Context(), f.Component)
 	if err != nil {
@@ -221,6 +227,7 @@ func testCapacity(t *testing.T, f Fixture) {
 }
 
 func testSwap(t *testing.T, f Fixture) {
+	t.Helper()
 	area := begin(t, f.Open(t), manifestA())
 	put(t, area, f.Component, "firmware", true)
 	if err := area.Swap(t.Context(), f.Component, f.Other); !errors.Is(err, process.ErrAbsent) {
@@ -237,6 +244,7 @@ func testSwap(t *testing.T, f Fixture) {
 }
 
 func testBoot(t *testing.T, f Fixture) {
+	t.Helper()
 	target := f.Open(t)
 	area := begin(t, target, manifestA())
 	put(t, area, f.Component, "firmware", true)
