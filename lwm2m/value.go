@@ -31,7 +31,7 @@ var kindNames = [...]string{
 	"none", "string", "integer", "unsigned", "float", "boolean", "opaque", "time", "objlnk", "corelnk",
 }
 
-// String returns the lower-case name: "string", "integer", "unsigned", …
+// String returns the lower-case name, such as "string" or "integer".
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]

@@ -30,10 +30,29 @@ func TestChoose(t *testing.T) {
 		{"1.0, resource", lwm2m.Version10, nil, battery, lwm2m.KindInteger, []uint16{codec.TLV, codec.Text}},
 		{"1.0 with JSON", lwm2m.Version10, []uint16{codec.JSON}, instance, lwm2m.KindNone, []uint16{codec.JSON, codec.TLV}},
 		{"1.1", lwm2m.Version11, nil, instance, lwm2m.KindNone, []uint16{codec.SenMLCBOR, codec.SenMLJSON}},
-		{"1.1, announced", lwm2m.Version11, []uint16{codec.SenMLJSON, codec.TLV}, instance, lwm2m.KindNone, []uint16{codec.SenMLJSON, codec.TLV, codec.SenMLCBOR}},
-		{"1.1, firmware", lwm2m.Version11, nil, pkg, lwm2m.KindOpaque, []uint16{codec.Opaque, codec.SenMLCBOR, codec.SenMLJSON, codec.CBOR, codec.Text}},
-		{"1.2", lwm2m.Version12, nil, lwm2m.Path{}, lwm2m.KindNone, []uint16{codec.LwM2MCBOR, codec.SenMLCBOR, codec.SenMLJSON}},
-		{"1.2, useless announcements", lwm2m.Version12, []uint16{codec.Text, codec.Link, 999}, instance, lwm2m.KindNone, []uint16{codec.LwM2MCBOR, codec.SenMLCBOR, codec.SenMLJSON}},
+		{
+			"1.1, announced", lwm2m.Version11,
+			[]uint16{codec.SenMLJSON, codec.TLV},
+			instance, lwm2m.KindNone,
+			[]uint16{codec.SenMLJSON, codec.TLV, codec.SenMLCBOR},
+		},
+		{
+			"1.1, firmware", lwm2m.Version11, nil, pkg, lwm2m.KindOpaque,
+			[]uint16{codec.Opaque, codec.SenMLCBOR, codec.SenMLJSON, codec.CBOR, codec.Text},
+		},
+		{
+			"1.2", lwm2m.Version12, nil,
+			lwm2m.Path{},
+			lwm2m.KindNone,
+			[]uint16{codec.LwM2MCBOR, codec.SenMLCBOR, codec.SenMLJSON},
+		},
+		{
+			"1.2, useless announcements", lwm2m.Version12,
+			[]uint16{codec.Text, codec.Link, 999},
+			instance,
+			lwm2m.KindNone,
+			[]uint16{codec.LwM2MCBOR, codec.SenMLCBOR, codec.SenMLJSON},
+		},
 	} {
 		if got := codec.Choose(c.version, c.supported, c.path, c.kind); !slices.Equal(got, c.want) {
 			t.Errorf("%s: Choose() = %v, want %v", c.name, got, c.want)

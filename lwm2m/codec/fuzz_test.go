@@ -22,7 +22,9 @@ func (total) Resource(_, resource uint16) (lwm2m.ResourceInfo, bool) {
 
 // bases are the paths that bodies are read at; the fuzzer picks one.
 var bases = []lwm2m.Path{
-	lwm2m.NewPath(3, 0), {}, lwm2m.NewPath(3), lwm2m.NewPath(3, 0, 6), lwm2m.NewPath(3, 0, 6, 1), lwm2m.NewPath(1),
+	lwm2m.NewPath(3, 0),
+	{},
+	lwm2m.NewPath(3), lwm2m.NewPath(3, 0, 6), lwm2m.NewPath(3, 0, 6, 1), lwm2m.NewPath(1),
 	lwm2m.NewPath(3, 0, 1), lwm2m.NewPath(3, 0, 2), lwm2m.NewPath(3, 0, 3), lwm2m.NewPath(3, 0, 4), lwm2m.NewPath(3, 0, 5),
 	lwm2m.NewPath(3, 0, 7), lwm2m.NewPath(3, 0, 8),
 }

@@ -188,7 +188,8 @@ func (c vector) pack(t *testing.T, base lwm2m.Path, s lwm2m.Schema, want lwm2m.P
 	if (format == codec.TLV || format == codec.Text) && !bytes.Equal(again, body) {
 		t.Errorf("EncodePack(%d, %s, %v) = %x, want %x", format, base, got.Entries, again, body)
 	}
-	if back, err := (codec.Options{}).DecodePack(format, base, again, s); err != nil || !equal(sorted(back), sorted(want)) {
+	back, err := codec.Options{}.DecodePack(format, base, again, s)
+	if err != nil || !equal(sorted(back), sorted(want)) {
 		t.Errorf("DecodePack(%d, %s, %q) = %v, %v, want %v", format, base, again, back.Entries, err, want.Entries)
 	}
 }

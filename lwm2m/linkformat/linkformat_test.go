@@ -31,7 +31,9 @@ func TestParse(t *testing.T) {
 		},
 		{
 			name: "quoted version", in: `</44>;ver="1.1"`, format: `</44>;ver=1.1`,
-			want: []linkformat.Link{{Target: "/44", Attributes: []linkformat.Attribute{{Name: "ver", Value: "1.1", HasValue: true}}}},
+			want: []linkformat.Link{
+				{Target: "/44", Attributes: []linkformat.Attribute{{Name: "ver", Value: "1.1", HasValue: true}}},
+			},
 		},
 		{
 			name: "RFC 6690 §5, a comma in a URI and a flag", in: `</s?a=1,2>;obs`,
@@ -39,11 +41,15 @@ func TestParse(t *testing.T) {
 		},
 		{
 			name: "escapes", in: `</a>;title="a\"b\\c;,"`,
-			want: []linkformat.Link{{Target: "/a", Attributes: []linkformat.Attribute{{Name: "title", Value: `a"b\c;,`, HasValue: true}}}},
+			want: []linkformat.Link{
+				{Target: "/a", Attributes: []linkformat.Attribute{{Name: "title", Value: `a"b\c;,`, HasValue: true}}},
+			},
 		},
 		{
 			name: "RFC 5987 name", in: `</a>;title*=UTF-8''x`, format: `</a>;title*="UTF-8''x"`,
-			want: []linkformat.Link{{Target: "/a", Attributes: []linkformat.Attribute{{Name: "title*", Value: "UTF-8''x", HasValue: true}}}},
+			want: []linkformat.Link{
+				{Target: "/a", Attributes: []linkformat.Attribute{{Name: "title*", Value: "UTF-8''x", HasValue: true}}},
+			},
 		},
 		{
 			name: "Core 1.0.2, legacy bootstrap Discover", in: `lwm2m="1.0",</0/0>`, format: `</>;lwm2m=1.0,</0/0>`,

@@ -38,14 +38,25 @@ func TestCodec(t *testing.T) {
 			want: []lwm2m.Entry{leaf(lwm2m.String("Open Mobile Alliance"), 3, 0, 0)},
 		},
 		{name: "one value", in: "a18303000901", want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)}},
-		{name: "nested maps", in: "a103a100a10901", again: "a18303000901", want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)}},
-		{name: "indefinite lengths", in: "bf9f0300ffbf0901ffff", again: "a18303000901", want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)}},
+		{
+			name: "nested maps", in: "a103a100a10901", again: "a18303000901",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)},
+		},
+		{
+			name: "indefinite lengths", in: "bf9f0300ffbf0901ffff", again: "a18303000901",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)},
+		},
 		{
 			name: "siblings", in: "a103a200a20901820601028201" + "0903",
-			want:  []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9), leaf(lwm2m.Integer(2), 3, 0, 6, 1), leaf(lwm2m.Integer(3), 3, 1, 9)},
+			want: []lwm2m.Entry{
+				leaf(lwm2m.Integer(1), 3, 0, 9), leaf(lwm2m.Integer(2), 3, 0, 6, 1), leaf(lwm2m.Integer(3), 3, 1, 9),
+			},
 			again: "-",
 		},
-		{name: "Create without an instance", in: "a1820319ffffa10901", again: "a1830319ffff0901", want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, lwm2m.NoID, 9)}},
+		{
+			name: "Create without an instance", in: "a1820319ffffa10901", again: "a1830319ffff0901",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, lwm2m.NoID, 9)},
+		},
 		{
 			name: "Gateway 1.1.1 §10, two devices", in: "a284636430310300" + "09" + "01" + "84636430320300" + "09" + "02",
 			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9), leaf(lwm2m.Integer(2), 3, 0, 9)}, prefixes: []string{"d01", "d02"},

@@ -73,7 +73,10 @@ func TestRefuses(t *testing.T) {
 		{"two items", item(lwm2m.KindInteger, "0000"), plain.ErrSyntax},
 		{"array", item(lwm2m.KindInteger, "80"), plain.ErrSyntax},
 		{"text for Integer", item(lwm2m.KindInteger, "6131"), lwm2m.ErrValue},
-		{"opaque body for Integer", func() error { _, err := plain.DecodeOpaque(lwm2m.KindInteger, nil); return err }, lwm2m.ErrValue},
+		{
+			"opaque body for Integer", func() error { _, err := plain.DecodeOpaque(lwm2m.KindInteger, nil); return err },
+			lwm2m.ErrValue,
+		},
 		{"Integer as opaque", func() error { _, err := plain.EncodeOpaque(lwm2m.Integer(1)); return err }, lwm2m.ErrValue},
 		{"no value as text", func() error { _, err := plain.EncodeText(lwm2m.Value{}); return err }, lwm2m.ErrValue},
 		{"NaN as text", func() error { _, err := plain.EncodeText(lwm2m.Float(math.NaN())); return err }, lwm2m.ErrValue},

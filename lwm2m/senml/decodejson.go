@@ -90,10 +90,10 @@ func fieldJSON(in *scanner, r *record, name string) error {
 }
 
 func valueJSON(in *scanner, kind lwm2m.Kind) (lwm2m.Value, error) {
-	switch kind {
-	case lwm2m.KindBoolean:
+	if kind == lwm2m.KindBoolean {
 		return in.boolean()
-	case lwm2m.KindFloat:
+	}
+	if kind == lwm2m.KindFloat {
 		return in.number()
 	}
 	text, err := in.text()

@@ -152,32 +152,36 @@ func parseName(b []byte) (string, lwm2m.Path, error) {
 	return string(prefix), p, nil
 }
 
-// parseIDs reads identifiers between slashes, at least one.
+// parseIDs reads identifiers between slashes, at least one. lwm2m.NoID may only
+// be an instance that a Create does not name.
 func parseIDs(b []byte) (lwm2m.Path, bool) {
 	var p lwm2m.Path
-	id, digits := 0, 0
-	for i := 0; i <= len(b); i++ {
-		switch {
-		case i < len(b) && isDigit(b[i]):
-			if digits > 0 && id == 0 { // a leading zero
-				return p, false
-			}
-			id = id*10 + int(b[i]-'0')
-			digits++
-			if id > lwm2m.NoID {
-				return p, false
-			}
-		case i < len(b) && b[i] != '/':
+	for {
+		id, n := parseID(b)
+		if n == 0 || p.Len() == lwm2m.MaxDepth || (id == lwm2m.NoID && p.Len() != 1) {
 			return p, false
-		default:
-			if digits == 0 || p.Len() == lwm2m.MaxDepth || (id == lwm2m.NoID && p.Len() != 1) {
-				return p, false
-			}
-			p = p.Child(uint16(id)) //nolint:gosec // G115: checked above
-			id, digits = 0, 0
+		}
+		p = p.Child(id)
+		if n == len(b) {
+			return p, true
+		}
+		if b[n] != '/' {
+			return p, false
+		}
+		b = b[n+1:]
+	}
+}
+
+// parseID reads one identifier without leading zeros and returns its length, 0
+// if there is none.
+func parseID(b []byte) (uint16, int) {
+	id, n := 0, 0
+	for ; n < len(b) && isDigit(b[n]); n++ {
+		if id = id*10 + int(b[n]-'0'); id > lwm2m.NoID || (n > 0 && b[0] == '0') {
+			return 0, 0
 		}
 	}
-	return p, true
+	return uint16(id), n //nolint:gosec // G115: checked above
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

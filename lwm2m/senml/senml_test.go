@@ -50,23 +50,59 @@ func TestDecode(t *testing.T) {
 		want     []lwm2m.Entry
 	}{
 		{"empty pack", "[]", nil},
-		{"white space", " [ {\t\"n\" : \"/3/0/9\" , \"v\" : 1 } ]\n", []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)}},
-		{"escapes", `[{"n":"\/3\/0\/0","vs":"\u00fc\ud83d\ude00\n\"\\"}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.String("ü😀\n\"\\"), 3, 0, 0)}},
-		{"integral float for Integer", `[{"n":"/3/0/9","v":2e1}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(20), 3, 0, 9)}},
-		{"integer for Float", `[{"n":"/3303/0/5700","v":20}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Float(20), 3303, 0, 5700)}},
-		{"large integer", `[{"n":"/3/0/9","v":9223372036854775807}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1<<63-1), 3, 0, 9)}},
+		{
+			"white space", " [ {\t\"n\" : \"/3/0/9\" , \"v\" : 1 } ]\n",
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)},
+		},
+		{
+			"escapes", `[{"n":"\/3\/0\/0","vs":"\u00fc\ud83d\ude00\n\"\\"}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.String("ü😀\n\"\\"), 3, 0, 0)},
+		},
+		{
+			"integral float for Integer", `[{"n":"/3/0/9","v":2e1}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(20), 3, 0, 9)},
+		},
+		{
+			"integer for Float", `[{"n":"/3303/0/5700","v":20}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Float(20), 3303, 0, 5700)},
+		},
+		{
+			"large integer", `[{"n":"/3/0/9","v":9223372036854775807}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1<<63-1), 3, 0, 9)},
+		},
 		{"RFC 8428 §4.5.2, base value", `[{"bn":"/3/0/","bv":10,"n":"9","v":1},{"n":"0","vs":"x"}]`, []lwm2m.Entry{
 			leaf(time.Time{}, lwm2m.Integer(11), 3, 0, 9), leaf(time.Time{}, lwm2m.String("x"), 3, 0, 0),
 		}},
-		{"unknown field", `[{"n":"/3/0/9","v":1,"x":{"a":[null,true,false,-1.5e+3,"s"]},"u":"Cel","ut":5,"bs":1}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)}},
+		{
+			"unknown field", `[{"n":"/3/0/9","v":1,"x":{"a":[null,true,false,-1.5e+3,"s"]},"u":"Cel","ut":5,"bs":1}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)},
+		},
 		{"version 10", `[{"bver":10,"n":"/3/0/9","v":1}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)}},
-		{"padded, other alphabet", `[{"n":"/0/0/5","vd":"+/8="}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Opaque([]byte{0xfb, 0xff}), 0, 0, 5)}},
-		{"RFC 8428 §4.5.3, absolute", `[{"n":"/3/0/9","v":1,"t":1276020076.5}]`, []lwm2m.Entry{leaf(time.UnixMilli(1276020076500), lwm2m.Integer(1), 3, 0, 9)}},
-		{"RFC 8428 §4.5.3, relative", `[{"n":"/3/0/9","v":1,"t":-5}]`, []lwm2m.Entry{leaf(now.Add(-5*time.Second), lwm2m.Integer(1), 3, 0, 9)}},
-		{"Create without an instance", `[{"n":"/3/65535/9","v":1}]`, []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, lwm2m.NoID, 9)}},
-		{"RFC 8428 §6, decimal fraction", "81a2006c2f333330332f302f3537303002c482200f", []lwm2m.Entry{leaf(time.Time{}, lwm2m.Float(1.5), 3303, 0, 5700)}},
+		{
+			"padded, other alphabet", `[{"n":"/0/0/5","vd":"+/8="}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Opaque([]byte{0xfb, 0xff}), 0, 0, 5)},
+		},
+		{
+			"RFC 8428 §4.5.3, absolute", `[{"n":"/3/0/9","v":1,"t":1276020076.5}]`,
+			[]lwm2m.Entry{leaf(time.UnixMilli(1276020076500), lwm2m.Integer(1), 3, 0, 9)},
+		},
+		{
+			"RFC 8428 §4.5.3, relative", `[{"n":"/3/0/9","v":1,"t":-5}]`,
+			[]lwm2m.Entry{leaf(now.Add(-5*time.Second), lwm2m.Integer(1), 3, 0, 9)},
+		},
+		{
+			"Create without an instance", `[{"n":"/3/65535/9","v":1}]`,
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, lwm2m.NoID, 9)},
+		},
+		{
+			"RFC 8428 §6, decimal fraction", "81a2006c2f333330332f302f3537303002c482200f",
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Float(1.5), 3303, 0, 5700)},
+		},
 		{"indefinite lengths", "9fbf00662f332f302f390201ffff", []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)}},
-		{"unknown CBOR fields", "81a4" + "00662f332f302f39" + "0201" + "1863a10102" + "617880", []lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)}},
+		{
+			"unknown CBOR fields", "81a4" + "00662f332f302f39" + "0201" + "1863a10102" + "617880",
+			[]lwm2m.Entry{leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9)},
+		},
 	} {
 		got, err := decode(t, c.in, options)
 		if err != nil || !same(got.Entries, c.want) {

@@ -14,6 +14,9 @@ import (
 // are Opaque. It returns ErrTruncated, ErrNesting, ErrIdentifier, ErrLimit,
 // lwm2m.ErrValue or lwm2m.ErrDuplicate.
 func Decode(base lwm2m.Path, body []byte, s lwm2m.Schema) ([]lwm2m.Entry, error) {
+	if base.Len() == 0 {
+		return nil, fmt.Errorf("%w: an object has no record", ErrNesting)
+	}
 	n, err := count(body, maxDepth)
 	if err != nil {
 		return nil, err
@@ -70,8 +73,6 @@ type decoder struct {
 // top places a record that stands in no other.
 func (d *decoder) top(r record) error {
 	switch n := d.base.Len(); {
-	case n == 0:
-		return ErrNesting // an object has no record
 	case r.kind == typeObjectInstance:
 		return d.instance(r)
 	case r.kind == typeResourceInstance:

@@ -111,15 +111,15 @@ func appendRecord(b []byte, kind byte, id uint16, value []byte) ([]byte, error) 
 		size++
 	}
 	if size == 0 {
-		first |= byte(n)
+		first |= byte(n) //nolint:gosec // G115: below 8
 	}
 	b = append(b, first|byte(size)<<3)
 	if id > 0xff {
 		b = append(b, byte(id>>8))
 	}
-	b = append(b, byte(id))
+	b = append(b, byte(id)) //nolint:gosec // G115: the low half
 	for i := size - 1; i >= 0; i-- {
-		b = append(b, byte(n>>(8*i)))
+		b = append(b, byte(n>>(8*i))) //nolint:gosec // G115: one byte of it
 	}
 	return append(b, value...), nil
 }

@@ -43,7 +43,10 @@ func TestDecode(t *testing.T) {
 		again string // what Encode returns, if not in; "-" for nothing
 		want  []lwm2m.Entry
 	}{
-		{name: "Core 1.2.2 §7.5.5.1, resource 9", base: instance, in: "c10964", want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9)}},
+		{
+			name: "Core 1.2.2 §7.5.5.1, resource 9", base: instance, in: "c10964",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9)},
+		},
 		{
 			name: "Core 1.2.2 §7.5.5.1, resource 6", base: instance, in: "8606410001410105",
 			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 6, 0), leaf(lwm2m.Integer(5), 3, 0, 6, 1)},
@@ -53,17 +56,44 @@ func TestDecode(t *testing.T) {
 			want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9), leaf(lwm2m.Integer(1), 3, 1, 9)},
 		},
 		{name: "empty instance", base: device, in: "0000", again: "-", want: []lwm2m.Entry{}},
-		{name: "Create without an instance", base: device, in: "c10964", want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, lwm2m.NoID, 9)}},
-		{name: "wrapper around an instance", base: instance, in: "0300c10964", again: "c10964", want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9)}},
-		{name: "resource", base: lwm2m.NewPath(3, 0, 9), in: "c10964", want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9)}},
-		{name: "bare resource instance", base: lwm2m.NewPath(3, 0, 6, 1), in: "410105", again: "8306410105", want: []lwm2m.Entry{leaf(lwm2m.Integer(5), 3, 0, 6, 1)}},
-		{name: "wrapped resource instance", base: lwm2m.NewPath(3, 0, 6, 1), in: "8306410105", want: []lwm2m.Entry{leaf(lwm2m.Integer(5), 3, 0, 6, 1)}},
+		{
+			name: "Create without an instance", base: device, in: "c10964",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, lwm2m.NoID, 9)},
+		},
+		{
+			name: "wrapper around an instance", base: instance, in: "0300c10964", again: "c10964",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9)},
+		},
+		{
+			name: "resource", base: lwm2m.NewPath(3, 0, 9), in: "c10964",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(100), 3, 0, 9)},
+		},
+		{
+			name: "bare resource instance", base: lwm2m.NewPath(3, 0, 6, 1), in: "410105", again: "8306410105",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(5), 3, 0, 6, 1)},
+		},
+		{
+			name: "wrapped resource instance", base: lwm2m.NewPath(3, 0, 6, 1), in: "8306410105",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(5), 3, 0, 6, 1)},
+		},
 		{name: "multiple resource without instances", base: lwm2m.NewPath(3, 0, 6), in: "8006", want: []lwm2m.Entry{}},
-		{name: "16-bit identifier", base: instance, in: "e1013601", want: []lwm2m.Entry{leaf(lwm2m.Opaque([]byte{1}), 3, 0, 310)}},
-		{name: "16-bit length", base: instance, in: "d018012c" + big, want: []lwm2m.Entry{leaf(lwm2m.Opaque(bytes.Repeat([]byte{0xab}, 300)), 3, 0, 24)}},
+		{
+			name: "16-bit identifier", base: instance, in: "e1013601",
+			want: []lwm2m.Entry{leaf(lwm2m.Opaque([]byte{1}), 3, 0, 310)},
+		},
+		{
+			name: "16-bit length", base: instance, in: "d018012c" + big,
+			want: []lwm2m.Entry{leaf(lwm2m.Opaque(bytes.Repeat([]byte{0xab}, 300)), 3, 0, 24)},
+		},
 		{name: "negative, 2 bytes", base: instance, in: "c209ff00", want: []lwm2m.Entry{leaf(lwm2m.Integer(-256), 3, 0, 9)}},
-		{name: "integer longer than need be", base: instance, in: "c40900000001", again: "c10901", want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)}},
-		{name: "8-byte unsigned", base: instance, in: "c81008ffffffffffffffff", want: []lwm2m.Entry{leaf(lwm2m.Unsigned(1<<64-1), 3, 0, 16)}},
+		{
+			name: "integer longer than need be", base: instance, in: "c40900000001", again: "c10901",
+			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9)},
+		},
+		{
+			name: "8-byte unsigned", base: instance, in: "c81008ffffffffffffffff",
+			want: []lwm2m.Entry{leaf(lwm2m.Unsigned(1<<64-1), 3, 0, 16)},
+		},
 		{
 			name: "the other types", base: instance, in: "c101" + "07" + "c40d5182428f" + "c10e01" + "c40f41b40000" + "c41600030000" + "c317" + "616263",
 			want: []lwm2m.Entry{
@@ -144,7 +174,11 @@ func TestEncodeRefuses(t *testing.T) {
 		{"elsewhere", device, []lwm2m.Entry{leaf(lwm2m.Integer(1), 4, 0, 1)}, lwm2m.ErrPath},
 		{"no value", device, []lwm2m.Entry{leaf(lwm2m.Value{}, 3, 0, 1)}, lwm2m.ErrValue},
 		{"no value in a multiple", device, []lwm2m.Entry{leaf(lwm2m.Value{}, 3, 0, 1, 1)}, lwm2m.ErrValue},
-		{"twice", device, []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 1), leaf(lwm2m.Integer(1), 3, 0, 1)}, lwm2m.ErrDuplicate},
+		{
+			"twice", device,
+			[]lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 1), leaf(lwm2m.Integer(1), 3, 0, 1)},
+			lwm2m.ErrDuplicate,
+		},
 		{"too long", device, []lwm2m.Entry{leaf(lwm2m.Opaque(make([]byte, 1<<24)), 3, 0, 1)}, tlv.ErrLimit},
 	} {
 		if got, err := tlv.Encode(c.base, c.entries); !errors.Is(err, c.err) {
@@ -154,7 +188,9 @@ func TestEncodeRefuses(t *testing.T) {
 }
 
 func TestEncodeSorts(t *testing.T) {
-	in := []lwm2m.Entry{leaf(lwm2m.Integer(5), 3, 0, 6, 1), leaf(lwm2m.Integer(100), 3, 0, 9), leaf(lwm2m.Integer(1), 3, 0, 6, 0)}
+	in := []lwm2m.Entry{
+		leaf(lwm2m.Integer(5), 3, 0, 6, 1), leaf(lwm2m.Integer(100), 3, 0, 9), leaf(lwm2m.Integer(1), 3, 0, 6, 0),
+	}
 	got, err := tlv.Encode(instance, in)
 	if err != nil || hex.EncodeToString(got) != "8606410001410105c10964" {
 		t.Errorf("Encode() = %x, %v", got, err)

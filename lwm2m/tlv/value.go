@@ -29,11 +29,8 @@ func value(kind lwm2m.Kind, b []byte) (lwm2m.Value, error) {
 			return lwm2m.Unsigned(u), nil
 		}
 	case lwm2m.KindFloat:
-		switch len(b) {
-		case 4:
-			return lwm2m.Float(float64(math.Float32frombits(binary.BigEndian.Uint32(b)))), nil
-		case 8:
-			return lwm2m.Float(math.Float64frombits(binary.BigEndian.Uint64(b))), nil
+		if f, ok := float(b); ok {
+			return lwm2m.Float(f), nil
 		}
 	case lwm2m.KindBoolean:
 		if len(b) == 1 && b[0] <= 1 {
@@ -47,6 +44,17 @@ func value(kind lwm2m.Kind, b []byte) (lwm2m.Value, error) {
 		return lwm2m.Opaque(b), nil
 	}
 	return lwm2m.Value{}, fmt.Errorf("%w: %d bytes as %s", lwm2m.ErrValue, len(b), kind)
+}
+
+// float reads an IEEE 754 number of 4 or 8 bytes.
+func float(b []byte) (float64, bool) {
+	switch len(b) {
+	case 4:
+		return float64(math.Float32frombits(binary.BigEndian.Uint32(b))), true
+	case 8:
+		return math.Float64frombits(binary.BigEndian.Uint64(b)), true
+	}
+	return 0, false
 }
 
 // signed reads a two's complement number of 1, 2, 4 or 8 bytes.
@@ -95,7 +103,7 @@ func appendValue(b []byte, v lwm2m.Value) ([]byte, error) {
 		return binary.BigEndian.AppendUint64(b, math.Float64bits(f)), nil
 	case lwm2m.KindBoolean:
 		i, _ := v.Int()
-		return append(b, byte(i)), nil
+		return append(b, byte(i)), nil //nolint:gosec // G115: 0 or 1
 	case lwm2m.KindObjlnk:
 		o, i, _ := v.Link()
 		return binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, o), i), nil
@@ -108,7 +116,7 @@ func appendSigned(b []byte, i int64) []byte {
 	u := uint64(i) //nolint:gosec // G115: bits, not number
 	switch {
 	case i == int64(int8(i)): //nolint:gosec // G115: the comparison is the check
-		return append(b, byte(u))
+		return append(b, byte(u)) //nolint:gosec // G115: the low byte
 	case i == int64(int16(i)): //nolint:gosec // G115: the comparison is the check
 		return binary.BigEndian.AppendUint16(b, uint16(u)) //nolint:gosec // G115: the low half
 	case i == int64(int32(i)): //nolint:gosec // G115: the comparison is the check

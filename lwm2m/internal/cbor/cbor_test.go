@@ -120,7 +120,8 @@ func TestValueRefuses(t *testing.T) {
 // FuzzReader compares with another implementation what is well-formed, and that
 // values survive.
 func FuzzReader(f *testing.F) {
-	for _, s := range []string{"83a321612f0065312f302f32021865", "bf83030006bf00010105ffff", "c11a5182428f", "5f4101ff", "f94da0"} {
+	seeds := []string{"83a321612f0065312f302f32021865", "bf83030006bf00010105ffff", "c11a5182428f", "5f4101ff", "f94da0"}
+	for _, s := range seeds {
 		b, _ := hex.DecodeString(s)
 		f.Add(b)
 	}
