@@ -48,7 +48,7 @@ func (e *CodeError) Error() string {
 }
 
 // codes is the one place where errors become response codes; the first match
-// counts. CoreTS §6.3 says which codes each operation may have.
+// counts. §6.3 says which codes each operation may have.
 var codes = []struct {
 	err  error
 	code coap.Code

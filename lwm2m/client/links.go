@@ -1,8 +1,8 @@
 package client
 
 import (
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"steward/lwm2m"
@@ -19,9 +19,10 @@ var defaultVersions = map[lwm2m.Version]map[uint16]string{
 }
 
 // formats are the content formats of values by enabler version, best first. The
-// first list is announced in the attribute ct.
+// first list is announced in the attribute ct. The JSON of 1.0 is understood in
+// requests only, so it is not.
 var formats = map[lwm2m.Version]struct{ announced, others []uint16 }{
-	lwm2m.Version10: {[]uint16{codec.JSON}, []uint16{codec.TLV, codec.Text, codec.Opaque}},
+	lwm2m.Version10: {nil, []uint16{codec.TLV, codec.JSON, codec.Text, codec.Opaque}},
 	lwm2m.Version11: {
 		[]uint16{codec.SenMLCBOR, codec.SenMLJSON, codec.TLV, codec.CBOR},
 		[]uint16{codec.Text, codec.Opaque},
@@ -41,13 +42,13 @@ func (c *Client) speaks(format uint16) bool {
 // Links returns the object list of a registration (§6.2.1) in link-format: the
 // formats supported, then each object that is visible to servers.
 func (c *Client) Links() string {
-	var ct []string
-	for _, id := range formats[c.o.Version].announced {
-		ct = append(ct, strconv.Itoa(int(id)))
+	var links []linkformat.Link
+	if announced := formats[c.o.Version].announced; len(announced) > 0 {
+		ct := strings.Trim(fmt.Sprint(announced), "[]")
+		links = append(links, linkformat.Link{Target: "/", Attributes: []linkformat.Attribute{
+			attribute("rt", "oma.lwm2m"), attribute("ct", ct),
+		}})
 	}
-	links := []linkformat.Link{{Target: "/", Attributes: []linkformat.Attribute{
-		attribute("rt", "oma.lwm2m"), attribute("ct", strings.Join(ct, " ")),
-	}}}
 	for _, id := range c.order {
 		if hidden(id) {
 			continue

@@ -28,7 +28,7 @@ func TestRegister(t *testing.T) {
 		{
 			name: "1.0", o: client.Options{Version: lwm2m.Version10, Queue: true, Lifetime: time.Minute},
 			query: []string{"ep=urn:dev:ops:1", "lt=60", "lwm2m=1.0", "b=UQ"},
-			links: `</>;rt="oma.lwm2m";ct=11543,</3>;ver=1.2,</3/0>,</5>;ver=1.1,</5/0>,</1024>,</3303>;ver=1.1,</3303/0>`,
+			links: `</3>;ver=1.2,</3/0>,</5>;ver=1.1,</5/0>,</1024>,</3303>;ver=1.1,</3303/0>`,
 		},
 		{
 			name: "1.1", o: client.Options{Version: lwm2m.Version11, Queue: true},

@@ -25,7 +25,8 @@ type TableOptions struct {
 	Resources []uint16
 
 	// OnWrite is asked before values change; nil: all may change. What the
-	// schema calls write-only is only given to OnWrite, and never stored.
+	// schema calls write-only is only given to OnWrite, and never stored. An
+	// entry without value stands for a resource instance to be deleted.
 	OnWrite func(ctx context.Context, s Session, p lwm2m.Path, entries []lwm2m.Entry) error
 	// OnExecute runs an executable; nil: there is none.
 	OnExecute func(ctx context.Context, s Session, p lwm2m.Path, args string) error
