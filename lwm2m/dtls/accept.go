@@ -8,7 +8,6 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"time"
 
@@ -224,8 +223,8 @@ func (x *exported) session() (Session, error) {
 	if x.LocalEpoch != sessionEpoch {
 		return Session{}, fmt.Errorf("%w: %w", ErrHandshake, ErrEpoch)
 	}
-	var sha prf.HashFunc = func() hash.Hash { return sha256.New() }
-	k, err := prf.GenerateEncryptionKeys(x.MasterSecret, x.RemoteRandom[:], x.LocalRandom[:], 0, keyLength, ivLength, sha)
+	k, err := prf.GenerateEncryptionKeys(x.MasterSecret, x.RemoteRandom[:], x.LocalRandom[:], 0, keyLength, ivLength,
+		sha256.New)
 	if err != nil {
 		return Session{}, fmt.Errorf("%w: %w", ErrHandshake, err)
 	}

@@ -33,6 +33,7 @@ func TestAcceptSuites(t *testing.T) {
 }
 
 func testSuite(t *testing.T, creds *credentials, suite pion.CipherSuiteID, cid string) {
+	t.Helper()
 	options := []pion.ClientOption{pion.WithCipherSuites(suite), pion.WithInsecureSkipVerify(true)}
 	want := coap.Identity{Role: coap.RolePSK, Name: "dev-1"}
 	if strings.Contains(pion.CipherSuiteName(suite), "PSK") {
@@ -137,7 +138,9 @@ func TestAcceptRefuses(t *testing.T) {
 		o              dtls.ClientOptions
 		server, client error
 	}{
-		{"certificate nobody knows", dtls.ClientOptions{Certificate: stranger, Verify: trust}, errStranger, dtls.ErrHandshake},
+		{"certificate nobody knows", dtls.ClientOptions{
+			Certificate: stranger, Verify: trust,
+		}, errStranger, dtls.ErrHandshake},
 		{"no certificate", dtls.ClientOptions{Verify: trust}, dtls.ErrHandshake, dtls.ErrHandshake},
 		{"server name nobody has", dtls.ClientOptions{
 			Certificate: creds.client, Verify: trust, ServerName: "other.example",

@@ -186,21 +186,22 @@ func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, err
 func additionalData(dst []byte, t ContentType, sequence, cid []byte, length int) []byte {
 	if t == TLS12CID {
 		dst = append(dst, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
-		dst = append(dst, byte(TLS12CID), byte(len(cid)), byte(TLS12CID), versionDTLS12>>8, versionDTLS12&0xff)
+		dst = append(dst, byte(TLS12CID), uint8(len(cid))) //nolint:gosec // G115: at most maxCID
+		dst = append(dst, byte(TLS12CID), versionDTLS12>>8, versionDTLS12&0xff)
 		dst = append(dst, sequence...)
 		dst = append(dst, cid...)
 	} else {
 		dst = append(dst, sequence...)
 		dst = append(dst, byte(t), versionDTLS12>>8, versionDTLS12&0xff)
 	}
-	return append(dst, byte(length>>8), byte(length))
+	return binary.BigEndian.AppendUint16(dst, uint16(length)) //nolint:gosec // G115: a record's length
 }
 
 // unwrap splits a DTLSInnerPlaintext (RFC 9146 §4): content, type, zeros.
 func unwrap(plain []byte) (ContentType, []byte, error) {
-	for i := len(plain) - 1; i >= 0; i-- {
-		if plain[i] != 0 {
-			return ContentType(plain[i]), plain[:i], nil
+	for i, b := range slices.Backward(plain) {
+		if b != 0 {
+			return ContentType(b), plain[:i], nil
 		}
 	}
 	return 0, nil, ErrContentType

@@ -125,8 +125,8 @@ func TestSessionExhausted(t *testing.T) {
 // TestSessionHasNoPointers keeps a table of sessions free for the collector.
 func TestSessionHasNoPointers(t *testing.T) {
 	typ := reflect.TypeFor[dtls.Session]()
-	for i := range typ.NumField() {
-		switch f := typ.Field(i); f.Type.Kind() {
+	for f := range typ.Fields() {
+		switch f.Type.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.String, reflect.Interface, reflect.Func, reflect.Chan:
 			t.Errorf("field %s is a %s", f.Name, f.Type)
 		default:

@@ -116,21 +116,6 @@ func handshake(ctx context.Context, w *wire, c dtls.Credentials, o dtls.ClientOp
 	return out
 }
 
-// open feeds the next record the client sent to s.
-func open(t *testing.T, w *wire, s *dtls.Session) (record []byte, o dtls.Opened) {
-	t.Helper()
-	record = <-w.records
-	r, rest, err := dtls.ParseRecord(record)
-	if err != nil || len(rest) != 0 {
-		t.Fatalf("ParseRecord(%x) = %d bytes left, %v", record, len(rest), err)
-	}
-	o, err = s.Open(nil, r)
-	if err != nil {
-		t.Fatalf("Open(%x) = %v", record, err)
-	}
-	return record, o
-}
-
 // pionClient leads a handshake with one suite only, as a client of another make would.
 func pionClient(ctx context.Context, w *wire, c dtls.Credentials, options ...pion.ClientOption) (outcome, *pion.Conn) {
 	var out outcome

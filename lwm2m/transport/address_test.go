@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,10 +173,10 @@ func TestLastFlightRepeated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, creds, nil)
 			n := newNAT(t, s.Addr())
-			lost := 0
+			var lost atomic.Int64
 			n.setFilter(func(toServer bool, d []byte) bool {
-				if !toServer && dtls.ContentType(d[0]) == dtls.ChangeCipherSpec && lost == 0 {
-					lost++
+				if !toServer && dtls.ContentType(d[0]) == dtls.ChangeCipherSpec && lost.Load() == 0 {
+					lost.Add(1)
 					return false
 				}
 				return true
@@ -184,8 +185,8 @@ func TestLastFlightRepeated(t *testing.T) {
 			o := creds.client(t, "sensor")
 			o.CID = cid
 			conn := dial(t, e, n.uri(), o)
-			if got := do(t, e, conn, coap.GET, ""); got != "sensor" || lost != 1 {
-				t.Errorf("GET = %q, %d flights lost", got, lost)
+			if got := do(t, e, conn, coap.GET, ""); got != "sensor" || lost.Load() != 1 {
+				t.Errorf("GET = %q, %d flights lost", got, lost.Load())
 			}
 		})
 	}

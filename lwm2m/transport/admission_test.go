@@ -97,6 +97,7 @@ func TestAssociationCap(t *testing.T) {
 	s := newSite(t, creds, func(o *transport.ListenOptions) { o.MaxAssociations = 1 })
 	e := newEngine(t)
 	conn := dial(t, e, s.uri(), creds.client(t, "sensor"))
+	do(t, e, conn, coap.GET, "")
 	_, _ = listenUDP(t).WriteToUDPAddrPort(clientHello(t), s.Addr())
 	eventually(t, "the cap", func() bool { return s.Stats().Drops[transport.DropAssociationCap] == 1 })
 	if got := do(t, e, conn, coap.GET, ""); got != "sensor" {

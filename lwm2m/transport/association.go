@@ -64,7 +64,20 @@ func (a *association) Send(datagram []byte) error {
 	if len(datagram) > MaxDatagram {
 		return ErrTooLong
 	}
-	return a.sendRecord(dtls.ApplicationData, datagram)
+	buffer, _ := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	a.mu.Lock()
+	if a.ended {
+		a.mu.Unlock()
+		return ErrClosed
+	}
+	out, err := a.session.Seal((*buffer)[:0], dtls.ApplicationData, datagram)
+	addr := a.addr
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return a.listener.send(out, addr)
 }
 
 // Identity implements coap.Peer.
@@ -82,27 +95,10 @@ func (a *association) String() string {
 	return fmt.Sprintf("coaps://%s(%s)", a.Addr(), a.identity.Name)
 }
 
-func (a *association) sendRecord(t dtls.ContentType, plaintext []byte) error {
-	buffer, _ := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
-	defer buffers.Put(buffer)
-	a.mu.Lock()
-	if a.ended {
-		a.mu.Unlock()
-		return ErrClosed
-	}
-	out, err := a.session.Seal((*buffer)[:0], t, plaintext)
-	addr := a.addr
-	a.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return a.listener.send(out, addr)
-}
-
 // receive handles the protected records of a datagram and reports whether one
 // was authentic.
 func (a *association) receive(datagram []byte, from netip.AddrPort) bool {
-	buffer, _ := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	buffer, _ := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	authentic := false
 	for rest := datagram; len(rest) > 0; {
@@ -219,19 +215,23 @@ func (a *association) repeatFlight() {
 // end ends the association, once, with close_notify if notify is set. It
 // reports whether this call ended it.
 func (a *association) end(notify bool) bool {
-	if notify {
-		_ = a.sendRecord(dtls.Alert, []byte{alertWarning, alertCloseNotify}) // best effort: it may be lost as well
-	}
 	a.mu.Lock()
 	if a.ended {
 		a.mu.Unlock()
 		return false
 	}
 	a.ended = true
+	var goodbye []byte
+	if notify {
+		goodbye, _ = a.session.Seal(nil, dtls.Alert, []byte{alertWarning, alertCloseNotify}) // none when exhausted
+	}
 	a.session = dtls.Session{} // the keys
 	a.lastFlight = nil
 	addr := a.addr
 	a.mu.Unlock()
+	if len(goodbye) > 0 {
+		_ = a.listener.send(goodbye, addr) // counted there; it may be lost as well
+	}
 	a.listener.table.remove(a, addr)
 	a.listener.options.Engine.Closed(a)
 	return true

@@ -19,8 +19,6 @@ func (l *Listener) read(ctx context.Context) error {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case err != nil && ctx.Err() != nil:
-			return nil
 		case err != nil:
 			return fmt.Errorf("transport: %w", err)
 		}
@@ -51,7 +49,7 @@ func (l *Listener) receive(ctx context.Context, datagram []byte, from netip.Addr
 			l.stats.drop(DropTooLong)
 			return
 		}
-		l.options.Engine.Receive(plainPeer{l, from}, datagram)
+		l.options.Engine.Receive(plainPeer{l, from}, datagram) //nolint:contextcheck // what a message starts is the engine's
 		return
 	}
 	r, _, err := dtls.ParseRecord(datagram)
@@ -59,9 +57,9 @@ func (l *Listener) receive(ctx context.Context, datagram []byte, from netip.Addr
 	case err != nil:
 		l.stats.drop(DropMalformed)
 	case r.Type == dtls.TLS12CID:
-		l.receiveCID(datagram, cid(r.CID), from)
+		l.receiveCID(datagram, cid(r.CID), from) //nolint:contextcheck // what a message starts is the engine's
 	case r.Epoch != 0:
-		l.receiveProtected(datagram, from)
+		l.receiveProtected(datagram, from) //nolint:contextcheck // what a message starts is the engine's
 	case dtls.IsHello(r):
 		h, err := dtls.ParseHello(r)
 		if err != nil {
@@ -70,7 +68,7 @@ func (l *Listener) receive(ctx context.Context, datagram []byte, from netip.Addr
 		}
 		l.hello(ctx, datagram, h, from)
 	default:
-		l.receivePlain(datagram, from)
+		l.receivePlain(datagram, from) //nolint:contextcheck // what a message starts is the engine's
 	}
 }
 

@@ -66,6 +66,6 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 		c.scheme, c.link = "coaps", client
 		socket.established.Store(true)
 	}
-	go c.read() // Close waits for it
+	go c.read() //nolint:contextcheck // the association outlives ctx; Close waits for the reader
 	return c, nil
 }

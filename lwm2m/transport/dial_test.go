@@ -38,6 +38,8 @@ func TestParseURI(t *testing.T) {
 func TestDialRefuses(t *testing.T) {
 	e := newEngine(t)
 	s := newSite(t, newCredentials(t), nil)
+	foreign := netip.MustParseAddrPort("192.0.2.1:0")
+	const nobody = "coaps://127.0.0.1:9"
 	for name, c := range map[string]struct {
 		o   transport.DialOptions
 		err error
@@ -45,8 +47,8 @@ func TestDialRefuses(t *testing.T) {
 		"no engine":          {transport.DialOptions{URI: s.uri()}, transport.ErrOptions},
 		"no scheme":          {transport.DialOptions{URI: "127.0.0.1", Engine: e}, transport.ErrOptions},
 		"nothing to trust":   {transport.DialOptions{URI: s.uri(), Engine: e}, dtls.ErrNoVerify},
-		"address not ours":   {transport.DialOptions{URI: s.uri(), Engine: e, LocalAddr: netip.MustParseAddrPort("192.0.2.1:0")}, nil},
-		"nobody at the port": {transport.DialOptions{URI: "coaps://127.0.0.1:9", Engine: e, Client: psk()}, dtls.ErrHandshake},
+		"address not ours":   {transport.DialOptions{URI: s.uri(), Engine: e, LocalAddr: foreign}, nil},
+		"nobody at the port": {transport.DialOptions{URI: nobody, Engine: e, Client: psk()}, dtls.ErrHandshake},
 	} {
 		conn, err := transport.Dial(t.Context(), c.o)
 		if err == nil || c.err != nil && !errors.Is(err, c.err) || conn != nil {

@@ -181,7 +181,7 @@ func (l *Listener) accept(ctx context.Context, p *handshake, from netip.AddrPort
 		}
 	}
 	for _, d := range p.link.Drain() {
-		a.receive(d, from)
+		a.receive(d, from) //nolint:contextcheck // what a message starts is the engine's
 	}
 	return nil
 }

@@ -42,8 +42,10 @@ const (
 	// bufferSize is asked of the kernel for each direction of a socket, so that
 	// a burst of some thousand messages survives a pause of ours.
 	bufferSize = 4 << 20
-	// readers of one listening socket; more do not help before the socket is sharded.
-	readers = 2
+	// readers of one listening socket. Two would swap datagrams of one peer now
+	// and then, and a handshake whose flight is out of order costs the peer a
+	// retransmission.
+	readers = 1
 
 	defaultHandshakeTimeout = 20 * time.Second
 	defaultIdleTimeout      = 24 * time.Hour

@@ -117,9 +117,9 @@ type credentials struct {
 	authority *authority
 	server    *tls.Certificate
 	psk       map[string][]byte
-	judged    func() // between a favourable judgement of Identify and its return; nil: nothing
 
 	mu      sync.Mutex
+	judged  func()          // between a favourable judgement of Identify and its return; nil: nothing
 	revoked map[string]bool // by common name
 }
 
@@ -136,6 +136,12 @@ func (c *credentials) revoke(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.revoked[name] = true
+}
+
+func (c *credentials) onJudged(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.judged = f
 }
 
 func (c *credentials) Certificate(string) (*tls.Certificate, error) { return c.server, nil }
@@ -159,13 +165,13 @@ func (c *credentials) Identify(chain [][]byte, psk []byte) (coap.Identity, error
 		return coap.Identity{}, err
 	}
 	c.mu.Lock()
-	revoked := c.revoked[leaf.Subject.CommonName]
+	revoked, judged := c.revoked[leaf.Subject.CommonName], c.judged
 	c.mu.Unlock()
 	if revoked {
 		return coap.Identity{}, errRevoked
 	}
-	if c.judged != nil {
-		c.judged()
+	if judged != nil {
+		judged()
 	}
 	return coap.Identity{
 		Role: coap.RoleOperational, Name: leaf.Subject.CommonName, Certificate: sha256.Sum256(chain[0]),
