@@ -54,7 +54,7 @@ var ErrValue = errors.New("value does not fit its type")
 func String(s string) Value { return Value{kind: KindString, text: s} }
 
 // Integer returns a signed Integer value.
-func Integer(i int64) Value { return Value{kind: KindInteger, bits: uint64(i)} } //nolint:gosec // G115: bits, not number
+func Integer(i int64) Value { return Value{kind: KindInteger, bits: uint64(i)} } //nolint:gosec // G115: same bits
 
 // Unsigned returns an Unsigned Integer value.
 func Unsigned(u uint64) Value { return Value{kind: KindUnsigned, bits: u} }
@@ -74,7 +74,7 @@ func Boolean(b bool) Value {
 func Opaque(b []byte) Value { return Value{kind: KindOpaque, text: string(b)} }
 
 // Time returns a Time value: Unix time, whole seconds.
-func Time(unix int64) Value { return Value{kind: KindTime, bits: uint64(unix)} } //nolint:gosec // G115: bits, not number
+func Time(unix int64) Value { return Value{kind: KindTime, bits: uint64(unix)} } //nolint:gosec // G115: same bits
 
 // Objlnk returns an Object Link to an object instance; NoID:NoID is the null link.
 func Objlnk(object, instance uint16) Value {

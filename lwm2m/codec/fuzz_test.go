@@ -16,7 +16,7 @@ import (
 type total struct{}
 
 func (total) Resource(_, resource uint16) (lwm2m.ResourceInfo, bool) {
-	k := lwm2m.KindString + lwm2m.Kind(resource%9) //nolint:gosec // G115: small
+	k := lwm2m.KindString + lwm2m.Kind(resource%9)
 	return lwm2m.ResourceInfo{Kind: k}, true
 }
 
@@ -36,7 +36,7 @@ func fuzz(f *testing.F, format uint16) {
 	for _, c := range readVectors(f, "testdata/lwm2m.json") {
 		if c.Content != nil && *c.Content == format {
 			for i := range bases {
-				f.Add(uint8(i), c.body(f)) //nolint:gosec // G115: few
+				f.Add(uint8(i), c.body(f))
 			}
 		}
 	}

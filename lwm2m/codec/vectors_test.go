@@ -77,18 +77,18 @@ func runFile(t *testing.T, name string) {
 	}
 }
 
-func readVectors(t testing.TB, name string) []vector {
-	t.Helper()
+func readVectors(tb testing.TB, name string) []vector {
+	tb.Helper()
 	raw, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var cases []vector
 	if err := json.Unmarshal(raw, &cases); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		tb.Fatalf("%s: %v", name, err)
 	}
 	if len(cases) == 0 {
-		t.Fatalf("%s has no case", name)
+		tb.Fatalf("%s has no case", name)
 	}
 	return cases
 }
@@ -118,14 +118,14 @@ func (c vector) run(t *testing.T, s lwm2m.Schema) {
 	}
 }
 
-func (c vector) body(t testing.TB) []byte {
-	t.Helper()
+func (c vector) body(tb testing.TB) []byte {
+	tb.Helper()
 	if c.Hex == "" {
 		return []byte(c.Text)
 	}
 	raw, err := hex.DecodeString(c.Hex)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return raw
 }
@@ -215,29 +215,29 @@ func (c vector) paths(t *testing.T, names []string) {
 }
 
 // entries returns what the case expects.
-func (c vector) entries(t testing.TB) lwm2m.Pack {
-	t.Helper()
+func (c vector) entries(tb testing.TB) lwm2m.Pack {
+	tb.Helper()
 	var rows [][]any
 	decoder := json.NewDecoder(bytes.NewReader(c.Decoded))
 	decoder.UseNumber()
 	if err := decoder.Decode(&rows); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var want lwm2m.Pack
-	c.expect(t, &want, rows)
+	c.expect(tb, &want, rows)
 	return want
 }
 
 // expect appends rows of [path, kind, value, time].
-func (c vector) expect(t testing.TB, want *lwm2m.Pack, rows [][]any) {
-	t.Helper()
+func (c vector) expect(tb testing.TB, want *lwm2m.Pack, rows [][]any) {
+	tb.Helper()
 	for _, r := range rows {
-		prefix, path := splitPath(t, r[0].(string))
-		e := lwm2m.Entry{Path: path, Value: valueOf(t, r[1].(string), r[2])}
+		prefix, path := splitPath(tb, r[0].(string))
+		e := lwm2m.Entry{Path: path, Value: valueOf(tb, r[1].(string), r[2])}
 		if len(r) == 4 {
 			at, err := r[3].(json.Number).Int64()
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			e.Time = time.Unix(at, 0)
 		}
@@ -245,11 +245,11 @@ func (c vector) expect(t testing.TB, want *lwm2m.Pack, rows [][]any) {
 	}
 }
 
-func valueOf(t testing.TB, kind string, v any) lwm2m.Value {
-	t.Helper()
+func valueOf(tb testing.TB, kind string, v any) lwm2m.Value {
+	tb.Helper()
 	k, ok := lwm2m.ParseKind(kind)
 	if !ok {
-		t.Fatalf("unknown kind %q", kind)
+		tb.Fatalf("unknown kind %q", kind)
 	}
 	switch x := v.(type) {
 	case bool:
@@ -257,30 +257,30 @@ func valueOf(t testing.TB, kind string, v any) lwm2m.Value {
 	case json.Number:
 		out, err := lwm2m.ParseValue(k, x.String())
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return out
 	case string:
 		if k == lwm2m.KindOpaque {
 			raw, err := hex.DecodeString(x)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return lwm2m.Opaque(raw)
 		}
 		out, err := lwm2m.ParseValue(k, x)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return out
 	}
-	t.Fatalf("value %v", v)
+	tb.Fatalf("value %v", v)
 	return lwm2m.Value{}
 }
 
 // splitPath separates what precedes the first number, "/dp" being the root.
-func splitPath(t testing.TB, text string) (string, lwm2m.Path) {
-	t.Helper()
+func splitPath(tb testing.TB, text string) (string, lwm2m.Path) {
+	tb.Helper()
 	segments := strings.FieldsFunc(text, func(r rune) bool { return r == '/' })
 	n := 0
 	for n < len(segments) && (segments[n][0] < '0' || segments[n][0] > '9') {
@@ -294,7 +294,7 @@ func splitPath(t testing.TB, text string) (string, lwm2m.Path) {
 		}
 		one, err := lwm2m.ParsePath("/" + s)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		p = p.Child(one.Object())
 	}

@@ -123,7 +123,7 @@ func (e *encoder) key(b []byte, i, depth, to int) []byte {
 		n++
 	}
 	if n > 1 {
-		b = cbor.AppendHead(b, cbor.MajorArray, uint64(n)) //nolint:gosec // G115: 2..5
+		b = cbor.AppendHead(b, cbor.MajorArray, uint64(n))
 	}
 	if depth == 0 && prefix != "" {
 		b = cbor.AppendText(b, prefix)

@@ -59,11 +59,15 @@ func TestCodec(t *testing.T) {
 		},
 		{
 			name: "Gateway 1.1.1 §10, two devices", in: "a284636430310300" + "09" + "01" + "84636430320300" + "09" + "02",
-			want: []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9), leaf(lwm2m.Integer(2), 3, 0, 9)}, prefixes: []string{"d01", "d02"},
+			want:     []lwm2m.Entry{leaf(lwm2m.Integer(1), 3, 0, 9), leaf(lwm2m.Integer(2), 3, 0, 9)},
+			prefixes: []string{"d01", "d02"},
 		},
-		{name: "link, date, number for Float", in: "a3841000160063333a30" + "8303000dc100" + "83190ce70019164414", want: []lwm2m.Entry{
-			leaf(lwm2m.Objlnk(3, 0), 16, 0, 22, 0), leaf(lwm2m.Time(0), 3, 0, 13), leaf(lwm2m.Float(20), 3303, 0, 5700),
-		}, again: "-"},
+		{
+			name: "link, date, number for Float", in: "a3841000160063333a30" + "8303000dc100" + "83190ce70019164414", again: "-",
+			want: []lwm2m.Entry{
+				leaf(lwm2m.Objlnk(3, 0), 16, 0, 22, 0), leaf(lwm2m.Time(0), 3, 0, 13), leaf(lwm2m.Float(20), 3303, 0, 5700),
+			},
+		},
 	} {
 		body, err := hex.DecodeString(c.in)
 		if err != nil {

@@ -124,9 +124,9 @@ func number(h cbor.Head) int {
 	case h.Arg > 64:
 		return unknownLabel
 	case h.Major == cbor.MajorNegative:
-		return -1 - int(h.Arg) //nolint:gosec // G115: small
+		return -1 - int(h.Arg)
 	default:
-		return int(h.Arg) //nolint:gosec // G115: small
+		return int(h.Arg)
 	}
 }
 

@@ -130,7 +130,8 @@ func TestDecodeOMA(t *testing.T) {
 		err      error
 	}{
 		{
-			name: "Core 1.0.2 §6.4.4, names relative to the request", base: device, in: `{"e":[{"n":"9","v":1},{"n":"5","sv":"AQI="}]}`,
+			name: "Core 1.0.2 §6.4.4, names relative to the request", base: device,
+			in: `{"e":[{"n":"9","v":1},{"n":"5","sv":"AQI="}]}`,
 			want: []lwm2m.Entry{
 				leaf(time.Time{}, lwm2m.Integer(1), 3, 0, 9), leaf(time.Time{}, lwm2m.Opaque([]byte{1, 2}), 3, 0, 5),
 			},

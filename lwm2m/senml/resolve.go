@@ -181,7 +181,7 @@ func parseID(b []byte) (uint16, int) {
 			return 0, 0
 		}
 	}
-	return uint16(id), n //nolint:gosec // G115: checked above
+	return uint16(id), n
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -17,7 +17,8 @@ type fake struct{}
 
 func (fake) Resource(_, resource uint16) (lwm2m.ResourceInfo, bool) {
 	k, ok := map[uint16]lwm2m.Kind{
-		0: lwm2m.KindString, 5: lwm2m.KindOpaque, 9: lwm2m.KindInteger, 13: lwm2m.KindTime, 22: lwm2m.KindObjlnk, 5700: lwm2m.KindFloat,
+		0: lwm2m.KindString, 5: lwm2m.KindOpaque, 9: lwm2m.KindInteger,
+		13: lwm2m.KindTime, 22: lwm2m.KindObjlnk, 5700: lwm2m.KindFloat,
 	}[resource]
 	return lwm2m.ResourceInfo{Kind: k}, ok
 }

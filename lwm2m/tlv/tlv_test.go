@@ -95,7 +95,8 @@ func TestDecode(t *testing.T) {
 			want: []lwm2m.Entry{leaf(lwm2m.Unsigned(1<<64-1), 3, 0, 16)},
 		},
 		{
-			name: "the other types", base: instance, in: "c101" + "07" + "c40d5182428f" + "c10e01" + "c40f41b40000" + "c41600030000" + "c317" + "616263",
+			name: "the other types", base: instance,
+			in: "c10107" + "c40d5182428f" + "c10e01" + "c40f41b40000" + "c41600030000" + "c317616263",
 			want: []lwm2m.Entry{
 				leaf(lwm2m.Opaque([]byte{7}), 3, 0, 1), leaf(lwm2m.Time(1367491215), 3, 0, 13), leaf(lwm2m.Boolean(true), 3, 0, 14),
 				leaf(lwm2m.Float(22.5), 3, 0, 15), leaf(lwm2m.Objlnk(3, 0), 3, 0, 22), leaf(lwm2m.Corelnk("abc"), 3, 0, 23),

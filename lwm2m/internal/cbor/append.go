@@ -28,9 +28,9 @@ func AppendHead(b []byte, m Major, arg uint64) []byte {
 // AppendInt appends a signed integer.
 func AppendInt(b []byte, i int64) []byte {
 	if i < 0 {
-		return AppendHead(b, MajorNegative, uint64(-1-i)) //nolint:gosec // G115: not negative
+		return AppendHead(b, MajorNegative, uint64(-1-i))
 	}
-	return AppendHead(b, MajorUint, uint64(i)) //nolint:gosec // G115: not negative
+	return AppendHead(b, MajorUint, uint64(i))
 }
 
 // AppendText appends a text string.
