@@ -1,0 +1,229 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+	"steward/suit/rollout"
+)
+
+// Rollout implements rollout.Store.
+type Rollout struct{ db *DB }
+
+// Rollout returns the rollout.Store of db.
+func (db *DB) Rollout() Rollout { return Rollout{db} }
+
+// AddRelease implements rollout.Releases.
+func (s Rollout) AddRelease(ctx context.Context, r rollout.Release, c rollout.Content) error {
+	details, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec("release.insert", r.ID, r.Class, int64(r.Sequence), string(details),
+			r.CreatedAt.UnixMicro()); err != nil { //nolint:gosec // G115 above: sequence numbers stay below 2^63
+			return err
+		}
+		if _, err := tx.Exec("release.insert_content", r.ID, c.Push, c.Pull, c.Image); err != nil {
+			return err
+		}
+		return tx.Audit(audit.Row{
+			Actor: r.CreatedBy, Action: "release.add", Subject: r.ID, After: r.Name + " " + r.Version,
+		})
+	})
+}
+
+// Release implements rollout.Releases.
+func (s Rollout) Release(ctx context.Context, id string) (rollout.Release, error) {
+	return scanRelease(s.db.QueryRow(ctx, "release.get", id))
+}
+
+func scanRelease(row interface{ Scan(dest ...any) error }) (r rollout.Release, err error) {
+	var details string
+	err = row.Scan(&details)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, rollout.ErrUnknown
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal([]byte(details), &r)
+}
+
+// Content implements rollout.Releases.
+func (s Rollout) Content(ctx context.Context, release string) (c rollout.Content, err error) {
+	err = s.db.QueryRow(ctx, "release.content", release).Scan(&c.Push, &c.Pull, &c.Image)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, rollout.ErrUnknown
+	}
+	return c, err
+}
+
+// Newest implements rollout.Releases.
+func (s Rollout) Newest(ctx context.Context, class string) (n uint64, err error) {
+	err = s.db.QueryRow(ctx, "release.newest", class).Scan(&n)
+	return n, err
+}
+
+// ListReleases implements rollout.Releases.
+func (s Rollout) ListReleases(ctx context.Context, before string, limit int) ([]rollout.Release, error) {
+	rows, err := s.db.Query(ctx, "release.list", before, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (rollout.Release, error) { return scanRelease(r) })
+}
+
+// AddCampaign implements rollout.Campaigns.
+func (s Rollout) AddCampaign(ctx context.Context, c rollout.Campaign, jobs []rollout.Job) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec("campaign.insert", c.ID, c.Name, c.Release, string(c.Delivery), string(c.State),
+			c.CreatedAt.UnixMicro(), c.CreatedBy); err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			_, err := scanJob(tx.QueryRow("job.unfinished", string(j.Device)))
+			if err == nil {
+				return rollout.ErrBusy
+			}
+			if !errors.Is(err, rollout.ErrUnknown) {
+				return err
+			}
+			if _, err := tx.Exec("job.insert", j.Campaign, string(j.Device), string(j.State), j.Reason, j.Result,
+				j.Tries, j.Due.UnixMicro(), j.Version, j.UpdatedAt.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return tx.Audit(audit.Row{
+			Actor: c.CreatedBy, Action: "campaign.start", Subject: c.ID, Reason: c.Name, After: string(c.State),
+		})
+	})
+}
+
+// Campaign implements rollout.Campaigns.
+func (s Rollout) Campaign(ctx context.Context, id string) (rollout.Campaign, []rollout.Job, error) {
+	c, err := scanCampaign(s.db.QueryRow(ctx, "campaign.get", id))
+	if err != nil {
+		return c, nil, err
+	}
+	rows, err := s.db.Query(ctx, "job.of_campaign", id)
+	if err != nil {
+		return c, nil, err
+	}
+	jobs, err := collect(rows, func(r *sql.Rows) (rollout.Job, error) { return scanJob(r) })
+	return c, jobs, err
+}
+
+func scanCampaign(row interface{ Scan(dest ...any) error }) (c rollout.Campaign, err error) {
+	var created int64
+	err = row.Scan(&c.ID, &c.Name, &c.Release, &c.Delivery, &c.State, &created, &c.CreatedBy)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, rollout.ErrUnknown
+	}
+	c.CreatedAt = fromMicro(created)
+	return c, err
+}
+
+// ListCampaigns implements rollout.Campaigns.
+func (s Rollout) ListCampaigns(ctx context.Context, before string, limit int) ([]rollout.Campaign, error) {
+	rows, err := s.db.Query(ctx, "campaign.list", before, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (rollout.Campaign, error) { return scanCampaign(r) })
+}
+
+// SetCampaign implements rollout.Campaigns. Aborting a campaign aborts the jobs
+// that have not begun to install, in the same transaction.
+func (s Rollout) SetCampaign(ctx context.Context, id string, from, to rollout.CampaignState,
+	actor, reason string,
+) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if _, err := scanCampaign(tx.QueryRow("campaign.get", id)); err != nil {
+			return err
+		}
+		res, err := tx.Exec("campaign.set_state", string(to), id, string(from))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(rollout.ErrEnded, err)
+		}
+		if to == rollout.Stopped {
+			if _, err := tx.Exec("campaign.abort_jobs", reason, time.Now().UnixMicro(), id); err != nil {
+				return err
+			}
+		}
+		return tx.Audit(audit.Row{
+			Actor: actor, Action: "campaign.state", Subject: id, Reason: reason, Before: string(from), After: string(to),
+		})
+	})
+}
+
+// Due implements rollout.Campaigns.
+func (s Rollout) Due(ctx context.Context, now time.Time, limit int) ([]rollout.Job, error) {
+	rows, err := s.db.Query(ctx, "job.due", now.UnixMicro(), limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (rollout.Job, error) { return scanJob(r) })
+}
+
+// SetJob implements rollout.Campaigns.
+func (s Rollout) SetJob(ctx context.Context, j rollout.Job, before rollout.JobState) (stored bool, err error) {
+	err = s.db.Update(ctx, func(tx *Tx) error {
+		res, err := tx.Exec("job.set", string(j.State), j.Reason, j.Result, j.Tries, j.Due.UnixMicro(),
+			j.UpdatedAt.UnixMicro(), j.Campaign, string(j.Device), j.Version)
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		stored = n > 0
+		if err != nil || !stored || before == j.State {
+			return err // waiting is no change of state
+		}
+		return tx.Audit(audit.Row{
+			Actor: "system", Action: "update.step", Subject: string(j.Device), Reason: j.Reason,
+			Before: string(before), After: string(j.State),
+		})
+	})
+	return stored, err
+}
+
+// OfDevice implements rollout.Campaigns.
+func (s Rollout) OfDevice(ctx context.Context, device fleet.ID) (rollout.Job, error) {
+	return scanJob(s.db.QueryRow(ctx, "job.unfinished", string(device)))
+}
+
+func scanJob(row interface{ Scan(dest ...any) error }) (j rollout.Job, err error) {
+	var due, updated int64
+	err = row.Scan(&j.Campaign, &j.Device, &j.State, &j.Reason, &j.Result, &j.Tries, &due, &j.Version, &updated)
+	if errors.Is(err, sql.ErrNoRows) {
+		return j, rollout.ErrUnknown
+	}
+	j.Due, j.UpdatedAt = fromMicro(due), fromMicro(updated)
+	return j, err
+}
+
+// Installed implements rollout.Campaigns.
+func (s Rollout) Installed(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
+	var details string
+	var delivery rollout.Delivery
+	err := s.db.QueryRow(ctx, "job.last_done", string(device)).Scan(&details, &delivery)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var r rollout.Release
+	if err := json.Unmarshal([]byte(details), &r); err != nil {
+		return nil, err
+	}
+	return []rollout.Installed{{Digest: r.ManifestOf(delivery), Sequence: r.Sequence, Release: r.ID}}, nil
+}

@@ -1,0 +1,15 @@
+package sqlite
+
+import (
+	"testing"
+
+	"steward/lwm2m/fleet"
+	"steward/suit/rollout"
+	"steward/suit/rollout/rolltest"
+)
+
+func TestRolloutStore(t *testing.T) {
+	rolltest.TestStore(t, func(t *testing.T, devices ...fleet.ID) rollout.Store {
+		return withDevices(t, devices...).Rollout()
+	})
+}

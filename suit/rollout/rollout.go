@@ -1,0 +1,150 @@
+// Package rollout brings SUIT updates to devices: releases, campaigns, one job
+// a device led through LwM2M Firmware Update (object 5), and the endpoint from
+// which devices fetch envelopes and payloads.
+//
+// A job is a state table. What a device says of itself decides: before each
+// step its state and result are read again, for transitions may be missed.
+package rollout
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"steward/lwm2m/fleet"
+	"steward/suit"
+)
+
+// Errors of releases and campaigns.
+var (
+	// ErrUnknown reports a release, campaign or job that does not exist.
+	ErrUnknown = errors.New("unknown release, campaign or job")
+	// ErrRelease reports an image or envelope that cannot be released.
+	ErrRelease = errors.New("unusable release")
+	// ErrCampaign reports a campaign that cannot be started as asked.
+	ErrCampaign = errors.New("unusable campaign")
+	// ErrBusy reports a device that has an unfinished job in another campaign.
+	ErrBusy = errors.New("device has an unfinished update")
+	// ErrEnded reports a change to a campaign that is over.
+	ErrEnded = errors.New("campaign has ended")
+)
+
+// A Release is an update that devices of one class can be given.
+type Release struct {
+	ID       string // ULID
+	Name     string // for people
+	Version  string // as the device reports it after the update, /3/0/3
+	Sequence uint64
+	Vendor   string // UUID
+	Class    string // UUID
+	Digest   suit.Digest
+	Manifest [2]suit.Digest // of the manifests of Push and Pull, in this order
+	Size     int            // of the image, bytes
+	Signer   string         // hex key id of the first authentication block
+	Images   []string       // components, for people
+
+	CreatedAt time.Time
+	CreatedBy string
+}
+
+// Content is the part of a release that is large.
+type Content struct {
+	Push  []byte // envelope with integrated payload; nil: cannot be pushed
+	Pull  []byte // envelope whose payload is fetched; nil: cannot be pulled
+	Image []byte // the payload that Pull's manifest names; nil with an integrated one
+}
+
+// A Delivery says how the envelope reaches a device.
+type Delivery string
+
+// The deliveries of LwM2M Firmware Update.
+const (
+	Push Delivery = "push" // block-wise write to Package
+	Pull Delivery = "pull" // a URI, from which the device fetches
+)
+
+// A Campaign brings one release to a list of devices.
+type Campaign struct {
+	ID        string // ULID
+	Name      string
+	Release   string
+	Delivery  Delivery
+	State     CampaignState
+	CreatedAt time.Time
+	CreatedBy string
+}
+
+// A Job is one device of a campaign.
+type Job struct {
+	Campaign string
+	Device   fleet.ID
+	State    JobState
+	Reason   string // in words, why it waits or failed
+	Result   int    // /5/0/5 as last read
+	Tries    int    // of the present state
+	Due      time.Time
+	Version  int64 // rises by one with each change; guards against two runners
+
+	UpdatedAt time.Time
+}
+
+// Installed is a manifest that a device is known to run.
+type Installed struct {
+	Digest   suit.Digest
+	Sequence uint64
+	Release  string
+}
+
+// A Store keeps releases, campaigns and jobs. Every change is stored with its
+// audit row in one transaction. Implementations are safe for concurrent use.
+type Store interface {
+	Releases
+	Campaigns
+}
+
+// Releases keeps releases.
+type Releases interface {
+	// AddRelease stores a new release.
+	AddRelease(ctx context.Context, r Release, c Content) error
+	// Release returns ErrUnknown if there is none.
+	Release(ctx context.Context, id string) (Release, error)
+	// Content returns ErrUnknown if there is none.
+	Content(ctx context.Context, release string) (Content, error)
+	// Newest returns the highest sequence number released for a class, 0 if none.
+	Newest(ctx context.Context, class string) (uint64, error)
+	// ListReleases returns up to limit releases with ids below before, newest
+	// first; an empty before starts at the newest.
+	ListReleases(ctx context.Context, before string, limit int) ([]Release, error)
+}
+
+// Campaigns keeps campaigns and jobs.
+type Campaigns interface {
+	// AddCampaign stores a campaign with its jobs. It returns ErrBusy if a device
+	// has an unfinished job already.
+	AddCampaign(ctx context.Context, c Campaign, jobs []Job) error
+	// Campaign returns it with its jobs, or ErrUnknown.
+	Campaign(ctx context.Context, id string) (Campaign, []Job, error)
+	// ListCampaigns is like ListReleases.
+	ListCampaigns(ctx context.Context, before string, limit int) ([]Campaign, error)
+	// SetCampaign stores the campaign's state, if it is still from.
+	SetCampaign(ctx context.Context, id string, from, to CampaignState, actor, reason string) error
+	// Due returns up to limit unfinished jobs of running campaigns that are due.
+	Due(ctx context.Context, now time.Time, limit int) ([]Job, error)
+	// SetJob stores j if its version is still j.Version. It returns false if
+	// another was faster. The first job done for a device makes its manifest the
+	// installed one.
+	SetJob(ctx context.Context, j Job, before JobState) (bool, error)
+	// OfDevice returns the device's unfinished job, or ErrUnknown.
+	OfDevice(ctx context.Context, device fleet.ID) (Job, error)
+	// Installed returns the manifests that the device is known to run, by what its
+	// jobs reported; none is no error.
+	Installed(ctx context.Context, device fleet.ID) ([]Installed, error)
+}
+
+// ManifestOf returns the digest of the manifest that devices get by a delivery.
+func (r Release) ManifestOf(d Delivery) suit.Digest {
+	if d == Pull {
+		return r.Manifest[1]
+	}
+	return r.Manifest[0]
+}
