@@ -16,13 +16,9 @@ func value(kind lwm2m.Kind, b []byte) (lwm2m.Value, error) {
 		if utf8.Valid(b) {
 			return lwm2m.String(string(b)).Convert(kind)
 		}
-	case lwm2m.KindInteger:
+	case lwm2m.KindInteger, lwm2m.KindTime:
 		if i, ok := signed(b); ok {
-			return lwm2m.Integer(i), nil
-		}
-	case lwm2m.KindTime:
-		if i, ok := signed(b); ok {
-			return lwm2m.Time(i), nil
+			return lwm2m.Integer(i).Convert(kind)
 		}
 	case lwm2m.KindUnsigned:
 		if u, ok := unsigned(b); ok {
