@@ -37,8 +37,9 @@ const (
 // Observe registers an observation of r, a GET or FETCH, with p and returns
 // the first response. notify is called for each notification that is newer
 // than those before (RFC 7641 §3.4), one at a time and in order, with bodies
-// complete; a response without Observe, such as an error, is the last one. o
-// is nil if the peer answered without accepting. Errors are those of Do.
+// complete; a response without Observe, such as an error, is the last one. It may
+// be called before Observe returns, and is not told of Closed. o is nil if the
+// peer answered without accepting. Errors are those of Do.
 func (e *Engine) Observe(
 	ctx context.Context, p Peer, r *Request, notify func(*Response),
 ) (first *Response, o *Observation, err error) {
