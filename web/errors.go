@@ -119,3 +119,14 @@ func Status(err error) (status int, code string) {
 	}
 	return http.StatusInternalServerError, "internal"
 }
+
+// Meaning returns what the code of a problem document means, and whether there
+// is such a code.
+func Meaning(code string) (string, bool) {
+	for _, row := range statuses {
+		if row.code == code {
+			return row.err.Error(), true
+		}
+	}
+	return "", false
+}

@@ -37,8 +37,8 @@ func ParsePage(q url.Values) (Page, error) {
 
 // A List is one part of a list.
 type List[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next_page_token,omitempty"` // "" on the last part
+	Items Array[T] `json:"items"`
+	Next  string   `json:"next_page_token,omitempty"` // "" on the last part
 }
 
 // NextURL returns u with the token of the next part, "" after the last.

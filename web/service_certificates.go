@@ -53,11 +53,11 @@ type Certificate struct {
 type CertificateDetail struct {
 	Certificate
 
-	SPKI     string   `json:"spki"` // hex SHA-256 of the public key
-	Key      string   `json:"key"`  // "ECDSA P-256"
-	KeyUsage []string `json:"key_usage"`
-	Names    []string `json:"names"` // subject alternative names
-	PEM      string   `json:"pem"`
+	SPKI     string        `json:"spki"` // hex SHA-256 of the public key
+	Key      string        `json:"key"`  // "ECDSA P-256"
+	KeyUsage Array[string] `json:"key_usage"`
+	Names    Array[string] `json:"names"` // subject alternative names
+	PEM      string        `json:"pem"`
 }
 
 // Revocation reasons that may be given (RFC 5280 §5.3.1).

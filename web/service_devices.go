@@ -49,29 +49,29 @@ const (
 
 // A Device is one line of the inventory.
 type Device struct {
-	ID           string      `json:"id"`
-	Endpoint     string      `json:"endpoint"`
-	State        DeviceState `json:"state"`
-	Factory      string      `json:"factory,omitempty"` // hex SHA-256 of the factory certificate
-	Security     string      `json:"security"`          // operational, psk, nosec; "" when never seen
-	Version      string      `json:"lwm2m_version,omitempty"`
-	Firmware     string      `json:"firmware,omitempty"` // version last reported
-	Manufacturer string      `json:"manufacturer,omitempty"`
-	Model        string      `json:"model,omitempty"`
-	Tags         []string    `json:"tags"`
-	LastSeen     time.Time   `json:"last_seen,omitzero"` // zero: never
-	CreatedAt    time.Time   `json:"created_at"`
+	ID           string        `json:"id"`
+	Endpoint     string        `json:"endpoint"`
+	State        DeviceState   `json:"state"`
+	Factory      string        `json:"factory,omitempty"` // hex SHA-256 of the factory certificate
+	Security     string        `json:"security"`          // operational, psk, nosec; "" when never seen
+	Version      string        `json:"lwm2m_version,omitempty"`
+	Firmware     string        `json:"firmware,omitempty"` // version last reported
+	Manufacturer string        `json:"manufacturer,omitempty"`
+	Model        string        `json:"model,omitempty"`
+	Tags         Array[string] `json:"tags"`
+	LastSeen     time.Time     `json:"last_seen,omitzero"` // zero: never
+	CreatedAt    time.Time     `json:"created_at"`
 }
 
 // A DeviceDetail is all that is known of one device but its values.
 type DeviceDetail struct {
 	Device
 
-	Registration *Registration `json:"registration,omitempty"` // nil: not registered
-	Certificates []Certificate `json:"certificates"`           // newest first
-	Objects      []ObjectNode  `json:"objects"`                // as of the last registration
-	Transfers    []string      `json:"transfers"`              // ids, newest first
-	Epoch        uint32        `json:"epoch"`                  // hand-overs that the device accepted
+	Registration *Registration      `json:"registration,omitempty"` // nil: not registered
+	Certificates Array[Certificate] `json:"certificates"`           // newest first
+	Objects      Array[ObjectNode]  `json:"objects"`                // as of the last registration
+	Transfers    Array[string]      `json:"transfers"`              // ids, newest first
+	Epoch        uint32             `json:"epoch"`                  // hand-overs that the device accepted
 }
 
 // A Registration is what a device said when it registered.
@@ -88,10 +88,10 @@ type Registration struct {
 
 // An ObjectNode is one object that a device has.
 type ObjectNode struct {
-	ID        uint16   `json:"id"`
-	Name      string   `json:"name"` // "" when the registry does not know it
-	Version   string   `json:"version,omitempty"`
-	Instances []uint16 `json:"instances"`
+	ID        uint16        `json:"id"`
+	Name      string        `json:"name"` // "" when the registry does not know it
+	Version   string        `json:"version,omitempty"`
+	Instances Array[uint16] `json:"instances"`
 }
 
 // A Value is one leaf value with what people need beside it.

@@ -42,12 +42,12 @@ type TransferFilter struct {
 
 // A NewTransfer says what leaves, to whom and when.
 type NewTransfer struct {
-	Partner  string    `json:"partner"` // id
-	Devices  []string  `json:"devices"` // ids; at least one
-	Earliest time.Time `json:"earliest,omitzero"`
-	Latest   time.Time `json:"latest,omitzero"`
-	Mandate  []byte    `json:"mandate,omitempty"` // COSE_Sign1 of the service user; none: self
-	Note     string    `json:"note,omitempty"`
+	Partner  string        `json:"partner"` // id
+	Devices  Array[string] `json:"devices"` // ids; at least one
+	Earliest time.Time     `json:"earliest,omitzero"`
+	Latest   time.Time     `json:"latest,omitzero"`
+	Mandate  []byte        `json:"mandate,omitempty"` // COSE_Sign1 of the service user; none: self
+	Note     string        `json:"note,omitempty"`
 }
 
 // A TransferAction is what a person may tell a transfer.
@@ -74,34 +74,34 @@ type TransferCommand struct {
 
 // A Transfer is one hand-over of devices.
 type Transfer struct {
-	ID          string           `json:"id"`
-	Direction   Direction        `json:"direction"`
-	Partner     string           `json:"partner"`
-	PartnerName string           `json:"partner_name"`
-	State       string           `json:"state"` // as the batch's table names it
-	Level       Level            `json:"level"`
-	Ended       bool             `json:"ended"`
-	Total       int              `json:"total"`
-	Counts      map[string]int   `json:"counts"` // rows by state
-	Done        int              `json:"done"`   // rows that ended at the new provider
-	Failed      int              `json:"failed"` // rows that ended otherwise
-	Earliest    time.Time        `json:"earliest"`
-	Latest      time.Time        `json:"latest"`
-	Actions     []TransferAction `json:"actions"` // possible now
-	CreatedAt   time.Time        `json:"created_at"`
-	CreatedBy   string           `json:"created_by"`
+	ID          string                `json:"id"`
+	Direction   Direction             `json:"direction"`
+	Partner     string                `json:"partner"`
+	PartnerName string                `json:"partner_name"`
+	State       string                `json:"state"` // as the batch's table names it
+	Level       Level                 `json:"level"`
+	Ended       bool                  `json:"ended"`
+	Total       int                   `json:"total"`
+	Counts      Counts                `json:"counts"` // rows by state
+	Done        int                   `json:"done"`   // rows that ended at the new provider
+	Failed      int                   `json:"failed"` // rows that ended otherwise
+	Earliest    time.Time             `json:"earliest"`
+	Latest      time.Time             `json:"latest"`
+	Actions     Array[TransferAction] `json:"actions"` // possible now
+	CreatedAt   time.Time             `json:"created_at"`
+	CreatedBy   string                `json:"created_by"`
 }
 
 // A TransferDetail is what an approver must see.
 type TransferDetail struct {
 	Transfer
 
-	Mandate     MandateView  `json:"mandate"`
-	Destination *Destination `json:"destination,omitempty"` // nil before the offer
-	Approvals   []Approval   `json:"approvals"`
-	Note        string       `json:"note,omitempty"`
-	Grace       int64        `json:"grace_seconds"` // powered seconds from commit to fallback
-	Warnings    []Notice     `json:"warnings"`
+	Mandate     MandateView     `json:"mandate"`
+	Destination *Destination    `json:"destination,omitempty"` // nil before the offer
+	Approvals   Array[Approval] `json:"approvals"`
+	Note        string          `json:"note,omitempty"`
+	Grace       int64           `json:"grace_seconds"` // powered seconds from commit to fallback
+	Warnings    Array[Notice]   `json:"warnings"`
 }
 
 // A MandateView is the service user's order. Self says that the outgoing
@@ -117,18 +117,18 @@ type MandateView struct {
 
 // A Destination is where devices will belong.
 type Destination struct {
-	Server    string   `json:"server"` // LwM2M server URI
-	Enrolment string   `json:"enrolment"`
-	Update    string   `json:"update"`
-	Anchors   []Anchor `json:"anchors"`
-	Reset     string   `json:"reset"` // what is erased, in words
+	Server    string        `json:"server"` // LwM2M server URI
+	Enrolment string        `json:"enrolment"`
+	Update    string        `json:"update"`
+	Anchors   Array[Anchor] `json:"anchors"`
+	Reset     string        `json:"reset"` // what is erased, in words
 }
 
 // An Anchor is one certificate of the new truststore.
 type Anchor struct {
-	Thumbprint string   `json:"thumbprint"` // hex x5t
-	Subject    string   `json:"subject"`
-	Purposes   []string `json:"purposes"`
+	Thumbprint string        `json:"thumbprint"` // hex x5t
+	Subject    string        `json:"subject"`
+	Purposes   Array[string] `json:"purposes"`
 }
 
 // An Approval is one human decision.

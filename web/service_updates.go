@@ -29,18 +29,18 @@ type NewRelease struct {
 
 // A Release is what the manifest of an envelope says.
 type Release struct {
-	ID         string    `json:"id"`
-	Name       string    `json:"name"`
-	Version    string    `json:"version"`
-	Sequence   uint64    `json:"sequence"`
-	Vendor     string    `json:"vendor"` // UUID
-	Class      string    `json:"class"`  // UUID
-	Components []string  `json:"components"`
-	Digest     string    `json:"digest"` // hex SHA-256 of the image
-	Size       int       `json:"size"`   // of the image, bytes
-	Signer     string    `json:"signer"` // key id
-	CreatedAt  time.Time `json:"created_at"`
-	CreatedBy  string    `json:"created_by"`
+	ID         string        `json:"id"`
+	Name       string        `json:"name"`
+	Version    string        `json:"version"`
+	Sequence   uint64        `json:"sequence"`
+	Vendor     string        `json:"vendor"` // UUID
+	Class      string        `json:"class"`  // UUID
+	Components Array[string] `json:"components"`
+	Digest     string        `json:"digest"` // hex SHA-256 of the image
+	Size       int           `json:"size"`   // of the image, bytes
+	Signer     string        `json:"signer"` // key id
+	CreatedAt  time.Time     `json:"created_at"`
+	CreatedBy  string        `json:"created_by"`
 }
 
 // Campaigns brings a release to devices.
@@ -68,27 +68,27 @@ const (
 
 // A NewCampaign names a release and who gets it.
 type NewCampaign struct {
-	Name     string   `json:"name"`
-	Release  string   `json:"release"`
-	Delivery Delivery `json:"delivery"`
-	Devices  []string `json:"devices"` // ids; at least one
+	Name     string        `json:"name"`
+	Release  string        `json:"release"`
+	Delivery Delivery      `json:"delivery"`
+	Devices  Array[string] `json:"devices"` // ids; at least one
 }
 
 // A Campaign is one roll-out.
 type Campaign struct {
-	ID        string         `json:"id"`
-	Name      string         `json:"name"`
-	Release   Release        `json:"release"`
-	Delivery  Delivery       `json:"delivery"`
-	State     string         `json:"state"` // as the campaign's table names it
-	Level     Level          `json:"level"`
-	Total     int            `json:"total"`
-	Done      int            `json:"done"`
-	Failed    int            `json:"failed"`
-	Counts    map[string]int `json:"counts"` // jobs by state
-	Ended     bool           `json:"ended"`
-	CreatedAt time.Time      `json:"created_at"`
-	CreatedBy string         `json:"created_by"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Release   Release   `json:"release"`
+	Delivery  Delivery  `json:"delivery"`
+	State     string    `json:"state"` // as the campaign's table names it
+	Level     Level     `json:"level"`
+	Total     int       `json:"total"`
+	Done      int       `json:"done"`
+	Failed    int       `json:"failed"`
+	Counts    Counts    `json:"counts"` // jobs by state
+	Ended     bool      `json:"ended"`
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
 }
 
 // A Job is one device in a campaign.

@@ -70,7 +70,7 @@ type Overview struct {
 	CampaignsActive int            `json:"campaigns_active"`
 	TransfersActive int            `json:"transfers_active"`
 	AwaitApproval   int            `json:"await_approval"` // transfers that wait for a person
-	Notices         []Notice       `json:"notices"`        // what an operator should know, worst first
+	Notices         Array[Notice]  `json:"notices"`        // what an operator should know, worst first
 	Counters        map[string]int `json:"counters,omitempty"`
 }
 

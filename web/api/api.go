@@ -1,0 +1,182 @@
+// Package api is the REST API under /api/v1, and the health and metrics routes
+// beside it. openapi.yaml is its contract: a test compares it with the router.
+package api
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"steward/lwm2m"
+	"steward/web"
+	"steward/web/account"
+)
+
+//go:embed openapi.yaml
+var contract []byte
+
+// ErrOptions reports Options that lack something.
+var ErrOptions = errors.New("api: incomplete options")
+
+// Options says what the API serves and to whom.
+type Options struct {
+	Services web.Services
+	Door     account.Door
+	Stream   *web.Stream                 // live events; required
+	Schema   lwm2m.Schema                // types of resources in writes; nil knows none
+	BaseURL  string                      // of the dashboard, in sign-in links
+	Ready    func(context.Context) error // says why we are not ready; nil is always ready
+	Metrics  http.Handler                // nil: no metrics
+	Now      func() time.Time            // the clock; required
+	Log      *slog.Logger                // required
+}
+
+// An API is the REST API.
+type API struct {
+	o Options
+	s web.Services
+}
+
+// New checks the options. It returns ErrOptions when something required is missing.
+func New(o Options) (*API, error) {
+	if o.Stream == nil || o.Now == nil || o.Log == nil || o.Door.Accounts == nil {
+		return nil, ErrOptions
+	}
+	if o.Ready == nil {
+		o.Ready = func(context.Context) error { return nil }
+	}
+	if o.Metrics == nil {
+		o.Metrics = web.JSON(o.Log, func(http.ResponseWriter, *http.Request) error { return web.ErrNotBuilt })
+	}
+	return &API{o: o, s: o.Services.Complete()}, nil
+}
+
+type route struct {
+	method, pattern string
+	role            web.Role // RoleNone: anybody
+	handler         web.Handler
+	upload          bool // takes a large body
+}
+
+// Prefix is where the API begins.
+const Prefix = "/api/v1"
+
+// Routes returns the router of the API, health and metrics.
+func (a *API) Routes() chi.Router {
+	r := chi.NewRouter()
+	fail := func(w http.ResponseWriter, r *http.Request, err error) {
+		web.LogError(r, a.o.Log, err)
+		web.WriteProblem(w, web.ProblemOf(r, err))
+	}
+	r.Use(func(next http.Handler) http.Handler { return a.o.Door.Recognise(fail, next) })
+	refuse := func(err error) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { fail(w, r, err) }
+	}
+	r.NotFound(refuse(web.ErrNotFound))
+	r.MethodNotAllowed(refuse(web.ErrMethod))
+	for _, route := range a.routes() {
+		h, limit := route.handler, int64(web.MaxForm)
+		if route.upload {
+			limit = web.MaxUpload * 4 / 3 // base64
+		}
+		if route.role != web.RoleNone {
+			h = web.Require(route.role, h)
+		}
+		r.Method(route.method, route.pattern, web.JSON(a.o.Log, web.LimitBody(limit, h)))
+	}
+	return r
+}
+
+func (a *API) routes() []route {
+	routes := []route{
+		{method: http.MethodGet, pattern: "/livez", handler: a.live},
+		{method: http.MethodGet, pattern: "/readyz", handler: a.ready},
+		{method: http.MethodGet, pattern: "/metrics", role: web.RoleViewer, handler: a.metrics},
+	}
+	for _, group := range [][]route{
+		a.commonRoutes(), a.deviceRoutes(), a.certificateRoutes(), a.updateRoutes(), a.transferRoutes(),
+	} {
+		for _, r := range group {
+			r.pattern = Prefix + r.pattern
+			routes = append(routes, r)
+		}
+	}
+	return routes
+}
+
+func (a *API) commonRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []route{
+		{method: get, pattern: "/openapi.yaml", role: web.RoleViewer, handler: a.openapi},
+		{method: get, pattern: "/problems/{code}", role: web.RoleViewer, handler: a.problem},
+		{method: get, pattern: "/me", role: web.RoleViewer, handler: a.me},
+		{method: post, pattern: "/sign-in-links", role: web.RoleAdmin, handler: a.invite},
+		{method: get, pattern: "/overview", role: web.RoleViewer, handler: a.overview},
+		{method: get, pattern: "/audit", role: web.RoleViewer, handler: a.audit},
+		{method: get, pattern: "/events", role: web.RoleViewer, handler: a.events},
+	}
+}
+
+func (a *API) deviceRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
+	return []route{
+		{method: get, pattern: "/devices", role: viewer, handler: a.devices},
+		{method: post, pattern: "/devices", role: operator, handler: a.importDevice},
+		{method: get, pattern: "/devices/{id}", role: viewer, handler: a.device},
+		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: a.operate},
+		{method: get, pattern: "/devices/{id}/lwm2m/*", role: viewer, handler: a.readNode},
+		{method: http.MethodPut, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.writeNode},
+		{method: post, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.postNode},
+		{method: http.MethodDelete, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.deleteNode},
+		{method: get, pattern: "/factory-authorities", role: viewer, handler: a.factories},
+		{method: post, pattern: "/factory-authorities", role: admin, handler: a.addFactory},
+	}
+}
+
+func (a *API) certificateRoutes() []route {
+	return []route{
+		{method: http.MethodGet, pattern: "/authorities", role: web.RoleViewer, handler: a.authorities},
+		{method: http.MethodGet, pattern: "/certificates", role: web.RoleViewer, handler: a.certificates},
+		{method: http.MethodGet, pattern: "/certificates/{id}", role: web.RoleViewer, handler: a.certificate},
+		{method: http.MethodPost, pattern: "/certificates/{id}/revoke", role: web.RoleAdmin, handler: a.revoke},
+	}
+}
+
+func (a *API) updateRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	viewer, operator := web.RoleViewer, web.RoleOperator
+	return []route{
+		{method: get, pattern: "/releases", role: viewer, handler: a.releases},
+		{method: post, pattern: "/releases", role: operator, handler: a.addRelease, upload: true},
+		{method: get, pattern: "/releases/{id}", role: viewer, handler: a.release},
+		{method: get, pattern: "/campaigns", role: viewer, handler: a.campaigns},
+		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign},
+		{method: get, pattern: "/campaigns/{id}", role: viewer, handler: a.campaign},
+		{method: get, pattern: "/campaigns/{id}/jobs", role: viewer, handler: a.jobs},
+		{method: post, pattern: "/campaigns/{id}/abort", role: operator, handler: a.abortCampaign},
+	}
+}
+
+func (a *API) transferRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
+	return []route{
+		{method: get, pattern: "/transfers", role: viewer, handler: a.transfers},
+		{method: post, pattern: "/transfers", role: operator, handler: a.draftTransfer},
+		{method: get, pattern: "/transfers/{id}", role: viewer, handler: a.transfer},
+		{method: get, pattern: "/transfers/{id}/rows", role: viewer, handler: a.rows},
+		{method: get, pattern: "/transfers/{id}/rows/{device}/receipts", role: viewer, handler: a.receipts},
+		{method: post, pattern: "/transfers/{id}/commands", role: operator, handler: a.commandTransfer},
+		{method: get, pattern: "/partners", role: viewer, handler: a.partners},
+		{method: post, pattern: "/partners", role: admin, handler: a.addPartner},
+		{method: get, pattern: "/partners/{id}", role: viewer, handler: a.partner},
+		{method: http.MethodPut, pattern: "/partners/{id}/state", role: admin, handler: a.setPartnerState},
+		{method: get, pattern: "/identity", role: viewer, handler: a.identity},
+	}
+}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"steward/web"
+)
+
+type authoritiesView struct {
+	Items web.Array[web.CertificateDetail] `json:"items"`
+}
+
+func (a *API) authorities(w http.ResponseWriter, r *http.Request) error {
+	chain, err := a.s.Certificates.Authorities(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, authoritiesView{chain})
+}
+
+func (a *API) certificates(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	f := web.CertificateFilter{
+		State: web.CertificateState(q.Get("state")), Device: q.Get("device"), Text: q.Get("q"),
+	}
+	return listed(w, r, func(p web.Page) (web.List[web.Certificate], error) {
+		return a.s.Certificates.ListCertificates(r.Context(), f, p)
+	})
+}
+
+func (a *API) certificate(w http.ResponseWriter, r *http.Request) error {
+	return one(w, r, a.s.Certificates.Certificate)
+}
+
+func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
+	var in web.Revocation
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	if !slices.Contains(web.RevocationReasons(), in.Reason) {
+		return web.Invalid("reason", "not one of those that RFC 5280 lists and we use")
+	}
+	c, err := a.s.Certificates.Revoke(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, c)
+}

@@ -1,0 +1,122 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"steward/web"
+	"steward/web/account"
+)
+
+func (a *API) live(w http.ResponseWriter, _ *http.Request) error {
+	return web.WriteJSON(w, http.StatusOK, statusView{"alive"})
+}
+
+type statusView struct {
+	Status string `json:"status"`
+}
+
+// ready says whether devices and people can be served. The reason is for the
+// log: the route is open to anybody.
+func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
+	if err := a.o.Ready(r.Context()); err != nil {
+		return &web.Error{Is: web.ErrUnavailable, Detail: "not ready", Cause: err}
+	}
+	return web.WriteJSON(w, http.StatusOK, statusView{"ready"})
+}
+
+func (a *API) metrics(w http.ResponseWriter, r *http.Request) error {
+	a.o.Metrics.ServeHTTP(w, r)
+	return nil
+}
+
+func (a *API) openapi(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(contract) // an error is a client that went away
+	return nil
+}
+
+// problem explains a code of a problem document: its type URL leads here.
+func (a *API) problem(w http.ResponseWriter, r *http.Request) error {
+	code := web.Param(r, "code")
+	meaning, ok := web.Meaning(code)
+	if !ok {
+		return web.NotFound("problem", code)
+	}
+	return web.WriteJSON(w, http.StatusOK, problemView{code, meaning})
+}
+
+type problemView struct {
+	Code    string `json:"code"`
+	Meaning string `json:"meaning"`
+}
+
+func (a *API) me(w http.ResponseWriter, r *http.Request) error {
+	return web.WriteJSON(w, http.StatusOK, web.ActorFrom(r.Context()))
+}
+
+type newLink struct {
+	Name string `json:"name"`
+	Role string `json:"role"`
+}
+
+type linkView struct {
+	URL       string    `json:"url"`
+	Name      string    `json:"name"`
+	Role      web.Role  `json:"role"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// invite makes a one-time sign-in link.
+func (a *API) invite(w http.ResponseWriter, r *http.Request) error {
+	var in newLink
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	role, err := web.ParseRole(in.Role)
+	if err != nil {
+		return web.Invalid("role", "viewer, operator or admin")
+	}
+	now := a.o.Now()
+	secret, err := a.o.Door.Accounts.Invite(r.Context(), web.ActorFrom(r.Context()).String(), in.Name, role, now)
+	if errors.Is(err, account.ErrName) {
+		return web.Invalid("name", "letters, digits and . _ @ - only")
+	}
+	if err != nil {
+		return err
+	}
+	base := strings.TrimSuffix(a.o.BaseURL, "/")
+	return web.WriteJSON(w, http.StatusCreated, linkView{
+		URL: base + "/sign-in?link=" + secret, Name: in.Name, Role: role, ExpiresAt: now.Add(account.LinkLifetime),
+	})
+}
+
+func (a *API) overview(w http.ResponseWriter, r *http.Request) error {
+	o, err := a.s.Overview.Overview(r.Context(), a.o.Now())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, o)
+}
+
+func (a *API) audit(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	f := web.AuditFilter{Subject: q.Get("subject"), Actor: q.Get("actor"), Action: q.Get("action")}
+	return listed(w, r, func(p web.Page) (web.List[web.AuditRow], error) {
+		return a.s.Activity.ListAudit(r.Context(), f, p)
+	})
+}
+
+// streamStay ends each stream after a while, so that a token that was replaced
+// meanwhile is noticed when the client comes back.
+const streamStay = 15 * time.Minute
+
+func (a *API) events(w http.ResponseWriter, r *http.Request) error {
+	subject, kind := r.URL.Query().Get("subject"), r.URL.Query().Get("type")
+	return a.o.Stream.Serve(w, r, streamStay, func(e web.Event) bool {
+		return (subject == "" || e.Subject == subject) && strings.HasPrefix(e.Type, kind)
+	})
+}

@@ -1,0 +1,260 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+
+	"steward/web"
+	"steward/web/webtest"
+)
+
+// A contract is what these tests need of openapi.yaml, read line by line: the
+// file keeps one path, method, schema and property on each line of its own.
+type contract struct {
+	operations map[string]operation // "GET /api/v1/me"
+	schemas    map[string]*schemaDoc
+}
+
+type operation struct {
+	role   web.Role
+	schema string // of the answer; "" if it is no JSON of ours
+}
+
+type schemaDoc struct {
+	properties map[string]string // the flow text behind the name
+	required   []string
+}
+
+var (
+	pathLine     = regexp.MustCompile(`^  (/\S*):$`)
+	methodLine   = regexp.MustCompile(`^    (get|put|post|delete):$`)
+	roleLine     = regexp.MustCompile(`^      x-role: (\w+)$`)
+	answerLine   = regexp.MustCompile(`^          content: \{application/json: .*schemas/(\w+)"`)
+	schemaLine   = regexp.MustCompile(`^    (\w+):$`)
+	propertyLine = regexp.MustCompile(`^        (\w+): (\{.*\})$`)
+	requiredLine = regexp.MustCompile(`^      required: \[(.*)\]$`)
+	refText      = regexp.MustCompile(`schemas/(\w+)"`)
+	typeText     = regexp.MustCompile(`^\{type: (\w+)`)
+)
+
+func readContract(t *testing.T) contract {
+	t.Helper()
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := contract{operations: map[string]operation{}, schemas: map[string]*schemaDoc{}}
+	paths, schemas, _ := strings.Cut(string(text), "\n  schemas:\n")
+	var path, key string
+	for line := range strings.Lines(paths) {
+		line = strings.TrimSuffix(line, "\n")
+		if m := pathLine.FindStringSubmatch(line); m != nil {
+			path = m[1]
+		} else if m := methodLine.FindStringSubmatch(line); m != nil {
+			key = strings.ToUpper(m[1]) + " " + path
+			c.operations[key] = operation{}
+		} else if m := roleLine.FindStringSubmatch(line); m != nil {
+			o := c.operations[key]
+			o.role = web.Role(strings.ReplaceAll(m[1], "none", ""))
+			c.operations[key] = o
+		} else if m := answerLine.FindStringSubmatch(line); m != nil {
+			o := c.operations[key]
+			o.schema = m[1]
+			c.operations[key] = o
+		}
+	}
+	var current *schemaDoc
+	for line := range strings.Lines(schemas) {
+		line = strings.TrimSuffix(line, "\n")
+		if m := schemaLine.FindStringSubmatch(line); m != nil {
+			current = &schemaDoc{properties: map[string]string{}}
+			c.schemas[m[1]] = current
+		} else if m := propertyLine.FindStringSubmatch(line); m != nil {
+			current.properties[m[1]] = m[2]
+		} else if m := requiredLine.FindStringSubmatch(line); m != nil {
+			current.required = strings.Split(m[1], ", ")
+		}
+	}
+	return c
+}
+
+// routes calls each with every route of the router, its pattern as the contract
+// writes it, and a path that the fake knows.
+func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
+	t.Helper()
+	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "{path}", "3/0")
+	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
+		each(method, pattern, fill.Replace(pattern))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestContractHasAllRoutes(t *testing.T) {
+	c := readContract(t)
+	routes(t, newSite(t, &webtest.Fake{}), func(method, pattern, _ string) {
+		key := method + " " + pattern
+		if _, ok := c.operations[key]; !ok {
+			t.Errorf("openapi.yaml lacks %s", key)
+		}
+		delete(c.operations, key)
+	})
+	for key := range c.operations {
+		t.Errorf("openapi.yaml has %s, the router has not", key)
+	}
+}
+
+// TestRights asks each route as everybody; x-role of the contract says who may.
+func TestRights(t *testing.T) {
+	c := readContract(t)
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	s.stream.Close() // its route answers at once
+	routes(t, s, func(method, pattern, path string) {
+		need := c.operations[method+" "+pattern].role
+		for _, role := range []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleAdmin} {
+			before := len(s.fake.Calls())
+			w := s.do(t, method, path, role, "")
+			want := role.Includes(need)
+			refused := w.Code == http.StatusUnauthorized || w.Code == http.StatusForbidden
+			if refused == want {
+				t.Errorf("%s %s as %q = %d, want allowed %v", method, path, role, w.Code, want)
+			}
+			if refused && (role == web.RoleNone) != (w.Code == http.StatusUnauthorized) {
+				t.Errorf("%s %s as %q = %d: 401 is for those who are not signed in", method, path, role, w.Code)
+			}
+			if refused && len(s.fake.Calls()) > before {
+				t.Errorf("%s %s as %q was refused but reached the service", method, path, role)
+			}
+		}
+	})
+}
+
+// TestAnswersFitContract compares the members of real answers, with the lists
+// full and empty, with the schemas.
+func TestAnswersFitContract(t *testing.T) {
+	c := readContract(t)
+	bodies := map[string]string{
+		"POST /api/v1/sign-in-links":             `{"name":"bob","role":"viewer"}`,
+		"POST /api/v1/devices":                   `{"endpoint":"x","tags":["a"]}`,
+		"POST /api/v1/devices/{id}/operations":   `{"op":"read","path":"/3/0"}`,
+		"PUT /api/v1/devices/{id}/lwm2m/{path}":  `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+		"POST /api/v1/devices/{id}/lwm2m/{path}": `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+		"POST /api/v1/factory-authorities":       `{"certificate":"AA=="}`,
+		"POST /api/v1/certificates/{id}/revoke":  `{"reason":"superseded","comment":"x"}`,
+		"POST /api/v1/releases":                  `{"name":"n","image":"AA=="}`,
+		"POST /api/v1/campaigns":                 `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
+		"POST /api/v1/campaigns/{id}/abort":      `{"reason":"x"}`,
+		"POST /api/v1/transfers":                 `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
+		"POST /api/v1/transfers/{id}/commands":   `{"action":"submit"}`,
+		"POST /api/v1/partners":                  `{"identity":{}}`,
+		"PUT /api/v1/partners/{id}/state":        `{"state":"suspended","reason":"x"}`,
+	}
+	for _, empty := range []bool{false, true} {
+		s := newSite(t, &webtest.Fake{Text: "x", Empty: empty})
+		s.stream.Close()
+		routes(t, s, func(method, pattern, path string) {
+			key := method + " " + pattern
+			name := c.operations[key].schema
+			if name == "" {
+				return
+			}
+			w := s.do(t, method, path, web.RoleAdmin, bodies[key])
+			if w.Code/100 != 2 {
+				t.Errorf("%s = %d\n%s", key, w.Code, w.Body)
+				return
+			}
+			var answer any
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+				t.Errorf("%s: %v", key, err)
+				return
+			}
+			for _, fault := range c.check(name, answer) {
+				t.Errorf("%s: %s", key, fault)
+			}
+		})
+	}
+	w := newSite(t, &webtest.Fake{}).do(t, http.MethodGet, "/api/v1/me", web.RoleNone, "")
+	var problem any
+	if err := json.Unmarshal(w.Body.Bytes(), &problem); err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range c.check("Problem", problem) {
+		t.Errorf("problem document: %s", fault)
+	}
+}
+
+// check returns what of v the schema called name does not allow.
+func (c contract) check(name string, v any) (faults []string) {
+	doc, known := c.schemas[name]
+	object, ok := v.(map[string]any)
+	if !known || !ok {
+		return []string{name + ": no such schema, or no object"}
+	}
+	for _, r := range doc.required {
+		if _, ok := object[r]; !ok {
+			faults = append(faults, name+" lacks "+r)
+		}
+	}
+	for key, member := range object {
+		text, ok := doc.properties[key]
+		if !ok {
+			faults = append(faults, name+" has an undeclared "+key)
+			continue
+		}
+		faults = append(faults, c.checkMember(name+"."+key, text, member)...)
+	}
+	return faults
+}
+
+func (c contract) checkMember(where, text string, v any) (faults []string) {
+	var is string
+	switch v.(type) {
+	case string:
+		is = "string"
+	case bool:
+		is = "boolean"
+	case float64:
+		is = "integer"
+	case []any:
+		is = "array"
+	case map[string]any:
+		is = "object"
+	}
+	ref := refText.FindStringSubmatch(text)
+	want := typeText.FindStringSubmatch(text)
+	switch {
+	case text == "{}": // anything
+	case want == nil && ref != nil:
+		return c.check(ref[1], v)
+	case want == nil || want[1] != is:
+		return []string{where + " is " + is + ", declared " + text}
+	case is == "array" && ref != nil:
+		items, _ := v.([]any)
+		for _, item := range items {
+			faults = append(faults, c.check(ref[1], item)...)
+		}
+	}
+	return faults
+}
+
+func TestContractIsServed(t *testing.T) {
+	s := newSite(t, &webtest.Fake{})
+	text, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.do(t, http.MethodGet, "/api/v1/openapi.yaml", web.RoleViewer, "")
+	if !slices.Equal(w.Body.Bytes(), text) || w.Header().Get("Content-Type") != "application/yaml" {
+		t.Errorf("GET openapi.yaml = %d, %s, %d bytes", w.Code, w.Header().Get("Content-Type"), w.Body.Len())
+	}
+}

@@ -1,0 +1,62 @@
+package api
+
+import (
+	"net/http"
+
+	"steward/web"
+)
+
+func (a *API) devices(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	f := web.DeviceFilter{
+		State: web.DeviceState(q.Get("state")), Text: q.Get("q"), Tag: q.Get("tag"),
+		Insecure: q.Get("insecure") == "true", Campaign: q.Get("campaign"), Ownership: q.Get("ownership"),
+	}
+	return listed(w, r, func(p web.Page) (web.List[web.Device], error) {
+		return a.s.Devices.ListDevices(r.Context(), f, p)
+	})
+}
+
+func (a *API) device(w http.ResponseWriter, r *http.Request) error {
+	return one(w, r, a.s.Devices.Device)
+}
+
+func (a *API) importDevice(w http.ResponseWriter, r *http.Request) error {
+	var in web.NewDevice
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	d, err := a.s.Factories.ImportDevice(r.Context(), web.ActorFrom(r.Context()), in)
+	if err != nil {
+		return err
+	}
+	return created(w, "/devices/"+d.ID, d)
+}
+
+type factoriesView struct {
+	Items web.Array[web.FactoryAuthority] `json:"items"`
+}
+
+func (a *API) factories(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Factories.FactoryAuthorities(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, factoriesView{all})
+}
+
+type newFactory struct {
+	Certificate []byte `json:"certificate"`
+}
+
+func (a *API) addFactory(w http.ResponseWriter, r *http.Request) error {
+	var in newFactory
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	f, err := a.s.Factories.AddFactoryAuthority(r.Context(), web.ActorFrom(r.Context()), in.Certificate)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusCreated, f)
+}

@@ -1,0 +1,257 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"steward/lwm2m"
+	"steward/web"
+)
+
+// How long a call waits for a device.
+const (
+	defaultWait = 30 * time.Second
+	maxWait     = 120 * time.Second // beyond it, proxies cut the connection
+)
+
+// wait reads "Prefer: wait=10" (RFC 7240 §4.3).
+func wait(r *http.Request) time.Duration {
+	for _, field := range r.Header.Values("Prefer") {
+		for part := range strings.SplitSeq(field, ",") {
+			text, ok := strings.CutPrefix(strings.TrimSpace(part), "wait=")
+			if n, err := strconv.Atoi(text); ok && err == nil && n > 0 {
+				return min(time.Duration(n)*time.Second, maxWait)
+			}
+		}
+	}
+	return defaultWait
+}
+
+// An operationIn is an operation as it stands in JSON.
+type operationIn struct {
+	Op        web.OperationKind `json:"op"`
+	Path      string            `json:"path"`
+	Value     json.RawMessage   `json:"value"`     // write, update of one resource
+	Values    []valueIn         `json:"values"`    // write, update, create of several
+	Arguments string            `json:"arguments"` // execute
+}
+
+type valueIn struct {
+	Path  string          `json:"path"`
+	Kind  string          `json:"kind"` // "": by the object's definition
+	Value json.RawMessage `json:"value"`
+}
+
+// An outcomeView is what a device answered.
+type outcomeView struct {
+	Op     web.OperationKind `json:"op"`
+	Path   string            `json:"path"`
+	Source string            `json:"source"` // device, cache
+	Values []valueView       `json:"values"`
+	Links  string            `json:"links,omitempty"`   // link-format (RFC 6690)
+	Create string            `json:"created,omitempty"` // path of the new instance
+}
+
+// A valueView is one value as it stands in JSON.
+type valueView struct {
+	Path     string    `json:"path"`
+	Name     string    `json:"name,omitempty"`
+	Kind     string    `json:"kind"`
+	Value    any       `json:"value"`
+	Units    string    `json:"units,omitempty"`
+	At       time.Time `json:"at,omitzero"`
+	Observed bool      `json:"observed"`
+}
+
+func viewValues(values []web.Value) []valueView {
+	out := make([]valueView, 0, len(values))
+	for _, v := range values {
+		out = append(out, valueView{
+			Path: v.Path.String(), Name: v.Name, Kind: v.Value.Kind().String(), Value: web.EncodeValue(v.Value),
+			Units: v.Units, At: v.At, Observed: v.Observed,
+		})
+	}
+	return out
+}
+
+func (a *API) operate(w http.ResponseWriter, r *http.Request) error {
+	var in operationIn
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	path, err := lwm2m.ParsePath(in.Path)
+	if err != nil {
+		return web.Invalid("path", err.Error())
+	}
+	op, err := a.operation(path, in)
+	if err != nil {
+		return err
+	}
+	return a.run(w, r, op)
+}
+
+// operation checks what a client asks for.
+func (a *API) operation(path lwm2m.Path, in operationIn) (web.Operation, error) {
+	op := web.Operation{Kind: in.Op, Path: path, Arguments: in.Arguments}
+	switch in.Op {
+	case web.OpRead, web.OpDelete, web.OpDiscover, web.OpObserve, web.OpCancelObserve, web.OpExecute:
+		if len(in.Value) > 0 || len(in.Values) > 0 {
+			return op, web.Invalid("value", "not with "+string(in.Op))
+		}
+	case web.OpWrite, web.OpUpdate, web.OpCreate:
+		entries, err := a.entries(path, in)
+		if err != nil {
+			return op, err
+		}
+		if len(entries) == 0 && in.Op != web.OpCreate {
+			return op, web.Invalid("value", "missing")
+		}
+		op.Entries = entries
+	default:
+		return op, web.Invalid("op", "no such operation")
+	}
+	if in.Arguments != "" && in.Op != web.OpExecute {
+		return op, web.Invalid("arguments", "only with execute")
+	}
+	return op, nil
+}
+
+// entries reads the values of a write, each at or below path.
+func (a *API) entries(path lwm2m.Path, in operationIn) ([]lwm2m.Entry, error) {
+	values := in.Values
+	if len(in.Value) > 0 {
+		values = append(values, valueIn{Path: path.String(), Value: in.Value})
+	}
+	out := make([]lwm2m.Entry, 0, len(values))
+	for _, v := range values {
+		at, err := lwm2m.ParsePath(v.Path)
+		if err != nil || !path.Contains(at) || at.Len() < 3 {
+			return nil, web.Invalid("path", v.Path+" is no resource at or below "+path.String())
+		}
+		kind := lwm2m.KindOf(a.o.Schema, at)
+		if v.Kind != "" {
+			if kind, err = parseKind(v.Kind); err != nil {
+				return nil, err
+			}
+		}
+		value, err := web.DecodeValue(kind, v.Value)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, lwm2m.Entry{Path: at, Value: value})
+	}
+	return out, nil
+}
+
+func parseKind(name string) (lwm2m.Kind, error) {
+	for k := lwm2m.KindString; k <= lwm2m.KindCorelnk; k++ {
+		if k.String() == name {
+			return k, nil
+		}
+	}
+	return lwm2m.KindNone, web.Invalid("kind", "no such type")
+}
+
+// run asks the device and answers with its outcome.
+func (a *API) run(w http.ResponseWriter, r *http.Request, op web.Operation) error {
+	ctx, cancel := context.WithTimeout(r.Context(), wait(r))
+	defer cancel()
+	o, err := a.s.Operations.Do(ctx, web.ActorFrom(r.Context()), web.Param(r, "id"), op)
+	if err != nil {
+		return err
+	}
+	view := outcomeView{
+		Op: op.Kind, Path: op.Path.String(), Source: "device", Values: viewValues(o.Values), Links: o.Links,
+	}
+	if op.Kind == web.OpCreate {
+		view.Create = o.Path
+	}
+	return web.WriteJSON(w, http.StatusOK, view)
+}
+
+// node reads the LwM2M path at the end of the request's path.
+func node(r *http.Request) (lwm2m.Path, error) {
+	p, err := lwm2m.ParsePath("/" + strings.TrimSuffix(web.Param(r, "*"), "/"))
+	if err != nil {
+		return lwm2m.Path{}, web.Invalid("path", err.Error())
+	}
+	return p, nil
+}
+
+// readNode reads a node, by default what was heard last. To ask the device
+// itself is an operator's command.
+func (a *API) readNode(w http.ResponseWriter, r *http.Request) error {
+	p, err := node(r)
+	if err != nil {
+		return err
+	}
+	switch r.URL.Query().Get("source") {
+	case "", "cache":
+	case "device":
+		return web.Require(web.RoleOperator, func(w http.ResponseWriter, r *http.Request) error {
+			return a.run(w, r, web.Operation{Kind: web.OpRead, Path: p})
+		})(w, r)
+	default:
+		return web.Invalid("source", "cache or device")
+	}
+	values, err := a.s.Devices.Values(r.Context(), web.Param(r, "id"), p)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, outcomeView{
+		Op: web.OpRead, Path: p.String(), Source: "cache", Values: viewValues(values),
+	})
+}
+
+// A nodeIn is the body of a write to a node.
+type nodeIn struct {
+	Value     json.RawMessage `json:"value"`
+	Values    []valueIn       `json:"values"`
+	Arguments string          `json:"arguments"`
+}
+
+func (a *API) onNode(w http.ResponseWriter, r *http.Request, kind func(lwm2m.Path) web.OperationKind) error {
+	p, err := node(r)
+	if err != nil {
+		return err
+	}
+	var in nodeIn
+	if r.ContentLength != 0 {
+		if err := readBody(r, &in); err != nil {
+			return err
+		}
+	}
+	op, err := a.operation(p, operationIn{Op: kind(p), Value: in.Value, Values: in.Values, Arguments: in.Arguments})
+	if err != nil {
+		return err
+	}
+	return a.run(w, r, op)
+}
+
+func (a *API) writeNode(w http.ResponseWriter, r *http.Request) error {
+	return a.onNode(w, r, func(lwm2m.Path) web.OperationKind { return web.OpWrite })
+}
+
+// postNode creates below an object, updates an instance and executes a resource.
+func (a *API) postNode(w http.ResponseWriter, r *http.Request) error {
+	return a.onNode(w, r, func(p lwm2m.Path) web.OperationKind {
+		switch p.Len() {
+		case 1:
+			return web.OpCreate
+		case 2:
+			return web.OpUpdate
+		case 3:
+			return web.OpExecute
+		default:
+			return ""
+		}
+	})
+}
+
+func (a *API) deleteNode(w http.ResponseWriter, r *http.Request) error {
+	return a.onNode(w, r, func(lwm2m.Path) web.OperationKind { return web.OpDelete })
+}

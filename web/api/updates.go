@@ -1,0 +1,82 @@
+package api
+
+import (
+	"net/http"
+
+	"steward/web"
+)
+
+func (a *API) releases(w http.ResponseWriter, r *http.Request) error {
+	return listed(w, r, func(p web.Page) (web.List[web.Release], error) {
+		return a.s.Releases.ListReleases(r.Context(), p)
+	})
+}
+
+func (a *API) release(w http.ResponseWriter, r *http.Request) error {
+	return one(w, r, a.s.Releases.Release)
+}
+
+func (a *API) addRelease(w http.ResponseWriter, r *http.Request) error {
+	var in web.NewRelease
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	if len(in.Envelope) == 0 && len(in.Image) == 0 {
+		return web.Invalid("image", "give an image, or an envelope")
+	}
+	release, err := a.s.Releases.AddRelease(r.Context(), web.ActorFrom(r.Context()), in)
+	if err != nil {
+		return err
+	}
+	return created(w, "/releases/"+release.ID, release)
+}
+
+func (a *API) campaigns(w http.ResponseWriter, r *http.Request) error {
+	return listed(w, r, func(p web.Page) (web.List[web.Campaign], error) {
+		return a.s.Campaigns.ListCampaigns(r.Context(), p)
+	})
+}
+
+func (a *API) campaign(w http.ResponseWriter, r *http.Request) error {
+	return one(w, r, a.s.Campaigns.Campaign)
+}
+
+func (a *API) createCampaign(w http.ResponseWriter, r *http.Request) error {
+	var in web.NewCampaign
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	switch {
+	case in.Delivery != web.Push && in.Delivery != web.Pull:
+		return web.Invalid("delivery", "push or pull")
+	case len(in.Devices) == 0:
+		return web.Invalid("devices", "name at least one")
+	}
+	c, err := a.s.Campaigns.CreateCampaign(r.Context(), web.ActorFrom(r.Context()), in)
+	if err != nil {
+		return err
+	}
+	return created(w, "/campaigns/"+c.ID, c)
+}
+
+func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
+	return listed(w, r, func(p web.Page) (web.List[web.Job], error) {
+		return a.s.Campaigns.Jobs(r.Context(), web.Param(r, "id"), p)
+	})
+}
+
+type reasonIn struct {
+	Reason string `json:"reason"`
+}
+
+func (a *API) abortCampaign(w http.ResponseWriter, r *http.Request) error {
+	var in reasonIn
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	c, err := a.s.Campaigns.AbortCampaign(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in.Reason)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, c)
+}
