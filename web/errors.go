@@ -112,6 +112,9 @@ func Status(err error) (status int, code string) {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge, "too_large"
 	}
+	if detailed := (*Error)(nil); errors.As(err, &detailed) {
+		err = detailed.Is // its cause is for the log
+	}
 	for _, row := range statuses {
 		if errors.Is(err, row.err) {
 			return row.status, row.code
