@@ -102,9 +102,12 @@ func (e *Engine) shut() {
 // observations. The transport calls it when the association is gone.
 func (e *Engine) Closed(p Peer) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if l := e.links[p]; l != nil {
 		e.drop(l)
+	}
+	e.mu.Unlock()
+	if e.o.Closed != nil {
+		e.o.Closed(p)
 	}
 }
 

@@ -57,6 +57,10 @@ type Options struct {
 	// Trace sees every datagram, received before it is looked at, sent before
 	// it is handed to the peer. It must not retain nor change it; nil: none.
 	Trace func(peer Peer, sent bool, datagram []byte)
+
+	// Closed is told of each association that ended, after the engine has
+	// forgotten it. It must not block; nil: nobody is told.
+	Closed func(peer Peer)
 }
 
 // Defaults of Options.

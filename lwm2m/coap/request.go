@@ -46,8 +46,8 @@ type Response struct {
 	// Sequence is the value of the Observe option received (RFC 7641 §3.4).
 	Sequence uint32
 
-	// Sent, if a handler sets it, is called once, in a goroutine that may block,
-	// after the first datagram of the response left. REQUIRED BY lwm2m/server.
+	// Sent, if a handler sets it, is called once after the first datagram of the
+	// response was handed to the peer. It may block.
 	Sent func()
 }
 

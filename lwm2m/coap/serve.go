@@ -112,6 +112,9 @@ func (e *Engine) serve(j *job) {
 	e.answer(j, resp, &b)
 	e.mu.Unlock()
 	e.flush(&b)
+	if resp != nil && resp.Sent != nil {
+		resp.Sent()
+	}
 }
 
 // call runs the handler; its panic is a 5.00 to the peer, not the end of all.
