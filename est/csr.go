@@ -24,11 +24,7 @@ type CSR struct {
 	req  *x509.CertificateRequest
 }
 
-var (
-	oidExtensionRequest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}
-	oidSubjectAltName   = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidCommonName       = asn1.ObjectIdentifier{2, 5, 4, 3}
-)
+var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
 // ParseCSR reads a PKCS#10 request in DER (RFC 2986) and checks its signature,
 // which is the proof of possession. It returns ErrCSRSize, ErrCSR, or ErrKey for

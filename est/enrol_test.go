@@ -164,6 +164,14 @@ func TestSameRequestSameAnswer(t *testing.T) {
 	}
 }
 
+// opened opens the right for key, nil for any.
+func opened(key *ecdsa.PrivateKey) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		t.Helper()
+		w.open(t, key)
+	}
+}
+
 func TestEnrolRefuses(t *testing.T) {
 	noted := esttest.Key(t)
 	tests := []struct {
@@ -173,56 +181,67 @@ func TestEnrolRefuses(t *testing.T) {
 		err     error
 	}{
 		{"not registered", nil, func(t *testing.T, w *world) est.Request {
+			t.Helper()
 			d := esttest.NewDevice(t, w.factory, endpoint)
 			return est.Request{Client: d.Client(), CSR: esttest.CSR(t, w.key, endpoint)}
 		}, est.ErrForbidden},
 		{"operational role", nil, func(t *testing.T, w *world) est.Request {
+			t.Helper()
 			return est.Request{
 				Client: est.Client{Role: est.RoleOperational, Certificate: w.device.Factory}, CSR: esttest.CSR(t, w.key, endpoint),
 			}
 		}, est.ErrForbidden},
 		{"no identity", nil, func(t *testing.T, w *world) est.Request {
+			t.Helper()
 			return est.Request{CSR: esttest.CSR(t, w.key, endpoint)}
 		}, est.ErrForbidden},
 		{"closed", func(*testing.T, *world) {}, nil, est.ErrPending},
 		{"window not begun", func(t *testing.T, w *world) {
+			t.Helper()
 			grant(t, w, est.Grant{FactoryDER: w.device.DER, From: w.clock.Now().Add(time.Hour)})
 			w.open(t, nil)
 		}, nil, est.ErrPending},
 		{"window over, any key", func(t *testing.T, w *world) {
+			t.Helper()
 			grant(t, w, est.Grant{FactoryDER: w.device.DER, Until: w.clock.Now().Add(time.Hour)})
 			w.open(t, nil)
 			w.clock.Advance(2 * time.Hour)
 		}, nil, est.ErrForbidden},
 		{"window over, but bound to this key", func(t *testing.T, w *world) {
+			t.Helper()
 			grant(t, w, est.Grant{FactoryDER: w.device.DER, Until: w.clock.Now().Add(time.Hour)})
 			w.open(t, w.key)
 			w.clock.Advance(2 * time.Hour)
 		}, nil, nil},
-		{"open for another key", func(t *testing.T, w *world) { w.open(t, noted) }, nil, est.ErrWrongKey},
+		{"open for another key", opened(noted), nil, est.ErrWrongKey},
 		{"suspended", func(t *testing.T, w *world) {
+			t.Helper()
 			w.open(t, nil)
 			must(t)(w.ca.SuspendRight(t.Context(), w.device.Factory))
 		}, nil, est.ErrForbidden},
 		{"deleted", func(t *testing.T, w *world) {
+			t.Helper()
 			must(t)(w.ca.DeleteRight(t.Context(), w.device.Factory, est.CessationOfOperation))
 		}, nil, est.ErrForbidden},
-		{"other name", func(t *testing.T, w *world) { w.open(t, nil) }, func(t *testing.T, w *world) est.Request {
+		{"other name", opened(nil), func(t *testing.T, w *world) est.Request {
+			t.Helper()
 			return est.Request{Client: w.device.Client(), CSR: esttest.CSR(t, w.key, "urn:other")}
 		}, est.ErrName},
-		{"name and more", func(t *testing.T, w *world) { w.open(t, nil) }, func(t *testing.T, w *world) est.Request {
+		{"name and more", opened(nil), func(t *testing.T, w *world) est.Request {
+			t.Helper()
 			subject := pkix.Name{CommonName: endpoint, Organization: []string{"Alpha"}}
 			return est.Request{Client: w.device.Client(), CSR: request(t, w.key, x509.CertificateRequest{Subject: subject})}
 		}, est.ErrName},
-		{"foreign subjectAltName", func(t *testing.T, w *world) { w.open(t, nil) }, func(t *testing.T, w *world) est.Request {
+		{"foreign subjectAltName", opened(nil), func(t *testing.T, w *world) est.Request {
+			t.Helper()
 			return est.Request{Client: w.device.Client(), CSR: request(t, w.key, x509.CertificateRequest{
 				Subject: pkix.Name{CommonName: endpoint}, DNSNames: []string{"alpha.example"},
 			})}
 		}, est.ErrName},
-		{"no request", func(t *testing.T, w *world) { w.open(t, nil) }, func(_ *testing.T, w *world) est.Request {
+		{"no request", opened(nil), func(_ *testing.T, w *world) est.Request {
 			return est.Request{Client: w.device.Client()}
 		}, est.ErrCSR},
-		{"oversized request", func(t *testing.T, w *world) { w.open(t, nil) }, func(_ *testing.T, w *world) est.Request {
+		{"oversized request", opened(nil), func(_ *testing.T, w *world) est.Request {
 			return est.Request{Client: w.device.Client(), CSR: make([]byte, est.MaxCSR+1)}
 		}, est.ErrCSRSize},
 	}

@@ -73,7 +73,7 @@ func (e *PendingError) Error() string {
 }
 
 // Is makes errors.Is(err, ErrPending) true.
-func (e *PendingError) Is(target error) bool { return target == ErrPending } //nolint:errorlint // the sentinel itself
+func (e *PendingError) Is(target error) bool { return target == ErrPending }
 
 // SPKI returns the SHA-256 of the SubjectPublicKeyInfo of pub, which names a key
 // in rights and receipts. It returns ErrKey for a key that X.509 cannot carry.

@@ -2,8 +2,6 @@ package est
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
@@ -56,6 +54,9 @@ func checkName(name string) error {
 	return nil
 }
 
+// letters are those of a dNSName.
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+
 // checkDNS returns ErrLint unless name is in preferred name syntax (RFC 1034
 // §3.5), which RFC 5280 §4.2.1.6 demands.
 func checkDNS(name string) error {
@@ -63,13 +64,9 @@ func checkDNS(name string) error {
 		return fmt.Errorf("%w: dNSName of %d bytes", ErrLint, len(name))
 	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+		foreign := strings.IndexFunc(label, func(r rune) bool { return !strings.ContainsRune(letters, r) }) >= 0
+		if label == "" || len(label) > 63 || foreign || label[0] == '-' || label[len(label)-1] == '-' {
 			return fmt.Errorf("%w: dNSName %q", ErrLint, name)
-		}
-		for _, r := range label {
-			if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-				return fmt.Errorf("%w: dNSName %q", ErrLint, name)
-			}
 		}
 	}
 	return nil
@@ -129,15 +126,6 @@ func publicKeyBits(spki []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: SubjectPublicKeyInfo", ErrKey)
 	}
 	return info.Key.Bytes, nil
-}
-
-// hashKey is SPKI for a key that was accepted before: it cannot fail then.
-func hashKey(pub crypto.PublicKey) Hash {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return Hash{}
-	}
-	return sha256.Sum256(der)
 }
 
 func parseURIs(texts []string) ([]*url.URL, error) {

@@ -41,9 +41,13 @@ func (p Profiles) withDefaults() (Profiles, error) {
 		has  **Profile
 		want *Profile
 	}{
-		{&p.Issuing, d.Issuing}, {&p.Server, d.Server}, {&p.Peer, d.Peer},
-		{&p.TransferSigner, d.TransferSigner}, {&p.SUITSigner, d.SUITSigner},
-		{&p.Factory, d.Factory}, {&p.Operational, d.Operational},
+		{&p.Issuing, d.Issuing},
+		{&p.Server, d.Server},
+		{&p.Peer, d.Peer},
+		{&p.TransferSigner, d.TransferSigner},
+		{&p.SUITSigner, d.SUITSigner},
+		{&p.Factory, d.Factory},
+		{&p.Operational, d.Operational},
 	} {
 		if *f.has == nil {
 			*f.has = f.want

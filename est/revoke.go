@@ -41,7 +41,7 @@ func (ca *CA) Identify(ctx context.Context, chain [][]byte) (Client, error) {
 	if len(chain) == 0 {
 		return Client{}, fmt.Errorf("%w: no certificate", ErrUnknown)
 	}
-	hash := Hash(sha256.Sum256(chain[0]))
+	hash := sha256.Sum256(chain[0])
 	r, err := ca.o.Store.Certificate(ctx, hash)
 	switch {
 	case err == nil && r.Live(ca.now()) != nil:

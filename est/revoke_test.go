@@ -178,15 +178,15 @@ func second[T any](_ T, err error) error { return err }
 
 func TestRevokedIsTold(t *testing.T) {
 	clock := esttest.NewClock()
-	key, rootKey := esttest.Key(t), esttest.Key(t)
-	_ = rootKey
+	key := esttest.Key(t)
 	root, err := est.NewRoot(est.RootOptions{Name: "R", Signer: key, Now: clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var told []est.Hash
 	ca, err := est.NewCA(est.Options{
-		Store: &esttest.Store{}, Signer: key, Issuer: root, Now: clock.Now, Revoked: func(h est.Hash) { told = append(told, h) },
+		Store: &esttest.Store{}, Signer: key, Issuer: root, Now: clock.Now,
+		Revoked: func(h est.Hash) { told = append(told, h) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -112,7 +113,7 @@ func TestPendingThenOpen(t *testing.T) {
 			if !errors.As(err, &status) || status.Code != coap.ServiceUnavailable || status.Retry != 30*time.Second {
 				t.Fatalf("Enrol = %v, want 5.03 and 30 s", err)
 			}
-			w.open(t)
+			w.open(t)                //nolint:contextcheck // the operator's context is another
 			time.Sleep(status.Retry) // of the bubble
 			if _, err := c.Enrol(ctx, csr); err != nil {
 				t.Errorf("Enrol = %v", err)
@@ -160,12 +161,23 @@ func TestClientIsStrict(t *testing.T) {
 		{"exchange failed", doer{err: coap.ErrTimeout}, coap.ErrTimeout},
 		{"wrong code", doer{out: with(func(r *coap.Response) { r.Code = coap.Content })}, estcoap.ErrAnswer},
 		{"no format", doer{out: with(func(r *coap.Response) { r.ContentFormat = coap.Format{} })}, estcoap.ErrAnswer},
-		{"format of JSON", doer{out: with(func(r *coap.Response) { r.ContentFormat = coap.FormatID(50) })}, estcoap.ErrAnswer},
-		{"trailing byte", doer{out: with(func(r *coap.Response) { r.Payload = append(r.Payload[:len(r.Payload):len(r.Payload)], 0) })},
-			estcoap.ErrAnswer},
+		{
+			"format of JSON",
+			doer{out: with(func(r *coap.Response) { r.ContentFormat = coap.FormatID(50) })},
+			estcoap.ErrAnswer,
+		},
+		{
+			"trailing byte",
+			doer{out: with(func(r *coap.Response) { r.Payload = append(slices.Clip(r.Payload), 0) })},
+			estcoap.ErrAnswer,
+		},
 		{"certificate as PKCS#7", doer{out: with(func(r *coap.Response) { r.ContentFormat = certsOnly })}, estcoap.ErrPKCS7},
 		{"huge", doer{out: with(func(r *coap.Response) { r.Payload = make([]byte, 1<<17) })}, estcoap.ErrAnswer},
-		{"certificate for another key", doer{out: with(func(r *coap.Response) { r.Payload = w.device.DER })}, estcoap.ErrAnswer},
+		{
+			"certificate for another key",
+			doer{out: with(func(r *coap.Response) { r.Payload = w.device.DER })},
+			estcoap.ErrAnswer,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -194,16 +206,31 @@ func TestStatusError(t *testing.T) {
 		in   coap.Response
 		want estcoap.StatusError
 	}{
-		{"refused", coap.Response{Code: coap.Forbidden, Payload: []byte("no")},
-			estcoap.StatusError{Code: coap.Forbidden, Diagnostic: "no"}},
-		{"later", coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(5)},
-			estcoap.StatusError{Code: coap.ServiceUnavailable, Retry: 5 * time.Second}},
-		{"later, Max-Age absent", coap.Response{Code: coap.ServiceUnavailable},
-			estcoap.StatusError{Code: coap.ServiceUnavailable, Retry: time.Minute}},
-		{"much later", coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(1 << 31)},
-			estcoap.StatusError{Code: coap.ServiceUnavailable, Retry: time.Hour}},
-		{"diagnostic for a terminal", coap.Response{Code: coap.BadRequest, Payload: []byte("\x1b[2J")},
-			estcoap.StatusError{Code: coap.BadRequest}},
+		{
+			"refused",
+			coap.Response{Code: coap.Forbidden, Payload: []byte("no")},
+			estcoap.StatusError{Code: coap.Forbidden, Diagnostic: "no"},
+		},
+		{
+			"later",
+			coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(5)},
+			estcoap.StatusError{Code: coap.ServiceUnavailable, Retry: 5 * time.Second},
+		},
+		{
+			"later, Max-Age absent",
+			coap.Response{Code: coap.ServiceUnavailable},
+			estcoap.StatusError{Code: coap.ServiceUnavailable, Retry: time.Minute},
+		},
+		{
+			"much later",
+			coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(1 << 31)},
+			estcoap.StatusError{Code: coap.ServiceUnavailable, Retry: time.Hour},
+		},
+		{
+			"diagnostic for a terminal",
+			coap.Response{Code: coap.BadRequest, Payload: []byte("\x1b[2J")},
+			estcoap.StatusError{Code: coap.BadRequest},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

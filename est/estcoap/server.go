@@ -232,7 +232,7 @@ const maxRetry = time.Hour
 // seconds rounds up, so that nobody asks too early.
 func seconds(d time.Duration) uint32 {
 	d = min(max(d, time.Second), maxRetry)
-	return uint32((d + time.Second - 1) / time.Second) //nolint:gosec // G115: at most 3600
+	return uint32((d + time.Second - 1) / time.Second)
 }
 
 // refuse returns an error response with a diagnostic (RFC 7252 §5.5.2).

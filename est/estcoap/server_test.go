@@ -100,11 +100,19 @@ func TestServerCodes(t *testing.T) {
 		{"crts, well known", device, coap.Request{Method: coap.GET, Path: path("/.well-known/est/crts")}, "2.05"},
 		{"crts, label", device, coap.Request{Method: coap.GET, Path: path("/.well-known/est/dev/crts")}, "2.05"},
 		{"crts of an operational client", operational, coap.Request{Method: coap.GET, Path: path("/est/crts")}, "2.05"},
-		{"crts of a pre-shared key", coap.Identity{Role: coap.RolePSK, Name: "x"},
-			coap.Request{Method: coap.GET, Path: path("/est/crts")}, "2.05"},
+		{
+			"crts of a pre-shared key",
+			coap.Identity{Role: coap.RolePSK, Name: "x"},
+			coap.Request{Method: coap.GET, Path: path("/est/crts")},
+			"2.05",
+		},
 		{"crts of nobody", coap.Identity{}, coap.Request{Method: coap.GET, Path: path("/est/crts")}, "4.01"},
-		{"crts of a server", coap.Identity{Role: coap.RoleServer},
-			coap.Request{Method: coap.GET, Path: path("/est/crts")}, "4.01"},
+		{
+			"crts of a server",
+			coap.Identity{Role: coap.RoleServer},
+			coap.Request{Method: coap.GET, Path: path("/est/crts")},
+			"4.01",
+		},
 		{"crts, POST", device, coap.Request{Method: coap.POST, Path: path("/est/crts")}, "4.05"},
 		{"crts as JSON", device, coap.Request{Method: coap.GET, Path: path("/est/crts"), Accept: coap.FormatID(50)}, "4.06"},
 		{"crts as text", device, coap.Request{Method: coap.GET, Path: path("/est/crts"), Accept: coap.FormatID(0)}, "4.06"},
@@ -118,33 +126,55 @@ func TestServerCodes(t *testing.T) {
 		{"skg is not built", device, coap.Request{Method: coap.POST, Path: path("/est/skg"), ContentFormat: pkcs10}, "4.04"},
 		{"skc is not built", device, coap.Request{Method: coap.POST, Path: path("/est/skc"), ContentFormat: pkcs10}, "4.04"},
 		{"sen, GET", device, coap.Request{Method: coap.GET, Path: path("/est/sen")}, "4.05"},
-		{"sen of nobody", coap.Identity{},
-			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: csr}, "4.01"},
-		{"sen of an operational client", operational,
-			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: csr}, "4.03"},
+		{
+			"sen of nobody",
+			coap.Identity{},
+			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: csr},
+			"4.01",
+		},
+		{
+			"sen of an operational client", operational,
+			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: csr},
+			"4.03",
+		},
 		{"sen without format", device, coap.Request{Method: coap.POST, Path: path("/est/sen"), Payload: csr}, "4.15"},
-		{"sen as octets", device,
-			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: coap.FormatID(42), Payload: csr}, "4.15"},
+		{
+			"sen as octets", device,
+			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: coap.FormatID(42), Payload: csr},
+			"4.15",
+		},
 		{"sen for JSON", device, coap.Request{
 			Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Accept: coap.FormatID(50), Payload: csr,
 		}, "4.06"},
-		{"sen, garbage", device,
-			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: []byte{0x30}}, "4.00"},
+		{
+			"sen, garbage", device,
+			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: []byte{0x30}},
+			"4.00",
+		},
 		{"sen, nothing", device, coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10}, "4.00"},
 		{"sen, oversized", device, coap.Request{
 			Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: make([]byte, est.MaxCSR+1),
 		}, "4.13"},
-		{"sen, foreign name", device,
-			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: foreign}, "4.03"},
+		{
+			"sen, foreign name", device,
+			coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: foreign},
+			"4.03",
+		},
 		{"sen", device, coap.Request{Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10, Payload: csr}, "2.04"},
 		{"sen, another key", device, coap.Request{
 			Method: coap.POST, Path: path("/est/sen"), ContentFormat: pkcs10,
 			Payload: esttest.CSR(t, esttest.Key(t), endpoint),
 		}, "4.03"},
-		{"sren of a factory client", device,
-			coap.Request{Method: coap.POST, Path: path("/est/sren"), ContentFormat: pkcs10, Payload: csr}, "4.03"},
-		{"sren by a certificate of nobody", operational,
-			coap.Request{Method: coap.POST, Path: path("/est/sren"), ContentFormat: pkcs10, Payload: csr}, "4.03"},
+		{
+			"sren of a factory client", device,
+			coap.Request{Method: coap.POST, Path: path("/est/sren"), ContentFormat: pkcs10, Payload: csr},
+			"4.03",
+		},
+		{
+			"sren by a certificate of nobody", operational,
+			coap.Request{Method: coap.POST, Path: path("/est/sren"), ContentFormat: pkcs10, Payload: csr},
+			"4.03",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -181,7 +211,8 @@ func TestServerFormats(t *testing.T) {
 	if err != nil || len(certs) != 1 || !bytes.Equal(certs[0].Raw, small.Payload) || whole.ContentFormat != certsOnly {
 		t.Errorf("281 and 287 differ: %v", err)
 	}
-	t.Logf("request %d bytes, 287 %d, 281 %d, crts %d", len(csr), len(small.Payload), len(whole.Payload), len(crts.Payload))
+	t.Logf("bytes: request %d, as 287 %d, as 281 %d, crts %d",
+		len(csr), len(small.Payload), len(whole.Payload), len(crts.Payload))
 }
 
 func TestCrtsETag(t *testing.T) {

@@ -71,6 +71,7 @@ func commit(t *testing.T, s est.Store, ch est.Change) {
 }
 
 func testUnknown(t *testing.T, b Backend) {
+	t.Helper()
 	if _, err := b.Store.Certificate(t.Context(), hash("a")); !errors.Is(err, est.ErrUnknown) {
 		t.Errorf("Certificate = %v, want ErrUnknown", err)
 	}
@@ -83,6 +84,7 @@ func testUnknown(t *testing.T, b Backend) {
 }
 
 func testRoundTrip(t *testing.T, b Backend) {
+	t.Helper()
 	plain := est.Record{
 		Hash: hash("plain"), Issuer: hash("issuer"), Serial: "1", SPKI: hash("k"), Kind: est.KindRoot, Profile: "root",
 		Name: "Root", NotBefore: start.Truncate(time.Second), NotAfter: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
@@ -112,6 +114,7 @@ func testRoundTrip(t *testing.T, b Backend) {
 }
 
 func testQueries(t *testing.T, b Backend) {
+	t.Helper()
 	a, c := record("a"), record("c")
 	c.Kind, c.Issuer, c.NotAfter = est.KindServer, hash("other"), c.NotAfter.Add(time.Hour)
 	commit(t, b.Store, est.Change{Insert: []est.Record{a, c}})
@@ -157,6 +160,7 @@ func hashes(records []est.Record) []est.Hash {
 }
 
 func testPages(t *testing.T, b Backend) {
+	t.Helper()
 	var want []est.Hash
 	for i := range 25 {
 		r := record(string(rune('a' + i)))
@@ -183,6 +187,7 @@ func testPages(t *testing.T, b Backend) {
 }
 
 func testRights(t *testing.T, b Backend) {
+	t.Helper()
 	for _, name := range []string{"a", "b", "c"} {
 		r := right(name)
 		r.From, r.Until, r.SPKI, r.Issued = time.Time{}, time.Time{}, est.Hash{}, est.Hash{}
@@ -208,6 +213,7 @@ func testRights(t *testing.T, b Backend) {
 }
 
 func testRightVersion(t *testing.T, b Backend) {
+	t.Helper()
 	r := right("a")
 	commit(t, b.Store, est.Change{Right: &r})
 	if err := b.Store.Commit(t.Context(), est.Change{Right: &r}); !errors.Is(err, est.ErrConflict) {
@@ -230,6 +236,7 @@ func testRightVersion(t *testing.T, b Backend) {
 }
 
 func testRecordVersion(t *testing.T, b Backend) {
+	t.Helper()
 	r := record("a")
 	commit(t, b.Store, est.Change{Insert: []est.Record{r}})
 	if err := b.Store.Commit(t.Context(), est.Change{Insert: []est.Record{r}}); !errors.Is(err, est.ErrConflict) {
@@ -239,12 +246,14 @@ func testRecordVersion(t *testing.T, b Backend) {
 	if err := b.Store.Commit(t.Context(), est.Change{Update: []est.Record{r}}); !errors.Is(err, est.ErrConflict) {
 		t.Errorf("stale update = %v, want ErrConflict", err)
 	}
-	if err := b.Store.Commit(t.Context(), est.Change{Update: []est.Record{record("b")}}); !errors.Is(err, est.ErrConflict) {
+	err := b.Store.Commit(t.Context(), est.Change{Update: []est.Record{record("b")}})
+	if !errors.Is(err, est.ErrConflict) {
 		t.Errorf("update of none = %v, want ErrConflict", err)
 	}
 }
 
 func testAtomic(t *testing.T, b Backend) {
+	t.Helper()
 	r := record("a")
 	commit(t, b.Store, est.Change{Insert: []est.Record{r}})
 	stale, fresh, grant := r, record("b"), right("r")
@@ -267,6 +276,7 @@ func testAtomic(t *testing.T, b Backend) {
 }
 
 func testRevoked(t *testing.T, b Backend) {
+	t.Helper()
 	r := record("a")
 	commit(t, b.Store, est.Change{Insert: []est.Record{r}})
 	r.Status, r.Reason, r.RevokedAt = est.StatusRevoked, est.KeyCompromise, start
