@@ -100,29 +100,33 @@ func (s Inventory) Rights(ctx context.Context, endpoint string, after est.Hash, 
 
 // Commit implements est.Store.
 func (s Inventory) Commit(ctx context.Context, ch est.Change) error {
-	return s.db.Update(ctx, func(tx *Tx) error {
-		if ch.Right != nil {
-			if err := putRight(tx, *ch.Right); err != nil {
-				return err
-			}
+	return s.db.Update(ctx, func(tx *Tx) error { return commitChange(tx, ch) })
+}
+
+// commitChange writes ch within tx.
+func commitChange(tx *Tx, ch est.Change) error {
+	if ch.Right != nil {
+		if err := putRight(tx, *ch.Right); err != nil {
+			return err
 		}
-		for _, r := range ch.Update {
-			if err := updateCertificate(tx, r); err != nil {
-				return err
-			}
+	}
+	if err := each(tx, ch.Update, updateCertificate); err != nil {
+		return err
+	}
+	if err := each(tx, ch.Insert, insertCertificate); err != nil {
+		return err
+	}
+	return each(tx, ch.Audit, (*Tx).Audit)
+}
+
+// each writes all rows, or stops at the first error.
+func each[T any](tx *Tx, rows []T, write func(*Tx, T) error) error {
+	for _, r := range rows {
+		if err := write(tx, r); err != nil {
+			return err
 		}
-		for _, r := range ch.Insert {
-			if err := insertCertificate(tx, r); err != nil {
-				return err
-			}
-		}
-		for _, row := range ch.Audit {
-			if err := tx.Audit(row); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func putRight(tx *Tx, r est.Right) error {
