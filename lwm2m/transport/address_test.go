@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -187,6 +188,34 @@ func TestLastFlightRepeated(t *testing.T) {
 			conn := dial(t, e, n.uri(), o)
 			if got := do(t, e, conn, coap.GET, ""); got != "sensor" || lost.Load() != 1 {
 				t.Errorf("GET = %q, %d flights lost", got, lost.Load())
+			}
+		})
+	}
+}
+
+// TestEachDatagramLostOnce loses one datagram of a handshake after the other,
+// in both directions.
+func TestEachDatagramLostOnce(t *testing.T) {
+	creds := newCredentials(t)
+	for lost := range 12 {
+		t.Run(strconv.Itoa(lost), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, creds, nil)
+			n := newNAT(t, s.Addr())
+			seen := 0
+			n.setFilter(func(bool, []byte) bool {
+				seen++
+				return seen != lost+1
+			})
+			e := newEngine(t)
+			o := creds.client(t, "sensor")
+			o.CID = lost%2 == 0
+			conn := dial(t, e, n.uri(), o)
+			if got := do(t, e, conn, coap.GET, ""); got != "sensor" {
+				t.Errorf("GET = %q", got)
+			}
+			if st := s.Stats(); st.Associations != 1 || st.Handshakes != 1 {
+				t.Errorf("Stats = %+v", st)
 			}
 		})
 	}

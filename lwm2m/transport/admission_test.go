@@ -1,9 +1,11 @@
 package transport_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,6 +104,26 @@ func TestAssociationCap(t *testing.T) {
 	eventually(t, "the cap", func() bool { return s.Stats().Drops[transport.DropAssociationCap] == 1 })
 	if got := do(t, e, conn, coap.GET, ""); got != "sensor" {
 		t.Errorf("GET = %q", got)
+	}
+}
+
+// TestNoRoomAfterAll: the last place is taken while a handshake is under way.
+func TestNoRoomAfterAll(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.MaxAssociations = 1 })
+	e := newEngine(t)
+	inner, outer := creds.client(t, "inner"), creds.client(t, "outer")
+	var calls atomic.Int64
+	creds.onJudged(func() {
+		if calls.Add(1) == 1 {
+			do(t, e, dial(t, e, s.uri(), inner), coap.GET, "")
+		}
+	})
+	conn := dial(t, e, s.uri(), outer)
+	<-conn.Done()
+	eventually(t, "Refused", func() bool { return s.refusal() != nil })
+	if !errors.Is(s.refusal(), transport.ErrNoRoom) || s.Stats().Associations != 1 {
+		t.Errorf("Refused(%v), %+v", s.refusal(), s.Stats())
 	}
 }
 

@@ -54,8 +54,7 @@ func (c *Conn) String() string { return c.scheme + "://" + c.remote.String() }
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Close ends the association with close_notify and returns when its reader
-// has. It must not be called from within the engine's call of a handler that
-// the engine waits for.
+// has. It may be called more than once.
 func (c *Conn) Close() error {
 	err := c.link.Close()
 	<-c.done

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"steward/lwm2m/dtls"
@@ -17,7 +18,7 @@ func (l *Listener) read(ctx context.Context) error {
 	for {
 		n, from, err := l.socket.ReadFromUDPAddrPort(buffer)
 		switch {
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
 		case err != nil:
 			return fmt.Errorf("transport: %w", err)

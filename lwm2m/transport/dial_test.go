@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,9 @@ func TestDialRefuses(t *testing.T) {
 		"nobody at the port": {transport.DialOptions{URI: nobody, Engine: e, Client: psk()}, dtls.ErrHandshake},
 	} {
 		conn, err := transport.Dial(t.Context(), c.o)
+		if name == "nobody at the port" && !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("Dial = %v, want %v", err, syscall.ECONNREFUSED)
+		}
 		if err == nil || c.err != nil && !errors.Is(err, c.err) || conn != nil {
 			t.Errorf("%s: Dial = %v, want %v", name, err, c.err)
 		}

@@ -33,7 +33,6 @@ type handshakes struct {
 	rate  rate
 
 	mu      sync.Mutex
-	stopped bool
 	byAddr  map[netip.AddrPort]*handshake
 	running int // superseded ones included
 }
@@ -42,13 +41,6 @@ func (h *handshakes) init(limit, perPrefix int) {
 	h.limit = limit
 	h.rate.limit = perPrefix
 	h.byAddr = make(map[netip.AddrPort]*handshake)
-}
-
-// stop admits no more.
-func (h *handshakes) stop() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stopped = true
 }
 
 func (h *handshakes) size() int {
@@ -68,7 +60,7 @@ func (h *handshakes) admit(n *handshake, addr netip.AddrPort, now time.Time) Dro
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case h.stopped, h.running >= h.limit:
+	case h.running >= h.limit:
 		return DropHandshakeCap
 	case h.byAddr[addr] != nil: // another reader was first
 		return DropBusy
@@ -167,6 +159,8 @@ func (l *Listener) accept(ctx context.Context, p *handshake, from netip.AddrPort
 	a := newAssociation(l, &e, from, time.Now())
 	replaced, ok := l.table.add(a, from)
 	if !ok {
+		p.link.Drain()
+		a.end(true)
 		return ErrNoRoom
 	}
 	l.pending.forget(p, from)

@@ -147,7 +147,7 @@ func Listen(o ListenOptions) (*Listener, error) {
 func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
 // Close releases the socket of a listener whose Run was never called; Run does
-// so itself.
+// so itself, and ends when the socket is closed under it.
 func (l *Listener) Close() error { return l.socket.Close() }
 
 // Run serves the socket until ctx ends, then says goodbye to every peer and
@@ -170,12 +170,14 @@ func (l *Listener) Run(ctx context.Context) error {
 	case err = <-failed:
 		cancel()
 	}
-	l.pending.stop()
+	_ = l.socket.SetReadDeadline(time.Unix(1, 0)) // fails on a closed socket, which ends the reader as well
+	reading.Wait()
 	l.tasks.Wait() // handshakes end with ctx
 	l.dropWhere(func(*association) bool { return true })
-	closeErr := l.socket.Close()
-	reading.Wait()
-	return errors.Join(err, closeErr)
+	if closeErr := l.socket.Close(); !errors.Is(closeErr, net.ErrClosed) {
+		err = errors.Join(err, closeErr)
+	}
+	return err
 }
 
 // Drop ends the associations whose identity matches, with close_notify, and

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -88,6 +90,33 @@ func testSecureEcho(t *testing.T, creds *credentials, o dtls.ClientOptions) {
 	eventually(t, "close_notify", func() bool { return s.Stats().Associations == 0 })
 	if err := s.peer().Send([]byte{0}); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("Send after the end = %v, want %v", err, transport.ErrClosed)
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	probe, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 here")
+	}
+	probe.Close()
+	creds := newCredentials(t)
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.Addr = "[::1]:0" })
+	e := newEngine(t)
+	conn := dial(t, e, s.uri(), creds.client(t, "sensor"))
+	if got := do(t, e, conn, coap.GET, ""); got != "sensor" || s.peer().Addr() != conn.LocalAddr() {
+		t.Errorf("GET = %q from %s", got, s.peer())
+	}
+}
+
+// TestAnyAddress: a socket for both families sees IPv4 peers as such.
+func TestAnyAddress(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.Addr = ":0" })
+	e := newEngine(t)
+	uri := fmt.Sprintf("coaps://127.0.0.1:%d", s.Addr().Port())
+	conn := dial(t, e, uri, creds.client(t, "sensor"))
+	if got := do(t, e, conn, coap.GET, ""); got != "sensor" || !s.peer().Addr().Addr().Is4() {
+		t.Errorf("GET = %q from %s", got, s.peer())
 	}
 }
 
@@ -292,7 +321,12 @@ func TestListenOptions(t *testing.T) {
 	if _, err := transport.Listen(transport.ListenOptions{Addr: l.Addr().String(), Engine: e}); err == nil {
 		t.Error("Listen on a bound address succeeded")
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(t.Context()) }()
 	if err := l.Close(); err != nil {
 		t.Errorf("Close = %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Run on a closed socket = %v", err)
 	}
 }

@@ -92,7 +92,7 @@ func (t *table) remove(a *association, addr netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.every, a)
-	if a.hasCID {
+	if a.hasCID && t.byCID[a.cid] == a {
 		delete(t.byCID, a.cid)
 	}
 	if t.byAddr[addr] == a {
