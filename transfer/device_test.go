@@ -30,7 +30,9 @@ func perform(d *transfer.Device, log *[]transfer.DeviceEffect) error {
 	return nil
 }
 
-func order(d *transfer.Device) transfer.Order { return transfer.OrderOf(d.Status().Epoch, d.Status().Message) }
+func order(d *transfer.Device) transfer.Order {
+	return transfer.OrderOf(d.Status().Epoch, d.Status().Message)
+}
 
 func wantState(t testing.TB, d *transfer.Device, want transfer.DeviceState) {
 	t.Helper()

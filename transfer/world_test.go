@@ -121,7 +121,9 @@ func (w *world) refs() {
 
 func (w *world) factoryHash() transfer.Hash { return transfer.HashOf(w.factory.cert.Raw) }
 
-func (w *world) window() transfer.Window { return transfer.NewWindow(noon.Add(-time.Hour), noon.Add(time.Hour)) }
+func (w *world) window() transfer.Window {
+	return transfer.NewWindow(noon.Add(-time.Hour), noon.Add(time.Hour))
+}
 
 func (w *world) mandate() transfer.Mandate {
 	return transfer.Mandate{
