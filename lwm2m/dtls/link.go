@@ -30,7 +30,7 @@ type Link struct {
 	mu         sync.Mutex
 	muted      bool
 	unknownPSK bool
-	progressed bool
+	proved     bool     // our ServerHello went out, which takes a valid cookie
 	last       []byte   // our last flight, kept to answer a repeated Finished
 	early      [][]byte // what came after it: for the session, not for the engine
 	drained    bool
@@ -54,9 +54,6 @@ func (l *Link) Deliver(datagram []byte) bool {
 	if l.drained {
 		return false
 	}
-	if !l.progressed && !hello(datagram) {
-		l.progressed = true
-	}
 	if l.last != nil {
 		if len(l.early) == earlyQueue {
 			return false
@@ -72,18 +69,12 @@ func (l *Link) Deliver(datagram []byte) bool {
 	}
 }
 
-// hello reports whether datagram begins with a ClientHello.
-func hello(datagram []byte) bool {
-	r, _, err := ParseRecord(datagram)
-	return err == nil && IsHello(r)
-}
-
-// Progressed reports whether the peer sent anything but ClientHellos: only then
-// does it exist at its address.
-func (l *Link) Progressed() bool {
+// Proved reports whether the peer answered our cookie: until then its address
+// may be anybody's invention (RFC 6347 §4.2.1).
+func (l *Link) Proved() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.progressed
+	return l.proved
 }
 
 // Drain ends the link and returns the datagrams that came for the session.
@@ -136,6 +127,10 @@ func (e engine) WriteTo(b []byte, _ net.Addr) (int, error) {
 		return len(b), nil
 	}
 	switch ContentType(b[0]) {
+	case Handshake:
+		if len(b) > headerLength && b[headerLength] == serverHelloType {
+			e.proved = true
+		}
 	case ChangeCipherSpec: // only the last flight begins with it
 		e.last = append([]byte(nil), b...)
 	case Alert:

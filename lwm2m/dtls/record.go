@@ -29,6 +29,7 @@ const (
 	versionDTLS12   = 0xfefd
 	versionDTLS10   = 0xfeff // ClientHello records may carry it (RFC 6347 §4.2.1)
 	clientHelloType = 1
+	serverHelloType = 2
 	messageHeader   = 12 // handshake message header (RFC 6347 §4.2.2)
 	randomLength    = 32
 )

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -219,4 +220,30 @@ func TestEachDatagramLostOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIdleAssociationsCostNoGoroutine leaves associations behind whose devices
+// have fallen silent.
+func TestIdleAssociationsCostNoGoroutine(t *testing.T) {
+	s := newSite(t, newCredentials(t), nil)
+	n := newNAT(t, s.Addr())
+	e := newEngine(t)
+	var before int
+	for i := range 100 {
+		conn := dial(t, e, n.uri(), dtls.ClientOptions{
+			PSKIdentity: []byte("sensor"), PSK: []byte("0123456789abcdef"), CID: true,
+		})
+		do(t, e, conn, coap.GET, "")
+		n.setFilter(func(bool, []byte) bool { return false })
+		conn.Close()
+		n.rebind()
+		n.setFilter(nil)
+		if i == 0 {
+			before = runtime.NumGoroutine()
+		}
+	}
+	if got := s.Stats().Associations; got != 100 {
+		t.Errorf("%d associations", got)
+	}
+	eventually(t, "no more goroutines than for one", func() bool { return runtime.NumGoroutine() <= before })
 }

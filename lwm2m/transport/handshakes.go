@@ -184,7 +184,8 @@ func (l *Listener) accept(ctx context.Context, p *handshake, from netip.AddrPort
 // otherwise forged ClientHellos would fill the audit.
 func (l *Listener) refuse(ctx context.Context, p *handshake, from netip.AddrPort, reason error) {
 	l.stats.refused.Add(1)
-	if !p.link.Progressed() || errors.Is(ctx.Err(), context.Canceled) {
+	proved := p.link.Proved() || errors.Is(reason, dtls.ErrRefused) // nobody is judged before the cookie
+	if !proved || errors.Is(ctx.Err(), context.Canceled) {
 		return
 	}
 	l.options.Log.LogAttrs(ctx, slog.LevelInfo, "handshake refused",
