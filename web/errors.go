@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // The errors of services and handlers; statuses gives each its HTTP status.
@@ -69,17 +70,17 @@ type FieldError struct {
 
 // Error returns the detail after the kind.
 func (e *Error) Error() string {
-	text := e.Is.Error()
+	parts := []string{e.Is.Error()}
 	if e.Detail != "" {
-		text += ": " + e.Detail
+		parts = append(parts, e.Detail)
 	}
 	for _, f := range e.Fields {
-		text += ": " + f.Field + ": " + f.Detail
+		parts = append(parts, f.Field, f.Detail)
 	}
 	if e.Cause != nil {
-		text += ": " + e.Cause.Error()
+		parts = append(parts, e.Cause.Error())
 	}
-	return text
+	return strings.Join(parts, ": ")
 }
 
 // Unwrap returns the kind and the cause.

@@ -19,8 +19,11 @@ type StackOptions struct {
 	Log  *slog.Logger     // required
 	Now  func() time.Time // required: the clock, for durations in the access log
 	TLS  bool             // the listener speaks TLS: adds Strict-Transport-Security
-	Deny func(w http.ResponseWriter, r *http.Request, err error)
+	Deny denial           // answers what never reaches a handler; nil: as a problem document
 }
+
+// A denial answers err.
+type denial = func(w http.ResponseWriter, r *http.Request, err error)
 
 // Stack wraps next in all that every request goes through, outermost first:
 // trace id, access log, recovery, security headers, refusal of requests that
@@ -63,8 +66,9 @@ func securityHeaders(tls bool, next http.Handler) http.Handler {
 }
 
 // recovered turns a panic of a handler into an answer and a log line.
-func recovered(log *slog.Logger, deny func(http.ResponseWriter, *http.Request, error), next http.Handler) http.Handler {
+func recovered(log *slog.Logger, deny denial, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		defer func() {
 			p := recover()
 			if p == nil {
@@ -73,8 +77,8 @@ func recovered(log *slog.Logger, deny func(http.ResponseWriter, *http.Request, e
 			if p == http.ErrAbortHandler { //nolint:errorlint // the value that net/http documents
 				panic(p)
 			}
-			log.LogAttrs(r.Context(), slog.LevelError, "handler panicked", slog.String("path", r.URL.Path),
-				slog.String("trace_id", TraceID(r.Context())), slog.String("panic", fmt.Sprint(p)),
+			log.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("path", r.URL.Path),
+				slog.String("trace_id", TraceID(ctx)), slog.String("panic", fmt.Sprint(p)),
 				slog.String("stack", string(debug.Stack())))
 			if rec, ok := w.(*recorder); ok && rec.status != 0 {
 				panic(http.ErrAbortHandler) // half an answer is out: cut the connection
@@ -97,10 +101,10 @@ func LimitBody(n int64, h Handler) Handler {
 // sign-in links.
 func accessLog(log *slog.Logger, now func() time.Time, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begin := now()
+		begin, ctx := now(), r.Context()
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
-			log.LogAttrs(r.Context(), slog.LevelDebug, "http request", slog.String("method", r.Method),
+			log.LogAttrs(ctx, slog.LevelDebug, "http request", slog.String("method", r.Method),
 				slog.String("path", r.URL.Path), slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes),
 				slog.Duration("took", now().Sub(begin)), slog.String("remote", r.RemoteAddr),
 				slog.String("trace_id", w.Header().Get("X-Request-Id")))

@@ -122,21 +122,26 @@ func DecodeValue(kind lwm2m.Kind, raw json.RawMessage) (lwm2m.Value, error) {
 			return lwm2m.Boolean(v), nil
 		}
 	case json.Number:
-		if kind == lwm2m.KindNone {
-			kind = lwm2m.KindFloat
-			if !strings.ContainsAny(v.String(), ".eE") {
-				kind = lwm2m.KindInteger
-			}
-		}
-		if isNumeric(kind) {
-			return ParseInput(kind, v.String())
-		}
+		return decodeNumber(kind, v.String())
 	case string:
 		if !isNumeric(kind) || kind == lwm2m.KindTime {
 			return ParseInput(kind, v)
 		}
 	}
 	return lwm2m.Value{}, Invalid("value", "expected "+kindHint(kind))
+}
+
+func decodeNumber(kind lwm2m.Kind, text string) (lwm2m.Value, error) {
+	if kind == lwm2m.KindNone {
+		kind = lwm2m.KindFloat
+		if !strings.ContainsAny(text, ".eE") {
+			kind = lwm2m.KindInteger
+		}
+	}
+	if !isNumeric(kind) {
+		return lwm2m.Value{}, Invalid("value", "expected "+kindHint(kind))
+	}
+	return ParseInput(kind, text)
 }
 
 func isNumeric(kind lwm2m.Kind) bool {

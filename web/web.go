@@ -30,8 +30,9 @@ func ParseRole(name string) (Role, error) {
 	switch r := Role(name); r {
 	case RoleViewer, RoleOperator, RoleAdmin:
 		return r, nil
+	default:
+		return RoleNone, ErrRole
 	}
-	return RoleNone, ErrRole
 }
 
 // rank orders the roles; a word that is no role ranks with nobody.

@@ -67,7 +67,9 @@ func TestTrace(t *testing.T) {
 	const sent = "4bf92f3577b34da6a3ce929d0e0e4736"
 	for header, want := range map[string]string{
 		"00-" + sent + "-00f067aa0ba902b7-01": sent,
-		"":                                    "", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "", "00-" + strings.ToUpper(sent) + "-x-01": "", "00-zz-x-01": "",
+		"":                                    "", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "",
+		"00-zz-x-01":                            "",
+		"00-" + strings.ToUpper(sent) + "-x-01": "",
 	} {
 		var got string
 		h := web.Trace(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = web.TraceID(r.Context()) }))
@@ -75,7 +77,8 @@ func TestTrace(t *testing.T) {
 		r.Header.Set("Traceparent", header)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		if len(got) != 32 || (want != "" && got != want) || (want == "" && strings.EqualFold(got, sent)) || w.Header().Get("X-Request-Id") != got {
+		taken := got == want || (want == "" && !strings.EqualFold(got, sent))
+		if len(got) != 32 || !taken || w.Header().Get("X-Request-Id") != got {
 			t.Errorf("traceparent %q gives %q, header %q", header, got, w.Header().Get("X-Request-Id"))
 		}
 	}
@@ -112,10 +115,14 @@ func TestCrossOrigin(t *testing.T) {
 		method, header, value string
 		want                  int
 	}{
-		{"POST", "Sec-Fetch-Site", "cross-site", 403}, {"POST", "Sec-Fetch-Site", "same-site", 403},
-		{"POST", "Origin", "https://evil.example", 403}, {"POST", "Origin", "null", 403},
-		{"POST", "Sec-Fetch-Site", "same-origin", 204}, {"POST", "Origin", "http://example.com", 204},
-		{"POST", "X-None", "1", 204}, {"GET", "Sec-Fetch-Site", "cross-site", 204},
+		{"POST", "Sec-Fetch-Site", "cross-site", 403},
+		{"POST", "Sec-Fetch-Site", "same-site", 403},
+		{"POST", "Origin", "https://evil.example", 403},
+		{"POST", "Origin", "null", 403},
+		{"POST", "Sec-Fetch-Site", "same-origin", 204},
+		{"POST", "Origin", "http://example.com", 204},
+		{"POST", "X-None", "1", 204},
+		{"GET", "Sec-Fetch-Site", "cross-site", 204},
 	} {
 		r := httptest.NewRequest(row.method, "http://example.com/", nil)
 		r.Header.Set(row.header, row.value)
@@ -139,7 +146,8 @@ func TestRender(t *testing.T) {
 	}
 	for name, want := range map[string]string{"one": "<p>1 &lt;b&gt;</p>", "two": "<p>2</p>"} {
 		w := httptest.NewRecorder()
-		if err := pages.Render(w, http.StatusTeapot, name, struct{ X string }{"<b>"}); err != nil || w.Body.String() != want || w.Code != http.StatusTeapot {
+		err := pages.Render(w, http.StatusTeapot, name, struct{ X string }{"<b>"})
+		if err != nil || w.Body.String() != want || w.Code != http.StatusTeapot {
 			t.Errorf("Render(%s) = %d %q, %v; want %q", name, w.Code, w.Body, err, want)
 		}
 	}
@@ -204,7 +212,8 @@ func TestValuesInJSON(t *testing.T) {
 		}
 	}
 	for raw, want := range map[string]lwm2m.Value{
-		"7": lwm2m.Integer(7), "7.5": lwm2m.Float(7.5), "1e3": lwm2m.Float(1000), "true": lwm2m.Boolean(true), `"x"`: lwm2m.String("x"),
+		"7": lwm2m.Integer(7), "7.5": lwm2m.Float(7.5), "1e3": lwm2m.Float(1000),
+		"true": lwm2m.Boolean(true), `"x"`: lwm2m.String("x"),
 	} {
 		if got, err := web.DecodeValue(lwm2m.KindNone, json.RawMessage(raw)); err != nil || got != want {
 			t.Errorf("DecodeValue(none, %s) = %v, %v; want %v", raw, got, err, want)
@@ -214,8 +223,15 @@ func TestValuesInJSON(t *testing.T) {
 		kind lwm2m.Kind
 		raw  string
 	}{
-		{lwm2m.KindInteger, `"7"`}, {lwm2m.KindInteger, `true`}, {lwm2m.KindString, `7`}, {lwm2m.KindString, ``},
-		{lwm2m.KindString, `null`}, {lwm2m.KindNone, `{}`}, {lwm2m.KindNone, `[1]`}, {lwm2m.KindBoolean, `1`}, {lwm2m.KindInteger, `1e99`},
+		{lwm2m.KindInteger, `"7"`},
+		{lwm2m.KindInteger, `true`},
+		{lwm2m.KindString, `7`},
+		{lwm2m.KindString, ``},
+		{lwm2m.KindString, `null`},
+		{lwm2m.KindNone, `{}`},
+		{lwm2m.KindNone, `[1]`},
+		{lwm2m.KindBoolean, `1`},
+		{lwm2m.KindInteger, `1e99`},
 	} {
 		if v, err := web.DecodeValue(bad.kind, json.RawMessage(bad.raw)); !errors.Is(err, web.ErrInvalid) {
 			t.Errorf("DecodeValue(%s, %s) = %v, %v; want ErrInvalid", bad.kind, bad.raw, v, err)
@@ -225,7 +241,8 @@ func TestValuesInJSON(t *testing.T) {
 
 func TestServicesAreComplete(t *testing.T) {
 	s := web.Services{}.Complete()
-	if _, err := s.Transfers.ListTransfers(t.Context(), web.TransferFilter{}, web.Page{}); !errors.Is(err, web.ErrNotBuilt) {
+	_, err := s.Transfers.ListTransfers(t.Context(), web.TransferFilter{}, web.Page{})
+	if !errors.Is(err, web.ErrNotBuilt) {
 		t.Errorf("an absent service = %v, want ErrNotBuilt", err)
 	}
 }

@@ -85,7 +85,7 @@ func (d Door) SignOut(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d Door) setCookie(w http.ResponseWriter, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // G124: Secure wherever there is TLS
 		Name: d.cookie(), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: d.TLS, SameSite: http.SameSiteStrictMode,
 	})

@@ -46,7 +46,7 @@ type site struct {
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
 	s := &site{fake: fake, accounts: account.New(&accounttest.Memory{}), stream: &web.Stream{}}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return webtest.Noon }
 	a, err := api.New(api.Options{
 		Services: fake.Services(), Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
@@ -84,21 +84,49 @@ func (s *site) do(t *testing.T, method, target string, role web.Role, body strin
 
 func TestOperations(t *testing.T) {
 	const dev = "/api/v1/devices/" + webtest.ID
+	execute := web.Operation{Kind: web.OpExecute, Path: lwm2m.NewPath(3, 0, 4)}
+	withArguments := execute
+	withArguments.Arguments = "0='x'"
+	read := web.Operation{Kind: web.OpRead, Path: lwm2m.NewPath(3, 0, 0)}
+	lifetime := lwm2m.NewPath(1, 0, 1)
 	for _, row := range []struct {
 		name, method, path, body string
 		status                   int
 		want                     web.Operation // when it is to reach the service
 	}{
-		{"read", "POST", dev + "/operations", `{"op":"read","path":"/3/0/0"}`, 200, web.Operation{Kind: web.OpRead, Path: lwm2m.NewPath(3, 0, 0)}},
-		{"write a number", "POST", dev + "/operations", `{"op":"write","path":"/1/0/1","value":60}`, 200, write(web.OpWrite, lwm2m.NewPath(1, 0, 1), lwm2m.NewPath(1, 0, 1), lwm2m.Integer(60))},
-		{"write several", "POST", dev + "/operations", `{"op":"update","path":"/1/0","values":[{"path":"/1/0/1","value":60}]}`, 200, write(web.OpUpdate, lwm2m.NewPath(1, 0), lwm2m.NewPath(1, 0, 1), lwm2m.Integer(60))},
-		{"write with a type of one's own", "POST", dev + "/operations", `{"op":"write","path":"/9000/0/1","values":[{"path":"/9000/0/1","kind":"unsigned","value":18446744073709551615}]}`, 200, write(web.OpWrite, lwm2m.NewPath(9000, 0, 1), lwm2m.NewPath(9000, 0, 1), lwm2m.Unsigned(18446744073709551615))},
-		{"execute", "POST", dev + "/operations", `{"op":"execute","path":"/3/0/4","arguments":"0='x'"}`, 200, web.Operation{Kind: web.OpExecute, Path: lwm2m.NewPath(3, 0, 4), Arguments: "0='x'"}},
-		{"read a node", "GET", dev + "/lwm2m/3/0/0?source=device", "", 200, web.Operation{Kind: web.OpRead, Path: lwm2m.NewPath(3, 0, 0)}},
-		{"write a node", "PUT", dev + "/lwm2m/3/0/15", `{"value":"UTC"}`, 200, write(web.OpWrite, lwm2m.NewPath(3, 0, 15), lwm2m.NewPath(3, 0, 15), lwm2m.String("UTC"))},
-		{"write opaque in base64", "PUT", dev + "/lwm2m/5/0/0", `{"value":"AQI="}`, 200, write(web.OpWrite, lwm2m.NewPath(5, 0, 0), lwm2m.NewPath(5, 0, 0), lwm2m.Opaque([]byte{1, 2}))},
-		{"execute a node", "POST", dev + "/lwm2m/3/0/4", "", 200, web.Operation{Kind: web.OpExecute, Path: lwm2m.NewPath(3, 0, 4)}},
-		{"create", "POST", dev + "/lwm2m/1", `{"values":[{"path":"/1/2/1","value":5}]}`, 200, write(web.OpCreate, lwm2m.NewPath(1), lwm2m.NewPath(1, 2, 1), lwm2m.Integer(5))},
+		{"read", "POST", dev + "/operations", `{"op":"read","path":"/3/0/0"}`, 200, read},
+		{
+			"write a number", "POST", dev + "/operations", `{"op":"write","path":"/1/0/1","value":60}`, 200,
+			write(web.OpWrite, lifetime, lifetime, lwm2m.Integer(60)),
+		},
+		{
+			"write several", "POST", dev + "/operations",
+			`{"op":"update","path":"/1/0","values":[{"path":"/1/0/1","value":60}]}`, 200,
+			write(web.OpUpdate, lwm2m.NewPath(1, 0), lifetime, lwm2m.Integer(60)),
+		},
+		{
+			"write with a type of one's own", "POST", dev + "/operations",
+			`{"op":"write","path":"/9/0/1","values":[{"path":"/9/0/1","kind":"unsigned","value":18446744073709551615}]}`, 200,
+			write(web.OpWrite, lwm2m.NewPath(9, 0, 1), lwm2m.NewPath(9, 0, 1), lwm2m.Unsigned(1<<64-1)),
+		},
+		{
+			"execute", "POST", dev + "/operations", `{"op":"execute","path":"/3/0/4","arguments":"0='x'"}`, 200,
+			withArguments,
+		},
+		{"read a node", "GET", dev + "/lwm2m/3/0/0?source=device", "", 200, read},
+		{
+			"write a node", "PUT", dev + "/lwm2m/3/0/15", `{"value":"UTC"}`, 200,
+			write(web.OpWrite, lwm2m.NewPath(3, 0, 15), lwm2m.NewPath(3, 0, 15), lwm2m.String("UTC")),
+		},
+		{
+			"write opaque in base64", "PUT", dev + "/lwm2m/5/0/0", `{"value":"AQI="}`, 200,
+			write(web.OpWrite, lwm2m.NewPath(5, 0, 0), lwm2m.NewPath(5, 0, 0), lwm2m.Opaque([]byte{1, 2})),
+		},
+		{"execute a node", "POST", dev + "/lwm2m/3/0/4", "", 200, execute},
+		{
+			"create", "POST", dev + "/lwm2m/1", `{"values":[{"path":"/1/2/1","value":5}]}`, 200,
+			write(web.OpCreate, lwm2m.NewPath(1), lwm2m.NewPath(1, 2, 1), lwm2m.Integer(5)),
+		},
 		{"delete", "DELETE", dev + "/lwm2m/1/2", "", 200, web.Operation{Kind: web.OpDelete, Path: lwm2m.NewPath(1, 2)}},
 
 		{"cache", "GET", dev + "/lwm2m/3/0", "", 200, web.Operation{}},
@@ -169,8 +197,8 @@ func TestProblems(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 			t.Fatal(err)
 		}
-		if w.Code != row.status || p.Status != row.status || p.Code != row.code || p.CoAP != row.coap || len(p.TraceID) != 32 ||
-			w.Header().Get("Content-Type") != web.ProblemType {
+		if w.Code != row.status || p.Status != row.status || p.Code != row.code || p.CoAP != row.coap ||
+			len(p.TraceID) != 32 || w.Header().Get("Content-Type") != web.ProblemType {
 			t.Errorf("%v = %d, %+v", row.err, w.Code, p)
 		}
 		if strings.Contains(w.Body.String(), "secret") {
@@ -180,9 +208,10 @@ func TestProblems(t *testing.T) {
 			t.Errorf("GET %s = %d, want 200", p.Type, w.Code)
 		}
 	}
-	for target, want := range map[string]int{"/api/v1/none": 404, "/api/v1/problems/none": 404, "/api/v1/devices/none": 404} {
-		if w := s.do(t, http.MethodGet, target, web.RoleViewer, ""); w.Code != want || w.Header().Get("Content-Type") != web.ProblemType {
-			t.Errorf("GET %s = %d %s, want %d", target, w.Code, w.Header().Get("Content-Type"), want)
+	for _, target := range []string{"/api/v1/none", "/api/v1/problems/none", "/api/v1/devices/none"} {
+		w := s.do(t, http.MethodGet, target, web.RoleViewer, "")
+		if kind := w.Header().Get("Content-Type"); w.Code != http.StatusNotFound || kind != web.ProblemType {
+			t.Errorf("GET %s = %d %s, want 404", target, w.Code, kind)
 		}
 	}
 	if w := s.do(t, http.MethodPatch, "/api/v1/devices", web.RoleAdmin, ""); w.Code != http.StatusMethodNotAllowed {
@@ -197,7 +226,8 @@ func TestProblems(t *testing.T) {
 		t.Errorf("a form = %d, want 415", w.Code)
 	}
 	large := `{"op":"read","path":"` + strings.Repeat("1", web.MaxForm) + `"}`
-	if w := s.do(t, http.MethodPost, "/api/v1/devices/"+webtest.ID+"/operations", web.RoleOperator, large); w.Code != http.StatusRequestEntityTooLarge {
+	w = s.do(t, http.MethodPost, "/api/v1/devices/"+webtest.ID+"/operations", web.RoleOperator, large)
+	if w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("large body = %d, want 413", w.Code)
 	}
 }
@@ -229,7 +259,8 @@ func TestPaging(t *testing.T) {
 		t.Errorf("items over all parts = %d, want 5", n)
 	}
 	for _, bad := range []string{"page_size=0", "page_size=201", "page_size=x", "page_token=x"} {
-		if w := s.do(t, http.MethodGet, "/api/v1/devices?"+bad, web.RoleViewer, ""); w.Code != http.StatusUnprocessableEntity {
+		w := s.do(t, http.MethodGet, "/api/v1/devices?"+bad, web.RoleViewer, "")
+		if w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("?%s = %d, want 422", bad, w.Code)
 		}
 	}
@@ -250,7 +281,8 @@ func TestSignInLink(t *testing.T) {
 		t.Errorf("CheckLink = %+v, %v", c, err)
 	}
 	for _, bad := range []string{`{"name":"bob","role":"king"}`, `{"name":"","role":"viewer"}`, `{}`, `[]`} {
-		if w := s.do(t, http.MethodPost, "/api/v1/sign-in-links", web.RoleAdmin, bad); w.Code != http.StatusUnprocessableEntity {
+		w := s.do(t, http.MethodPost, "/api/v1/sign-in-links", web.RoleAdmin, bad)
+		if w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s = %d, want 422", bad, w.Code)
 		}
 	}
@@ -278,10 +310,16 @@ func TestTransferDecisionsNeedAdministrator(t *testing.T) {
 		role   web.Role
 		want   int
 	}{
-		{"approve", web.RoleOperator, 403}, {"reject", web.RoleOperator, 403}, {"submit", web.RoleOperator, 200},
-		{"cancel", web.RoleOperator, 200}, {"approve", web.RoleAdmin, 200}, {"reject", web.RoleAdmin, 200}, {"x", web.RoleAdmin, 422},
+		{"approve", web.RoleOperator, 403},
+		{"reject", web.RoleOperator, 403},
+		{"submit", web.RoleOperator, 200},
+		{"cancel", web.RoleOperator, 200},
+		{"approve", web.RoleAdmin, 200},
+		{"reject", web.RoleAdmin, 200},
+		{"x", web.RoleAdmin, 422},
 	} {
-		w := s.do(t, http.MethodPost, "/api/v1/transfers/"+webtest.ID+"/commands", row.role, `{"action":"`+row.action+`"}`)
+		body := `{"action":"` + row.action + `"}`
+		w := s.do(t, http.MethodPost, "/api/v1/transfers/"+webtest.ID+"/commands", row.role, body)
 		if w.Code != row.want {
 			t.Errorf("%s as %s = %d, want %d", row.action, row.role, w.Code, row.want)
 		}
@@ -291,7 +329,8 @@ func TestTransferDecisionsNeedAdministrator(t *testing.T) {
 // TestReadingTheDeviceNeedsOperator covers what the route alone does not decide.
 func TestReadingTheDeviceNeedsOperator(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})
-	if w := s.do(t, http.MethodGet, "/api/v1/devices/"+webtest.ID+"/lwm2m/3/0?source=device", web.RoleViewer, ""); w.Code != http.StatusForbidden {
+	w := s.do(t, http.MethodGet, "/api/v1/devices/"+webtest.ID+"/lwm2m/3/0?source=device", web.RoleViewer, "")
+	if w.Code != http.StatusForbidden {
 		t.Errorf("= %d, want 403", w.Code)
 	}
 }

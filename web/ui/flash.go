@@ -33,7 +33,7 @@ func (u *UI) say(w http.ResponseWriter, level web.Level, text string) {
 }
 
 func (u *UI) setFlash(w http.ResponseWriter, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // G124: Secure wherever there is TLS
 		Name: u.flashCookie(), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: u.o.Door.TLS, SameSite: http.SameSiteStrictMode,
 	})
@@ -98,8 +98,9 @@ func problemText(kind error, p web.Problem) string {
 	if p.Detail != "" && p.Detail != kind.Error() {
 		text += ": " + p.Detail
 	}
+	parts := []string{text}
 	for _, f := range p.Errors {
-		text += "; " + f.Field + ": " + f.Detail
+		parts = append(parts, f.Field+": "+f.Detail)
 	}
-	return text + "."
+	return strings.Join(parts, "; ") + "."
 }

@@ -20,8 +20,8 @@ import (
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"ago": ago, "date": date, "words": words, "short": short, "bytes": bytesText, "plural": plural,
-		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict, "join": strings.Join,
-		"duration": durationText,
+		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict,
+		"join": strings.Join, "duration": durationText,
 	}
 }
 
@@ -178,7 +178,7 @@ func counts(m map[string]int) []count {
 
 var errDict = errors.New("dict needs pairs of a name and a value")
 
-// dict makes a map for a shared template part of name, value, name, value, …
+// dict makes a map for a shared template part of pairs: a name, then its value.
 func dict(pairs ...any) (map[string]any, error) {
 	if len(pairs)%2 != 0 {
 		return nil, errDict

@@ -52,13 +52,13 @@ func TestRights(t *testing.T) {
 				form = url.Values{}
 			}
 			r := s.do(t, method, path, s.session(t, role), form)
-			refused := r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusUnauthorized ||
-				r.Header.Get("Location") == "/sign-in"
+			refused := r.Code == http.StatusForbidden || r.Code == http.StatusUnauthorized ||
+				r.Header().Get("Location") == "/sign-in"
 			if pattern == "/sign-in" || pattern == "/sign-out" {
 				continue // they answer by the link and by a redirect, whoever asks
 			}
 			if allowed := role.Includes(need); refused == allowed {
-				t.Errorf("%s %s as %q = %d, want allowed %v", method, path, role, r.StatusCode, allowed)
+				t.Errorf("%s %s as %q = %d, want allowed %v", method, path, role, r.Code, allowed)
 			}
 			if refused && len(s.fake.Calls()) > before {
 				t.Errorf("%s %s as %q was refused but reached the service", method, path, role)
@@ -80,8 +80,8 @@ func TestApprovalNeedsAdministrator(t *testing.T) {
 	} {
 		form := url.Values{"action": {action}, "confirm": {"5"}}
 		r := s.do(t, http.MethodPost, "/transfers/"+webtest.ID+"/commands", s.session(t, web.RoleOperator), form)
-		if r.StatusCode != want {
-			t.Errorf("%s as operator = %d, want %d", action, r.StatusCode, want)
+		if r.Code != want {
+			t.Errorf("%s as operator = %d, want %d", action, r.Code, want)
 		}
 	}
 }

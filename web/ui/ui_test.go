@@ -2,7 +2,6 @@ package ui_test
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +32,7 @@ type site struct {
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
 	s := &site{fake: fake, accounts: account.New(&accounttest.Memory{}), stream: &web.Stream{}}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return webtest.Noon }
 	u, err := ui.New(ui.Options{
 		Services: fake.Services(), Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now},
@@ -65,7 +64,7 @@ func (s *site) session(t *testing.T, role web.Role) *http.Cookie {
 }
 
 // do sends one request. A form makes it a POST's body.
-func (s *site) do(t *testing.T, method, target string, c *http.Cookie, form url.Values) *http.Response {
+func (s *site) do(t *testing.T, method, target string, c *http.Cookie, form url.Values) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(form.Encode()))
 	if form != nil {
@@ -76,16 +75,7 @@ func (s *site) do(t *testing.T, method, target string, c *http.Cookie, form url.
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	return w.Result()
-}
-
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return w
 }
 
 // pages lists the path of each page that a GET shows.
@@ -99,7 +89,11 @@ var pages = []string{
 // TestPagesEscape renders each page for each role with text that tries to
 // become markup, full and empty.
 func TestPagesEscape(t *testing.T) {
-	const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>javascript:alert(3){{.}}` + "\u2028</title></textarea>"
+	const hostile = `"'><script>alert(1)</script><img src=x onerror=alert(2)>javascript:alert(3){{.}}` +
+		"\u2028</title></textarea>"
+	markup := []string{
+		"<script>alert", "<img", "onerror=alert(2)>", "</title></textarea>", `href="javascript`, "Alpha <b>", "ZgotmplZ",
+	}
 	for _, empty := range []bool{false, true} {
 		for _, role := range []web.Role{web.RoleViewer, web.RoleAdmin} {
 			s := newSite(t, &webtest.Fake{Text: hostile, Empty: empty})
@@ -109,11 +103,11 @@ func TestPagesEscape(t *testing.T) {
 					continue
 				}
 				r := s.do(t, http.MethodGet, path, c, nil)
-				text := body(t, r)
-				if r.StatusCode != http.StatusOK {
-					t.Errorf("GET %s as %s = %d\n%s", path, role, r.StatusCode, text)
+				text := r.Body.String()
+				if r.Code != http.StatusOK {
+					t.Errorf("GET %s as %s = %d\n%s", path, role, r.Code, text)
 				}
-				for _, bad := range []string{"<script>alert", "<img", "onerror=alert(2)>", "</title></textarea>", `href="javascript`, "Alpha <b>", "ZgotmplZ"} {
+				for _, bad := range markup {
 					if strings.Contains(text, bad) {
 						t.Errorf("GET %s as %s contains %q", path, role, bad)
 					}
@@ -138,37 +132,37 @@ func TestSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // looking does not use the link up
-		if text := body(t, s.do(t, http.MethodGet, "/sign-in?link="+link, nil, nil)); !strings.Contains(text, "alice") {
+		if text := s.do(t, http.MethodGet, "/sign-in?link="+link, nil, nil).Body.String(); !strings.Contains(text, "alice") {
 			t.Fatalf("sign-in page does not name alice:\n%s", text)
 		}
 	}
 	r := s.do(t, http.MethodPost, "/sign-in", nil, url.Values{"link": {link}})
-	if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != "/" || len(r.Cookies()) != 1 {
-		t.Fatalf("POST /sign-in = %d, %v", r.StatusCode, r.Header)
+	if r.Code != http.StatusSeeOther || r.Header().Get("Location") != "/" || len(r.Result().Cookies()) != 1 {
+		t.Fatalf("POST /sign-in = %d, %v", r.Code, r.Header())
 	}
-	cookie := r.Cookies()[0]
-	if r := s.do(t, http.MethodGet, "/", cookie, nil); r.StatusCode != http.StatusOK {
-		t.Errorf("GET / with the session = %d", r.StatusCode)
+	cookie := r.Result().Cookies()[0]
+	if r := s.do(t, http.MethodGet, "/", cookie, nil); r.Code != http.StatusOK {
+		t.Errorf("GET / with the session = %d", r.Code)
 	}
-	if r := s.do(t, http.MethodPost, "/sign-in", nil, url.Values{"link": {link}}); r.StatusCode != http.StatusForbidden {
-		t.Errorf("second POST /sign-in = %d, want 403", r.StatusCode)
+	if r := s.do(t, http.MethodPost, "/sign-in", nil, url.Values{"link": {link}}); r.Code != http.StatusForbidden {
+		t.Errorf("second POST /sign-in = %d, want 403", r.Code)
 	}
-	if r := s.do(t, http.MethodGet, "/sign-in?link="+link, nil, nil); r.StatusCode != http.StatusForbidden {
-		t.Errorf("GET of a used link = %d, want 403", r.StatusCode)
+	if r := s.do(t, http.MethodGet, "/sign-in?link="+link, nil, nil); r.Code != http.StatusForbidden {
+		t.Errorf("GET of a used link = %d, want 403", r.Code)
 	}
 	r = s.do(t, http.MethodPost, "/sign-out", cookie, url.Values{})
-	if r.StatusCode != http.StatusSeeOther {
-		t.Errorf("POST /sign-out = %d", r.StatusCode)
+	if r.Code != http.StatusSeeOther {
+		t.Errorf("POST /sign-out = %d", r.Code)
 	}
-	if r := s.do(t, http.MethodGet, "/", cookie, nil); r.Header.Get("Location") != "/sign-in" {
-		t.Errorf("GET / after signing out = %d to %q, want a redirect to /sign-in", r.StatusCode, r.Header.Get("Location"))
+	if r := s.do(t, http.MethodGet, "/", cookie, nil); r.Header().Get("Location") != "/sign-in" {
+		t.Errorf("GET / after signing out = %d to %q, want a redirect to /sign-in", r.Code, r.Header().Get("Location"))
 	}
 }
 
 func TestInviteIsShownOnce(t *testing.T) {
 	s := newSite(t, &webtest.Fake{})
 	c := s.session(t, web.RoleAdmin)
-	text := body(t, s.do(t, http.MethodPost, "/account/invite", c, url.Values{"name": {"bob"}, "role": {"operator"}}))
+	text := s.do(t, http.MethodPost, "/account/invite", c, url.Values{"name": {"bob"}, "role": {"operator"}}).Body.String()
 	_, after, ok := strings.Cut(text, "/sign-in?link=")
 	if !ok {
 		t.Fatalf("no link in\n%s", text)
@@ -177,11 +171,12 @@ func TestInviteIsShownOnce(t *testing.T) {
 	if _, err := s.accounts.CheckLink(t.Context(), link, webtest.Noon); err != nil {
 		t.Errorf("the link shown: %v", err)
 	}
-	if strings.Contains(body(t, s.do(t, http.MethodGet, "/account", c, nil)), link) {
+	if strings.Contains(s.do(t, http.MethodGet, "/account", c, nil).Body.String(), link) {
 		t.Error("the link is shown again")
 	}
-	if r := s.do(t, http.MethodPost, "/account/invite", c, url.Values{"name": {"<b>"}, "role": {"viewer"}}); r.StatusCode != http.StatusSeeOther {
-		t.Errorf("bad name = %d, want a redirect with a message", r.StatusCode)
+	r := s.do(t, http.MethodPost, "/account/invite", c, url.Values{"name": {"<b>"}, "role": {"viewer"}})
+	if r.Code != http.StatusSeeOther {
+		t.Errorf("bad name = %d, want a redirect with a message", r.Code)
 	}
 }
 
@@ -193,11 +188,11 @@ func TestSecurityHeaders(t *testing.T) {
 		"Referrer-Policy":         "no-referrer",
 		"Cache-Control":           "no-store",
 	} {
-		if got := r.Header.Get(name); !strings.Contains(got, part) {
+		if got := r.Header().Get(name); !strings.Contains(got, part) {
 			t.Errorf("%s = %q, want %q in it", name, got, part)
 		}
 	}
-	if policy := r.Header.Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") ||
+	if policy := r.Header().Get("Content-Security-Policy"); strings.Contains(policy, "unsafe") ||
 		!strings.Contains(policy, "frame-ancestors 'none'") {
 		t.Errorf("policy = %q", policy)
 	}
@@ -207,7 +202,8 @@ func TestCrossOriginIsRefused(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	c := s.session(t, web.RoleAdmin)
 	for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
-		r := httptest.NewRequest(http.MethodPost, "/devices/"+webtest.ID+"/operations", strings.NewReader("op=read&path=/3/0/0"))
+		form := strings.NewReader("op=read&path=/3/0/0")
+		r := httptest.NewRequest(http.MethodPost, "/devices/"+webtest.ID+"/operations", form)
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set(header, value)
 		r.AddCookie(c)
@@ -223,28 +219,34 @@ func TestCrossOriginIsRefused(t *testing.T) {
 }
 
 func TestFormsReachTheServices(t *testing.T) {
-	const id = webtest.ID
+	const (
+		id           = webtest.ID
+		dev          = "/devices/" + id
+		operations   = dev + "/operations"
+		certificates = "/certificates/" + id
+		transfer     = "/transfers/" + id
+	)
 	for _, row := range []struct {
 		path    string
 		form    url.Values
 		service string // "" when it must not get there
 		to      string
 	}{
-		{"/devices/" + id + "/operations", url.Values{"op": {"read"}, "path": {"/3/0/0"}}, "Do", "/devices/" + id + "#p/3/0/0"},
-		{"/devices/" + id + "/operations", url.Values{"op": {"write"}, "path": {"/3/0/15"}, "value": {"UTC"}}, "Do", "/devices/" + id + "#p/3/0/15"},
-		{"/devices/" + id + "/operations", url.Values{"op": {"write"}, "path": {"/1/0/1"}, "value": {"x"}}, "", "/devices/" + id},
-		{"/devices/" + id + "/operations", url.Values{"op": {"erase"}, "path": {"/1/0/1"}}, "", "/devices/" + id},
-		{"/devices/" + id + "/operations", url.Values{"op": {"read"}, "path": {"x"}}, "", "/devices/" + id},
-		{"/devices", url.Values{"endpoint": {"x"}}, "ImportDevice", "/devices/" + id},
+		{operations, url.Values{"op": {"read"}, "path": {"/3/0/0"}}, "Do", dev + "#p/3/0/0"},
+		{operations, url.Values{"op": {"write"}, "path": {"/3/0/15"}, "value": {"UTC"}}, "Do", dev + "#p/3/0/15"},
+		{operations, url.Values{"op": {"write"}, "path": {"/1/0/1"}, "value": {"x"}}, "", dev},
+		{operations, url.Values{"op": {"erase"}, "path": {"/1/0/1"}}, "", dev},
+		{operations, url.Values{"op": {"read"}, "path": {"x"}}, "", dev},
+		{"/devices", url.Values{"endpoint": {"x"}}, "ImportDevice", dev},
 		{"/factories", url.Values{"certificate": {"x"}}, "AddFactoryAuthority", "/certificates"},
-		{"/certificates/" + id + "/revoke", url.Values{"reason": {"superseded"}, "confirm": {"revoke"}}, "Revoke", "/certificates/" + id},
-		{"/certificates/" + id + "/revoke", url.Values{"reason": {"superseded"}}, "", "/certificates/" + id},
+		{certificates + "/revoke", url.Values{"reason": {"superseded"}, "confirm": {"revoke"}}, "Revoke", certificates},
+		{certificates + "/revoke", url.Values{"reason": {"superseded"}}, "", certificates},
 		{"/updates", url.Values{"name": {"n"}, "release": {id}, "device": {id, id}}, "CreateCampaign", "/updates/" + id},
 		{"/updates/" + id + "/abort", url.Values{"reason": {"why"}}, "AbortCampaign", "/updates/" + id},
-		{"/transfers", url.Values{"partner": {id}, "device": {id}, "latest": {"2026-03-02T10:00"}}, "Draft", "/transfers/" + id},
-		{"/transfers/" + id + "/commands", url.Values{"action": {"submit"}}, "Command", "/transfers/" + id},
-		{"/transfers/" + id + "/commands", url.Values{"action": {"approve"}, "confirm": {"5"}}, "Command", "/transfers/" + id},
-		{"/transfers/" + id + "/commands", url.Values{"action": {"approve"}, "confirm": {"4"}}, "", "/transfers/" + id},
+		{"/transfers", url.Values{"partner": {id}, "device": {id}, "latest": {"2026-03-02T10:00"}}, "Draft", transfer},
+		{transfer + "/commands", url.Values{"action": {"submit"}}, "Command", transfer},
+		{transfer + "/commands", url.Values{"action": {"approve"}, "confirm": {"5"}}, "Command", transfer},
+		{transfer + "/commands", url.Values{"action": {"approve"}, "confirm": {"4"}}, "", transfer},
 		{"/partners", url.Values{"identity": {"{}"}}, "AddPartner", "/partners"},
 		{"/partners", url.Values{"identity": {"{"}}, "", "/partners"},
 		{"/partners/" + id + "/state", url.Values{"state": {"suspended"}}, "SetPartnerState", "/partners"},
@@ -252,8 +254,8 @@ func TestFormsReachTheServices(t *testing.T) {
 		t.Run(row.path+" "+row.form.Encode(), func(t *testing.T) {
 			s := newSite(t, &webtest.Fake{Text: "x"})
 			r := s.do(t, http.MethodPost, row.path, s.session(t, web.RoleAdmin), row.form)
-			if r.StatusCode != http.StatusSeeOther || r.Header.Get("Location") != row.to {
-				t.Errorf("= %d to %q, want 303 to %q\n%s", r.StatusCode, r.Header.Get("Location"), row.to, body(t, r))
+			if r.Code != http.StatusSeeOther || r.Header().Get("Location") != row.to {
+				t.Errorf("= %d to %q, want 303 to %q\n%s", r.Code, r.Header().Get("Location"), row.to, r.Body.String())
 			}
 			calls := s.fake.Calls()
 			switch {
@@ -275,7 +277,7 @@ func TestRefusalsAreSaid(t *testing.T) {
 	r := s.do(t, http.MethodPost, "/devices/"+webtest.ID+"/operations", c, url.Values{"op": {"read"}, "path": {"/3/0/0"}})
 	next := httptest.NewRequest(http.MethodGet, "/devices/"+webtest.ID, nil)
 	next.AddCookie(c)
-	for _, set := range r.Cookies() {
+	for _, set := range r.Result().Cookies() {
 		next.AddCookie(set)
 	}
 	w := httptest.NewRecorder()
@@ -285,52 +287,59 @@ func TestRefusalsAreSaid(t *testing.T) {
 	}
 
 	fake.Err = web.Invalid("devices", "too many")
-	form := url.Values{"partner": {webtest.ID}, "device": {webtest.ID}, "note": {"typed-note"}, "latest": {"2026-03-02T10:00"}}
+	form := url.Values{
+		"partner": {webtest.ID}, "device": {webtest.ID}, "note": {"typed-note"}, "latest": {"2026-03-02T10:00"},
+	}
 	r = s.do(t, http.MethodPost, "/transfers", c, form)
-	text := body(t, r)
-	if r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(text, "typed-note") || !strings.Contains(text, "too many") {
-		t.Errorf("refused draft = %d, without the typed text or the reason", r.StatusCode)
+	text := r.Body.String()
+	if r.Code != http.StatusUnprocessableEntity || !strings.Contains(text, "typed-note") ||
+		!strings.Contains(text, "too many") {
+		t.Errorf("refused draft = %d, without the typed text or the reason", r.Code)
 	}
 
 	fake.Err = errors.New("secret detail of the database")
 	r = s.do(t, http.MethodPost, "/transfers", c, form)
-	if text := body(t, r); r.StatusCode != http.StatusInternalServerError || strings.Contains(text, "secret detail") {
-		t.Errorf("fault = %d:\n%s", r.StatusCode, text)
+	if text := r.Body.String(); r.Code != http.StatusInternalServerError || strings.Contains(text, "secret detail") {
+		t.Errorf("fault = %d:\n%s", r.Code, text)
 	}
 }
 
 func TestPagingLinks(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	c := s.session(t, web.RoleViewer)
-	text := body(t, s.do(t, http.MethodGet, "/activity?page_size=2&actor=a", c, nil))
+	text := s.do(t, http.MethodGet, "/activity?page_size=2&actor=a", c, nil).Body.String()
 	if !strings.Contains(text, "/activity?actor=a&amp;page_size=2&amp;page_token=2") {
 		t.Error("no link to the next part with the filter kept")
 	}
-	text = body(t, s.do(t, http.MethodGet, "/activity?page_size=2&page_token=4", c, nil))
+	text = s.do(t, http.MethodGet, "/activity?page_size=2&page_token=4", c, nil).Body.String()
 	if strings.Contains(text, `rel="next"`) {
 		t.Error("the last part links to a next one")
 	}
-	for _, bad := range []string{"page_size=0", "page_size=1000", "page_size=x", "page_token=" + strings.Repeat("a", 300)} {
-		if r := s.do(t, http.MethodGet, "/activity?"+bad, c, nil); r.StatusCode != http.StatusUnprocessableEntity {
-			t.Errorf("GET /activity?%s = %d, want 422", bad, r.StatusCode)
+	long := "page_token=" + strings.Repeat("a", 300)
+	for _, bad := range []string{"page_size=0", "page_size=1000", "page_size=x", long} {
+		if r := s.do(t, http.MethodGet, "/activity?"+bad, c, nil); r.Code != http.StatusUnprocessableEntity {
+			t.Errorf("GET /activity?%s = %d, want 422", bad, r.Code)
 		}
 	}
 }
 
 func TestStaticFiles(t *testing.T) {
 	s := newSite(t, &webtest.Fake{})
-	for name, kind := range map[string]string{"steward.css": "text/css", "steward.js": "text/javascript", "icon.svg": "image/svg+xml"} {
+	for name, kind := range map[string]string{
+		"steward.css": "text/css", "steward.js": "text/javascript", "icon.svg": "image/svg+xml",
+	} {
 		r := s.do(t, http.MethodGet, "/static/"+name, nil, nil)
-		if r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), kind) {
-			t.Errorf("GET /static/%s = %d, %q", name, r.StatusCode, r.Header.Get("Content-Type"))
+		if r.Code != http.StatusOK || !strings.HasPrefix(r.Header().Get("Content-Type"), kind) {
+			t.Errorf("GET /static/%s = %d, %q", name, r.Code, r.Header().Get("Content-Type"))
 		}
-		if text := body(t, r); strings.Contains(text, "http://") && name != "icon.svg" || strings.Contains(text, "https://") {
+		if text := r.Body.String(); strings.Contains(text, "http://") && name != "icon.svg" ||
+			strings.Contains(text, "https://") {
 			t.Errorf("%s refers to another site", name)
 		}
 	}
 	for _, path := range []string{"/static/", "/static/..%2fui.go", "/static/none", "/static/../ui.go"} {
-		if r := s.do(t, http.MethodGet, path, nil, nil); r.StatusCode != http.StatusNotFound {
-			t.Errorf("GET %s = %d, want 404", path, r.StatusCode)
+		if r := s.do(t, http.MethodGet, path, nil, nil); r.Code != http.StatusNotFound {
+			t.Errorf("GET %s = %d, want 404", path, r.Code)
 		}
 	}
 }

@@ -195,7 +195,8 @@ func (f *Fake) certificate() web.Certificate {
 
 func (f *Fake) certificateDetail() web.CertificateDetail {
 	return web.CertificateDetail{
-		Certificate: f.certificate(), SPKI: "ab", Key: f.Text, KeyUsage: []string{f.Text}, Names: []string{f.Text}, PEM: f.Text,
+		Certificate: f.certificate(), SPKI: "ab", Key: f.Text, KeyUsage: []string{f.Text}, Names: []string{f.Text},
+		PEM: f.Text,
 	}
 }
 

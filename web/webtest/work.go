@@ -48,7 +48,8 @@ func (f *Fake) Campaign(_ context.Context, id string) (web.Campaign, error) {
 // Jobs implements web.Campaigns.
 func (f *Fake) Jobs(_ context.Context, _ string, p web.Page) (web.List[web.Job], error) {
 	return list(f, p, web.Job{
-		Device: ID, Endpoint: f.Text, State: f.Text, Level: web.LevelBad, Reason: f.Text, Sent: 10, Size: 100, UpdatedAt: Noon,
+		Device: ID, Endpoint: f.Text, State: f.Text, Level: web.LevelBad, Reason: f.Text, Sent: 10, Size: 100,
+		UpdatedAt: Noon,
 	})
 }
 
@@ -79,7 +80,8 @@ func (f *Fake) ListTransfers(_ context.Context, _ web.TransferFilter, p web.Page
 // Transfer implements web.Transfers.
 func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error) {
 	return web.TransferDetail{
-		Transfer: f.transfer(), Mandate: web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
+		Transfer: f.transfer(),
+		Mandate:  web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
 		Destination: &web.Destination{
 			Server: f.Text, Enrolment: f.Text, Update: f.Text, Reset: f.Text,
 			Anchors: []web.Anchor{{Thumbprint: f.Text, Subject: f.Text, Purposes: []string{f.Text}}},

@@ -25,22 +25,12 @@ func TestStore(t *testing.T, open func(t *testing.T) account.Store) {
 	token.Hash, token.Kind, token.Name, token.ExpiresAt = account.Hash{3}, account.Token, "cli", time.Time{}
 	row := audit.Row{Actor: "operator:alice", Action: "account.test", Subject: "alice", At: now}
 
+	t.Run("exchange once", func(t *testing.T) { testExchange(t, open(t), link, session, row) })
 	t.Run("put and get", func(t *testing.T) {
 		s := open(t)
 		must(t, "Put", s.Put(t.Context(), link, row))
 		want(t, s, link)
 		absent(t, s, account.Session, link.Hash)
-	})
-	t.Run("exchange once", func(t *testing.T) {
-		s := open(t)
-		must(t, "Put", s.Put(t.Context(), link, row))
-		must(t, "Exchange", s.Exchange(t.Context(), link.Hash, session, row))
-		absent(t, s, account.Link, link.Hash)
-		want(t, s, session)
-		other := session
-		other.Hash = account.Hash{9}
-		refused(t, "second Exchange", s.Exchange(t.Context(), link.Hash, other, row))
-		absent(t, s, account.Session, other.Hash)
 	})
 	t.Run("touch", func(t *testing.T) {
 		s := open(t)
@@ -75,6 +65,19 @@ func TestStore(t *testing.T, open func(t *testing.T) account.Store) {
 		absent(t, s, account.Link, link.Hash)
 		want(t, s, token)
 	})
+}
+
+// testExchange checks that a link gives one session.
+func testExchange(t *testing.T, s account.Store, link, session account.Credential, row audit.Row) {
+	t.Helper()
+	must(t, "Put", s.Put(t.Context(), link, row))
+	must(t, "Exchange", s.Exchange(t.Context(), link.Hash, session, row))
+	absent(t, s, account.Link, link.Hash)
+	want(t, s, session)
+	other := session
+	other.Hash = account.Hash{9}
+	refused(t, "second Exchange", s.Exchange(t.Context(), link.Hash, other, row))
+	absent(t, s, account.Session, other.Hash)
 }
 
 func must(t *testing.T, call string, err error) {
