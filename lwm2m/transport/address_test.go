@@ -97,9 +97,8 @@ func TestRestartFromSameAddress(t *testing.T) {
 			first := dial(t, e, n.uri(), o)
 			do(t, e, first, coap.GET, "")
 			old := s.peer()
-			n.setFilter(func(bool, []byte) bool { return false })
+			n.setFilter(untilHello())
 			first.Close() // nobody hears it
-			n.setFilter(nil)
 			second := dial(t, e, n.uri(), o)
 			if got := do(t, e, second, coap.GET, ""); got != "sensor" {
 				t.Errorf("GET = %q", got)
@@ -234,10 +233,9 @@ func TestIdleAssociationsCostNoGoroutine(t *testing.T) {
 			PSKIdentity: []byte("sensor"), PSK: []byte("0123456789abcdef"), CID: true,
 		})
 		do(t, e, conn, coap.GET, "")
-		n.setFilter(func(bool, []byte) bool { return false })
+		n.setFilter(untilHello())
 		conn.Close()
 		n.rebind()
-		n.setFilter(nil)
 		if i == 0 {
 			before = runtime.NumGoroutine()
 		}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+
+	"steward/lwm2m/dtls"
 )
 
 // nat stands between one client and a server, and has the client's address
@@ -119,4 +121,13 @@ func capture(passes bool) (filter func(bool, []byte) bool, captured chan []byte)
 		captured <- append([]byte(nil), d...)
 		return passes
 	}, captured
+}
+
+// untilHello returns a filter that nothing passes before a handshake begins.
+func untilHello() func(bool, []byte) bool {
+	begun := false
+	return func(toServer bool, d []byte) bool {
+		begun = begun || toServer && dtls.ContentType(d[0]) == dtls.Handshake
+		return begun
+	}
 }
