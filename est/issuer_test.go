@@ -178,13 +178,41 @@ func everyKind(t *testing.T, ca, factory *est.CA) map[est.Kind]*x509.Certificate
 	return out
 }
 
-func TestZlint(t *testing.T) {
-	clock := esttest.NewClock()
-	ca, factory := esttest.NewCA(t, "Alpha", &esttest.Store{}, clock.Now), esttest.NewFactory(t, clock.Now)
-	rules, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{lint.RFC5280}})
+// TestZlintCRL lints the revocation list as TestZlint lints certificates.
+func TestZlintCRL(t *testing.T) {
+	w := newWorld(t)
+	out := w.enrolled(t)
+	if err := w.ca.Revoke(t.Context(), out.Hash, est.KeyCompromise, "test"); err != nil {
+		t.Fatal(err)
+	}
+	der, err := w.ca.CRL(t.Context(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
+	crl, err := zcrypto.ParseRevocationList(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range zlint.LintRevocationListEx(crl, rules(t)).Results {
+		if r.Status >= lint.Warn {
+			t.Errorf("%s: %s %s", name, r.Status, r.Details)
+		}
+	}
+}
+
+// rules are the lints that come from RFC 5280.
+func rules(t *testing.T) lint.Registry {
+	t.Helper()
+	r, err := lint.GlobalRegistry().Filter(lint.FilterOptions{IncludeSources: lint.SourceList{lint.RFC5280}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestZlint(t *testing.T) {
+	clock := esttest.NewClock()
+	ca, factory := esttest.NewCA(t, "Alpha", &esttest.Store{}, clock.Now), esttest.NewFactory(t, clock.Now)
 	certs := everyKind(t, ca, factory)
 	certs["factory root"] = factory.Root()
 	for kind, c := range certs {
@@ -192,7 +220,7 @@ func TestZlint(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
-		for name, r := range zlint.LintCertificateEx(parsed, rules).Results {
+		for name, r := range zlint.LintCertificateEx(parsed, rules(t)).Results {
 			// RFC 5280 §4.2.1.2 only recommends a key identifier for end entities.
 			small := kind == est.KindFactory || kind == est.KindOperational
 			if small && name == "w_ext_subject_key_identifier_missing_sub_cert" {

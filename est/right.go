@@ -41,7 +41,7 @@ type RightEffect string
 // The effects of the rows of RightTable.
 const (
 	EffectForget RightEffect = "forget" // unbind from every key
-	EffectBind   RightEffect = "bind"   // bind to the key of the event
+	EffectBind   RightEffect = "bind"   // bind to the key of the event; another is ErrWrongKey
 	EffectRaise  RightEffect = "raise"  // count one epoch more
 	EffectIssue  RightEffect = "issue"  // record the new certificate and its key
 	// EffectSupersede revokes every other live operational certificate of the
@@ -53,7 +53,9 @@ const (
 	EffectRevoke  RightEffect = "revoke" // revoke every live operational certificate of the device
 )
 
-// RightTable is the machine of a right. It starts in RightClosed.
+// RightTable is the machine of a right. It starts in RightClosed. Providers repeat
+// what they asked for, so note, open and reopen are accepted again where they were
+// already done, for the same key.
 var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 	{From: RightClosed, On: EventGrant, To: RightClosed},
 	{From: RightClosed, On: EventNote, To: RightClosed, Do: []RightEffect{EffectForget, EffectBind}},
@@ -61,7 +63,9 @@ var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 	{From: RightClosed, On: EventClose, To: RightClosed},
 	{From: RightClosed, On: EventDelete, To: RightDeleted, Do: []RightEffect{EffectRevoke, EffectForget}},
 
+	{From: RightOpen, On: EventNote, To: RightOpen, Do: []RightEffect{EffectBind}},
 	{From: RightOpen, On: EventOpen, To: RightOpen, Do: []RightEffect{EffectBind}},
+	{From: RightOpen, On: EventReopen, To: RightOpen, Do: []RightEffect{EffectBind}},
 	{From: RightOpen, On: EventEnrol, To: RightConsumed, Do: []RightEffect{EffectIssue, EffectSupersede}},
 	{From: RightOpen, On: EventClose, To: RightClosed},
 	{From: RightOpen, On: EventSuspend, To: RightSuspended},
@@ -69,6 +73,8 @@ var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 
 	{From: RightConsumed, On: EventEnrol, To: RightConsumed, Do: []RightEffect{EffectIssue, EffectSupersede}},
 	{From: RightConsumed, On: EventRenew, To: RightConsumed, Do: []RightEffect{EffectIssue, EffectReplace}},
+	{From: RightConsumed, On: EventNote, To: RightConsumed, Do: []RightEffect{EffectBind}},
+	{From: RightConsumed, On: EventOpen, To: RightConsumed, Do: []RightEffect{EffectBind}},
 	{From: RightConsumed, On: EventReopen, To: RightOpen, Do: []RightEffect{EffectForget, EffectBind}},
 	{From: RightConsumed, On: EventSuspend, To: RightSuspended},
 	{From: RightConsumed, On: EventDelete, To: RightDeleted, Do: []RightEffect{EffectRevoke, EffectForget}},

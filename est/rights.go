@@ -42,9 +42,6 @@ func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
 	if err := ca.VerifyFactory(ctx, leaf, g.Intermediates); err != nil {
 		return Right{}, err
 	}
-	if err := ca.checkEndpoint(ctx, name, hash); err != nil {
-		return Right{}, err
-	}
 	fresh := Right{
 		Factory: hash, FactoryDER: g.FactoryDER, Endpoint: name, State: RightClosed, Epoch: 1,
 		From: stamp(g.From), Until: stamp(g.Until), ChangedAt: ca.now(),
@@ -66,30 +63,17 @@ func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
 	})
 }
 
-// checkEndpoint returns ErrEndpoint if a right of another certificate that is not
-// deleted has that name.
-func (ca *CA) checkEndpoint(ctx context.Context, endpoint string, factory Hash) error {
-	rights, err := ca.o.Store.Rights(ctx, endpoint, Hash{}, MaxPage)
-	if err != nil {
-		return err
-	}
-	for _, r := range rights {
-		if r.Factory != factory && r.State != RightDeleted {
-			return fmt.Errorf("%w: %s", ErrEndpoint, endpoint)
-		}
-	}
-	return nil
-}
-
 // NoteSPKI binds a closed right to the key of the device's receipt. It returns
-// ErrUnknown, or machine.ErrNoRow if the right is not closed.
+// ErrUnknown, ErrWrongKey if the right was opened for another key meanwhile, or
+// machine.ErrNoRow if it is suspended or deleted.
 func (ca *CA) NoteSPKI(ctx context.Context, factory, spki Hash) (Right, error) {
 	return ca.changeRight(ctx, factory, EventNote, step{spki: spki})
 }
 
 // OpenRight lets the device enrol: with the key spki only, or, if that is zero,
-// with the key noted before, or any if none was. It returns ErrWrongKey if
-// another key was noted, ErrUnknown, or machine.ErrNoRow.
+// with the key noted before, or any if none was. A consumed right stays consumed.
+// It returns ErrWrongKey if another key was noted or enrolled, ErrUnknown, or
+// machine.ErrNoRow if the right is suspended or deleted.
 func (ca *CA) OpenRight(ctx context.Context, factory, spki Hash) (Right, error) {
 	return ca.changeRight(ctx, factory, EventOpen, step{spki: spki})
 }
@@ -108,9 +92,13 @@ func (ca *CA) SuspendRight(ctx context.Context, factory Hash) (Right, error) {
 
 // ReopenRight opens a suspended or consumed right again, for the key spki only,
 // or for any if that is zero. The old certificates stay valid until the device
-// has enrolled under it; they are revoked in that transaction.
+// has enrolled under it; they are revoked in that transaction. A right
+// that was consumed by that very key stays so: the call came late. It returns
+// ErrUnknown, ErrWrongKey if the right is open for another key, or
+// machine.ErrNoRow if it is closed or deleted.
 func (ca *CA) ReopenRight(ctx context.Context, factory, spki Hash) (Right, error) {
-	return ca.changeRight(ctx, factory, EventReopen, step{spki: spki})
+	enrolled := func(r Right) bool { return spki != (Hash{}) && r.State == RightConsumed && r.SPKI == spki }
+	return ca.changeRight(ctx, factory, EventReopen, step{spki: spki, done: enrolled})
 }
 
 // DeleteRight ends the right and revokes the device's certificates for reason, in

@@ -22,8 +22,9 @@ type Store interface {
 	Rights(ctx context.Context, endpoint string, after Hash, limit int) ([]Right, error)
 	// Commit applies ch in one transaction, or nothing of it. It returns
 	// ErrConflict if a row's version is no longer the one in ch, or a
-	// certificate to insert exists, and ErrRevoked if ch would make a revoked
-	// certificate valid again.
+	// certificate to insert exists, ErrEndpoint if ch.Right is not deleted and
+	// another right that is not deleted has its endpoint, and ErrRevoked if ch
+	// would make a revoked certificate valid again.
 	Commit(ctx context.Context, ch Change) error
 }
 

@@ -135,6 +135,17 @@ func (s *Store) check(ch est.Change) error {
 	if ch.Right != nil && s.rights[ch.Right.Factory].Version != ch.Right.Version {
 		return fmt.Errorf("%w: right of %s", est.ErrConflict, ch.Right.Endpoint)
 	}
+	if ch.Right != nil && ch.Right.State != est.RightDeleted {
+		for _, r := range s.rights {
+			if r.Endpoint == ch.Right.Endpoint && r.Factory != ch.Right.Factory && r.State != est.RightDeleted {
+				return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint)
+			}
+		}
+	}
+	return s.checkRecords(ch)
+}
+
+func (s *Store) checkRecords(ch est.Change) error {
 	seen := map[est.Hash]bool{}
 	for _, r := range ch.Insert {
 		if s.index(r.Hash) >= 0 || seen[r.Hash] {

@@ -32,6 +32,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"pages", testPages},
 		{"rights in pages", testRights},
 		{"right version", testRightVersion},
+		{"endpoint of two", testEndpoint},
 		{"record version", testRecordVersion},
 		{"all or nothing", testAtomic},
 		{"revoked stays revoked", testRevoked},
@@ -232,6 +233,23 @@ func testRightVersion(t *testing.T, b Backend) {
 	r.Version = 2
 	if got, err := b.Store.Right(t.Context(), r.Factory); err != nil || !reflect.DeepEqual(got, r) {
 		t.Errorf("Right = %+v, %v\nwant %+v", got, err, r)
+	}
+}
+
+func testEndpoint(t *testing.T, b Backend) {
+	t.Helper()
+	first, second := right("a"), right("b")
+	second.Endpoint = first.Endpoint
+	commit(t, b.Store, est.Change{Right: &first})
+	if err := b.Store.Commit(t.Context(), est.Change{Right: &second}); !errors.Is(err, est.ErrEndpoint) {
+		t.Errorf("Commit = %v, want ErrEndpoint", err)
+	}
+	first.Version, first.State = 1, est.RightDeleted
+	commit(t, b.Store, est.Change{Right: &first})
+	commit(t, b.Store, est.Change{Right: &second})
+	first.Version, first.State = 2, est.RightClosed
+	if err := b.Store.Commit(t.Context(), est.Change{Right: &first}); !errors.Is(err, est.ErrEndpoint) {
+		t.Errorf("Commit of one that comes back = %v, want ErrEndpoint", err)
 	}
 }
 

@@ -130,6 +130,14 @@ func each[T any](tx *Tx, rows []T, write func(*Tx, T) error) error {
 }
 
 func putRight(tx *Tx, r est.Right) error {
+	var clash int
+	err := tx.QueryRow("right.clash", r.Endpoint, r.Factory[:]).Scan(&clash)
+	if err != nil {
+		return fmt.Errorf("right.clash: %w", err)
+	}
+	if clash > 0 && r.State != est.RightDeleted {
+		return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint)
+	}
 	args := []any{
 		r.Factory[:], r.FactoryDER, r.Endpoint, string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued),
 		micros(r.From), micros(r.Until), micros(r.ChangedAt),

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"sync"
 	"testing"
 
 	"steward/est"
@@ -24,6 +26,37 @@ func TestInventory(t *testing.T) {
 			return out, err
 		}}
 	})
+}
+
+// TestEnrolmentRace lets two keys race for one right, on disk.
+func TestEnrolmentRace(t *testing.T) {
+	db := open(t)
+	clock := esttest.NewClock()
+	ca, factory := esttest.NewCA(t, "Alpha", db.Inventory(), clock.Now), esttest.NewFactory(t, clock.Now)
+	device := esttest.NewDevice(t, factory, "urn:dev:1")
+	esttest.Grant(t, ca, factory, device)
+	if _, err := ca.OpenRight(t.Context(), device.Factory, est.Hash{}); err != nil {
+		t.Fatal(err)
+	}
+	var answers [2]est.Issued
+	var errs [2]error
+	var wg sync.WaitGroup
+	for i := range answers {
+		csr := esttest.CSR(t, esttest.Key(t), device.Endpoint)
+		wg.Go(func() { answers[i], errs[i] = ca.Enrol(t.Context(), est.Request{Client: device.Client(), CSR: csr}) })
+	}
+	wg.Wait()
+	winner := 0
+	if errs[0] != nil {
+		winner = 1
+	}
+	if errs[winner] != nil || !errors.Is(errs[1-winner], est.ErrWrongKey) {
+		t.Fatalf("Enrol = %v and %v, want one certificate and ErrWrongKey", errs[0], errs[1])
+	}
+	records, err := ca.List(t.Context(), est.Query{Kind: est.KindOperational})
+	if err != nil || len(records) != 1 || records[0].Hash != answers[winner].Hash {
+		t.Errorf("%d certificates, %v, want the winner's", len(records), err)
+	}
 }
 
 // TestRevokedStays asks the database itself, past all Go code.

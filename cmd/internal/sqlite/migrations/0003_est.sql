@@ -57,3 +57,4 @@ CREATE TABLE enrolment_right (
 ) STRICT;
 
 CREATE INDEX enrolment_right_endpoint ON enrolment_right (endpoint);
+CREATE UNIQUE INDEX enrolment_right_holder ON enrolment_right (endpoint) WHERE state <> 'deleted';

@@ -143,6 +143,9 @@ SELECT factory, factory_der, endpoint, state, epoch, spki, issued, from_at, unti
  ORDER BY factory
  LIMIT ?;
 
+-- name: right.clash
+SELECT COUNT(*) FROM enrolment_right WHERE endpoint = ? AND factory <> ? AND state <> 'deleted';
+
 -- name: right.insert
 INSERT INTO enrolment_right (factory, factory_der, endpoint, state, epoch, spki, issued, from_at, until_at,
        changed_at, version)
