@@ -1,0 +1,217 @@
+// Package app is the composition root: it builds one provider out of its parts
+// and runs them. What is wired to what can be read here and nowhere else.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"steward/cmd/internal/config"
+	"steward/cmd/internal/sqlite"
+	"steward/est"
+	"steward/est/estcoap"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+	"steward/lwm2m/transport"
+	"steward/objects"
+	"steward/objects/registry"
+	"steward/suit/rollout"
+)
+
+// An App is one provider: one process, one data directory.
+type App struct {
+	cfg config.Config
+	log *slog.Logger
+
+	dir     *directory
+	db      *sqlite.DB
+	devices fleet.Store
+	pki     *pki
+	auditor *auditor
+
+	registry *registry.Registry
+	engine   *coap.Engine
+	server   *server.Server
+	rollout  *rollout.Runner
+	factory  *factoryPeers
+	coaps    *transport.Listener
+	coap     *transport.Listener // nil: none
+	web      *webListeners
+	ran      bool // Run has closed the sockets
+}
+
+// New opens the data directory, making at the first start what is missing, and
+// binds the sockets. Nothing is served before Run. It returns ErrLocked if
+// another process has the directory.
+func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
+	a = &App{cfg: cfg, log: log, factory: newFactoryPeers()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+			a = nil
+		}
+	}()
+	if a.dir, err = openDirectory(cfg.Data); err != nil {
+		return a, err
+	}
+	if a.db, err = sqlite.Open(ctx, a.dir.file(fileDB)); err != nil {
+		return a, err
+	}
+	a.devices = a.db.Devices()
+	a.auditor = newAuditor(a.db, log)
+	a.registry = registry.Default().With(objects.Definitions(cfg.IDs)...)
+	if a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, a.revoked); err != nil {
+		return a, err
+	}
+	if err = a.buildDeviceSide(); err != nil {
+		return a, err
+	}
+	return a, a.buildWebSide(ctx)
+}
+
+// buildDeviceSide makes everything that devices speak to.
+func (a *App) buildDeviceSide() (err error) {
+	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log}
+	a.engine = coap.New(coap.Options{
+		Handler: handler, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log, Closed: a.closed,
+		MaxBody: maxDeviceBody,
+	})
+	a.server, err = server.New(server.Options{
+		Store: a.db.Server(), Exchanger: a.engine, Schema: a.registry, Identify: a.identify, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	enrolment, err := estcoap.NewServer(estcoap.ServerOptions{CA: a.pki.ca, Log: a.log})
+	if err != nil {
+		return err
+	}
+	handler.parts = map[surface]coap.Handler{
+		surfaceLwM2M:     a.server,
+		surfaceEST:       a.watchEnrolment(enrolment),
+		surfaceUpdate:    &rollout.Endpoint{Store: a.db.Rollout(), Log: a.log},
+		surfaceDiscovery: coap.HandlerFunc(discovery),
+	}
+	a.coaps, err = transport.Listen(transport.ListenOptions{
+		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki), Engine: a.engine, Log: a.log, Refused: a.refused,
+	})
+	if err != nil {
+		return fmt.Errorf("coaps: %w", err)
+	}
+	if a.cfg.CoAP != "" {
+		if a.coap, err = transport.Listen(transport.ListenOptions{Addr: a.cfg.CoAP, Engine: a.engine, Log: a.log}); err != nil {
+			return fmt.Errorf("coap: %w", err)
+		}
+	}
+	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
+		Store: a.db.Rollout(), Devices: updateDevices{a.server}, Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
+		URI: func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
+	})
+	return err
+}
+
+// maxDeviceBody bounds what a device may send in one body: a big object tree.
+const maxDeviceBody = 1 << 20
+
+// CoAPSURI is what devices are told to connect to: "coaps://host:port".
+func (a *App) CoAPSURI() string {
+	return "coaps://" + hostPort(a.cfg.Host, a.coaps.Addr())
+}
+
+// hostPort joins the configured host name with the port that was bound.
+func hostPort(host string, bound netip.AddrPort) string {
+	return net.JoinHostPort(host, formatText(bound.Port()))
+}
+
+// closed is told of each association that ended.
+func (a *App) closed(p coap.Peer) {
+	a.server.Closed(p)
+	a.factory.closed(p)
+}
+
+// revoked drops the live sessions of a certificate at once. It is called within
+// the CA's call, so it hands the work on.
+func (a *App) revoked(h est.Hash) {
+	go func() {
+		if a.coaps == nil {
+			return
+		}
+		a.coaps.Drop(func(id coap.Identity) bool { return est.Hash(id.Certificate) == h })
+	}()
+}
+
+func (a *App) now() time.Time { return time.Now() }
+
+// Run serves until ctx ends or a part fails. The sockets come up last and go
+// down first.
+func (a *App) Run(ctx context.Context) error {
+	a.ran = true
+	below, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	parts, inner := errgroup.WithContext(below)
+	for _, run := range a.runners() {
+		parts.Go(func() error { return run(inner) })
+	}
+	sockets, outer := errgroup.WithContext(ctx)
+	sockets.Go(func() error { return a.coaps.Run(outer) })
+	if a.coap != nil {
+		sockets.Go(func() error { return a.coap.Run(outer) })
+	}
+	a.web.run(outer, sockets)
+	sockets.Go(func() error {
+		select {
+		case <-inner.Done():
+			return errPartEnded
+		case <-outer.Done():
+			return nil
+		}
+	})
+	err := sockets.Wait()
+	stop()
+	if partErr := parts.Wait(); partErr != nil {
+		return partErr
+	}
+	if errors.Is(err, errPartEnded) || errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// errPartEnded brings the sockets down when a part below them failed.
+var errPartEnded = errors.New("a part of the server ended")
+
+// runners are the parts that must outlive the sockets.
+func (a *App) runners() []func(context.Context) error {
+	return []func(context.Context) error{a.engine.Run, a.server.Run, a.rollout.Run, a.auditor.Run}
+}
+
+// Close gives free what New opened. It is for an App that was never run, and
+// after Run.
+func (a *App) Close() error {
+	var errs []error
+	if a.coaps != nil && !a.ran {
+		errs = append(errs, a.coaps.Close())
+	}
+	if a.coap != nil && !a.ran {
+		errs = append(errs, a.coap.Close())
+	}
+	if a.web != nil && !a.ran {
+		errs = append(errs, a.web.Close())
+	}
+	if a.db != nil {
+		errs = append(errs, a.db.Close())
+	}
+	if a.dir != nil {
+		errs = append(errs, a.dir.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"steward/est/estcoap"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/codec"
+	"steward/lwm2m/linkformat"
+)
+
+// A surface is a part of the one endpoint.
+type surface string
+
+// The surfaces, by the first segments of their paths.
+const (
+	surfaceLwM2M     surface = "lwm2m"     // /rd, /dp
+	surfaceEST       surface = "est"       // /est, /.well-known/est
+	surfaceUpdate    surface = "update"    // /update
+	surfaceDiscovery surface = "discovery" // /.well-known/core
+)
+
+// classes says which class of association may use which surface. What EST
+// grants to whom in detail, the CA decides; bootstrap (/bs) and attestation
+// (/ra) are not built and are nowhere.
+var classes = map[coap.Role][]surface{
+	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery},
+	coap.RoleFactory:     {surfaceEST, surfaceUpdate, surfaceDiscovery},
+	coap.RoleNone:        {surfaceLwM2M},
+}
+
+// surfaceOf returns the surface that a path belongs to, "" for none.
+func surfaceOf(path []string) surface {
+	switch {
+	case len(path) == 0:
+		return ""
+	case path[0] == "rd", path[0] == "dp":
+		return surfaceLwM2M
+	case path[0] == "est", path[0] == ".well-known" && len(path) > 1 && path[1] == "est":
+		return surfaceEST
+	case path[0] == "update":
+		return surfaceUpdate
+	case path[0] == ".well-known" && len(path) == 2 && path[1] == "core":
+		return surfaceDiscovery
+	}
+	return ""
+}
+
+// An endpoint is the handler of all associations: class × path, then the parts.
+type endpoint struct {
+	parts   map[surface]coap.Handler
+	auditor *auditor
+	log     *slog.Logger
+}
+
+// ServeCoAP implements coap.Handler. What a class may not use is refused before
+// it is looked at.
+func (e *endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response {
+	s := surfaceOf(r.Path)
+	if s == "" {
+		return &coap.Response{Code: coap.NotFound}
+	}
+	who := r.Peer.Identity()
+	if !slices.Contains(classes[who.Role], s) {
+		path := "/" + strings.Join(r.Path, "/")
+		e.auditor.add(audit.Row{
+			Actor: "device:" + who.Name, Action: "request.refuse", Subject: who.Name,
+			Reason: "class " + string(who.Role) + " may not use " + string(s),
+		})
+		e.log.LogAttrs(ctx, slog.LevelWarn, "request refused", slog.String("peer", r.Peer.String()),
+			slog.String("identity", who.Name), slog.String("role", string(who.Role)), slog.String("path", path))
+		return &coap.Response{Code: coap.Forbidden}
+	}
+	return e.parts[s].ServeCoAP(ctx, r)
+}
+
+// discovery answers /.well-known/core (RFC 6690 §4, RFC 9148 §4.1) with the EST
+// resources, the only ones that are discovered rather than known.
+func discovery(_ context.Context, r *coap.Request) *coap.Response {
+	if r.Method != coap.GET {
+		return &coap.Response{Code: coap.MethodNotAllowed}
+	}
+	var want string
+	for _, q := range r.Query {
+		if name, value, _ := strings.Cut(q, "="); name == "rt" {
+			want = value
+		}
+	}
+	var links []linkformat.Link
+	for _, l := range estcoap.Links("/est") {
+		prefix, wild := strings.CutSuffix(want, "*")
+		if want != "" && l.Type != want && (!wild || !strings.HasPrefix(l.Type, prefix)) {
+			continue
+		}
+		formats := make([]string, 0, len(l.Formats))
+		for _, f := range l.Formats {
+			id, _ := coap.FormatID(f).ID()
+			formats = append(formats, formatText(id))
+		}
+		links = append(links, linkformat.Link{Target: l.Target, Attributes: []linkformat.Attribute{
+			{Name: "rt", Value: l.Type, HasValue: true},
+			{Name: "ct", Value: strings.Join(formats, " "), HasValue: true},
+		}})
+	}
+	return &coap.Response{
+		Code: coap.Content, ContentFormat: coap.FormatID(codec.Link), Payload: []byte(linkformat.Format(links)),
+	}
+}

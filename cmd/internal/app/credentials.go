@@ -1,0 +1,114 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+)
+
+func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
+
+// credentials are what the coaps endpoint proves and demands. It implements
+// dtls.Credentials.
+type credentials struct {
+	ca   *est.CA
+	cert *tls.Certificate
+}
+
+// newCredentials serves one certificate, whatever name a client asks for: the
+// client checks the name.
+func newCredentials(p *pki) *credentials {
+	chain := [][]byte{p.server.cert.Raw, p.ca.Certificate().Raw}
+	return &credentials{p.ca, &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}}
+}
+
+// Certificate implements dtls.Credentials.
+func (c *credentials) Certificate(string) (*tls.Certificate, error) { return c.cert, nil }
+
+// PSK implements dtls.Credentials. Devices with pre-shared keys are not built.
+func (c *credentials) PSK([]byte) ([]byte, error) { return nil, dtls.ErrUnknownIdentity }
+
+// Identify implements dtls.Credentials: our inventory and our rights decide.
+func (c *credentials) Identify(chain [][]byte, _ []byte) (coap.Identity, error) {
+	if len(chain) == 0 {
+		return coap.Identity{}, dtls.ErrUnknownIdentity
+	}
+	client, err := c.ca.Identify(context.Background(), chain)
+	if err != nil {
+		return coap.Identity{}, err
+	}
+	role := coap.RoleFactory
+	if client.Role == est.RoleOperational {
+		role = coap.RoleOperational
+	}
+	return coap.Identity{Role: role, Name: client.Name, Certificate: client.Certificate}, nil
+}
+
+// refused audits a handshake that was refused.
+func (a *App) refused(addr netip.AddrPort, reason error) {
+	a.auditor.add(audit.Row{
+		Actor: "address:" + addr.String(), Action: "handshake.refuse", Subject: addr.Addr().String(),
+		Reason: reason.Error(),
+	})
+}
+
+// identify says which device registers (server.Options.Identify). An operational
+// certificate speaks for its own name only; without security, only devices that
+// an operator marked may come.
+func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error) {
+	d, err := a.devices.ByEndpoint(ctx, ep)
+	if err != nil && !errors.Is(err, fleet.ErrUnknown) {
+		return "", err
+	}
+	known := err == nil
+	switch who.Role {
+	case coap.RoleOperational:
+		if who.Name != string(ep) {
+			return "", a.refuseRegister(ctx, who, ep, server.ErrIdentity)
+		}
+		if !known || d.Ownership == fleet.Left {
+			return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)
+		}
+	case coap.RoleNone:
+		if !known && a.cfg.AllowNoSec {
+			return a.admitNoSec(ctx, ep)
+		}
+		if !known || !d.NoSec {
+			return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)
+		}
+	default:
+		return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)
+	}
+	if d.Ownership == fleet.Expected {
+		d.Ownership = fleet.Owned
+		if err := a.devices.Put(ctx, d, "device:"+string(ep), "first registration"); err != nil {
+			return "", err
+		}
+	}
+	return d.ID, nil
+}
+
+// admitNoSec makes a device of an endpoint that came without security, where the
+// operator allowed that.
+func (a *App) admitNoSec(ctx context.Context, ep lwm2m.Endpoint) (fleet.ID, error) {
+	d := fleet.Device{ID: newID(), Endpoint: ep, Ownership: fleet.Owned, NoSec: true, CreatedAt: a.now()}
+	return d.ID, a.devices.Put(ctx, d, "device:"+string(ep), "registered without security, as --allow-nosec allows")
+}
+
+func (a *App) refuseRegister(_ context.Context, who coap.Identity, ep lwm2m.Endpoint, err error) error {
+	a.auditor.add(audit.Row{
+		Actor: "device:" + who.Name, Action: "registration.refuse", Subject: string(ep), Reason: err.Error(),
+	})
+	return fmt.Errorf("%w: %s as %.80q", err, who.Role, ep)
+}

@@ -1,0 +1,51 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked reports a data directory that another process is using.
+var ErrLocked = errors.New("data directory is in use by another steward process")
+
+// A directory is everything of a provider that lasts.
+type directory struct {
+	path string
+	lock *os.File
+}
+
+// The files in it. Keys have a folder of their own.
+const (
+	fileLock  = "lock"
+	fileDB    = "steward.db"
+	fileToken = "admin.token"
+	dirKeys   = "keys"
+	dirPKI    = "pki"
+)
+
+// openDirectory makes the directory if need be and locks it for this process.
+// The kernel drops the lock with the process, however that ends.
+func openDirectory(path string) (*directory, error) {
+	if err := os.MkdirAll(filepath.Join(path, dirPKI), 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(path, fileLock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s", ErrLocked, path), lock.Close())
+	}
+	return &directory{path, lock}, nil
+}
+
+func (d *directory) file(name ...string) string {
+	return filepath.Join(append([]string{d.path}, name...)...)
+}
+
+// Close gives the directory free.
+func (d *directory) Close() error { return d.lock.Close() }

@@ -1,0 +1,6 @@
+package app
+
+import "steward/web"
+
+// services are what dashboard and REST API show.
+func (a *App) services() web.Services { return web.Services{} }

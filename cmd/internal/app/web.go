@@ -1,0 +1,210 @@
+package app
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"steward/cmd/internal/keys"
+	"steward/web"
+	"steward/web/account"
+	"steward/web/api"
+	"steward/web/ui"
+)
+
+// Timeouts of the HTTP listeners. There is none for a whole answer: events are
+// streamed for as long as somebody watches.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	stopTimeout   = 3 * time.Second // what a stopping server gives to answers under way
+)
+
+// A webServer is one HTTP listener with its handler.
+type webServer struct {
+	name     string
+	listener net.Listener
+	server   *http.Server
+}
+
+// webListeners are all HTTP listeners of the provider.
+type webListeners struct {
+	servers  []*webServer
+	stream   *web.Stream
+	accounts *account.Accounts
+	token    string // of the command line, in DATA/admin.token
+}
+
+// add binds an address. tlsConfig nil is plain HTTP.
+func (w *webListeners) add(name, addr string, tlsConfig *tls.Config, h http.Handler, log *slog.Logger) error {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if tlsConfig != nil {
+		l = tls.NewListener(l, tlsConfig)
+	}
+	w.servers = append(w.servers, &webServer{name, l, &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(log.With(slog.String("listener", name)).Handler(), slog.LevelDebug),
+	}})
+	return nil
+}
+
+// run serves all listeners in the group until ctx ends.
+func (w *webListeners) run(ctx context.Context, group *errgroup.Group) {
+	for _, s := range w.servers {
+		group.Go(func() error {
+			if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			w.stream.Close() // or those who watch would keep the server
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			if err := s.server.Shutdown(stop); err != nil {
+				return s.server.Close()
+			}
+			return nil
+		})
+	}
+}
+
+// Close closes the sockets of listeners that never ran.
+func (w *webListeners) Close() error {
+	for _, s := range w.servers {
+		_ = s.listener.Close() // a listener that ran is closed already
+	}
+	return nil
+}
+
+// buildWebSide makes the dashboard with the REST API, and what other providers
+// and relying parties use.
+func (a *App) buildWebSide(ctx context.Context) error {
+	a.web = &webListeners{stream: &web.Stream{}, accounts: account.New(a.db.Accounts())}
+	var err error
+	if a.web.token, err = account.TokenFile(a.dir.file(fileToken)); err != nil {
+		return err
+	}
+	if err := a.web.accounts.SetToken(ctx, "admin.token", web.RoleAdmin, a.web.token, a.now()); err != nil {
+		return err
+	}
+	if err := a.buildDashboard(ctx); err != nil {
+		return err
+	}
+	if a.cfg.PKI != "" {
+		return a.web.add("pki", a.cfg.PKI, nil, a.pkiHandler(), a.log)
+	}
+	return nil
+}
+
+// buildDashboard binds the operators' listener: plain on loopback, TLS elsewhere.
+func (a *App) buildDashboard(ctx context.Context) error {
+	secure := !loopback(a.cfg.HTTP)
+	door := account.Door{Accounts: a.web.accounts, Instance: a.instance(), TLS: secure, Now: a.now}
+	services := a.services()
+	pages, err := ui.New(ui.Options{
+		Services: services, Door: door, Stream: a.web.stream, Registry: a.registry, Provider: a.cfg.Name,
+		Version: Version, BaseURL: a.DashboardURL(), Now: a.now, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	rest, err := api.New(api.Options{
+		Services: services, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
+		Metrics: a.metrics(), Now: a.now, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", pages.Routes())
+	restRoutes := rest.Routes()
+	for _, pattern := range []string{api.Prefix + "/", "/livez", "/readyz", "/metrics"} {
+		mux.Handle(pattern, restRoutes)
+	}
+	handler := web.Stack(web.StackOptions{Log: a.log, Now: a.now, TLS: secure}, mux)
+	var config *tls.Config
+	if secure {
+		if config, err = a.webTLS(ctx); err != nil {
+			return err
+		}
+	}
+	return a.web.add("http", a.cfg.HTTP, config, handler, a.log)
+}
+
+// webTLS makes the dashboard's certificate, from our own CA.
+func (a *App) webTLS(ctx context.Context) (*tls.Config, error) {
+	key, err := a.pki.ring.Key(keys.Web)
+	if err != nil {
+		return nil, err
+	}
+	host := a.cfg.Host
+	id, err := a.pki.load(keys.Web, key, func(c *x509.Certificate) bool {
+		return c.VerifyHostname(host) == nil && a.pki.live(ctx, c)
+	}, func() (*x509.Certificate, error) {
+		issued, err := a.pki.ca.IssueServer(ctx, host, crypto.PublicKey(key.Public()))
+		if err != nil {
+			return nil, err
+		}
+		return x509.ParseCertificate(issued.DER)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		Certificates: []tls.Certificate{{
+			Certificate: [][]byte{id.cert.Raw, a.pki.ca.Certificate().Raw}, PrivateKey: id.key, Leaf: id.cert,
+		}},
+	}, nil
+}
+
+// instance names this provider among those on one host, in cookie names.
+func (a *App) instance() string {
+	h := sum(a.pki.ca.Root().Raw)
+	return hex.EncodeToString(h[:4])
+}
+
+// loopback reports whether an address to listen on can only be reached from
+// this machine.
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// DashboardURL is where operators go.
+func (a *App) DashboardURL() string {
+	if loopback(a.cfg.HTTP) {
+		return "http://" + a.cfg.HTTP
+	}
+	_, port, _ := net.SplitHostPort(a.cfg.HTTP) // validated by config
+	return "https://" + net.JoinHostPort(a.cfg.Host, port)
+}
+
+// SignInLink makes a one-time link for the first operator.
+func (a *App) SignInLink(ctx context.Context) (string, error) {
+	secret, err := a.web.accounts.Invite(ctx, "system", "admin", web.RoleAdmin, a.now())
+	if err != nil {
+		return "", err
+	}
+	return a.DashboardURL() + "/sign-in?link=" + secret, nil
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"steward/cmd/internal/app"
+	"steward/cmd/internal/config"
+)
+
+func newServe() *cobra.Command {
+	o := config.Default()
+	var file, level string
+	var logJSON bool
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run one provider", Args: noArgs,
+		Long: `Runs one provider: LwM2M server, enrolment CA, dashboard, REST API and the API
+for other providers. Without any setting it keeps its data in ./steward-data and
+makes a CA, keys and certificates at the first start. It prints a one-time
+sign-in link for the dashboard; a new one comes with each start.
+
+Settings come from defaults, then the file (--config, TOML: keys are the flags'
+names without dashes before them), then flags. "off" turns a listener off. An
+address without host (":5684") listens on --host if that is an IP address, else
+on all.
+
+Devices must know the ids of the three objects that carry the hand-over; outside
+OMA's test range they are yours to choose (objects.truststore, .enrolment,
+.transfer in the file). The defaults stand in the test range and are refused
+unless --allow-test-range.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file != "" {
+				fromFile := config.Default()
+				if err := fromFile.Load(file); err != nil {
+					return fmt.Errorf("%w: %w", errMisused, err)
+				}
+				o = merge(cmd.Flags(), o, fromFile)
+			}
+			return serve(cmd, o, level, logJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&file, "config", "", "TOML `file` with settings")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	f.BoolVar(&logJSON, "log-json", false, "log in JSON lines")
+	serveFlags(f, &o)
+	return cmd
+}
+
+// serveFlags binds the settings that flags can give.
+func serveFlags(f *pflag.FlagSet, o *config.Options) {
+	f.StringVar(&o.Data, "data", o.Data, "`directory` of everything that lasts")
+	f.StringVar(&o.Name, "name", o.Name, "the provider's name, in certificates and messages")
+	f.StringVar(&o.Host, "host", o.Host, "name or address in every URI handed out")
+	f.StringVar(&o.HTTP, "http", o.HTTP, "dashboard and REST API (TLS with an own certificate off loopback)")
+	f.StringVar(&o.CoAP, "coap", o.CoAP, "LwM2M without security, such as :5683")
+	f.StringVar(&o.CoAPS, "coaps", o.CoAPS, "LwM2M, enrolment and updates over DTLS")
+	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")
+	f.StringVar(&o.PKI, "pki", o.PKI, "CRL and CA certificates (plain HTTP)")
+	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap; for tests")
+	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")
+	for _, d := range []struct {
+		p          *config.Duration
+		name, text string
+	}{
+		{&o.Timers.AckTimeout, "ack-timeout", "CoAP ACK_TIMEOUT"},
+		{&o.Timers.Grace, "grace", "powered time that devices give a new provider before they fall back"},
+		{&o.Timers.Retry, "retry", "first retry interval told to devices"},
+		{&o.Timers.Poll, "poll", "interval at which open work is looked at"},
+	} {
+		f.DurationVar((*time.Duration)(d.p), d.name, time.Duration(*d.p), d.text)
+	}
+}
+
+// merge returns the file's settings with those that flags gave on top.
+func merge(f *pflag.FlagSet, flags, file config.Options) config.Options {
+	given := pflag.NewFlagSet("", pflag.ContinueOnError)
+	serveFlags(given, &file)
+	f.Visit(func(flag *pflag.Flag) {
+		if to := given.Lookup(flag.Name); to != nil {
+			_ = to.Value.Set(flag.Value.String()) // it was accepted once already
+		}
+	})
+	_ = flags // its values are those that Visit copied
+	return file
+}
+
+func serve(cmd *cobra.Command, o config.Options, level string, logJSON bool) error {
+	log, err := newLog(cmd.ErrOrStderr(), level, logJSON)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.New(o)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errMisused, err)
+	}
+	a, err := app.New(cmd.Context(), cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := greet(cmd, a, cfg); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	return errors.Join(a.Run(cmd.Context()), a.Close())
+}
+
+// greet prints where everything is, on stdout: a program that started us reads it.
+func greet(cmd *cobra.Command, a *app.App, cfg config.Config) error {
+	link, err := a.SignInLink(cmd.Context())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(),
+		"%s is ready.\n  dashboard  %s\n  devices    %s\n  data       %s\nSign in once, within 10 minutes: %s\n",
+		cfg.Name, a.DashboardURL(), a.CoAPSURI(), cfg.Data, link)
+	return err
+}
