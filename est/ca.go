@@ -44,7 +44,7 @@ type CA struct {
 	actor  string
 }
 
-// NewCA validates o. It returns ErrOptions, ErrProfile, or ErrOptions for
+// NewCA validates o. It returns ErrProfile, or ErrOptions, which is also for
 // parents that do not lead from the issuer to a root.
 func NewCA(o Options) (*CA, error) {
 	if o.Store == nil || o.Now == nil {
