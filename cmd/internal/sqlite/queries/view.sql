@@ -1,0 +1,174 @@
+-- Lists for pages: each has a cursor and a limit. A parameter that is NULL
+-- selects all. The queries of one list differ in the condition that an index
+-- serves. Parameters of devices: after, limit, text, tag, online, now, then
+-- ownership and campaign.
+
+-- name: view.devices
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+  FROM device_line
+ WHERE endpoint > ?1
+   AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
+   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
+   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND COALESCE(expires_at, 0) > ?6))
+   AND (?7 IS NULL OR ownership = ?7)
+   AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
+ ORDER BY endpoint
+ LIMIT ?2;
+
+-- name: view.devices_owned
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+  FROM device_line
+ WHERE ownership = ?7 AND endpoint > ?1
+   AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
+   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
+   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND COALESCE(expires_at, 0) > ?6))
+   AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
+ ORDER BY endpoint
+ LIMIT ?2;
+
+-- name: view.devices_nosec
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+  FROM device_line
+ WHERE nosec = 1 AND version IS NOT NULL AND endpoint > ?1
+   AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
+   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
+   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND COALESCE(expires_at, 0) > ?6))
+   AND (?7 IS NULL OR ownership = ?7)
+   AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
+ ORDER BY endpoint
+ LIMIT ?2;
+
+-- name: view.device
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+  FROM device_line
+ WHERE id = ?;
+
+-- name: view.device_by_endpoint
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+  FROM device_line
+ WHERE endpoint = ?;
+
+-- name: view.known
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at
+  FROM device
+ WHERE id IN (SELECT value FROM json_each(?1))
+ UNION
+SELECT id, factory, endpoint, ownership, nosec, tags, created_at
+  FROM device
+ WHERE endpoint IN (SELECT value FROM json_each(?2));
+
+-- name: view.device_counts
+SELECT ownership, COUNT(*) FROM device GROUP BY ownership;
+
+-- name: view.online
+SELECT COUNT(*)
+  FROM registration r
+  JOIN device d ON d.id = r.device
+ WHERE r.expires_at > ? AND d.ownership = 'owned';
+
+-- name: view.insecure
+SELECT COUNT(*) FROM device d WHERE d.nosec = 1 AND EXISTS (SELECT 1 FROM registration r WHERE r.device = d.id);
+
+-- name: view.values
+SELECT path, kind, plain, source, at
+  FROM value
+ WHERE device = ?1 AND (path = ?2 OR path >= ?3 AND path < ?4)
+ ORDER BY path
+ LIMIT ?5;
+
+-- Parameters of certificates: before, limit, text, state, now, the time before
+-- which a renewed one was replaced for good, then the factory certificate.
+
+-- name: view.certificates
+SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory, c.not_before, c.not_after,
+       c.issued_at, c.client, c.csr, c.supersedes, c.der, c.version, c.status, c.reason, c.why, c.revoked_at,
+       c.used_at, c.replaced_by, c.replaced_at,
+       COALESCE((SELECT d.id FROM device d WHERE d.factory = c.factory), '')
+  FROM certificate c
+ WHERE c.id < ?1
+   AND (?3 IS NULL OR instr(lower(c.name), lower(?3)) > 0 OR instr(c.serial, lower(?3)) > 0)
+   AND (?4 IS NULL
+        OR ?4 = 'revoked' AND (c.status = 'revoked' OR c.replaced_at > 0 AND c.replaced_at <= ?6)
+        OR c.status = 'valid' AND (c.replaced_at = 0 OR c.replaced_at > ?6)
+           AND ?4 = CASE WHEN c.not_after >= ?5 THEN 'live' ELSE 'expired' END)
+ ORDER BY c.id DESC
+ LIMIT ?2;
+
+-- name: view.certificates_of_device
+SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory, c.not_before, c.not_after,
+       c.issued_at, c.client, c.csr, c.supersedes, c.der, c.version, c.status, c.reason, c.why, c.revoked_at,
+       c.used_at, c.replaced_by, c.replaced_at,
+       COALESCE((SELECT d.id FROM device d WHERE d.factory = c.factory), '')
+  FROM certificate c
+ WHERE c.factory = ?7 AND c.id < ?1
+   AND (?3 IS NULL OR instr(lower(c.name), lower(?3)) > 0 OR instr(c.serial, lower(?3)) > 0)
+   AND (?4 IS NULL
+        OR ?4 = 'revoked' AND (c.status = 'revoked' OR c.replaced_at > 0 AND c.replaced_at <= ?6)
+        OR c.status = 'valid' AND (c.replaced_at = 0 OR c.replaced_at > ?6)
+           AND ?4 = CASE WHEN c.not_after >= ?5 THEN 'live' ELSE 'expired' END)
+ ORDER BY c.id DESC
+ LIMIT ?2;
+
+-- name: view.certificate
+SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory, c.not_before, c.not_after,
+       c.issued_at, c.client, c.csr, c.supersedes, c.der, c.version, c.status, c.reason, c.why, c.revoked_at,
+       c.used_at, c.replaced_by, c.replaced_at,
+       COALESCE((SELECT d.id FROM device d WHERE d.factory = c.factory), '')
+  FROM certificate c
+ WHERE c.hash = ?;
+
+-- name: view.certificate_counts
+SELECT COUNT(*), COUNT(*) FILTER (WHERE not_after < ?3)
+  FROM certificate
+ WHERE status = 'valid' AND not_after >= ?1 AND (replaced_at = 0 OR replaced_at > ?2);
+
+-- Parameters of audit rows: before, limit, action prefix, then actor and subject.
+
+-- name: view.audit
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE id < ?1 AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3)
+ ORDER BY id DESC
+ LIMIT ?2;
+
+-- name: view.audit_of_actor
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE actor = ?4 AND id < ?1 AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3)
+ ORDER BY id DESC
+ LIMIT ?2;
+
+-- name: view.audit_of_subject
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE subject = ?5 AND id < ?1 AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3) AND (?4 IS NULL OR actor = ?4)
+ ORDER BY id DESC
+ LIMIT ?2;
+
+-- name: view.jobs
+SELECT j.campaign, j.device, j.state, j.reason, j.result, j.tries, j.due, j.version, j.updated_at, d.endpoint
+  FROM job j
+  JOIN device d ON d.id = j.device
+ WHERE j.campaign = ? AND j.device > ?
+ ORDER BY j.device
+ LIMIT ?;
+
+-- name: view.job_counts
+SELECT campaign, state, COUNT(*)
+  FROM job
+ WHERE campaign IN (SELECT value FROM json_each(?))
+ GROUP BY campaign, state;
+
+-- name: view.campaign
+SELECT id, name, release, delivery, state, created_at, created_by FROM campaign WHERE id = ?;
+
+-- name: view.running
+SELECT COUNT(*) FROM campaign WHERE state = 'running';
+
+-- name: view.deliveries
+SELECT push IS NOT NULL, pull IS NOT NULL FROM release_content WHERE release = ?;
