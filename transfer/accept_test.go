@@ -33,7 +33,9 @@ func TestAccept(t *testing.T) {
 			s.now, s.message.Expires, s.message.NotBefore = time.Time{}, 10, 9
 		}, nil},
 		{"sound, before the window", func(_ *testing.T, s *situation) { s.now = noon.Add(-12 * time.Hour) }, nil},
-		{"E1 empty", func(_ *testing.T, s *situation) { s.mangle = func([]byte) []byte { return nil } }, transfer.ErrE1Message},
+		{"E1 empty", func(_ *testing.T, s *situation) {
+			s.mangle = func([]byte) []byte { return nil }
+		}, transfer.ErrE1Message},
 		{"E1 tagged", func(_ *testing.T, s *situation) {
 			s.mangle = func(b []byte) []byte { return append([]byte{0xd2}, b...) }
 		}, transfer.ErrE1Message},
@@ -47,12 +49,16 @@ func TestAccept(t *testing.T) {
 			s.by = s.w.sp2.signer()
 		}, transfer.ErrE2Signer},
 		{"T1 E2 signed by the CA", func(_ *testing.T, s *situation) { s.by = s.w.ca1.signer() }, transfer.ErrE2Signer},
-		{"T1 E2 signed by the device", func(_ *testing.T, s *situation) { s.by = s.w.factory.signer() }, transfer.ErrE2Signer},
+		{"T1 E2 signed by the device", func(_ *testing.T, s *situation) {
+			s.by = s.w.factory.signer()
+		}, transfer.ErrE2Signer},
 		{"E3 signed by another key", func(_ *testing.T, s *situation) { s.by.Key = s.w.sp2.key }, transfer.ErrE3Signature},
 		{"E3 flipped bit", func(_ *testing.T, s *situation) {
 			s.mangle = func(b []byte) []byte { b[len(b)-1] ^= 1; return b }
 		}, transfer.ErrE3Signature},
-		{"T4 E4 for another certificate", func(_ *testing.T, s *situation) { s.message.Factory[0] ^= 1 }, transfer.ErrE4Target},
+		{"T4 E4 for another certificate", func(_ *testing.T, s *situation) {
+			s.message.Factory[0] ^= 1
+		}, transfer.ErrE4Target},
 		{"T4 E4 for another subject", func(_ *testing.T, s *situation) { s.message.Subject = "other" }, transfer.ErrE4Target},
 		{"T7 E5 epoch jump", func(_ *testing.T, s *situation) { s.message.Epoch = 2 }, transfer.ErrE5Epoch},
 		{"T7 E5 highest epoch", func(_ *testing.T, s *situation) { s.message.Epoch = 1<<32 - 1 }, transfer.ErrE5Epoch},
@@ -64,31 +70,41 @@ func TestAccept(t *testing.T) {
 			s.now, s.message.NotBefore = time.Time{}, s.message.Expires+1
 		}, transfer.ErrE6Window},
 		{"E7 anchor missing", func(_ *testing.T, s *situation) {
-			s.prepare = func(t *testing.T, d *transfer.Device) { check(t, d.DeleteAnchor(staged(t, d).Instance)) }
+			s.prepare = func(t *testing.T, d *transfer.Device) { t.Helper(); check(t, d.DeleteAnchor(staged(t, d).Instance)) }
 		}, transfer.ErrE7Anchors},
 		{"T15 E7 anchor slipped in", func(t *testing.T, s *situation) {
+			t.Helper()
 			extra := newParty(t, "slipped in", nil)
 			s.prepare = func(t *testing.T, d *transfer.Device) {
+				t.Helper()
 				must(d.CreateAnchor(-1, extra.cert.Raw, transfer.DM))(t)
 			}
 		}, transfer.ErrE7Anchors},
 		{"E7 other purposes", func(_ *testing.T, s *situation) {
 			s.prepare = func(t *testing.T, d *transfer.Device) {
+				t.Helper()
 				check(t, d.WritePurposes(staged(t, d).Instance, transfer.DM))
 			}
 		}, transfer.ErrE7Anchors},
 		{"E8 coap", func(t *testing.T, s *situation) {
+			t.Helper()
 			s.w.destination.EnrollURI = "coap://beta.example"
 			s.message.Destination = must(s.w.destination.Encode())(t)
 		}, transfer.ErrE8URI},
 		{"E8 user information", func(t *testing.T, s *situation) {
+			t.Helper()
 			s.w.destination.ServerURI = "coaps://alpha@beta.example"
 			s.message.Destination = must(s.w.destination.Encode())(t)
 		}, transfer.ErrE8URI},
-		{"E9 other server", func(_ *testing.T, s *situation) { s.message.FallbackURI = "coaps://x.example" }, transfer.ErrE9Fallback},
-		{"E9 other CA", func(_ *testing.T, s *situation) { s.message.FallbackEnrollURI = "coaps://x.example" }, transfer.ErrE9Fallback},
+		{"E9 other server", func(_ *testing.T, s *situation) {
+			s.message.FallbackURI = "coaps://x.example"
+		}, transfer.ErrE9Fallback},
+		{"E9 other CA", func(_ *testing.T, s *situation) {
+			s.message.FallbackEnrollURI = "coaps://x.example"
+		}, transfer.ErrE9Fallback},
 		{"E9 no anchor for the present server", func(_ *testing.T, s *situation) {
 			s.prepare = func(t *testing.T, d *transfer.Device) {
+				t.Helper()
 				for _, a := range d.Trusted(transfer.DM) {
 					check(t, d.WritePurposes(a.Instance, transfer.Enrol))
 				}
@@ -97,27 +113,32 @@ func TestAccept(t *testing.T) {
 		{"E10 installing", func(_ *testing.T, s *situation) { s.busy = true }, transfer.ErrE10State},
 		{"E11 no mandate", func(_ *testing.T, s *situation) { mandate(s) }, transfer.ErrE11Mandate},
 		{"E11 mandate of another", func(t *testing.T, s *situation) {
+			t.Helper()
 			mandate(s)
 			giveMandate(t, &s.message, &s.prepare, must(s.w.mandate().Sign(s.w.sp1.signer()))(t))
 		}, transfer.ErrE11Mandate},
 		{"E11 mandate with another hash", func(t *testing.T, s *situation) {
+			t.Helper()
 			mandate(s)
 			giveMandate(t, &s.message, &s.prepare, must(s.w.mandate().Sign(s.w.user.signer()))(t))
 			s.message.Mandate[0] ^= 1
 		}, transfer.ErrE11Mandate},
 		{"E11 mandate for others", func(t *testing.T, s *situation) {
+			t.Helper()
 			mandate(s)
 			m := s.w.mandate()
 			m.Devices.Factory[0][0] ^= 1
 			giveMandate(t, &s.message, &s.prepare, must(m.Sign(s.w.user.signer()))(t))
 		}, transfer.ErrE11Mandate},
 		{"E11 application kept without permission", func(t *testing.T, s *situation) {
+			t.Helper()
 			mandate(s)
 			*s.w.destination.Reset = transfer.ResetKeepApplication
 			s.message.Destination = must(s.w.destination.Encode())(t)
 			giveMandate(t, &s.message, &s.prepare, must(s.w.mandate().Sign(s.w.user.signer()))(t))
 		}, transfer.ErrE11Mandate},
 		{"sound, with a mandate", func(t *testing.T, s *situation) {
+			t.Helper()
 			mandate(s)
 			giveMandate(t, &s.message, &s.prepare, must(s.w.mandate().Sign(s.w.user.signer()))(t))
 		}, nil},
@@ -159,7 +180,7 @@ func TestAccept(t *testing.T) {
 func giveMandate(t *testing.T, m *transfer.Message, prepare *func(*testing.T, *transfer.Device), raw []byte) {
 	t.Helper()
 	m.Mandate = must(transfer.ParseMandate(raw))(t).Hash
-	*prepare = func(t *testing.T, d *transfer.Device) { check(t, d.WriteMandate(transfer.Untag(raw))) }
+	*prepare = func(t *testing.T, d *transfer.Device) { t.Helper(); check(t, d.WriteMandate(transfer.Untag(raw))) }
 }
 
 // staged returns one anchor that was staged.

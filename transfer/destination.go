@@ -80,9 +80,9 @@ func (d *Destination) validate() error {
 		return fmt.Errorf("transfer: URI: %w", ErrValue)
 	}
 	return firstError(
-		validateText("updateURI", d.UpdateURI, MaxURI),
-		validateText("enrollURI", d.EnrollURI, MaxURI),
-		validateText("server URI", d.ServerURI, MaxURI),
+		validateText("updateURI", d.UpdateURI),
+		validateText("enrollURI", d.EnrollURI),
+		validateText("server URI", d.ServerURI),
 		validateAnchors(d.Anchors),
 	)
 }
@@ -112,5 +112,5 @@ func (d *Destination) GracePeriod() time.Duration {
 	if d.Grace == nil {
 		return DefaultGrace
 	}
-	return time.Duration(min(*d.Grace, maxGrace)) * time.Second //nolint:gosec // bounded
+	return time.Duration(min(*d.Grace, maxGrace)) * time.Second
 }

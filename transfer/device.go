@@ -75,7 +75,7 @@ func Provision(j Journal, home Home, anchors []Anchor) error {
 	}
 	n := nvm{State: Idle, Home: home, Truststore: slices.Clone(anchors)}
 	for i := range n.Truststore {
-		n.Truststore[i].Instance = uint16(i) //nolint:gosec // at most MaxInstances
+		n.Truststore[i].Instance = uint16(i)
 	}
 	if raw, err = n.encode(); err != nil {
 		return err

@@ -2,8 +2,8 @@ package transfer_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -13,9 +13,9 @@ import (
 )
 
 // drain performs the steps of d like the program around it, and notes them.
-func drain(t testing.TB, d *transfer.Device, log *[]transfer.DeviceEffect) {
-	t.Helper()
-	check(t, perform(d, log))
+func drain(tb testing.TB, d *transfer.Device, log *[]transfer.DeviceEffect) {
+	tb.Helper()
+	check(tb, perform(d, log))
 }
 
 func perform(d *transfer.Device, log *[]transfer.DeviceEffect) error {
@@ -34,38 +34,42 @@ func order(d *transfer.Device) transfer.Order {
 	return transfer.OrderOf(d.Status().Epoch, d.Status().Message)
 }
 
-func wantState(t testing.TB, d *transfer.Device, want transfer.DeviceState) {
-	t.Helper()
+func wantState(tb testing.TB, d *transfer.Device, want transfer.DeviceState) {
+	tb.Helper()
 	if got := d.Status().State; got != want {
-		t.Fatalf("state = %s, want %s", got, want)
+		tb.Fatalf("state = %s, want %s", got, want)
 	}
 }
 
 // issue is the CA's answer to the current DoEnrol.
-func issue(t testing.TB, d *transfer.Device, ca *party) []byte {
-	t.Helper()
+func issue(tb testing.TB, d *transfer.Device, ca *party) []byte {
+	tb.Helper()
 	e, ok := d.Next()
 	if !ok || e.Do != transfer.DoEnrol || e.Key == nil {
-		t.Fatalf("Next = %+v, want an enrolment", e)
+		tb.Fatalf("Next = %+v, want an enrolment", e)
 	}
-	return certify(t, d.Subject(), e.Key.Public(), ca, nil).Raw
+	return certify(tb, d.Subject(), e.Key.Public(), ca, nil).Raw
 }
 
 // toReady brings a device of w to READY.
-func toReady(t testing.TB, w *world) (*transfer.Device, *transfer.MemoryJournal) {
-	t.Helper()
-	d, j := w.device(t)
-	check(t, d.WriteMessage(w.signed(t, w.message(t, 1)), noon))
-	drain(t, d, nil)
-	wantState(t, d, transfer.Ready)
+func toReady(tb testing.TB, w *world) (*transfer.Device, *transfer.MemoryJournal) {
+	tb.Helper()
+	d, j := w.device(tb)
+	check(tb, d.WriteMessage(w.signed(tb, w.message(tb, 1)), noon))
+	drain(tb, d, nil)
+	wantState(tb, d, transfer.Ready)
 	return d, j
 }
 
 func TestDeviceCompletes(t *testing.T) {
 	w := newWorld(t)
 	d, j := toReady(t, w)
-	_, old, _ := d.Operational()
+	oldKey, old, _ := d.Operational()
 	oldCert := parse(t, old)
+	secret := must(x509.MarshalPKCS8PrivateKey(oldKey))(t)
+	if !bytes.Contains(j.Record(), secret) {
+		t.Error("the operational key is not in the journal before the wipe")
+	}
 	ready := must(transfer.VerifyReceipt(d.Status().Receipt, w.factory.cert, oldCert))(t)
 
 	var log []transfer.DeviceEffect
@@ -77,7 +81,7 @@ func TestDeviceCompletes(t *testing.T) {
 	}; !slices.Equal(log, want) {
 		t.Errorf("steps = %v, want %v", log, want)
 	}
-	if _, _, ok := d.Operational(); ok || d.Home() != (transfer.Home{}) {
+	if _, _, ok := d.Operational(); ok || d.Home() != (transfer.Home{}) || bytes.Contains(j.Record(), secret) {
 		t.Error("after the wipe the operational key or the account is still there")
 	}
 	committed := must(transfer.VerifyReceipt(d.Status().Receipt, w.factory.cert, oldCert))(t)
@@ -105,6 +109,7 @@ func TestDeviceCompletes(t *testing.T) {
 	if err := done.Body.Follows(ready); err != nil || done.Body.State != transfer.Done {
 		t.Errorf("receipt = %+v, %v, want DONE after READY", done.Body, err)
 	}
+	check(t, transfer.CompareDone(ready, done))
 	if want := []uint64{1, 2, 3, 4}; done.Body.Wiped == nil || !slices.Equal(done.Body.Wiped.Classes, want) {
 		t.Errorf("wiped = %+v, want %v", done.Body.Wiped, want)
 	}
@@ -116,9 +121,12 @@ func TestDeviceCompletes(t *testing.T) {
 	if err := final.Body.Follows(done); err != nil {
 		t.Error(err)
 	}
-	if want := transfer.ExpectedTruststore(w.permanents, &w.destination, w.certificates, transfer.Finalised); final.Body.Truststore != want {
+	if want := transfer.ExpectedTruststore(w.permanents, &w.destination, w.certificates,
+		transfer.Finalised); final.Body.Truststore != want {
 		t.Error("the FINALISED receipt's truststore is not label 8 beside the permanent anchors")
 	}
+	offer := w.offer(t, transfer.Hash{1}, transfer.Hash{2})
+	check(t, transfer.CompareFinalised(done, final, &offer, w.permanents))
 	check(t, d.Finalise(order(d))) // its answer was lost
 	if bytes.Contains(j.Record(), w.sp1.cert.Raw) || bytes.Contains(j.Record(), []byte("alpha.example")) {
 		t.Error("the journal still knows the former provider")
@@ -211,7 +219,8 @@ func TestDeviceFallsBack(t *testing.T) {
 	check(t, d.Tick(time.Hour, noon))
 	wantState(t, d, transfer.Enrolling)
 	drain(t, d, nil)
-	if e, _ := d.Next(); must(transfer.SPKIHash(e.Key.Public()))(t) != ready.Body.SPKI || e.URI != w.destination.EnrollURI {
+	e, _ = d.Next()
+	if must(transfer.SPKIHash(e.Key.Public()))(t) != ready.Body.SPKI || e.URI != w.destination.EnrollURI {
 		t.Errorf("second try = %+v, want Beta's CA and the key of the READY receipt", e)
 	}
 	check(t, d.Tick(time.Hour, noon))
@@ -231,6 +240,7 @@ func TestDeviceFallsBack(t *testing.T) {
 	if receipt.Body.State != transfer.FellBack {
 		t.Errorf("receipt of %s", receipt.Body.State)
 	}
+	check(t, transfer.CompareFellBack(ready, receipt))
 	if d.Home().ServerURI != w.home.ServerURI || d.Home().Account != w.home.Account {
 		t.Errorf("Home = %+v", d.Home())
 	}
@@ -278,9 +288,15 @@ func TestDeviceEndsReady(t *testing.T) {
 		name string
 		end  func(*testing.T, *transfer.Device)
 	}{
-		{"abort", func(t *testing.T, d *transfer.Device) { check(t, d.Abort(order(d))) }},
-		{"window over", func(t *testing.T, d *transfer.Device) { check(t, d.Tick(time.Second, noon.Add(2*time.Hour))) }},
-		{"longest wait without a clock", func(t *testing.T, d *transfer.Device) { check(t, d.Tick(25*time.Hour, time.Time{})) }},
+		{"abort", func(t *testing.T, d *transfer.Device) { t.Helper(); check(t, d.Abort(order(d))) }},
+		{"window over", func(t *testing.T, d *transfer.Device) {
+			t.Helper()
+			check(t, d.Tick(time.Second, noon.Add(2*time.Hour)))
+		}},
+		{"longest wait without a clock", func(t *testing.T, d *transfer.Device) {
+			t.Helper()
+			check(t, d.Tick(25*time.Hour, time.Time{}))
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -337,7 +353,8 @@ func TestReadyIsFrozen(t *testing.T) {
 			t.Errorf("Commit at %v = %v, want ErrE6Window", at, err)
 		}
 	}
-	if d.Finalise(good) == nil || d.Return(good) == nil || d.Registered() == nil || d.Updated() == nil || d.Attested() == nil {
+	if d.Finalise(good) == nil || d.Return(good) == nil || d.Registered() == nil || d.Updated() == nil ||
+		d.Attested() == nil {
 		t.Error("an event of another state is accepted in READY")
 	}
 	if !bytes.Equal(before, j.Record()) {
@@ -356,129 +373,14 @@ func TestOrder(t *testing.T) {
 	if got, err := transfer.ParseOrder(o.String()); err != nil || got != o {
 		t.Errorf("ParseOrder(%q) = %v, %v", o.String(), got, err)
 	}
-	for _, bad := range []string{"", "0", "0='7'", "0='7',1='01'", "0='-1',1='0102030405060708'",
-		"0='4294967296',1='0102030405060708'", "0='7',1='0102030405060708',2", "x"} {
+	for _, bad := range []string{
+		"", "0", "0='7'", "0='7',1='01'", "0='-1',1='0102030405060708'",
+		"0='4294967296',1='0102030405060708'", "0='7',1='0102030405060708',2", "x",
+	} {
 		if _, err := transfer.ParseOrder(bad); !errors.Is(err, transfer.ErrOrder) {
 			t.Errorf("ParseOrder(%q) = %v, want ErrOrder", bad, err)
 		}
 	}
-}
-
-// TestT17PowerCut cuts power at every journal write of a whole transfer, with
-// the write lost and with it kept, starts the device again and carries on. The
-// end is always the same.
-func TestT17PowerCut(t *testing.T) {
-	for _, path := range []struct {
-		name string
-		run  func(*runner, *testing.T)
-		want transfer.DeviceState
-	}{
-		{"complete", (*runner).complete, transfer.Finalised},
-		{"fall back", (*runner).fallBack, transfer.FellBack},
-		{"abort", (*runner).abort, transfer.Expired},
-	} {
-		whole := newRunner(t)
-		whole.j.Cut(0, false)
-		path.run(whole, t)
-		writes, want := whole.j.Writes(), whole.summary()
-		if whole.d.Status().State != path.want || writes < 5 {
-			t.Fatalf("%s: state %s after %d writes", path.name, whole.d.Status().State, writes)
-		}
-		for n := 1; n <= writes; n++ {
-			for _, lost := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%s/write %d/lost %t", path.name, n, lost), func(t *testing.T) {
-					r := newRunner(t)
-					r.w, r.start = whole.w, whole.start
-					r.j, r.d = &transfer.MemoryJournal{}, nil
-					check(t, r.j.Save(r.start))
-					r.open(t)
-					r.j.Cut(n, lost)
-					path.run(r, t)
-					if got := r.summary(); got != want {
-						t.Errorf("ends as\n%s\nwant\n%s", got, want)
-					}
-				})
-			}
-		}
-	}
-}
-
-// runner drives a device through power cuts: what fails is tried again after a
-// new start.
-type runner struct {
-	w     *world
-	d     *transfer.Device
-	j     *transfer.MemoryJournal
-	start []byte
-}
-
-func newRunner(t *testing.T) *runner {
-	t.Helper()
-	r := &runner{w: newWorld(t)}
-	r.d, r.j = r.w.device(t)
-	r.start = r.j.Record()
-	return r
-}
-
-func (r *runner) open(t *testing.T) {
-	t.Helper()
-	r.d = must(transfer.OpenDevice(r.w.options(r.j)))(t)
-}
-
-// until repeats try, with restarts, until the device is in one of states.
-func (r *runner) until(t *testing.T, try func() error, states ...transfer.DeviceState) {
-	t.Helper()
-	for range 10 {
-		err := perform(r.d, nil)
-		if err == nil && slices.Contains(states, r.d.Status().State) {
-			return
-		}
-		if err == nil {
-			err = try()
-		}
-		if errors.Is(err, transfer.ErrPowerCut) {
-			r.j.Cut(0, false)
-			r.open(t)
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Fatalf("stuck in %s", r.d.Status().State)
-}
-
-func (r *runner) ready(t *testing.T) {
-	t.Helper()
-	raw := r.w.signed(t, r.w.message(t, 1))
-	r.until(t, func() error { return r.d.WriteMessage(raw, noon) }, transfer.Ready)
-}
-
-func (r *runner) complete(t *testing.T) {
-	r.ready(t)
-	r.until(t, func() error { return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
-	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca2)) }, transfer.Register)
-	r.until(t, func() error { return r.d.Registered() }, transfer.Done)
-	r.until(t, func() error { return r.d.Finalise(order(r.d)) }, transfer.Finalised)
-}
-
-func (r *runner) fallBack(t *testing.T) {
-	r.ready(t)
-	r.until(t, func() error { return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
-	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca2)) }, transfer.Register)
-	r.until(t, func() error { return r.d.Tick(time.Hour, noon) }, transfer.InFall)
-	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca1)) }, transfer.FellBack)
-}
-
-func (r *runner) abort(t *testing.T) {
-	r.ready(t)
-	r.until(t, func() error { return r.d.Abort(order(r.d)) }, transfer.Expired)
-}
-
-// summary is the end state, without what chance or the number of boots decides.
-func (r *runner) summary() string {
-	s := r.d.Status()
-	_, cert, ok := r.d.Operational()
-	return fmt.Sprintln(s.State, s.Epoch, s.Error, ok, len(cert) > 0, r.d.Home(), r.d.Truststore(),
-		len(s.Receipt) > 0, bytes.Contains(r.j.Record(), []byte("fallback")))
 }
 
 func TestDoneFinalisesItself(t *testing.T) {

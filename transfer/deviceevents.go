@@ -40,7 +40,7 @@ func ParseOrder(text string) (Order, error) {
 	second, _ := arguments.Get(1)
 	epoch, err1 := strconv.ParseUint(first, 10, 32)
 	hash, err2 := hex.DecodeString(second)
-	o := Order{Epoch: uint32(epoch)} //nolint:gosec // parsed as 32 bits
+	o := Order{Epoch: uint32(epoch)}
 	if err1 != nil || err2 != nil || len(hash) != len(o.Hash) || len(arguments) != 2 {
 		return Order{}, fmt.Errorf("transfer: %.40q: %w", text, ErrOrder)
 	}
@@ -266,20 +266,28 @@ func (d *Device) Tick(elapsed time.Duration, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	grace := destination.GracePeriod()
-	switch d.nv.State {
-	case Ready:
+	if d.nv.State == Ready {
 		return d.expire(&signed.Body, now)
+	}
+	return d.watchGrace(destination.GracePeriod())
+}
+
+// watchGrace does what the end of a period brings about. The first try at the new
+// domain lasts for the grace from COMMITTED on, later ones and those at the
+// former domain for a period of their own.
+func (d *Device) watchGrace(grace time.Duration) error {
+	n, period := &d.nv, alternation(grace, d.nv.Turns)
+	switch n.State {
 	case Attest, Updating, Enrolling, Register:
-		if d.nv.Turns == 0 && d.nv.Since >= grace || d.nv.Turns > 0 && d.nv.InState >= alternation(grace, d.nv.Turns) {
+		if n.Turns == 0 && n.Since >= grace || n.Turns > 0 && n.InState >= period {
 			return d.fire(OnGraceOver, func(n *nvm) error { n.Error, n.Wiped = GraceError, nil; return nil })
 		}
 	case InFall:
-		if !d.nv.NoReturn && d.nv.InState >= alternation(grace, d.nv.Turns) {
+		if !n.NoReturn && n.InState >= period {
 			return d.fire(OnTryAgain, func(n *nvm) error { n.Turns++; n.Error = 0; return nil })
 		}
 	case Done:
-		if d.nv.Told && d.nv.InState >= grace {
+		if n.Told && n.InState >= grace {
 			return d.fire(OnFinalise, nil)
 		}
 	default:

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Status is what the Transfer object shows.
@@ -17,19 +18,24 @@ type Status struct {
 	Receipt  []byte // newest, untagged; nil: none
 	Attempts uint64 // at the current activity
 	Boots    uint64
+	// InState and SinceCommit are powered time, Grace how much of the latter the
+	// device gives the new domain; zero without a message.
+	InState     time.Duration
+	SinceCommit time.Duration
+	Grace       time.Duration
 }
 
 // Status returns the present values.
 func (d *Device) Status() Status {
 	s := Status{
 		State: d.nv.State, Error: d.nv.Error, Epoch: d.nv.Epoch, Message: d.nv.Hash, Receipt: bytes.Clone(d.nv.Receipt),
-		Attempts: d.nv.Attempts, Boots: d.nv.Boots,
+		Attempts: d.nv.Attempts, Boots: d.nv.Boots, InState: d.nv.InState,
 	}
 	if d.refusal != 0 {
 		s.Error = d.refusal
 	}
-	if signed, _, err := d.nv.message(); err == nil {
-		s.Window = signed.Body.Window()
+	if signed, destination, err := d.nv.message(); err == nil {
+		s.Window, s.Grace, s.SinceCommit = signed.Body.Window(), destination.GracePeriod(), d.nv.Since
 	}
 	return s
 }
@@ -170,31 +176,30 @@ func (d *Device) change(f func(*nvm) error) error {
 // host (as HostOf gives it) whose certificate chains to the anchor with that
 // thumbprint.
 func (d *Device) PartyOf(anchor Thumbprint, host string) Party {
-	stands := func(purpose Purposes, domain Domain) bool {
-		return slices.ContainsFunc(d.Trusted(purpose), func(a Anchor) bool {
-			return a.Domain == domain && a.Thumbprint() == anchor
-		})
+	type candidate struct {
+		party   Party
+		uri     string
+		purpose Purposes
+		domain  Domain
 	}
-	at := func(uri string) bool {
-		h, err := HostOf(uri)
-		return err == nil && h == host
-	}
-	n := &d.nv
-	switch {
+	var candidates []candidate
+	switch n := &d.nv; {
 	case n.State.AtRest() || n.State == Ready:
-		if at(n.Home.ServerURI) && stands(DM, Current) {
-			return CurrentDM
-		}
-		if at(n.Home.BootstrapURI) && stands(Bootstrap, Current) {
-			return CurrentBoot
+		candidates = []candidate{
+			{CurrentDM, n.Home.ServerURI, DM, Current}, {CurrentBoot, n.Home.BootstrapURI, Bootstrap, Current},
 		}
 	case n.State == Register || n.State == Done:
-		if at(n.Home.ServerURI) && stands(DM, Pending) {
-			return NewDM
-		}
+		candidates = []candidate{{NewDM, n.Home.ServerURI, DM, Pending}}
 	case n.State == InFall && n.Fall != nil:
-		if at(n.Fall.Home.ServerURI) && stands(Fallback, Current) {
-			return FallbackDM
+		candidates = []candidate{{FallbackDM, n.Fall.Home.ServerURI, Fallback, Current}}
+	}
+	for _, c := range candidates {
+		there, err := HostOf(c.uri)
+		stands := slices.ContainsFunc(d.Trusted(c.purpose), func(a Anchor) bool {
+			return a.Domain == c.domain && a.Thumbprint() == anchor
+		})
+		if err == nil && there == host && stands {
+			return c.party
 		}
 	}
 	return AnyoneElse

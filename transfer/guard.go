@@ -127,8 +127,10 @@ func GuardTable() []Rule {
 		{In: []DeviceState{Finalised}, Party: CurrentDM, Do: []Operation{OpExecute}, At: []Place{AtFinalise}},
 		{In: []DeviceState{Expired}, Party: CurrentDM, Do: []Operation{OpExecute}, At: []Place{AtAbort}},
 
-		{In: atRest, Party: CurrentBoot, Do: append(slices.Clone(change), OpRead),
-			At: []Place{AtTruststore, AtEnrolment, AtElsewhere}},
+		{
+			In: atRest, Party: CurrentBoot, Do: append(slices.Clone(change), OpRead),
+			At: []Place{AtTruststore, AtEnrolment, AtElsewhere},
+		},
 
 		{In: []DeviceState{Ready}, Party: CurrentDM, Do: []Operation{OpRead, OpRegister, OpEnrol}, At: everywhere},
 		{In: []DeviceState{Ready}, Party: CurrentDM, Do: []Operation{OpExecute}, At: []Place{AtCommit, AtAbort}},

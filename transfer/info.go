@@ -251,8 +251,8 @@ func (i *Info) validate() error {
 		return fmt.Errorf("transfer: no mandate: %w", ErrValue)
 	}
 	return firstError(
-		validateText("issuer", i.Issuer, maxText),
-		validateText("audience", i.Audience, maxText),
+		validateText("issuer", i.Issuer),
+		validateText("audience", i.Audience),
 		validateTime("issue time", i.IssuedAt),
 		validateID("transfer's id", i.ID),
 		validateDevices(i.Devices),

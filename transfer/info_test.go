@@ -51,7 +51,8 @@ func TestInfoRoundTrip(t *testing.T) {
 	if parsed, err := transfer.ParseInfo(raw); err != nil || parsed.Signer != transfer.KeyIDOf(w.sp1.cert.Raw) {
 		t.Errorf("ParseInfo = %+v, %v", parsed, err)
 	}
-	t.Logf("DeviceUpdateInfo: header %d bytes, one device %d bytes", len(head), len(must(transfer.EncodeDevices(info.Devices[:1]))(t)))
+	t.Logf("DeviceUpdateInfo: header %d bytes, one device %d bytes", len(head),
+		len(must(transfer.EncodeDevices(info.Devices[:1]))(t)))
 }
 
 // jwsOf signs any header and payload as ES256, as an independent stack would.
@@ -122,7 +123,10 @@ func TestInfoHeader(t *testing.T) {
 		{"parameter twice", jwsRaw(t, []byte(twice), payload, w.sp1), transfer.ErrSyntax},
 		{"not an object", jwsRaw(t, []byte(`[]`), payload, w.sp1), transfer.ErrSyntax},
 		{"no issuer", set("iss", ""), transfer.ErrValue},
-		{"certificate of another", set("x5c", []string{base64.StdEncoding.EncodeToString(w.sp2.cert.Raw)}), transfer.ErrSigner},
+		{
+			"certificate of another", set("x5c", []string{base64.StdEncoding.EncodeToString(w.sp2.cert.Raw)}),
+			transfer.ErrSigner,
+		},
 		{"signed by another", jwsOf(t, base, payload, w.sp2), transfer.ErrSignature},
 		{"signature cut", valid[:len(valid)-4], transfer.ErrSignature},
 		{"no signature", valid[:cut+1], transfer.ErrSignature},

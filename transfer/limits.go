@@ -29,7 +29,7 @@ const (
 	MaxCertificate = 4096
 	// MaxURI is the length in bytes of the longest URI of a Destination.
 	MaxURI = 255
-	// maxText bounds names and reasons.
+	// maxText bounds names and reasons, and URIs with them.
 	maxText = 255
 	// maxID bounds identifiers: a UUID is 16 bytes, a ULID as text 26.
 	maxID = 32

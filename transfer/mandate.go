@@ -94,9 +94,9 @@ func (m *Mandate) validate() error {
 		return fmt.Errorf("transfer: mandate for too many devices: %w", ErrValue)
 	}
 	return firstError(
-		validateText("issuer", m.Issuer, maxText),
-		validateText("outgoing provider", m.From, maxText),
-		validateText("incoming provider", m.To, maxText),
+		validateText("issuer", m.Issuer),
+		validateText("outgoing provider", m.From),
+		validateText("incoming provider", m.To),
 		validateID("mandate's id", m.ID),
 		validateTime("issue time", m.IssuedAt),
 		validateTime("expiry", m.Expires),

@@ -45,11 +45,11 @@ func (m *Message) validate() error {
 	_, err := ParseDestination(m.Destination)
 	return firstError(
 		err,
-		validateText("issuer", m.Issuer, maxText),
-		validateText("subject", m.Subject, maxText),
-		validateText("audience", m.Audience, maxText),
-		validateText("fallbackURI", m.FallbackURI, MaxURI),
-		validateText("fallbackEnrollURI", m.FallbackEnrollURI, MaxURI),
+		validateText("issuer", m.Issuer),
+		validateText("subject", m.Subject),
+		validateText("audience", m.Audience),
+		validateText("fallbackURI", m.FallbackURI),
+		validateText("fallbackEnrollURI", m.FallbackEnrollURI),
 		validateID("message's id", m.ID),
 	)
 }

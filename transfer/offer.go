@@ -63,8 +63,8 @@ func (o *Offer) validate() error {
 		return fmt.Errorf("transfer: empty hash: %w", ErrValue)
 	}
 	return firstError(
-		validateText("issuer", o.Issuer, maxText),
-		validateText("audience", o.Audience, maxText),
+		validateText("issuer", o.Issuer),
+		validateText("audience", o.Audience),
 		validateID("offer's id", o.ID),
 		validateID("transfer's id", o.Transfer),
 		validateTime("issue time", o.IssuedAt),
@@ -79,7 +79,11 @@ func (o *Offer) matchAnchors(refs []AnchorRef) error {
 	if len(o.Anchors) != len(refs) {
 		return fmt.Errorf("transfer: %d certificates for %d anchors: %w", len(o.Anchors), len(refs), ErrValue)
 	}
-	for _, c := range o.Anchors {
+	for i, c := range o.Anchors {
+		same := func(other OfferCertificate) bool { return bytes.Equal(other.Certificate, c.Certificate) }
+		if slices.ContainsFunc(o.Anchors[:i], same) {
+			return fmt.Errorf("transfer: certificate %d stands twice: %w", i, ErrValue)
+		}
 		if len(c.Certificate) == 0 || len(c.Certificate) > MaxCertificate {
 			return fmt.Errorf("transfer: anchor of %d bytes: %w", len(c.Certificate), ErrValue)
 		}

@@ -40,7 +40,7 @@ func (a Authorization) validate() error {
 		return fmt.Errorf("transfer: %d authorizations: %w", len(a), ErrValue)
 	}
 	for _, e := range a {
-		if err := firstError(e.FactoryCert.validate(), e.Window.validate()); err != nil {
+		if err := firstError(e.validate(), e.Window.validate()); err != nil {
 			return err
 		}
 	}
@@ -188,7 +188,7 @@ func (w *Withdrawal) validate() error {
 			return fmt.Errorf("transfer: reason: %w", ErrValue)
 		}
 	}
-	return firstError(validateText("reason", w.Reason, maxText), validateID("transfer's id", w.Transfer))
+	return firstError(validateText("reason", w.Reason), validateID("transfer's id", w.Transfer))
 }
 
 // An Extension moves the window of a transfer.

@@ -31,7 +31,11 @@ func bodies() []body {
 		{"withdrawal of one", transfer.Withdrawal{Reason: "lost", Transfer: id, Devices: []transfer.Withdrawn{
 			{Device: transfer.Thumbprint{1}, Reason: "lost"},
 		}}, as(transfer.ParseWithdrawal)},
-		{"extension", transfer.Extension{Mandate: transfer.Hash{1}, Window: window, Transfer: id}, as(transfer.ParseExtension)},
+		{
+			"extension",
+			transfer.Extension{Mandate: transfer.Hash{1}, Window: window, Transfer: id},
+			as(transfer.ParseExtension),
+		},
 		{"authorization", transfer.Authorization{
 			{FactoryCert: transfer.FactoryCert{X5Chain: []byte{1}}, Window: window},
 			{FactoryCert: transfer.FactoryCert{X5T: &hash}, Window: window, SPKI: transfer.Hash{2}},

@@ -74,12 +74,16 @@ func JudgeInfo(
 		return Answer{}, fmt.Errorf("transfer: mandate has expired: %w", ErrInfo)
 	}
 	answer := Answer{Info: info.Hash, Transfer: i.ID}
+	named := make(map[Hash]bool, len(m.Devices.Factory))
+	for _, h := range m.Devices.Factory {
+		named[h] = true
+	}
 	for _, pair := range i.Devices {
 		factory, err := pair.Factory.Hash()
 		if err != nil {
 			return Answer{}, fmt.Errorf("%w: %w", ErrInfo, err)
 		}
-		reason := m.judge(factory, &pair.Switch)
+		reason := m.judge(len(named) == 0 || named[factory], &pair.Switch)
 		if reason == "" && extra != nil {
 			reason = extra(pair)
 		}
@@ -91,8 +95,8 @@ func JudgeInfo(
 // InForce reports whether the mandate has not expired.
 func (m *Mandate) InForce(now time.Time) bool { return now.Add(-ClockSkew).Before(m.Expires.Time()) }
 
-func (m *Mandate) judge(factory Hash, s *SwitchInfo) Reason {
-	if !m.Names(factory) {
+func (m *Mandate) judge(named bool, s *SwitchInfo) Reason {
+	if !named {
 		return "not in the mandate"
 	}
 	if s.Window.Latest <= m.Window.Earliest || s.Window.Earliest >= m.Window.Latest {
@@ -154,10 +158,7 @@ func VerifyOffer(offer *Signed[Offer], c OfferContext) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOffer, err)
 	}
-	checks := []struct {
-		ok   bool
-		what string
-	}{
+	claims := []claim{
 		{o.Audience == c.Self && m.From == c.Self, "audience"},
 		{o.Issuer == m.To, "issuer"},
 		{o.Mandate == c.Mandate.Hash, "mandate"},
@@ -170,10 +171,8 @@ func VerifyOffer(offer *Signed[Offer], c OfferContext) error {
 		{!m.NeedsAttestation() || destination.RAURI != "", "no attestation"},
 		{destination.ResetProfile() != ResetKeepApplication || m.MayKeepApplication(), "reset profile"},
 	}
-	for _, check := range checks {
-		if !check.ok {
-			return fmt.Errorf("transfer: %s: %w", check.what, ErrOffer)
-		}
+	if err := firstFalse(ErrOffer, claims); err != nil {
+		return err
 	}
 	for _, uri := range destination.URIs() {
 		if _, err := HostOf(uri); err != nil {
@@ -232,12 +231,16 @@ func verifyWindows(w Window, c OfferContext) error {
 // of the info, for the window of the offer.
 func Authorize(info *Info, accepted []Hash, window Window) (Authorization, error) {
 	var a Authorization
+	wanted := make(map[Hash]bool, len(accepted))
+	for _, h := range accepted {
+		wanted[h] = true
+	}
 	for _, pair := range info.Devices {
 		factory, err := pair.Factory.Hash()
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(accepted, factory) {
+		if wanted[factory] {
 			a = append(a, AuthorizationEntry{FactoryCert: pair.Factory, Window: window})
 		}
 	}
@@ -245,84 +248,4 @@ func Authorize(info *Info, accepted []Hash, window Window) (Authorization, error
 		return nil, fmt.Errorf("transfer: %d of %d devices are in the info: %w", len(a), len(accepted), ErrInfo)
 	}
 	return a, a.validate()
-}
-
-// ExpectedTruststore returns label 27 for a device on its way to a Destination:
-// before Finalise, in READY, or after it. permanent are the anchors of the
-// permanent domain that the factory has put into the device.
-func ExpectedTruststore(permanent []Anchor, d *Destination, certificates []OfferCertificate, state DeviceState) Hash {
-	var truststore []Anchor
-	for _, a := range permanent {
-		a.Domain = Permanent
-		truststore = append(truststore, a)
-	}
-	for _, c := range certificates {
-		a := Anchor{Certificate: c.Certificate, Purposes: c.Purposes &^ SignerPurposes, Domain: Pending}
-		if state == Finalised {
-			a.Purposes, a.Domain = c.Purposes, Current
-		}
-		listed := func(r AnchorRef) bool { return r.Thumbprint == ThumbprintOf(c.Certificate) }
-		if slices.ContainsFunc(d.Anchors, listed) {
-			truststore = append(truststore, a)
-		}
-	}
-	return TruststoreDigest(truststore)
-}
-
-// ReadyContext is what the incoming provider holds a READY receipt against.
-type ReadyContext struct {
-	Offer     *Signed[Offer]
-	Device    DevicePair // from the info
-	Subject   string     // commonName of the factory certificate
-	Permanent []Anchor   // of the factory
-	Now       time.Time
-}
-
-// CompareReady performs step 7b on a verified receipt: what reached the device is
-// what was offered, byte for byte, and nothing else is in its truststore. It
-// returns ErrReady with what differs. Only after it may the right open.
-func CompareReady(receipt *Signed[Receipt], c ReadyContext) error {
-	r, o := &receipt.Body, &c.Offer.Body
-	factory, err := c.Device.Factory.Hash()
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReady, err)
-	}
-	destination, err := ParseDestination(o.Destination)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReady, err)
-	}
-	checks := []struct {
-		ok   bool
-		what string
-	}{
-		{r.State == Ready, "state"},
-		{r.Factory == factory, "factory certificate"},
-		{r.Subject == c.Subject, "subject"},
-		{bytes.Equal(r.ID, o.Transfer), "transfer"},
-		{r.Destination == HashOf(o.Destination), "destination"},
-		{r.Truststore == ExpectedTruststore(c.Permanent, &destination, o.Anchors, Ready), "truststore"},
-		{c.Now.Add(-ClockSkew).Before(o.Window.Latest.Time()), "window"},
-		{sameManifests(r.Installed, c.Device.Switch.Manifests), "manifests"},
-		{r.Previous.IsZero(), "chain"},
-	}
-	for _, check := range checks {
-		if !check.ok {
-			return fmt.Errorf("transfer: %s: %w", check.what, ErrReady)
-		}
-	}
-	return nil
-}
-
-// sameManifests compares as sets: both sides list each component once.
-func sameManifests(installed []Installed, told []ManifestRef) bool {
-	if len(installed) != len(told) {
-		return false
-	}
-	for _, i := range installed {
-		same := func(m ManifestRef) bool { return m.Digest.Equal(i.Digest) && m.Sequence == i.Sequence }
-		if !slices.ContainsFunc(told, same) {
-			return false
-		}
-	}
-	return true
 }

@@ -13,8 +13,14 @@ func TestPlanTruststore(t *testing.T) {
 	w := newWorld(t)
 	own := []transfer.Thumbprint{transfer.ThumbprintOf(w.ca1.cert.Raw)}
 	stale := newParty(t, "stale", nil).cert.Raw
-	ca1 := transfer.Anchor{Instance: 1, Certificate: w.ca1.cert.Raw, Purposes: transfer.DM | transfer.Enrol, Domain: transfer.Current}
-	permanent := transfer.Anchor{Instance: 0, Certificate: w.permanent.cert.Raw, Purposes: transfer.Enrol, Domain: transfer.Permanent}
+	ca1 := transfer.Anchor{
+		Instance: 1, Certificate: w.ca1.cert.Raw, Purposes: transfer.DM | transfer.Enrol,
+		Domain: transfer.Current,
+	}
+	permanent := transfer.Anchor{
+		Instance: 0, Certificate: w.permanent.cert.Raw, Purposes: transfer.Enrol,
+		Domain: transfer.Permanent,
+	}
 	ca2 := w.certificates[0]
 	tests := []struct {
 		name string
@@ -62,7 +68,8 @@ func TestSharedAnchors(t *testing.T) {
 	w.refs()
 	d, _ := toReady(t, w)
 	receipt := must(transfer.ParseReceipt(d.Status().Receipt))(t)
-	if want := transfer.ExpectedTruststore(w.permanents, &w.destination, w.certificates, transfer.Ready); receipt.Body.Truststore != want {
+	if want := transfer.ExpectedTruststore(w.permanents, &w.destination, w.certificates,
+		transfer.Ready); receipt.Body.Truststore != want {
 		t.Error("the digest is not the expected one")
 	}
 	check(t, d.Commit(order(d), noon))
@@ -78,7 +85,9 @@ func TestSharedAnchors(t *testing.T) {
 }
 
 // documents are a mandate, an info and an offer that fit.
-func (w *world) documents(t *testing.T) (*transfer.Signed[transfer.Mandate], *transfer.Signed[transfer.Info], transfer.Offer) {
+func (w *world) documents(t *testing.T) (*transfer.Signed[transfer.Mandate], *transfer.Signed[transfer.Info],
+	transfer.Offer,
+) {
 	t.Helper()
 	mandate := must(transfer.VerifyMandate(must(w.mandate().Sign(w.user.signer()))(t), w.user.cert))(t)
 	info := must(transfer.VerifyInfo(must(w.info(mandate.Hash).Sign(w.sp1.signer()))(t), w.sp1.cert))(t)
@@ -98,13 +107,27 @@ func TestVerifyOffer(t *testing.T) {
 		err    error
 	}{
 		{"sound", func(*testing.T, *world, *transfer.Offer, *transfer.OfferContext) {}, nil},
-		{"T5 for another provider", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) { o.Audience = "Gamma" }, transfer.ErrOffer},
-		{"T5 by another provider", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) { o.Issuer = "Gamma" }, transfer.ErrOffer},
-		{"other mandate", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) { o.Mandate[0] ^= 1 }, transfer.ErrOffer},
-		{"T5 another transfer", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) { o.Transfer = []byte("x") }, transfer.ErrOffer},
-		{"T5 another info", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) { o.Info[0] ^= 1 }, transfer.ErrOffer},
-		{"T5 other devices", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) { o.Accepted[0] ^= 1 }, transfer.ErrOffer},
-		{"nothing accepted", func(_ *testing.T, _ *world, _ *transfer.Offer, c *transfer.OfferContext) { c.Accepted = nil }, transfer.ErrOffer},
+		{"T5 for another provider", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			o.Audience = "Gamma"
+		}, transfer.ErrOffer},
+		{"T5 by another provider", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			o.Issuer = "Gamma"
+		}, transfer.ErrOffer},
+		{"other mandate", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			o.Mandate[0] ^= 1
+		}, transfer.ErrOffer},
+		{"T5 another transfer", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			o.Transfer = []byte("x")
+		}, transfer.ErrOffer},
+		{"T5 another info", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			o.Info[0] ^= 1
+		}, transfer.ErrOffer},
+		{"T5 other devices", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			o.Accepted[0] ^= 1
+		}, transfer.ErrOffer},
+		{"nothing accepted", func(_ *testing.T, _ *world, _ *transfer.Offer, c *transfer.OfferContext) {
+			c.Accepted = nil
+		}, transfer.ErrOffer},
 		{"expired", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
 			o.Expires = transfer.SecondsOf(noon.Add(-time.Hour))
 		}, transfer.ErrOffer},
@@ -121,19 +144,23 @@ func TestVerifyOffer(t *testing.T) {
 			c.Mandate.Body.Attestation = &yes
 		}, transfer.ErrOffer},
 		{"reset not allowed", func(t *testing.T, w *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			t.Helper()
 			*w.destination.Reset = transfer.ResetKeepApplication
 			o.Destination = must(w.destination.Encode())(t)
 		}, transfer.ErrOffer},
 		{"plain coap", func(t *testing.T, w *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			t.Helper()
 			w.destination.UpdateURI = "coap://beta.example"
 			o.Destination = must(w.destination.Encode())(t)
 		}, transfer.ErrOffer},
 		{"no anchor to enrol", func(t *testing.T, w *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			t.Helper()
 			w.certificates[0].Purposes = transfer.DM
 			w.refs()
 			o.Destination, o.Anchors = must(w.destination.Encode())(t), w.certificates
 		}, transfer.ErrOffer},
 		{"anchor that is no certificate", func(t *testing.T, w *world, o *transfer.Offer, _ *transfer.OfferContext) {
+			t.Helper()
 			w.certificates[1].Certificate = []byte("no certificate")
 			w.refs()
 			o.Destination, o.Anchors = must(w.destination.Encode())(t), w.certificates
@@ -143,7 +170,10 @@ func TestVerifyOffer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			mandate, info, offer := w.documents(t)
-			c := transfer.OfferContext{Self: "Alpha", Mandate: mandate, Info: info, Accepted: []transfer.Hash{w.factoryHash()}, Now: noon}
+			c := transfer.OfferContext{
+				Self: "Alpha", Mandate: mandate, Info: info,
+				Accepted: []transfer.Hash{w.factoryHash()}, Now: noon,
+			}
 			tt.change(t, w, &offer, &c)
 			if err := transfer.VerifyOffer(w.verifiedOffer(t, offer), c); !errors.Is(err, tt.err) {
 				t.Errorf("VerifyOffer = %v, want %v", err, tt.err)
@@ -159,7 +189,10 @@ func TestOfferRefusesOtherCertificates(t *testing.T) {
 	if _, err := o.Sign(w.sp2.signer()); !errors.Is(err, transfer.ErrValue) {
 		t.Errorf("Sign with a certificate too few = %v, want ErrValue", err)
 	}
-	o.Anchors = []transfer.OfferCertificate{w.certificates[0], {Certificate: w.ca1.cert.Raw, Purposes: w.certificates[1].Purposes}}
+	o.Anchors = []transfer.OfferCertificate{
+		w.certificates[0],
+		{Certificate: w.ca1.cert.Raw, Purposes: w.certificates[1].Purposes},
+	}
 	if _, err := o.Sign(w.sp2.signer()); !errors.Is(err, transfer.ErrValue) {
 		t.Errorf("Sign with another certificate = %v, want ErrValue", err)
 	}
@@ -197,12 +230,18 @@ func TestJudgeInfo(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*transfer.Signed[transfer.Mandate], *transfer.Signed[transfer.Info]){
-		"audience":       func(_ *transfer.Signed[transfer.Mandate], i *transfer.Signed[transfer.Info]) { i.Body.Audience = "x" },
-		"issuer":         func(_ *transfer.Signed[transfer.Mandate], i *transfer.Signed[transfer.Info]) { i.Body.Issuer = "x" },
-		"other mandate":  func(m *transfer.Signed[transfer.Mandate], _ *transfer.Signed[transfer.Info]) { m.Hash[0] ^= 1 },
-		"to another":     func(m *transfer.Signed[transfer.Mandate], _ *transfer.Signed[transfer.Info]) { m.Body.To = "x" },
-		"expired":        func(m *transfer.Signed[transfer.Mandate], _ *transfer.Signed[transfer.Info]) { m.Body.Expires = 1 },
-		"C509, not read": func(_ *transfer.Signed[transfer.Mandate], i *transfer.Signed[transfer.Info]) { i.Body.Devices = []transfer.DevicePair{{}} },
+		"audience": func(_ *transfer.Signed[transfer.Mandate], i *transfer.Signed[transfer.Info]) {
+			i.Body.Audience = "x"
+		},
+		"issuer": func(_ *transfer.Signed[transfer.Mandate], i *transfer.Signed[transfer.Info]) {
+			i.Body.Issuer = "x"
+		},
+		"other mandate": func(m *transfer.Signed[transfer.Mandate], _ *transfer.Signed[transfer.Info]) { m.Hash[0] ^= 1 },
+		"to another":    func(m *transfer.Signed[transfer.Mandate], _ *transfer.Signed[transfer.Info]) { m.Body.To = "x" },
+		"expired":       func(m *transfer.Signed[transfer.Mandate], _ *transfer.Signed[transfer.Info]) { m.Body.Expires = 1 },
+		"C509, not read": func(_ *transfer.Signed[transfer.Mandate], i *transfer.Signed[transfer.Info]) {
+			i.Body.Devices = []transfer.DevicePair{{}}
+		},
 	} {
 		m, i := *mandate, *info
 		change(&m, &i)
@@ -210,7 +249,8 @@ func TestJudgeInfo(t *testing.T) {
 			t.Errorf("%s: JudgeInfo = %v, want ErrInfo", name, err)
 		}
 	}
-	extra := must(transfer.JudgeInfo(info, mandate, "Beta", noon, func(transfer.DevicePair) transfer.Reason { return "ours already" }))(t)
+	extra := must(transfer.JudgeInfo(info, mandate, "Beta", noon,
+		func(transfer.DevicePair) transfer.Reason { return "ours already" }))(t)
 	if accepted := must(extra.Accepted(info))(t); len(accepted) != 0 {
 		t.Errorf("Accepted = %v, want none", accepted)
 	}
@@ -244,21 +284,38 @@ func TestCompareReady(t *testing.T) {
 	}{
 		{name: "sound"},
 		{name: "T11 grace", device: func(_ *testing.T, w *world) { *w.destination.Grace = 1 }, err: transfer.ErrReady},
-		{name: "T11 update-first", device: func(_ *testing.T, w *world) { w.destination.UpdateFirst = true }, err: transfer.ErrReady},
-		{name: "T11 URI", device: func(_ *testing.T, w *world) { w.destination.EnrollURI = "coaps://alpha.example" }, err: transfer.ErrReady},
+		{name: "T11 update-first", device: func(_ *testing.T, w *world) {
+			w.destination.UpdateFirst = true
+		}, err: transfer.ErrReady},
+		{name: "T11 URI", device: func(_ *testing.T, w *world) {
+			w.destination.EnrollURI = "coaps://alpha.example"
+		}, err: transfer.ErrReady},
 		{name: "T11 anchors", device: func(t *testing.T, w *world) {
+			t.Helper()
 			w.certificates = append(w.certificates, transfer.OfferCertificate{
 				Certificate: newParty(t, "Alpha's own", nil).cert.Raw, Purposes: transfer.DM,
 			})
 			w.refs()
 		}, err: transfer.ErrReady},
-		{name: "truststore beside label 8", change: func(c *transfer.ReadyContext) { c.Permanent = nil }, err: transfer.ErrReady},
-		{name: "T11 manifests", change: func(c *transfer.ReadyContext) { c.Device.Switch.Manifests[0].Sequence++ }, err: transfer.ErrReady},
-		{name: "manifest missing", change: func(c *transfer.ReadyContext) { c.Device.Switch.Manifests = nil }, err: transfer.ErrReady},
+		{name: "truststore beside label 8", change: func(c *transfer.ReadyContext) {
+			c.Permanent = nil
+		}, err: transfer.ErrReady},
+		{name: "T11 manifests", change: func(c *transfer.ReadyContext) {
+			c.Device.Switch.Manifests[0].Sequence++
+		}, err: transfer.ErrReady},
+		{name: "manifest missing", change: func(c *transfer.ReadyContext) {
+			c.Device.Switch.Manifests = nil
+		}, err: transfer.ErrReady},
 		{name: "subject", change: func(c *transfer.ReadyContext) { c.Subject = "x" }, err: transfer.ErrReady},
-		{name: "too late", change: func(c *transfer.ReadyContext) { c.Now = noon.Add(2 * time.Hour) }, err: transfer.ErrReady},
-		{name: "other device", change: func(c *transfer.ReadyContext) { c.Device.Factory.X5Chain = []byte{1} }, err: transfer.ErrReady},
-		{name: "other transfer", change: func(c *transfer.ReadyContext) { c.Offer.Body.Transfer = []byte("x") }, err: transfer.ErrReady},
+		{name: "too late", change: func(c *transfer.ReadyContext) {
+			c.Now = noon.Add(2 * time.Hour)
+		}, err: transfer.ErrReady},
+		{name: "other device", change: func(c *transfer.ReadyContext) {
+			c.Device.Factory.X5Chain = []byte{1}
+		}, err: transfer.ErrReady},
+		{name: "other transfer", change: func(c *transfer.ReadyContext) {
+			c.Offer.Body.Transfer = []byte("x")
+		}, err: transfer.ErrReady},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

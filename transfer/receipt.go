@@ -77,7 +77,7 @@ func (r *Receipt) validate() error {
 	if r.Factory.IsZero() || r.SPKI.IsZero() || r.Message.IsZero() {
 		return fmt.Errorf("transfer: empty hash in receipt: %w", ErrValue)
 	}
-	return firstError(validateText("subject", r.Subject, maxText), validateID("message's id", r.ID))
+	return firstError(validateText("subject", r.Subject), validateID("message's id", r.ID))
 }
 
 // Sign returns the receipt, untagged, signed by the factory key and by second:
@@ -154,14 +154,12 @@ func parseReceipt(raw []byte) (*Signed[Receipt], *cose.Sign, error) {
 // that the second names the key of label 26. It returns ErrSigner or
 // ErrSignature, beside the errors of ParseReceipt.
 func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[Receipt], error) {
-	signed, message, err := parseReceipt(raw)
+	signed, err := VerifyReceiptByFactory(raw, factory)
 	if err != nil {
 		return nil, err
 	}
-	if factory == nil || signed.Body.Factory != HashOf(factory.Raw) || signed.Signer != KeyIDOf(factory.Raw) {
-		return nil, fmt.Errorf("transfer: receipt of another device: %w", ErrSigner)
-	}
-	if err := verifyReceiptBy(message, 0, factory.PublicKey); err != nil {
+	_, message, err := parseReceipt(raw)
+	if err != nil {
 		return nil, err
 	}
 	second, err := keyID(&message.Signatures[1].Headers)
@@ -178,6 +176,23 @@ func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[
 		return nil, fmt.Errorf("transfer: receipt's second signature: %w", ErrSigner)
 	}
 	return signed, verifyReceiptBy(message, 1, operational.PublicKey)
+}
+
+// VerifyReceiptByFactory reads a receipt and checks its first signature, that of
+// the factory key, as a provider can that does not know the operational
+// certificate: it is the other provider's. That certificate must then be proven
+// otherwise: the outgoing provider checks READY and COMMITTED with VerifyReceipt
+// before it passes them on, and holds label 29 of DONE and FINALISED against CA2's
+// signed RightStatus. The errors are those of VerifyReceipt.
+func VerifyReceiptByFactory(raw []byte, factory *x509.Certificate) (*Signed[Receipt], error) {
+	signed, message, err := parseReceipt(raw)
+	if err != nil {
+		return nil, err
+	}
+	if factory == nil || signed.Body.Factory != HashOf(factory.Raw) || signed.Signer != KeyIDOf(factory.Raw) {
+		return nil, fmt.Errorf("transfer: receipt of another device: %w", ErrSigner)
+	}
+	return signed, verifyReceiptBy(message, 0, factory.PublicKey)
 }
 
 func verifyReceiptBy(message *cose.Sign, i int, key crypto.PublicKey) error {

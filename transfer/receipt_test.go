@@ -55,18 +55,24 @@ func TestReceipt(t *testing.T) {
 		{"no certificate where there is one", raw, w.factory.cert, nil, transfer.ErrSigner},
 		{"other operational certificate", raw, w.factory.cert, w.sp1.cert, transfer.ErrSigner},
 		{"other factory certificate", raw, w.sp1.cert, operational.cert, transfer.ErrSigner},
-		{"label 21 of another", must(otherFactory.Sign(w.factory.signer(), operational.signer()))(t),
-			w.factory.cert, operational.cert, transfer.ErrSigner},
+		{
+			"label 21 of another", must(otherFactory.Sign(w.factory.signer(), operational.signer()))(t),
+			w.factory.cert, operational.cert, transfer.ErrSigner,
+		},
 		{"factory key forged", must(full.Sign(transfer.Signer{Key: w.sp1.key, Certificate: w.factory.cert.Raw},
 			operational.signer()))(t), w.factory.cert, operational.cert, transfer.ErrSignature},
-		{"operational key forged", must(full.Sign(w.factory.signer(),
-			transfer.Signer{Key: w.sp1.key, Certificate: operational.cert.Raw}))(t), w.factory.cert, operational.cert,
-			transfer.ErrSignature},
+		{
+			"operational key forged", must(full.Sign(w.factory.signer(),
+				transfer.Signer{Key: w.sp1.key, Certificate: operational.cert.Raw}))(t), w.factory.cert, operational.cert,
+			transfer.ErrSignature,
+		},
 		{"empty", nil, w.factory.cert, operational.cert, transfer.ErrSyntax},
 		{"too large", make([]byte, transfer.MaxReceipt+1), w.factory.cert, operational.cert, transfer.ErrTooLarge},
 		{"one signature", oneSignature(t, w, raw), w.factory.cert, operational.cert, transfer.ErrSyntax},
-		{"signed as a mandate", asKind(t, w, operational, raw, "steward/mandate/1"), w.factory.cert, operational.cert,
-			transfer.ErrSignature},
+		{
+			"signed as a mandate", asKind(t, w, operational, raw, "steward/mandate/1"), w.factory.cert, operational.cert,
+			transfer.ErrSignature,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,9 @@
 package transfer
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Retry is the schedule by which a device repeats what failed (§7, defaults).
 // The zero value is the default: 30 s, doubling to 1 h, give or take a quarter.
@@ -50,12 +53,7 @@ func (r Retry) FallbackJitter(random float64) time.Duration {
 // an enrolment means that it will never succeed: 4.00, 4.03, 4.06 and 4.15 (§5).
 // 4.08, 4.13, 4.29 and 5.xx are to be tried again, as are failed handshakes.
 func PermanentRefusal(code uint8) bool {
-	const class4 = 4 << 5
-	switch code {
-	case class4 | 0, class4 | 3, class4 | 6, class4 | 15:
-		return true
-	}
-	return false
+	return slices.Contains([]uint8{4 << 5, 4<<5 | 3, 4<<5 | 6, 4<<5 | 15}, code)
 }
 
 // alternation returns for how long a device tries one provider the nth time:

@@ -78,8 +78,12 @@ func TestWindow(t *testing.T) {
 		at   time.Duration
 		want bool
 	}{
-		{-3 * time.Minute, false}, {-2 * time.Minute, true}, {0, true}, {time.Hour, true},
-		{time.Hour + 119*time.Second, true}, {time.Hour + 2*time.Minute, false},
+		{-3 * time.Minute, false},
+		{-2 * time.Minute, true},
+		{0, true},
+		{time.Hour, true},
+		{time.Hour + 119*time.Second, true},
+		{time.Hour + 2*time.Minute, false},
 	}
 	for _, tt := range tests {
 		if got := w.Contains(noon.Add(tt.at), transfer.ClockSkew); got != tt.want {

@@ -26,36 +26,63 @@ func forms() []form {
 	status := transfer.RightStatus{Issuer: "Beta CA", IssuedAt: 1, RightStatusTerms: transfer.RightStatusTerms{
 		Factory: transfer.HashOf([]byte("f")), State: transfer.RightOpen, SPKI: transfer.HashOf([]byte("k")),
 	}}
-	verdict := transfer.RAVerdict{Issuer: "RA", IssuedAt: 1, Nonce: []byte("12345678"), RAVerdictTerms: transfer.RAVerdictTerms{
-		Factory: transfer.HashOf([]byte("f")), Tier: transfer.TierAffirming, Reason: "good",
-	}}
+	verdict := transfer.RAVerdict{
+		Issuer: "RA", IssuedAt: 1, Nonce: []byte("12345678"),
+		RAVerdictTerms: transfer.RAVerdictTerms{
+			Factory: transfer.HashOf([]byte("f")), Tier: transfer.TierAffirming, Reason: "good",
+		},
+	}
 	anchors := transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{
 		Counter: 1, Anchors: []transfer.AnchorRef{{Purposes: transfer.TransferSigner}},
 	}}
 	return []form{
-		{"mandate", func(t *testing.T, w *world, s transfer.Signer) []byte { return must(w.mandate().Sign(s))(t) },
+		{
+			"mandate", func(t *testing.T, w *world,
+				s transfer.Signer,
+			) []byte {
+				t.Helper()
+				return must(w.mandate().Sign(s))(t)
+			},
 			reading(transfer.VerifyMandate), parsing(transfer.ParseMandate),
-			func(_ *testing.T, w *world) any { return w.mandate() }, true},
-		{"offer", func(t *testing.T, w *world, s transfer.Signer) []byte {
-			return must(w.offer(t, transfer.Hash{1}, transfer.Hash{2}).Sign(s))(t)
-		}, reading(transfer.VerifyOfferSignature), parsing(transfer.ParseOffer),
-			func(t *testing.T, w *world) any { return w.offer(t, transfer.Hash{1}, transfer.Hash{2}) }, true},
-		{"message", func(t *testing.T, w *world, s transfer.Signer) []byte { return must(w.message(t, 1).Sign(s))(t) },
+			func(_ *testing.T, w *world) any { return w.mandate() }, true,
+		},
+		{
+			"offer", func(t *testing.T, w *world, s transfer.Signer) []byte {
+				t.Helper()
+				return must(w.offer(t, transfer.Hash{1}, transfer.Hash{2}).Sign(s))(t)
+			}, reading(transfer.VerifyOfferSignature), parsing(transfer.ParseOffer),
+			func(t *testing.T, w *world) any { t.Helper(); return w.offer(t, transfer.Hash{1}, transfer.Hash{2}) }, true,
+		},
+		{
+			"message", func(t *testing.T, w *world,
+				s transfer.Signer,
+			) []byte {
+				t.Helper()
+				return must(w.message(t, 1).Sign(s))(t)
+			},
 			reading(transfer.VerifyMessage), parsing(transfer.ParseMessage),
-			func(t *testing.T, w *world) any { return w.message(t, 1) }, false},
-		{"status", func(t *testing.T, _ *world, s transfer.Signer) []byte { return must(status.Sign(s))(t) },
+			func(t *testing.T, w *world) any { t.Helper(); return w.message(t, 1) }, false,
+		},
+		{
+			"status", func(t *testing.T, _ *world, s transfer.Signer) []byte { t.Helper(); return must(status.Sign(s))(t) },
 			reading(transfer.VerifyRightStatus), parsing(transfer.ParseRightStatus),
-			func(*testing.T, *world) any { return status }, true},
-		{"verdict", func(t *testing.T, _ *world, s transfer.Signer) []byte { return must(verdict.Sign(s))(t) },
+			func(*testing.T, *world) any { return status }, true,
+		},
+		{
+			"verdict", func(t *testing.T, _ *world, s transfer.Signer) []byte { t.Helper(); return must(verdict.Sign(s))(t) },
 			reading(transfer.VerifyRAVerdict), parsing(transfer.ParseRAVerdict),
-			func(*testing.T, *world) any { return verdict }, true},
-		{"anchors", func(t *testing.T, _ *world, s transfer.Signer) []byte { return must(anchors.Sign(s))(t) },
+			func(*testing.T, *world) any { return verdict }, true,
+		},
+		{
+			"anchors", func(t *testing.T, _ *world, s transfer.Signer) []byte { t.Helper(); return must(anchors.Sign(s))(t) },
 			reading(transfer.VerifyAnchors), parsing(transfer.ParseAnchors),
-			func(*testing.T, *world) any { return anchors }, false},
+			func(*testing.T, *world) any { return anchors }, false,
+		},
 	}
 }
 
-func reading[T any](f func([]byte, *x509.Certificate) (*transfer.Signed[T], error)) func([]byte, *x509.Certificate) (any, error) {
+func reading[T any](f func([]byte, *x509.Certificate) (*transfer.Signed[T], error)) func([]byte,
+	*x509.Certificate) (any, error) {
 	return func(raw []byte, by *x509.Certificate) (any, error) {
 		signed, err := f(raw, by)
 		if err != nil {

@@ -150,7 +150,8 @@ func (d *Device) restore(n *nvm) error {
 			kept = append(kept, a)
 		}
 	}
-	n.Truststore, n.Home = append(kept, n.Fall.Anchors...), n.Fall.Home
+	kept = append(kept, n.Fall.Anchors...)
+	n.Truststore, n.Home = kept, n.Fall.Home
 	return nil
 }
 
@@ -216,7 +217,7 @@ func (d *Device) makeReceipt(n *nvm) error {
 }
 
 func powered(d time.Duration) uint64 {
-	return uint64(min(max(d/time.Second, 0), math.MaxInt32)) //nolint:gosec // bounded
+	return uint64(min(max(d/time.Second, 0), math.MaxInt32))
 }
 
 // secondSigner returns who signs beside the factory key, and label 26.

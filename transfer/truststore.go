@@ -165,13 +165,13 @@ func freeInstance(truststore []Anchor, wanted int) (uint16, error) {
 		return slices.ContainsFunc(truststore, func(a Anchor) bool { return int(a.Instance) == id })
 	}
 	if wanted < 0 {
-		for wanted = 0; taken(wanted); wanted++ { //nolint:revive // counting is the body
+		for wanted = 0; taken(wanted); wanted++ {
 		}
 	}
 	if wanted >= 1<<16-1 || taken(wanted) { // 65535 is not an instance id
 		return 0, fmt.Errorf("transfer: instance %d: %w", wanted, ErrDuplicate)
 	}
-	return uint16(wanted), nil //nolint:gosec // checked above
+	return uint16(wanted), nil
 }
 
 // checkSessionPurposes refuses bits that a session may not set. What was set

@@ -66,18 +66,30 @@ func TestCommandAnchors(t *testing.T) {
 		Thumbprint: transfer.ThumbprintOf(w.sp2.cert.Raw), Purposes: transfer.TransferSigner | transfer.SUITSigner,
 	}
 	command := func(counter uint64, by party, refs ...transfer.AnchorRef) []byte {
-		a := transfer.Anchors{IssuedAt: transfer.SecondsOf(noon), AnchorsTerms: transfer.AnchorsTerms{Counter: counter, Anchors: refs}}
+		a := transfer.Anchors{
+			IssuedAt:     transfer.SecondsOf(noon),
+			AnchorsTerms: transfer.AnchorsTerms{Counter: counter, Anchors: refs},
+		}
 		return must(a.Sign(by.signer()))(t)
 	}
-	forged := transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{Counter: 9, Anchors: []transfer.AnchorRef{ref}}}
+	forged := transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{
+		Counter: 9,
+		Anchors: []transfer.AnchorRef{ref},
+	}}
 	tests := []struct {
 		name string
 		raw  []byte
 		err  error
 	}{
 		{"by the staged anchor itself", command(1, w.sp2, ref), transfer.ErrSigner},
-		{"by another key", must(forged.Sign(transfer.Signer{Key: w.sp2.key, Certificate: w.sp1.cert.Raw}))(t), transfer.ErrSignature},
-		{"for an anchor that is not there", command(1, w.sp1, transfer.AnchorRef{Purposes: transfer.DM}), transfer.ErrNoAnchor},
+		{
+			"by another key", must(forged.Sign(transfer.Signer{Key: w.sp2.key, Certificate: w.sp1.cert.Raw}))(t),
+			transfer.ErrSignature,
+		},
+		{
+			"for an anchor that is not there", command(1, w.sp1, transfer.AnchorRef{Purposes: transfer.DM}),
+			transfer.ErrNoAnchor,
+		},
 		{"for a permanent anchor", command(1, w.sp1, transfer.AnchorRef{
 			Thumbprint: transfer.ThumbprintOf(w.permanent.cert.Raw), Purposes: transfer.DM,
 		}), transfer.ErrNoAnchor},
@@ -104,7 +116,10 @@ func TestTrusted(t *testing.T) {
 	truststore[2].Purposes = transfer.Fallback // an anchor reduced by the wipe
 	truststore = append(truststore,
 		transfer.Anchor{Certificate: w.ca2.cert.Raw, Purposes: transfer.DM | transfer.Enrol, Domain: transfer.Pending},
-		transfer.Anchor{Certificate: w.user.cert.Raw, Purposes: transfer.DM | transfer.Enrol, Domain: transfer.Current, Staged: true})
+		transfer.Anchor{
+			Certificate: w.user.cert.Raw, Purposes: transfer.DM | transfer.Enrol, Domain: transfer.Current,
+			Staged: true,
+		})
 	tests := []struct {
 		state   transfer.DeviceState
 		purpose transfer.Purposes

@@ -53,7 +53,7 @@ func (s Seconds) Time() time.Time {
 	if s == 0 || s > maxTime {
 		return time.Time{}
 	}
-	return time.Unix(int64(s), 0).UTC() //nolint:gosec // checked above
+	return time.Unix(int64(s), 0).UTC()
 }
 
 // A Window is the time in which a commit may happen.
@@ -172,8 +172,8 @@ func (c CertHash) validate() error {
 	return nil
 }
 
-func validateText(what, s string, limit int) error {
-	if s == "" || len(s) > limit {
+func validateText(what, s string) error {
+	if s == "" || len(s) > maxText {
 		return fmt.Errorf("transfer: %s of %d bytes: %w", what, len(s), ErrValue)
 	}
 	return nil

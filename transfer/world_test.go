@@ -27,19 +27,19 @@ func (p party) signer() transfer.Signer { return transfer.Signer{Key: p.key, Cer
 
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
-func mustKey(t testing.TB) crypto.Signer {
-	t.Helper()
+func mustKey(tb testing.TB) crypto.Signer {
+	tb.Helper()
 	key, err := newKey()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
 
 // certify issues a certificate for public by issuer, or by key itself if issuer
 // is nil.
-func certify(t testing.TB, name string, public crypto.PublicKey, issuer *party, key crypto.Signer) *x509.Certificate {
-	t.Helper()
+func certify(tb testing.TB, name string, public crypto.PublicKey, issuer *party, key crypto.Signer) *x509.Certificate {
+	tb.Helper()
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
@@ -52,19 +52,19 @@ func certify(t testing.TB, name string, public crypto.PublicKey, issuer *party, 
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return cert
 }
 
-func newParty(t testing.TB, name string, issuer *party) party {
-	t.Helper()
-	key := mustKey(t)
-	return party{key, certify(t, name, key.Public(), issuer, key)}
+func newParty(tb testing.TB, name string, issuer *party) party {
+	tb.Helper()
+	key := mustKey(tb)
+	return party{key, certify(tb, name, key.Public(), issuer, key)}
 }
 
 // world is two providers, a service user and one device of the first provider.
@@ -79,15 +79,15 @@ type world struct {
 	id                                         []byte
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
 	w := &world{
-		user: newParty(t, "Service User", nil), permanent: newParty(t, "Permanent CA", nil),
-		sp1: newParty(t, "Alpha transfer", nil), sp2: newParty(t, "Beta transfer", nil),
-		ca1: newParty(t, "Alpha CA", nil), ca2: newParty(t, "Beta CA", nil), extra: newParty(t, "Extra", nil),
+		user: newParty(tb, "Service User", nil), permanent: newParty(tb, "Permanent CA", nil),
+		sp1: newParty(tb, "Alpha transfer", nil), sp2: newParty(tb, "Beta transfer", nil),
+		ca1: newParty(tb, "Alpha CA", nil), ca2: newParty(tb, "Beta CA", nil), extra: newParty(tb, "Extra", nil),
 		id: []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
 	}
-	w.factory = newParty(t, "urn:dev:os:32473-000123", &w.permanent)
+	w.factory = newParty(tb, "urn:dev:os:32473-000123", &w.permanent)
 	w.home = transfer.Home{
 		ServerURI: "coaps://alpha.example", EnrollURI: "coaps://alpha.example:5685",
 		Account: transfer.Account{SSID: 101, Lifetime: 300},
@@ -157,32 +157,32 @@ func (w *world) info(mandate transfer.Hash) transfer.Info {
 	}
 }
 
-func (w *world) offer(t testing.TB, mandate, info transfer.Hash) transfer.Offer {
-	t.Helper()
+func (w *world) offer(tb testing.TB, mandate, info transfer.Hash) transfer.Offer {
+	tb.Helper()
 	return transfer.Offer{
 		Issuer: "Beta", Audience: "Alpha", Expires: transfer.SecondsOf(noon.Add(24 * time.Hour)),
 		IssuedAt: transfer.SecondsOf(noon), ID: []byte("offer"), OfferTerms: transfer.OfferTerms{
-			Destination: must(w.destination.Encode())(t), Mandate: mandate, Transfer: w.id, Info: info,
+			Destination: must(w.destination.Encode())(tb), Mandate: mandate, Transfer: w.id, Info: info,
 			Accepted: transfer.AcceptedHash([]transfer.Hash{w.factoryHash()}), Window: w.window(), Anchors: w.certificates,
 		},
 	}
 }
 
-func (w *world) message(t testing.TB, epoch uint64) transfer.Message {
-	t.Helper()
+func (w *world) message(tb testing.TB, epoch uint64) transfer.Message {
+	tb.Helper()
 	return transfer.Message{
 		Issuer: "Alpha", Subject: w.factory.cert.Subject.CommonName, Audience: "Beta",
 		Expires: w.window().Latest, NotBefore: w.window().Earliest, ID: w.id,
 		MessageTerms: transfer.MessageTerms{
-			Destination: must(w.destination.Encode())(t), FallbackURI: w.home.ServerURI, Epoch: epoch,
+			Destination: must(w.destination.Encode())(tb), FallbackURI: w.home.ServerURI, Epoch: epoch,
 			Offer: transfer.HashOf([]byte("offer")), FallbackEnrollURI: w.home.EnrollURI, Factory: w.factoryHash(),
 		},
 	}
 }
 
-func (w *world) signed(t testing.TB, m transfer.Message) []byte {
-	t.Helper()
-	return must(m.Sign(w.sp1.signer()))(t)
+func (w *world) signed(tb testing.TB, m transfer.Message) []byte {
+	tb.Helper()
+	return must(m.Sign(w.sp1.signer()))(tb)
 }
 
 // anchors is the truststore that the factory made: Alpha is in force.
@@ -209,57 +209,57 @@ func (w *world) options(j transfer.Journal) transfer.DeviceOptions {
 }
 
 // device is a device enrolled at Alpha, with Beta's anchors staged.
-func (w *world) device(t testing.TB) (*transfer.Device, *transfer.MemoryJournal) {
-	t.Helper()
+func (w *world) device(tb testing.TB) (*transfer.Device, *transfer.MemoryJournal) {
+	tb.Helper()
 	j := &transfer.MemoryJournal{}
 	if err := transfer.Provision(j, w.home, w.anchors()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	d := must(transfer.OpenDevice(w.options(j)))(t)
-	key := must(d.EnrolmentKey())(t)
-	check(t, d.SetOperational(certify(t, d.Subject(), key.Public(), &w.ca1, nil).Raw))
-	w.stage(t, d)
+	d := must(transfer.OpenDevice(w.options(j)))(tb)
+	key := must(d.EnrolmentKey())(tb)
+	check(tb, d.SetOperational(certify(tb, d.Subject(), key.Public(), &w.ca1, nil).Raw))
+	w.stage(tb, d)
 	return d, j
 }
 
-func (w *world) stage(t testing.TB, d *transfer.Device) {
-	t.Helper()
+func (w *world) stage(tb testing.TB, d *transfer.Device) {
+	tb.Helper()
 	own := []transfer.Thumbprint{
 		transfer.ThumbprintOf(w.ca1.cert.Raw), transfer.ThumbprintOf(w.sp1.cert.Raw), transfer.ThumbprintOf(w.extra.cert.Raw),
 	}
 	for _, c := range transfer.PlanTruststore(d.Truststore(), own, w.certificates) {
 		switch c.Do {
 		case transfer.OpCreate:
-			must(d.CreateAnchor(-1, c.Certificate, c.Purposes))(t)
+			must(d.CreateAnchor(-1, c.Certificate, c.Purposes))(tb)
 		case transfer.OpWrite:
-			check(t, d.WritePurposes(c.Instance, c.Purposes))
+			check(tb, d.WritePurposes(c.Instance, c.Purposes))
 		case transfer.OpDelete:
-			check(t, d.DeleteAnchor(c.Instance))
+			check(tb, d.DeleteAnchor(c.Instance))
 		default:
-			t.Fatalf("PlanTruststore: %v", c.Do)
+			tb.Fatalf("PlanTruststore: %v", c.Do)
 		}
 	}
 }
 
-func check(t testing.TB, err error) {
-	t.Helper()
+func check(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // must returns a function that ends the test if there was an error.
 func must[T any](v T, err error) func(testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
+	return func(tb testing.TB) T {
+		tb.Helper()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return v
 	}
 }
 
-func parse(t testing.TB, der []byte) *x509.Certificate {
-	t.Helper()
-	return must(x509.ParseCertificate(der))(t)
+func parse(tb testing.TB, der []byte) *x509.Certificate {
+	tb.Helper()
+	return must(x509.ParseCertificate(der))(tb)
 }
