@@ -227,7 +227,9 @@ type Effect struct {
 	// Key is the key to be enrolled (DoEnrol). The DTLS session of DoEnrol,
 	// DoAttest and DoUpdate uses the factory key.
 	Key crypto.Signer
-	// Home is the account to register with (DoRegister, DoServe).
+	// Home is the account to register with (DoRegister, DoServe). In FALLBACK it is
+	// the former provider's, for DoReport, and for DoEnrol, where the receipt is
+	// reported again as long as the CA answers that the right is not open yet.
 	Home Home
 	// Reset is what to wipe (DoWipeApplication).
 	Reset Reset
@@ -258,6 +260,7 @@ func (d *Device) Next() (e Effect, ok bool) {
 		d.describeEnrolment(&e, destination)
 	case DoReport:
 		if n.Fall != nil {
+			e.Home = n.Fall.Home
 			e.URI, e.Anchors = n.Fall.Home.ServerURI, Trusted(n.Truststore, n.State, Fallback)
 		}
 	default:
@@ -270,6 +273,7 @@ func (d *Device) describeEnrolment(e *Effect, destination *Destination) {
 	e.URI = destination.EnrollURI
 	if d.nv.State == InFall && d.nv.Fall != nil {
 		e.URI, purpose, key = d.nv.Fall.Home.EnrollURI, Fallback, d.nv.Back
+		e.Home = d.nv.Fall.Home
 	}
 	e.Anchors = Trusted(d.nv.Truststore, d.nv.State, purpose)
 	e.Key, _ = parseKey(key) // the device wrote it itself; nil shows in the CSR
@@ -283,9 +287,7 @@ func (d *Device) Done(do DeviceEffect) error {
 	}
 	err := d.update(func(n *nvm) error {
 		n.Pending = n.Pending[1:]
-		if class, ok := WipeClasses[do]; ok {
-			n.Wiped = append(slices.Clone(n.Wiped), class)
-		}
+		n.wipe(do)
 		return nil
 	})
 	if err != nil {

@@ -169,7 +169,7 @@ func (d *Device) Finalise(o Order) error { return d.execute(o, OnFinalise, Final
 // Return executes Return: the new provider sends the device back.
 func (d *Device) Return(o Order) error {
 	return d.execute(o, OnReturn, InFall, func(n *nvm) error {
-		n.NoReturn, n.Wiped, n.Next = true, nil, nil
+		n.NoReturn, n.Next = true, nil
 		return nil
 	})
 }
@@ -243,7 +243,7 @@ func (d *Device) Refused(code int64) error {
 		return d.Failed()
 	}
 	return d.fire(OnRefused, func(n *nvm) error {
-		n.Error, n.NoReturn, n.Wiped, n.Next = code, true, nil, nil
+		n.Error, n.NoReturn, n.Next = code, true, nil
 		return nil
 	})
 }
@@ -280,7 +280,7 @@ func (d *Device) watchGrace(grace time.Duration) error {
 	switch n.State {
 	case Attest, Updating, Enrolling, Register:
 		if n.Turns == 0 && n.Since >= grace || n.Turns > 0 && n.InState >= period {
-			return d.fire(OnGraceOver, func(n *nvm) error { n.Error, n.Wiped = GraceError, nil; return nil })
+			return d.fire(OnGraceOver, func(n *nvm) error { n.Error = GraceError; return nil })
 		}
 	case InFall:
 		if !n.NoReturn && n.InState >= period {

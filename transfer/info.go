@@ -53,6 +53,19 @@ func (f FactoryCert) Hash() (Hash, error) {
 	return Hash{}, fmt.Errorf("transfer: factory certificate: %w", ErrValue)
 }
 
+// X509 returns the certificate, parsed. It returns ErrNotImplemented for a C509
+// certificate, and ErrValue for one that is only named or malformed.
+func (f FactoryCert) X509() (*x509.Certificate, error) {
+	if len(f.C5C) > 0 {
+		return nil, fmt.Errorf("transfer: C509 factory certificate: %w", ErrNotImplemented)
+	}
+	certificate, err := x509.ParseCertificate(f.X5Chain)
+	if err != nil {
+		return nil, fmt.Errorf("transfer: factory certificate: %w: %w", ErrValue, err)
+	}
+	return certificate, nil
+}
+
 func (f FactoryCert) validate() error {
 	set := 0
 	for _, has := range []bool{len(f.C5C) > 0, len(f.X5Chain) > 0, f.X5T != nil} {

@@ -172,6 +172,15 @@ func TestDevicesRefuseBadInput(t *testing.T) {
 		}
 	}
 	c509 := transfer.FactoryCert{C5C: []byte{1}}
+	if _, err := c509.X509(); !errors.Is(err, transfer.ErrNotImplemented) {
+		t.Errorf("X509 of a C509 certificate = %v, want ErrNotImplemented", err)
+	}
+	if _, err := (transfer.FactoryCert{X5Chain: []byte{1}}).X509(); !errors.Is(err, transfer.ErrValue) {
+		t.Errorf("X509 of a malformed certificate = %v, want ErrValue", err)
+	}
+	if c, err := w.pair().Factory.X509(); err != nil || !c.Equal(w.factory.cert) {
+		t.Errorf("X509 = %v, %v", c, err)
+	}
 	if _, err := c509.Hash(); !errors.Is(err, transfer.ErrNotImplemented) {
 		t.Errorf("Hash of a C509 certificate = %v, want ErrNotImplemented", err)
 	}

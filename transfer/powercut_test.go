@@ -22,6 +22,7 @@ func TestT17PowerCut(t *testing.T) {
 	}{
 		{"complete", (*runner).complete, transfer.Finalised},
 		{"fall back", (*runner).fallBack, transfer.FellBack},
+		{"alternate", (*runner).alternate, transfer.Finalised},
 		{"abort", (*runner).abort, transfer.Expired},
 	} {
 		whole := newRunner(t)
@@ -100,24 +101,43 @@ func (r *runner) ready(t *testing.T) {
 }
 
 func (r *runner) complete(t *testing.T) {
+	t.Helper()
 	r.ready(t)
-	r.until(t, func() error { t.Helper(); t.Helper(); return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
+	r.until(t, func() error { return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
 	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca2)) }, transfer.Register)
 	r.until(t, func() error { return r.d.Registered() }, transfer.Done)
 	r.until(t, func() error { return r.d.Finalise(order(r.d)) }, transfer.Finalised)
 }
 
 func (r *runner) fallBack(t *testing.T) {
+	t.Helper()
 	r.ready(t)
-	r.until(t, func() error { t.Helper(); t.Helper(); return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
+	r.until(t, func() error { return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
 	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca2)) }, transfer.Register)
 	r.until(t, func() error { return r.d.Tick(time.Hour, noon) }, transfer.InFall)
 	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca1)) }, transfer.FellBack)
 }
 
-func (r *runner) abort(t *testing.T) {
+// alternate falls back once, finds nobody there, and completes at last.
+func (r *runner) alternate(t *testing.T) {
+	t.Helper()
 	r.ready(t)
-	r.until(t, func() error { t.Helper(); t.Helper(); return r.d.Abort(order(r.d)) }, transfer.Expired)
+	r.until(t, func() error { return r.d.Commit(order(r.d), noon) }, transfer.Enrolling)
+	r.until(t, func() error { return r.d.Tick(time.Hour, noon) }, transfer.InFall)
+	r.until(t, func() error { return r.d.Tick(time.Hour, noon) }, transfer.Enrolling)
+	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca2)) }, transfer.Register)
+	r.until(t, func() error { return r.d.Registered() }, transfer.Done)
+	done := must(transfer.ParseReceipt(r.d.Status().Receipt))(t)
+	if !slices.Equal(done.Body.Wiped.Classes, []uint64{1, 2, 3, 4}) || done.Body.Error != 0 {
+		t.Errorf("receipt of DONE after a detour: wiped %v, error %d", done.Body.Wiped.Classes, done.Body.Error)
+	}
+	r.until(t, func() error { return r.d.Finalise(order(r.d)) }, transfer.Finalised)
+}
+
+func (r *runner) abort(t *testing.T) {
+	t.Helper()
+	r.ready(t)
+	r.until(t, func() error { return r.d.Abort(order(r.d)) }, transfer.Expired)
 }
 
 // summary is the end state, without what chance or the number of boots decides.

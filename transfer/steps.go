@@ -14,6 +14,14 @@ var WipeClasses = map[DeviceEffect]uint64{
 	StepWipeKeys: 1, DoWipeTransport: 2, DoWipeApplication: 3, StepWipeAnchors: 4,
 }
 
+// wipe notes that a class was wiped since COMMITTED; nothing for other effects.
+func (n *nvm) wipe(do DeviceEffect) {
+	class, ok := WipeClasses[do]
+	if ok && !slices.Contains(n.Wiped, class) {
+		n.Wiped = append(slices.Clone(n.Wiped), class)
+	}
+}
+
 // steps are the steps that a device performs itself. Each changes the state that
 // is about to be saved together with the progress it makes: after a power cut it
 // either has happened or is performed for the first time.
@@ -77,7 +85,7 @@ func (d *Device) wipeKeys(n *nvm) error {
 	if n.State == InFall {
 		n.Home = Home{}
 	}
-	n.Wiped = append(slices.Clone(n.Wiped), WipeClasses[StepWipeKeys])
+	n.wipe(StepWipeKeys)
 	return nil
 }
 
@@ -95,7 +103,7 @@ func (d *Device) wipeAnchors(n *nvm) error {
 		kept = append(kept, a)
 	}
 	n.Truststore = kept
-	n.Wiped = append(slices.Clone(n.Wiped), WipeClasses[StepWipeAnchors])
+	n.wipe(StepWipeAnchors)
 	return nil
 }
 
