@@ -61,10 +61,11 @@ another provider without anyone touching a device.
 Begin with "steward demo", which shows all of it on this machine, or with
 "steward serve", which runs one provider.`,
 		SilenceUsage: true, SilenceErrors: true,
-		Version: app.Version,
+		Version: app.Version, Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
-	root.AddCommand(newServe(), newVersion())
+	root.AddCommand(newServe(), newDevice(), newCA(), newVersion())
 	return root
 }
 

@@ -1,0 +1,114 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts runs testdata/*.txtar: each is a session at the command line.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata", UpdateScripts: *update, RequireExplicitExec: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
+			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm,
+		},
+	})
+}
+
+// scriptAddresses sets each variable named to an address with a free port:
+// addresses HTTP COAPS. HOST is set to the loopback address they share.
+func scriptAddresses(ts *testscript.TestScript, _ bool, names []string) {
+	host, err := freeHost()
+	ts.Check(err)
+	ts.Setenv("HOST", host)
+	for _, name := range names {
+		addr, err := freeAddr(host)
+		ts.Check(err)
+		ts.Setenv(name, addr)
+	}
+}
+
+// scriptReady waits until the dashboard at an address answers.
+func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: ready ADDRESS")
+	}
+	err := poll(context.Background(), 20*time.Second, func(ctx context.Context) error {
+		code, _, err := fetch(ctx, "http://"+args[0]+"/readyz", "")
+		if err == nil && code != http.StatusOK {
+			err = fmt.Errorf("readyz: status %d", code)
+		}
+		return err
+	})
+	ts.Check(err)
+}
+
+// scriptTerminate sends SIGTERM to all commands in the background.
+func scriptTerminate(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, cmd := range ts.BackgroundCmds() {
+		ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	}
+}
+
+// scriptStatus runs a command in the foreground and demands its exit status:
+// status 2 steward nonsense. "stdout" and "stderr" then look at what it printed.
+func scriptStatus(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: status N PROGRAM [ARGUMENT...]")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if fmt.Sprint(got) != args[0] {
+		ts.Fatalf("%s: exit status %d, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// scriptHTTP fetches a URL, demands the status, and prints the body:
+// http 200 http://$HTTP/livez [token file].
+func scriptHTTP(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: http STATUS URL [TOKENFILE]")
+	}
+	token := ""
+	if len(args) == 3 {
+		token = strings.TrimSpace(ts.ReadFile(args[2]))
+	}
+	code, body, err := fetch(context.Background(), args[1], token)
+	ts.Check(err)
+	_, err = io.WriteString(ts.Stdout(), body)
+	ts.Check(err)
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("GET %s: status %d, want %s", args[1], code, args[0])
+	}
+}
+
+// scriptPerm demands the permissions of a file: perm 600 data/admin.token.
+func scriptPerm(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: perm OCTAL FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%o", info.Mode().Perm()); got != args[0] {
+		ts.Fatalf("%s: permissions %s, want %s", filepath.Base(args[1]), got, args[0])
+	}
+}
