@@ -70,8 +70,8 @@ func kindHint(kind lwm2m.Kind) string {
 }
 
 // EncodeValue returns v as it stands in JSON: numbers and booleans as such,
-// opaque values as base64, times in RFC 3339, links as "3:0", and null for the
-// zero Value.
+// opaque values as base64, times in RFC 3339 (in seconds beyond the year 9999),
+// links as "3:0", and null for the zero Value.
 func EncodeValue(v lwm2m.Value) any {
 	switch v.Kind() {
 	case lwm2m.KindNone:
@@ -89,9 +89,22 @@ func EncodeValue(v lwm2m.Value) any {
 		return b
 	case lwm2m.KindOpaque:
 		return base64.StdEncoding.EncodeToString(v.Bytes())
+	case lwm2m.KindTime:
+		return jsonTime(v)
 	default:
 		return v.String()
 	}
+}
+
+// jsonTime keeps what RFC 3339 cannot say (years of five digits) as seconds.
+func jsonTime(v lwm2m.Value) any {
+	const lastSecond = 253402300799  // 9999-12-31T23:59:59Z
+	const firstSecond = -62167219200 // 0000-01-01T00:00:00Z
+	seconds, _ := v.Int()
+	if seconds < firstSecond || seconds > lastSecond {
+		return seconds
+	}
+	return v.String()
 }
 
 // jsonFloat keeps what JSON cannot say (infinity, not a number) as text.
