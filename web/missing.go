@@ -122,3 +122,5 @@ func (missing) SetPartnerState(context.Context, Actor, string, PartnerChange) (P
 }
 
 func (missing) Identity(context.Context) (json.RawMessage, error) { return nil, ErrNotBuilt }
+
+func (missing) DeviceSettings(context.Context) (json.RawMessage, error) { return nil, ErrNotBuilt }

@@ -25,6 +25,7 @@ type Services struct {
 	Campaigns    Campaigns
 	Transfers    Transfers
 	Partners     Partners
+	Settings     Settings
 }
 
 // Complete returns s with a service that answers ErrNotBuilt in each empty place.
@@ -40,6 +41,7 @@ func (s Services) Complete() Services {
 	fill(&s.Campaigns, Campaigns(none))
 	fill(&s.Transfers, Transfers(none))
 	fill(&s.Partners, Partners(none))
+	fill(&s.Settings, Settings(none))
 	return s
 }
 

@@ -136,6 +136,7 @@ func (a *API) deviceRoutes() []route {
 		{method: http.MethodDelete, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.deleteNode},
 		{method: get, pattern: "/factory-authorities", role: viewer, handler: a.factories},
 		{method: post, pattern: "/factory-authorities", role: admin, handler: a.addFactory},
+		{method: get, pattern: "/device-settings", role: viewer, handler: a.deviceSettings},
 	}
 }
 

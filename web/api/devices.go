@@ -60,3 +60,11 @@ func (a *API) addFactory(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.WriteJSON(w, http.StatusCreated, f)
 }
+
+func (a *API) deviceSettings(w http.ResponseWriter, r *http.Request) error {
+	body, err := a.s.Settings.DeviceSettings(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, body)
+}

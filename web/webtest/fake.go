@@ -42,7 +42,7 @@ type Call struct {
 func (f *Fake) Services() web.Services {
 	return web.Services{
 		Overview: f, Activity: f, Devices: f, Operations: f, Factories: f,
-		Certificates: f, Releases: f, Campaigns: f, Transfers: f, Partners: f,
+		Certificates: f, Releases: f, Campaigns: f, Transfers: f, Partners: f, Settings: f,
 	}
 }
 
@@ -257,4 +257,9 @@ func (f *Fake) SetPartnerState(
 // Identity implements web.Partners.
 func (f *Fake) Identity(context.Context) (json.RawMessage, error) {
 	return json.RawMessage(`{"name":"Test"}`), nil
+}
+
+// DeviceSettings implements web.Settings.
+func (f *Fake) DeviceSettings(context.Context) (json.RawMessage, error) {
+	return json.RawMessage(`{}`), nil
 }
