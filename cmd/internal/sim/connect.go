@@ -1,0 +1,268 @@
+package sim
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"steward/est"
+	"steward/lwm2m/client"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+	"steward/lwm2m/transport"
+	"steward/transfer"
+)
+
+// A link is an association that the device opened.
+type link struct {
+	conn      *transport.Conn
+	uri       string
+	host      string                // as transfer.HostOf gives it
+	stands    []transfer.Thumbprint // of anchors that its certificate chains to
+	registrar bool                  // its certificate may enrol
+	meter     *meter
+}
+
+// links are the associations open now.
+type links struct {
+	meters *counters
+
+	mu        sync.Mutex
+	all       map[coap.Peer]*link
+	manager   *link // the one with the LwM2M server
+	enrolment *link // the one by the factory certificate
+	condemned bool  // the manager is to be given up
+}
+
+// dialing says whom to call and how.
+type dialing struct {
+	uri         string
+	certificate *tls.Certificate
+	anchors     []transfer.Anchor // one of them must vouch for the server
+	registrar   bool              // the server must be allowed to enrol
+	phase       phase
+}
+
+// dial opens an association. The server must be the host of the URI and chain to
+// one of the anchors; nothing else is ever enough.
+func (l *life) dial(ctx context.Context, o dialing) (*link, error) {
+	host, err := transfer.HostOf(o.uri)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(o.uri)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	k := &link{uri: o.uri, host: host, registrar: o.registrar, meter: l.d.meters.meter(host, o.phase)}
+	verify := func(chain [][]byte) (err error) {
+		k.stands, err = checkServer(chain, u.Hostname(), o.anchors, o.registrar, l.o.now())
+		if err == nil && !k.registrar { // it may do for both
+			_, other := checkServer(chain, u.Hostname(), o.anchors, true, l.o.now())
+			k.registrar = other == nil
+		}
+		return err
+	}
+	k.conn, err = transport.Dial(ctx, transport.DialOptions{
+		URI: o.uri, Engine: l.engine, Tap: k.meter.tap, LocalAddr: netip.AddrPortFrom(l.o.LocalAddr, 0),
+		HandshakeTimeout: l.o.HandshakeTimeout, FlightInterval: l.o.FlightInterval,
+		Client: dtls.ClientOptions{
+			Certificate: o.certificate, Verify: verify, ServerName: u.Hostname(), CID: !l.o.NoCID,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	k.meter.established()
+	l.links.add(k)
+	return k, nil
+}
+
+// checkServer judges a server's chain, DER, leaf first, and returns the anchors
+// under which it stands.
+func checkServer(chain [][]byte, host string, anchors []transfer.Anchor, registrar bool, now time.Time) (
+	[]transfer.Thumbprint, error,
+) {
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("%w: no certificate", ErrServer)
+	}
+	parsed := make([]*x509.Certificate, 0, len(chain))
+	for _, der := range chain {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrServer, err)
+		}
+		parsed = append(parsed, c)
+	}
+	stands, err := vouch(parsed[0], parsed[1:], anchors, now)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(stands, transfer.ThumbprintOf(chain[0])) {
+		registrar = false // the anchor itself needs no mark
+	}
+	if err := est.CheckServer(parsed[0], host, registrar, now); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	return stands, nil
+}
+
+// vouch returns the thumbprints of the anchors that a certificate chains to, or
+// ErrServer if there is none. A zero now is that of a device without a clock: the
+// certificate's own beginning stands for it.
+func vouch(leaf *x509.Certificate, others []*x509.Certificate, anchors []transfer.Anchor, now time.Time) (
+	[]transfer.Thumbprint, error,
+) {
+	if now.IsZero() {
+		now = leaf.NotBefore
+	}
+	o := x509.VerifyOptions{
+		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	}
+	for i := range anchors {
+		c, err := anchors[i].X509()
+		if err != nil {
+			return nil, err
+		}
+		o.Roots.AddCert(c)
+	}
+	for _, c := range others {
+		o.Intermediates.AddCert(c)
+	}
+	chains, err := leaf.Verify(o)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	var stands []transfer.Thumbprint
+	for _, chain := range chains {
+		stands = append(stands, transfer.ThumbprintOf(chain[len(chain)-1].Raw))
+	}
+	return stands, nil
+}
+
+func (s *links) add(k *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[k.conn] = k
+}
+
+func (s *links) of(p coap.Peer) *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[p]
+}
+
+// trace is told of every message by the engine.
+func (s *links) trace(p coap.Peer, sent bool, datagram []byte) {
+	if k := s.of(p); k != nil {
+		k.meter.trace(sent, datagram)
+	}
+}
+
+// management returns the association with the LwM2M server; nil: none that is to
+// be used.
+func (s *links) management() *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.condemned {
+		return nil
+	}
+	return s.manager
+}
+
+func (s *links) manage(k *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.manager, s.condemned = k, false
+}
+
+// condemn gives up the association p if it is the one with the LwM2M server.
+func (s *links) condemn(p coap.Peer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.manager != nil && coap.Peer(s.manager.conn) == p {
+		s.condemned = true
+	}
+}
+
+// managementDone is closed when the server has ended the association; nil without one.
+func (s *links) managementDone() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.manager == nil {
+		return nil
+	}
+	return s.manager.conn.Done()
+}
+
+func (s *links) keepFactory(k *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enrolment = k
+}
+
+// factory returns the open association to the server at uri by the factory
+// certificate, if it may be used as asked.
+func (s *links) factory(uri string, registrar bool) *link {
+	s.mu.Lock()
+	k := s.enrolment
+	s.mu.Unlock()
+	if k == nil || registrar && !k.registrar {
+		return nil
+	}
+	select {
+	case <-k.conn.Done():
+		return nil
+	default:
+	}
+	host, err := transfer.HostOf(uri)
+	if err != nil || host != k.host {
+		return nil
+	}
+	return k
+}
+
+// drop closes an association; nil is none.
+func (s *links) drop(k *link, c *client.Client) {
+	if k == nil {
+		return
+	}
+	c.Detach(k.conn)
+	_ = k.conn.Close() // it is over, whatever the socket says
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, k.conn)
+	if s.manager == k {
+		s.manager, s.condemned = nil, false
+	}
+	if s.enrolment == k {
+		s.enrolment = nil
+	}
+}
+
+// dropManagement closes the association with the LwM2M server, if there is one.
+func (s *links) dropManagement(c *client.Client) {
+	s.mu.Lock()
+	k := s.manager
+	s.mu.Unlock()
+	s.drop(k, c)
+}
+
+func (s *links) closeAll(c *client.Client) {
+	s.mu.Lock()
+	open := make([]*link, 0, len(s.all))
+	for _, k := range s.all {
+		open = append(open, k)
+	}
+	s.mu.Unlock()
+	for _, k := range open {
+		s.drop(k, c)
+	}
+}

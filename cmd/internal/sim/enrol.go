@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/est"
+	"steward/est/estcoap"
+	"steward/lwm2m/client"
+	"steward/transfer"
+)
+
+// csrKey is where the certificate request under way is kept, so that a repetition
+// is the same request, byte for byte.
+const csrKey = "csr"
+
+// enrolHome enrols at the provider of the current domain.
+func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []transfer.Anchor) error {
+	key, err := l.enrolmentKey()
+	if err != nil {
+		return err
+	}
+	there, err := l.factoryLink(ctx, home.EnrollURI, anchors, true)
+	if err != nil {
+		return err
+	}
+	certificate, err := l.enrol(ctx, there, key, anchors)
+	if _, ok := errors.AsType[*estcoap.StatusError](err); !ok {
+		l.links.drop(there, l.cl) // done, or perhaps the server has forgotten us
+	}
+	if err != nil {
+		return err
+	}
+	err = l.with(func(tr *transfer.Device) error { return tr.SetOperational(certificate.Raw) })
+	if err == nil {
+		l.d.event(l.about(Event{Kind: Enrolled, Server: there.host}))
+	}
+	return err
+}
+
+func (l *life) enrolmentKey() (key crypto.Signer, err error) {
+	err = l.with(func(tr *transfer.Device) (err error) {
+		key, err = tr.EnrolmentKey()
+		return err
+	})
+	return key, err
+}
+
+// factoryLink returns an association to the server at uri by the factory
+// certificate. It stays open between attempts: a handshake costs more than all
+// that follows, and the former provider reads the FALLBACK receipt over it.
+func (l *life) factoryLink(ctx context.Context, uri string, anchors []transfer.Anchor, registrar bool) (*link, error) {
+	if there := l.links.factory(uri, registrar); there != nil {
+		return there, nil
+	}
+	there, err := l.dial(ctx, dialing{
+		uri: uri, certificate: &tls.Certificate{Certificate: l.chain, PrivateKey: l.key}, anchors: anchors,
+		registrar: registrar, phase: phaseEnrolment,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.cl.Attach(there.conn, client.Account{})
+	l.links.keepFactory(there)
+	return there, nil
+}
+
+// enrol asks for a certificate for key and checks that it is under one of the
+// anchors.
+func (l *life) enrol(ctx context.Context, there *link, key crypto.Signer, anchors []transfer.Anchor) (
+	*x509.Certificate, error,
+) {
+	c, err := estcoap.NewClient(estcoap.ClientOptions{Engine: l.engine, Peer: there.conn, CertsOnly: l.o.CertsOnly})
+	if err != nil {
+		return nil, err
+	}
+	request, err := l.request(key)
+	if err != nil {
+		return nil, err
+	}
+	cas, err := c.Cacerts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("crts: %w", err)
+	}
+	certificate, err := c.Enrol(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("sen: %w", err)
+	}
+	if _, err := vouch(certificate, cas, anchors, l.o.now()); err != nil {
+		return nil, fmt.Errorf("sen: certificate issued: %w", err)
+	}
+	return certificate, nil
+}
+
+// request returns the stored request for key, or makes and stores one.
+func (l *life) request(key crypto.Signer) ([]byte, error) {
+	stored := l.nv.Get(csrKey)
+	if parsed, err := x509.ParseCertificateRequest(stored); err == nil && samePublic(key, parsed.PublicKey) {
+		return stored, nil
+	}
+	made, err := est.NewCSR(key, l.d.b.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return made, l.put(map[string][]byte{csrKey: made})
+}
+
+func samePublic(key crypto.Signer, public crypto.PublicKey) bool {
+	own, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && own.Equal(public)
+}
+
+// expired reports whether a certificate is of no use any more.
+func (l *life) expired(der []byte) bool {
+	now := l.o.now()
+	c, err := x509.ParseCertificate(der)
+	return err != nil || !now.IsZero() && now.After(c.NotAfter)
+}
+
+// ages reports whether it is time to renew a certificate.
+func (l *life) ages(der []byte) bool {
+	now := l.o.now()
+	c, err := x509.ParseCertificate(der)
+	if err != nil || now.IsZero() {
+		return false
+	}
+	before := l.o.RenewBefore
+	if before <= 0 {
+		before = c.NotAfter.Sub(c.NotBefore) / 3
+	}
+	return now.After(c.NotAfter.Add(-before))
+}
+
+// renewal gets a new certificate over an association by the present one, and
+// connects anew with it. Where the enrolment server is another endpoint than the
+// LwM2M server, an association of its own is opened.
+func (l *life) renewal(ctx context.Context, m *link, home transfer.Home) error {
+	l.mu.Lock()
+	anchors := l.tr.Trusted(transfer.Enrol)
+	l.mu.Unlock()
+	certificate, err := l.operational()
+	if err != nil {
+		return err
+	}
+	there, err := l.dial(ctx, dialing{
+		uri: home.EnrollURI, certificate: certificate, anchors: anchors, registrar: true, phase: phaseEnrolment,
+	})
+	if err != nil {
+		return err
+	}
+	defer l.links.drop(there, l.cl)
+	key, err := l.enrolmentKey()
+	if err != nil {
+		return err
+	}
+	request, err := l.request(key)
+	if err != nil {
+		return err
+	}
+	c, err := estcoap.NewClient(estcoap.ClientOptions{Engine: l.engine, Peer: there.conn, CertsOnly: l.o.CertsOnly})
+	if err != nil {
+		return err
+	}
+	fresh, err := c.Reenrol(ctx, request)
+	if err != nil {
+		return fmt.Errorf("sren: %w", err)
+	}
+	if _, err := vouch(fresh, nil, anchors, l.o.now()); err != nil {
+		return fmt.Errorf("sren: certificate issued: %w", err)
+	}
+	if err := l.with(func(tr *transfer.Device) error { return tr.SetOperational(fresh.Raw) }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.renew = false
+	l.mu.Unlock()
+	l.d.event(l.about(Event{Kind: Renewed, Server: there.host}))
+	l.links.drop(m, l.cl)
+	l.retryAt = time.Time{}
+	l.poke()
+	return nil
+}

@@ -1,0 +1,303 @@
+package sim
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"steward/cmd/internal/sim/nvm"
+	"steward/lwm2m"
+	"steward/lwm2m/client"
+	"steward/lwm2m/coap"
+	"steward/suit"
+	"steward/transfer"
+)
+
+// ErrPowerCut is what Run returns after Options.PowerCut said so.
+var ErrPowerCut = nvm.ErrPowerCut
+
+// A life is a device from one start to the next.
+type life struct {
+	d     *Device
+	o     *Options
+	nv    *nvm.File
+	key   crypto.Signer // factory key
+	chain [][]byte      // factory certificate first
+
+	engine  *coap.Engine
+	cl      *client.Client
+	links   *links
+	fw      *firmware
+	battery *battery
+	account *serverObject
+
+	wake  chan struct{}
+	fault atomic.Pointer[error] // of the memory; ends this life
+	held  atomic.Int64          // answers that must leave before effects are performed
+	work  sync.WaitGroup
+
+	mu      sync.Mutex // guards all below; the journal is written under it
+	tr      *transfer.Device
+	state   transfer.DeviceState
+	changed chan struct{} // closed when the state changes
+	restart bool
+	renew   bool // asked for by Enrol of object Enrolment
+
+	// Of the main loop alone.
+	ticked   time.Time // powered time is counted up to here
+	retryAt  time.Time // of what the device tries now
+	failures uint64    // in a row
+	pingAt   time.Time
+	reportAt time.Time // the end of the jitter before FALLBACK
+	told     bool      // the DONE receipt was acknowledged
+}
+
+// journalKey is where the transfer's state stands in the memory.
+const journalKey = "transfer"
+
+// journal is the transfer's Journal.
+type journal struct{ l *life }
+
+// Load implements transfer.Journal.
+func (j journal) Load() ([]byte, error) { return j.l.nv.Get(journalKey), nil }
+
+// Save implements transfer.Journal.
+func (j journal) Save(record []byte) error {
+	if err := j.l.nv.Put(journalKey, record); err != nil {
+		return j.l.written(err)
+	}
+	return nil
+}
+
+func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+// boot starts the device from its memory.
+func (d *Device) boot() (*life, error) {
+	nv, err := nvm.Open(nvm.Options{Path: d.o.stateFile(d.b), NoSync: d.o.NoSync, PowerCut: d.o.PowerCut})
+	if err != nil {
+		return nil, err
+	}
+	l := &life{
+		d: d, o: &d.o, nv: nv, wake: make(chan struct{}, 1), changed: make(chan struct{}), ticked: time.Now(),
+	}
+	if err := l.load(); err != nil {
+		return nil, errors.Join(err, nv.Close())
+	}
+	return l, nil
+}
+
+func (l *life) load() (err error) {
+	b := l.d.b
+	if l.key, l.chain, err = b.FactoryIdentity(); err != nil {
+		return err
+	}
+	if err := l.provision(); err != nil {
+		return err
+	}
+	l.links = &links{meters: l.d.meters, all: map[coap.Peer]*link{}}
+	l.engine = coap.New(coap.Options{
+		Handler: l, Params: coap.Params{AckTimeout: l.o.AckTimeout}, BlockSize: l.o.BlockSize,
+		MaxBody: suit.MaxEnvelope, Log: l.o.Log, Trace: l.links.trace,
+	})
+	if l.fw, err = newFirmware(l); err != nil {
+		return err
+	}
+	l.tr, err = transfer.OpenDevice(transfer.DeviceOptions{
+		Journal: journal{l}, FactoryKey: l.key, FactoryCertificate: l.chain[0], NewKey: newKey,
+		Firmware: l.fw.installed,
+	})
+	if err != nil {
+		return err
+	}
+	l.state = l.tr.Status().State
+	l.battery, l.account = newBattery(l), newServerObject(l)
+	l.cl, err = client.New(client.Options{
+		Endpoint: lwm2m.Endpoint(b.Endpoint), Objects: l.objects(), Schema: l.d.schema, Engine: l.engine,
+		Retry: l.o.RetryFirst, Failed: l.lost, Log: l.o.Log,
+	})
+	return err
+}
+
+// provision writes what the factory put into the device, once.
+func (l *life) provision() error {
+	if l.nv.Get(journalKey) != nil {
+		return nil
+	}
+	anchors, err := l.d.b.Truststore()
+	if err != nil {
+		return err
+	}
+	return transfer.Provision(journal{l}, l.d.b.Home(), anchors)
+}
+
+// run lives until ctx ends (false) or the device restarts (true).
+func (l *life) run(ctx context.Context) (again bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		l.links.closeAll(l.cl)
+		cancel()
+		l.work.Wait()
+		if closed := l.nv.Close(); err == nil {
+			err = closed
+		}
+	}()
+	l.work.Go(func() { _ = l.engine.Run(ctx) }) // it ends with ctx and has no other error
+	l.work.Go(func() { _ = l.cl.Run(ctx) })     // likewise
+	l.d.event(l.about(Event{Kind: Started}))
+	l.fw.resume(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false, l.failure()
+		case <-l.wake:
+		case <-l.links.managementDone():
+			l.links.dropManagement(l.cl)
+			l.d.event(Event{Kind: Disconnected})
+		case <-timer.C:
+		}
+		next := l.step(ctx)
+		if err := l.failure(); err != nil {
+			return false, err
+		}
+		if l.restarting() {
+			return ctx.Err() == nil, nil
+		}
+		timer.Reset(max(time.Until(next), 0))
+	}
+}
+
+// failure returns the error of the memory, if there was one.
+func (l *life) failure() error {
+	if err := l.fault.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (l *life) restarting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.restart && l.held.Load() == 0
+}
+
+// reboot restarts the device once the answers under way have left.
+func (l *life) reboot() {
+	l.mu.Lock()
+	l.restart = true
+	l.mu.Unlock()
+	l.poke()
+}
+
+// poke makes the main loop look again.
+func (l *life) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// with calls f with the transfer's machine, alone, and tells of what changed.
+func (l *life) with(f func(tr *transfer.Device) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.state
+	err := f(l.tr)
+	s := l.tr.Status()
+	if s.State != before {
+		l.state = s.State
+		close(l.changed)
+		l.changed = make(chan struct{})
+		l.tell(before, s)
+	}
+	return err
+}
+
+// put writes to the memory, outside the transfer's journal.
+func (l *life) put(changes map[string][]byte) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	return l.written(l.nv.Write(changes))
+}
+
+// compact takes what was deleted or replaced off the medium.
+func (l *life) compact() error { return l.written(l.nv.Compact()) }
+
+func (l *life) written(err error) error {
+	if err != nil {
+		l.fault.CompareAndSwap(nil, &err)
+		l.poke()
+	}
+	return err
+}
+
+// step does all that is due and returns when to look again at the latest.
+func (l *life) step(ctx context.Context) time.Time {
+	l.tick()
+	l.fw.begin(ctx)
+	waiting := l.effects(ctx)
+	if l.held.Load() > 0 || l.restarting() || ctx.Err() != nil {
+		return time.Now().Add(holdLimit)
+	}
+	now := time.Now()
+	if !now.Before(l.retryAt) {
+		l.act(ctx, waiting)
+	}
+	return l.idle(ctx)
+}
+
+// tick counts powered time while a transfer is under way.
+func (l *life) tick() {
+	now := time.Now()
+	elapsed := now.Sub(l.ticked)
+	if elapsed < l.tickEvery() {
+		return
+	}
+	l.ticked = now
+	_ = l.with(func(tr *transfer.Device) error { return tr.Tick(elapsed, l.o.now()) }) // broken, or nothing
+}
+
+// readyTicks is how much more coarsely READY is timed: its end is a date.
+const readyTicks = 5
+
+func (l *life) tickEvery() time.Duration {
+	if s := l.current(); s == transfer.Ready || s.AtRest() {
+		return readyTicks * l.o.Tick
+	}
+	return l.o.Tick
+}
+
+func (l *life) current() transfer.DeviceState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state
+}
+
+// idle does what a quiet device does now and then, and returns when to look again.
+func (l *life) idle(ctx context.Context) time.Time {
+	now := time.Now()
+	next := l.battery.step(now)
+	sooner := func(t time.Time) {
+		if t.Before(next) {
+			next = t
+		}
+	}
+	if !l.current().AtRest() {
+		sooner(l.ticked.Add(l.tickEvery()))
+	}
+	if l.retryAt.After(now) {
+		sooner(l.retryAt)
+	}
+	if at := l.keepAlive(ctx, now); !at.IsZero() {
+		sooner(at)
+	}
+	return next
+}

@@ -1,0 +1,297 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"steward/cmd/internal/sim/nvm"
+	"steward/suit"
+	"steward/suit/process"
+)
+
+// The keys of the update processor's storage. Contents are the images in force;
+// what is below stagingPrefix is being prepared.
+const (
+	suitPrefix    = "suit/"
+	installedKey  = suitPrefix + "installed"
+	contentPrefix = suitPrefix + "content/"
+	stagingPrefix = suitPrefix + "staging/"
+	stagedKey     = stagingPrefix + "manifest"
+	imagePrefix   = stagingPrefix + "image/"
+)
+
+// capacity is the number of bytes that each component holds.
+const capacity = 4 << 20
+
+// A target is the storage of a device for manifest processors (process.Target),
+// in its memory. Calls must not overlap.
+type target struct {
+	nv         *nvm.File
+	components []suit.ComponentID
+	floor      uint64 // sequence number of the image from the factory
+}
+
+// installed is what stands below installedKey.
+type installed struct {
+	Sequence  uint64 `json:"sequence"`
+	Algorithm int64  `json:"algorithm"`
+	Digest    []byte `json:"digest"`
+	Envelope  []byte `json:"envelope"`
+}
+
+// image is what is being written to one component.
+type image struct {
+	process.Image
+
+	Data []byte
+	Done bool
+}
+
+func keyOf(prefix string, id suit.ComponentID) string { return prefix + hex.EncodeToString([]byte(id)) }
+
+// manifest returns what was installed after the factory; ok is false if nothing.
+func (t *target) manifest() (in process.Installed, ok bool, err error) {
+	raw := t.nv.Get(installedKey)
+	if raw == nil {
+		return in, false, nil
+	}
+	in, err = parseInstalled(raw)
+	return in, err == nil, err
+}
+
+func parseInstalled(raw []byte) (process.Installed, error) {
+	var i installed
+	if err := json.Unmarshal(raw, &i); err != nil {
+		return process.Installed{}, fmt.Errorf("installed manifest: %w", err)
+	}
+	return process.Installed{
+		Sequence: i.Sequence, Envelope: i.Envelope,
+		Manifest: suit.Digest{Algorithm: suit.DigestAlgorithm(i.Algorithm), Value: i.Digest},
+	}, nil
+}
+
+// Installed implements process.Target.
+func (t *target) Installed(context.Context) (process.Installed, bool, error) {
+	in, ok, err := t.manifest()
+	if err == nil && !ok && t.floor > 0 {
+		return process.Installed{Sequence: t.floor}, true, nil
+	}
+	return in, ok, err
+}
+
+// Component implements process.Target.
+func (t *target) Component(_ context.Context, id suit.ComponentID) (process.Component, error) {
+	for _, c := range t.components {
+		if c == id {
+			return process.Component{Capacity: capacity}, nil
+		}
+	}
+	return process.Component{}, fmt.Errorf("%w: %v", process.ErrNoComponent, id)
+}
+
+// Begin implements process.Target.
+func (t *target) Begin(_ context.Context, manifest suit.Digest) (process.Staging, error) {
+	name := manifest.String()
+	if string(t.nv.Get(stagedKey)) != name {
+		changes := t.unstaged()
+		changes[stagedKey] = []byte(name)
+		if err := t.nv.Write(changes); err != nil {
+			return nil, err
+		}
+	}
+	return &area{target: t, view: map[suit.ComponentID][]byte{}, images: &stored{t.nv}}, nil
+}
+
+// unstaged are the changes that drop all that is staged.
+func (t *target) unstaged() map[string][]byte {
+	changes := map[string][]byte{}
+	for _, key := range t.nv.Keys() {
+		if strings.HasPrefix(key, stagingPrefix) {
+			changes[key] = nil
+		}
+	}
+	return changes
+}
+
+// Boot implements process.Target: what is written in the area is not kept.
+func (t *target) Boot(context.Context, suit.Digest) (process.Staging, error) {
+	return &area{target: t, view: map[suit.ComponentID][]byte{}, images: memory{}}, nil
+}
+
+// Invoke implements process.Target. A simulated device has nothing to start; it
+// shows that the image is there.
+func (t *target) Invoke(ctx context.Context, s process.Staging, id suit.ComponentID, _ []byte) error {
+	r, err := s.Read(ctx, id)
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// images keeps what is being written.
+type images interface {
+	get(id suit.ComponentID) (image, bool, error)
+	put(id suit.ComponentID, i image) error
+}
+
+// stored keeps images in the device's memory.
+type stored struct{ nv *nvm.File }
+
+func (s *stored) get(id suit.ComponentID) (i image, ok bool, err error) {
+	raw := s.nv.Get(keyOf(imagePrefix, id))
+	if raw == nil {
+		return image{}, false, nil
+	}
+	if err := json.Unmarshal(raw, &i); err != nil {
+		return image{}, false, fmt.Errorf("staged image: %w", err)
+	}
+	return i, true, nil
+}
+
+func (s *stored) put(id suit.ComponentID, i image) error {
+	raw, err := json.Marshal(i)
+	if err != nil {
+		return err
+	}
+	return s.nv.Put(keyOf(imagePrefix, id), raw)
+}
+
+// memory keeps images until the device restarts.
+type memory map[suit.ComponentID]image
+
+func (m memory) get(id suit.ComponentID) (image, bool, error) {
+	i, ok := m[id]
+	return i, ok, nil
+}
+
+func (m memory) put(id suit.ComponentID, i image) error {
+	m[id] = i
+	return nil
+}
+
+// An area is the staging area as one run sees it (process.Staging).
+type area struct {
+	target *target
+	view   map[suit.ComponentID][]byte // what this run has written
+	images images
+}
+
+// Read implements process.Staging.
+func (a *area) Read(ctx context.Context, id suit.ComponentID) (io.ReadCloser, error) {
+	if _, err := a.target.Component(ctx, id); err != nil {
+		return nil, err
+	}
+	content, ok := a.view[id]
+	if !ok {
+		content = a.target.nv.Get(keyOf(contentPrefix, id))
+	}
+	if content == nil {
+		return nil, fmt.Errorf("%w: %v", process.ErrAbsent, id)
+	}
+	return io.NopCloser(bytes.NewReader(content)), nil
+}
+
+// Create implements process.Staging.
+func (a *area) Create(ctx context.Context, id suit.ComponentID, want process.Image) (
+	process.Writer, uint64, bool, error,
+) {
+	c, err := a.target.Component(ctx, id)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if want.Size > c.Capacity {
+		return nil, 0, false, fmt.Errorf("%w: %d bytes, %d free", process.ErrNoSpace, want.Size, c.Capacity)
+	}
+	old, ok, err := a.images.get(id)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if !ok || old.Image != want || want.Digest == "" {
+		old = image{Image: want}
+	}
+	if old.Done {
+		a.view[id] = old.Data
+		return nil, uint64(len(old.Data)), true, nil
+	}
+	return &writer{area: a, id: id, image: old}, uint64(len(old.Data)), false, nil
+}
+
+// Swap implements process.Staging.
+func (a *area) Swap(ctx context.Context, x, y suit.ComponentID) error {
+	contents := make([][]byte, 0, 2)
+	for _, id := range []suit.ComponentID{x, y} {
+		r, err := a.Read(ctx, id)
+		if err != nil {
+			return err
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return err
+		}
+		contents = append(contents, content)
+	}
+	a.view[x], a.view[y] = contents[1], contents[0]
+	return nil
+}
+
+// Commit implements process.Staging: images, sequence number and envelope change
+// in one write.
+func (a *area) Commit(_ context.Context, in process.Installed) error {
+	raw, err := json.Marshal(installed{
+		Sequence: in.Sequence, Algorithm: int64(in.Manifest.Algorithm), Digest: in.Manifest.Value,
+		Envelope: in.Envelope,
+	})
+	if err != nil {
+		return err
+	}
+	changes := a.target.unstaged()
+	changes[installedKey] = raw
+	for id, content := range a.view {
+		changes[keyOf(contentPrefix, id)] = content
+	}
+	return a.target.nv.Write(changes)
+}
+
+// Discard implements process.Staging.
+func (a *area) Discard(context.Context) error {
+	a.view = map[suit.ComponentID][]byte{}
+	return a.target.nv.Write(a.target.unstaged())
+}
+
+// A writer appends to one image (process.Writer). It writes to the memory when it
+// ends: what a power cut in the middle costs is one download.
+type writer struct {
+	area  *area
+	id    suit.ComponentID
+	image image
+}
+
+// Write implements process.Writer.
+func (w *writer) Write(p []byte) (int, error) {
+	if len(p) > capacity-len(w.image.Data) {
+		return 0, fmt.Errorf("%w: more than %d bytes", process.ErrNoSpace, capacity)
+	}
+	w.image.Data = append(w.image.Data, p...)
+	return len(p), nil
+}
+
+// Complete implements process.Writer.
+func (w *writer) Complete() error {
+	w.image.Done = true
+	if w.image.Data == nil {
+		w.image.Data = []byte{}
+	}
+	if err := w.area.images.put(w.id, w.image); err != nil {
+		return err
+	}
+	w.area.view[w.id] = w.image.Data
+	return nil
+}
+
+// Close implements process.Writer.
+func (w *writer) Close() error { return w.area.images.put(w.id, w.image) }
