@@ -1,0 +1,243 @@
+package services
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"steward/cmd/internal/sqlite"
+	"steward/lwm2m/fleet"
+	"steward/suit/rollout"
+	"steward/web"
+)
+
+// campaigns implements web.Campaigns.
+type campaigns struct{ *base }
+
+// maxCampaign is the number of devices of one campaign: more are several, so
+// that a mistake reaches no more.
+const maxCampaign = 10000
+
+// ListCampaigns implements web.Campaigns.
+func (s *campaigns) ListCampaigns(ctx context.Context, p web.Page) (web.List[web.Campaign], error) {
+	rows, err := s.DB.Rollout().ListCampaigns(ctx, p.After, limit(p))
+	if err != nil {
+		return web.List[web.Campaign]{}, translate(err)
+	}
+	var ids []string
+	for _, c := range rows {
+		ids = append(ids, c.ID)
+	}
+	counts, err := s.view.JobCounts(ctx, ids...)
+	if err != nil {
+		return web.List[web.Campaign]{}, translate(err)
+	}
+	known := map[string]rollout.Release{} // campaigns often share a release
+	return paged(p, rows, func(c rollout.Campaign) string { return c.ID },
+		func(c rollout.Campaign) (web.Campaign, error) {
+			r, ok := known[c.Release]
+			if !ok {
+				var err error
+				if r, err = s.release(ctx, c.Release); err != nil {
+					return web.Campaign{}, err
+				}
+				known[c.Release] = r
+			}
+			return showCampaign(c, r, counts[c.ID]), nil
+		})
+}
+
+// Campaign implements web.Campaigns.
+func (s *campaigns) Campaign(ctx context.Context, id string) (web.Campaign, error) {
+	c, err := s.campaign(ctx, id)
+	if err != nil {
+		return web.Campaign{}, err
+	}
+	counts, err := s.view.JobCounts(ctx, id)
+	if err != nil {
+		return web.Campaign{}, translate(err)
+	}
+	r, err := s.release(ctx, c.Release)
+	return showCampaign(c, r, counts[id]), err
+}
+
+func (s *campaigns) campaign(ctx context.Context, id string) (rollout.Campaign, error) {
+	c, err := s.view.Campaign(ctx, id)
+	if errors.Is(err, rollout.ErrUnknown) {
+		return c, notFound("update", id)
+	}
+	return c, translate(err)
+}
+
+func showCampaign(c rollout.Campaign, r rollout.Release, counts map[rollout.JobState]int) web.Campaign {
+	out := web.Campaign{
+		ID: c.ID, Name: c.Name, Release: showRelease(r), Delivery: web.Delivery(c.Delivery), State: string(c.State),
+		Counts: web.Counts{}, Ended: c.State != rollout.Running, CreatedAt: c.CreatedAt, CreatedBy: c.CreatedBy,
+	}
+	for state, n := range counts {
+		out.Counts[string(state)] = n
+		out.Total += n
+	}
+	out.Done, out.Failed = counts[rollout.Done], counts[rollout.Failed]
+	switch {
+	case c.State == rollout.Running:
+		out.Level = web.LevelActive
+	case c.State == rollout.Stopped:
+		out.Level = web.LevelWarning
+	case out.Failed == 0:
+		out.Level = web.LevelGood
+	case out.Done == 0:
+		out.Level = web.LevelBad
+	default:
+		out.Level = web.LevelWarning
+	}
+	return out
+}
+
+// Jobs implements web.Campaigns. Its cursors are ids of devices.
+func (s *campaigns) Jobs(ctx context.Context, id string, p web.Page) (web.List[web.Job], error) {
+	c, err := s.campaign(ctx, id)
+	if err != nil {
+		return web.List[web.Job]{}, err
+	}
+	r, err := s.release(ctx, c.Release)
+	if err != nil {
+		return web.List[web.Job]{}, err
+	}
+	rows, err := s.view.Jobs(ctx, id, fleet.ID(p.After), limit(p))
+	if err != nil {
+		return web.List[web.Job]{}, translate(err)
+	}
+	return paged(p, rows, func(j sqlite.JobLine) string { return string(j.Device) },
+		func(j sqlite.JobLine) (web.Job, error) { return showJob(j, r.Size), nil })
+}
+
+// jobLevels says how the states of a job are to be taken.
+var jobLevels = map[rollout.JobState]web.Level{
+	rollout.Queued: web.LevelNeutral, rollout.Delivering: web.LevelActive, rollout.Downloading: web.LevelActive,
+	rollout.Downloaded: web.LevelActive, rollout.Installing: web.LevelActive, rollout.Done: web.LevelGood,
+	rollout.Failed: web.LevelBad, rollout.Aborted: web.LevelWarning,
+}
+
+func showJob(j sqlite.JobLine, size int) web.Job {
+	out := web.Job{
+		Device: string(j.Device), Endpoint: j.Endpoint, State: string(j.State), Level: jobLevels[j.State],
+		Reason: j.Reason, Result: j.Result, Size: size, UpdatedAt: j.UpdatedAt,
+	}
+	switch j.State {
+	case rollout.Downloaded, rollout.Installing, rollout.Done:
+		out.Sent = size // the device has it all; before, only the device knows
+	default:
+	}
+	return out
+}
+
+// CreateCampaign implements web.Campaigns.
+func (s *campaigns) CreateCampaign(ctx context.Context, by web.Actor, n web.NewCampaign) (web.Campaign, error) {
+	if err := checkText("name", n.Name, maxName); err != nil {
+		return web.Campaign{}, err
+	}
+	r, err := s.deliverable(ctx, n)
+	if err != nil {
+		return web.Campaign{}, err
+	}
+	ids, err := s.targets(ctx, n.Devices)
+	if err != nil {
+		return web.Campaign{}, err
+	}
+	now := s.Now()
+	c := rollout.Campaign{
+		ID: s.NewID(), Name: cmp.Or(n.Name, strings.TrimSpace(r.Name+" "+r.Version)), Release: r.ID,
+		Delivery: rollout.Delivery(n.Delivery), State: rollout.Running, CreatedAt: now, CreatedBy: by.String(),
+	}
+	jobs := make([]rollout.Job, 0, len(ids))
+	for _, id := range ids {
+		jobs = append(jobs, rollout.Job{Campaign: c.ID, Device: id, State: rollout.Queued, Due: now, UpdatedAt: now})
+	}
+	if err := s.DB.Rollout().AddCampaign(ctx, c, jobs); err != nil {
+		return web.Campaign{}, translate(err)
+	}
+	s.Rollout.Wake("")
+	s.Events.Campaign(c.ID)
+	return s.Campaign(ctx, c.ID)
+}
+
+// deliverable returns the release of n if it can be delivered as n asks.
+func (s *campaigns) deliverable(ctx context.Context, n web.NewCampaign) (rollout.Release, error) {
+	if n.Delivery != web.Push && n.Delivery != web.Pull {
+		return rollout.Release{}, web.Invalid("delivery", "push or pull")
+	}
+	r, err := s.release(ctx, n.Release)
+	if errors.Is(err, web.ErrNotFound) {
+		return r, web.Invalid("release", "there is no such release")
+	}
+	if err != nil {
+		return r, err
+	}
+	ways, err := s.view.Deliveries(ctx, r.ID)
+	if err != nil {
+		return r, translate(err)
+	}
+	if !slices.Contains(ways, rollout.Delivery(n.Delivery)) {
+		return r, conflict("this release cannot be delivered by " + string(n.Delivery))
+	}
+	return r, nil
+}
+
+// targets returns the ids of the devices that names mean, each once. It returns
+// ErrInvalid for one that nobody knows, ErrConflict for one that is not ours.
+func (s *campaigns) targets(ctx context.Context, names []string) ([]fleet.ID, error) {
+	if len(names) == 0 || len(names) > maxCampaign {
+		return nil, web.Invalid("devices", "between 1 and 10000 devices")
+	}
+	var ids, endpoints []string
+	for _, name := range names {
+		if ep, ok := strings.CutPrefix(name, endpointPrefix); ok {
+			endpoints = append(endpoints, ep)
+		} else {
+			ids = append(ids, name)
+		}
+	}
+	found, err := s.view.Known(ctx, ids, endpoints)
+	if err != nil {
+		return nil, translate(err)
+	}
+	byName := map[string]fleet.Device{}
+	for _, d := range found {
+		byName[string(d.ID)] = d
+		byName[endpointPrefix+string(d.Endpoint)] = d
+	}
+	var out []fleet.ID
+	seen := map[fleet.ID]bool{}
+	for _, name := range names {
+		d, ok := byName[name]
+		switch {
+		case !ok:
+			return nil, web.Invalid("devices", "there is no device "+printable(name))
+		case d.Ownership == fleet.Left:
+			return nil, conflict("the device " + printable(string(d.Endpoint)) + " belongs to another provider")
+		case !seen[d.ID]:
+			seen[d.ID] = true
+			out = append(out, d.ID)
+		}
+	}
+	return out, nil
+}
+
+// AbortCampaign implements web.Campaigns.
+func (s *campaigns) AbortCampaign(ctx context.Context, by web.Actor, id, reason string) (web.Campaign, error) {
+	if err := checkText("reason", reason, maxReason); err != nil {
+		return web.Campaign{}, err
+	}
+	if _, err := s.campaign(ctx, id); err != nil {
+		return web.Campaign{}, err
+	}
+	err := s.DB.Rollout().SetCampaign(ctx, id, rollout.Running, rollout.Stopped, by.String(), reason)
+	if err != nil {
+		return web.Campaign{}, translate(err)
+	}
+	s.Events.Campaign(id)
+	return s.Campaign(ctx, id)
+}

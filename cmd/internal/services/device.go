@@ -1,0 +1,274 @@
+package services
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"steward/cmd/internal/sqlite"
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+	"steward/objects/registry"
+	"steward/web"
+)
+
+// devices implements web.Devices.
+type devices struct {
+	*base
+
+	certificates *certificates
+}
+
+// Security of a device as web.Device names it.
+const (
+	securityOperational = "operational"
+	securityNone        = "nosec"
+)
+
+// ListDevices implements web.Devices. Its cursors are ids, for endpoints may be
+// longer than a cursor.
+func (s *devices) ListDevices(ctx context.Context, f web.DeviceFilter, p web.Page) (web.List[web.Device], error) {
+	now := s.Now()
+	q := sqlite.DeviceQuery{
+		Text: f.Text, Tag: f.Tag, Insecure: f.Insecure, Campaign: f.Campaign, Now: now, Limit: limit(p),
+	}
+	if err := selectState(&q, f); err != nil {
+		return web.List[web.Device]{}, err
+	}
+	if p.After != "" {
+		last, err := s.DB.Devices().Device(ctx, fleet.ID(p.After))
+		if errors.Is(err, fleet.ErrUnknown) {
+			return web.List[web.Device]{}, errCursor()
+		}
+		if err != nil {
+			return web.List[web.Device]{}, translate(err)
+		}
+		q.After = last.Endpoint
+	}
+	if q.Ownership == nobody {
+		return web.List[web.Device]{Items: []web.Device{}}, nil
+	}
+	rows, err := s.view.Devices(ctx, q)
+	if err != nil {
+		return web.List[web.Device]{}, translate(err)
+	}
+	return paged(p, rows, func(l sqlite.DeviceLine) string { return string(l.ID) },
+		func(l sqlite.DeviceLine) (web.Device, error) { return showDevice(l, now), nil })
+}
+
+// nobody is the ownership of a filter that contradicts itself.
+const nobody fleet.Ownership = "-"
+
+// selectState turns state and ownership of f into those of q. It returns
+// ErrInvalid for words that name none.
+func selectState(q *sqlite.DeviceQuery, f web.DeviceFilter) error {
+	switch o := fleet.Ownership(f.Ownership); o {
+	case "", fleet.Expected, fleet.Owned, fleet.Left:
+		q.Ownership = o
+	default:
+		return web.Invalid("ownership", "expected, owned or left")
+	}
+	owner := fleet.Owned
+	switch f.State {
+	case "":
+		return nil
+	case web.DeviceOnline:
+		q.Presence = sqlite.PresenceOnline
+	case web.DeviceOffline:
+		q.Presence = sqlite.PresenceOffline
+	case web.DeviceExpected:
+		owner = fleet.Expected
+	case web.DeviceLeft:
+		owner = fleet.Left
+	default:
+		return web.Invalid("state", "expected, online, offline or left")
+	}
+	if q.Ownership != "" && q.Ownership != owner {
+		owner = nobody
+	}
+	q.Ownership = owner
+	return nil
+}
+
+// stateOf says how a device stands to us now.
+func stateOf(l sqlite.DeviceLine, now time.Time) web.DeviceState {
+	switch {
+	case l.Ownership == fleet.Left:
+		return web.DeviceLeft
+	case l.Ownership == fleet.Expected:
+		return web.DeviceExpected
+	case l.ExpiresAt.After(now):
+		return web.DeviceOnline
+	}
+	return web.DeviceOffline
+}
+
+func showDevice(l sqlite.DeviceLine, now time.Time) web.Device {
+	d := web.Device{
+		ID: string(l.ID), Endpoint: string(l.Endpoint), State: stateOf(l, now), Version: string(l.Version),
+		Firmware: l.Firmware, Manufacturer: l.Manufacturer, Model: l.Model, Tags: l.Tags,
+		LastSeen: l.SeenAt, CreatedAt: l.CreatedAt,
+	}
+	if l.Factory != (fleet.Factory{}) {
+		d.Factory = hex.EncodeToString(l.Factory[:])
+	}
+	if !l.SeenAt.IsZero() {
+		d.Security = securityOperational
+		if l.NoSec { // whoever may come without security is shown so
+			d.Security = securityNone
+		}
+	}
+	return d
+}
+
+// detailCertificates bounds the certificates on a device's page; its inventory
+// has them all.
+const detailCertificates = 50
+
+// Device implements web.Devices.
+func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, error) {
+	l, err := s.find(ctx, id)
+	if err != nil {
+		return web.DeviceDetail{}, err
+	}
+	now := s.Now()
+	out := web.DeviceDetail{Device: showDevice(l, now)}
+	r, err := s.DB.Server().OfDevice(ctx, l.ID)
+	switch {
+	case err == nil:
+		out.Registration = showRegistration(r, now)
+		out.Objects = s.objects(r.Objects)
+	case errors.Is(err, server.ErrNotRegistered):
+		// What it told before is still worth to be seen.
+		if out.Objects, err = s.heardObjects(ctx, l.ID); err != nil {
+			return web.DeviceDetail{}, translate(err)
+		}
+	default:
+		return web.DeviceDetail{}, translate(err)
+	}
+	if l.Factory == (fleet.Factory{}) {
+		return out, nil
+	}
+	rows, err := s.view.Certificates(ctx, sqlite.CertificateQuery{
+		Factory: est.Hash(l.Factory), Now: now, Limit: detailCertificates,
+	})
+	if err != nil {
+		return web.DeviceDetail{}, translate(err)
+	}
+	for _, c := range rows {
+		out.Certificates = append(out.Certificates, showCertificate(c, now))
+	}
+	return out, nil
+}
+
+// showRegistration returns nil for one whose lifetime is over.
+func showRegistration(r server.Registration, now time.Time) *web.Registration {
+	if !r.ExpiresAt.After(now) {
+		return nil
+	}
+	return &web.Registration{
+		Location: "/rd/" + r.ID, Address: r.Address, Lifetime: r.Lifetime, Seconds: int64(r.Lifetime / time.Second),
+		Binding: r.Binding, Queue: r.Queue, Since: r.RegisteredAt, ExpiresAt: r.ExpiresAt,
+	}
+}
+
+// objects groups the links of a registration by object, with the names that the
+// registry knows.
+func (s *devices) objects(links []server.ObjectLink) []web.ObjectNode {
+	var out []web.ObjectNode
+	at := map[uint16]int{}
+	for _, l := range links {
+		id := l.Path.Object()
+		i, ok := at[id]
+		if !ok {
+			i = len(out)
+			at[id] = i
+			out = append(out, web.ObjectNode{ID: id})
+		}
+		if l.Version != "" {
+			out[i].Version = l.Version
+		}
+		if l.Path.Len() > 1 {
+			out[i].Instances = append(out[i].Instances, l.Path.ID(1))
+		}
+	}
+	for i := range out {
+		out[i].Name = objectName(s.Registry, out[i].ID, out[i].Version)
+		slices.Sort(out[i].Instances)
+		out[i].Instances = slices.Compact(out[i].Instances)
+	}
+	slices.SortFunc(out, func(a, b web.ObjectNode) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+func objectName(r *registry.Registry, id uint16, version string) string {
+	if o, ok := r.Versioned(id, version); ok {
+		return o.Name
+	}
+	o, _ := r.Object(id) // "" if nobody knows it
+	return o.Name
+}
+
+// heardObjects returns the objects of which values were heard.
+func (s *devices) heardObjects(ctx context.Context, id fleet.ID) ([]web.ObjectNode, error) {
+	values, err := s.view.ValuesBelow(ctx, id, lwm2m.Path{})
+	if err != nil {
+		return nil, err
+	}
+	var links []server.ObjectLink
+	for _, v := range values {
+		p := v.Path.Prefix(min(v.Path.Len(), 2)) //nolint:mnd // object and instance
+		if len(links) == 0 || links[len(links)-1].Path != p {
+			links = append(links, server.ObjectLink{Path: p})
+		}
+	}
+	return s.objects(links), nil
+}
+
+// Values implements web.Devices.
+func (s *devices) Values(ctx context.Context, id string, path lwm2m.Path) ([]web.Value, error) {
+	l, err := s.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.values(ctx, l.ID, path)
+}
+
+// values returns the values last heard at and below path.
+func (b *base) values(ctx context.Context, id fleet.ID, path lwm2m.Path) ([]web.Value, error) {
+	last, err := b.view.ValuesBelow(ctx, id, path)
+	if err != nil {
+		return nil, translate(err)
+	}
+	show, err := b.shower(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]web.Value, 0, len(last))
+	for _, v := range last {
+		out = append(out, show(v.Entry, v.At))
+	}
+	return out, nil
+}
+
+// shower returns how values of a device are shown.
+func (b *base) shower(ctx context.Context, id fleet.ID) (func(lwm2m.Entry, time.Time) web.Value, error) {
+	wanted, err := b.DB.Server().Wanted(ctx, id)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return func(e lwm2m.Entry, at time.Time) web.Value {
+		v := web.Value{Path: e.Path, Value: e.Value, At: at}
+		v.Observed = slices.ContainsFunc(wanted, func(p lwm2m.Path) bool { return p.Contains(e.Path) })
+		if e.Path.Len() > 2 { //nolint:mnd // object, instance, resource
+			info, _ := b.Registry.Resource(e.Path.ID(0), e.Path.ID(2))
+			v.Name, v.Units = info.Name, info.Units
+		}
+		return v
+	}, nil
+}

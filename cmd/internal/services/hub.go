@@ -1,0 +1,69 @@
+package services
+
+import (
+	"encoding/json"
+
+	"steward/lwm2m/server"
+	"steward/suit/rollout"
+	"steward/web"
+)
+
+// A Hub passes what happens in a provider to those who watch its dashboard or
+// its REST API. Its methods never block.
+type Hub struct{ stream *web.Stream }
+
+// NewHub returns a Hub that publishes on stream.
+func NewHub(stream *web.Stream) *Hub { return &Hub{stream} }
+
+// maxValues bounds the values of one message of a device that are published one
+// by one; those who watch a device with more read them again.
+const maxValues = 128
+
+// happening is the data of an EventDevice.
+type happening struct {
+	Kind server.Happening `json:"kind"`
+	Path string           `json:"path,omitempty"`
+}
+
+// Device publishes what happened to a device; server.Subscribe calls it.
+func (h *Hub) Device(e server.Event) {
+	switch e.Kind {
+	case server.Notified, server.Sent:
+		h.values(e)
+		if len(e.Entries) <= maxValues {
+			return
+		}
+	default:
+	}
+	data := happening{Kind: e.Kind}
+	if e.Path.Len() > 0 {
+		data.Path = e.Path.String()
+	}
+	h.publish(web.EventDevice, string(e.Device), data)
+}
+
+func (h *Hub) values(e server.Event) {
+	for _, v := range e.Entries[:min(len(e.Entries), maxValues)] {
+		h.publish(web.EventValue, string(e.Device), web.ValueEvent{Path: v.Path.String(), Text: v.Value.String(), At: e.At})
+	}
+}
+
+// Job publishes that a job of a campaign moved; it is what
+// rollout.RunnerOptions.Changed wants.
+func (h *Hub) Job(j rollout.Job) {
+	h.publish(web.EventCampaign, j.Campaign, struct {
+		Device string           `json:"device"`
+		State  rollout.JobState `json:"state"`
+	}{string(j.Device), j.State})
+}
+
+// Campaign publishes that a campaign itself changed.
+func (h *Hub) Campaign(id string) { h.publish(web.EventCampaign, id, struct{}{}) }
+
+func (h *Hub) publish(kind, subject string, data any) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		raw = nil // the event itself says enough
+	}
+	h.stream.Publish(web.Event{Type: kind, Subject: subject, Data: raw})
+}

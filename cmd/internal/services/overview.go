@@ -1,0 +1,83 @@
+package services
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"steward/cmd/internal/sqlite"
+	"steward/web"
+)
+
+// overviews implements web.Overviews.
+type overviews struct{ *base }
+
+// When an end that comes near is worth a notice.
+const (
+	soonCertificate = 30 * 24 * time.Hour // as web.Overview counts
+	soonAuthority   = 90 * 24 * time.Hour // a new CA has to reach all devices first
+)
+
+// Overview implements web.Overviews.
+func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, error) {
+	devices, err := s.view.DeviceCounts(ctx, now)
+	if err != nil {
+		return web.Overview{}, translate(err)
+	}
+	out := web.Overview{
+		Provider: s.Name, Devices: devices.Expected + devices.Owned + devices.Left, Online: devices.Online,
+		Offline: devices.Owned - devices.Online, Expected: devices.Expected, Left: devices.Left,
+	}
+	if out.Certificates, out.ExpiringSoon, err = s.view.CertificateCounts(ctx, now, now.Add(soonCertificate)); err != nil {
+		return web.Overview{}, translate(err)
+	}
+	if out.CampaignsActive, err = s.view.RunningCampaigns(ctx); err != nil {
+		return web.Overview{}, translate(err)
+	}
+	out.Notices = s.notices(out, devices, now)
+	return out, nil
+}
+
+// notices tells what an operator should know, worst first.
+func (s *overviews) notices(o web.Overview, d sqlite.DeviceCounts, now time.Time) (out []web.Notice) {
+	for _, c := range s.CA.Chain() {
+		if left := c.NotAfter.Sub(now); left < soonAuthority {
+			out = append(out, web.Notice{
+				Level: web.LevelBad, Link: "/certificates",
+				Text: "The CA certificate " + c.Subject.CommonName + " ends on " + c.NotAfter.Format(time.DateOnly) + ".",
+			})
+		}
+	}
+	if o.AwaitApproval > 0 {
+		out = append(out, web.Notice{
+			Level: web.LevelWarning, Link: "/transfers", Text: count(o.AwaitApproval, "transfer waits", "transfers wait") +
+				" for a decision.",
+		})
+	}
+	if d.Insecure > 0 {
+		out = append(out, web.Notice{
+			Level: web.LevelWarning, Link: "/devices?insecure=true",
+			Text: count(d.Insecure, "device is", "devices are") + " registered without security.",
+		})
+	}
+	if o.ExpiringSoon > 0 {
+		out = append(out, web.Notice{
+			Level: web.LevelWarning, Link: "/certificates?state=live",
+			Text: count(o.ExpiringSoon, "certificate ends", "certificates end") + " within 30 days.",
+		})
+	}
+	slices.SortStableFunc(out, func(a, b web.Notice) int { return badness(b.Level) - badness(a.Level) })
+	return out
+}
+
+func badness(l web.Level) int {
+	return slices.Index([]web.Level{web.LevelWarning, web.LevelBad}, l)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}

@@ -1,0 +1,221 @@
+package services
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+
+	"steward/est"
+	"steward/suit"
+	"steward/suit/author"
+	"steward/suit/cose"
+	"steward/suit/rollout"
+	"steward/web"
+)
+
+// releases implements web.Releases.
+type releases struct {
+	*base
+
+	mu sync.Mutex // one release at a time chooses the next sequence number
+}
+
+// ListReleases implements web.Releases.
+func (s *releases) ListReleases(ctx context.Context, p web.Page) (web.List[web.Release], error) {
+	rows, err := s.DB.Rollout().ListReleases(ctx, p.After, limit(p))
+	if err != nil {
+		return web.List[web.Release]{}, translate(err)
+	}
+	return paged(p, rows, func(r rollout.Release) string { return r.ID },
+		func(r rollout.Release) (web.Release, error) { return showRelease(r), nil })
+}
+
+func showRelease(r rollout.Release) web.Release {
+	return web.Release{
+		ID: r.ID, Name: r.Name, Version: r.Version, Sequence: r.Sequence, Vendor: r.Vendor, Class: r.Class,
+		Components: r.Images, Digest: hex.EncodeToString(r.Digest.Value), Size: r.Size, Signer: r.Signer,
+		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy,
+	}
+}
+
+// Release implements web.Releases.
+func (s *releases) Release(ctx context.Context, id string) (web.Release, error) {
+	r, err := s.release(ctx, id)
+	return showRelease(r), err
+}
+
+func (b *base) release(ctx context.Context, id string) (rollout.Release, error) {
+	r, err := b.DB.Rollout().Release(ctx, id)
+	if errors.Is(err, rollout.ErrUnknown) {
+		return r, notFound("release", id)
+	}
+	return r, translate(err)
+}
+
+// Bounds of what names a release or campaign, in bytes.
+const (
+	maxName    = 200
+	maxVersion = 64
+)
+
+// AddRelease implements web.Releases.
+func (s *releases) AddRelease(ctx context.Context, by web.Actor, n web.NewRelease) (web.Release, error) {
+	for _, t := range []struct {
+		field, text string
+		most        int
+	}{{"name", n.Name, maxName}, {"version", n.Version, maxVersion}, {"vendor", n.Vendor, maxName}, {"class", n.Class, maxName}} {
+		if err := checkText(t.field, t.text, t.most); err != nil {
+			return web.Release{}, err
+		}
+	}
+	if len(n.Image) > rollout.MaxImage || len(n.Envelope) > suit.MaxEnvelope {
+		return web.Release{}, &web.Error{Is: web.ErrTooLarge}
+	}
+	add := s.author
+	switch {
+	case len(n.Envelope) > 0:
+		add = s.take
+	case len(n.Image) == 0:
+		return web.Release{}, web.Invalid("image", "an image, or an envelope, is needed")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, c, err := add(ctx, by, n)
+	if err != nil {
+		return web.Release{}, err
+	}
+	if r.Sequence > math.MaxInt64 {
+		return web.Release{}, web.Invalid("sequence", "above 2^63")
+	}
+	if err := s.DB.Rollout().AddRelease(ctx, r, c); err != nil {
+		return web.Release{}, translate(err)
+	}
+	return showRelease(r), nil
+}
+
+// author makes manifests for an image and signs them with our key.
+func (s *releases) author(
+	ctx context.Context, by web.Actor, n web.NewRelease,
+) (rollout.Release, rollout.Content, error) {
+	fail := func(err error) (rollout.Release, rollout.Content, error) {
+		return rollout.Release{}, rollout.Content{}, err
+	}
+	switch "" {
+	case strings.TrimSpace(n.Vendor):
+		return fail(web.Invalid("vendor", "a UUID, or a domain name"))
+	case strings.TrimSpace(n.Class):
+		return fail(web.Invalid("class", "a UUID, or a name"))
+	case strings.TrimSpace(n.Version):
+		return fail(web.Invalid("version", "as the devices will report it"))
+	}
+	vendor, class := identifiers(strings.TrimSpace(n.Vendor), strings.TrimSpace(n.Class))
+	newest, err := s.DB.Rollout().Newest(ctx, class.String())
+	switch {
+	case err != nil:
+		return fail(translate(err))
+	case n.Sequence == 0 && newest >= math.MaxInt64:
+		return fail(conflict("no sequence number is left for this class"))
+	case n.Sequence == 0:
+		n.Sequence = newest + 1
+	case n.Sequence <= newest:
+		return fail(conflict(fmt.Sprintf("devices of this class have got sequence number %d", newest)))
+	}
+	id := s.NewID()
+	r, c, err := rollout.AuthorRelease(rollout.ImageSpec{
+		ID: id, Name: cmp.Or(n.Name, n.Version), Version: n.Version, Vendor: vendor, Class: class, Sequence: n.Sequence,
+		Image: n.Image, By: by.String(),
+	}, s.UpdateURI(id), s.SUITSigner, s.Now())
+	return r, c, about("image", err)
+}
+
+// identifiers reads vendor and class: UUIDs, or what they are derived from
+// (SUIT manifest §8.4.8.2).
+func identifiers(vendor, class string) (v, c author.UUID) {
+	v, err := author.ParseUUID(vendor)
+	if err != nil {
+		v = author.VendorID(vendor)
+	}
+	if c, err = author.ParseUUID(class); err != nil {
+		c = author.ClassID(v, class)
+	}
+	return v, c
+}
+
+// take imports an envelope that somebody else signed.
+func (s *releases) take(
+	ctx context.Context, by web.Actor, n web.NewRelease,
+) (rollout.Release, rollout.Content, error) {
+	keys, err := s.signerKeys(ctx)
+	if err != nil {
+		return rollout.Release{}, rollout.Content{}, translate(err)
+	}
+	r, c, err := rollout.ImportRelease(s.NewID(), n.Name, by.String(), n.Envelope, n.Image,
+		func(e *suit.Envelope) error { return verifyEnvelope(e, keys) }, s.Now())
+	if err != nil {
+		return r, c, about("envelope", err)
+	}
+	if n.Version != "" && r.Version != "" && n.Version != r.Version {
+		return r, c, web.Invalid("version", "the manifest says "+printable(r.Version))
+	}
+	r.Version = cmp.Or(r.Version, n.Version)
+	if r.Version == "" {
+		return r, c, web.Invalid("version", "the manifest does not say it")
+	}
+	r.Name = cmp.Or(r.Name, r.Version)
+	return r, c, nil
+}
+
+// signerKeys returns the keys whose manifests count: ours, those configured and
+// those of live SUIT signers in our inventory.
+func (s *releases) signerKeys(ctx context.Context) ([]*cose.Verifier, error) {
+	keys := append([]crypto.PublicKey{s.SUITSigner.Public()}, s.SUITKeys...)
+	records, err := s.CA.List(ctx, est.Query{Kind: est.KindSUITSigner, Status: est.StatusValid})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		c, err := r.Certificate()
+		if err != nil {
+			return nil, err
+		}
+		if r.Live(s.Now()) == nil {
+			keys = append(keys, c.PublicKey)
+		}
+	}
+	var out []*cose.Verifier
+	for _, k := range keys {
+		if v, err := cose.NewVerifier(k); err == nil { // a key of another kind signed no manifest
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// errSigner reports an envelope that none of our SUIT signers signed.
+var errSigner = errors.New("not signed by a SUIT signer that is known here")
+
+// verifyEnvelope checks the digest of the manifest and that one authentication
+// block verifies with one of keys (SUIT manifest §8.3).
+func verifyEnvelope(e *suit.Envelope, keys []*cose.Verifier) error {
+	if err := e.VerifyDigest(); err != nil {
+		return err
+	}
+	for _, block := range e.Blocks {
+		m, err := cose.ParseSign1(block)
+		if err != nil {
+			continue // of another kind
+		}
+		for _, k := range keys {
+			if _, err := m.Verify(k, e.RawDigest, nil); err == nil {
+				return nil
+			}
+		}
+	}
+	return errSigner
+}

@@ -1,0 +1,109 @@
+// Package services adapts the domain packages and the database to the services
+// that the dashboard and the REST API show and command: every interface of
+// package web, once. Only errors of package web leave it.
+package services
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"steward/cmd/internal/sqlite"
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+	"steward/objects/registry"
+	"steward/suit/cose"
+	"steward/suit/rollout"
+	"steward/web"
+)
+
+// ErrOptions reports Options that lack something.
+var ErrOptions = errors.New("services: incomplete options")
+
+// Options are the parts of a provider. All without a default are required.
+type Options struct {
+	DB       *sqlite.DB
+	Server   *server.Server
+	CA       *est.CA
+	Rollout  *rollout.Runner
+	Registry *registry.Registry
+
+	// SUITSigner signs the manifests of images that are uploaded.
+	SUITSigner *cose.Signer
+	// SUITKeys are the keys of others whose envelopes may be imported, beside those
+	// of SUIT signers in our inventory. Nil: none.
+	SUITKeys []crypto.PublicKey
+	// UpdateURI returns where devices fetch the payload of a release, as
+	// rollout.PayloadURI writes it.
+	UpdateURI func(release string) string
+
+	Name  string           // this provider's name
+	NewID func() string    // makes ULIDs
+	Now   func() time.Time // the clock
+	// Events is told what commands changed. Nil: nobody is.
+	Events *Hub
+	// Dropped is called after a certificate was revoked here with its hash and the
+	// device that it belongs to ("" for none), to end sessions that use it. Nil:
+	// nobody is told.
+	Dropped func(certificate est.Hash, device fleet.ID)
+}
+
+// New returns all services over the parts of one provider. It returns
+// ErrOptions if one is missing.
+func New(o Options) (web.Services, error) {
+	if o.DB == nil || o.Server == nil || o.CA == nil || o.Rollout == nil || o.Registry == nil {
+		return web.Services{}, fmt.Errorf("%w: DB, Server, CA, Rollout and Registry", ErrOptions)
+	}
+	if o.SUITSigner == nil || o.UpdateURI == nil || o.NewID == nil || o.Now == nil {
+		return web.Services{}, fmt.Errorf("%w: SUITSigner, UpdateURI, NewID and Now", ErrOptions)
+	}
+	if o.Events == nil {
+		o.Events = NewHub(&web.Stream{})
+	}
+	if o.Dropped == nil {
+		o.Dropped = func(est.Hash, fleet.ID) {}
+	}
+	b := &base{Options: o, view: o.DB.View()}
+	certificates, releases := &certificates{base: b}, &releases{base: b}
+	return web.Services{
+		Overview:     &overviews{base: b},
+		Activity:     &activity{base: b},
+		Devices:      &devices{base: b, certificates: certificates},
+		Operations:   &operations{base: b},
+		Factories:    &factories{base: b},
+		Certificates: certificates,
+		Releases:     releases,
+		Campaigns:    &campaigns{base: b},
+	}, nil
+}
+
+// base is what the services share.
+type base struct {
+	Options
+
+	view sqlite.View
+}
+
+// endpointPrefix marks an id that is an endpoint name.
+const endpointPrefix = "ep:"
+
+// find returns the device that people mean by id: a local one, or "ep:" and an
+// endpoint.
+func (b *base) find(ctx context.Context, id string) (sqlite.DeviceLine, error) {
+	var line sqlite.DeviceLine
+	var err error
+	if ep, ok := strings.CutPrefix(id, endpointPrefix); ok {
+		line, err = b.view.DeviceByEndpoint(ctx, lwm2m.Endpoint(ep))
+	} else {
+		line, err = b.view.Device(ctx, fleet.ID(id))
+	}
+	if errors.Is(err, fleet.ErrUnknown) {
+		return line, notFound("device", id)
+	}
+	return line, translate(err)
+}
