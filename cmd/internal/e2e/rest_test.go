@@ -1,0 +1,119 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// restLimit bounds one call: some wait for a device.
+const restLimit = 30 * time.Second
+
+// A rest is a client of one provider's REST API, as anyone could write it.
+type rest struct{ base, token string }
+
+// A problem is an error in the API's words (RFC 9457).
+type problem struct {
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	CoAP   string `json:"coap"`
+	call   string
+}
+
+// Error implements error.
+func (p *problem) Error() string {
+	return fmt.Sprintf("%s: %d %s %s %s", p.call, p.Status, p.Code, p.CoAP, p.Detail)
+}
+
+// do makes a call with in as JSON, unless nil, and reads the answer into out,
+// unless nil. Errors of the API are *problem.
+func (r rest) do(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, restLimit)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusBadRequest {
+		p := &problem{Status: res.StatusCode, call: method + " " + path}
+		_ = json.Unmarshal(text, p) // what is no problem document is told by its status
+		return p
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}
+
+// get reads a resource, or fails t.
+func (r rest) get(t *testing.T, path string, out any) {
+	t.Helper()
+	if err := r.do(t.Context(), http.MethodGet, path, nil, out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// post makes a call, or fails t.
+func (r rest) post(t *testing.T, path string, in, out any) {
+	t.Helper()
+	if err := r.do(t.Context(), http.MethodPost, path, in, out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A page is a part of a list.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next_page_token"`
+}
+
+// An auditRow is what the tests look at in an audit row.
+type auditRow struct {
+	ID                             int64
+	At                             time.Time
+	Actor, Action, Subject, Reason string
+}
+
+// audited waits for an audit row that matches: refusals are written behind.
+func (r rest) audited(t *testing.T, what string, match func(auditRow) bool) {
+	t.Helper()
+	eventually(t, 10*time.Second, "audited: "+what, func(ctx context.Context) error {
+		var rows page[auditRow]
+		if err := r.do(ctx, http.MethodGet, "/api/v1/audit?page_size=200", nil, &rows); err != nil {
+			return err
+		}
+		for _, row := range rows.Items {
+			if match(row) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no such row among %+v", rows.Items)
+	})
+}
