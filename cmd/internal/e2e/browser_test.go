@@ -145,15 +145,17 @@ func (p *tab) open(t *testing.T, url string) {
 	p.do(t, url, chromedp.Navigate(url))
 }
 
-// submit clicks a button whose form leads to another page, and waits for that.
-func (p *tab) submit(t *testing.T, css string) {
+// submit clicks what leads to another page, waits for that and returns its status.
+func (p *tab) submit(t *testing.T, css string) int {
 	t.Helper()
 	p.do(t, "click "+css, chromedp.WaitVisible(chromedp.CSS(css)))
 	ctx, cancel := context.WithTimeout(p.ctx, browserLimit)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(css))); err != nil {
+	res, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(css)))
+	if err != nil {
 		t.Fatalf("click %s: %v\npage: %s", css, err, p.text(t, "body"))
 	}
+	return int(res.Status)
 }
 
 // waitText waits until the first element that matches reads as want demands.

@@ -164,15 +164,17 @@ func TestStrangers(t *testing.T) {
 	alpha.deliver(t, maker, known)
 	d := newDesk(t)
 	d.roots(t, alpha)
+	unknown, namesake := maker.device(t, "urn:dev:unknown"), other.device(t, "urn:dev:known")
 	for _, c := range []struct {
-		name string
-		who  factoryDevice
-		args []string
+		name   string
+		who    factoryDevice
+		args   []string
+		reason string // part of it, in the audit
 	}{
-		{name: "device of the factory, not announced", who: maker.device(t, "urn:dev:unknown")},
-		{name: "same name, another factory", who: other.device(t, "urn:dev:known")},
-		{name: "no certificate"},
-		{name: "pre-shared key", args: []string{"-u", "urn:dev:known", "-k", "secret"}},
+		{name: "device of the factory, not announced", who: unknown, reason: hexSum(unknown.der)[:16]},
+		{name: "same name, another factory", who: namesake, reason: hexSum(namesake.der)[:16]},
+		{name: "no certificate", reason: "client verification"},
+		{name: "pre-shared key", args: []string{"-u", "urn:dev:known", "-k", "secret"}, reason: "unknown psk identity"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := len(refusals(t, alpha))
@@ -188,8 +190,9 @@ func TestStrangers(t *testing.T) {
 				t.Errorf("answer: %q", text)
 			}
 			eventually(t, 10*time.Second, "refusal is audited", func(context.Context) error {
-				if after := len(refusals(t, alpha)); after <= before {
-					return fmt.Errorf("%d refusals before, %d after", before, after)
+				after := refusals(t, alpha)
+				if len(after) <= before || !strings.Contains(after[0].Reason, c.reason) {
+					return fmt.Errorf("%d refusals before, now %+v", before, after)
 				}
 				return nil
 			})
