@@ -97,6 +97,14 @@ addEventListener("keydown", (k) => {
   }
 });
 
+// showCurrent brings the current entry of a narrow rail into sight.
+function showCurrent() {
+  const nav = document.querySelector(".rail nav");
+  const entry = nav?.querySelector("[aria-current]");
+  if (entry) nav.scrollLeft = entry.offsetLeft - (nav.clientWidth - entry.clientWidth) / 2;
+}
+
+showCurrent();
 addEventListener("hashchange", openTarget);
 openTarget();
 tick();
