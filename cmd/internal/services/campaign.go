@@ -16,10 +16,6 @@ import (
 // campaigns implements web.Campaigns.
 type campaigns struct{ *base }
 
-// maxCampaign is the number of devices of one campaign: more are several, so
-// that a mistake reaches no more.
-const maxCampaign = 10000
-
 // ListCampaigns implements web.Campaigns.
 func (s *campaigns) ListCampaigns(ctx context.Context, p web.Page) (web.List[web.Campaign], error) {
 	rows, err := s.DB.Rollout().ListCampaigns(ctx, p.After, limit(p))
@@ -143,7 +139,7 @@ func (s *campaigns) CreateCampaign(ctx context.Context, by web.Actor, n web.NewC
 	if err != nil {
 		return web.Campaign{}, err
 	}
-	ids, err := s.targets(ctx, n.Devices)
+	ids, err := s.targets(ctx, n.Devices, fleet.Expected, fleet.Owned)
 	if err != nil {
 		return web.Campaign{}, err
 	}
@@ -184,46 +180,6 @@ func (s *campaigns) deliverable(ctx context.Context, n web.NewCampaign) (rollout
 		return r, conflict("this release cannot be delivered by " + string(n.Delivery))
 	}
 	return r, nil
-}
-
-// targets returns the ids of the devices that names mean, each once. It returns
-// ErrInvalid for one that nobody knows, ErrConflict for one that is not ours.
-func (s *campaigns) targets(ctx context.Context, names []string) ([]fleet.ID, error) {
-	if len(names) == 0 || len(names) > maxCampaign {
-		return nil, web.Invalid("devices", "between 1 and 10000 devices")
-	}
-	var ids, endpoints []string
-	for _, name := range names {
-		if ep, ok := strings.CutPrefix(name, endpointPrefix); ok {
-			endpoints = append(endpoints, ep)
-		} else {
-			ids = append(ids, name)
-		}
-	}
-	found, err := s.view.Known(ctx, ids, endpoints)
-	if err != nil {
-		return nil, translate(err)
-	}
-	byName := map[string]fleet.Device{}
-	for _, d := range found {
-		byName[string(d.ID)] = d
-		byName[endpointPrefix+string(d.Endpoint)] = d
-	}
-	var out []fleet.ID
-	seen := map[fleet.ID]bool{}
-	for _, name := range names {
-		d, ok := byName[name]
-		switch {
-		case !ok:
-			return nil, web.Invalid("devices", "there is no device "+printable(name))
-		case d.Ownership == fleet.Left:
-			return nil, conflict("the device " + printable(string(d.Endpoint)) + " belongs to another provider")
-		case !seen[d.ID]:
-			seen[d.ID] = true
-			out = append(out, d.ID)
-		}
-	}
-	return out, nil
 }
 
 // AbortCampaign implements web.Campaigns.

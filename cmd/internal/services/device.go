@@ -18,11 +18,7 @@ import (
 )
 
 // devices implements web.Devices.
-type devices struct {
-	*base
-
-	certificates *certificates
-}
+type devices struct{ *base }
 
 // Security of a device as web.Device names it.
 const (

@@ -15,6 +15,7 @@ import (
 	"steward/lwm2m/machine"
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
+	"steward/transfer/coordinator"
 	"steward/web"
 )
 
@@ -37,6 +38,19 @@ var meanings = []struct {
 	{est.ErrEndpoint, web.ErrConflict, ""},
 	{est.ErrRevoked, web.ErrConflict, ""},
 	{machine.ErrNoRow, web.ErrConflict, ""},
+
+	{coordinator.ErrUnknown, web.ErrNotFound, ""},
+	{coordinator.ErrState, web.ErrConflict, ""},
+	{coordinator.ErrConflict, web.ErrConflict, ""},
+	{coordinator.ErrBusy, web.ErrConflict, ""},
+	{coordinator.ErrPinned, web.ErrConflict, ""},
+	{coordinator.ErrDeclined, web.ErrConflict, ""},
+	{coordinator.ErrApprover, web.ErrForbidden, ""},
+	{coordinator.ErrForbidden, web.ErrForbidden, ""},
+	{coordinator.ErrInvalid, web.ErrInvalid, ""},
+	{coordinator.ErrPartnerAway, web.ErrUnavailable, "the partner cannot be reached now"},
+	{coordinator.ErrRefused, web.ErrDevice, ""},
+	{coordinator.ErrUnreachable, web.ErrUnreachable, ""},
 
 	{rollout.ErrRelease, web.ErrInvalid, ""},
 	{rollout.ErrCampaign, web.ErrInvalid, ""},

@@ -5,6 +5,7 @@ import (
 
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
+	"steward/transfer/coordinator"
 	"steward/web"
 )
 
@@ -59,6 +60,15 @@ func (h *Hub) Job(j rollout.Job) {
 
 // Campaign publishes that a campaign itself changed.
 func (h *Hub) Campaign(id string) { h.publish(web.EventCampaign, id, struct{}{}) }
+
+// Transfer publishes that a transfer, or a device of it, changed; it is what
+// coordinator.Options.Changed wants.
+func (h *Hub) Transfer(e coordinator.Event) {
+	h.publish(web.EventTransfer, e.Transfer, struct {
+		Device string `json:"device,omitempty"`
+		State  string `json:"state"`
+	}{string(e.Device), e.State})
+}
 
 func (h *Hub) publish(kind, subject string, data any) {
 	raw, err := json.Marshal(data)

@@ -35,6 +35,9 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if out.CampaignsActive, err = s.view.RunningCampaigns(ctx); err != nil {
 		return web.Overview{}, translate(err)
 	}
+	if out.TransfersActive, out.AwaitApproval, err = s.countTransfers(ctx); err != nil {
+		return web.Overview{}, err
+	}
 	out.Notices = s.notices(out, devices, now)
 	return out, nil
 }

@@ -32,6 +32,8 @@ type Options struct {
 	CA       *est.CA
 	Rollout  *rollout.Runner
 	Registry *registry.Registry
+	// Coordinator runs hand-overs. Nil: Transfers and Partners are not built.
+	Coordinator Coordinator
 
 	// SUITSigner signs the manifests of images that are uploaded.
 	SUITSigner *cose.Signer
@@ -69,17 +71,20 @@ func New(o Options) (web.Services, error) {
 		o.Dropped = func(est.Hash, fleet.ID) {}
 	}
 	b := &base{Options: o, view: o.DB.View()}
-	certificates, releases := &certificates{base: b}, &releases{base: b}
-	return web.Services{
+	out := web.Services{
 		Overview:     &overviews{base: b},
 		Activity:     &activity{base: b},
-		Devices:      &devices{base: b, certificates: certificates},
+		Devices:      &devices{base: b},
 		Operations:   &operations{base: b},
 		Factories:    &factories{base: b},
-		Certificates: certificates,
-		Releases:     releases,
+		Certificates: &certificates{base: b},
+		Releases:     &releases{base: b},
 		Campaigns:    &campaigns{base: b},
-	}, nil
+	}
+	if o.Coordinator != nil {
+		out.Transfers, out.Partners = &transfers{base: b}, &partners{base: b}
+	}
+	return out, nil
 }
 
 // base is what the services share.

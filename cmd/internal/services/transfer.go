@@ -1,0 +1,253 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"steward/lwm2m/fleet"
+	"steward/transfer"
+	"steward/transfer/coordinator"
+	"steward/web"
+)
+
+// transfers implements web.Transfers.
+type transfers struct{ *base }
+
+// A filtered list reads so many transfers at a time, and so many times, before
+// it hands out what it found so far.
+const (
+	scanSize  = web.MaxPageSize
+	scanPages = 25
+)
+
+// scan returns up to size transfers that match, stored before the one with id
+// before, and the id after which to go on, "" at the end.
+func (b *base) scan(
+	ctx context.Context, before string, size int, match func(coordinator.Transfer) bool,
+) (out []coordinator.Transfer, next string, err error) {
+	for range scanPages {
+		page, err := b.Coordinator.List(ctx, before, scanSize)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, t := range page {
+			if !match(t) {
+				continue
+			}
+			if len(out) == size {
+				return out, out[size-1].ID, nil
+			}
+			out = append(out, t)
+		}
+		if len(page) < scanSize {
+			return out, "", nil
+		}
+		before = page[len(page)-1].ID
+	}
+	return out, before, nil
+}
+
+// ListTransfers implements web.Transfers.
+func (s *transfers) ListTransfers(
+	ctx context.Context, f web.TransferFilter, p web.Page,
+) (web.List[web.Transfer], error) {
+	switch f.Direction {
+	case "", web.Outgoing, web.Incoming:
+	default:
+		return web.List[web.Transfer]{}, web.Invalid("direction", "outgoing or incoming")
+	}
+	rows, next, err := s.scan(ctx, p.After, pageSize(p), func(t coordinator.Transfer) bool {
+		return (f.Direction == "" || f.Direction == direction(t)) && (f.Partner == "" || f.Partner == t.Partner) &&
+			(!f.Open || !t.Over())
+	})
+	if errors.Is(err, coordinator.ErrUnknown) {
+		return web.List[web.Transfer]{}, errCursor()
+	}
+	if err != nil {
+		return web.List[web.Transfer]{}, translate(err)
+	}
+	out := web.List[web.Transfer]{Items: []web.Transfer{}, Next: next}
+	for _, t := range rows {
+		shown, err := s.show(ctx, t)
+		if err != nil {
+			return web.List[web.Transfer]{}, err
+		}
+		out.Items = append(out.Items, shown)
+	}
+	return out, nil
+}
+
+// Transfer implements web.Transfers.
+func (s *transfers) Transfer(ctx context.Context, id string) (web.TransferDetail, error) {
+	t, err := s.get(ctx, id)
+	if err != nil {
+		return web.TransferDetail{}, err
+	}
+	shown, err := s.show(ctx, t)
+	if err != nil {
+		return web.TransferDetail{}, err
+	}
+	docs, err := s.Coordinator.Documents(ctx, id)
+	if err != nil {
+		return web.TransferDetail{}, translate(err)
+	}
+	partner, err := s.Coordinator.Partner(ctx, t.Partner)
+	if err != nil {
+		return web.TransferDetail{}, translate(err)
+	}
+	return s.detail(t, shown, docs, partner), nil
+}
+
+func (s *transfers) get(ctx context.Context, id string) (coordinator.Transfer, error) {
+	t, err := s.Coordinator.Get(ctx, id)
+	if errors.Is(err, coordinator.ErrUnknown) {
+		return t, notFound("transfer", id)
+	}
+	return t, translate(err)
+}
+
+// Rows implements web.Transfers. Its cursors are the names of devices between
+// providers.
+func (s *transfers) Rows(ctx context.Context, id string, p web.Page) (web.List[web.TransferRow], error) {
+	if _, err := s.get(ctx, id); err != nil {
+		return web.List[web.TransferRow]{}, err
+	}
+	rows, err := s.Coordinator.Rows(ctx, id, p.After, limit(p))
+	if err != nil {
+		return web.List[web.TransferRow]{}, translate(err)
+	}
+	return paged(p, rows, func(r coordinator.Row) string { return r.Short },
+		func(r coordinator.Row) (web.TransferRow, error) { return showRow(r), nil })
+}
+
+// Receipts implements web.Transfers. A device that was never known here goes by
+// its name between providers.
+func (s *transfers) Receipts(ctx context.Context, id, device string) ([]web.Receipt, error) {
+	if _, err := s.get(ctx, id); err != nil {
+		return nil, err
+	}
+	short := device
+	switch l, err := s.find(ctx, device); {
+	case err == nil:
+		short = l.Factory.Short()
+	case !errors.Is(err, web.ErrNotFound):
+		return nil, err
+	}
+	receipts, err := s.Coordinator.Receipts(ctx, id, short)
+	if errors.Is(err, coordinator.ErrUnknown) {
+		return nil, notFound("device in this transfer", device)
+	}
+	if err != nil {
+		return nil, translate(err)
+	}
+	out := make([]web.Receipt, 0, len(receipts))
+	for _, r := range receipts {
+		out = append(out, showReceipt(r))
+	}
+	return out, nil
+}
+
+// maxMandate is the largest mandate that is looked at, in bytes.
+const maxMandate = transfer.MaxBatch
+
+// Draft implements web.Transfers.
+func (s *transfers) Draft(ctx context.Context, by web.Actor, n web.NewTransfer) (web.Transfer, error) {
+	if err := checkText("note", n.Note, maxReason); err != nil {
+		return web.Transfer{}, err
+	}
+	switch {
+	case !n.Latest.IsZero() && !n.Latest.After(n.Earliest):
+		return web.Transfer{}, web.Invalid("latest", "not after the earliest time")
+	case !n.Latest.IsZero() && !n.Latest.After(s.Now()):
+		return web.Transfer{}, web.Invalid("latest", "has passed")
+	case len(n.Mandate) > maxMandate:
+		return web.Transfer{}, web.Invalid("mandate", "too long")
+	}
+	if _, err := s.Coordinator.Partner(ctx, n.Partner); err != nil {
+		if errors.Is(err, coordinator.ErrUnknown) {
+			return web.Transfer{}, web.Invalid("partner", "there is no such partner")
+		}
+		return web.Transfer{}, translate(err)
+	}
+	ids, err := s.targets(ctx, n.Devices, fleet.Owned)
+	if err != nil {
+		return web.Transfer{}, err
+	}
+	t, err := s.Coordinator.Draft(ctx, coordinator.Draft{
+		Partner: n.Partner, Devices: ids, Window: transfer.NewWindow(n.Earliest, n.Latest), Mandate: n.Mandate,
+		Note: n.Note, Actor: by.String(),
+	})
+	if err != nil {
+		return web.Transfer{}, translate(err)
+	}
+	return s.show(ctx, t)
+}
+
+// Command implements web.Transfers.
+func (s *transfers) Command(
+	ctx context.Context, by web.Actor, id string, c web.TransferCommand,
+) (web.Transfer, error) {
+	if !slices.Contains(web.TransferActions(), c.Action) {
+		return web.Transfer{}, web.Invalid("action", "submit, approve, reject or cancel")
+	}
+	if err := checkText("reason", c.Reason, maxReason); err != nil {
+		return web.Transfer{}, err
+	}
+	t, err := s.get(ctx, id)
+	if err != nil {
+		return web.Transfer{}, err
+	}
+	if !slices.Contains(actions(t), c.Action) {
+		return web.Transfer{}, conflict("the transfer is " + string(t.State) + ", which does not allow to " + string(c.Action))
+	}
+	switch c.Action {
+	case web.TransferSubmit:
+		t, err = s.Coordinator.Submit(ctx, id, by.String())
+	case web.TransferApprove:
+		t, err = s.Coordinator.Approve(ctx, id, by.String(), c.Reason)
+	case web.TransferReject, web.TransferCancel:
+		t, err = s.Coordinator.Withdraw(ctx, id, by.String(), c.Reason)
+	}
+	if err != nil {
+		return web.Transfer{}, translate(err)
+	}
+	return s.show(ctx, t)
+}
+
+// actions returns what a person may tell the transfer now. To withdraw what the
+// other side asks for and nobody here has approved is to reject it.
+func actions(t coordinator.Transfer) []web.TransferAction {
+	var out []web.TransferAction
+	for _, c := range t.Commands() {
+		switch c {
+		case coordinator.CommandSubmit:
+			out = append(out, web.TransferSubmit)
+		case coordinator.CommandApprove:
+			out = append(out, web.TransferApprove)
+		case coordinator.CommandWithdraw:
+			if t.Incoming && (t.State == transfer.BatchInfoSent || t.State == transfer.BatchInfoAccepted) {
+				out = append(out, web.TransferReject)
+			} else {
+				out = append(out, web.TransferCancel)
+			}
+		case coordinator.CommandResume: // no action of the dashboard
+		}
+	}
+	return out
+}
+
+// countTransfers returns how many transfers have not ended, and how many of them
+// wait for a person here.
+func (b *base) countTransfers(ctx context.Context) (active, waiting int, err error) {
+	if b.Coordinator == nil {
+		return 0, 0, nil
+	}
+	open, _, err := b.scan(ctx, "", scanSize*scanPages, func(t coordinator.Transfer) bool { return !t.Over() })
+	for _, t := range open {
+		if slices.Contains(t.Commands(), coordinator.CommandApprove) {
+			waiting++
+		}
+	}
+	return len(open), waiting, translate(err)
+}
