@@ -73,9 +73,11 @@ func AuthorRelease(s ImageSpec, payloadURI string, signer *cose.Signer, now time
 // it will report.
 func text(s ImageSpec) []suit.Text {
 	return []suit.Text{{
-		Language:   "en",
-		Manifest:   map[suit.TextKey]string{suit.TextManifestDescription: s.Name},
-		Components: map[suit.ComponentID]map[suit.ComponentTextKey]string{s.Component: {suit.TextComponentVersion: s.Version}},
+		Language: "en",
+		Manifest: map[suit.TextKey]string{suit.TextManifestDescription: s.Name},
+		Components: map[suit.ComponentID]map[suit.ComponentTextKey]string{
+			s.Component: {suit.TextComponentVersion: s.Version},
+		},
 	}}
 }
 
@@ -134,6 +136,7 @@ func describe(r *Release, m *suit.Manifest) {
 				r.Class = uuidText(p.Bytes())
 			case suit.ParameterImageDigest:
 				r.Digest = p.Digest()
+			default: // nothing that people choose a release by
 			}
 		}
 	}

@@ -125,10 +125,16 @@ func TestRunner(t *testing.T) {
 		{"left over from before", device{
 			fw: objects.Firmware{State: objects.FirmwareDownloaded}, fetched: staged, update: success,
 		}, rollout.Push, rollout.Done, 1},
-		{"bad signature", device{fetched: result(objects.FirmwareIntegrity), update: success},
-			rollout.Push, rollout.Failed, 0},
-		{"install fails", device{fetched: staged, update: result(objects.FirmwareFailed)},
-			rollout.Push, rollout.Failed, 1},
+		{
+			"bad signature",
+			device{fetched: result(objects.FirmwareIntegrity), update: success},
+			rollout.Push, rollout.Failed, 0,
+		},
+		{
+			"install fails",
+			device{fetched: staged, update: result(objects.FirmwareFailed)},
+			rollout.Push, rollout.Failed, 1,
+		},
 		{"install fails, staged image kept", device{fetched: staged, update: func(d *device) {
 			d.fw.Result = objects.FirmwareFailed
 		}}, rollout.Push, rollout.Failed, 1},
@@ -155,6 +161,7 @@ func TestRunner(t *testing.T) {
 }
 
 func testRunner(t *testing.T, d *device, delivery rollout.Delivery, want rollout.JobState, executed int) {
+	t.Helper()
 	store := &rolltest.Store{}
 	start(t, store, delivery, "a")
 	r, err := rollout.NewRunner(rollout.RunnerOptions{

@@ -50,8 +50,9 @@ func (r *Runner) step(ctx context.Context, j Job) (Job, JobEvent) {
 		return r.execute(ctx, j, fw, release)
 	case Installing:
 		return r.installing(ctx, j, fw, release)
+	default: // over
+		return j, ""
 	}
-	return j, ""
 }
 
 // read reads object 5 of the device.

@@ -33,6 +33,10 @@ type Options struct {
 	Peer  string `toml:"peer"`  // provider-to-provider API, "off": none
 	PKI   string `toml:"pki"`   // CRL and issuer certificates, "off": none
 
+	// PublicCoAPS is the host and port that devices are told for CoAPS, where it is
+	// not that of Host and CoAPS: behind a port forwarding. "": the same.
+	PublicCoAPS string `toml:"public-coaps"`
+
 	AllowNoSec     bool `toml:"allow-nosec"`      // devices without security, for tests
 	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
 
@@ -95,6 +99,7 @@ func (o *Options) Load(path string) error {
 type Config struct {
 	Data, Name, Host             string
 	HTTP, CoAP, CoAPS, Peer, PKI string // listen addresses; "" for none
+	PublicCoAPS                  string // "": Host and the port of CoAPS
 	AllowNoSec                   bool
 	IDs                          objects.IDs
 	AckTimeout                   time.Duration
@@ -107,7 +112,8 @@ var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
 func New(o Options) (Config, error) {
 	c := Config{
 		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, IDs: objects.IDs(o.Objects),
-		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
+		PublicCoAPS: o.PublicCoAPS,
+		AckTimeout:  time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
 	}
 	if o.Data == "" {
@@ -122,33 +128,56 @@ func New(o Options) (Config, error) {
 	if err := checkHost(o.Host); err != nil {
 		return c, err
 	}
-	for _, l := range []struct {
-		name, in string
-		out      *string
-	}{
-		{"http", o.HTTP, &c.HTTP}, {"coap", o.CoAP, &c.CoAP}, {"coaps", o.CoAPS, &c.CoAPS},
-		{"peer", o.Peer, &c.Peer}, {"pki", o.PKI, &c.PKI},
-	} {
-		addr, err := listen(l.in, o.Host)
-		if err != nil {
-			return c, fmt.Errorf("%w: %s: %w", ErrConfig, l.name, err)
-		}
-		*l.out = addr
+	if err := c.addresses(o); err != nil {
+		return c, err
 	}
-	if c.HTTP == "" || c.CoAPS == "" {
-		return c, fmt.Errorf("%w: http and coaps cannot be off", ErrConfig)
-	}
-	for name, d := range map[string]time.Duration{
-		"ack-timeout": c.AckTimeout, "grace": c.Grace, "retry": c.Retry, "poll": c.Poll,
-	} {
-		if d <= 0 {
-			return c, fmt.Errorf("%w: timers.%s: %v is not positive", ErrConfig, name, d)
-		}
+	if err := c.checkTimers(); err != nil {
+		return c, err
 	}
 	if err := c.IDs.Validate(o.AllowTestRange); err != nil {
 		return c, fmt.Errorf("%w: objects: %w (or allow them: --allow-test-range)", ErrConfig, err)
 	}
 	return c, nil
+}
+
+// addresses takes over what is listened on and told to devices.
+func (c *Config) addresses(o Options) error {
+	for _, l := range []struct {
+		name, in string
+		out      *string
+	}{
+		{"http", o.HTTP, &c.HTTP},
+		{"coap", o.CoAP, &c.CoAP},
+		{"coaps", o.CoAPS, &c.CoAPS},
+		{"peer", o.Peer, &c.Peer},
+		{"pki", o.PKI, &c.PKI},
+	} {
+		addr, err := listen(l.in, o.Host)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrConfig, l.name, err)
+		}
+		*l.out = addr
+	}
+	if c.HTTP == "" || c.CoAPS == "" {
+		return fmt.Errorf("%w: http and coaps cannot be off", ErrConfig)
+	}
+	if o.PublicCoAPS != "" {
+		if host, _, err := net.SplitHostPort(o.PublicCoAPS); err != nil || checkHost(host) != nil {
+			return fmt.Errorf("%w: public-coaps: %.80q; host:port", ErrConfig, o.PublicCoAPS)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkTimers() error {
+	for name, d := range map[string]time.Duration{
+		"ack-timeout": c.AckTimeout, "grace": c.Grace, "retry": c.Retry, "poll": c.Poll,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("%w: timers.%s: %v is not positive", ErrConfig, name, d)
+		}
+	}
+	return nil
 }
 
 // checkHost accepts an IP address or a DNS name.

@@ -37,6 +37,8 @@ func TestNew(t *testing.T) {
 		{"port", change(func(o *config.Options) { o.CoAPS = ":99999" }), config.ErrConfig},
 		{"no port", change(func(o *config.Options) { o.HTTP = "localhost" }), config.ErrConfig},
 		{"no coaps", change(func(o *config.Options) { o.CoAPS = "off" }), config.ErrConfig},
+		{"public address", change(func(o *config.Options) { o.PublicCoAPS = "iot.example.com:5684" }), nil},
+		{"public address without port", change(func(o *config.Options) { o.PublicCoAPS = "x" }), config.ErrConfig},
 		{"grace", change(func(o *config.Options) { o.Timers.Grace = 0 }), config.ErrConfig},
 	}
 	for _, tt := range tests {
@@ -65,7 +67,7 @@ func TestLoad(t *testing.T) {
 	if err != nil || c.Grace != 10*time.Second || c.CoAPS != "127.0.0.11:5684" || c.Name != "Alpha" {
 		t.Errorf("New = %+v, %v", c, err)
 	}
-	for _, text := range []string{"nmae = \"x\"\n", "name = 5\n", "[timers]\ngrace = \"soon\"\n"} {
+	for _, text := range []string{"naming = \"x\"\n", "name = 5\n", "[timers]\ngrace = \"soon\"\n"} {
 		if err := o.Load(write(text)); !errors.Is(err, config.ErrConfig) {
 			t.Errorf("Load(%q) = %v, want ErrConfig", text, err)
 		}

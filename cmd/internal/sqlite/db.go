@@ -56,7 +56,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		write: write, read: read,
 		jobs: make(chan *job, maxGroup), done: make(chan struct{}), closed: make(chan struct{}),
 	}
-	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}})
+	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}}) //nolint:contextcheck // lives until Close, not with ctx
 	return db, nil
 }
 
@@ -123,8 +123,8 @@ func (db *DB) Close() error {
 
 // QueryRow reads at most one row by the named query.
 func (db *DB) QueryRow(ctx context.Context, name string, args ...any) *sql.Row {
-	stmt, err := db.statement(ctx, name)
-	if err != nil { // the same error comes back from Scan
+	stmt, err := db.statement(ctx, name) //nolint:sqlclosecheck // kept for the next call
+	if err != nil {                      // the same error comes back from Scan
 		return db.read.QueryRowContext(ctx, query(name), args...)
 	}
 	return stmt.QueryRowContext(ctx, args...)
@@ -132,7 +132,7 @@ func (db *DB) QueryRow(ctx context.Context, name string, args ...any) *sql.Row {
 
 // Query reads rows by the named query. The caller closes them.
 func (db *DB) Query(ctx context.Context, name string, args ...any) (*sql.Rows, error) {
-	stmt, err := db.statement(ctx, name)
+	stmt, err := db.statement(ctx, name) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +142,14 @@ func (db *DB) Query(ctx context.Context, name string, args ...any) (*sql.Rows, e
 // statement returns the prepared query, preparing it at its first use.
 func (db *DB) statement(ctx context.Context, name string) (*sql.Stmt, error) {
 	if s, ok := db.statements.Load(name); ok {
-		return s.(*sql.Stmt), nil //nolint:errcheck,forcetypeassert // only statements are stored
+		return s.(*sql.Stmt), nil //nolint:errcheck // only statements are stored
 	}
 	s, err := db.read.PrepareContext(ctx, query(name))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if old, twice := db.statements.LoadOrStore(name, s); twice {
-		return old.(*sql.Stmt), s.Close() //nolint:errcheck,forcetypeassert // only statements are stored
+		return old.(*sql.Stmt), s.Close() //nolint:errcheck,sqlclosecheck // only statements are stored; ours is the second
 	}
 	return s, nil
 }

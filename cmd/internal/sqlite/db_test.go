@@ -17,7 +17,7 @@ import (
 )
 
 // open returns a new database that closes with the test.
-func open(t testing.TB) *DB {
+func open(t *testing.T) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "steward.db"))
 	if err != nil {
@@ -140,7 +140,9 @@ func TestDevices(t *testing.T) {
 		ID: "01A", Factory: fleet.Factory{1}, Endpoint: "a", Ownership: fleet.Expected,
 		Tags: []string{"x", "b"}, CreatedAt: time.UnixMicro(5).UTC(),
 	}
-	plain := fleet.Device{ID: "01B", Endpoint: "b", Ownership: fleet.Owned, NoSec: true, CreatedAt: time.UnixMicro(6).UTC()}
+	plain := fleet.Device{
+		ID: "01B", Endpoint: "b", Ownership: fleet.Owned, NoSec: true, CreatedAt: time.UnixMicro(6).UTC(),
+	}
 	for _, d := range []fleet.Device{a, plain, {ID: "01C", Endpoint: "c", Ownership: fleet.Owned}} {
 		if err := s.Put(ctx, d, "test", ""); err != nil {
 			t.Fatal(err)

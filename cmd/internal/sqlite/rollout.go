@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -20,13 +22,17 @@ func (db *DB) Rollout() Rollout { return Rollout{db} }
 
 // AddRelease implements rollout.Releases.
 func (s Rollout) AddRelease(ctx context.Context, r rollout.Release, c rollout.Content) error {
+	if r.Sequence > math.MaxInt64 {
+		return fmt.Errorf("%w: sequence number %d", rollout.ErrRelease, r.Sequence)
+	}
 	details, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec("release.insert", r.ID, r.Class, int64(r.Sequence), string(details),
-			r.CreatedAt.UnixMicro()); err != nil { //nolint:gosec // G115 above: sequence numbers stay below 2^63
+		sequence := int64(r.Sequence) //nolint:gosec // G115: checked above
+		if _, err := tx.Exec("release.insert", r.ID, r.Class, sequence, string(details),
+			r.CreatedAt.UnixMicro()); err != nil {
 			return err
 		}
 		if _, err := tx.Exec("release.insert_content", r.ID, c.Push, c.Pull, c.Image); err != nil {

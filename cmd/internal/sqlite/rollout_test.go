@@ -10,6 +10,7 @@ import (
 
 func TestRolloutStore(t *testing.T) {
 	rolltest.TestStore(t, func(t *testing.T, devices ...fleet.ID) rollout.Store {
+		t.Helper()
 		return withDevices(t, devices...).Rollout()
 	})
 }

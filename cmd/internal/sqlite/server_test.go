@@ -25,6 +25,7 @@ func withDevices(t *testing.T, devices ...fleet.ID) *DB {
 
 func TestServerStore(t *testing.T) {
 	servertest.TestStore(t, func(t *testing.T, devices ...fleet.ID) server.Store {
+		t.Helper()
 		return withDevices(t, devices...).Server()
 	})
 }

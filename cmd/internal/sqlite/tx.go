@@ -128,7 +128,7 @@ func (w *writer) transact(group []*job, errs []error) error {
 	err := func() error {
 		for i, j := range group {
 			var broken error
-			if errs[i], broken = w.runOne(j); broken != nil {
+			if errs[i], broken = w.runOne(j); broken != nil { //nolint:contextcheck // each job has its own
 				return broken
 			}
 		}
@@ -174,7 +174,7 @@ func runSafely(fn func(*Tx) error, tx *Tx) (err error) {
 
 // Exec runs the named statement.
 func (tx *Tx) Exec(name string, args ...any) (sql.Result, error) {
-	stmt, err := tx.statement(name)
+	stmt, err := tx.statement(name) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}
@@ -187,8 +187,8 @@ func (tx *Tx) Exec(name string, args ...any) (sql.Result, error) {
 
 // QueryRow reads at most one row as the transaction sees it.
 func (tx *Tx) QueryRow(name string, args ...any) *sql.Row {
-	stmt, err := tx.statement(name)
-	if err != nil { // the same error comes back from Scan
+	stmt, err := tx.statement(name) //nolint:sqlclosecheck // kept for the next call
+	if err != nil {                 // the same error comes back from Scan
 		return tx.w.conn.QueryRowContext(tx.ctx, query(name), args...)
 	}
 	return stmt.QueryRowContext(tx.ctx, args...)
@@ -196,7 +196,7 @@ func (tx *Tx) QueryRow(name string, args ...any) *sql.Row {
 
 // Query reads rows as the transaction sees them. The caller closes them.
 func (tx *Tx) Query(name string, args ...any) (*sql.Rows, error) {
-	stmt, err := tx.statement(name)
+	stmt, err := tx.statement(name) //nolint:sqlclosecheck // kept for the next call
 	if err != nil {
 		return nil, err
 	}

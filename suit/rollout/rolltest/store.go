@@ -185,7 +185,7 @@ func (s *Store) Installed(_ context.Context, device fleet.ID) ([]rollout.Install
 	return []rollout.Installed{i}, nil
 }
 
-// find returns the first item for which is is true, or ErrUnknown.
+// find returns the first item that is matches, or ErrUnknown.
 func find[T any](items []T, is func(T) bool) (T, error) {
 	i := slices.IndexFunc(items, is)
 	if i < 0 {

@@ -30,10 +30,12 @@ func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) rollou
 }
 
 func testReleases(t *testing.T, s rollout.Store) {
+	t.Helper()
 	ctx := t.Context()
 	want := rollout.Content{Push: []byte("push"), Image: []byte("img")}
+	sequences := []uint64{7, 6, 5}
 	for i, id := range []string{"01", "02", "03"} {
-		if err := s.AddRelease(ctx, release(id, uint64(7-i)), want); err != nil {
+		if err := s.AddRelease(ctx, release(id, sequences[i]), want); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,6 +63,7 @@ func testReleases(t *testing.T, s rollout.Store) {
 }
 
 func testCampaigns(t *testing.T, s rollout.Store) {
+	t.Helper()
 	ctx := t.Context()
 	if err := s.AddRelease(ctx, release("01", 5), rollout.Content{Push: []byte{1}}); err != nil {
 		t.Fatal(err)
@@ -81,7 +84,8 @@ func testCampaigns(t *testing.T, s rollout.Store) {
 	if err := s.AddCampaign(ctx, second, again); !errors.Is(err, rollout.ErrBusy) {
 		t.Errorf("AddCampaign of a busy device = %v, want ErrBusy", err)
 	}
-	if got, list, err := s.Campaign(ctx, "c1"); err != nil || !reflect.DeepEqual(got, c) || !reflect.DeepEqual(list, jobs) {
+	got, list, err := s.Campaign(ctx, "c1")
+	if err != nil || !reflect.DeepEqual(got, c) || !reflect.DeepEqual(list, jobs) {
 		t.Errorf("Campaign = %+v, %+v, %v", got, list, err)
 	}
 	due, err := s.Due(ctx, at, 10)
@@ -101,6 +105,7 @@ func testCampaigns(t *testing.T, s rollout.Store) {
 }
 
 func testJob(t *testing.T, s rollout.Store, j rollout.Job) {
+	t.Helper()
 	ctx := t.Context()
 	if got, err := s.OfDevice(ctx, "a"); err != nil || got.Campaign != "c1" {
 		t.Errorf("OfDevice = %+v, %v", got, err)
