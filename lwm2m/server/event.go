@@ -39,7 +39,8 @@ type subscribers struct {
 }
 
 // Subscribe calls fn with every event until cancel is called. fn runs on the
-// goroutine of the device's message: it must not block, nor call the Server.
+// goroutine of the device's message: it must not block, nor call the Server. After
+// cancel it may still be running.
 func (s *Server) Subscribe(fn func(Event)) (cancel func()) {
 	l := &s.subs
 	l.mu.Lock()

@@ -5,84 +5,57 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
 )
 
-// observeTimeout bounds what a worker gives to one Observe of one device.
-const observeTimeout = 2 * time.Minute
+// ErrNotObserved reports a device that answered the value but does not notify.
+var ErrNotObserved = errors.New("device answered without observing")
 
-// establish queues the device for the workers.
-func (s *Server) establish(device fleet.ID) {
-	select {
-	case s.jobs <- device:
-	default:
-		s.o.Log.LogAttrs(context.Background(), slog.LevelWarn, "observations postponed to the next Update",
-			slog.String("device", string(device)))
-	}
-}
-
-func (s *Server) work(ctx context.Context) {
-	for {
-		select {
-		case device := <-s.jobs:
-			s.reconcile(ctx, device)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// reconcile establishes the wanted observations that the device does not have.
-func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
-	wanted, err := s.o.Store.Wanted(ctx, device)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.o.Log.LogAttrs(ctx, slog.LevelError, "wanted observations", slog.Any("error", err))
-		}
-		return
-	}
-	for _, p := range wanted {
-		limited, cancel := context.WithTimeout(ctx, observeTimeout)
-		err := s.observe(limited, device, p)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			s.o.Log.LogAttrs(ctx, slog.LevelWarn, "observation not established", slog.String("device", string(device)),
-				slog.String("path", p.String()), slog.Any("error", err))
-		}
-		if errors.Is(err, ErrUnreachable) || errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrClosed) {
-			return // the rest would fail alike; the next Update tries again
-		}
-	}
+// A watch is one observation of a session.
+type watch struct {
+	// begun is closed when the attempt to establish it has ended, and the first
+	// values are kept: notifications wait for that.
+	begun       chan struct{}
+	err         error             // why it failed; set before begun is closed
+	observation *coap.Observation // guarded by Server.mu
 }
 
 // Observe adds p to what is wanted of the device and establishes it now if the
-// device can be reached. It returns the first values. A device that cannot be
-// reached (ErrUnreachable) will be observed when it returns.
+// device can be reached (§6.4.1). A device that cannot (ErrUnreachable) will be
+// observed when it returns, and so will one that does not answer. One that
+// refuses (*ResponseError, ErrNotObserved) is asked again when it registers or
+// has new objects.
 func (s *Server) Observe(ctx context.Context, device fleet.ID, p lwm2m.Path, actor string) error {
-	if p.Len() == 0 {
-		return fmt.Errorf("%w: the root cannot be observed", lwm2m.ErrPath)
+	if err := deep(p, 1, lwm2m.MaxDepth); err != nil {
+		return err
 	}
 	if err := s.o.Store.Want(ctx, device, p, true, actor); err != nil {
 		return err
 	}
-	return s.observe(ctx, device, p)
+	err := s.observe(ctx, device, p)
+	if err != nil && !final(err) {
+		s.unsettle(device)
+	}
+	return err
 }
 
-// CancelObserve takes p out of what is wanted and cancels it at the device. A
-// device that cannot be reached learns it by a reset of its next notification.
+// CancelObserve takes p out of what is wanted and cancels it at the device
+// (§6.4.2). A device that cannot be reached learns it by a reset of its next
+// notification.
 func (s *Server) CancelObserve(ctx context.Context, device fleet.ID, p lwm2m.Path, actor string) error {
 	if err := s.o.Store.Want(ctx, device, p, false, actor); err != nil {
 		return err
 	}
-	s.mu.Lock()
 	var o *coap.Observation
+	s.mu.Lock()
 	if live := s.live[device]; live != nil {
-		o = live.observations[p]
-		delete(live.observations, p)
+		if w := live.watches[p]; w != nil {
+			o = w.observation // nil: just being established, which will find itself unwanted
+			delete(live.watches, p)
+		}
 	}
 	s.mu.Unlock()
 	if o == nil {
@@ -93,113 +66,127 @@ func (s *Server) CancelObserve(ctx context.Context, device fleet.ID, p lwm2m.Pat
 
 // observe establishes one observation, unless the session has it.
 func (s *Server) observe(ctx context.Context, device fleet.ID, p lwm2m.Path) error {
-	live, err := s.session(ctx, device)
+	limited, c, err := s.reach(ctx, device)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	_, have := live.observations[p]
-	s.mu.Unlock()
-	if have {
-		return nil
+	defer s.finish(c)
+	if err := c.reaches(p); err != nil {
+		return err
 	}
-	o, err := s.observeAs(ctx, live, p)
+	w, first, err := s.watch(c.session, p)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if s.live[device] == live && live.observations[p] == nil {
-		live.observations[p], o = o, nil
+	if first {
+		s.begin(limited, c, p, w)
 	}
-	s.mu.Unlock()
-	if o != nil { // the device came back by another association meanwhile
-		o.Forget()
+	select {
+	case <-w.begun:
+		return w.err
+	case <-limited.Done():
+		return context.Cause(limited)
 	}
-	return nil
 }
 
-// observeAs sends the Observe in the formats that suit the device.
-func (s *Server) observeAs(ctx context.Context, live *session, p lwm2m.Path) (*coap.Observation, error) {
+// watch returns the watch of a session on p, and whether the caller must begin it.
+func (s *Server) watch(live *session, p lwm2m.Path) (w *watch, first bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live.watches == nil {
+		return nil, false, ErrEnded
+	}
+	if w = live.watches[p]; w != nil {
+		return w, false, nil
+	}
+	w = &watch{begun: make(chan struct{})}
+	live.watches[p] = w
+	return w, true, nil
+}
+
+// begin establishes w.
+func (s *Server) begin(ctx context.Context, c *call, p lwm2m.Path, w *watch) {
+	defer close(w.begun)
+	o, res, err := s.ask(ctx, c, p, w)
+	if res != nil { // values count even if no more will follow
+		s.values(ctx, c, p, res)
+	}
+	s.mu.Lock()
+	current := c.session.watches[p] == w
+	switch {
+	case current && err == nil:
+		w.observation = o
+	case current:
+		delete(c.session.watches, p)
+	case err == nil: // the session ended or p was cancelled meanwhile
+		err = ErrEnded
+	}
+	s.mu.Unlock()
+	w.err = err
+	if err != nil && o != nil {
+		o.Forget()
+	}
+}
+
+// ask sends the Observe in the formats that suit the device.
+func (s *Server) ask(ctx context.Context, c *call, p lwm2m.Path, w *watch) (*coap.Observation, *coap.Response, error) {
 	var o *coap.Observation
-	_, err := s.inFormats(live, p, func(f uint16) (*coap.Response, error) {
-		r := s.request(live, coap.GET, p)
+	res, err := inFormats(s.readable(c, p), func(f uint16) (*coap.Response, error) {
+		r := c.request(coap.GET, p)
 		r.Accept, r.Observe = coap.FormatID(f), coap.ObserveRegister
-		res, got, err := s.o.Exchanger.Observe(ctx, live.peer, r, func(n *coap.Response) { s.notified(live, p, n) })
+		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, func(n *coap.Response) { s.notified(c, p, w, n) })
 		if err != nil {
-			return nil, err
+			return nil, why(ctx, err)
 		}
 		o = got
 		return res, success(res)
-	}, func(res *coap.Response) error {
-		s.values(ctx, live, p, FromNotify, res)
-		return nil
 	})
+	if err == nil && o == nil {
+		err = ErrNotObserved
+	}
 	if err != nil {
-		return nil, err
+		err = fmt.Errorf("observe %s: %w", p, err)
 	}
-	if o == nil {
-		return nil, fmt.Errorf("observe %s: %w", p, errNotObserved)
-	}
-	return o, nil
+	return o, res, err
 }
 
-// errNotObserved reports a device that answered the value but does not notify.
-var errNotObserved = errors.New("device answered without observing")
-
-// notified takes one notification (§6.4.3). An error code ends the observation.
-func (s *Server) notified(live *session, p lwm2m.Path, n *coap.Response) {
-	device := live.registration.Device
-	if !n.Code.IsSuccess() {
-		s.mu.Lock()
-		delete(live.observations, p)
-		s.mu.Unlock()
-		s.emit(Event{Kind: Lost, Device: device, Path: p})
+// notified takes one notification (§6.4.3) of the current session; what comes
+// for another is late. One without the Observe option, such as an error, is the
+// last: the observation is tried again at the device's next message.
+func (s *Server) notified(c *call, p lwm2m.Path, w *watch, n *coap.Response) {
+	<-w.begun
+	last := !n.Observe || !n.Code.IsSuccess()
+	s.mu.Lock()
+	current := c.session.watches[p] == w
+	if current && last {
+		delete(c.session.watches, p)
+		c.session.unsettled = true
+	}
+	s.mu.Unlock()
+	if !current {
 		return
 	}
-	s.values(context.Background(), live, p, FromNotify, n)
+	if n.Code.IsSuccess() {
+		s.values(context.Background(), c, p, n) // the engine calls without a context, and waits for us
+	}
+	if last {
+		s.emit(Event{Kind: Lost, Device: c.registration.Device, Path: p})
+	}
 }
 
-// values decodes, keeps and tells what a device reported at p.
-func (s *Server) values(ctx context.Context, live *session, p lwm2m.Path, from Source, res *coap.Response) {
-	device := live.registration.Device
-	entries, err := s.decode(p, res)
+// values decodes, keeps and tells what a device reported at p. A report that
+// cannot be read is dropped; the observation goes on.
+func (s *Server) values(ctx context.Context, c *call, p lwm2m.Path, res *coap.Response) {
+	device := c.registration.Device
+	entries, err := s.decode(c, p, res)
 	if err == nil {
-		err = s.o.Store.Record(ctx, device, from, entries, time.Now())
+		err = s.record(ctx, device, FromNotify, entries)
 	}
 	if err != nil {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "values not kept",
-			slog.String("endpoint", string(live.registration.Endpoint)),
+			slog.String("endpoint", string(c.registration.Endpoint)),
 			slog.String("path", p.String()), slog.Any("error", err))
 		return
 	}
 	s.emit(Event{Kind: Notified, Device: device, Path: p, Entries: entries})
-}
-
-// send serves Send (§6.4.4): values of a registered device, unasked.
-func (s *Server) send(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	device, err := s.sender(r.Peer)
-	if err != nil {
-		return nil, err
-	}
-	f, _ := r.ContentFormat.ID()
-	entries, err := decodeSend(f, r.Payload, s.o.Schema)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.o.Store.Record(ctx, device, FromSend, entries, time.Now()); err != nil {
-		return nil, err
-	}
-	return &coap.Response{Code: coap.Changed, Sent: func() {
-		s.emit(Event{Kind: Sent, Device: device, Entries: entries})
-	}}, nil
-}
-
-// sender finds the device whose live association p is.
-func (s *Server) sender(p coap.Peer) (fleet.ID, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if id, ok := s.peers[p]; ok {
-		return id, nil
-	}
-	return "", fmt.Errorf("%w: Send before Register", ErrNotRegistered)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"steward/lwm2m"
@@ -16,205 +15,179 @@ import (
 	"steward/lwm2m/fleet"
 )
 
-// answers maps what can go wrong at the registration interface to its code
-// (§6.2, §6.4.6). It is the only such table.
-var answers = []struct {
-	err  error
-	code coap.Code
-}{
-	{lwm2m.ErrVersion, coap.PreconditionFailed},
-	{ErrParameter, coap.BadRequest},
-	{lwm2m.ErrEndpoint, coap.BadRequest},
-	{ErrIdentity, coap.BadRequest},
-	{ErrForbidden, coap.Forbidden},
-	{ErrNotRegistered, coap.NotFound},
-	{codec.ErrFormat, coap.UnsupportedContentFormat},
-	{errPayload, coap.BadRequest},
-}
-
-// errPayload reports a Send that cannot be decoded.
-var errPayload = errors.New("unreadable payload")
-
-// ServeCoAP answers requests to /rd and /dp; others get 4.04.
-func (s *Server) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response {
-	res, err := s.serve(ctx, r)
-	if err == nil {
-		return res
-	}
-	code := coap.InternalServerError
-	for _, a := range answers {
-		if errors.Is(err, a.err) {
-			code = a.code
-			break
-		}
-	}
-	level, text := slog.LevelWarn, err.Error()
-	if code == coap.InternalServerError {
-		level, text = slog.LevelError, "" // our own trouble is not the device's business
-	}
-	s.o.Log.LogAttrs(ctx, level, "request refused", slog.String("peer", r.Peer.String()),
-		slog.String("identity", r.Peer.Identity().Name), slog.String("code", code.String()), slog.Any("error", err))
-	return &coap.Response{Code: code, Payload: []byte(text)}
-}
-
-func (s *Server) serve(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	switch {
-	case len(r.Path) == 1 && r.Path[0] == "rd" && r.Method == coap.POST:
-		return s.register(ctx, r)
-	case len(r.Path) == locationSegments && r.Path[0] == "rd" && r.Method == coap.POST:
-		return s.update(ctx, r)
-	case len(r.Path) == locationSegments && r.Path[0] == "rd" && r.Method == coap.DELETE:
-		return s.deregister(ctx, r)
-	case len(r.Path) == 1 && r.Path[0] == "dp" && r.Method == coap.POST:
-		return s.send(ctx, r)
-	case len(r.Path) > 0 && (r.Path[0] == "rd" || r.Path[0] == "dp"):
-		return &coap.Response{Code: coap.MethodNotAllowed}, nil
-	}
-	return &coap.Response{Code: coap.NotFound}, nil
-}
-
 // register serves Register (§6.2.1): a device known by its identity replaces
 // whatever registration it had.
 func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	if f, ok := r.ContentFormat.ID(); ok && f != codec.Link {
-		return nil, fmt.Errorf("%w: %d for a list of links", codec.ErrFormat, f)
-	}
-	p, err := parseQuery(r.Query)
+	p, err := read(r)
 	if err != nil {
 		return nil, err
 	}
 	who := r.Peer.Identity()
-	name := who.Name // from 1.1 on "ep" may be left out if it equals the identity
-	if p.endpoint != nil {
-		name = *p.endpoint
-	}
-	ep, err := lwm2m.ParseEndpoint(name)
+	reg, err := newRegistration(p, who, r.Payload)
 	if err != nil {
 		return nil, err
 	}
-	reg, err := newRegistration(p, r.Payload)
+	if reg.Device, err = s.o.Identify(ctx, who, reg.Endpoint); err != nil {
+		return nil, err
+	}
+	release, err := s.turn(ctx, reg.Device)
 	if err != nil {
 		return nil, err
 	}
-	reg.Endpoint = ep
-	if reg.Device, err = s.o.Identify(ctx, who, ep); err != nil {
-		return nil, err
-	}
+	defer release()
 	now := time.Now()
 	reg.ID = newLocation()
-	reg.RegisteredAt = now
-	s.touch(&reg, r.Peer, now)
+	reg.touch(r.Peer, now)
+	reg.RegisteredAt = reg.UpdatedAt
 	if err := s.o.Store.Register(ctx, reg); err != nil {
 		return nil, err
 	}
-	s.adopt(r.Peer, reg)
-	s.o.Log.LogAttrs(ctx, slog.LevelInfo, "registered", slog.String("endpoint", string(ep)),
+	live, _ := s.adopt(r.Peer, reg)
+	s.o.Log.LogAttrs(ctx, slog.LevelInfo, "registered", slog.String("endpoint", string(reg.Endpoint)),
 		slog.String("version", string(reg.Version)), slog.Duration("lifetime", reg.Lifetime))
 	return &coap.Response{
 		Code: coap.Created, LocationPath: []string{"rd", reg.ID},
-		Sent: func() { s.began(reg.Device, Registered) },
+		Sent: s.answered(live, true, Event{Kind: Registered, Device: reg.Device}),
 	}, nil
+}
+
+// answered returns what is to be done when the answer to a device has left: not
+// before it may the server send requests of its own (§6.2.1).
+func (s *Server) answered(live *session, establish bool, e Event) func() {
+	return func() {
+		live.open()
+		if establish {
+			s.establish(e.Device)
+		}
+		s.emit(e)
+	}
+}
+
+// read reads what Register and Update have in common.
+func read(r *coap.Request) (parameters, error) {
+	if f, ok := r.ContentFormat.ID(); ok && f != codec.Link {
+		return parameters{}, fmt.Errorf("%w: %d for a list of links", codec.ErrFormat, f)
+	}
+	return parseQuery(r.Query)
 }
 
 // update serves Update (§6.2.2). One that changes nothing is a refresh.
 func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	reg, err := s.owned(ctx, r)
+	before, release, err := s.owned(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	p, err := parseQuery(r.Query)
+	defer release()
+	p, err := read(r)
 	if err != nil {
 		return nil, err
 	}
-	if p.endpoint != nil || p.version != nil {
-		return nil, fmt.Errorf("%w: ep and lwm2m cannot change by Update", ErrParameter)
-	}
-	before := reg
-	if err := reg.apply(p); err != nil {
+	reg, err := before.update(p, r.Payload)
+	if err != nil {
 		return nil, err
 	}
-	reg.Queue = reg.Queue || p.queue
-	if len(r.Payload) > 0 {
-		if err := reg.applyLinks(r.Payload); err != nil {
-			return nil, err
-		}
-	}
-	refresh := reg.Lifetime == before.Lifetime && reg.Binding == before.Binding && reg.Queue == before.Queue &&
-		reg.SMS == before.SMS && slices.Equal(reg.Objects, before.Objects)
-	s.touch(&reg, r.Peer, time.Now())
-	if err := s.o.Store.Update(ctx, reg, refresh); err != nil {
+	reg.touch(r.Peer, time.Now())
+	if err := s.o.Store.Update(ctx, reg, reg.same(before)); err != nil {
 		return nil, err
 	}
-	returned := s.adopt(r.Peer, reg)
-	return &coap.Response{Code: coap.Changed, Sent: func() {
-		if returned {
-			s.establish(reg.Device)
-		}
-		s.emit(Event{Kind: Updated, Device: reg.Device})
-	}}, nil
+	live, returned := s.adopt(r.Peer, reg)
+	// New objects may be what a wanted observation was refused for.
+	again := returned || len(r.Payload) > 0 || s.isUnsettled(live)
+	return &coap.Response{
+		Code: coap.Changed, Sent: s.answered(live, again, Event{Kind: Updated, Device: reg.Device}),
+	}, nil
 }
 
 // deregister serves De-register (§6.2.3).
 func (s *Server) deregister(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	reg, err := s.owned(ctx, r)
+	reg, release, err := s.owned(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s.remove(ctx, reg, "de-registered by the device", Deregistered)
-	return &coap.Response{Code: coap.Deleted}, nil
+	defer release()
+	const reason = "de-registered by the device"
+	if err := s.remove(ctx, reg, "device:"+string(reg.Endpoint), reason); err != nil {
+		return nil, err
+	}
+	return &coap.Response{Code: coap.Deleted, Sent: func() { s.ended(ctx, reg, Deregistered, reason) }}, nil
 }
 
-// owned returns the registration that a request names by its location, if the
-// association proves the device's identity. Another's looks like none.
-func (s *Server) owned(ctx context.Context, r *coap.Request) (Registration, error) {
-	reg, err := s.o.Store.Registration(ctx, r.Path[1])
+// owned returns the registration that a request names by its location, with the
+// turn of its device, if the association proves the device's identity. Another's
+// looks like none.
+func (s *Server) owned(ctx context.Context, r *coap.Request) (reg Registration, release func(), err error) {
+	id := r.Path[1]
+	if reg, err = s.o.Store.Registration(ctx, id); err != nil {
+		return reg, nil, err
+	}
+	device, err := s.o.Identify(ctx, r.Peer.Identity(), reg.Endpoint)
+	switch {
+	case err != nil && !refused(err):
+		return reg, nil, err // 4.04 would stop some clients for good: not for our own trouble
+	case err != nil:
+		return reg, nil, fmt.Errorf("%w: %w", ErrNotRegistered, err)
+	case device != reg.Device:
+		return reg, nil, fmt.Errorf("%w: location of another device", ErrNotRegistered)
+	}
+	if release, err = s.turn(ctx, device); err != nil {
+		return reg, nil, err
+	}
+	// Again, for it may have changed before our turn.
+	if reg, err = s.o.Store.Registration(ctx, id); err != nil {
+		release()
+		return reg, nil, err
+	}
+	return reg, release, nil
+}
+
+// refused reports whether Identify judged, rather than failed.
+func refused(err error) bool {
+	return errors.Is(err, ErrIdentity) || errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrForbidden)
+}
+
+// recognise finds the device behind an association that has not registered nor
+// updated: after a new handshake some devices just go on. Only a proved identity
+// counts, and only if it is the endpoint name.
+func (s *Server) recognise(ctx context.Context, p coap.Peer) (live *session, returned bool, err error) {
+	who := p.Identity()
+	if who.Role == coap.RoleNone || who.Name == "" {
+		return nil, false, ErrNotRegistered
+	}
+	ep, err := lwm2m.ParseEndpoint(who.Name)
 	if err != nil {
-		return Registration{}, err
+		return nil, false, ErrNotRegistered
 	}
-	id, err := s.o.Identify(ctx, r.Peer.Identity(), reg.Endpoint)
-	if err != nil || id != reg.Device {
-		return Registration{}, fmt.Errorf("%w: location of another device", ErrNotRegistered)
+	device, err := s.o.Identify(ctx, who, ep)
+	if err != nil && refused(err) {
+		err = fmt.Errorf("%w: %w", ErrNotRegistered, err)
 	}
-	return reg, nil
+	if err != nil {
+		return nil, false, err
+	}
+	release, err := s.turn(ctx, device)
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
+	reg, err := s.o.Store.OfDevice(ctx, device)
+	if err != nil {
+		return nil, false, err
+	}
+	live, returned = s.adopt(p, reg)
+	return live, returned, nil
 }
 
-// touch notes a sign of life.
-func (s *Server) touch(reg *Registration, p coap.Peer, now time.Time) {
-	reg.UpdatedAt, reg.ExpiresAt, reg.Address = now, now.Add(reg.Lifetime), p.Addr().String()
-}
-
-// adopt makes p the way to the device. It reports whether observations must be
-// established: the device is new to this process, or came by another association.
-func (s *Server) adopt(p coap.Peer, reg Registration) (returned bool) {
+// sender returns the session whose association p is.
+func (s *Server) sender(ctx context.Context, p coap.Peer) (live *session, returned bool, err error) {
 	s.mu.Lock()
-	old := s.live[reg.Device]
-	if old != nil && old.peer == p && old.registration.ID == reg.ID {
-		old.registration = reg
-		s.mu.Unlock()
-		return false
-	}
-	if old != nil {
-		s.forget(reg.Device, old)
-	}
-	if other, ok := s.peers[p]; ok { // one association, one device: the later name counts
-		s.forget(other, s.live[other])
-	}
-	s.live[reg.Device] = &session{peer: p, registration: reg, observations: map[lwm2m.Path]*coap.Observation{}}
-	s.peers[p] = reg.Device
+	var device fleet.ID
+	device, ok := s.peers[p]
+	live = s.live[device]
 	s.mu.Unlock()
-	if old != nil {
-		for _, o := range old.observations {
-			o.Forget()
-		}
+	if ok {
+		return live, false, nil
 	}
-	return true
-}
-
-// began runs after the answer to a Register left: not before it may the server
-// send requests (§6.2.1).
-func (s *Server) began(device fleet.ID, kind Happening) {
-	s.establish(device)
-	s.emit(Event{Kind: kind, Device: device})
+	return s.recognise(ctx, p)
 }
 
 // newLocation returns 128 random bits in 22 characters.

@@ -5,27 +5,25 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"steward/lwm2m"
+	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
-	"steward/lwm2m/linkformat"
 )
 
-// Limits of a registration: far above what devices send, far below what hurts.
-const (
-	maxLinks         = 2048             // objects and instances of one device
-	maxUnknown       = 16               // unknown parameters kept
-	maxParameter     = 256              // bytes of one parameter
-	defaultLifetime  = 86400            // seconds, for 1.0 clients that name none (§6.2.1)
-	maxLifetime      = 10 * 365 * 86400 // seconds; also stands for 0, which means for ever
-	locationSegments = 2                // "rd" and the id
-)
+// defaultLifetime is that of 1.0 clients that name none (§6.2.1).
+const defaultLifetime = 86400 * time.Second
 
-// ErrParameter reports a Register or Update that cannot be read; 4.00.
-var ErrParameter = errors.New("bad registration parameter")
+// Errors of a Register or Update.
+var (
+	// ErrParameter reports one that cannot be read; 4.00.
+	ErrParameter = errors.New("bad registration parameter")
+	// ErrProfile reports a Register that names its objects only by a profile, and
+	// we know none (§6.2.1); 4.09.
+	ErrProfile = errors.New("unknown profile id")
+)
 
 // A Registration is what a device said of itself (§6.2).
 type Registration struct {
@@ -33,21 +31,22 @@ type Registration struct {
 	Device   fleet.ID
 	Endpoint lwm2m.Endpoint
 	Version  lwm2m.Version
-	Lifetime time.Duration // whole seconds
-	Binding  string        // letters of §6.2.1.2; "U" if the device named none
+	Lifetime time.Duration // whole seconds; 0: for ever
+	Binding  string        // letters of §6.2.1.2 without Q; "U" if the device named none
 	Queue    bool          // queue mode
 	SMS      string
-	Root     string // alternate path without trailing slash; "" is the usual root
-	Formats  []uint16
-	Objects  []ObjectLink
-	Unknown  []string // "name=value" parameters that we do not know, as they came
-	Address  string   // where the last message came from
+	Root     string       // alternate path as in a link, without trailing slash; "" is the usual root
+	Formats  []uint16     // announced in "ct", in the order of the device
+	Objects  []ObjectLink // in order of paths, each once
+	Unknown  []string     // "name=value" parameters that we do not act upon, as they came
+	Address  string       // where the last Register or Update came from
 
-	RegisteredAt, UpdatedAt, ExpiresAt time.Time
+	RegisteredAt, UpdatedAt time.Time
+	ExpiresAt               time.Time // zero: never
 }
 
-// An ObjectLink is one link of the body: an object without instances, or one
-// object instance.
+// An ObjectLink is one link of the body: an object, with or without instances,
+// or one object instance.
 type ObjectLink struct {
 	Path    lwm2m.Path // one or two ids
 	Version string     // "ver" of the link; "" if it has none
@@ -58,169 +57,150 @@ func (r Registration) Has(p lwm2m.Path) bool {
 	return slices.ContainsFunc(r.Objects, func(o ObjectLink) bool { return p.Contains(o.Path) })
 }
 
-// parameters are those of a Register or Update; nil means absent.
-type parameters struct {
-	endpoint, version, binding, sms *string
-	lifetime                        *time.Duration
-	queue                           bool
-	unknown                         []string
+// defaultVersions are the object versions that a registration need not name
+// (§6.2.1); others are 1.0. For /5 the 1.2 text contradicts itself; 1.1 has all
+// that clients which leave it out support.
+var defaultVersions = map[lwm2m.Version]map[uint16]string{
+	lwm2m.Version11: {0: "1.1", 1: "1.1", 3: "1.1", 4: "1.2"},
+	lwm2m.Version12: {0: "1.2", 1: "1.2", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.1", 21: "2.0"},
 }
 
-// parseQuery reads the Uri-Query options. A parameter that comes twice is an
-// error: the two sides would each believe another one.
-func parseQuery(query []string) (p parameters, err error) {
-	seen := map[string]bool{}
-	for _, q := range query {
-		name, value, _ := strings.Cut(q, "=")
-		if seen[name] || len(q) > maxParameter {
-			return p, fmt.Errorf("%w: %.40q twice or too long", ErrParameter, name)
+// ObjectVersion returns the version of an object's definition that the device
+// implements, and whether it has the object: what the link of the object or of
+// an instance says, or else the default of the enabler version.
+func (r Registration) ObjectVersion(object uint16) (version string, ok bool) {
+	for _, o := range r.Objects {
+		if o.Path.Object() != object {
+			continue
 		}
-		seen[name] = true
-		switch name {
-		case "ep":
-			p.endpoint = &value
-		case "lwm2m":
-			p.version = &value
-		case "b":
-			p.binding = &value
-		case "sms":
-			p.sms = &value
-		case "Q":
-			p.queue = true
-		case "lt":
-			seconds, err := strconv.ParseUint(value, 10, 32)
-			if err != nil {
-				return p, fmt.Errorf("%w: lt %.40q", ErrParameter, value)
-			}
-			p.lifetime = lifetime(seconds)
-		default:
-			if len(p.unknown) < maxUnknown {
-				p.unknown = append(p.unknown, q)
-			}
+		ok = true
+		if o.Version != "" {
+			return o.Version, true
 		}
 	}
-	return p, nil
-}
-
-func lifetime(seconds uint64) *time.Duration {
-	if seconds == 0 || seconds > maxLifetime {
-		seconds = maxLifetime
+	if !ok {
+		return "", false
 	}
-	d := time.Duration(seconds) * time.Second //nolint:gosec // G115: bounded above
-	return &d
+	if v, special := defaultVersions[r.Version][object]; special {
+		return v, true
+	}
+	return "1.0", true
 }
 
 // newRegistration makes a registration of a Register's parameters and body.
-func newRegistration(p parameters, body []byte) (Registration, error) {
-	r := Registration{Binding: "U", Queue: p.queue, Unknown: p.unknown}
-	var text string
-	if p.version != nil {
-		text = *p.version
-	}
+func newRegistration(p parameters, who coap.Identity, body []byte) (Registration, error) {
+	r := Registration{Binding: "U"}
 	var err error
-	if r.Version, err = lwm2m.ParseVersion(text); err != nil {
+	if r.Version, err = p.enabler(); err != nil { // first: a client steps down on 4.12 only
 		return r, err
 	}
-	if p.lifetime == nil {
-		if r.Version != lwm2m.Version10 {
-			return r, fmt.Errorf("%w: lt is required from LwM2M 1.1 on", ErrParameter)
-		}
-		p.lifetime = lifetime(defaultLifetime)
+	if r.Endpoint, err = p.name(r.Version, who); err != nil {
+		return r, err
+	}
+	switch {
+	case p.lifetime != nil:
+	case r.Version == lwm2m.Version10:
+		r.Lifetime = defaultLifetime
+	default:
+		return r, fmt.Errorf("%w: lt is required from LwM2M 1.1 on", ErrParameter)
 	}
 	if err := r.apply(p); err != nil {
 		return r, err
 	}
+	if r.profiled(p) && len(body) == 0 {
+		return r, ErrProfile
+	}
 	return r, r.applyLinks(body)
 }
 
+// profiled reports whether "pid" means something: it came with 1.2.
+func (r *Registration) profiled(p parameters) bool {
+	return p.profile != nil && r.Version == lwm2m.Version12
+}
+
 // apply takes over what an Update may change too.
-func (r *Registration) apply(p parameters) error {
+func (r *Registration) apply(p parameters) (err error) {
 	if p.lifetime != nil {
-		r.Lifetime = *p.lifetime
+		if r.Lifetime, err = parseLifetime(*p.lifetime); err != nil {
+			return err
+		}
 	}
 	if p.sms != nil {
 		r.SMS = *p.sms
 	}
-	if p.binding == nil {
-		return nil
+	if p.profile != nil && r.Version == lwm2m.Version12 {
+		if _, err = lwm2m.ParseProfiles(*p.profile); err != nil {
+			return err
+		}
 	}
-	letters, legal := *p.binding, "UTSNMH"
-	if r.Version == lwm2m.Version10 { // queue mode is a letter there
-		r.Queue = strings.Contains(letters, "Q")
-		letters = strings.ReplaceAll(letters, "Q", "")
+	modern := r.Version != lwm2m.Version10
+	if p.binding != nil {
+		if r.Binding, r.Queue, err = parseBinding(r.Version, *p.binding); err != nil {
+			return err
+		}
 	}
-	if letters == "" || strings.Trim(letters, legal) != "" {
-		return fmt.Errorf("%w: binding %.20q", ErrParameter, *p.binding)
+	if modern && p.queue {
+		r.Queue = true
 	}
-	r.Binding = letters
+	if unknown := p.rest(modern); len(unknown) > 0 {
+		r.Unknown = unknown
+	}
 	return nil
 }
 
-// applyLinks replaces the object list (§6.2.1, Content-Format 40).
-func (r *Registration) applyLinks(body []byte) error {
-	links, err := linkformat.Parse(string(body))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrParameter, err)
+// rest returns the parameters that we do not act upon. "Q" is unknown in 1.0.
+func (p parameters) rest(modern bool) []string {
+	out := p.unknown
+	if p.queue && !modern {
+		out = append(out, "Q")
 	}
-	if len(links) > maxLinks {
-		return fmt.Errorf("%w: %d links", ErrParameter, len(links))
-	}
-	r.Objects, r.Formats, r.Root = nil, nil, ""
-	for _, l := range links {
-		if value, ok := attribute(l, "rt"); ok && value == "oma.lwm2m" {
-			r.Root = strings.TrimSuffix(l.Target, "/")
-			r.Formats = formats(l)
-		}
-	}
-	for _, l := range links {
-		path, ok := r.objectPath(l.Target)
-		if !ok {
-			continue // other resources of the device are none of our business
-		}
-		version, _ := attribute(l, "ver")
-		r.Objects = append(r.Objects, ObjectLink{Path: path, Version: version})
-	}
-	slices.SortFunc(r.Objects, func(a, b ObjectLink) int { return a.Path.Compare(b.Path) })
-	return nil
-}
-
-// objectPath reads a link target as an object or object instance below Root.
-func (r *Registration) objectPath(target string) (lwm2m.Path, bool) {
-	rest, ok := strings.CutPrefix(target, r.Root)
-	rest = strings.TrimSuffix(rest, "/")
-	if !ok || rest == "" {
-		return lwm2m.Path{}, false
-	}
-	p, err := lwm2m.ParsePath(rest)
-	return p, err == nil && p.Len() <= 2
-}
-
-func attribute(l linkformat.Link, name string) (string, bool) {
-	for _, a := range l.Attributes {
-		if a.Name == name {
-			return a.Value, true
-		}
-	}
-	return "", false
-}
-
-// formats reads "ct" of the root link: numbers separated by spaces.
-func formats(l linkformat.Link) (out []uint16) {
-	value, _ := attribute(l, "ct")
-	for _, f := range strings.Fields(value) {
-		if n, err := strconv.ParseUint(f, 10, 16); err == nil {
-			out = append(out, uint16(n))
-		}
+	if p.profile != nil {
+		out = append(out, "pid="+*p.profile)
 	}
 	return out
 }
 
+// update returns the registration as an Update with these parameters and body
+// makes it (§6.2.2).
+func (r Registration) update(p parameters, body []byte) (Registration, error) {
+	if p.endpoint != nil && *p.endpoint != string(r.Endpoint) ||
+		p.version != nil && *p.version != string(r.Version) {
+		return r, fmt.Errorf("%w: ep and lwm2m cannot change by Update", ErrParameter)
+	}
+	if err := r.apply(p); err != nil {
+		return r, err
+	}
+	if len(body) > 0 {
+		return r, r.applyLinks(body)
+	}
+	if r.profiled(p) { // Update has no 4.09
+		return r, fmt.Errorf("%w: %w", ErrParameter, ErrProfile)
+	}
+	return r, nil
+}
+
+// same reports whether nothing but times and address differ.
+func (r Registration) same(o Registration) bool {
+	return r.Lifetime == o.Lifetime && r.Binding == o.Binding && r.Queue == o.Queue && r.SMS == o.SMS &&
+		r.Root == o.Root && slices.Equal(r.Formats, o.Formats) && slices.Equal(r.Objects, o.Objects) &&
+		slices.Equal(r.Unknown, o.Unknown)
+}
+
+// touch notes a sign of life. Times are what every Store can keep.
+func (r *Registration) touch(p coap.Peer, now time.Time) {
+	now = now.UTC().Truncate(time.Microsecond)
+	r.UpdatedAt, r.ExpiresAt, r.Address = now, time.Time{}, p.Addr().String()
+	if r.Lifetime > 0 {
+		r.ExpiresAt = now.Add(r.Lifetime)
+	}
+}
+
 // rootSegments are the Uri-Path segments before those of a path.
-func (r *Registration) rootSegments() []string {
+func (r Registration) rootSegments() []string {
 	if r.Root == "" {
 		return nil
 	}
-	parts := strings.Split(strings.TrimPrefix(r.Root, "/"), "/")
+	parts := strings.Split(r.prefix(), "/")
 	for i, s := range parts {
 		if u, err := url.PathUnescape(s); err == nil {
 			parts[i] = u
@@ -228,3 +208,6 @@ func (r *Registration) rootSegments() []string {
 	}
 	return parts
 }
+
+// prefix is Root as names have it in front of the path.
+func (r Registration) prefix() string { return strings.TrimPrefix(r.Root, "/") }

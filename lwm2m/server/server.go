@@ -3,11 +3,15 @@
 //
 // Observations are desired state: what is wanted is stored, and established
 // anew after every Register and whenever a device returns by a new association.
+//
+// Composite operations and queue mode are not built yet: requests to a sleeping
+// device are sent at once and time out.
 package server
 
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -22,17 +26,19 @@ var (
 	// ErrIdentity reports that the endpoint name does not belong to the identity
 	// of the association; 4.00 (§6.2.1).
 	ErrIdentity = errors.New("endpoint does not match the security identity")
+	// ErrUnauthorized reports an association that proved nothing where proof is
+	// needed; 4.01.
+	ErrUnauthorized = errors.New("device must authenticate itself")
 	// ErrForbidden reports a device that may not register here; 4.03.
 	ErrForbidden = errors.New("device may not register here")
 )
 
-// ErrUnreachable reports a registered device that has not spoken since this
-// process started: it can be reached after its next message.
-var ErrUnreachable = errors.New("device has no live association")
-
 // Exchanger carries requests to devices; *coap.Engine is one.
 type Exchanger interface {
+	// Do returns the answer, whatever its code, or why there is none:
+	// coap.ErrTimeout, ErrReset, ErrClosed, ErrBusy or the error of ctx.
 	Do(ctx context.Context, p coap.Peer, r *coap.Request) (*coap.Response, error)
+	// Observe is Do for an observation, which is nil if the peer did not accept.
 	Observe(ctx context.Context, p coap.Peer, r *coap.Request, notify func(*coap.Response)) (
 		*coap.Response, *coap.Observation, error)
 }
@@ -43,38 +49,41 @@ type Options struct {
 	Exchanger Exchanger
 	Schema    lwm2m.Schema
 	// Identify says which device an endpoint name is, by what the association
-	// proved. It returns ErrIdentity or ErrForbidden, and audits refusals.
+	// proved. It returns ErrIdentity, ErrUnauthorized or ErrForbidden, and audits
+	// refusals. It is asked at every Register, Update and De-register.
 	Identify func(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error)
 	Log      *slog.Logger  // nil: none
-	Workers  int           // observations established at once; 16
+	Workers  int           // devices whose observations are established at once; 64
 	Sweep    time.Duration // how often expired registrations are removed; 1 s
 }
 
 // A Server is the LwM2M server of one provider. Safe for concurrent use.
 type Server struct {
-	o    Options
-	subs subscribers
+	o     Options
+	subs  subscribers
+	seed  maphash.Seed
+	turns [turns]chan struct{}
 
 	// jobs are devices whose observations are to be established.
 	jobs chan fleet.ID
 
-	mu    sync.Mutex
-	live  map[fleet.ID]*session
-	peers map[coap.Peer]fleet.ID // the same sessions by their association
+	mu     sync.Mutex
+	live   map[fleet.ID]*session
+	peers  map[coap.Peer]fleet.ID // the same sessions by their association
+	queued map[fleet.ID]bool      // devices in jobs
 }
 
-// A session is a registered device that can be reached now.
-type session struct {
-	peer         coap.Peer
-	registration Registration
-	observations map[lwm2m.Path]*coap.Observation
-}
+const (
+	// maxJobs bounds the devices that wait for their observations; beyond it they
+	// wait for their next Update.
+	maxJobs        = 65536
+	defaultWorkers = 64
+	// turns is the number of locks that all devices share by hash.
+	turns = 256
+)
 
-// maxJobs bounds the devices that wait for their observations; beyond it they
-// wait for their next Update.
-const maxJobs = 65536
-
-// New returns a Server; Run it, and give it the requests below /rd and /dp.
+// New returns a Server; Run it, and give it the requests below /rd and /dp. The
+// exchanger must tell Closed of associations that end.
 func New(o Options) (*Server, error) {
 	if o.Store == nil || o.Exchanger == nil || o.Identify == nil || o.Schema == nil {
 		return nil, errors.New("server: Store, Exchanger, Identify and Schema are required")
@@ -83,12 +92,22 @@ func New(o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Workers == 0 {
-		o.Workers = 16
+		o.Workers = defaultWorkers
 	}
 	if o.Sweep == 0 {
 		o.Sweep = time.Second
 	}
-	return &Server{o: o, jobs: make(chan fleet.ID, maxJobs), live: map[fleet.ID]*session{}, peers: map[coap.Peer]fleet.ID{}}, nil
+	if o.Workers < 0 || o.Sweep < 0 {
+		return nil, errors.New("server: Workers and Sweep must not be negative")
+	}
+	s := &Server{
+		o: o, seed: maphash.MakeSeed(), jobs: make(chan fleet.ID, maxJobs),
+		live: map[fleet.ID]*session{}, peers: map[coap.Peer]fleet.ID{}, queued: map[fleet.ID]bool{},
+	}
+	for i := range s.turns {
+		s.turns[i] = make(chan struct{}, 1)
+	}
+	return s, nil
 }
 
 // Run establishes observations and removes expired registrations until ctx
@@ -111,13 +130,13 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// sweepBatch bounds what one sweep reads at a time.
+// sweepBatch bounds what one sweep removes at a time.
 const sweepBatch = 256
 
 // sweep removes registrations whose lifetime is over (§6.2.2).
 func (s *Server) sweep(ctx context.Context) {
 	for {
-		gone, err := s.o.Store.Expired(ctx, time.Now(), sweepBatch)
+		gone, err := s.o.Store.Expire(ctx, time.Now(), sweepBatch)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.o.Log.LogAttrs(ctx, slog.LevelError, "expiry", slog.Any("error", err))
@@ -125,7 +144,13 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		}
 		for _, r := range gone {
-			s.remove(ctx, r, "lifetime over", Expired)
+			release, err := s.turn(ctx, r.Device)
+			if err != nil {
+				return
+			}
+			s.drop(r.Device, r.ID)
+			release()
+			s.ended(ctx, r, Expired, "lifetime over")
 		}
 		if len(gone) < sweepBatch {
 			return
@@ -133,77 +158,45 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// remove ends a registration and what hangs on it.
-func (s *Server) remove(ctx context.Context, r Registration, reason string, kind Happening) {
-	err := s.o.Store.Remove(ctx, r.ID, reason)
-	if err != nil {
-		if !errors.Is(err, ErrNotRegistered) && ctx.Err() == nil {
-			s.o.Log.LogAttrs(ctx, slog.LevelError, "removing a registration",
-				slog.String("endpoint", string(r.Endpoint)), slog.Any("error", err))
-		}
-		return
-	}
-	s.drop(r.Device, r.ID)
-	s.o.Log.LogAttrs(ctx, slog.LevelInfo, string(kind), slog.String("endpoint", string(r.Endpoint)),
-		slog.String("reason", reason))
+// ended logs and tells that a registration is gone.
+func (s *Server) ended(ctx context.Context, r Registration, kind Happening, reason string) {
+	s.o.Log.LogAttrs(ctx, slog.LevelInfo, "registration ended", slog.String("endpoint", string(r.Endpoint)),
+		slog.String("how", string(kind)), slog.String("reason", reason))
 	s.emit(Event{Kind: kind, Device: r.Device})
-}
-
-// drop forgets the session of the device if it belongs to the registration id.
-func (s *Server) drop(device fleet.ID, id string) {
-	s.mu.Lock()
-	old := s.live[device]
-	if old == nil || old.registration.ID != id {
-		s.mu.Unlock()
-		return
-	}
-	s.forget(device, old)
-	s.mu.Unlock()
-	for _, o := range old.observations {
-		o.Forget()
-	}
-}
-
-// forget takes a session out of both maps. The caller holds mu.
-func (s *Server) forget(device fleet.ID, old *session) {
-	delete(s.live, device)
-	if s.peers[old.peer] == device {
-		delete(s.peers, old.peer)
-	}
-}
-
-// Closed tells the server that an association ended: devices behind it are
-// unreachable until they speak again. Transport calls it.
-func (s *Server) Closed(p coap.Peer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if id, ok := s.peers[p]; ok {
-		s.forget(id, s.live[id])
-	}
 }
 
 // Dismiss ends the registration of a device on our own account, such as after
 // its certificate was revoked. A device without one is no error.
 func (s *Server) Dismiss(ctx context.Context, device fleet.ID, reason string) error {
+	release, err := s.turn(ctx, device)
+	if err != nil {
+		return err
+	}
+	defer release()
 	r, err := s.o.Store.OfDevice(ctx, device)
+	if err == nil {
+		err = s.remove(ctx, r, "system", reason)
+	}
 	if errors.Is(err, ErrNotRegistered) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	s.remove(ctx, r, reason, Deregistered)
+	s.ended(ctx, r, Deregistered, reason)
+	return nil
+}
+
+// remove ends a registration and what hangs on it. The caller has the turn.
+func (s *Server) remove(ctx context.Context, r Registration, actor, reason string) error {
+	if err := s.o.Store.Remove(ctx, r.ID, actor, reason); err != nil {
+		return err
+	}
+	s.drop(r.Device, r.ID)
 	return nil
 }
 
 // Registration returns that of a device, or ErrNotRegistered.
 func (s *Server) Registration(ctx context.Context, device fleet.ID) (Registration, error) {
 	return s.o.Store.OfDevice(ctx, device)
-}
-
-// Reachable reports whether the device has a live association.
-func (s *Server) Reachable(device fleet.ID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.live[device] != nil
 }

@@ -27,15 +27,17 @@ type Registrations interface {
 	// Update stores the changed r. It returns ErrNotRegistered if r.ID is gone.
 	// A refresh changes only times and address: it has no audit row.
 	Update(ctx context.Context, r Registration, refresh bool) error
-	// Remove deletes the registration and writes its audit row with reason. It
-	// returns ErrNotRegistered if the registration is gone already.
-	Remove(ctx context.Context, id, reason string) error
+	// Remove deletes the registration and writes its audit row with actor and
+	// reason. It returns ErrNotRegistered if the registration is gone already.
+	Remove(ctx context.Context, id, actor, reason string) error
 	// Registration returns that with the given id, or ErrNotRegistered.
 	Registration(ctx context.Context, id string) (Registration, error)
 	// OfDevice returns that of a device, or ErrNotRegistered.
 	OfDevice(ctx context.Context, device fleet.ID) (Registration, error)
-	// Expired returns up to limit registrations that expired before now.
-	Expired(ctx context.Context, now time.Time, limit int) ([]Registration, error)
+	// Expire removes and returns up to limit registrations whose ExpiresAt is
+	// before now, the oldest first, each with its audit row. Whatever an Update
+	// extends meanwhile stays.
+	Expire(ctx context.Context, now time.Time, limit int) ([]Registration, error)
 }
 
 // A Source says how a value came to us.
@@ -53,7 +55,8 @@ const (
 type Values interface {
 	// Record stores the last known values; at is the time of arrival.
 	Record(ctx context.Context, device fleet.ID, from Source, entries []lwm2m.Entry, at time.Time) error
-	// Want notes that a path is, or is no longer, to be observed, with an audit row.
+	// Want notes that a path is, or is no longer, to be observed, with an audit row
+	// if that is news.
 	Want(ctx context.Context, device fleet.ID, p lwm2m.Path, on bool, actor string) error
 	// Wanted returns the paths to be observed, in order.
 	Wanted(ctx context.Context, device fleet.ID) ([]lwm2m.Path, error)

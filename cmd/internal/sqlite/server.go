@@ -53,7 +53,7 @@ func (s Server) Register(ctx context.Context, r server.Registration) error {
 		}
 		if _, err := tx.Exec("registration.insert", r.ID, string(r.Device), string(r.Endpoint), string(r.Version),
 			int64(r.Lifetime/time.Second), r.Binding, r.Queue, r.SMS, r.Root, d, r.Address,
-			r.RegisteredAt.UnixMicro(), r.UpdatedAt.UnixMicro(), r.ExpiresAt.UnixMicro()); err != nil {
+			r.RegisteredAt.UnixMicro(), r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt)); err != nil {
 			return err
 		}
 		return tx.Audit(audit.Row{
@@ -73,16 +73,20 @@ func (s Server) Update(ctx context.Context, r server.Registration, refresh bool)
 		var res sql.Result
 		var err error
 		if refresh {
-			res, err = tx.Exec("registration.refresh", r.Address, r.UpdatedAt.UnixMicro(), r.ExpiresAt.UnixMicro(), r.ID)
+			res, err = tx.Exec("registration.refresh", r.Address, r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt), r.ID)
 		} else {
 			res, err = tx.Exec("registration.update", int64(r.Lifetime/time.Second), r.Binding, r.Queue, r.SMS, r.Root,
-				d, r.Address, r.UpdatedAt.UnixMicro(), r.ExpiresAt.UnixMicro(), r.ID)
+				d, r.Address, r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt), r.ID)
 		}
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(server.ErrNotRegistered, err)
+		n, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return server.ErrNotRegistered
 		}
 		if refresh {
 			return nil
@@ -95,7 +99,7 @@ func (s Server) Update(ctx context.Context, r server.Registration, refresh bool)
 }
 
 // Remove implements server.Registrations.
-func (s Server) Remove(ctx context.Context, id, reason string) error {
+func (s Server) Remove(ctx context.Context, id, actor, reason string) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
 		var device string
 		err := tx.QueryRow("registration.delete", id).Scan(&device)
@@ -106,7 +110,7 @@ func (s Server) Remove(ctx context.Context, id, reason string) error {
 			return err
 		}
 		return tx.Audit(audit.Row{
-			Actor: "system", Action: "registration.remove", Subject: device, Reason: reason, Before: "registered",
+			Actor: actor, Action: "registration.remove", Subject: device, Reason: reason, Before: "registered",
 		})
 	})
 }
@@ -121,19 +125,53 @@ func (s Server) OfDevice(ctx context.Context, device fleet.ID) (server.Registrat
 	return scanRegistration(s.db.QueryRow(ctx, "registration.by_device", string(device)))
 }
 
-// Expired implements server.Registrations.
-func (s Server) Expired(ctx context.Context, now time.Time, limit int) ([]server.Registration, error) {
-	rows, err := s.db.Query(ctx, "registration.expired", now.UnixMicro(), limit)
+// Expire implements server.Registrations.
+func (s Server) Expire(ctx context.Context, now time.Time, limit int) ([]server.Registration, error) {
+	// Nearly always there is nothing to do, and then no write transaction.
+	var due bool
+	if err := s.db.QueryRow(ctx, "registration.due", now.UnixMicro()).Scan(&due); err != nil || !due {
+		return nil, err
+	}
+	var gone []server.Registration
+	err := s.db.Update(ctx, func(tx *Tx) error {
+		rows, err := tx.Query("registration.expire", now.UnixMicro(), limit)
+		if err != nil {
+			return err
+		}
+		gone, err = collect(rows, func(r *sql.Rows) (server.Registration, error) { return scanRegistration(r) })
+		if err != nil {
+			return err
+		}
+		for _, r := range gone {
+			if err := tx.Audit(audit.Row{
+				Actor: "system", Action: "registration.remove", Subject: string(r.Device), Reason: "lifetime over",
+				Before: "registered",
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, func(r *sql.Rows) (server.Registration, error) { return scanRegistration(r) })
+	slices.SortFunc(gone, func(a, b server.Registration) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+	return gone, nil
+}
+
+// micro returns a time column that may be empty, for the zero time.
+func micro(t time.Time) sql.NullInt64 {
+	if t.IsZero() {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: true}
 }
 
 // scanRegistration reads one registration; no row is server.ErrNotRegistered.
 func scanRegistration(row interface{ Scan(dest ...any) error }) (server.Registration, error) {
 	var r server.Registration
-	var lifetime, registered, updated, expires int64
+	var lifetime, registered, updated int64
+	var expires sql.NullInt64
 	var text string
 	err := row.Scan(&r.ID, &r.Device, &r.Endpoint, &r.Version, &lifetime, &r.Binding, &r.Queue, &r.SMS, &r.Root,
 		&text, &r.Address, &registered, &updated, &expires)
@@ -144,7 +182,10 @@ func scanRegistration(row interface{ Scan(dest ...any) error }) (server.Registra
 		return server.Registration{}, err
 	}
 	r.Lifetime = time.Duration(lifetime) * time.Second
-	r.RegisteredAt, r.UpdatedAt, r.ExpiresAt = fromMicro(registered), fromMicro(updated), fromMicro(expires)
+	r.RegisteredAt, r.UpdatedAt = fromMicro(registered), fromMicro(updated)
+	if expires.Valid {
+		r.ExpiresAt = fromMicro(expires.Int64)
+	}
 	var d details
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		return server.Registration{}, err

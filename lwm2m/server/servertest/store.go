@@ -63,7 +63,7 @@ func (s *Store) Update(_ context.Context, r server.Registration, refresh bool) e
 }
 
 // Remove implements server.Registrations.
-func (s *Store) Remove(_ context.Context, id, _ string) error {
+func (s *Store) Remove(_ context.Context, id, _, _ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.byID[id]
@@ -98,15 +98,21 @@ func (s *Store) OfDevice(_ context.Context, device fleet.ID) (server.Registratio
 	return server.Registration{}, server.ErrNotRegistered
 }
 
-// Expired implements server.Registrations.
-func (s *Store) Expired(_ context.Context, now time.Time, limit int) ([]server.Registration, error) {
+// Expire implements server.Registrations.
+func (s *Store) Expire(_ context.Context, now time.Time, limit int) ([]server.Registration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []server.Registration
 	for _, r := range s.byID {
-		if r.ExpiresAt.Before(now) && len(out) < limit {
+		if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now) {
 			out = append(out, r)
 		}
+	}
+	slices.SortFunc(out, func(a, b server.Registration) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+	out = out[:min(limit, len(out))]
+	for _, r := range out {
+		delete(s.byID, r.ID)
+		s.audit("registration.remove", r.Device)
 	}
 	return out, nil
 }
@@ -139,12 +145,19 @@ func (s *Store) Want(_ context.Context, device fleet.ID, p lwm2m.Path, on bool, 
 	if s.wanted[device] == nil {
 		s.wanted[device] = map[lwm2m.Path]bool{}
 	}
+	if on == s.wanted[device][p] {
+		return nil
+	}
 	if on {
 		s.wanted[device][p] = true
 	} else {
 		delete(s.wanted[device], p)
 	}
-	s.audit("observation.want", device)
+	action := "observation.want"
+	if !on {
+		action = "observation.cancel"
+	}
+	s.audit(action, device)
 	return nil
 }
 
@@ -166,6 +179,13 @@ func (s *Store) Value(device fleet.ID, p lwm2m.Path) (Value, bool) {
 	defer s.mu.Unlock()
 	v, ok := s.values[device][p]
 	return v, ok
+}
+
+// Registrations returns how many there are.
+func (s *Store) Registrations() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byID)
 }
 
 // Audited returns the actions of the rows written so far.

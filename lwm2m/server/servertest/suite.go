@@ -13,11 +13,11 @@ import (
 )
 
 // TestStore checks that a Store keeps the promises of server.Store. open returns
-// an empty one in which devices a and b exist.
+// an empty one in which the devices named exist.
 func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) server.Store) {
 	t.Helper()
 	t.Run("registrations", func(t *testing.T) { testRegistrations(t, open(t, "a", "b")) })
-	t.Run("expiry", func(t *testing.T) { testExpiry(t, open(t, "a", "b")) })
+	t.Run("expiry", func(t *testing.T) { testExpiry(t, open(t, "a", "b", "c")) })
 	t.Run("wanted", func(t *testing.T) { testWanted(t, open(t, "a", "b")) })
 	t.Run("values", func(t *testing.T) { testValues(t, open(t, "a")) })
 }
@@ -68,10 +68,10 @@ func testRegistrations(t *testing.T, s server.Store) {
 	if err := s.Update(ctx, registration("1", "a"), true); !errors.Is(err, server.ErrNotRegistered) {
 		t.Errorf("Update of a gone registration = %v", err)
 	}
-	if err := s.Remove(ctx, "3", "test"); err != nil {
+	if err := s.Remove(ctx, "3", "me", "test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Remove(ctx, "3", "test"); !errors.Is(err, server.ErrNotRegistered) {
+	if err := s.Remove(ctx, "3", "me", "test"); !errors.Is(err, server.ErrNotRegistered) {
 		t.Errorf("second Remove = %v, want ErrNotRegistered", err)
 	}
 	if _, err := s.OfDevice(ctx, "a"); !errors.Is(err, server.ErrNotRegistered) {
@@ -81,23 +81,36 @@ func testRegistrations(t *testing.T, s server.Store) {
 
 func testExpiry(t *testing.T, s server.Store) {
 	ctx := t.Context()
-	a, b := registration("1", "a"), registration("2", "b")
+	a, b, c := registration("1", "a"), registration("2", "b"), registration("3", "c")
 	b.ExpiresAt = at.Add(time.Hour)
-	for _, r := range []server.Registration{a, b} {
+	c.Lifetime, c.ExpiresAt = 0, time.Time{} // for ever
+	for _, r := range []server.Registration{a, b, c} {
 		if err := s.Register(ctx, r); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if got, err := s.Registration(ctx, "3"); err != nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("registration for ever = %+v, %v; want %+v", got, err, c)
+	}
 	for _, tt := range []struct {
 		after time.Duration
-		want  int
-	}{{0, 0}, {2 * time.Minute, 1}, {2 * time.Hour, 2}} {
-		if got, err := s.Expired(ctx, at.Add(tt.after), 10); err != nil || len(got) != tt.want {
-			t.Errorf("Expired after %v = %d, %v; want %d", tt.after, len(got), err, tt.want)
+		limit int
+		want  []string
+	}{
+		{0, 10, nil}, {2 * time.Hour, 1, []string{"1"}},
+		{2 * time.Minute, 10, nil}, {2 * time.Hour, 10, []string{"2"}}, {1e6 * time.Hour, 10, nil},
+	} {
+		got, err := s.Expire(ctx, at.Add(tt.after), tt.limit)
+		var ids []string
+		for _, r := range got {
+			ids = append(ids, r.ID)
+		}
+		if err != nil || !slices.Equal(ids, tt.want) {
+			t.Errorf("Expire after %v = %v, %v; want %v", tt.after, ids, err, tt.want)
 		}
 	}
-	if got, err := s.Expired(ctx, at.Add(2*time.Hour), 1); err != nil || len(got) != 1 {
-		t.Errorf("Expired with limit 1 = %d, %v", len(got), err)
+	if _, err := s.Registration(ctx, "1"); !errors.Is(err, server.ErrNotRegistered) {
+		t.Errorf("an expired registration: %v, want ErrNotRegistered", err)
 	}
 }
 

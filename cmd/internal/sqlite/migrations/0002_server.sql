@@ -3,7 +3,7 @@ CREATE TABLE registration (
     device        TEXT    NOT NULL UNIQUE REFERENCES device ON DELETE CASCADE,
     endpoint      TEXT    NOT NULL,
     version       TEXT    NOT NULL,
-    lifetime      INTEGER NOT NULL,    -- seconds
+    lifetime      INTEGER NOT NULL,    -- seconds; 0: for ever
     binding       TEXT    NOT NULL,
     queue         INTEGER NOT NULL,    -- 1: queue mode
     sms           TEXT    NOT NULL,
@@ -12,7 +12,7 @@ CREATE TABLE registration (
     address       TEXT    NOT NULL,
     registered_at INTEGER NOT NULL,    -- Unix microseconds, UTC
     updated_at    INTEGER NOT NULL,    -- Unix microseconds, UTC
-    expires_at    INTEGER NOT NULL     -- Unix microseconds, UTC
+    expires_at    INTEGER              -- Unix microseconds, UTC; NULL: never
 ) STRICT;
 
 CREATE INDEX registration_expires ON registration (expires_at);

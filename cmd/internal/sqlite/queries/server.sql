@@ -29,13 +29,14 @@ SELECT id, device, endpoint, version, lifetime, binding, queue, sms, root, detai
   FROM registration
  WHERE device = ?;
 
--- name: registration.expired
-SELECT id, device, endpoint, version, lifetime, binding, queue, sms, root, details, address,
-       registered_at, updated_at, expires_at
-  FROM registration
- WHERE expires_at < ?
- ORDER BY expires_at
- LIMIT ?;
+-- name: registration.due
+SELECT EXISTS (SELECT 1 FROM registration WHERE expires_at < ?);
+
+-- name: registration.expire
+DELETE FROM registration
+ WHERE id IN (SELECT id FROM registration WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
+RETURNING id, device, endpoint, version, lifetime, binding, queue, sms, root, details, address,
+          registered_at, updated_at, expires_at;
 
 -- name: observation.insert
 INSERT INTO observation (device, path) VALUES (?, ?) ON CONFLICT DO NOTHING;

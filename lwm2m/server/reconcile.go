@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"steward/lwm2m/fleet"
+)
+
+// observeTimeout bounds what a worker gives to one Observe of one device: more
+// than MAX_TRANSMIT_WAIT, 93 s.
+const observeTimeout = 2 * time.Minute
+
+// establish queues the device for the workers, once.
+func (s *Server) establish(device fleet.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := s.live[device]
+	if live == nil || s.queued[device] {
+		return
+	}
+	select {
+	case s.jobs <- device: // never blocks
+		s.queued[device], live.unsettled = true, false
+	default:
+		live.unsettled = true
+	}
+}
+
+func (s *Server) work(ctx context.Context) {
+	for {
+		select {
+		case device := <-s.jobs:
+			s.mu.Lock()
+			delete(s.queued, device) // what comes from now on needs another look
+			s.mu.Unlock()
+			s.reconcile(ctx, device)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reconcile establishes the wanted observations that the device does not have.
+func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
+	wanted, err := s.o.Store.Wanted(ctx, device)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.o.Log.LogAttrs(ctx, slog.LevelError, "wanted observations", slog.Any("error", err))
+		}
+		s.unsettle(device)
+		return
+	}
+	for _, p := range wanted {
+		limited, cancel := context.WithTimeout(ctx, observeTimeout)
+		err := s.observe(limited, device, p)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			s.o.Log.LogAttrs(ctx, slog.LevelWarn, "observation not established", slog.String("device", string(device)),
+				slog.String("path", p.String()), slog.Any("error", err))
+		}
+		if err != nil && !final(err) {
+			s.unsettle(device)
+			return // the rest would fail alike
+		}
+	}
+}
+
+// final reports whether the device itself decided, so that asking again brings
+// nothing new.
+func final(err error) bool {
+	var refused *ResponseError
+	return errors.As(err, &refused) || errors.Is(err, ErrNotObserved) || errors.Is(err, ErrUnsupported)
+}
+
+// unsettle notes that observations are to be tried at the device's next message.
+func (s *Server) unsettle(device fleet.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if live := s.live[device]; live != nil {
+		live.unsettled = true
+	}
+}
+
+func (s *Server) isUnsettled(live *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return live.unsettled
+}

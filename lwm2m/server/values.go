@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"steward/lwm2m"
+	"steward/lwm2m/fleet"
+)
+
+// maxKept is the length in bytes of the longest value that is kept: more than
+// people look at. Firmware and certificate stores are longer.
+const maxKept = 4096
+
+// record keeps the last known values of a device.
+func (s *Server) record(ctx context.Context, device fleet.ID, from Source, entries []lwm2m.Entry) error {
+	kept := s.kept(from, entries)
+	if len(kept) == 0 {
+		return nil
+	}
+	return s.o.Store.Record(ctx, device, from, kept, time.Now())
+}
+
+// kept returns what of entries may be kept, the newest of each path: nothing
+// long, nothing that cannot be read, such as keys and packages, and of what we
+// wrote only what the schema knows that it can be read.
+func (s *Server) kept(from Source, entries []lwm2m.Entry) []lwm2m.Entry {
+	out := make([]lwm2m.Entry, 0, len(entries))
+	for _, e := range entries {
+		info, known := s.o.Schema.Resource(e.Path.Object(), e.Path.ID(2))
+		readable := info.Operations.Has(lwm2m.OpRead)
+		if known && !readable || !known && from == FromWrite || e.Value == (lwm2m.Value{}) || size(e.Value) > maxKept {
+			continue
+		}
+		out = append(out, e)
+	}
+	// Stable: of two without a time the later one counts (§6.4.6, historical data).
+	slices.SortStableFunc(out, func(a, b lwm2m.Entry) int {
+		if c := a.Path.Compare(b.Path); c != 0 {
+			return c
+		}
+		return newestFirst(a.Time, b.Time)
+	})
+	return slices.CompactFunc(out, func(a, b lwm2m.Entry) bool { return a.Path == b.Path })
+}
+
+// newestFirst orders times of measurement; the zero time is now.
+func newestFirst(a, b time.Time) int {
+	switch {
+	case a.Equal(b):
+		return 0
+	case a.IsZero():
+		return -1
+	case b.IsZero():
+		return 1
+	}
+	return b.Compare(a)
+}
+
+func size(v lwm2m.Value) int {
+	if v.Kind() == lwm2m.KindOpaque {
+		return len(v.Bytes())
+	}
+	return len(v.Text())
+}
