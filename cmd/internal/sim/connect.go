@@ -26,6 +26,7 @@ type link struct {
 	host      string                // as transfer.HostOf gives it
 	stands    []transfer.Thumbprint // of anchors that its certificate chains to
 	registrar bool                  // its certificate may enrol
+	cas       []*x509.Certificate   // what its /crts said; nil: not asked
 	meter     *meter
 }
 

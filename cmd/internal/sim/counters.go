@@ -29,12 +29,14 @@ type Count struct {
 func (c Count) Bytes() uint64 { return c.SentBytes + c.ReceivedBytes }
 
 // saveEvery bounds how often counters are written, and what a crash loses.
-const saveEvery = time.Second
+const saveEvery = 3 * time.Second
 
 // counters are all counts of a device, over all its lives.
 type counters struct {
 	path string
 	ids  [3]string // object ids of truststore, enrolment, transfer as path segments
+
+	saving sync.Mutex // one writer at a time
 
 	mu    sync.Mutex
 	all   map[[2]string]*Count
@@ -99,26 +101,34 @@ func (c *counters) list() []Count {
 	return counts
 }
 
-// saveNow and then writes the file if a while has passed since the last time.
-func (c *counters) saveSometimes(now time.Time) {
+// saveSometimes writes the file if it is time, and returns when it will be; zero:
+// there is nothing to write.
+func (c *counters) saveSometimes(now time.Time) time.Time {
 	c.mu.Lock()
-	due := c.dirty && now.Sub(c.saved) >= saveEvery
+	dirty, due := c.dirty, c.saved.Add(saveEvery)
 	c.mu.Unlock()
-	if due {
-		c.save()
+	if !dirty {
+		return time.Time{}
 	}
+	if now.Before(due) {
+		return due
+	}
+	c.save()
+	return time.Time{}
 }
 
 // save writes the file. It is a measurement, not state: nothing waits for the
 // disk, and its errors stop nobody.
 func (c *counters) save() {
+	c.saving.Lock()
+	defer c.saving.Unlock()
+	c.mu.Lock()
+	c.dirty, c.saved = false, time.Now()
+	c.mu.Unlock()
 	raw, err := json.MarshalIndent(c.list(), "", " ")
 	if err != nil {
 		return
 	}
-	c.mu.Lock()
-	c.dirty, c.saved = false, time.Now()
-	c.mu.Unlock()
 	temporary := c.path + ".new"
 	if err := os.WriteFile(temporary, raw, 0o600); err == nil {
 		_ = os.Rename(temporary, filepath.Clean(c.path))

@@ -141,7 +141,6 @@ func (b *battery) step(now time.Time) time.Time {
 		lwm2m.Entry{Path: base.Child(objects.DeviceVoltage).Child(0), Value: lwm2m.Integer(b.voltage())},
 		lwm2m.Entry{Path: base.Child(objects.DeviceTime), Value: lwm2m.Time(now.Unix())},
 	)
-	b.l.d.meters.saveSometimes(now)
 	return b.next
 }
 

@@ -68,7 +68,6 @@ func (l *life) effects(ctx context.Context) (waiting *transfer.Effect) {
 		}
 		l.retryAt, l.failures = time.Time{}, 0
 		if e.Do == transfer.DoReboot {
-			l.d.event(l.about(Event{Kind: Wiped}))
 			l.reboot()
 		}
 	}
@@ -97,7 +96,11 @@ func (l *life) perform(ctx context.Context, e *transfer.Effect) error {
 		l.fw.reload()
 		return l.compact()
 	case transfer.DoReboot:
-		return l.compact()
+		err := l.compact()
+		if err == nil {
+			l.d.event(l.about(Event{Kind: Wiped}))
+		}
+		return err
 	case transfer.DoReport:
 		l.report(ctx, e)
 		return nil
@@ -117,6 +120,7 @@ func (l *life) notify() error {
 	l.cl.Changed(base.Child(objects.TransferState), base.Child(objects.TransferReceipt),
 		base.Child(objects.TransferEpoch), base.Child(objects.TransferError))
 	if state.AtRest() { // keys were forgotten
+		l.d.meters.save()
 		return l.compact()
 	}
 	return nil

@@ -83,15 +83,16 @@ func (l *life) enrol(ctx context.Context, there *link, key crypto.Signer, anchor
 	if err != nil {
 		return nil, err
 	}
-	cas, err := c.Cacerts(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("crts: %w", err)
+	if there.cas == nil { // once an association
+		if there.cas, err = c.Cacerts(ctx); err != nil {
+			return nil, fmt.Errorf("crts: %w", err)
+		}
 	}
 	certificate, err := c.Enrol(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("sen: %w", err)
 	}
-	if _, err := vouch(certificate, cas, anchors, l.o.now()); err != nil {
+	if _, err := vouch(certificate, there.cas, anchors, l.o.now()); err != nil {
 		return nil, fmt.Errorf("sen: certificate issued: %w", err)
 	}
 	return certificate, nil

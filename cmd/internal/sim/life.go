@@ -299,5 +299,8 @@ func (l *life) idle(ctx context.Context) time.Time {
 	if at := l.keepAlive(ctx, now); !at.IsZero() {
 		sooner(at)
 	}
+	if at := l.d.meters.saveSometimes(now); !at.IsZero() {
+		sooner(at)
+	}
 	return next
 }

@@ -40,11 +40,10 @@ type provider struct {
 	mu       sync.Mutex
 	srv      *server.Server
 	payloads map[string][]byte
-	handler  coap.HandlerFunc // of paths that the provider has not
-	values   map[lwm2m.Path][]lwm2m.Value
 	events   chan server.Event
 	stop     func()
 	listener *transport.Listener
+	engine   *coap.Engine
 }
 
 func newProvider(t *testing.T, name string) *provider {
@@ -90,6 +89,7 @@ func (p *provider) start() {
 	var srv *server.Server
 	engine := coap.New(coap.Options{
 		Params: coap.Params{AckTimeout: 500 * time.Millisecond},
+		Closed: func(peer coap.Peer) { srv.Closed(peer) },
 		Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
 			switch r.Path[0] {
 			case "rd", "dp":
@@ -132,7 +132,7 @@ func (p *provider) start() {
 		running.Go(func() { _ = run(ctx) })
 	}
 	p.mu.Lock()
-	p.srv, p.listener, p.addr = srv, listener, listener.Addr().String()
+	p.srv, p.listener, p.engine, p.addr = srv, listener, engine, listener.Addr().String()
 	p.mu.Unlock()
 	p.stop = sync.OnceFunc(func() {
 		cancelEvents()
@@ -253,7 +253,9 @@ func (f *factory) certificate(b *bundle.Bundle) *x509.Certificate {
 	return c
 }
 
-func (f *factory) hash(b *bundle.Bundle) est.Hash { return est.Hash(transfer.HashOf(f.certificate(b).Raw)) }
+func (f *factory) hash(b *bundle.Bundle) est.Hash {
+	return est.Hash(transfer.HashOf(f.certificate(b).Raw))
+}
 
 // run is a device that runs.
 type run struct {
