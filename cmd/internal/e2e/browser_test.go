@@ -158,6 +158,20 @@ func (p *tab) submit(t *testing.T, css string) int {
 	return int(res.Status)
 }
 
+// follow clicks the link with the text, and waits for its page.
+func (p *tab) follow(t *testing.T, text string) {
+	t.Helper()
+	script := fmt.Sprintf(`(() => {
+  const link = [...document.querySelectorAll("a")].find((a) => a.textContent.trim() === %q);
+  if (link) link.dataset.follow = "1";
+  return !!link;
+})()`, text)
+	if !eval[bool](t, p, script) {
+		t.Fatalf("no link %q on %s", text, eval[string](t, p, "location.href"))
+	}
+	p.submit(t, "a[data-follow]")
+}
+
 // waitText waits until the first element that matches reads as want demands.
 func (p *tab) waitText(t *testing.T, limit time.Duration, css string, want func(string) bool) string {
 	t.Helper()

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +46,7 @@ func (b *tail) String() string {
 type process struct {
 	name     string
 	cmd      *exec.Cmd
-	out, log *tail
+	out, log *tail         // stdout, unless somebody else takes it, and stderr
 	ended    chan struct{} // closed when it has
 	err      error         // of Wait; after ended
 }
@@ -70,10 +71,19 @@ func binary(t *testing.T) string {
 // start runs steward with args. Its stderr is added to log.
 func start(t *testing.T, name string, log *tail, args ...string) *process {
 	t.Helper()
-	p := &process{name: name, out: &tail{}, log: log, ended: make(chan struct{})}
+	out := &tail{}
+	p := startWith(t, name, log, out, args...)
+	p.out = out
+	return p
+}
+
+// startWith is start with stdout to a writer.
+func startWith(t *testing.T, name string, log *tail, out io.Writer, args ...string) *process {
+	t.Helper()
+	p := &process{name: name, log: log, ended: make(chan struct{})}
 	p.cmd = exec.Command(binary(t), args...)
 	p.cmd.Dir = t.TempDir()
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.log
+	p.cmd.Stdout, p.cmd.Stderr = out, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that timed out leaves none
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

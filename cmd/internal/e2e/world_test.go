@@ -1,0 +1,187 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// onlineLimit is what devices get from start to registered.
+const onlineLimit = 30 * time.Second
+
+// A world is two providers who know each other, a factory, and devices that
+// belong to the first.
+type world struct {
+	alpha, beta *provider
+	dir         string // of bundles and the devices' state
+	names       []string
+	devices     *fleet
+}
+
+// newWorld makes n devices, delivered to Alpha, that do not run yet.
+func newWorld(t *testing.T, n int) *world {
+	t.Helper()
+	w := &world{dir: t.TempDir()}
+	w.alpha, w.beta = serve(t, "Alpha", scaled...), serve(t, "Beta", scaled...)
+	var settings json.RawMessage
+	w.alpha.get(t, "/api/v1/device-settings", &settings)
+	file := filepath.Join(w.dir, "settings.json")
+	if err := os.WriteFile(file, settings, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bundles := filepath.Join(w.dir, "bundles")
+	factory := start(t, "factory", &tail{}, "ca", "factory", "--data", filepath.Join(w.dir, "factory"),
+		"--out", bundles, "--count", fmt.Sprint(n), "--provider", file)
+	<-factory.ended
+	if factory.err != nil {
+		t.Fatalf("ca factory: %v\n%s", factory.err, factory.log)
+	}
+	root, err := os.ReadFile(filepath.Join(bundles, "permanent-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*provider{w.alpha, w.beta} {
+		p.post(t, "/api/v1/factory-authorities", map[string]any{"certificate": root}, nil)
+	}
+	w.deliver(t, bundles)
+	w.devices = &fleet{logs: &tail{}, args: []string{
+		"device", "--json", "--state", filepath.Join(w.dir, "state"), "--ack-timeout", "200ms",
+		"--flight-interval", "200ms", "--handshake-timeout", "2s", "--retry", "300ms", "--retry-max", "1s",
+		"--battery", "1s", "--tick", "200ms", "--log-level", "info", bundles,
+	}}
+	showOnFailure(t, "devices", w.devices.logs)
+	return w
+}
+
+// deliver announces the devices of all bundles to Alpha.
+func (w *world) deliver(t *testing.T, bundles string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(bundles, "*.device.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("bundles: %v, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b struct {
+			Endpoint string
+			Factory  struct{ Chain []string }
+		}
+		if err := json.Unmarshal(text, &b); err != nil {
+			t.Fatal(err)
+		}
+		w.names = append(w.names, b.Endpoint)
+		w.alpha.post(t, "/api/v1/devices", map[string]any{
+			"certificate": base64.StdEncoding.EncodeToString([]byte(b.Factory.Chain[0])),
+		}, nil)
+	}
+}
+
+// introduce lets the providers pin each other's identity files.
+func (w *world) introduce(t *testing.T) {
+	t.Helper()
+	for _, pair := range [][2]*provider{{w.alpha, w.beta}, {w.beta, w.alpha}} {
+		var identity json.RawMessage
+		pair[0].get(t, "/api/v1/identity", &identity)
+		pair[1].post(t, "/api/v1/partners", map[string]any{"identity": identity}, nil)
+	}
+}
+
+// online waits until all devices are registered at p.
+func (w *world) online(t *testing.T, p *provider) {
+	t.Helper()
+	eventually(t, onlineLimit, "devices are online at "+p.name, func(ctx context.Context) error {
+		devices, err := p.devices(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range w.names {
+			if d := devices[name]; d.State != "online" {
+				return fmt.Errorf("%s is %q", name, d.State)
+			}
+		}
+		return nil
+	})
+}
+
+// A device is what the tests look at in a device of a provider.
+type device struct{ ID, Endpoint, State, Firmware string }
+
+// devices returns a provider's devices by endpoint.
+func (p *provider) devices(ctx context.Context) (map[string]device, error) {
+	out := map[string]device{}
+	var list page[device]
+	err := p.do(ctx, http.MethodGet, "/api/v1/devices?page_size=200", nil, &list)
+	for _, d := range list.Items {
+		out[d.Endpoint] = d
+	}
+	return out, err
+}
+
+// A transfer is what the tests look at in a transfer.
+type transfer struct {
+	ID, Direction, State string
+	Ended                bool
+	Total, Done, Failed  int
+	Actions              []string
+}
+
+// transfers returns a provider's transfers, the newest first.
+func (p *provider) transfers(ctx context.Context) ([]transfer, error) {
+	var list page[transfer]
+	err := p.do(ctx, http.MethodGet, "/api/v1/transfers", nil, &list)
+	return list.Items, err
+}
+
+// draft drafts a transfer of all devices to Beta and returns its id.
+func (w *world) draft(t *testing.T) string {
+	t.Helper()
+	var partners page[struct{ ID, Name string }]
+	w.alpha.get(t, "/api/v1/partners", &partners)
+	i := slices.IndexFunc(partners.Items, func(p struct{ ID, Name string }) bool { return p.Name == w.beta.name })
+	if i < 0 {
+		t.Fatalf("partners of Alpha: %+v", partners.Items)
+	}
+	devices, err := w.alpha.devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, 0, len(w.names))
+	for _, name := range w.names {
+		ids = append(ids, devices[name].ID)
+	}
+	var made transfer
+	w.alpha.post(t, "/api/v1/transfers", map[string]any{
+		"partner": partners.Items[i].ID, "devices": ids, "latest": time.Now().Add(time.Hour).UTC().Truncate(time.Second),
+	}, &made)
+	return made.ID
+}
+
+// decide takes, at each provider, the decisions that wait for a person: submit
+// at the outgoing one, approve at both. A provider that is down is asked later.
+func (w *world) decide(ctx context.Context) error {
+	var errs []error
+	for _, p := range []*provider{w.alpha, w.beta} {
+		list, err := p.transfers(ctx)
+		errs = append(errs, err)
+		for _, x := range list {
+			for _, action := range []string{"submit", "approve"} {
+				if slices.Contains(x.Actions, action) {
+					errs = append(errs, p.do(ctx, http.MethodPost, "/api/v1/transfers/"+x.ID+"/commands",
+						map[string]string{"action": action, "reason": "test"}, nil))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
