@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"steward/cmd/internal/config"
+	"steward/cmd/internal/services"
 	"steward/cmd/internal/sqlite"
 	"steward/est"
 	"steward/est/estcoap"
@@ -25,6 +26,7 @@ import (
 	"steward/objects"
 	"steward/objects/registry"
 	"steward/suit/rollout"
+	"steward/web"
 )
 
 // An App is one provider: one process, one data directory.
@@ -46,14 +48,18 @@ type App struct {
 	coaps    *transport.Listener
 	coap     *transport.Listener // nil: none
 	web      *webListeners
-	ran      bool // Run has closed the sockets
+	hub      *services.Hub
+	events   chan func(context.Context) error // work for background
+	ran      bool                             // Run has closed the sockets
 }
 
 // New opens the data directory, making at the first start what is missing, and
 // binds the sockets. Nothing is served before Run. It returns ErrLocked if
 // another process has the directory.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, factory: newFactoryPeers()}
+	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), events: make(chan func(context.Context) error, maxEvents)}
+	a.web = &webListeners{stream: &web.Stream{}}
+	a.hub = services.NewHub(a.web.stream)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -103,6 +109,7 @@ func (a *App) buildDeviceSide() (err error) {
 	}
 	a.coaps, err = transport.Listen(transport.ListenOptions{
 		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki), Engine: a.engine, Log: a.log, Refused: a.refused,
+		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)
 	})
 	if err != nil {
 		return fmt.Errorf("coaps: %w", err)
@@ -114,8 +121,10 @@ func (a *App) buildDeviceSide() (err error) {
 	}
 	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
 		Store: a.db.Rollout(), Devices: updateDevices{a.server}, Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
-		URI: func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
+		URI:     func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
+		Changed: a.hub.Job,
 	})
+	a.server.Subscribe(a.watch)
 	return err
 }
 
@@ -124,6 +133,9 @@ const maxDeviceBody = 1 << 20
 
 // CoAPSURI is what devices are told to connect to: "coaps://host:port".
 func (a *App) CoAPSURI() string {
+	if a.cfg.PublicCoAPS != "" {
+		return "coaps://" + a.cfg.PublicCoAPS
+	}
 	return "coaps://" + hostPort(a.cfg.Host, a.coaps.Addr())
 }
 
@@ -141,15 +153,24 @@ func (a *App) closed(p coap.Peer) {
 // revoked drops the live sessions of a certificate at once. It is called within
 // the CA's call, so it hands the work on.
 func (a *App) revoked(h est.Hash) {
-	go func() {
-		if a.coaps == nil {
-			return
-		}
+	select {
+	case a.events <- func(context.Context) error {
 		a.coaps.Drop(func(id coap.Identity) bool { return est.Hash(id.Certificate) == h })
-	}()
+		return nil
+	}:
+	default: // the certificate is refused at its next handshake
+		a.log.LogAttrs(context.Background(), slog.LevelWarn, "sessions of a revoked certificate not dropped: too much to do")
+	}
 }
 
 func (a *App) now() time.Time { return time.Now() }
+
+// logError logs an error that nobody else can be told of.
+func (a *App) logError(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		a.log.LogAttrs(ctx, slog.LevelError, "background", slog.String("what", what), slog.Any("error", err))
+	}
+}
 
 // Run serves until ctx ends or a part fails. The sockets come up last and go
 // down first.
@@ -191,7 +212,7 @@ var errPartEnded = errors.New("a part of the server ended")
 
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
-	return []func(context.Context) error{a.engine.Run, a.server.Run, a.rollout.Run, a.auditor.Run}
+	return []func(context.Context) error{a.engine.Run, a.server.Run, a.rollout.Run, a.auditor.Run, a.background}
 }
 
 // Close gives free what New opened. It is for an App that was never run, and

@@ -1,6 +1,79 @@
 package app
 
-import "steward/web"
+import (
+	"context"
+	"fmt"
+	"time"
 
-// services are what dashboard and REST API show.
-func (a *App) services() web.Services { return web.Services{} }
+	"steward/cmd/internal/services"
+	"steward/est"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+	"steward/suit/cose"
+	"steward/suit/rollout"
+	"steward/web"
+)
+
+// services makes what dashboard and REST API show and command.
+func (a *App) services() (web.Services, error) {
+	id := sum(a.pki.suit.cert.Raw)
+	signer, err := cose.NewSigner(a.pki.suit.key, cose.ES256, id[:keyIDLength])
+	if err != nil {
+		return web.Services{}, fmt.Errorf("suit signer: %w", err)
+	}
+	all, err := services.New(services.Options{
+		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Registry: a.registry, SUITSigner: signer,
+		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
+		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub, Dropped: a.dropped,
+	})
+	all.Settings = a
+	return all, err
+}
+
+// keyIDLength is that of key identifiers in COSE headers: a hint for the look-up.
+const keyIDLength = 8
+
+// dropped ends the sessions of a certificate that an operator revoked.
+func (a *App) dropped(h est.Hash, device fleet.ID) {
+	a.coaps.Drop(func(who coap.Identity) bool { return est.Hash(who.Certificate) == h })
+	if device != "" {
+		a.events <- func(ctx context.Context) error {
+			return a.server.Dismiss(ctx, device, "certificate revoked")
+		}
+	}
+}
+
+// watch passes on what devices do.
+func (a *App) watch(e server.Event) {
+	a.hub.Device(e)
+	switch e.Kind {
+	case server.Registered, server.Updated, server.Notified:
+		a.rollout.Wake(e.Device)
+	default:
+	}
+}
+
+// maxEvents bounds the work that waits in the background; beyond it callers wait.
+const maxEvents = 1024
+
+// background does what callbacks must not wait for, and housekeeping.
+func (a *App) background(ctx context.Context) error {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		select {
+		case do := <-a.events:
+			a.logError(ctx, "background work", do(ctx))
+		case <-tick.C:
+			_, err := a.pki.ca.Sweep(ctx)
+			a.logError(ctx, "sweeping renewed certificates", err)
+			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// housekeeping is how often expired things are cleared away.
+const housekeeping = time.Minute

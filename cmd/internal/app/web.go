@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -95,7 +96,7 @@ func (w *webListeners) Close() error {
 // buildWebSide makes the dashboard with the REST API, and what other providers
 // and relying parties use.
 func (a *App) buildWebSide(ctx context.Context) error {
-	a.web = &webListeners{stream: &web.Stream{}, accounts: account.New(a.db.Accounts())}
+	a.web.accounts = account.New(a.db.Accounts())
 	var err error
 	if a.web.token, err = account.TokenFile(a.dir.file(fileToken)); err != nil {
 		return err
@@ -116,7 +117,10 @@ func (a *App) buildWebSide(ctx context.Context) error {
 func (a *App) buildDashboard(ctx context.Context) error {
 	secure := !loopback(a.cfg.HTTP)
 	door := account.Door{Accounts: a.web.accounts, Instance: a.instance(), TLS: secure, Now: a.now}
-	services := a.services()
+	services, err := a.services()
+	if err != nil {
+		return err
+	}
 	pages, err := ui.New(ui.Options{
 		Services: services, Door: door, Stream: a.web.stream, Registry: a.registry, Provider: a.cfg.Name,
 		Version: Version, BaseURL: a.DashboardURL(), Now: a.now, Log: a.log,
@@ -126,7 +130,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	}
 	rest, err := api.New(api.Options{
 		Services: services, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
-		Metrics: a.metrics(), Now: a.now, Log: a.log,
+		Metrics: a.metrics(), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -137,7 +141,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	for _, pattern := range []string{api.Prefix + "/", "/livez", "/readyz", "/metrics"} {
 		mux.Handle(pattern, restRoutes)
 	}
-	handler := web.Stack(web.StackOptions{Log: a.log, Now: a.now, TLS: secure}, mux)
+	handler := web.Stack(web.StackOptions{Log: a.log, Now: a.now, TLS: secure, Deny: deny(pages)}, mux)
 	var config *tls.Config
 	if secure {
 		if config, err = a.webTLS(ctx); err != nil {
@@ -207,4 +211,21 @@ func (a *App) SignInLink(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return a.DashboardURL() + "/sign-in?link=" + secret, nil
+}
+
+// deny answers what never reaches a handler: as a page where people are.
+func deny(pages *ui.UI) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if strings.HasPrefix(r.URL.Path, api.Prefix) {
+			web.WriteProblem(w, web.ProblemOf(r, err))
+			return
+		}
+		pages.Fail(w, r, err)
+	}
+}
+
+// ready reports whether the database answers.
+func (a *App) ready(ctx context.Context) error {
+	_, err := a.db.AuditBefore(ctx, "", 0, 1)
+	return err
 }

@@ -59,6 +59,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.HTTP, "http", o.HTTP, "dashboard and REST API (TLS with an own certificate off loopback)")
 	f.StringVar(&o.CoAP, "coap", o.CoAP, "LwM2M without security, such as :5683")
 	f.StringVar(&o.CoAPS, "coaps", o.CoAPS, "LwM2M, enrolment and updates over DTLS")
+	f.StringVar(&o.PublicCoAPS, "public-coaps", o.PublicCoAPS,
+		"`host:port` that devices are told, if a port forwarding makes it another than --host and --coaps")
 	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL and CA certificates (plain HTTP)")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap; for tests")

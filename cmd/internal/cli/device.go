@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"steward/cmd/internal/bundle"
+	"steward/cmd/internal/sim"
+	"steward/transfer"
+)
+
+func newDevice() *cobra.Command {
+	var o sim.Options
+	var server, level string
+	var asJSON, logJSON bool
+	cmd := &cobra.Command{
+		Use: "device [flags] BUNDLE…", Short: "Run simulated devices",
+		Long: `Runs devices from their bundles (files, or directories of *.device.json), each a
+complete LwM2M client with sockets of its own: it enrols by EST-coaps, registers,
+serves its objects, takes signed updates, and moves to another provider when told
+to. What it is survives in --state; stop and start it at any time.
+
+--server sends the devices to another server than their bundles name, by the same
+certificates; its enrolment is below SERVER/est.`,
+		Example: "  steward device --state state devices/",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			log, err := newLog(cmd.ErrOrStderr(), level, logJSON)
+			if err != nil {
+				return err
+			}
+			o.Log = log
+			files, err := cmd.Flags().GetStringArray("bootstrap-file")
+			if err != nil {
+				return err
+			}
+			if args = append(args, files...); len(args) == 0 {
+				return fmt.Errorf("%w: name at least one bundle; \"steward ca factory\" makes them", errMisused)
+			}
+			bundles, err := bundle.Load(args...)
+			if err != nil {
+				return err
+			}
+			if err := redirect(bundles, server); err != nil {
+				return err
+			}
+			o.Events = printer(cmd, asJSON)
+			return (&sim.Fleet{Bundles: bundles, Options: o}).Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringArray("bootstrap-file", nil, "a bundle `file`, as an argument is")
+	f.StringVar(&server, "server", "", "coaps `URI` of another server than the bundles name")
+	f.BoolVar(&asJSON, "json", false, "print events as JSON lines")
+	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
+	f.BoolVar(&logJSON, "log-json", false, "log in JSON lines")
+	deviceFlags(f, &o)
+	return cmd
+}
+
+func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
+	f.StringVar(&o.StateDir, "state", "device-state", "`directory` of the devices' state")
+	f.DurationVar(&o.AckTimeout, "ack-timeout", 0, "CoAP ACK_TIMEOUT (default 2s)")
+	f.DurationVar(&o.HandshakeTimeout, "handshake-timeout", 0, "of DTLS (default 20s)")
+	f.DurationVar(&o.FlightInterval, "flight-interval", 0, "first DTLS retransmission (default 1s)")
+	f.DurationVar(&o.RetryFirst, "retry", 0, "before what failed is repeated (default 30s)")
+	f.DurationVar(&o.RetryMax, "retry-max", 0, "longest such time (default 1h)")
+	f.DurationVar(&o.KeepAlive, "keep-alive", 0, "CoAP ping while registered (default none)")
+	f.DurationVar(&o.Battery, "battery", 0, "between changes of the battery level (default 30s)")
+	f.DurationVar(&o.Tick, "tick", 0, "granularity of powered time in a transfer (default 1s)")
+	f.DurationVar(&o.Reboot, "reboot", 0, "how long a restart takes (default none)")
+	f.BoolVar(&o.CertsOnly, "certs-only", false, "ask EST for PKCS#7 (281)")
+	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")
+	f.BoolVar(&o.NoClock, "no-clock", false, "a device that does not know the time")
+	f.BoolVar(&o.NoSync, "no-sync", false, "leave journal writes to the system; for load tests")
+	f.BoolVar(&o.KeepOldKeys, "keep-old-keys", false, "copy keys aside before the wipe; for demonstrations")
+}
+
+// redirect points bundles at another server.
+func redirect(bundles []*bundle.Bundle, server string) error {
+	if server == "" {
+		return nil
+	}
+	if _, err := transfer.HostOf(server); err != nil {
+		return fmt.Errorf("%w: --server: %w", errMisused, err)
+	}
+	for _, b := range bundles {
+		if b.Provider != nil {
+			b.Provider.ServerURI, b.Provider.EnrollURI = server, server
+		}
+	}
+	return nil
+}
+
+// printer prints events on stdout, one a line.
+func printer(cmd *cobra.Command, asJSON bool) func(sim.Event) {
+	var mu sync.Mutex
+	out := cmd.OutOrStdout()
+	encode := json.NewEncoder(out)
+	return func(e sim.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		if asJSON {
+			_ = encode.Encode(e) // nobody reads: the device lives on
+			return
+		}
+		line := e.At.Format("15:04:05.000") + " " + e.Device + " " + string(e.Kind)
+		for _, part := range []string{e.Server, e.Version, e.Detail, e.Error} {
+			if part != "" {
+				line += "  " + part
+			}
+		}
+		_, _ = fmt.Fprintln(out, line)
+	}
+}

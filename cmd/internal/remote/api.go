@@ -1,0 +1,129 @@
+// Package remote is the HTTP client of our own interfaces: the REST API for the
+// command line, and the API between providers.
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"steward/web"
+)
+
+// maxAnswer bounds what is read of an answer: a page of the largest list.
+const maxAnswer = 32 << 20
+
+// ErrAPI reports an answer that is no success; *ProblemError says more.
+var ErrAPI = errors.New("refused by the server")
+
+// A ProblemError is an error answer of the REST API.
+type ProblemError struct {
+	Status  int
+	Problem web.Problem
+}
+
+// Error implements error.
+func (e *ProblemError) Error() string {
+	text := e.Problem.Detail
+	if text == "" {
+		text = e.Problem.Title
+	}
+	for _, f := range e.Problem.Errors {
+		text += fmt.Sprintf("; %s: %s", f.Field, f.Detail)
+	}
+	return fmt.Sprintf("%d %s: %s", e.Status, e.Problem.Code, text)
+}
+
+// Is makes errors.Is(err, ErrAPI) true.
+func (e *ProblemError) Is(target error) bool { return target == ErrAPI }
+
+// An API is a REST API with a token.
+type API struct {
+	base   string // "http://127.0.0.1:8080"
+	token  string
+	client *http.Client
+}
+
+// NewAPI returns the client of the API at base, such as "http://127.0.0.1:8080".
+func NewAPI(base, token string) *API {
+	return &API{base: strings.TrimSuffix(base, "/"), token: token, client: &http.Client{Timeout: time.Minute}}
+}
+
+// Get reads path (below /api/v1) into out.
+func (a *API) Get(ctx context.Context, path string, out any) error {
+	return a.do(ctx, http.MethodGet, path, nil, out)
+}
+
+// Post sends in to path and reads the answer into out; nil reads none.
+func (a *API) Post(ctx context.Context, path string, in, out any) error {
+	return a.do(ctx, http.MethodPost, path, in, out)
+}
+
+func (a *API) do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.base+"/api/v1"+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+a.token)
+	req.Header.Set("Accept", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := a.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end or given up
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	if res.StatusCode >= http.StatusBadRequest {
+		e := &ProblemError{Status: res.StatusCode}
+		if json.Unmarshal(answer, &e.Problem) != nil {
+			e.Problem = web.Problem{Code: "no_problem_document", Title: http.StatusText(res.StatusCode)}
+		}
+		return fmt.Errorf("%s %s: %w", method, path, e)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// All reads every page of a list. path may have a query.
+func All[T any](ctx context.Context, a *API, path string) ([]T, error) {
+	var all []T
+	u, err := url.Parse(path)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		var page web.List[T]
+		if err := a.Get(ctx, u.String(), &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if page.Next == "" {
+			return all, nil
+		}
+		q := u.Query()
+		q.Set("page_token", page.Next)
+		u.RawQuery = q.Encode()
+	}
+}
