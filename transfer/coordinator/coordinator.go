@@ -92,10 +92,10 @@ type Coordinator struct {
 	wake chan struct{}
 
 	mu    sync.Mutex
-	busy  map[string]bool // keys of transfers and rows that a worker has in hand
-	poke  map[string]bool // keys of those that something happened to
-	calls map[string]bool // factories that contacted us with their factory certificate
-	seen  map[string]bool // transfers whose rows were woken by this process
+	busy  map[string]bool                 // keys of transfers and rows that a worker has in hand
+	poke  map[string]bool                 // keys of those that something happened to
+	calls map[fleet.Factory]transfer.Hash // who asked with a factory certificate, for which key
+	seen  map[string]transfer.BatchState  // state in which the rows of a transfer were last woken
 }
 
 // The defaults of Options.
@@ -133,7 +133,7 @@ func New(o Options) (*Coordinator, error) {
 	o.setDefaults()
 	return &Coordinator{
 		o: o, wake: make(chan struct{}, 1), busy: map[string]bool{}, poke: map[string]bool{},
-		calls: map[string]bool{}, seen: map[string]bool{},
+		calls: map[fleet.Factory]transfer.Hash{}, seen: map[string]transfer.BatchState{},
 	}, nil
 }
 

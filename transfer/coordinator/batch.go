@@ -1,0 +1,373 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"steward/lwm2m/audit"
+	"steward/transfer"
+)
+
+// apply moves t by an event of its table and keeps of the effects those that are
+// this provider's part.
+func (t *Transfer) apply(on transfer.BatchEvent, now time.Time) error {
+	to, err := batchTable.Step(t.State, on)
+	if err != nil {
+		return fmt.Errorf("transfer %s: %w: %w", t.ID, ErrState, err)
+	}
+	if to.To != t.State {
+		t.Pending = nil
+	}
+	t.State, t.Tries, t.Due = to.To, 0, now
+	for _, do := range to.Do {
+		if t.performs(do) && !slices.Contains(t.Pending, do) {
+			t.Pending = append(slices.Clone(t.Pending), do)
+		}
+	}
+	return nil
+}
+
+// performs reports whether an effect is ours to perform later. What the incoming
+// provider judges, it has judged before it stored the info.
+func (t *Transfer) performs(do transfer.BatchEffect) bool {
+	switch do {
+	case transfer.BatchPostInfo:
+		return !t.Incoming
+	case transfer.BatchAuthorize, transfer.BatchPostOffer:
+		return t.Incoming
+	case transfer.BatchTell: // the other messages say for themselves how far a transfer is
+		return t.State == transfer.BatchCancelled || t.State == transfer.BatchExpired
+	case transfer.BatchAbortRows, transfer.BatchExpireRows:
+		return true
+	default: // judge, void offer, stage, commit, hold, report: follow from the state
+		return false
+	}
+}
+
+// stepTransfer does the next thing for a transfer as a whole. It returns true if
+// there is more.
+func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
+	c.wakeRows(ctx, t)
+	before, now := t, time.Now()
+	ch := Change{Transfer: &t}
+	var err error
+	more := false
+	if len(t.Pending) > 0 {
+		more, err = c.performBatch(ctx, &t, &ch)
+	} else {
+		err = c.advanceBatch(ctx, &t, now)
+		more = t.State != before.State || len(t.Pending) > 0
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	if err != nil {
+		t, ch = before, Change{Transfer: &t}
+		t.Tries++
+		t.Reason, t.Due = err.Error(), now.Add(c.backoff(t.Tries))
+		more = false
+	}
+	if !more && err == nil && t.Due.Equal(before.Due) && t.Paused == before.Paused {
+		return false
+	}
+	ch.Audit = append(ch.Audit, auditedTransfer(before, t, "system")...)
+	return c.proceed(ctx, c.commit(ctx, ch), keyTransfer+t.ID, more)
+}
+
+// auditedTransfer returns the audit row for what a transfer became, or none.
+func auditedTransfer(before, after Transfer, actor string) []audit.Row {
+	if before.State == after.State && before.Paused == after.Paused {
+		return nil
+	}
+	word := func(t Transfer) string {
+		if t.Paused {
+			return string(t.State) + " paused"
+		}
+		return string(t.State)
+	}
+	return []audit.Row{{
+		Actor: actor, Action: "transfer.state", Subject: after.ID, Reason: after.Reason,
+		Before: word(before), After: word(after),
+	}}
+}
+
+// wakeRows wakes the rows of a transfer once in each state in which they have
+// something to do that they did not have before.
+func (c *Coordinator) wakeRows(ctx context.Context, t Transfer) {
+	state := t.State
+	if t.Paused {
+		state = transfer.BatchArmed
+	}
+	switch state {
+	case transfer.BatchOffered, transfer.BatchStaging, transfer.BatchSwitching, transfer.BatchPartial:
+	default:
+		return
+	}
+	c.mu.Lock()
+	known := c.seen[t.ID] == state
+	c.seen[t.ID] = state
+	c.mu.Unlock()
+	if known {
+		return
+	}
+	err := c.eachRow(ctx, t.ID, func(r Row) error {
+		if !r.Ended() || len(r.Pending) > 0 {
+			c.poked(rowKey(r.Transfer, r.Short))
+		}
+		return nil
+	})
+	c.logged(ctx, "waking devices", err)
+}
+
+// eachRow calls fn with every row of a transfer.
+func (c *Coordinator) eachRow(ctx context.Context, id string, fn func(Row) error) error {
+	after := ""
+	for {
+		page, err := c.o.Store.ListRows(ctx, id, after, dueBatch)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			after = r.Short
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		if len(page) < dueBatch {
+			return nil
+		}
+	}
+}
+
+// performBatch performs the first pending effect of a transfer. It returns true
+// when that is done.
+func (c *Coordinator) performBatch(ctx context.Context, t *Transfer, ch *Change) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	do := t.Pending[0]
+	var err error
+	switch do {
+	case transfer.BatchPostInfo:
+		err = c.postInfo(ctx, t, ch)
+	case transfer.BatchAuthorize:
+		n, e := c.o.Store.Count(ctx, t.ID)
+		if err = e; err == nil && n[transfer.RowListed] > 0 {
+			t.Due = time.Now().Add(c.o.Poll) // each row that gets its right wakes the transfer
+			return false, nil
+		}
+	case transfer.BatchPostOffer:
+		err = c.postOffer(ctx, t)
+	case transfer.BatchTell:
+		err = c.tellEnd(ctx, t)
+	case transfer.BatchAbortRows:
+		err = c.endRows(ctx, *t, transfer.RowAbort)
+	case transfer.BatchExpireRows:
+		err = c.endRows(ctx, *t, transfer.RowExpire)
+	default:
+		err = fmt.Errorf("effect %q: %w", do, transfer.ErrNotImplemented)
+	}
+	if err != nil {
+		return false, err
+	}
+	if i := slices.Index(t.Pending, do); i >= 0 {
+		t.Pending = slices.Delete(slices.Clone(t.Pending), i, i+1)
+	}
+	t.Tries, t.Due = 0, time.Now()
+	return true, nil
+}
+
+// tellEnd tells the partner that a transfer is cancelled or expired.
+func (c *Coordinator) tellEnd(ctx context.Context, t *Transfer) error {
+	if t.Info.IsZero() {
+		return nil // it was never posted
+	}
+	partner, err := c.o.Store.Partner(ctx, t.Partner)
+	if err != nil {
+		return err
+	}
+	reason := t.Reason
+	if reason == "" {
+		reason = string(t.State)
+	}
+	_, err = c.post(ctx, &step{t: *t, partner: partner}, ActionWithdraw,
+		transfer.Withdrawal{Reason: cut(reason), Transfer: t.Key()})
+	if errors.Is(err, ErrDeclined) { // it has ended there already, or never began
+		return nil
+	}
+	return err
+}
+
+// endRows ends every row that has not committed.
+func (c *Coordinator) endRows(ctx context.Context, t Transfer, on transfer.RowEvent) error {
+	return c.eachRow(ctx, t.ID, func(r Row) error {
+		err := c.changeRow(ctx, r.Transfer, r.Short, "system", func(r *Row) error {
+			if !r.accepts(on) {
+				return errNothing
+			}
+			r.Reason = t.Reason
+			return r.apply(on, time.Now())
+		})
+		if errors.Is(err, errNothing) {
+			return nil
+		}
+		return err
+	})
+}
+
+// errNothing ends a change without storing anything.
+var errNothing = errors.New("nothing to change")
+
+// changeRow reads, changes and stores a row, again if somebody else was faster.
+func (c *Coordinator) changeRow(ctx context.Context, id, short, actor string, change func(*Row) error) error {
+	for {
+		r, err := c.o.Store.Row(ctx, id, short)
+		if err != nil {
+			return err
+		}
+		before := r
+		if err := change(&r); err != nil {
+			return err
+		}
+		err = c.commit(ctx, Change{Rows: []Row{r}, Audit: audited(before, r, actor)})
+		if !errors.Is(err, ErrConflict) {
+			if err == nil {
+				c.poked(rowKey(id, short))
+			}
+			return err
+		}
+	}
+}
+
+// A tally is how many rows of a transfer are how far.
+type tally struct {
+	rows    int // accepted
+	waiting int // not READY yet
+	ready   int
+	away    int // committed, not ended
+	ended   int
+	revoked int // ended at the new provider
+	failed  int
+}
+
+func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error) {
+	counts, err := c.o.Store.Count(ctx, id)
+	for state, k := range counts {
+		r := Row{State: state}
+		if state == transfer.RowRejected {
+			continue
+		}
+		n.rows += k
+		switch {
+		case state == transfer.RowRevokedOld:
+			n.revoked += k
+			n.ended += k
+		case r.Ended():
+			n.ended += k
+		case state == transfer.RowReady:
+			n.ready += k
+		case r.Committed():
+			n.away += k
+		default:
+			n.waiting += k
+		}
+		if r.Failed() {
+			n.failed += k
+		}
+	}
+	return n, err
+}
+
+// advanceBatch moves a transfer by what its rows and the clock say.
+func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Time) error {
+	if t.Over() {
+		t.Due = time.Time{}
+		return nil
+	}
+	n, err := c.tally(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	latest := t.Window.Latest.Time()
+	if t.Incoming { // the partner may have committed in time and told late
+		latest = latest.Add(t.Grace)
+	}
+	t.Due = latest
+	past := !now.Before(latest)
+	if past {
+		t.Due = now.Add(c.o.MaxPoll)
+	}
+	switch t.State {
+	case transfer.BatchApproved:
+		if !t.Incoming {
+			t.ArmBy = now.Add(c.o.ArmWait)
+			return t.apply(transfer.BatchStage, now)
+		}
+	case transfer.BatchStaging:
+		return c.arm(t, n, now, past)
+	case transfer.BatchArmed:
+		if earliest := t.Window.Earliest.Time(); !t.Incoming && now.Before(earliest) && n.ready > 0 {
+			t.Due = earliest
+			return nil
+		}
+		return t.apply(transfer.BatchSwitch, now)
+	case transfer.BatchSwitching, transfer.BatchPartial:
+		return c.closing(t, n, now, past)
+	default:
+	}
+	if past {
+		t.Reason = "the window has passed"
+		return t.apply(transfer.BatchWindow, now)
+	}
+	return nil
+}
+
+// arm goes on to the commits when every device is READY or out, or when the
+// others have waited long enough for those that are not.
+func (c *Coordinator) arm(t *Transfer, n tally, now time.Time, past bool) error {
+	switch {
+	case past:
+		t.Reason = "the window has passed"
+		return t.apply(transfer.BatchWindow, now)
+	case t.Incoming: // the outgoing provider decides
+		return nil
+	case n.waiting == 0, n.ready > 0 && !now.Before(t.ArmBy):
+		return t.apply(transfer.BatchArm, now)
+	case now.Before(t.ArmBy) && t.ArmBy.Before(t.Due):
+		t.Due = t.ArmBy
+	}
+	return nil
+}
+
+// failurePercent is the share of devices that may fail before commits pause
+// (transfer protocol §7).
+const failurePercent = 5
+
+// closing pauses a transfer that fails too often, ends rows whose window is over,
+// and ends the transfer with its last row.
+func (c *Coordinator) closing(t *Transfer, n tally, now time.Time, past bool) error {
+	open := n.waiting + n.ready
+	switch {
+	case n.rows > 0 && n.revoked == n.rows:
+		t.Reason = ""
+		return t.apply(transfer.BatchFinish, now)
+	case t.State == transfer.BatchPartial:
+		if n.ended == n.rows {
+			t.Due = time.Time{}
+		}
+		return nil
+	case past && open > 0:
+		t.Reason = "the window has passed"
+		return t.apply(transfer.BatchWindow, now)
+	case n.ended == n.rows, open == 0 && now.After(t.Window.Latest.Time().Add(2*t.Grace)):
+		return t.apply(transfer.BatchLeave, now)
+	case !t.Incoming && !t.Paused && open > 0 && (n.failed-t.Tolerated)*100 > failurePercent*n.rows:
+		t.Paused, t.Reason = true, fmt.Sprintf("%d of %d devices failed", n.failed, n.rows)
+		return t.apply(transfer.BatchPause, now)
+	case past:
+		t.Due = t.Window.Latest.Time().Add(2 * t.Grace)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/est"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+	"steward/objects"
+	"steward/transfer"
+)
+
+// onTheWayBack reads the receipt of a device that asked our enrolment server with
+// its factory certificate although it has left. It returns true if that is a
+// FALLBACK receipt that was not known. Whoever holds a copy of the factory key can
+// ask too: then there is no receipt, and nothing changes but an audit row.
+func (c *Coordinator) onTheWayBack(ctx context.Context, s *step) bool {
+	if s.row.Incoming || s.row.State != transfer.RowReady && !s.row.Committed() || s.row.Ended() ||
+		s.row.State == transfer.RowReturned {
+		return false
+	}
+	if _, ok := c.contacted(s.row.Factory); !ok {
+		return false
+	}
+	signed, raw, err := c.readFallback(ctx, s.row)
+	if err != nil {
+		c.refuse(ctx, audit.Row{
+			Actor: "device:" + string(s.row.Endpoint), Action: "transfer.contact", Subject: string(s.row.Device),
+			Reason: err.Error(),
+		})
+		return false
+	}
+	if signed.Body.SPKI == s.row.Back {
+		return false
+	}
+	if s.row.CommittedAt.IsZero() {
+		s.row.CommittedAt = time.Now()
+	}
+	s.row.Back, s.row.Reason, s.row.Tries = signed.Body.SPKI, fellBecause(&signed.Body), 0
+	s.receipts = append(s.receipts, kept(s.row, signed, raw))
+	if !s.row.Reached() { // the answer to Commit was lost
+		s.fire(transfer.RowCommit)
+	}
+	s.row.Due, s.again = time.Now(), true
+	return true
+}
+
+// fellBecause says in words what led to FALLBACK (label 31).
+func fellBecause(r *transfer.Receipt) string {
+	if r.Error == transfer.GraceError {
+		return "the device fell back: its grace was over"
+	}
+	const classBits = 5
+	return fmt.Sprintf("the device fell back: refused with %d.%02d", r.Error>>classBits, r.Error&(1<<classBits-1))
+}
+
+// readFallback reads a FALLBACK receipt over the association that the device
+// opened with its factory certificate.
+func (c *Coordinator) readFallback(ctx context.Context, r Row) (*transfer.Signed[transfer.Receipt], []byte, error) {
+	entries, err := c.o.Sessions.ReadFactory(ctx, r.Factory, c.resource(objects.TransferReceipt))
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := c.receiptIn(entries)
+	if err != nil {
+		return nil, nil, err
+	}
+	signed, err := c.verifyReceipt(ctx, r, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return signed, raw, c.isFallback(ctx, r, signed)
+}
+
+// isFallback checks that a verified receipt is a FALLBACK receipt of this
+// transfer.
+func (c *Coordinator) isFallback(ctx context.Context, r Row, signed *transfer.Signed[transfer.Receipt]) error {
+	if signed.Body.State != transfer.InFall {
+		return fmt.Errorf("%w: the receipt says %s", ErrEvidence, signed.Body.State)
+	}
+	ready, _, err := c.stored(ctx, r, transfer.Ready)
+	if err != nil {
+		return err
+	}
+	if err := signed.Body.Follows(ready); err != nil {
+		return fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	return nil
+}
+
+// askClosed asks the partner to close its right and to say so. With that, and the
+// FALLBACK receipt, the device may enrol here again. So it may when the partner is
+// silent and its right has ended by contract: window and grace are over.
+func (c *Coordinator) askClosed(ctx context.Context, s *step) error {
+	_, raw, err := c.stored(ctx, s.row, transfer.InFall)
+	if err != nil {
+		return err
+	}
+	answer, err := c.post(ctx, s, ActionClose, transfer.Completion{Transfer: s.t.Key(), Receipts: [][]byte{raw}})
+	if errors.Is(err, ErrPartnerAway) && time.Now().After(s.t.Window.Latest.Time().Add(2*s.t.Grace)) {
+		s.row.Reason = "the partner is silent and its right has ended by contract"
+		s.fire(transfer.RowFallback)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	status, err := verifyStatus(s.partner, answer)
+	if err != nil {
+		return err
+	}
+	age := time.Since(status.IssuedAt.Time())
+	switch {
+	case status.Factory != transfer.Hash(s.row.Factory):
+		return fmt.Errorf("%w: status of another right", ErrEvidence)
+	case age > statusAge || age < -statusAge:
+		return fmt.Errorf("%w: status of %s", ErrEvidence, status.IssuedAt.Time())
+	case status.State != transfer.RightClosed:
+		return fmt.Errorf("the partner's right is not closed: state %d", status.State)
+	}
+	s.fire(transfer.RowFallback)
+	return nil
+}
+
+// statusAge is how old the status of a right may be: two clocks and an answer.
+const statusAge = 2 * transfer.ClockSkew
+
+// verifyStatus checks the status of a right with the certificate of the partner's
+// CA, or of its signer.
+func verifyStatus(p Partner, raw []byte) (transfer.RightStatus, error) {
+	var last error
+	for _, der := range [][]byte{p.Issuing, p.Signing} {
+		by, err := x509.ParseCertificate(der)
+		if err != nil {
+			continue
+		}
+		signed, err := transfer.VerifyRightStatus(raw, by)
+		if err == nil {
+			return signed.Body, nil
+		}
+		last = err
+	}
+	return transfer.RightStatus{}, fmt.Errorf("%w: status of a right: %w", ErrEvidence, last)
+}
+
+// reopenRight lets the device enrol here with the key of its FALLBACK receipt.
+func (c *Coordinator) reopenRight(ctx context.Context, s *step) error {
+	right, err := c.o.CA.Right(ctx, s.row.factoryHash())
+	if err != nil {
+		return err
+	}
+	back := est.Hash(s.row.Back)
+	if right.SPKI == back && (right.State == est.RightOpen || right.State == est.RightConsumed) {
+		return nil // done before
+	}
+	_, err = c.o.CA.ReopenRight(ctx, s.row.factoryHash(), back)
+	return err
+}
+
+// readFellBack takes the receipt of a device that is registered here again.
+func (c *Coordinator) readFellBack(ctx context.Context, s *step) error {
+	signed, raw, err := c.readReceipt(ctx, s.row)
+	if err != nil {
+		return err
+	}
+	ready, _, err := c.stored(ctx, s.row, transfer.Ready)
+	if err != nil {
+		return err
+	}
+	if err := transfer.CompareFellBack(ready, signed); err != nil {
+		return fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	if signed.Body.SPKI != s.row.Back {
+		return fmt.Errorf("%w: FELL_BACK with another key than FALLBACK", ErrEvidence)
+	}
+	s.row.ActiveAt = time.Now()
+	s.receipts = append(s.receipts, kept(s.row, signed, raw))
+	s.fire(transfer.RowFellBackEvent)
+	return nil
+}
+
+// takeBack makes the device ours again.
+func (c *Coordinator) takeBack(ctx context.Context, s *step) error {
+	return c.own(ctx, s.row, fleet.Owned, "fell back from "+s.t.PartnerName)
+}

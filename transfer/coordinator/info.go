@@ -1,0 +1,386 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/fleet"
+	"steward/transfer"
+)
+
+// A Submission is the body of ActionInfo: the DeviceUpdateInfo, and the mandate
+// that it names by its hash.
+type Submission struct {
+	Info    string `json:"info"`    // JWS in compact form
+	Mandate []byte `json:"mandate"` // COSE_Sign1, base64
+}
+
+// submit signs the DeviceUpdateInfo of a drafted transfer, and the mandate if
+// there is none of a service user.
+func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error {
+	now := time.Now()
+	var rows []Row
+	err := c.eachRow(ctx, t.ID, func(r Row) error { rows = append(rows, r); return nil })
+	if err != nil {
+		return err
+	}
+	docs, err := c.o.Store.Documents(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	if docs.Mandate == nil {
+		if ch.Documents.Mandate, err = c.selfMandate(t, rows, now); err != nil {
+			return err
+		}
+	}
+	info := transfer.Info{
+		Issuer: c.o.Name, Audience: t.PartnerName, IssuedAt: transfer.SecondsOf(now), ID: t.Key(), Mandate: t.Mandate,
+	}
+	for i := range rows {
+		pair, err := c.describe(ctx, *t, rows[i])
+		if err != nil {
+			return err
+		}
+		if rows[i].Pair, err = transfer.EncodeDevices([]transfer.DevicePair{pair}); err != nil {
+			return err
+		}
+		info.Devices = append(info.Devices, pair)
+	}
+	if ch.Documents.Info, err = info.Sign(c.o.Signer); err != nil {
+		return err
+	}
+	signed, err := transfer.ParseInfo(ch.Documents.Info)
+	if err != nil {
+		return err
+	}
+	t.Info, ch.Rows = signed.Hash, rows
+	return nil
+}
+
+// selfMandate signs a mandate for exactly these devices with our own key.
+func (c *Coordinator) selfMandate(t *Transfer, rows []Row, now time.Time) ([]byte, error) {
+	m := transfer.Mandate{
+		Issuer: c.o.Name, Expires: t.Window.Latest, IssuedAt: transfer.SecondsOf(now), ID: t.Key(),
+		MandateTerms: transfer.MandateTerms{From: c.o.Name, To: t.PartnerName, Window: t.Window},
+	}
+	for _, r := range rows {
+		m.Devices.Factory = append(m.Devices.Factory, transfer.Hash(r.Factory))
+	}
+	raw, err := m.Sign(c.o.Signer)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := transfer.ParseMandate(raw)
+	if err != nil {
+		return nil, err
+	}
+	t.adopt(signed, true)
+	return raw, nil
+}
+
+// adopt notes what a verified mandate says.
+func (t *Transfer) adopt(m *transfer.Signed[transfer.Mandate], self bool) {
+	t.Mandate, t.MandateIssuer, t.Self = m.Hash, m.Body.Issuer, self
+	t.MandateUntil = m.Body.Expires.Time()
+}
+
+// describe says of a device what the partner needs to know.
+func (c *Coordinator) describe(ctx context.Context, t Transfer, r Row) (transfer.DevicePair, error) {
+	right, err := c.o.CA.Right(ctx, r.factoryHash())
+	if err != nil {
+		return transfer.DevicePair{}, fmt.Errorf("device %s: %w", r.Endpoint, err)
+	}
+	manifests, err := c.o.Manifests(ctx, r.Device)
+	if err != nil {
+		return transfer.DevicePair{}, fmt.Errorf("device %s: %w", r.Endpoint, err)
+	}
+	return transfer.DevicePair{
+		Factory: transfer.FactoryCert{X5Chain: right.FactoryDER},
+		Switch: transfer.SwitchInfo{Window: t.Window, Manifests: manifests, Objects: transfer.ObjectIDs{
+			Truststore: c.o.Objects.Truststore, Enrolment: c.o.Objects.Enrolment, Transfer: c.o.Objects.Transfer,
+		}},
+	}, nil
+}
+
+// postInfo posts the info. The answer says which devices the partner accepts.
+func (c *Coordinator) postInfo(ctx context.Context, t *Transfer, ch *Change) error {
+	docs, err := c.o.Store.Documents(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	partner, err := c.o.Store.Partner(ctx, t.Partner)
+	if err != nil {
+		return err
+	}
+	if !partner.Admitted() {
+		return refusedf(ErrForbidden, "partner %s is %s", partner.Name, partner.State)
+	}
+	body, err := json.Marshal(Submission{Info: string(docs.Info), Mandate: docs.Mandate})
+	if err != nil {
+		return err
+	}
+	call := Call{Action: ActionInfo, Body: body}
+	call.Key = keyOf(call)
+	raw, err := c.o.Peers.Post(ctx, partner, call)
+	if errors.Is(err, ErrDeclined) {
+		t.Reason = err.Error()
+		return t.apply(transfer.BatchRefuse, time.Now())
+	}
+	if err != nil {
+		return err
+	}
+	return c.answered(ctx, t, ch, docs.Info, raw)
+}
+
+// answered takes the partner's answer to the info.
+func (c *Coordinator) answered(ctx context.Context, t *Transfer, ch *Change, rawInfo, raw []byte) error {
+	answer, err := transfer.ParseAnswer(raw)
+	if err != nil {
+		return err
+	}
+	info, err := transfer.ParseInfo(rawInfo)
+	if err != nil {
+		return err
+	}
+	accepted, err := answer.Accepted(info)
+	if err != nil {
+		return err
+	}
+	reasons := map[string]transfer.Reason{}
+	for _, d := range answer.Devices {
+		reasons[d.Device.String()] = d.Reason
+	}
+	now := time.Now()
+	err = c.eachRow(ctx, t.ID, func(r Row) error {
+		reason := reasons[r.Short]
+		if reason == "" || !r.accepts(transfer.RowReject) {
+			return nil
+		}
+		before := r
+		r.Reason = string(reason)
+		if err := r.apply(transfer.RowReject, now); err != nil {
+			return err
+		}
+		ch.Rows = append(ch.Rows, r)
+		ch.Audit = append(ch.Audit, audited(before, r, "peer:"+t.PartnerName)...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	ch.Documents.Answer, t.Reason = raw, ""
+	if len(accepted) == 0 {
+		t.Reason = "the partner accepts no device"
+		return t.apply(transfer.BatchRefuse, now)
+	}
+	return t.apply(transfer.BatchAnswer, now)
+}
+
+// verifyMandate checks a mandate by its signer: a service user whose key is
+// pinned, or the outgoing provider itself, whose certificate is from.
+func (c *Coordinator) verifyMandate(ctx context.Context, raw []byte, outgoing string, from []byte) (
+	signed *transfer.Signed[transfer.Mandate], self bool, err error,
+) {
+	said, err := transfer.ParseMandate(raw)
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	by, name := from, outgoing
+	if self = said.Signer == transfer.KeyIDOf(from); !self {
+		partners, err := c.o.Store.ListPartners(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		by = nil
+		for _, p := range partners {
+			if p.Kind == ServiceUser && p.Admitted() && transfer.KeyIDOf(p.Signing) == said.Signer {
+				by, name = p.Signing, p.Name
+			}
+		}
+	}
+	if by == nil || said.Body.Issuer != name {
+		return nil, false, refusedf(ErrInvalid, "mandate of %.80q: signed by nobody known", said.Body.Issuer)
+	}
+	certificate, err := x509.ParseCertificate(by)
+	if err != nil {
+		return nil, false, err
+	}
+	signed, err = transfer.VerifyMandate(raw, certificate)
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return signed, self, nil
+}
+
+// receiveInfo is step 2: it judges the info, device by device, and answers.
+func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) (Reply, Change, error) {
+	var none Change
+	info, mandate, self, docs, err := c.verifySubmission(ctx, from, call.Body)
+	if err != nil {
+		return Reply{}, none, err
+	}
+	now := time.Now()
+	answer, err := transfer.JudgeInfo(info, mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {
+		return c.judge(ctx, p, now)
+	})
+	if err != nil {
+		return Reply{}, none, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if ctx.Err() != nil {
+		return Reply{}, none, ctx.Err() // a reason must not be an interruption
+	}
+	if docs.Answer, err = answer.Encode(); err != nil {
+		return Reply{}, none, err
+	}
+	t := Transfer{
+		ID: fmt.Sprintf("%x", info.Body.ID), Incoming: true, Partner: from.ID, PartnerName: from.Name,
+		State: transfer.BatchInfoSent, Info: info.Hash, CreatedAt: now, CreatedBy: "peer:" + from.Name,
+	}
+	t.adopt(mandate, self)
+	ch := Change{Transfer: &t, Documents: docs}
+	if err := fillRows(&t, &ch, info, answer, now); err != nil {
+		return Reply{}, none, err
+	}
+	if err := c.sameTransfer(ctx, t); err != nil {
+		return Reply{}, none, err
+	}
+	on := transfer.BatchAnswer
+	if !contains(answer, "") {
+		on, t.Reason = transfer.BatchRefuse, "no device was accepted"
+	}
+	if err := t.apply(on, now); err != nil {
+		return Reply{}, none, err
+	}
+	t.Pending = nil // the answer tells the partner
+	ch.Audit = append(ch.Audit, auditedTransfer(Transfer{}, t, t.CreatedBy)...)
+	return Reply{TypeCBOR, docs.Answer}, ch, nil
+}
+
+// sameTransfer refuses an id that is taken. The same info again is answered by its
+// idempotency key; a revision is not built.
+func (c *Coordinator) sameTransfer(ctx context.Context, t Transfer) error {
+	_, err := c.o.Store.Transfer(ctx, t.ID)
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return refusedf(ErrState, "transfer %s exists", t.ID)
+}
+
+func contains(a transfer.Answer, reason transfer.Reason) bool {
+	for _, d := range a.Devices {
+		if d.Reason == reason {
+			return true
+		}
+	}
+	return false
+}
+
+// verifySubmission checks the signatures of info and mandate, and that they
+// belong together and to the partner that sent them.
+func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, raw []byte) (
+	info *transfer.Signed[transfer.Info], mandate *transfer.Signed[transfer.Mandate], self bool, docs Documents, err error,
+) {
+	var s Submission
+	if err := decodeJSON(raw, &s); err != nil {
+		return nil, nil, false, docs, err
+	}
+	signer, err := from.signer()
+	if err != nil {
+		return nil, nil, false, docs, err
+	}
+	if info, err = transfer.VerifyInfo([]byte(s.Info), signer); err != nil {
+		return nil, nil, false, docs, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if info.Body.Issuer != from.Name {
+		return nil, nil, false, docs, refusedf(ErrInvalid, "info of %.80q", info.Body.Issuer)
+	}
+	if mandate, self, err = c.verifyMandate(ctx, s.Mandate, from.Name, from.Signing); err != nil {
+		return nil, nil, false, docs, err
+	}
+	return info, mandate, self, Documents{Mandate: s.Mandate, Info: []byte(s.Info)}, nil
+}
+
+// judge says why we cannot take a device; "" if we can.
+func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time.Time) transfer.Reason {
+	leaf, err := x509.ParseCertificate(p.Factory.X5Chain)
+	switch {
+	case err != nil:
+		return "no X.509 factory certificate"
+	case c.o.CA.VerifyFactory(ctx, leaf, nil) != nil:
+		return "factory certificate is of no listed CA, or not valid"
+	case !now.Before(p.Switch.Window.Latest.Time()):
+		return "window has passed"
+	case p.Switch.Objects != (transfer.ObjectIDs{
+		Truststore: c.o.Objects.Truststore, Enrolment: c.o.Objects.Enrolment, Transfer: c.o.Objects.Transfer,
+	}):
+		return "object ids differ from ours"
+	}
+	factory := fleet.Factory(transfer.HashOf(leaf.Raw))
+	d, err := c.o.Fleet.ByFactory(ctx, factory)
+	if err == nil && d.Ownership == fleet.Owned {
+		return "already owned"
+	}
+	if err != nil && !errors.Is(err, fleet.ErrUnknown) {
+		return "cannot be looked up now"
+	}
+	other, err := c.o.Fleet.ByEndpoint(ctx, lwm2m.Endpoint(leaf.Subject.CommonName))
+	if err == nil && other.Factory != factory {
+		return "endpoint name belongs to another device"
+	}
+	if rows, err := c.o.Store.OpenRows(ctx, factory); err != nil || len(rows) > 0 {
+		return "already in a transfer"
+	}
+	right, err := c.o.CA.Right(ctx, est.Hash(factory))
+	if err == nil && right.State != est.RightClosed && right.State != est.RightDeleted {
+		return "holds a right to enrol here already"
+	}
+	return ""
+}
+
+// fillRows makes the rows of an incoming transfer, and its window: that in which
+// every accepted device may be told to commit.
+func fillRows(t *Transfer, ch *Change, info *transfer.Signed[transfer.Info], answer transfer.Answer, now time.Time,
+) error {
+	for i, p := range info.Body.Devices {
+		raw, err := transfer.EncodeDevices([]transfer.DevicePair{p})
+		if err != nil {
+			return err
+		}
+		hash, err := p.Factory.Hash()
+		if err != nil {
+			return err
+		}
+		r := Row{
+			Transfer: t.ID, Factory: fleet.Factory(hash), Incoming: true, State: transfer.RowListed, Pair: raw,
+			Reason: string(answer.Devices[i].Reason),
+		}
+		r.Short = r.Factory.Short()
+		if leaf, err := x509.ParseCertificate(p.Factory.X5Chain); err == nil {
+			r.Endpoint = lwm2m.Endpoint(leaf.Subject.CommonName)
+		}
+		before := r
+		if answer.Devices[i].Reason != "" {
+			if err := r.apply(transfer.RowReject, now); err != nil {
+				return err
+			}
+			r.Due = time.Time{}
+		} else {
+			t.Window.Earliest = max(t.Window.Earliest, p.Switch.Window.Earliest)
+			if t.Window.Latest == 0 || p.Switch.Window.Latest < t.Window.Latest {
+				t.Window.Latest = p.Switch.Window.Latest
+			}
+		}
+		ch.Rows = append(ch.Rows, r)
+		ch.Audit = append(ch.Audit, audited(before, r, t.CreatedBy)...)
+	}
+	return nil
+}
