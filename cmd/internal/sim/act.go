@@ -78,7 +78,7 @@ func (l *life) enrolThere(ctx context.Context, e *transfer.Effect) error {
 	if err != nil {
 		return err
 	}
-	certificate, err := l.enrol(ctx, there, e.Key, e.Anchors)
+	certificate, err := l.enrol(ctx, there, e.URI, e.Key, e.Anchors)
 	if err == nil {
 		l.links.drop(there, l.cl)
 		l.d.event(l.about(Event{Kind: Enrolled, Server: there.host}))

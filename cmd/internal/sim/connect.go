@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +23,6 @@ import (
 // A link is an association that the device opened.
 type link struct {
 	conn      *transport.Conn
-	uri       string
 	host      string                // as transfer.HostOf gives it
 	stands    []transfer.Thumbprint // of anchors that its certificate chains to
 	registrar bool                  // its certificate may enrol
@@ -61,7 +61,7 @@ func (l *life) dial(ctx context.Context, o dialing) (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
-	k := &link{uri: o.uri, host: host, registrar: o.registrar, meter: l.d.meters.meter(host, o.phase)}
+	k := &link{host: host, registrar: o.registrar, meter: l.d.meters.meter(host, o.phase)}
 	verify := func(chain [][]byte) (err error) {
 		k.stands, err = checkServer(chain, u.Hostname(), o.anchors, o.registrar, l.o.now())
 		if err == nil && !k.registrar { // it may do for both
@@ -146,6 +146,15 @@ func vouch(leaf *x509.Certificate, others []*x509.Certificate, anchors []transfe
 		stands = append(stands, transfer.ThumbprintOf(chain[len(chain)-1].Raw))
 	}
 	return stands, nil
+}
+
+// segments returns the path of a URI; nil for the root.
+func segments(u *url.URL) []string {
+	path := strings.Trim(u.Path, "/")
+	if path == "" {
+		return nil
+	}
+	return strings.Split(path, "/")
 }
 
 func (s *links) add(k *link) {

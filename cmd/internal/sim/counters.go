@@ -97,7 +97,9 @@ func (c *counters) list() []Count {
 	for _, one := range c.all {
 		counts = append(counts, *one)
 	}
-	slices.SortFunc(counts, func(a, b Count) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Phase, b.Phase)) })
+	slices.SortFunc(counts, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Phase, b.Phase))
+	})
 	return counts
 }
 

@@ -129,7 +129,7 @@ func (l *life) notify() error {
 // leave de-registers and keeps the old keys aside where that was asked for.
 func (l *life) leave(ctx context.Context) error {
 	if l.o.KeepOldKeys {
-		l.keepKeys()
+		l.keepKeys(ctx)
 	}
 	m := l.links.management()
 	if m == nil {
@@ -146,7 +146,7 @@ func (l *life) leave(ctx context.Context) error {
 
 // keepKeys copies the operational key and certificate to a file, so that a
 // demonstration can try them after the wipe.
-func (l *life) keepKeys() {
+func (l *life) keepKeys(ctx context.Context) {
 	l.mu.Lock()
 	key, certificate, ok := l.tr.Operational()
 	l.mu.Unlock()
@@ -160,7 +160,7 @@ func (l *life) keepKeys() {
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})...)
 	if err := keys.WriteFile(l.o.oldKeysFile(l.d.b), text); err != nil {
-		l.o.Log.LogAttrs(context.Background(), slog.LevelWarn, "old keys not kept", slog.Any("reason", err))
+		l.o.Log.LogAttrs(ctx, slog.LevelWarn, "old keys not kept", slog.Any("reason", err))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"steward/est"
@@ -29,7 +30,7 @@ func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []tran
 	if err != nil {
 		return err
 	}
-	certificate, err := l.enrol(ctx, there, key, anchors)
+	certificate, err := l.enrol(ctx, there, home.EnrollURI, key, anchors)
 	if _, ok := errors.AsType[*estcoap.StatusError](err); !ok {
 		l.links.drop(there, l.cl) // done, or perhaps the server has forgotten us
 	}
@@ -72,10 +73,10 @@ func (l *life) factoryLink(ctx context.Context, uri string, anchors []transfer.A
 
 // enrol asks for a certificate for key and checks that it is under one of the
 // anchors.
-func (l *life) enrol(ctx context.Context, there *link, key crypto.Signer, anchors []transfer.Anchor) (
-	*x509.Certificate, error,
-) {
-	c, err := estcoap.NewClient(estcoap.ClientOptions{Engine: l.engine, Peer: there.conn, CertsOnly: l.o.CertsOnly})
+func (l *life) enrol(
+	ctx context.Context, there *link, uri string, key crypto.Signer, anchors []transfer.Anchor,
+) (*x509.Certificate, error) {
+	c, err := l.estClient(there, uri)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,18 @@ func (l *life) enrol(ctx context.Context, there *link, key crypto.Signer, anchor
 		return nil, fmt.Errorf("sen: certificate issued: %w", err)
 	}
 	return certificate, nil
+}
+
+// estClient speaks to the enrolment server at uri: below its path, or /est if it
+// has none.
+func (l *life) estClient(there *link, uri string) (*estcoap.Client, error) {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return nil, fmt.Errorf("enrolment URI: %w", err)
+	}
+	return estcoap.NewClient(estcoap.ClientOptions{
+		Engine: l.engine, Peer: there.conn, Root: segments(u), CertsOnly: l.o.CertsOnly,
+	})
 }
 
 // request returns the stored request for key, or makes and stores one.
@@ -163,7 +176,7 @@ func (l *life) renewal(ctx context.Context, m *link, home transfer.Home) error {
 	if err != nil {
 		return err
 	}
-	c, err := estcoap.NewClient(estcoap.ClientOptions{Engine: l.engine, Peer: there.conn, CertsOnly: l.o.CertsOnly})
+	c, err := l.estClient(there, home.EnrollURI)
 	if err != nil {
 		return err
 	}

@@ -44,10 +44,7 @@ func (f fetcher) get(ctx context.Context, uri string) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	r := &coap.Request{Method: coap.GET}
-	if path := strings.Trim(u.Path, "/"); path != "" {
-		r.Path = strings.Split(path, "/")
-	}
+	r := &coap.Request{Method: coap.GET, Path: segments(u)}
 	if u.RawQuery != "" {
 		r.Query = strings.Split(u.RawQuery, "&")
 	}

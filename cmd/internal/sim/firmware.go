@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -96,9 +97,7 @@ func (f *firmware) set(p progress, changes map[string][]byte) error {
 		return err
 	}
 	all := map[string][]byte{progressKey: raw}
-	for key, value := range changes {
-		all[key] = value
-	}
+	maps.Copy(all, changes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.l.put(all); err != nil {

@@ -88,7 +88,7 @@ func TestFirmwareByPush(t *testing.T) {
 	b := f.device("dev1", alpha)
 	r := start(t, b, options(dir))
 	r.await(sim.Registered)
-	if err := alpha.write("dev1", firmwarePackage, lwm2m.Opaque(manifest(t, alpha.suit, "2.0.0", 2, ""))); err != nil {
+	if err := alpha.write(firmwarePackage, lwm2m.Opaque(manifest(t, alpha.suit, "2.0.0", 2, ""))); err != nil {
 		t.Fatal(err)
 	}
 	alpha.awaitInt("dev1", firmwareState, int64(objects.FirmwareDownloaded))
@@ -99,10 +99,10 @@ func TestFirmwareByPush(t *testing.T) {
 	checkUpdated(t, alpha, "dev1", dir, b, "2.0.0")
 
 	// Again, from outside the factory's image, and never back.
-	if err := alpha.write("dev1", firmwareURI, lwm2m.String("")); err != nil {
+	if err := alpha.write(firmwareURI, lwm2m.String("")); err != nil {
 		t.Fatal(err)
 	}
-	if err := alpha.write("dev1", firmwarePackage, lwm2m.Opaque(manifest(t, alpha.suit, "1.5", 1, ""))); err != nil {
+	if err := alpha.write(firmwarePackage, lwm2m.Opaque(manifest(t, alpha.suit, "1.5", 1, ""))); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.UpdateFailed)
@@ -120,7 +120,7 @@ func TestFirmwareByPull(t *testing.T) {
 	alpha.payloads["image"] = image
 	alpha.payloads["envelope"] = manifest(t, alpha.suit, "2.0.0", 2, alpha.uri()+"/update/p/image")
 	alpha.mu.Unlock()
-	if err := alpha.write("dev1", firmwareURI, lwm2m.String(alpha.uri()+"/update/e/envelope")); err != nil {
+	if err := alpha.write(firmwareURI, lwm2m.String(alpha.uri()+"/update/e/envelope")); err != nil {
 		t.Fatal(err)
 	}
 	alpha.awaitInt("dev1", firmwareState, int64(objects.FirmwareDownloaded))
@@ -149,7 +149,7 @@ func TestFirmwareIsRefused(t *testing.T) {
 		{"a server that is not trusted", firmwareURI, lwm2m.String(rogue.uri() + "/x"), objects.FirmwareFailed},
 	}
 	for _, row := range rows {
-		if err := alpha.write("dev1", row.path, row.value); err != nil {
+		if err := alpha.write(row.path, row.value); err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
 		r.await(sim.UpdateFailed)

@@ -1,8 +1,9 @@
 package sim
 
 import (
-	"steward/lwm2m/coap"
 	"sync"
+
+	"steward/lwm2m/coap"
 )
 
 // A phase is what bytes were spent on.

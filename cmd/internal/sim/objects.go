@@ -244,7 +244,7 @@ func (o *truststoreObject) Create(
 ) (id uint16, err error) {
 	at := uint16(lwm2m.NoID)
 	if instance >= 0 {
-		at = uint16(instance) //nolint:gosec // the client has checked it
+		at = uint16(instance)
 	}
 	a, err := objects.DecodeAnchor(lwm2m.NewPath(o.id, at), entries)
 	if err != nil {

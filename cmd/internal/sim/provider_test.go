@@ -330,7 +330,7 @@ func (r *run) await(kind sim.Kind) sim.Event {
 	}
 }
 
-// awaitServer returns the next event of the server of a kind, of path unless that is the root.
+// await returns the next event of the server of a kind, of path unless that is the root.
 func (p *provider) await(kind server.Happening, path lwm2m.Path) server.Event {
 	p.t.Helper()
 	timeout := time.After(patience)
@@ -384,6 +384,6 @@ func (p *provider) pause() {
 	}
 }
 
-func (p *provider) write(id fleet.ID, path lwm2m.Path, v lwm2m.Value) error {
-	return p.srv.Write(p.t.Context(), id, path, []lwm2m.Entry{{Path: path, Value: v}}, server.Replace)
+func (p *provider) write(path lwm2m.Path, v lwm2m.Value) error {
+	return p.srv.Write(p.t.Context(), endpoint, path, []lwm2m.Entry{{Path: path, Value: v}}, server.Replace)
 }

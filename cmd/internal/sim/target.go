@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"steward/cmd/internal/sim/nvm"
@@ -86,10 +87,8 @@ func (t *target) Installed(context.Context) (process.Installed, bool, error) {
 
 // Component implements process.Target.
 func (t *target) Component(_ context.Context, id suit.ComponentID) (process.Component, error) {
-	for _, c := range t.components {
-		if c == id {
-			return process.Component{Capacity: capacity}, nil
-		}
+	if slices.Contains(t.components, id) {
+		return process.Component{Capacity: capacity}, nil
 	}
 	return process.Component{}, fmt.Errorf("%w: %v", process.ErrNoComponent, id)
 }

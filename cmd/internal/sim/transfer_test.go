@@ -110,7 +110,8 @@ func (m *move) stage() {
 		a := objects.Anchor{Certificate: change.Certificate, Purposes: uint64(change.Purposes)}
 		base := lwm2m.NewPath(objects.DefaultIDs.Truststore, uint16(10+len(have)))
 		have = append(have, transfer.Anchor{})
-		if _, err := m.alpha.srv.Create(m.t.Context(), endpoint, base.Object(), int(base.ID(1)), a.Entries(base)); err != nil {
+		_, err := m.alpha.srv.Create(m.t.Context(), endpoint, base.Object(), int(base.ID(1)), a.Entries(base))
+		if err != nil {
 			m.t.Fatalf("create %v: %v", base, err)
 		}
 	}
@@ -151,14 +152,14 @@ func (m *move) build() []byte {
 
 // order returns the arguments of an Execute.
 func (m *move) order() string {
-	return transfer.OrderOf(uint32(m.message.Body.Epoch), m.message.Hash).String() //nolint:gosec // small
+	return transfer.OrderOf(uint32(m.message.Body.Epoch), m.message.Hash).String()
 }
 
 // prepare brings the device to READY, and the right at beta to the key of its receipt.
 func (m *move) prepare() {
 	m.t.Helper()
 	m.stage()
-	if err := m.alpha.write(endpoint, transferMessage, lwm2m.Opaque(m.build())); err != nil {
+	if err := m.alpha.write(transferMessage, lwm2m.Opaque(m.build())); err != nil {
 		m.t.Fatalf("write the message: %v", err)
 	}
 	m.ready = m.receipt(m.alpha, m.alpha.read(endpoint, transferReceipt).Bytes())
@@ -220,7 +221,10 @@ func (m *move) finish() {
 // newMove makes two providers and a device of alpha that runs in dir.
 func newMove(t *testing.T, grace uint64) *move {
 	t.Helper()
-	m := &move{t: t, alpha: newProvider(t, "alpha"), beta: newProvider(t, "beta"), f: newFactory(t), grace: grace, dir: t.TempDir()}
+	m := &move{
+		t: t, alpha: newProvider(t, "alpha"), beta: newProvider(t, "beta"), f: newFactory(t), grace: grace,
+		dir: t.TempDir(),
+	}
 	m.b = m.f.device(endpoint, m.alpha)
 	return m
 }
@@ -249,11 +253,11 @@ func TestTransfer(t *testing.T) {
 	o.KeepOldKeys = true
 	r := start(t, m.b, o)
 	r.await(sim.Registered)
-	if err := m.alpha.write(endpoint, lwm2m.NewPath(3, 0, 15), lwm2m.String("Canary/Alpha")); err != nil {
+	if err := m.alpha.write(lwm2m.NewPath(3, 0, 15), lwm2m.String("Canary/Alpha")); err != nil {
 		t.Fatal(err)
 	}
 	m.prepare()
-	if err := m.alpha.write(endpoint, firmwareURI, lwm2m.String("coaps://x")); err == nil {
+	if err := m.alpha.write(firmwareURI, lwm2m.String("coaps://x")); err == nil {
 		t.Error("firmware can be written in READY")
 	}
 	m.commit()
@@ -297,10 +301,10 @@ func TestTransfer(t *testing.T) {
 		signer transfer.Signer
 		kind   sim.Kind
 	}{{m.alpha.suit, sim.UpdateFailed}, {m.beta.suit, sim.Downloaded}} {
-		if err := m.beta.write(endpoint, firmwareURI, lwm2m.String("")); err != nil {
+		if err := m.beta.write(firmwareURI, lwm2m.String("")); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.beta.write(endpoint, firmwarePackage, lwm2m.Opaque(manifest(t, row.signer, "3", 3, ""))); err != nil {
+		if err := m.beta.write(firmwarePackage, lwm2m.Opaque(manifest(t, row.signer, "3", 3, ""))); err != nil {
 			t.Fatal(err)
 		}
 		r.await(row.kind)
@@ -318,7 +322,7 @@ func TestTransferIsRefused(t *testing.T) {
 	m := newMove(t, 60)
 	r := start(t, m.b, options(t.TempDir()))
 	r.await(sim.Registered)
-	err := m.alpha.write(endpoint, transferMessage, lwm2m.Opaque(m.build())) // nothing is staged
+	err := m.alpha.write(transferMessage, lwm2m.Opaque(m.build())) // nothing is staged
 	if e, ok := errors.AsType[*server.ResponseError](err); !ok || e.Code != coap.BadRequest {
 		t.Errorf("write = %v, want 4.00", err)
 	}
@@ -327,7 +331,8 @@ func TestTransferIsRefused(t *testing.T) {
 		t.Errorf("error = E%d, want E7", got)
 	}
 	m.prepare()
-	if err := m.alpha.srv.Execute(t.Context(), endpoint, transferBase.Child(objects.TransferAbort), m.order()); err != nil {
+	abort := transferBase.Child(objects.TransferAbort)
+	if err := m.alpha.srv.Execute(t.Context(), endpoint, abort, m.order()); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.Expired)
@@ -388,7 +393,7 @@ func TestFallback(t *testing.T) {
 	}
 	// The way is open for the next attempt, and alpha's signers count again.
 	m.beta.start()
-	if err := m.alpha.write(endpoint, firmwarePackage, lwm2m.Opaque(manifest(t, m.alpha.suit, "2", 2, ""))); err != nil {
+	if err := m.alpha.write(firmwarePackage, lwm2m.Opaque(manifest(t, m.alpha.suit, "2", 2, ""))); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.Downloaded)

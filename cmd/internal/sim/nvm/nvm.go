@@ -151,7 +151,7 @@ func record(raw []byte) ([]byte, bool) {
 		return nil, false
 	}
 	length := binary.BigEndian.Uint32(raw)
-	if length == 0 || length > maxRecord || uint64(length) > uint64(len(raw)-headLength) {
+	if length == 0 || length > maxRecord || int(length) > len(raw)-headLength {
 		return nil, false
 	}
 	payload := raw[headLength : headLength+int(length)]
@@ -164,24 +164,25 @@ func torn(raw []byte) bool {
 	if len(raw) < headLength {
 		return true
 	}
-	length := uint64(binary.BigEndian.Uint32(raw))
-	return uint64(len(raw)-headLength) <= length || len(bytes.Trim(raw, "\x00")) == 0
+	length := binary.BigEndian.Uint32(raw)
+	return len(raw)-headLength <= int(length) || len(bytes.Trim(raw, "\x00")) == 0
 }
 
 // apply performs the changes of a payload: for each the length of the key, the
 // key, and 0 for a deletion, or 1, the length of the value and the value.
 func apply(payload []byte, values map[string][]byte) error {
-	field := func(limit uint64) ([]byte, error) {
+	field := func() ([]byte, error) {
 		length, n := binary.Uvarint(payload)
-		if n <= 0 || length > limit || length > uint64(len(payload)-n) {
+		if n <= 0 || length > maxRecord || int(length) > len(payload)-n {
 			return nil, fmt.Errorf("%w: record", ErrFormat)
 		}
-		b := payload[n : n+int(length)] //nolint:gosec // checked above
-		payload = payload[n+int(length):]
+		end := n + int(length)
+		b := payload[n:end]
+		payload = payload[end:]
 		return b, nil
 	}
 	for len(payload) > 0 {
-		key, err := field(maxRecord)
+		key, err := field()
 		if err != nil || len(payload) == 0 {
 			return fmt.Errorf("%w: record", ErrFormat)
 		}
@@ -191,7 +192,7 @@ func apply(payload []byte, values map[string][]byte) error {
 			delete(values, string(key))
 			continue
 		}
-		value, err := field(maxRecord)
+		value, err := field()
 		if err != nil {
 			return err
 		}
