@@ -23,7 +23,7 @@ func (s *Server) Create(ctx context.Context, device fleet.ID, object uint16, ins
 	base := lwm2m.NewPath(object)
 	made := base.Child(lwm2m.NoID)
 	if instance >= 0 {
-		made = base.Child(uint16(instance)) //nolint:gosec // G115: checked above
+		made = base.Child(uint16(instance))
 	}
 	moved := make([]lwm2m.Entry, 0, len(entries))
 	for _, e := range entries {

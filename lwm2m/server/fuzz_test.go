@@ -14,7 +14,8 @@ import (
 // Each is answered, and one that is refused changes nothing.
 func FuzzServeCoAP(f *testing.F) {
 	f.Add(uint8(coap.POST), "rd", "ep=alpha&lt=60&lwm2m=1.1&b=U&Q", int32(40), []byte(usual))
-	f.Add(uint8(coap.POST), "rd", "ep=alpha&lwm2m=1.2&lt=0&pid=oma:x", int32(40), []byte(`</a>;rt="oma.lwm2m";ct="110",</a/3>;ver=1.2`))
+	f.Add(uint8(coap.POST), "rd", "ep=alpha&lwm2m=1.2&lt=0&pid=oma:x", int32(40),
+		[]byte(`</a>;rt="oma.lwm2m";ct="110",</a/3>;ver=1.2`))
 	f.Add(uint8(coap.POST), "rd/x", "lt=5&b=UQ&sms=1", int32(-1), []byte(nil))
 	f.Add(uint8(coap.DELETE), "rd/x", "", int32(-1), []byte(nil))
 	f.Add(uint8(coap.POST), "dp", "", int32(110), []byte(`[{"n":"/3/0/9","v":7}]`))

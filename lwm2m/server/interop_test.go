@@ -122,20 +122,28 @@ func (x *pair) check(what string, err error) {
 }
 
 // set changes the battery level and lets the news travel.
-func (x *pair) set(level int64) {
+func (x *pair) set(ctx context.Context, level int64) {
 	x.base.Set(entry("/3/0/9", lwm2m.Integer(level)))
-	x.run()
+	x.run(ctx)
 }
 
 // run lets the client send what is due.
-func (x *pair) run() {
-	ctx, cancel := context.WithCancel(x.t.Context())
+func (x *pair) run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = x.c.Run(ctx) }()
 	time.Sleep(time.Second) // of the bubble
 	synctest.Wait()
 	cancel()
 	<-done
+}
+
+// seen returns the events so far.
+func (x *pair) seen() []string {
+	synctest.Wait()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.events)
 }
 
 func (x *pair) level() int64 {
@@ -150,10 +158,16 @@ func TestInterop(t *testing.T) {
 		version lwm2m.Version
 		formats []uint16
 	}{
-		{lwm2m.Version10, nil}, {lwm2m.Version11, nil}, {lwm2m.Version12, nil},
+		{lwm2m.Version10, nil},
+		{lwm2m.Version11, nil},
+		{lwm2m.Version12, nil},
 		{lwm2m.Version10, []uint16{11543, 11542}},
-		{lwm2m.Version11, []uint16{110}}, {lwm2m.Version11, []uint16{112}}, {lwm2m.Version11, []uint16{11542}},
-		{lwm2m.Version11, []uint16{60, 110}}, {lwm2m.Version12, []uint16{11544}}, {lwm2m.Version12, []uint16{0}},
+		{lwm2m.Version11, []uint16{110}},
+		{lwm2m.Version11, []uint16{112}},
+		{lwm2m.Version11, []uint16{11542}},
+		{lwm2m.Version11, []uint16{60, 110}},
+		{lwm2m.Version12, []uint16{11544}},
+		{lwm2m.Version12, []uint16{0}},
 	} {
 		t.Run(fmt.Sprint(tt.version, tt.formats), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -225,11 +239,11 @@ func (x *pair) report(ctx context.Context) {
 	p := path("/3/0/9")
 	x.check("Observe", x.Observe(ctx, "alpha", p, "me"))
 	x.check("Observe again", x.Observe(ctx, "alpha", p, "me"))
-	if x.set(50); x.level() != 50 {
+	if x.set(ctx, 50); x.level() != 50 {
 		x.t.Errorf("notified %d, want 50", x.level())
 	}
 	x.check("Cancel", x.CancelObserve(ctx, "alpha", p, "me"))
-	if x.set(49); x.level() != 50 {
+	if x.set(ctx, 49); x.level() != 50 {
 		x.t.Errorf("notified %d after cancelling", x.level())
 	}
 	err := x.c.Send(ctx, x.toServer, p)
@@ -252,11 +266,11 @@ func TestObservationsReturn(t *testing.T) {
 			t.Errorf("Observe before Register = %v, want ErrNotRegistered", err)
 		}
 		x.register()
-		if x.set(50); x.level() != 50 {
+		if x.set(ctx, 50); x.level() != 50 {
 			t.Errorf("after Register: %d, want 50", x.level())
 		}
 		x.register()
-		if x.set(51); x.level() != 51 {
+		if x.set(ctx, 51); x.level() != 51 {
 			t.Errorf("after another Register: %d, want 51", x.level())
 		}
 		old, location := x.toServer, x.c.Location(x.toServer)
@@ -268,13 +282,13 @@ func TestObservationsReturn(t *testing.T) {
 		}
 		synctest.Wait()
 		x.c.Detach(old)
-		if x.set(52); x.level() != 52 {
+		if x.set(ctx, 52); x.level() != 52 {
 			t.Errorf("after an Update by a new association: %d, want 52", x.level())
 		}
 		if err := x.Dismiss(ctx, "alpha", "test"); err != nil {
 			t.Error(err)
 		}
-		if x.set(53); x.level() != 52 {
+		if x.set(ctx, 53); x.level() != 52 {
 			t.Errorf("after Dismiss: %d, want 52", x.level())
 		}
 	})
@@ -291,16 +305,16 @@ func TestObservationLost(t *testing.T) {
 		x.check("Create", err)
 		x.check("Observe", x.Observe(ctx, "alpha", path("/1024/0"), "me"))
 		x.check("Delete", x.Delete(ctx, "alpha", path("/1024/0")))
-		x.run()
-		if !slices.Contains(x.events, string(server.Lost)) {
-			t.Errorf("events %q, want a lost observation", x.events)
+		x.run(ctx)
+		if !slices.Contains(x.seen(), string(server.Lost)) {
+			t.Errorf("events %q, want a lost observation", x.seen())
 		}
 		_, err = x.Create(ctx, "alpha", 1024, 0, in)
 		x.check("Create", err)
 		x.check("Update", x.c.Update(ctx, x.toServer))
 		synctest.Wait()
 		x.list.Set(entry("/1024/0/1", lwm2m.String("b")))
-		x.run()
+		x.run(ctx)
 		if v, _ := x.store.Value("alpha", path("/1024/0/1")); v.Value != lwm2m.String("b") {
 			t.Errorf("notified %v, want b", v)
 		}
@@ -327,8 +341,8 @@ func TestExpiry(t *testing.T) {
 		if err := x.c.Update(t.Context(), x.toServer); !errors.Is(err, client.ErrNotRegistered) {
 			t.Errorf("Update after the lifetime = %v, want ErrNotRegistered", err)
 		}
-		if want := []string{"registered", "registered", "updated", "expired"}; !slices.Equal(x.events, want) {
-			t.Errorf("events %q, want %q", x.events, want)
+		if want := []string{"registered", "registered", "updated", "expired"}; !slices.Equal(x.seen(), want) {
+			t.Errorf("events %q, want %q", x.seen(), want)
 		}
 		if !x.Reachable("beta") {
 			t.Error("a registration for ever is gone")

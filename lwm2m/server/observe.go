@@ -134,7 +134,8 @@ func (s *Server) ask(ctx context.Context, c *call, p lwm2m.Path, w *watch) (*coa
 	res, err := inFormats(s.readable(c, p), func(f uint16) (*coap.Response, error) {
 		r := c.request(coap.GET, p)
 		r.Accept, r.Observe = coap.FormatID(f), coap.ObserveRegister
-		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, func(n *coap.Response) { s.notified(c, p, w, n) })
+		notify := func(n *coap.Response) { s.notified(c, p, w, n) } //nolint:contextcheck // outlives ctx
+		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, notify)
 		if err != nil {
 			return nil, why(ctx, err)
 		}

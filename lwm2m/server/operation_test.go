@@ -65,13 +65,14 @@ func show(r *coap.Request) string {
 		format = fmt.Sprint(f)
 	}
 	methods := map[coap.Code]string{coap.PUT: "PUT", coap.POST: "POST", coap.DELETE: "DELETE"}
-	return fmt.Sprintf("%s /%s?%s %s %d", methods[r.Method], strings.Join(r.Path, "/"), strings.Join(r.Query, "&"), format, len(r.Payload))
+	return fmt.Sprintf("%s /%s?%s %s %d", methods[r.Method], strings.Join(r.Path, "/"), strings.Join(r.Query, "&"),
+		format, len(r.Payload))
 }
 
 // What goes on the wire for each operation (§6.3, §7.5), or why nothing does.
 func TestOperations(t *testing.T) {
 	zone := entry("/3/0/14", lwm2m.String("Z"))
-	item := entry("/1024/0/0/1", lwm2m.Integer(1))
+	item, text := entry("/1024/0/0/1", lwm2m.Integer(1)), entry("/1/0/1", lwm2m.String("x"))
 	for _, tt := range []struct {
 		name, version, want string
 		do                  operation
@@ -84,8 +85,8 @@ func TestOperations(t *testing.T) {
 		{name: "multiple", version: "1.1", do: write("/1024/0/0", server.Update, item), want: "POST /1024/0/0? 112 17"},
 		{name: "write object", version: "1.1", do: write("/3", server.Replace, zone), err: lwm2m.ErrPath},
 		{name: "write outside", version: "1.1", do: write("/3/1", server.Replace, zone), err: lwm2m.ErrPath},
-		{name: "write kind", version: "1.1", do: write("/1/0", server.Update, entry("/1/0/1", lwm2m.String("x"))), err: lwm2m.ErrValue},
-		{name: "write instance of 1.0", version: "1.0", do: write("/1024/0/0/1", server.Replace, item), err: server.ErrUnsupported},
+		{name: "write kind", version: "1.1", do: write("/1/0", server.Update, text), err: lwm2m.ErrValue},
+		{name: "write below a resource", version: "1.0", do: write("/1024/0/0/1", false, item), err: server.ErrUnsupported},
 		{name: "execute", version: "1.1", do: execute("/3/0/4", ""), want: "POST /3/0/4?  0"},
 		{name: "execute with arguments", version: "1.1", do: execute("/3/0/4", "0='x'"), want: "POST /3/0/4? 0 5"},
 		{name: "execute garbage", version: "1.1", do: execute("/3/0/4", "x"), err: lwm2m.ErrArguments},
@@ -95,7 +96,10 @@ func TestOperations(t *testing.T) {
 		{name: "delete resource", version: "1.2", do: remove("/3/0/14"), err: lwm2m.ErrPath},
 		{name: "delete resource instance", version: "1.1", do: remove("/1024/0/0/1"), err: server.ErrUnsupported},
 		{name: "delete resource instance", version: "1.2", do: remove("/1024/0/0/1"), want: "DELETE /1024/0/0/1?  0"},
-		{name: "attributes", version: "1.1", do: attributes("/3/0/9", "pmin=1", "gt=-2.5", "st"), want: "PUT /3/0/9?pmin=1&gt=-2.5&st  0"},
+		{
+			name: "attributes", version: "1.1", do: attributes("/3/0/9", "pmin=1", "gt=-2.5", "st"),
+			want: "PUT /3/0/9?pmin=1&gt=-2.5&st  0",
+		},
 		{name: "no attributes", version: "1.1", do: attributes("/3/0/9"), err: lwm2m.ErrAttribute},
 		{name: "unknown attribute", version: "1.1", do: attributes("/3/0/9", "dim=1"), err: lwm2m.ErrAttribute},
 		{name: "attribute twice", version: "1.1", do: attributes("/3/0/9", "pmin=1", "pmin=2"), err: lwm2m.ErrQuery},
@@ -230,7 +234,7 @@ func TestKeptValues(t *testing.T) {
 func TestAlternatePath(t *testing.T) {
 	x := newWorld(t)
 	x.register(alpha, "ep=alpha&lt=60&lwm2m=1.1", `</a%20b/c>;rt="oma.lwm2m",</a%20b/c/3/0>,</a%20b/c/1024>`)
-	x.answer(&coap.Response{Code: coap.Content, ContentFormat: coap.FormatID(codec.TLV), Payload: []byte("\xc1\x09\x07")}, nil)
+	x.answer(content(codec.TLV, "\xc1\x09\x07"), nil)
 	if err := read("/3/0/9")(t.Context(), x.Server); err != nil {
 		t.Error(err)
 	}
@@ -274,11 +278,13 @@ func TestCreateWithoutLocation(t *testing.T) {
 // What is under way ends with the session (§6.2.1).
 func TestPendingEnds(t *testing.T) {
 	for name, end := range map[string]func(*world, string){
-		"Register":              func(x *world, _ string) { x.register(alpha, "ep=alpha", usual) },
-		"Update from elsewhere": func(x *world, at string) { x.serve(fakePeer{"192.0.2.5:1", alpha.who}, coap.POST, at, "", 0, "") },
-		"De-register":           func(x *world, at string) { x.serve(alpha, coap.DELETE, at, "", 0, "") },
-		"Closed":                func(x *world, _ string) { x.Closed(alpha) },
-		"Dismiss":               func(x *world, _ string) { _ = x.Dismiss(x.t.Context(), "alpha", "test") },
+		"Register": func(x *world, _ string) { x.register(alpha, "ep=alpha", usual) },
+		"Update from elsewhere": func(x *world, at string) {
+			x.serve(fakePeer{"192.0.2.5:1", alpha.who}, coap.POST, at, "", 0, "")
+		},
+		"De-register": func(x *world, at string) { x.serve(alpha, coap.DELETE, at, "", 0, "") },
+		"Closed":      func(x *world, _ string) { x.Closed(alpha) },
+		"Dismiss":     func(x *world, _ string) { _ = x.Dismiss(x.t.Context(), "alpha", "test") },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			x := newWorld(t)

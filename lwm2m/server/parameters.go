@@ -72,7 +72,7 @@ func parseLifetime(text string) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: lt %.40q", ErrParameter, text)
 	}
-	return time.Duration(seconds) * time.Second, nil //nolint:gosec // G115: 32 bits
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // transports are the letters of "b" by version (§6.2.1.2).

@@ -118,8 +118,11 @@ func TestRegistration(t *testing.T) {
 		ID: got.ID, Device: "alpha", Endpoint: "alpha", Version: lwm2m.Version11, Binding: "US", Queue: true, SMS: "46",
 		Root: "/lwm2m", Formats: []uint16{112, 110}, Unknown: []string{"x=1", "y"}, Address: alpha.address,
 		Objects: []server.ObjectLink{
-			{Path: path("/1"), Version: "1.1"}, {Path: path("/1/0")}, {Path: path("/3/0"), Version: "1.2"},
-			{Path: path("/4")}, {Path: path("/5")},
+			{Path: path("/1"), Version: "1.1"},
+			{Path: path("/1/0")},
+			{Path: path("/3/0"), Version: "1.2"},
+			{Path: path("/4")},
+			{Path: path("/5")},
 		},
 		RegisteredAt: got.RegisteredAt, UpdatedAt: got.RegisteredAt,
 	}
@@ -144,8 +147,12 @@ func TestUpdate(t *testing.T) {
 		change            func(*server.Registration)
 	}{
 		{name: "refresh", want: coap.Changed},
-		{name: "lt", query: "lt=120", want: coap.Changed, change: func(r *server.Registration) { r.Lifetime = 2 * time.Minute }},
-		{name: "b without Q", query: "b=US", want: coap.Changed, change: func(r *server.Registration) { r.Binding, r.Queue = "US", false }},
+		{name: "lt", query: "lt=120", want: coap.Changed, change: func(r *server.Registration) {
+			r.Lifetime = 2 * time.Minute
+		}},
+		{name: "b without Q", query: "b=US", want: coap.Changed, change: func(r *server.Registration) {
+			r.Binding, r.Queue = "US", false
+		}},
 		{name: "sms", query: "sms=1", want: coap.Changed, change: func(r *server.Registration) { r.SMS = "1" }},
 		{name: "same names", query: "ep=alpha&lwm2m=1.1", want: coap.Changed},
 		{name: "another name", query: "ep=beta", want: coap.BadRequest},
@@ -197,8 +204,10 @@ func TestDeregister(t *testing.T) {
 		peer fakePeer
 		want coap.Code
 	}{
-		{peerOf("beta"), coap.NotFound}, {peerOf("broken"), coap.InternalServerError},
-		{alpha, coap.Deleted}, {alpha, coap.NotFound},
+		{peerOf("beta"), coap.NotFound},
+		{peerOf("broken"), coap.InternalServerError},
+		{alpha, coap.Deleted},
+		{alpha, coap.NotFound},
 	} {
 		if res := x.serve(tt.peer, coap.DELETE, at, "", 0, ""); res.Code != tt.want {
 			t.Errorf("De-register by %s = %s, want %s", tt.peer.who.Name, res.Code, tt.want)

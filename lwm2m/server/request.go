@@ -72,7 +72,7 @@ func deep(p lwm2m.Path, least, most int) error {
 // (4.06, 4.15) is followed by the next, once; one that cannot hold the values
 // was never tried.
 func inFormats(formats []uint16, try func(format uint16) (*coap.Response, error)) (*coap.Response, error) {
-	last := error(codec.ErrFormat)
+	last := codec.ErrFormat
 	refusals := 0
 	for _, f := range formats {
 		res, err := try(f)

@@ -38,6 +38,7 @@ func registration(id string, device fleet.ID) server.Registration {
 }
 
 func testRegistrations(t *testing.T, s server.Store) {
+	t.Helper()
 	ctx := t.Context()
 	for _, r := range []server.Registration{registration("1", "a"), registration("2", "b"), registration("3", "a")} {
 		if err := s.Register(ctx, r); err != nil {
@@ -51,6 +52,14 @@ func testRegistrations(t *testing.T, s server.Store) {
 	if want := registration("3", "a"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("OfDevice = %+v, %v\nwant %+v", got, err, want)
 	}
+	testUpdates(t, s, got)
+	testRemove(t, s)
+}
+
+// testUpdates changes got, registration 3.
+func testUpdates(t *testing.T, s server.Store, got server.Registration) {
+	t.Helper()
+	ctx := t.Context()
 	got.Lifetime, got.Objects = time.Hour, got.Objects[:1]
 	if err := s.Update(ctx, got, false); err != nil {
 		t.Fatal(err)
@@ -68,6 +77,11 @@ func testRegistrations(t *testing.T, s server.Store) {
 	if err := s.Update(ctx, registration("1", "a"), true); !errors.Is(err, server.ErrNotRegistered) {
 		t.Errorf("Update of a gone registration = %v", err)
 	}
+}
+
+func testRemove(t *testing.T, s server.Store) {
+	t.Helper()
+	ctx := t.Context()
 	if err := s.Remove(ctx, "3", "me", "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +94,7 @@ func testRegistrations(t *testing.T, s server.Store) {
 }
 
 func testExpiry(t *testing.T, s server.Store) {
+	t.Helper()
 	ctx := t.Context()
 	a, b, c := registration("1", "a"), registration("2", "b"), registration("3", "c")
 	b.ExpiresAt = at.Add(time.Hour)
@@ -97,8 +112,11 @@ func testExpiry(t *testing.T, s server.Store) {
 		limit int
 		want  []string
 	}{
-		{0, 10, nil}, {2 * time.Hour, 1, []string{"1"}},
-		{2 * time.Minute, 10, nil}, {2 * time.Hour, 10, []string{"2"}}, {1e6 * time.Hour, 10, nil},
+		{0, 10, nil},
+		{2 * time.Hour, 1, []string{"1"}},
+		{2 * time.Minute, 10, nil},
+		{2 * time.Hour, 10, []string{"2"}},
+		{1e6 * time.Hour, 10, nil},
 	} {
 		got, err := s.Expire(ctx, at.Add(tt.after), tt.limit)
 		var ids []string
@@ -115,6 +133,7 @@ func testExpiry(t *testing.T, s server.Store) {
 }
 
 func testWanted(t *testing.T, s server.Store) {
+	t.Helper()
 	ctx := t.Context()
 	p, q := lwm2m.NewPath(3, 0, 9), lwm2m.NewPath(3)
 	for _, w := range []struct {
@@ -134,6 +153,7 @@ func testWanted(t *testing.T, s server.Store) {
 }
 
 func testValues(t *testing.T, s server.Store) {
+	t.Helper()
 	entries := []lwm2m.Entry{
 		{Path: lwm2m.NewPath(3, 0, 0), Value: lwm2m.String("x")},
 		{Path: lwm2m.NewPath(3, 0, 6, 1), Value: lwm2m.Integer(-5)},
