@@ -28,7 +28,10 @@ type factoryOptions struct {
 const maxBatch = 100_000
 
 func newCA() *cobra.Command {
-	cmd := &cobra.Command{Use: "ca", Short: "Certificate authorities outside a running provider"}
+	cmd := &cobra.Command{
+		Use: "ca", Short: "Certificate authorities outside a running provider", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	cmd.AddCommand(newFactory())
 	return cmd
 }

@@ -175,13 +175,22 @@ func (p *tab) follow(t *testing.T, text string) {
 // waitText waits until the first element that matches reads as want demands.
 func (p *tab) waitText(t *testing.T, limit time.Duration, css string, want func(string) bool) string {
 	t.Helper()
+	return p.waitFor(t, limit, fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", css), want)
+}
+
+// waitFor waits until a script's value is as want demands.
+func (p *tab) waitFor(t *testing.T, limit time.Duration, script string, want func(string) bool) string {
+	t.Helper()
 	var text string
-	eventually(t, limit, css, func(context.Context) error {
-		if text = p.text(t, css); !want(text) {
-			return fmt.Errorf("text %q", text)
+	if err := poll(t.Context(), limit, func(context.Context) error {
+		if text = eval[string](t, p, script); !want(text) {
+			return fmt.Errorf("value %q", text)
 		}
 		return nil
-	})
+	}); err != nil {
+		p.shoot(t, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
+		t.Fatalf("%s: %v\npage: %s", script, err, p.text(t, "body"))
+	}
 	return text
 }
 

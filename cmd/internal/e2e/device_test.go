@@ -27,7 +27,7 @@ func TestDevicePage(t *testing.T) {
 		t.Fatalf("page is headed %q, want %q", got, w.names[0])
 	}
 
-	person.do(t, "unfold /3/0", chromedp.Evaluate[chromedp.Void](`document.getElementById("p/3/0").open = true`))
+	person.do(t, "unfold /3/0", unfold("/3/0"))
 	person.submit(t, `button[aria-label="Read /3/0/0"]`)
 	person.waitText(t, 5*time.Second, `output[data-path="/3/0/0"]`, func(s string) bool { return s == "Steward" })
 

@@ -19,6 +19,9 @@ var update = flag.Bool("update", false, "rewrite golden texts in testdata")
 // TestMain makes the test binary the program "steward" of scripts, so that they
 // need no build.
 func TestMain(m *testing.M) {
+	if os.Getenv("STEWARD_E2E") != "" {
+		_ = flag.Set("test.parallel", "6") // the processes wait for timers most of the time
+	}
 	testscript.Main(m, map[string]func(){"steward": func() { os.Exit(cli.Main()) }})
 }
 

@@ -24,6 +24,7 @@ type world struct {
 	dir         string // of bundles and the devices' state
 	names       []string
 	devices     *fleet
+	moment      func(string) // told of each decision, unless nil
 }
 
 // newWorld makes n devices, delivered to Alpha, that do not run yet.
@@ -176,10 +177,15 @@ func (w *world) decide(ctx context.Context) error {
 		errs = append(errs, err)
 		for _, x := range list {
 			for _, action := range []string{"submit", "approve"} {
-				if slices.Contains(x.Actions, action) {
-					errs = append(errs, p.do(ctx, http.MethodPost, "/api/v1/transfers/"+x.ID+"/commands",
-						map[string]string{"action": action, "reason": "test"}, nil))
+				if !slices.Contains(x.Actions, action) {
+					continue
 				}
+				err := p.do(ctx, http.MethodPost, "/api/v1/transfers/"+x.ID+"/commands",
+					map[string]string{"action": action, "reason": "test"}, nil)
+				if err == nil && w.moment != nil {
+					w.moment(action + " at " + p.name)
+				}
+				errs = append(errs, err)
 			}
 		}
 	}

@@ -1,0 +1,253 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Limits of a hand-over with scaled timers: what is usual, and what a fall-back
+// after a long outage may take on a busy machine.
+const (
+	handOverLimit = 90 * time.Second
+	outage        = 700 * time.Millisecond // from kill -9 to the next start
+)
+
+// moments are the phases of a hand-over: decisions of people, and what devices
+// report. A party dies right when one begins.
+var moments = []string{
+	"submit at Alpha", "approve at Beta", "approve at Alpha",
+	"staged", "ready", "committed", "wiped", "enrolling", "done", "finalised",
+}
+
+// TestKill kills each party at each phase of a hand-over, as a power cut would,
+// and starts it again. Every device must end at exactly one provider, managed by
+// it, with one live certificate.
+func TestKill(t *testing.T) {
+	real(t)
+	for _, party := range []string{"Alpha", "Beta", "devices"} {
+		for _, moment := range moments {
+			t.Run(party+" at "+moment, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, 2)
+				w.introduce(t)
+				w.devices.run(t)
+				w.online(t, w.alpha)
+				w.draft(t)
+				c := w.schedule(party, moment)
+				w.handOver(t, c)
+				if !c.done() {
+					t.Errorf("the moment %q never came: %s was not killed", moment, party)
+				}
+				t.Logf("ended: %v", w.ends(t))
+			})
+		}
+	}
+}
+
+// TestHandOver is the same with nobody killed: all devices move.
+func TestHandOver(t *testing.T) {
+	real(t)
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.introduce(t)
+	w.devices.run(t)
+	w.online(t, w.alpha)
+	w.draft(t)
+	w.handOver(t, nil)
+	for name, at := range w.ends(t) {
+		if at != w.beta.name {
+			t.Errorf("%s ended at %s, want %s", name, at, w.beta.name)
+		}
+	}
+}
+
+// TestFallback keeps the new provider dead from the first commit until every
+// device is back: none may be lost, and when it lives again none may be there.
+func TestFallback(t *testing.T) {
+	real(t)
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.introduce(t)
+	w.devices.run(t)
+	w.online(t, w.alpha)
+	w.draft(t)
+	w.devices.onEvent(func(e event) {
+		if e.Kind == "committed" {
+			_ = w.beta.cmd.Process.Kill() // the first commit does it
+		}
+	})
+	eventually(t, handOverLimit, "devices fall back", func(ctx context.Context) error {
+		_ = w.decide(ctx) // Beta is dead at some time
+		if back := w.devices.happened("fell_back"); len(back) < len(w.names) {
+			return fmt.Errorf("%d of %d fell back", len(back), len(w.names))
+		}
+		return nil
+	})
+	<-w.beta.ended
+	w.devices.onEvent(nil)
+	w.online(t, w.alpha)
+	w.beta.restart(t)
+	w.handOver(t, nil)
+	for name, at := range w.ends(t) {
+		if at != w.alpha.name {
+			t.Errorf("%s ended at %s, want %s", name, at, w.alpha.name)
+		}
+	}
+}
+
+// A crash is the death of a party at a moment, once.
+type crash struct {
+	kill    func()
+	restart func(t *testing.T)
+	ended   func() <-chan struct{}
+
+	once   sync.Once
+	killed chan struct{}
+	back   bool
+}
+
+// schedule arranges that the party is killed when the moment comes.
+func (w *world) schedule(party, moment string) *crash {
+	c := &crash{killed: make(chan struct{})}
+	switch party {
+	case "devices":
+		c.kill = func() { _ = w.devices.cmd.Process.Kill() } // not waited for: the event's writer calls
+		c.restart, c.ended = w.devices.run, func() <-chan struct{} { return w.devices.ended }
+	default:
+		p := w.alpha
+		if party == w.beta.name {
+			p = w.beta
+		}
+		c.kill = func() { _ = p.cmd.Process.Kill() }
+		c.restart, c.ended = p.restart, func() <-chan struct{} { return p.ended }
+	}
+	w.moment = func(now string) {
+		if now == moment {
+			c.once.Do(func() {
+				c.kill()
+				close(c.killed)
+			})
+		}
+	}
+	w.devices.onEvent(func(e event) { w.moment(e.Kind) })
+	return c
+}
+
+func (c *crash) done() bool {
+	select {
+	case <-c.killed:
+		return true
+	default:
+		return false
+	}
+}
+
+// recover starts a party again that was killed.
+func (c *crash) recover(t *testing.T) {
+	t.Helper()
+	if c == nil || c.back || !c.done() {
+		return
+	}
+	<-c.ended()
+	time.Sleep(outage)
+	c.restart(t)
+	c.back = true
+}
+
+// handOver leads the transfer to its end, through the crash unless nil.
+func (w *world) handOver(t *testing.T, c *crash) {
+	t.Helper()
+	eventually(t, handOverLimit, "the transfer ends", func(ctx context.Context) error {
+		c.recover(t)
+		_ = w.decide(ctx) // somebody may be dead; what was not decided is tried again
+		return w.settled(ctx)
+	})
+}
+
+// A row is what the tests look at in a device of a transfer.
+type row struct{ Endpoint, State, Reason string }
+
+// closed are the states of a row at which nothing more happens, and where the
+// device belongs then.
+var closed = map[string]string{
+	"REVOKED_OLD": "Beta", "FELL_BACK": "Alpha", "ABORTED": "Alpha", "EXPIRED": "Alpha", "REJECTED": "Alpha",
+	"ENROL_FAILED": "Alpha", "FAILED_UPDATE": "Alpha",
+}
+
+// settled returns nil when Alpha's transfer has closed every row and each device
+// is where its row says, online and owned there, and nowhere else.
+func (w *world) settled(ctx context.Context) error {
+	list, err := w.alpha.transfers(ctx)
+	if err != nil || len(list) == 0 {
+		return errors.Join(err, errors.New("no transfer"))
+	}
+	var rows page[row]
+	if err := w.alpha.do(ctx, http.MethodGet, "/api/v1/transfers/"+list[0].ID+"/rows?page_size=200", nil, &rows); err != nil {
+		return err
+	}
+	atAlpha, errAlpha := w.alpha.devices(ctx)
+	atBeta, errBeta := w.beta.devices(ctx)
+	if err := errors.Join(errAlpha, errBeta); err != nil {
+		return err
+	}
+	if len(rows.Items) != len(w.names) {
+		return fmt.Errorf("%s: %d rows, want %d", list[0].State, len(rows.Items), len(w.names))
+	}
+	for _, r := range rows.Items {
+		a, b := atAlpha[r.Endpoint].State, atBeta[r.Endpoint].State
+		switch where, over := closed[r.State]; {
+		case !over:
+			return fmt.Errorf("%s is %s %s (transfer %s; at Alpha %s, at Beta %s)", r.Endpoint, r.State, r.Reason, list[0].State, a, b)
+		case where == w.beta.name && (a != "left" || b != "online"), where == w.alpha.name && (a != "online" || b == "online"):
+			return fmt.Errorf("%s is %s, but %q at Alpha and %q at Beta", r.Endpoint, r.State, a, b)
+		}
+	}
+	return nil
+}
+
+// ends says for each device where it ended, after checking that it is there and
+// nowhere else: it answers there, and has its one live certificate there.
+func (w *world) ends(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, name := range w.names {
+		var live []string
+		for _, p := range []*provider{w.alpha, w.beta} {
+			for range w.live(t, p, name) {
+				live = append(live, p.name)
+			}
+		}
+		if len(live) != 1 {
+			t.Errorf("%s has live certificates at %v, want one", name, live)
+			continue
+		}
+		out[name] = live[0]
+		home := w.alpha
+		if live[0] == w.beta.name {
+			home = w.beta
+		}
+		eventually(t, onlineLimit, name+" answers at "+live[0], func(ctx context.Context) error {
+			return home.do(ctx, http.MethodPost, "/api/v1/devices/ep:"+name+"/operations",
+				map[string]string{"op": "read", "path": "/3/0/0"}, nil)
+		})
+	}
+	return out
+}
+
+// live returns the live certificates that p issued to a device.
+func (w *world) live(t *testing.T, p *provider, name string) []string {
+	t.Helper()
+	var list page[struct{ ID, Subject string }]
+	p.get(t, "/api/v1/certificates?page_size=200&state=live&q="+name, &list)
+	var ids []string
+	for _, c := range list.Items {
+		ids = append(ids, c.ID)
+	}
+	return slices.Compact(ids)
+}
