@@ -158,9 +158,9 @@ func (x *world) register(p coap.Peer, query, links string) string {
 	return strings.Join(res.LocationPath, "/")
 }
 
-func (x *world) registration(device fleet.ID) server.Registration {
+func (x *world) registration() server.Registration {
 	x.t.Helper()
-	reg, err := x.Registration(x.t.Context(), device)
+	reg, err := x.Registration(x.t.Context(), "alpha")
 	if err != nil {
 		x.t.Fatal(err)
 	}

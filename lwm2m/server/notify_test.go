@@ -90,7 +90,7 @@ func TestConcurrentRegister(t *testing.T) {
 		})
 	}
 	group.Wait()
-	reg := x.registration("alpha")
+	reg := x.registration()
 	if x.store.Registrations() != 1 || !x.Reachable("alpha") {
 		t.Fatalf("%d registrations, reachable %v", x.store.Registrations(), x.Reachable("alpha"))
 	}

@@ -113,7 +113,7 @@ func TestRegistration(t *testing.T) {
 	x.register(alpha, "ep=alpha&lt=0&lwm2m=1.1&b=US&Q&sms=46&x=1&y",
 		`</lwm2m>;rt="core.x oma.lwm2m";ct="112 110 112 99999",</lwm2m/3/0/>;ver="1.2", </lwm2m/1>;ver=1.1,`+
 			`</lwm2m/1/0>,</lwm2m/3/0>,</lwm2m/5>,</6/0>,</lwm2m/7/0/1>,</lwm2m/4>;ver=x`)
-	got := x.registration("alpha")
+	got := x.registration()
 	want := server.Registration{
 		ID: got.ID, Device: "alpha", Endpoint: "alpha", Version: lwm2m.Version11, Binding: "US", Queue: true, SMS: "46",
 		Root: "/lwm2m", Formats: []uint16{112, 110}, Unknown: []string{"x=1", "y"}, Address: alpha.address,
@@ -172,7 +172,7 @@ func TestUpdate(t *testing.T) {
 	} {
 		x := &world{Server: before.Server, t: t, store: before.store}
 		at := x.register(alpha, "ep=alpha&lt=60&lwm2m=1.1&Q", `</lw>;rt="oma.lwm2m";ct=112,</lw/3/0>`)
-		want := x.registration("alpha")
+		want := x.registration()
 		if tt.change != nil {
 			tt.change(&want)
 		}
@@ -183,7 +183,7 @@ func TestUpdate(t *testing.T) {
 			tt.format = codec.Link
 		}
 		res := x.serve(tt.peer, coap.POST, at, tt.query, tt.format, tt.body)
-		got := x.registration("alpha")
+		got := x.registration()
 		if res.Code != tt.want {
 			t.Errorf("%s: %s %q, want %s", tt.name, res.Code, res.Payload, tt.want)
 		}
