@@ -175,6 +175,24 @@ func (c *Client) Deregister(ctx context.Context, p coap.Peer) error {
 	return answered(r, coap.Deleted)
 }
 
+// Move takes account and registration from an association that has ended to a new
+// one with the same server, and reports whether there was a registration. The
+// server learns of the new association by the next Update, and observes anew.
+func (c *Client) Move(from, to coap.Peer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	acc, ok := c.accounts[from]
+	if !ok || acc.location == nil || from == to {
+		return false
+	}
+	delete(c.accounts, from)
+	c.dropObservations(from)
+	c.accounts[to] = acc
+	acc.session.Identity, acc.session.Peer = to.Identity(), to
+	acc.failures, acc.retryAt = 0, time.Time{}
+	return true
+}
+
 // Location returns the Location-Path of the registration at p, nil without one.
 func (c *Client) Location(p coap.Peer) []string {
 	acc, err := c.registered(p)

@@ -124,9 +124,9 @@ func (l *life) serve(ctx context.Context) error {
 }
 
 // register opens an association to the LwM2M server with the operational
-// certificate, and registers.
+// certificate, and registers, or takes the registration of the association before
+// along.
 func (l *life) register(ctx context.Context, home transfer.Home, anchors []transfer.Anchor) error {
-	l.links.dropManagement(l.cl) // one that was given up
 	certificate, err := l.operational()
 	if err != nil {
 		return err
@@ -137,21 +137,41 @@ func (l *life) register(ctx context.Context, home transfer.Home, anchors []trans
 	if err != nil {
 		return err
 	}
-	l.account.set(home.Account)
-	l.cl.Attach(m.conn, client.Account{
-		Server:   uint16(home.Account.SSID),                          //nolint:gosec // checked when it was accepted
-		Lifetime: time.Duration(home.Account.Lifetime) * time.Second, //nolint:gosec // likewise
-	})
+	kind := Registered
+	if old := l.links.last(); old != nil {
+		if old.host == m.host && l.cl.Move(old.conn, m.conn) {
+			kind = Reconnected
+		}
+		l.links.drop(old, l.cl)
+	}
 	l.links.manage(m)
-	if err := l.cl.Register(ctx, m.conn); err != nil {
+	if kind == Reconnected {
+		if err = l.cl.Update(ctx, m.conn); errors.Is(err, client.ErrNotRegistered) {
+			kind = Registered
+		}
+	}
+	if kind == Registered {
+		err = l.registerAnew(ctx, m, home.Account)
+	}
+	if err != nil {
 		l.links.drop(m, l.cl)
 		return err
 	}
-	l.pingAt, l.told = time.Time{}, false
-	l.d.event(l.about(Event{Kind: Registered, Server: m.host}))
+	l.pingAt = time.Time{}
+	l.d.event(l.about(Event{Kind: kind, Server: m.host}))
 	l.d.meters.save()
 	l.d.started()
 	return nil
+}
+
+func (l *life) registerAnew(ctx context.Context, m *link, a transfer.Account) error {
+	l.account.set(a)
+	l.cl.Attach(m.conn, client.Account{
+		Server:   uint16(a.SSID),                          //nolint:gosec // checked when it was accepted
+		Lifetime: time.Duration(a.Lifetime) * time.Second, //nolint:gosec // likewise
+	})
+	l.told = false
+	return l.cl.Register(ctx, m.conn)
 }
 
 // operational returns the certificate for associations with the LwM2M server.
@@ -167,9 +187,10 @@ func (l *life) operational() (*tls.Certificate, error) {
 
 // lost is told by the client that its registration could not be refreshed.
 func (l *life) lost(p coap.Peer, err error) {
-	l.d.event(Event{Kind: Retrying, Detail: "registration update", Error: err.Error()})
-	l.links.condemn(p)
-	l.poke()
+	if l.links.condemn(p) {
+		l.d.event(Event{Kind: Retrying, Detail: "registration update", Error: err.Error()})
+		l.poke()
+	}
 }
 
 // keepAlive pings the server where that was asked for, so that a restart of the

@@ -193,20 +193,32 @@ func (s *links) manage(k *link) {
 	s.manager, s.condemned = k, false
 }
 
-// condemn gives up the association p if it is the one with the LwM2M server.
-func (s *links) condemn(p coap.Peer) {
+// condemn gives up the association with the LwM2M server, if it is p or p is nil,
+// and reports whether it was in use.
+func (s *links) condemn(p coap.Peer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.manager != nil && coap.Peer(s.manager.conn) == p {
-		s.condemned = true
+	if s.manager == nil || s.condemned || p != nil && coap.Peer(s.manager.conn) != p {
+		return false
 	}
+	s.condemned = true
+	return true
 }
 
-// managementDone is closed when the server has ended the association; nil without one.
+// last returns the association with the LwM2M server, whether or not it still is
+// to be used.
+func (s *links) last() *link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.manager
+}
+
+// managementDone is closed when the server has ended the association; nil without
+// one that is in use.
 func (s *links) managementDone() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.manager == nil {
+	if s.manager == nil || s.condemned {
 		return nil
 	}
 	return s.manager.conn.Done()
@@ -255,14 +267,6 @@ func (s *links) drop(k *link, c *client.Client) {
 	if s.enrolment == k {
 		s.enrolment = nil
 	}
-}
-
-// dropManagement closes the association with the LwM2M server, if there is one.
-func (s *links) dropManagement(c *client.Client) {
-	s.mu.Lock()
-	k := s.manager
-	s.mu.Unlock()
-	s.drop(k, c)
 }
 
 func (s *links) closeAll(c *client.Client) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"time"
 
 	"steward/est"
 	"steward/est/estcoap"
@@ -194,8 +193,7 @@ func (l *life) renewal(ctx context.Context, m *link, home transfer.Home) error {
 	l.renew = false
 	l.mu.Unlock()
 	l.d.event(l.about(Event{Kind: Renewed, Server: there.host}))
-	l.links.drop(m, l.cl)
-	l.retryAt = time.Time{}
+	l.links.condemn(m.conn)
 	l.poke()
 	return nil
 }

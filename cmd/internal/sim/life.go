@@ -159,7 +159,7 @@ func (l *life) run(ctx context.Context) (again bool, err error) {
 			return false, l.failure()
 		case <-l.wake:
 		case <-l.links.managementDone():
-			l.links.dropManagement(l.cl)
+			l.links.condemn(nil)
 			l.d.event(Event{Kind: Disconnected})
 		case <-timer.C:
 		}

@@ -368,6 +368,7 @@ func (p *provider) readAll(id fleet.ID, path lwm2m.Path) []lwm2m.Entry {
 			return entries
 		}
 		away := errors.Is(err, server.ErrUnreachable) || errors.Is(err, server.ErrNotRegistered) ||
+			errors.Is(err, server.ErrEnded) ||
 			errors.Is(err, coap.ErrClosed) || errors.Is(err, coap.ErrTimeout)
 		if !away || time.Now().After(deadline) {
 			p.t.Fatalf("%s: read %v: %v", p.name, path, err)

@@ -81,9 +81,10 @@ const (
 	Renewed      Kind = "renewed"
 	Registered   Kind = "registered"
 	Disconnected Kind = "disconnected"
-	Retrying     Kind = "retrying" // Error says why, Detail what
-	Staged       Kind = "staged"   // an anchor was created
-	Refused      Kind = "refused"  // a TransferMessage; Error says why
+	Reconnected  Kind = "reconnected" // and took its registration along
+	Retrying     Kind = "retrying"    // Error says why, Detail what
+	Staged       Kind = "staged"      // an anchor was created
+	Refused      Kind = "refused"     // a TransferMessage; Error says why
 	Ready        Kind = "ready"
 	Committed    Kind = "committed"
 	Wiped        Kind = "wiped"

@@ -9,6 +9,7 @@ import (
 	"steward/cmd/internal/sim"
 	"steward/lwm2m"
 	"steward/lwm2m/server"
+	"steward/lwm2m/server/servertest"
 	"steward/objects"
 	"steward/suit/author"
 	"steward/transfer"
@@ -86,6 +87,12 @@ func TestDeviceReturnsAfterEitherSideRestarts(t *testing.T) {
 
 	alpha.stop()
 	alpha.start()
+	r.await(sim.Reconnected)
+	alpha.read("urn:dev:1", battery)
+
+	alpha.stop() // and lose all registrations
+	alpha.store = &servertest.Store{}
+	alpha.start()
 	r.await(sim.Registered)
 	alpha.read("urn:dev:1", battery)
 }
@@ -118,7 +125,7 @@ func TestRenewalIsExecuted(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await(sim.Renewed)
-	r.await(sim.Registered)
+	r.await(sim.Reconnected)
 	after, err := sim.Inspect(dir, b)
 	if err != nil {
 		t.Fatal(err)
