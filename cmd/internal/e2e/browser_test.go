@@ -25,14 +25,16 @@ const artefacts = "../../../e2e-artefacts"
 // A tab is one page of a browser with cookies of its own. What its pages
 // complain about on the console fails the test.
 type tab struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // chromedp finds the tab in it
 
 	mu       sync.Mutex
 	expected []string // parts of complaints that the test provokes
 }
 
 // A browser is a headless Chromium.
-type browser struct{ ctx context.Context }
+type browser struct {
+	ctx context.Context //nolint:containedctx // chromedp finds the browser in it
+}
 
 // newBrowser starts Chromium, without a sandbox, for CI runs as root, and cut
 // off from the network: what it looks up at each start cannot be reached.
@@ -80,7 +82,8 @@ func (b browser) tab(t *testing.T) *tab {
 			if err != nil {
 				return
 			}
-			if bad := m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning; bad && !p.expects(m.Text) {
+			bad := m.IsException() || m.Type == chromedp.ConsoleError || m.Type == chromedp.ConsoleWarning
+			if bad && !p.expects(m.Text) {
 				t.Errorf("console: %s (%s)", m, m.URL)
 			}
 		}
@@ -182,7 +185,7 @@ func (p *tab) waitText(t *testing.T, limit time.Duration, css string, want func(
 func (p *tab) waitFor(t *testing.T, limit time.Duration, script string, want func(string) bool) string {
 	t.Helper()
 	var text string
-	if err := poll(t.Context(), limit, func(context.Context) error {
+	if err := poll(t.Context(), limit, func() error {
 		if text = eval[string](t, p, script); !want(text) {
 			return fmt.Errorf("value %q", text)
 		}

@@ -29,7 +29,7 @@ var moments = []string{
 // and starts it again. Every device must end at exactly one provider, managed by
 // it, with one live certificate.
 func TestKill(t *testing.T) {
-	real(t)
+	slow(t)
 	for _, party := range []string{"Alpha", "Beta", "devices"} {
 		for _, moment := range moments {
 			t.Run(party+" at "+moment, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestKill(t *testing.T) {
 
 // TestHandOver is the same with nobody killed: all devices move.
 func TestHandOver(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	w := newWorld(t, 3)
 	w.introduce(t)
@@ -70,7 +70,7 @@ func TestHandOver(t *testing.T) {
 // TestFallback keeps the new provider dead from the first commit until every
 // device is back: none may be lost, and when it lives again none may be there.
 func TestFallback(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	w := newWorld(t, 2)
 	w.introduce(t)
@@ -82,8 +82,8 @@ func TestFallback(t *testing.T) {
 			_ = w.beta.cmd.Process.Kill() // the first commit does it
 		}
 	})
-	eventually(t, handOverLimit, "devices fall back", func(ctx context.Context) error {
-		_ = w.decide(ctx) // Beta is dead at some time
+	eventually(t, handOverLimit, "devices fall back", func() error {
+		_ = w.decide(t.Context()) // Beta is dead at some time
 		if back := w.devices.happened("fell_back"); len(back) < len(w.names) {
 			return fmt.Errorf("%d of %d fell back", len(back), len(w.names))
 		}
@@ -163,10 +163,10 @@ func (c *crash) recover(t *testing.T) {
 // handOver leads the transfer to its end, through the crash unless nil.
 func (w *world) handOver(t *testing.T, c *crash) {
 	t.Helper()
-	eventually(t, handOverLimit, "the transfer ends", func(ctx context.Context) error {
+	eventually(t, handOverLimit, "the transfer ends", func() error {
 		c.recover(t)
-		_ = w.decide(ctx) // somebody may be dead; what was not decided is tried again
-		return w.settled(ctx)
+		_ = w.decide(t.Context()) // somebody may be dead; what was not decided is tried again
+		return w.settled(t.Context())
 	})
 }
 
@@ -188,7 +188,8 @@ func (w *world) settled(ctx context.Context) error {
 		return errors.Join(err, errors.New("no transfer"))
 	}
 	var rows page[row]
-	if err := w.alpha.do(ctx, http.MethodGet, "/api/v1/transfers/"+list[0].ID+"/rows?page_size=200", nil, &rows); err != nil {
+	path := "/api/v1/transfers/" + list[0].ID + "/rows?page_size=200"
+	if err := w.alpha.do(ctx, http.MethodGet, path, nil, &rows); err != nil {
 		return err
 	}
 	atAlpha, errAlpha := w.alpha.devices(ctx)
@@ -200,15 +201,25 @@ func (w *world) settled(ctx context.Context) error {
 		return fmt.Errorf("%s: %d rows, want %d", list[0].State, len(rows.Items), len(w.names))
 	}
 	for _, r := range rows.Items {
-		a, b := atAlpha[r.Endpoint].State, atBeta[r.Endpoint].State
-		switch where, over := closed[r.State]; {
-		case !over:
-			return fmt.Errorf("%s is %s %s (transfer %s; at Alpha %s, at Beta %s)", r.Endpoint, r.State, r.Reason, list[0].State, a, b)
-		case where == w.beta.name && (a != "left" || b != "online"), where == w.alpha.name && (a != "online" || b == "online"):
-			return fmt.Errorf("%s is %s, but %q at Alpha and %q at Beta", r.Endpoint, r.State, a, b)
+		if err := r.settled(atAlpha[r.Endpoint].State, atBeta[r.Endpoint].State); err != nil {
+			return fmt.Errorf("transfer %s: %w", list[0].State, err)
 		}
 	}
 	return nil
+}
+
+// settled returns nil when the row is closed and the device's states at the two
+// providers agree with it.
+func (r row) settled(alpha, beta string) error {
+	where, over := closed[r.State]
+	switch {
+	case !over:
+	case where == "Beta" && alpha == "left" && beta == "online":
+		return nil
+	case where == "Alpha" && alpha == "online" && beta != "online":
+		return nil
+	}
+	return fmt.Errorf("%s is %s %s, %q at Alpha and %q at Beta", r.Endpoint, r.State, r.Reason, alpha, beta)
 }
 
 // ends says for each device where it ended, after checking that it is there and
@@ -232,10 +243,7 @@ func (w *world) ends(t *testing.T) map[string]string {
 		if live[0] == w.beta.name {
 			home = w.beta
 		}
-		eventually(t, onlineLimit, name+" answers at "+live[0], func(ctx context.Context) error {
-			return home.do(ctx, http.MethodPost, "/api/v1/devices/ep:"+name+"/operations",
-				map[string]string{"op": "read", "path": "/3/0/0"}, nil)
-		})
+		w.answers(t, home, name)
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,7 +12,7 @@ import (
 // TestDevicePage opens a device as an operator does: reads a resource, observes
 // another, and sees its value change without a reload.
 func TestDevicePage(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	w, b := newWorld(t, 2), newBrowser(t)
 	w.devices.run(t)
@@ -55,7 +54,7 @@ func TestDevicePage(t *testing.T) {
 	// A device that is gone is shown so, in place.
 	person.open(t, page)
 	w.devices.stop(t)
-	eventually(t, 20*time.Second, "a read of a device that is gone fails in words", func(context.Context) error {
+	eventually(t, 20*time.Second, "a read of a device that is gone fails in words", func() error {
 		person.submit(t, `button[aria-label="Read /3/0/0"]`)
 		if text := person.text(t, ".flash"); !strings.Contains(text, "not done") {
 			return fmt.Errorf("page says %q", text)

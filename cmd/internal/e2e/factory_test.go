@@ -103,9 +103,9 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 // deliver lists the factory at a provider and announces devices to it.
 func (p *provider) deliver(t *testing.T, f *factory, devices ...factoryDevice) {
 	t.Helper()
-	p.post(t, "/api/v1/factory-authorities", map[string]any{"certificate": f.cert.Raw}, nil)
+	p.post(t, "/api/v1/factory-authorities", map[string]any{"certificate": f.cert.Raw})
 	for _, d := range devices {
-		p.post(t, "/api/v1/devices", map[string]any{"certificate": d.der}, nil)
+		p.post(t, "/api/v1/devices", map[string]any{"certificate": d.der})
 	}
 }
 

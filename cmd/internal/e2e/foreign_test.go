@@ -25,12 +25,11 @@ func newDesk(t *testing.T) desk {
 
 func (d desk) path(name string) string { return filepath.Join(d.dir, name) }
 
-func (d desk) write(t *testing.T, name string, data []byte) string {
+func (d desk) write(t *testing.T, name string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(d.path(name), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return d.path(name)
 }
 
 func (d desk) read(t *testing.T, name string) []byte {
@@ -96,7 +95,7 @@ func (d desk) coap(t *testing.T, who factoryDevice, block int, uri string, args 
 
 // TestLibcoap enrols with libcoap's client and OpenSSL's tools alone.
 func TestLibcoap(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	alpha, maker := serve(t, "Alpha"), newFactory(t)
 	for _, block := range []int{64, 1024} {
@@ -157,7 +156,7 @@ func TestLibcoap(t *testing.T) {
 // TestStrangers checks that nobody gets past the handshake whom the inventory
 // does not know, and that each refusal stands in the audit.
 func TestStrangers(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	alpha, maker, other := serve(t, "Alpha"), newFactory(t), newFactory(t)
 	known := maker.device(t, "urn:dev:known")
@@ -189,7 +188,7 @@ func TestStrangers(t *testing.T) {
 			if strings.Contains(text, "BEGIN") || len(text) > 2000 {
 				t.Errorf("answer: %q", text)
 			}
-			eventually(t, 10*time.Second, "refusal is audited", func(context.Context) error {
+			eventually(t, 10*time.Second, "refusal is audited", func() error {
 				after := refusals(t, alpha)
 				if len(after) <= before || !strings.Contains(after[0].Reason, c.reason) {
 					return fmt.Errorf("%d refusals before, now %+v", before, after)
@@ -215,7 +214,7 @@ func refusals(t *testing.T, p *provider) []auditRow {
 // TestOpenSSL looks at a provider with OpenSSL: its handshake, and its CRL before
 // and after a revocation.
 func TestOpenSSL(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	alpha, maker := serve(t, "Alpha"), newFactory(t)
 	device := maker.device(t, "urn:dev:openssl")
@@ -242,7 +241,8 @@ func TestOpenSSL(t *testing.T) {
 		t.Errorf("openssl crl printed\n%s", text)
 	}
 	d.run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "new.key")
-	d.run(t, "openssl", "req", "-new", "-key", "new.key", "-subj", "/CN="+device.endpoint, "-outform", "DER", "-out", "csr")
+	d.run(t, "openssl", "req", "-new", "-key", "new.key", "-subj", "/CN="+device.endpoint,
+		"-outform", "DER", "-out", "csr")
 	leaf, text := d.coap(t, device, 1024, alpha.uri()+"/est/sen", "-m", "post", "-t", "286", "-A", "287", "-f", "csr")
 	if len(leaf) == 0 {
 		t.Fatalf("sen: %s", text)
@@ -255,8 +255,8 @@ func TestOpenSSL(t *testing.T) {
 	d.run(t, "openssl", check...)
 
 	alpha.post(t, "/api/v1/certificates/"+hexSum(leaf)+"/revoke",
-		map[string]string{"reason": "keyCompromise", "comment": "lost"}, nil)
-	eventually(t, 15*time.Second, "revoked certificate is on the CRL", func(context.Context) error {
+		map[string]string{"reason": "keyCompromise", "comment": "lost"})
+	eventually(t, 15*time.Second, "revoked certificate is on the CRL", func() error {
 		if text := crl(); !strings.Contains(text, "Key Compromise") {
 			return fmt.Errorf("openssl crl printed %s", text)
 		}
@@ -269,7 +269,7 @@ func TestOpenSSL(t *testing.T) {
 	before := len(refusals(t, alpha))
 	_, _ = d.try(t, "coap-client-openssl", "-c", operational.certFile, "-j", operational.keyFile, "-C", "root.pem",
 		"-B", "5", alpha.uri()+"/est/crts")
-	eventually(t, 10*time.Second, "revoked certificate is refused", func(context.Context) error {
+	eventually(t, 10*time.Second, "revoked certificate is refused", func() error {
 		if after := len(refusals(t, alpha)); after <= before {
 			return fmt.Errorf("%d refusals", after)
 		}

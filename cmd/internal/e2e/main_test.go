@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"steward": func() { os.Exit(cli.Main()) }})
 }
 
-// real skips t unless the slow tests of the real binary are asked for.
-func real(t *testing.T) {
+// slow skips t unless the slow tests of the real binary are asked for.
+func slow(t *testing.T) {
 	t.Helper()
 	if os.Getenv("STEWARD_E2E") == "" {
 		t.Skip("needs STEWARD_E2E=1 and bin/steward: make e2e")

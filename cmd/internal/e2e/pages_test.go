@@ -22,7 +22,7 @@ var pagePaths = []struct{ name, path, title string }{
 
 // TestSignIn signs in by the link that the server prints, which works once.
 func TestSignIn(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	alpha, b := serve(t, "Alpha"), newBrowser(t)
 	person := b.tab(t)
@@ -63,7 +63,7 @@ func TestSignIn(t *testing.T) {
 // TestCrossSite lets a page of another origin post to the dashboard of somebody
 // who is signed in there.
 func TestCrossSite(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	alpha, b := serve(t, "Alpha"), newBrowser(t)
 	foreign := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -86,7 +86,7 @@ func TestCrossSite(t *testing.T) {
 
 // TestPages opens every page of a new provider, narrow and wide, light and dark.
 func TestPages(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	alpha, b := serve(t, "Alpha"), newBrowser(t)
 	person := b.tab(t)

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -62,7 +61,7 @@ var readyMessage = regexp.MustCompile(`(?m)^Sign in once, within 10 minutes: (\S
 func (p *provider) restart(t *testing.T) {
 	t.Helper()
 	p.process = start(t, p.args[2], p.logs, p.args...)
-	eventually(t, readyLimit, p.name+" is ready", func(ctx context.Context) error {
+	eventually(t, readyLimit, p.name+" is ready", func() error {
 		if err := p.alive(); err != nil {
 			return err
 		}
@@ -71,7 +70,7 @@ func (p *provider) restart(t *testing.T) {
 			return errors.New("no ready message")
 		}
 		p.link = m[1]
-		_, _, err := fetch(ctx, "http://"+p.http+"/readyz", "")
+		_, _, err := fetch(t.Context(), "http://"+p.http+"/readyz", "")
 		return err
 	})
 	token, err := os.ReadFile(filepath.Join(p.data, "admin.token"))

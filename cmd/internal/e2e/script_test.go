@@ -46,8 +46,8 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: ready ADDRESS")
 	}
-	err := poll(context.Background(), 20*time.Second, func(ctx context.Context) error {
-		code, _, err := fetch(ctx, "http://"+args[0]+"/readyz", "")
+	err := poll(context.Background(), 20*time.Second, func() error {
+		code, _, err := fetch(context.Background(), "http://"+args[0]+"/readyz", "")
 		if err == nil && code != http.StatusOK {
 			err = fmt.Errorf("readyz: status %d", code)
 		}

@@ -12,7 +12,7 @@ import (
 // at the own provider's dashboard: one drafts, submits and approves, the other
 // approves, and both watch.
 func TestTransferPages(t *testing.T) {
-	real(t)
+	slow(t)
 	t.Parallel()
 	w, b := newWorld(t, 2), newBrowser(t)
 	w.introduce(t)

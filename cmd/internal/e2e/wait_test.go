@@ -16,14 +16,14 @@ import (
 const pollInterval = 50 * time.Millisecond
 
 // poll calls f until it returns nil, or returns its last error after limit.
-func poll(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+func poll(ctx context.Context, limit time.Duration, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	var last error
 	for {
-		err := f(ctx)
+		err := f()
 		if err == nil {
 			return nil
 		}
@@ -39,7 +39,7 @@ func poll(ctx context.Context, limit time.Duration, f func(context.Context) erro
 }
 
 // eventually is poll for tests: it fails t, saying what did not happen.
-func eventually(t *testing.T, limit time.Duration, what string, f func(context.Context) error) {
+func eventually(t *testing.T, limit time.Duration, what string, f func() error) {
 	t.Helper()
 	if err := poll(t.Context(), limit, f); err != nil {
 		t.Fatalf("%s: %v", what, err)
@@ -50,7 +50,7 @@ func eventually(t *testing.T, limit time.Duration, what string, f func(context.C
 // and providers never meet on a port.
 func freeHost() (string, error) {
 	for range 100 {
-		host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)) //nolint:gosec // no secret
+		host := fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 		if _, err := freeAddr(host); err == nil {
 			return host, nil
 		}

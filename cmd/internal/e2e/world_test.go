@@ -50,13 +50,13 @@ func newWorld(t *testing.T, n int) *world {
 		t.Fatal(err)
 	}
 	for _, p := range []*provider{w.alpha, w.beta} {
-		p.post(t, "/api/v1/factory-authorities", map[string]any{"certificate": root}, nil)
+		p.post(t, "/api/v1/factory-authorities", map[string]any{"certificate": root})
 	}
 	w.deliver(t, bundles)
 	w.devices = &fleet{logs: &tail{}, args: []string{
 		"device", "--json", "--state", filepath.Join(w.dir, "state"), "--ack-timeout", "200ms",
 		"--flight-interval", "200ms", "--handshake-timeout", "2s", "--retry", "300ms", "--retry-max", "1s",
-		"--battery", "1s", "--tick", "200ms", "--log-level", "info", bundles,
+		"--keep-alive", "500ms", "--battery", "1s", "--tick", "200ms", "--log-level", "info", bundles,
 	}}
 	showOnFailure(t, "devices", w.devices.logs)
 	return w
@@ -84,7 +84,7 @@ func (w *world) deliver(t *testing.T, bundles string) {
 		w.names = append(w.names, b.Endpoint)
 		w.alpha.post(t, "/api/v1/devices", map[string]any{
 			"certificate": base64.StdEncoding.EncodeToString([]byte(b.Factory.Chain[0])),
-		}, nil)
+		})
 	}
 }
 
@@ -94,15 +94,15 @@ func (w *world) introduce(t *testing.T) {
 	for _, pair := range [][2]*provider{{w.alpha, w.beta}, {w.beta, w.alpha}} {
 		var identity json.RawMessage
 		pair[0].get(t, "/api/v1/identity", &identity)
-		pair[1].post(t, "/api/v1/partners", map[string]any{"identity": identity}, nil)
+		pair[1].post(t, "/api/v1/partners", map[string]any{"identity": identity})
 	}
 }
 
 // online waits until all devices are registered at p.
 func (w *world) online(t *testing.T, p *provider) {
 	t.Helper()
-	eventually(t, onlineLimit, "devices are online at "+p.name, func(ctx context.Context) error {
-		devices, err := p.devices(ctx)
+	eventually(t, onlineLimit, "devices are online at "+p.name, func() error {
+		devices, err := p.devices(t.Context())
 		if err != nil {
 			return err
 		}
@@ -144,8 +144,8 @@ func (p *provider) transfers(ctx context.Context) ([]transfer, error) {
 	return list.Items, err
 }
 
-// draft drafts a transfer of all devices to Beta and returns its id.
-func (w *world) draft(t *testing.T) string {
+// draft drafts a transfer of all devices to Beta.
+func (w *world) draft(t *testing.T) {
 	t.Helper()
 	var partners page[struct{ ID, Name string }]
 	w.alpha.get(t, "/api/v1/partners", &partners)
@@ -161,11 +161,9 @@ func (w *world) draft(t *testing.T) string {
 	for _, name := range w.names {
 		ids = append(ids, devices[name].ID)
 	}
-	var made transfer
 	w.alpha.post(t, "/api/v1/transfers", map[string]any{
 		"partner": partners.Items[i].ID, "devices": ids, "latest": time.Now().Add(time.Hour).UTC().Truncate(time.Second),
-	}, &made)
-	return made.ID
+	})
 }
 
 // decide takes, at each provider, the decisions that wait for a person: submit

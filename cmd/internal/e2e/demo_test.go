@@ -1,0 +1,90 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// demoLimit is what the demonstration of twenty devices may take on two cores.
+const demoLimit = time.Minute
+
+// TestDemo runs the demonstration as the first minute of README does, without
+// and with a fault. It is not parallel: the demonstration has fixed addresses,
+// and is promised to end in time.
+func TestDemo(t *testing.T) {
+	slow(t)
+	for _, c := range []struct {
+		name string
+		args []string
+		want map[string]float64
+	}{
+		{
+			name: "all move", want: map[string]float64{
+				"devices": 20, "enrolled": 20, "registered": 20, "updated": 20, "transferred": 20, "active_at_sp2": 20,
+				"refused_at_sp1": 20, "fell_back": 0, "approvals": 2, "per_device_actions": 0,
+			},
+		},
+		{
+			name: "CA2 is down", args: []string{"--fault", "ca2-down"}, want: map[string]float64{
+				"devices": 20, "enrolled": 20, "registered": 20, "updated": 20, "transferred": 0, "active_at_sp2": 0,
+				"fell_back": 20, "approvals": 2, "per_device_actions": 0,
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log := &tail{}
+			showOnFailure(t, "demo", log)
+			began := time.Now()
+			p := start(t, "demo", log, append([]string{"demo", "--exit", "--json", "--devices", "20"}, c.args...)...)
+			select {
+			case <-p.ended:
+			case <-time.After(3 * demoLimit):
+				t.Fatal("the demonstration does not end")
+			}
+			if p.err != nil {
+				t.Errorf("demo: %v, want exit status 0", p.err)
+			}
+			if took := time.Since(began); took > demoLimit {
+				t.Errorf("the demonstration took %v, want at most %v", took, demoLimit)
+			}
+			report := map[string]any{}
+			d := json.NewDecoder(strings.NewReader(p.out.String()))
+			if err := d.Decode(&report); err != nil || d.More() {
+				t.Fatalf("stdout is not one JSON object: %v\n%s", err, p.out)
+			}
+			for key, want := range c.want {
+				if got := report[key]; got != want {
+					t.Errorf("%s = %v, want %v", key, got, want)
+				}
+			}
+			measured(t, report, c.args == nil)
+		})
+	}
+}
+
+// measured checks that the report has its measurements, and that they are within
+// 1.3 times the reference sizes (transfer protocol §2).
+func measured(t *testing.T, report map[string]any, moved bool) {
+	t.Helper()
+	if s, ok := report["seconds"].(float64); !ok || s <= 0 {
+		t.Errorf("seconds = %v", report["seconds"])
+	}
+	message, ok := report["transfer_message_bytes"].(float64)
+	if !ok || message <= 0 || message > 512 {
+		t.Errorf("transfer_message_bytes = %v, want up to 512", report["transfer_message_bytes"])
+	}
+	bytes, ok := report["device_bytes"].(map[string]any)
+	if !ok {
+		t.Fatalf("device_bytes = %v", report["device_bytes"])
+	}
+	for phase, limit := range map[string]float64{
+		"handshake": 1.3 * 2144, "enrolment": 1.3 * 663, "transfer": 1.3 * (message + 83),
+	} {
+		n, ok := bytes[phase].(float64)
+		if !ok || n > limit || n <= 0 && (moved || phase == "transfer") {
+			t.Errorf("device_bytes.%s = %v, want up to %.0f", phase, bytes[phase], limit)
+		}
+	}
+}
