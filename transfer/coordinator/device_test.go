@@ -1,0 +1,337 @@
+package coordinator_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"steward/est"
+	"steward/est/esttest"
+	"steward/lwm2m"
+	"steward/lwm2m/fleet"
+	"steward/objects"
+	"steward/transfer"
+)
+
+// A device is transfer.Device with the loop around it that a program has. Who it
+// is registered with can manage it, by the rule table.
+type device struct {
+	esttest.Device
+
+	world *world
+	mu    sync.Mutex
+	tr    *transfer.Device
+	at    *provider // registered there
+	asked *provider // holds an association with the factory certificate
+	off   bool      // without power
+	poke  chan struct{}
+	done  chan struct{}
+	old   []byte // operational certificate before the first commit
+}
+
+func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+// newDevice makes a device that is enrolled and registered at home.
+func newDevice(t testing.TB, w *world, home *provider, name string) *device {
+	t.Helper()
+	d := &device{Device: esttest.NewDevice(t, w.factory, name), world: w, poke: make(chan struct{}, 1)}
+	esttest.Grant(t, home.ca, w.factory, d.Device)
+	_, err := home.ca.OpenRight(t.Context(), d.Factory, est.Hash{})
+	check(t, err)
+	journal := &transfer.MemoryJournal{}
+	anchors := []transfer.Anchor{{
+		Certificate: w.factory.Root().Raw, Purposes: transfer.Enrol | transfer.Fallback, Domain: transfer.Permanent,
+	}}
+	for _, a := range home.domain.Anchors {
+		anchors = append(anchors, transfer.Anchor{
+			Certificate: a.Certificate, Purposes: a.Purposes, Domain: transfer.Current,
+		})
+	}
+	check(t, transfer.Provision(journal, transfer.Home{
+		ServerURI: home.domain.ServerURI, EnrollURI: home.domain.EnrollURI, Account: home.domain.Account,
+	}, anchors))
+	d.tr, err = transfer.OpenDevice(transfer.DeviceOptions{
+		Journal: journal, FactoryKey: d.Key, FactoryCertificate: d.DER, NewKey: newKey,
+		Firmware: func() ([]transfer.Installed, bool) { return w.installed, false },
+	})
+	check(t, err)
+	key, err := d.tr.EnrolmentKey()
+	check(t, err)
+	issued, err := home.ca.Enrol(t.Context(), est.Request{Client: d.Client(), CSR: esttest.CSR(t, key, name)})
+	check(t, err)
+	check(t, d.tr.SetOperational(issued.DER))
+	d.old, d.at = issued.DER, home
+	check(t, home.fleet.Put(t.Context(), fleet.Device{
+		ID: d.id(home), Factory: fleet.Factory(d.Factory), Endpoint: lwm2m.Endpoint(name), Ownership: fleet.Owned,
+	}, "test", ""))
+	return d
+}
+
+// id is the device's id at a provider, also before the provider knows it.
+func (d *device) id(p *provider) fleet.ID {
+	if known, err := p.fleet.ByFactory(context.Background(), fleet.Factory(d.Factory)); err == nil {
+		return known.ID
+	}
+	return fleet.ID(p.name + "-" + d.Endpoint)
+}
+
+// run is the loop of the device's program, one turn every second or when poked.
+func (d *device) run(ctx context.Context) {
+	defer close(d.done)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			d.mu.Lock()
+			if !d.off {
+				_ = d.tr.Tick(time.Second, time.Now())
+			}
+			d.mu.Unlock()
+		case <-d.poke:
+		case <-ctx.Done():
+			return
+		}
+		d.turn(ctx)
+	}
+}
+
+func (d *device) turn(ctx context.Context) {
+	for {
+		d.mu.Lock()
+		off := d.off
+		e, ok := d.tr.Next()
+		d.mu.Unlock()
+		if !ok || off || ctx.Err() != nil {
+			return
+		}
+		if e.Waits {
+			if !d.attempt(ctx, e) {
+				return
+			}
+			continue
+		}
+		d.perform(e)
+		d.mu.Lock()
+		err := d.tr.Done(e.Do)
+		d.mu.Unlock()
+		if err != nil {
+			d.world.t.Errorf("%s: Done(%s) = %v", d.Endpoint, e.Do, err)
+			return
+		}
+	}
+}
+
+// perform does what takes no time.
+func (d *device) perform(e transfer.Effect) {
+	switch e.Do {
+	case transfer.DoDeregister, transfer.DoWipeTransport:
+		d.mu.Lock()
+		d.at, d.asked = nil, nil
+		d.mu.Unlock()
+	case transfer.DoServe:
+		d.register(d.world.by(e.Home.ServerURI))
+	case transfer.DoReport:
+		d.contact(d.world.by(e.Home.ServerURI), transfer.Hash{})
+	default:
+	}
+}
+
+// contact is a request with the factory certificate, which leaves an association.
+func (d *device) contact(p *provider, spki transfer.Hash) {
+	d.mu.Lock()
+	d.asked = p
+	d.mu.Unlock()
+	p.coordinator().FactoryContact(fleet.Factory(d.Factory), spki)
+}
+
+// attempt tries the current activity. It returns false to wait.
+func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
+	p := d.world.by(e.URI)
+	if p.unreachable() {
+		return false
+	}
+	switch e.Do {
+	case transfer.DoEnrol:
+		return d.enrol(ctx, p, e)
+	case transfer.DoRegister:
+		if !d.register(p) {
+			return false
+		}
+		d.mu.Lock()
+		err := d.tr.Registered()
+		d.mu.Unlock()
+		check(d.world.t, err)
+		p.coordinator().Registered(d.id(p))
+		return true
+	default:
+		d.world.t.Errorf("activity %s is not expected", e.Do)
+		return false
+	}
+}
+
+func (d *device) enrol(ctx context.Context, p *provider, e transfer.Effect) bool {
+	csr, err := est.NewCSR(e.Key, d.Endpoint)
+	check(d.world.t, err)
+	spki, err := transfer.SPKIHash(e.Key.Public())
+	check(d.world.t, err)
+	issued, err := p.ca.Enrol(ctx, est.Request{Client: d.Client(), CSR: csr})
+	if err != nil {
+		d.contact(p, spki)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case errors.Is(err, est.ErrForbidden), errors.Is(err, est.ErrWrongKey):
+		const forbidden = 4<<5 | 3
+		check(d.world.t, d.tr.Refused(forbidden))
+		return false
+	case err != nil:
+		check(d.world.t, d.tr.Failed())
+		return false
+	}
+	check(d.world.t, d.tr.Enrolled(issued.DER))
+	p.coordinator().Enrolled(fleet.Factory(d.Factory))
+	return true
+}
+
+// register is what the LwM2M server decides: our own inventory, by the certificate.
+func (d *device) register(p *provider) bool {
+	if p.unreachable() {
+		return false
+	}
+	d.mu.Lock()
+	_, der, ok := d.tr.Operational()
+	d.mu.Unlock()
+	if !ok || p.ca.Live(context.Background(), est.Hash(transfer.HashOf(der)), time.Now()) != nil {
+		return false
+	}
+	known, err := p.fleet.ByFactory(context.Background(), fleet.Factory(d.Factory))
+	if err != nil || known.Ownership == fleet.Left {
+		return false
+	}
+	d.mu.Lock()
+	d.at = p
+	d.mu.Unlock()
+	p.coordinator().Registered(known.ID)
+	return true
+}
+
+// state returns the state and who serves the device.
+func (d *device) state() (transfer.Status, *provider) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tr.Status(), d.at
+}
+
+// operate is an operation of a provider's server, if the device lets it.
+func (d *device) operate(p *provider, op transfer.Operation, path lwm2m.Path, fn func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.off || d.at != p && (op != transfer.OpRead || d.asked != p) {
+		return p.world.unreachableError()
+	}
+	state := d.tr.Status().State
+	party := transfer.CurrentDM
+	switch {
+	case state == transfer.Done || state == transfer.Register:
+		party = transfer.NewDM
+	case state == transfer.InFall:
+		party = transfer.FallbackDM
+	}
+	place := transfer.PlaceOf(path, transfer.ObjectIDs{
+		Truststore: objects.DefaultIDs.Truststore, Enrolment: objects.DefaultIDs.Enrolment,
+		Transfer: objects.DefaultIDs.Transfer,
+	})
+	if !transfer.Permitted(state, party, op, place) {
+		return p.world.refusedError(fmt.Errorf("%s %s in %s", op, path, state))
+	}
+	if err := fn(); err != nil {
+		return p.world.refusedError(err)
+	}
+	select {
+	case d.poke <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// read is the values of path.
+func (d *device) read(path lwm2m.Path) (out []lwm2m.Entry) {
+	var all []lwm2m.Entry
+	switch path.Object() {
+	case objects.DefaultIDs.Truststore:
+		for _, a := range d.tr.Truststore() {
+			thumbprint := a.Thumbprint()
+			all = append(all, objects.Truststore{
+				Anchor: objects.Anchor{Certificate: a.Certificate, Purposes: uint64(a.Purposes)},
+				Domain: uint8(a.Domain), Thumbprint: thumbprint[:],
+			}.Entries(lwm2m.NewPath(path.Object(), a.Instance))...)
+		}
+	case objects.DefaultIDs.Transfer:
+		s := d.tr.Status()
+		object := objects.Transfer{State: s.State.Number(), Error: s.Error, Epoch: s.Epoch, Receipt: s.Receipt}
+		if !s.Message.IsZero() {
+			object.MessageHash = s.Message[:]
+		}
+		all = object.Entries(lwm2m.NewPath(path.Object(), 0))
+	}
+	for _, e := range all {
+		if path.Contains(e.Path) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (d *device) write(path lwm2m.Path, v lwm2m.Value) error {
+	if path.Object() == objects.DefaultIDs.Truststore {
+		n, _ := v.Uint()
+		return d.tr.WritePurposes(path.ID(1), transfer.Purposes(n))
+	}
+	if path.ID(2) == objects.TransferMandate {
+		return d.tr.WriteMandate(v.Bytes())
+	}
+	return d.tr.WriteMessage(v.Bytes(), time.Now())
+}
+
+func (d *device) execute(path lwm2m.Path, args string) error {
+	order, err := transfer.ParseOrder(args)
+	if err != nil {
+		return err
+	}
+	switch path.ID(2) {
+	case objects.TransferCommit:
+		return d.tr.Commit(order, time.Now())
+	case objects.TransferAbort:
+		return d.tr.Abort(order)
+	case objects.TransferFinalise:
+		return d.tr.Finalise(order)
+	default:
+		return d.tr.Return(order)
+	}
+}
+
+func (d *device) create(entries []lwm2m.Entry) error {
+	a, err := objects.DecodeAnchor(entries[0].Path.Prefix(2), entries)
+	if err != nil {
+		return err
+	}
+	_, err = d.tr.CreateAnchor(-1, a.Certificate, transfer.Purposes(a.Purposes))
+	return err
+}
+
+func parse(t testing.TB, der []byte) *x509.Certificate {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	check(t, err)
+	return c
+}
