@@ -116,26 +116,29 @@ func checkServer(chain [][]byte, host string, anchors []transfer.Anchor, registr
 
 // vouch returns the thumbprints of the anchors that a certificate chains to, or
 // ErrServer if there is none. A zero now is that of a device without a clock: the
-// certificate's own beginning stands for it.
+// time when the last of the certificates began to be valid stands for it.
 func vouch(leaf *x509.Certificate, others []*x509.Certificate, anchors []transfer.Anchor, now time.Time) (
 	[]transfer.Thumbprint, error,
 ) {
-	if now.IsZero() {
-		now = leaf.NotBefore
-	}
 	o := x509.VerifyOptions{
 		Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}
+	begins := leaf.NotBefore
 	for i := range anchors {
 		c, err := anchors[i].X509()
 		if err != nil {
 			return nil, err
 		}
 		o.Roots.AddCert(c)
+		begins = later(begins, c.NotBefore)
 	}
 	for _, c := range others {
 		o.Intermediates.AddCert(c)
+		begins = later(begins, c.NotBefore)
+	}
+	if now.IsZero() {
+		o.CurrentTime = begins
 	}
 	chains, err := leaf.Verify(o)
 	if err != nil {
@@ -155,6 +158,13 @@ func segments(u *url.URL) []string {
 		return nil
 	}
 	return strings.Split(path, "/")
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 func (s *links) add(k *link) {

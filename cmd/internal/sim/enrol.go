@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"steward/est"
 	"steward/est/estcoap"
@@ -135,11 +136,15 @@ func (l *life) expired(der []byte) bool {
 	return err != nil || !now.IsZero() && now.After(c.NotAfter)
 }
 
+// renewPause is the shortest time between two renewals that the device begins by
+// itself, whatever the certificates say.
+const renewPause = time.Hour
+
 // ages reports whether it is time to renew a certificate.
 func (l *life) ages(der []byte) bool {
 	now := l.o.now()
 	c, err := x509.ParseCertificate(der)
-	if err != nil || now.IsZero() {
+	if err != nil || now.IsZero() || now.Sub(l.renewed) < renewPause {
 		return false
 	}
 	before := l.o.RenewBefore
@@ -193,6 +198,7 @@ func (l *life) renewal(ctx context.Context, m *link, home transfer.Home) error {
 	l.renew = false
 	l.mu.Unlock()
 	l.d.event(l.about(Event{Kind: Renewed, Server: there.host}))
+	l.renewed = l.o.now()
 	l.links.condemn(m.conn)
 	l.poke()
 	return nil

@@ -15,7 +15,6 @@ import (
 	"steward/lwm2m"
 	"steward/lwm2m/client"
 	"steward/lwm2m/coap"
-	"steward/suit"
 	"steward/transfer"
 )
 
@@ -56,6 +55,7 @@ type life struct {
 	pingAt   time.Time
 	reportAt time.Time // the end of the jitter before FALLBACK
 	told     bool      // the DONE receipt was acknowledged
+	renewed  time.Time // the last renewal in this life
 }
 
 // journalKey is where the transfer's state stands in the memory.
@@ -103,7 +103,7 @@ func (l *life) load() (err error) {
 	l.links = &links{meters: l.d.meters, all: map[coap.Peer]*link{}}
 	l.engine = coap.New(coap.Options{
 		Handler: l, Params: coap.Params{AckTimeout: l.o.AckTimeout}, BlockSize: l.o.BlockSize,
-		MaxBody: suit.MaxEnvelope, Log: l.o.Log, Trace: l.links.trace,
+		MaxBody: maxPackage, Log: l.o.Log, Trace: l.links.trace,
 	})
 	if l.fw, err = newFirmware(l); err != nil {
 		return err
@@ -161,6 +161,8 @@ func (l *life) run(ctx context.Context) (again bool, err error) {
 		case <-l.links.managementDone():
 			l.links.condemn(nil)
 			l.d.event(Event{Kind: Disconnected})
+			// A server that restarts has lost all its devices at once.
+			l.retryAt = time.Now().Add(time.Duration(dice() * float64(l.o.RetryFirst) / 4))
 		case <-timer.C:
 		}
 		next := l.step(ctx)

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -95,6 +96,33 @@ func TestDeviceReturnsAfterEitherSideRestarts(t *testing.T) {
 	alpha.start()
 	r.await(sim.Registered)
 	alpha.read("urn:dev:1", battery)
+}
+
+func TestVariants(t *testing.T) {
+	t.Parallel()
+	rows := map[string]func(*sim.Options){
+		"without a clock":           func(o *sim.Options) { o.NoClock = true },
+		"without CID":               func(o *sim.Options) { o.NoCID = true },
+		"PKCS #7":                   func(o *sim.Options) { o.CertsOnly = true },
+		"blocks of 64 bytes":        func(o *sim.Options) { o.BlockSize = 64 },
+		"a memory that is synced":   func(o *sim.Options) { o.NoSync = false },
+		"an address to send from":   func(o *sim.Options) { o.LocalAddr = netip.MustParseAddr("127.0.0.2") },
+		"a certificate that is old": func(o *sim.Options) { o.RenewBefore = 1000 * 24 * time.Hour },
+	}
+	for name, change := range rows {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			alpha, f := newProvider(t, "alpha"), newFactory(t)
+			o := options(t.TempDir())
+			change(&o)
+			r := start(t, f.device(endpoint, alpha), o)
+			r.await(sim.Registered)
+			alpha.read(endpoint, battery)
+			if o.RenewBefore > 0 {
+				r.await(sim.Renewed)
+			}
+		})
+	}
 }
 
 func TestRebootIsExecuted(t *testing.T) {

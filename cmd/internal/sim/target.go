@@ -26,8 +26,13 @@ const (
 	imagePrefix   = stagingPrefix + "image/"
 )
 
-// capacity is the number of bytes that each component holds.
-const capacity = 4 << 20
+const (
+	// capacity is the number of bytes that each component holds.
+	capacity = 4 << 20
+	// maxPackage is the number of bytes of the longest message taken: an envelope
+	// with an image of that size.
+	maxPackage = capacity + 256<<10
+)
 
 // A target is the storage of a device for manifest processors (process.Target),
 // in its memory. Calls must not overlap.

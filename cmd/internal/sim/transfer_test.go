@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -253,9 +255,7 @@ func TestTransfer(t *testing.T) {
 	o.KeepOldKeys = true
 	r := start(t, m.b, o)
 	r.await(sim.Registered)
-	if err := m.alpha.write(lwm2m.NewPath(3, 0, 15), lwm2m.String("Canary/Alpha")); err != nil {
-		t.Fatal(err)
-	}
+	m.plant()
 	m.prepare()
 	if err := m.alpha.write(firmwareURI, lwm2m.String("coaps://x")); err == nil {
 		t.Error("firmware can be written in READY")
@@ -292,6 +292,7 @@ func TestTransfer(t *testing.T) {
 	if !refused(t, m.alpha, &tls.Certificate{Certificate: chain, PrivateKey: key}) {
 		t.Error("alpha admits the factory key")
 	}
+	m.checkWiped(state.OldKey)
 	for _, c := range state.Counts {
 		t.Logf("%-16s %-22s %5d sent %5d received", c.Host, c.Phase, c.SentBytes, c.ReceivedBytes)
 	}
@@ -314,6 +315,39 @@ func TestTransfer(t *testing.T) {
 	}
 	if e := r.await(sim.Updated); e.Sequence != 3 {
 		t.Errorf("updated to %d", e.Sequence)
+	}
+}
+
+const canary = "Canary/Alpha"
+
+// plant writes something of alpha's to the device.
+func (m *move) plant() {
+	m.t.Helper()
+	if err := m.alpha.write(lwm2m.NewPath(3, 0, objects.DeviceTimezone), lwm2m.String(canary)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// checkWiped looks for what was alpha's in the device's memory: data, and the old
+// key if it was kept aside.
+func (m *move) checkWiped(old *tls.Certificate) {
+	m.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(m.dir, endpoint+".state"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if bytes.Contains(raw, []byte(canary)) {
+		m.t.Error("the device's memory holds alpha's data")
+	}
+	if old == nil {
+		return
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(old.PrivateKey)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if bytes.Contains(raw, key) {
+		m.t.Error("the device's memory holds the old key")
 	}
 }
 
@@ -489,6 +523,7 @@ func TestTransferSurvivesAPowerCutAtEveryWrite(t *testing.T) {
 		o.PowerCut = c.cut
 		cuts := keepRunning(t, m.b, o)
 		m.alpha.await(server.Registered, lwm2m.Path{})
+		m.plant()
 		m.prepare()
 		m.open()
 		c.left.Store(n)
@@ -500,6 +535,7 @@ func TestTransferSurvivesAPowerCutAtEveryWrite(t *testing.T) {
 		if final.Body.State != transfer.Finalised || final.Body.SPKI != m.ready.Body.SPKI {
 			t.Fatalf("write %d: receipt of %s", n, final.Body.State)
 		}
+		m.checkWiped(nil)
 		if cuts.Load() == 0 {
 			t.Logf("a transfer takes %d writes", n-1)
 			break

@@ -36,9 +36,9 @@ var (
 const (
 	magic      = "stwrdnv1"
 	headLength = 8
-	// maxRecord is the length in bytes of the longest payload: an image and an
-	// envelope that holds it.
-	maxRecord = 8 << 20
+	// maxRecord is the length in bytes of the longest payload: an image of 4 MiB and
+	// an envelope that holds it, in base64.
+	maxRecord = 16 << 20
 	// compactAt is the length in bytes from which a file with mostly dead records
 	// is rewritten.
 	compactAt = 256 << 10

@@ -166,7 +166,7 @@ func TestRefused(t *testing.T) {
 	n := open(t, nvm.Options{Path: path, NoSync: true})
 	put(t, n, "a", "1")
 	put(t, n, "b", "2")
-	if err := n.Put("large", make([]byte, 9<<20)); !errors.Is(err, nvm.ErrTooLarge) {
+	if err := n.Put("large", make([]byte, 17<<20)); !errors.Is(err, nvm.ErrTooLarge) {
 		t.Errorf("Put = %v, want %v", err, nvm.ErrTooLarge)
 	}
 	raw, err := os.ReadFile(path)
