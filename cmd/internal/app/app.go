@@ -26,6 +26,7 @@ import (
 	"steward/objects"
 	"steward/objects/registry"
 	"steward/suit/rollout"
+	"steward/transfer/coordinator"
 	"steward/web"
 )
 
@@ -40,17 +41,18 @@ type App struct {
 	pki     *pki
 	auditor *auditor
 
-	registry *registry.Registry
-	engine   *coap.Engine
-	server   *server.Server
-	rollout  *rollout.Runner
-	factory  *factoryPeers
-	coaps    *transport.Listener
-	coap     *transport.Listener // nil: none
-	web      *webListeners
-	hub      *services.Hub
-	events   chan func(context.Context) error // work for background
-	ran      bool                             // Run has closed the sockets
+	registry  *registry.Registry
+	engine    *coap.Engine
+	server    *server.Server
+	rollout   *rollout.Runner
+	transfers *coordinator.Coordinator
+	factory   *factoryPeers
+	coaps     *transport.Listener
+	coap      *transport.Listener // nil: none
+	web       *webListeners
+	hub       *services.Hub
+	events    chan func(context.Context) error // work for background
+	ran       bool                             // Run has closed the sockets
 }
 
 // New opens the data directory, making at the first start what is missing, and
@@ -124,8 +126,11 @@ func (a *App) buildDeviceSide() (err error) {
 		URI:     func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
 		Changed: a.hub.Job,
 	})
+	if err != nil {
+		return err
+	}
 	a.server.Subscribe(a.watch)
-	return err
+	return a.buildTransfers()
 }
 
 // maxDeviceBody bounds what a device may send in one body: a big object tree.
@@ -212,7 +217,7 @@ var errPartEnded = errors.New("a part of the server ended")
 
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
-	return []func(context.Context) error{a.engine.Run, a.server.Run, a.rollout.Run, a.auditor.Run, a.background}
+	return []func(context.Context) error{a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background}
 }
 
 // Close gives free what New opened. It is for an App that was never run, and

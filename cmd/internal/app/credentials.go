@@ -85,7 +85,7 @@ func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint
 			return a.admitNoSec(ctx, ep)
 		}
 		if !known || !d.NoSec {
-			return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)
+			return "", a.refuseRegister(ctx, who, ep, server.ErrUnauthorized)
 		}
 	default:
 		return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)

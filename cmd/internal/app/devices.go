@@ -41,13 +41,20 @@ func (d updateDevices) Observe(ctx context.Context, id fleet.ID, p lwm2m.Path) e
 // updateError sorts an error of the server for the roll-out: the device's own
 // word, or silence.
 func updateError(err error) error {
-	var answer *server.ResponseError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &answer):
+	case answered(err):
 		return fmt.Errorf("%w: %w", rollout.ErrRefused, err)
 	default:
 		return fmt.Errorf("%w: %w", rollout.ErrUnreachable, err)
 	}
+}
+
+// answered reports whether an error is the device's own word: a refusal, or an
+// answer that is no use. All else is silence, and worth another try.
+func answered(err error) bool {
+	var answer *server.ResponseError
+	return errors.As(err, &answer) || errors.Is(err, server.ErrAnswer) || errors.Is(err, server.ErrUnsupported) ||
+		errors.Is(err, server.ErrNotObserved)
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"steward/est/estcoap"
 	"steward/lwm2m/coap"
 )
 
@@ -10,9 +11,14 @@ import (
 // certificate.
 func (a *App) watchEnrolment(next coap.Handler) coap.Handler {
 	return coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
-		if r.Peer.Identity().Role == coap.RoleFactory {
-			a.factory.note(r.Peer)
+		if r.Peer.Identity().Role != coap.RoleFactory {
+			return next.ServeCoAP(ctx, r)
 		}
-		return next.ServeCoAP(ctx, r)
+		a.factory.note(r.Peer)
+		res := next.ServeCoAP(ctx, r)
+		if res != nil && r.Path[len(r.Path)-1] == estcoap.Enrol {
+			res.Sent = func() { a.enrolled(r, res) }
+		}
+		return res
 	})
 }

@@ -51,9 +51,12 @@ func (f *factoryPeers) find(certificate [32]byte) (coap.Peer, bool) {
 	return p, ok
 }
 
-// ReadFactory reads a resource over the association that the device opened with
+// errFactoryRefused reports a device that answered with an error of its own.
+var errFactoryRefused = errors.New("refused by the device")
+
+// readFactory reads a resource over the association that the device opened with
 // its factory certificate.
-func (a *App) ReadFactory(ctx context.Context, certificate [32]byte, p lwm2m.Path) ([]lwm2m.Entry, error) {
+func (a *App) readFactory(ctx context.Context, certificate [32]byte, p lwm2m.Path) ([]lwm2m.Entry, error) {
 	peer, ok := a.factory.find(certificate)
 	if !ok {
 		return nil, errNoFactoryPeer
@@ -65,7 +68,7 @@ func (a *App) ReadFactory(ctx context.Context, certificate [32]byte, p lwm2m.Pat
 		return nil, err
 	}
 	if !res.Code.IsSuccess() {
-		return nil, fmt.Errorf("read %s by the factory association: %s", p, res.Code)
+		return nil, fmt.Errorf("read %s by the factory association: %w: %s", p, errFactoryRefused, res.Code)
 	}
 	f, _ := res.ContentFormat.ID()
 	return codec.Decode(f, p, res.Payload, a.registry)

@@ -28,6 +28,7 @@ type pki struct {
 	ring     *keys.Ring
 	dir      *directory
 	ca       *est.CA
+	issuer   identity // of ca
 	server   identity
 	peer     identity
 	transfer identity
@@ -57,6 +58,7 @@ func openPKI(ctx context.Context, dir *directory, name, host string, store est.S
 	if err != nil {
 		return nil, err
 	}
+	p.issuer = issuing
 	p.ca, err = est.NewCA(est.Options{
 		Store: store, Signer: issuing.key, Issuer: issuing.cert, Parents: []*x509.Certificate{root.cert},
 		Now: time.Now, Retry: retry, Revoked: revoked,

@@ -23,7 +23,7 @@ func (a *App) services() (web.Services, error) {
 		return web.Services{}, fmt.Errorf("suit signer: %w", err)
 	}
 	all, err := services.New(services.Options{
-		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Registry: a.registry, SUITSigner: signer,
+		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers, Registry: a.registry, SUITSigner: signer,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub, Dropped: a.dropped,
 	})
@@ -50,6 +50,7 @@ func (a *App) watch(e server.Event) {
 	switch e.Kind {
 	case server.Registered, server.Updated, server.Notified:
 		a.rollout.Wake(e.Device)
+		a.transfers.Wake(e.Device)
 	default:
 	}
 }

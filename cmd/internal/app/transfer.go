@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+
+	"steward/cmd/internal/remote"
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+	"steward/transfer"
+	"steward/transfer/coordinator"
+)
+
+// transferActor stands in audit rows for what transfers want observed.
+const transferActor = "system"
+
+// transferDevices is what transfers need of devices (coordinator.Devices).
+type transferDevices struct{ server *server.Server }
+
+// Read implements coordinator.Devices.
+func (d transferDevices) Read(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
+	entries, err := d.server.Read(ctx, id, p)
+	return entries, transferError(err)
+}
+
+// Write implements coordinator.Devices.
+func (d transferDevices) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm2m.Value) error {
+	return transferError(d.server.Write(ctx, id, p, []lwm2m.Entry{{Path: p, Value: v}}, server.Replace))
+}
+
+// Create implements coordinator.Devices.
+func (d transferDevices) Create(ctx context.Context, id fleet.ID, object uint16, entries []lwm2m.Entry) error {
+	_, err := d.server.Create(ctx, id, object, -1, entries)
+	return transferError(err)
+}
+
+// Execute implements coordinator.Devices.
+func (d transferDevices) Execute(ctx context.Context, id fleet.ID, p lwm2m.Path, args string) error {
+	return transferError(d.server.Execute(ctx, id, p, args))
+}
+
+// Observe implements coordinator.Devices.
+func (d transferDevices) Observe(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
+	return transferError(d.server.Observe(ctx, id, p, transferActor))
+}
+
+// Delete implements coordinator.Devices.
+func (d transferDevices) Delete(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
+	return transferError(d.server.Delete(ctx, id, p))
+}
+
+// transferError sorts an error of the server: the device's own word, or silence.
+func transferError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case answered(err):
+		return fmt.Errorf("%w: %w", coordinator.ErrRefused, err)
+	default:
+		return fmt.Errorf("%w: %w", coordinator.ErrUnreachable, err)
+	}
+}
+
+// sessions is what transfers do with the associations of devices
+// (coordinator.Sessions).
+type sessions struct{ app *App }
+
+// ReadFactory implements coordinator.Sessions.
+func (s sessions) ReadFactory(ctx context.Context, f fleet.Factory, p lwm2m.Path) ([]lwm2m.Entry, error) {
+	entries, err := s.app.readFactory(ctx, f, p)
+	switch {
+	case err == nil:
+		return entries, nil
+	case errors.Is(err, errFactoryRefused):
+		return nil, fmt.Errorf("%w: %w", coordinator.ErrRefused, err)
+	default:
+		return nil, fmt.Errorf("%w: %w", coordinator.ErrUnreachable, err)
+	}
+}
+
+// Dismiss implements coordinator.Sessions.
+func (s sessions) Dismiss(ctx context.Context, id fleet.ID, reason string) error {
+	d, err := s.app.devices.Device(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := s.app.server.Dismiss(ctx, id, reason); err != nil {
+		return err
+	}
+	s.app.coaps.Drop(func(who coap.Identity) bool {
+		return who.Role == coap.RoleOperational && who.Name == string(d.Endpoint)
+	})
+	return nil
+}
+
+// buildTransfers makes the coordinator of both kinds of transfers.
+func (a *App) buildTransfers() error {
+	peers, err := remote.NewPeers(remote.PeersOptions{Certificate: a.peerCertificate(), Name: a.cfg.Name})
+	if err != nil {
+		return err
+	}
+	a.transfers, err = coordinator.New(coordinator.Options{
+		Name: a.cfg.Name, Store: a.db.Transfers(), CA: a.pki.ca.As(transferActor),
+		Devices: transferDevices{a.server}, Sessions: sessions{a}, Fleet: a.devices, Peers: peers, Audit: a.db,
+		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
+		StatusSigner: transfer.Signer{Key: a.pki.issuer.key, Certificate: a.pki.issuer.cert.Raw},
+		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
+		Manifests: a.manifests, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
+		Changed: a.hub.Transfer,
+	})
+	return err
+}
+
+// manifests tells a partner what a device runs (ManifestRef).
+func (a *App) manifests(ctx context.Context, id fleet.ID) ([]transfer.ManifestRef, error) {
+	installed, err := a.db.Rollout().Installed(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]transfer.ManifestRef, 0, len(installed))
+	for _, i := range installed {
+		refs = append(refs, transfer.ManifestRef{
+			Digest:   transfer.CertHash{Alg: int64(i.Digest.Algorithm), Value: i.Digest.Value},
+			Sequence: i.Sequence,
+		})
+	}
+	return refs, nil
+}
+
+// enrolled tells the coordinator about the answer to a /sen.
+func (a *App) enrolled(r *coap.Request, res *coap.Response) {
+	factory := fleet.Factory(r.Peer.Identity().Certificate)
+	if res.Code.IsSuccess() {
+		a.transfers.Enrolled(factory)
+		return
+	}
+	csr, err := est.ParseCSR(r.Payload)
+	if err != nil {
+		return // refused for that very reason
+	}
+	a.transfers.FactoryContact(factory, transfer.Hash(csr.SPKI))
+}
+
+// domain is where devices that come to us will belong.
+func (a *App) domain() coordinator.Domain {
+	return coordinator.Domain{
+		ServerURI: a.CoAPSURI(), EnrollURI: a.EnrollURI(), UpdateURI: a.CoAPSURI() + "/update",
+		Account: transfer.Account{SSID: shortServerID, Lifetime: registrationLifetime},
+		Grace:   a.cfg.Grace, Anchors: a.anchors(),
+	}
+}
+
+// peerCertificate is what we show to partners, as client and as server.
+func (a *App) peerCertificate() tls.Certificate {
+	return tls.Certificate{
+		Certificate: [][]byte{a.pki.peer.cert.Raw}, PrivateKey: a.pki.peer.key, Leaf: a.pki.peer.cert,
+	}
+}
+
+// peerURI is where partners reach us; "" if the listener is off.
+func (a *App) peerURI() string {
+	if a.cfg.Peer == "" {
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(a.cfg.Peer) // validated by config
+	return "https://" + net.JoinHostPort(a.cfg.Host, port)
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"steward/cmd/internal/demo"
+)
+
+func newDemo() *cobra.Command {
+	o := demo.Options{Timers: demo.DemoTimers()}
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Show a device's whole life on this machine", Args: noArgs,
+		Long: `Runs, as separate processes, a factory, two complete providers (Alpha on
+127.0.0.11, Beta on 127.0.0.12) and a fleet of simulated devices, and leads the
+devices through their life: factory certificate, enrolment at Alpha's CA,
+registration, a signed firmware update, and the hand-over to Beta, which takes
+two approvals and no touch of a device. It commands both by their REST APIs.
+
+Progress goes to stderr, the report to stdout. The report is made afterwards from
+both databases, the devices' files and handshakes with old keys. Without --exit
+both providers go on serving, with sign-in links for their dashboards.`,
+		Example: "  steward demo --exit --json --devices 20",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Stdout, o.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			err := demo.Run(cmd.Context(), o)
+			if errors.Is(err, demo.ErrOptions) {
+				return fmt.Errorf("%w: %w", errMisused, err)
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.Devices, "devices", 5, "how many devices")
+	f.BoolVar(&o.Exit, "exit", false, "end when done, with status 0 only if all is as promised")
+	f.BoolVar(&o.JSON, "json", false, "print the report as one JSON object")
+	f.StringVar(&o.Fault, "fault", "", "what goes wrong: "+strings.Join(demo.Faults(), ", ")+
+		" (CA2 cannot be reached after the commit: all devices must fall back)")
+	f.StringVar(&o.Dir, "dir", "", "`directory` for all data and logs (default a temporary one)")
+	f.DurationVar(&o.Timers.Grace, "grace", o.Timers.Grace, "powered time from commit to fallback")
+	return cmd
+}

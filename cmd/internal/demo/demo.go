@@ -1,0 +1,175 @@
+// Package demo is one device's whole life on one machine, with real processes
+// and protocols: a factory, two providers and a fleet of simulated devices,
+// which enrol, are updated, and are handed over. It commands the providers by
+// their REST APIs only, and reports what their databases, the devices' files and
+// fresh handshakes say afterwards.
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Options are the flags of "steward demo".
+type Options struct {
+	Devices int    // how many; 1 to 1000
+	Exit    bool   // end when done; else keep serving until ctx ends
+	JSON    bool   // print the report as one JSON object on Stdout
+	Fault   string // "" or one of Faults
+	Dir     string // of all data and logs; "": a temporary one, removed at the end if Exit
+	Timers  Timers
+	Stdout  io.Writer // data
+	Stderr  io.Writer // talk
+}
+
+// Timers scale the protocols so that a demonstration takes seconds.
+type Timers struct {
+	AckTimeout time.Duration // CoAP ACK_TIMEOUT
+	Grace      time.Duration // from commit to fallback
+	Retry      time.Duration // first retry
+	Poll       time.Duration // of the providers
+}
+
+// DemoTimers are the timers of a demonstration.
+func DemoTimers() Timers {
+	return Timers{
+		AckTimeout: 500 * time.Millisecond, Grace: 10 * time.Second, Retry: 500 * time.Millisecond,
+		Poll: 250 * time.Millisecond,
+	}
+}
+
+// FaultCA2Down makes the new provider's enrolment CA and server unreachable for
+// devices: all must fall back.
+const FaultCA2Down = "ca2-down"
+
+// Faults lists the faults that can be shown.
+func Faults() []string { return []string{FaultCA2Down} }
+
+// MaxDevices bounds a demonstration on one machine.
+const MaxDevices = 1000
+
+// Errors of a demonstration.
+var (
+	// ErrOptions reports Options that cannot be meant.
+	ErrOptions = errors.New("unusable options")
+	// ErrFailed reports a demonstration whose report is not what was promised.
+	ErrFailed = errors.New("the demonstration failed")
+)
+
+// A demo is one run.
+type demo struct {
+	o       Options
+	dir     string
+	show    *screen
+	began   time.Time
+	alpha   *provider
+	beta    *provider
+	fleet   *simulated
+	user    *serviceUser
+	names   []string // endpoints
+	session string   // id of the transfer at Alpha
+
+	transferBegan, transferEnded time.Time
+}
+
+// Run runs a demonstration. It returns ErrFailed if the report is not what was
+// promised, and prints the report all the same.
+func Run(ctx context.Context, o Options) (err error) {
+	if o.Devices < 1 || o.Devices > MaxDevices {
+		return fmt.Errorf("%w: %d devices, want 1 to %d", ErrOptions, o.Devices, MaxDevices)
+	}
+	if o.Fault != "" && o.Fault != FaultCA2Down {
+		return fmt.Errorf("%w: fault %q is not one of %v", ErrOptions, o.Fault, Faults())
+	}
+	d := &demo{o: o, dir: o.Dir, show: newScreen(o.Stderr, o.Devices), began: time.Now()}
+	if d.dir == "" {
+		if d.dir, err = os.MkdirTemp("", "steward-demo-"); err != nil {
+			return err
+		}
+	}
+	defer d.stop()
+	if err := d.run(ctx); err != nil {
+		return fmt.Errorf("%w\nlogs are in %s", err, d.dir)
+	}
+	return nil
+}
+
+func (d *demo) run(ctx context.Context) error {
+	d.show.timers(d.o.Timers)
+	for _, step := range []struct {
+		title string
+		do    func(context.Context) error
+	}{
+		{"starting the factory's CA and two providers", d.startProviders},
+		{"the factory makes devices; Alpha and Beta learn to know each other", d.introduce},
+		{"devices enrol at Alpha's CA over EST-coaps and register", d.enrol},
+		{"Alpha observes its devices", d.observe},
+		{"Alpha updates its devices by signed SUIT manifests", d.update},
+		{"Alpha hands its devices over to Beta", d.transfer},
+		{"Beta updates its devices by a manifest of its own", d.updateAtBeta},
+	} {
+		d.show.phase(step.title)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+	}
+	d.show.phase("checking: databases, devices' files, fresh handshakes with old keys")
+	report, err := d.report(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.print(report); err != nil {
+		return err
+	}
+	if len(report.Problems) > 0 {
+		return fmt.Errorf("%w: %s", ErrFailed, report.Problems[0])
+	}
+	if d.o.Exit {
+		return nil
+	}
+	return d.linger(ctx)
+}
+
+// print writes the report: one JSON object on stdout, or a table for people.
+func (d *demo) print(r *Report) error {
+	if d.o.JSON {
+		return json.NewEncoder(d.o.Stdout).Encode(r)
+	}
+	return r.Table(d.o.Stdout)
+}
+
+// linger keeps both providers serving until Ctrl-C.
+func (d *demo) linger(ctx context.Context) error {
+	for _, p := range []*provider{d.alpha, d.beta} {
+		link, err := p.signInLink(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(d.o.Stdout, "%s: %s\n  sign in once, within 10 minutes: %s\n", p.name, p.url, link); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(d.o.Stdout, "Both keep serving. Ctrl-C ends the demonstration."); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// stop ends all processes, and removes a temporary directory after a good end.
+func (d *demo) stop() {
+	if d.fleet != nil {
+		d.fleet.stop()
+	}
+	for _, p := range []*provider{d.alpha, d.beta} {
+		if p != nil {
+			p.stop()
+		}
+	}
+	d.show.end()
+}

@@ -1,0 +1,381 @@
+package demo
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"steward/cmd/internal/bundle"
+	"steward/cmd/internal/sim"
+	"steward/cmd/internal/sqlite"
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
+	"steward/lwm2m/transport"
+	"steward/transfer"
+	"steward/transfer/coordinator"
+)
+
+// An examiner looks at everything after the run.
+type examiner struct {
+	d           *demo
+	alpha, beta *sqlite.DB
+	report      *Report
+	phases      map[string][]figures // of Phases, by name
+	messages    []int                // sizes of TransferMessages
+	disruption  []time.Duration
+}
+
+// figures are bytes and datagrams.
+type figures struct{ bytes, datagrams int }
+
+func loadBundles(dir string) ([]*bundle.Bundle, error) {
+	return bundle.Load(filepath.Join(dir, "devices"))
+}
+
+// report examines what is left of the run.
+func (d *demo) report(ctx context.Context) (r *Report, err error) {
+	x := &examiner{
+		d: d, report: &Report{Devices: d.o.Devices, Fault: d.o.Fault}, phases: map[string][]figures{},
+	}
+	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, x.alpha.Close()) }()
+	if x.beta, err = sqlite.Open(ctx, filepath.Join(d.beta.data, "steward.db")); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, x.beta.Close()) }()
+	bundles, err := loadBundles(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range bundles {
+		if err := x.device(ctx, b); err != nil {
+			return nil, fmt.Errorf("%s: %w", b.Endpoint, err)
+		}
+	}
+	if err := x.people(ctx); err != nil {
+		return nil, err
+	}
+	x.summarise()
+	x.report.Seconds = time.Since(d.began).Seconds()
+	x.report.expect()
+	return x.report, nil
+}
+
+// device examines one device from all sides.
+func (x *examiner) device(ctx context.Context, b *bundle.Bundle) error {
+	s, err := sim.Inspect(x.d.fleet.state, b)
+	if err != nil {
+		return err
+	}
+	atAlpha, err := x.alpha.Devices().ByEndpoint(ctx, lwm2m.Endpoint(b.Endpoint))
+	if err != nil {
+		return fmt.Errorf("at Alpha: %w", err)
+	}
+	old, err := x.alpha.Inventory().Certificates(ctx, est.Query{
+		Kind: est.KindOperational, Factory: est.Hash(atAlpha.Factory), Limit: est.MaxPage,
+	})
+	if err != nil {
+		return err
+	}
+	count(&x.report.Enrolled, len(old) > 0)
+	registered, err := x.wasRegistered(ctx, atAlpha.ID)
+	if err != nil {
+		return err
+	}
+	count(&x.report.Registered, registered)
+	updated, err := installed(ctx, x.alpha, atAlpha.ID, sequenceOf["2.0.0"])
+	if err != nil {
+		return err
+	}
+	count(&x.report.Updated, updated && s.Sequence >= sequenceOf["2.0.0"])
+	x.measure(s)
+	if err := x.row(ctx, atAlpha); err != nil {
+		return err
+	}
+	if x.d.o.Fault == FaultCA2Down {
+		return x.fallback(ctx, s, atAlpha, old)
+	}
+	return x.arrival(ctx, b, s, old)
+}
+
+func count(n *int, is bool) {
+	if is {
+		*n++
+	}
+}
+
+// wasRegistered reports whether Alpha's audit has a Register of the device.
+func (x *examiner) wasRegistered(ctx context.Context, id fleet.ID) (bool, error) {
+	rows, err := x.alpha.AuditBefore(ctx, string(id), 0, 10000)
+	for _, r := range rows {
+		if r.Action == "registration.register" {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// installed reports whether a provider knows that the device runs a manifest.
+func installed(ctx context.Context, db *sqlite.DB, id fleet.ID, sequence uint64) (bool, error) {
+	list, err := db.Rollout().Installed(ctx, id)
+	for _, i := range list {
+		if i.Sequence >= sequence {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// liveAt reports whether the device is registered at the provider, with a live
+// certificate of its CA for a key that none of the old certificates had.
+func liveAt(ctx context.Context, db *sqlite.DB, s *sim.Snapshot, old []est.Record) (bool, error) {
+	d, err := db.Devices().ByEndpoint(ctx, lwm2m.Endpoint(s.Endpoint))
+	if errors.Is(err, fleet.ErrUnknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	reg, err := db.Server().OfDevice(ctx, d.ID)
+	if err != nil || !reg.ExpiresAt.After(time.Now()) || s.Operational == nil {
+		return false, ignoreUnregistered(err)
+	}
+	record, err := db.Inventory().Certificate(ctx, sha256.Sum256(s.Operational))
+	if err != nil || record.Live(time.Now()) != nil {
+		return false, ignoreUnknown(err)
+	}
+	seen := slices.ContainsFunc(old, func(o est.Record) bool { return o.SPKI == record.SPKI && o.Hash != record.Hash })
+	return !seen && d.Ownership == fleet.Owned, nil
+}
+
+// arrival checks a device that must be at Beta.
+func (x *examiner) arrival(ctx context.Context, b *bundle.Bundle, s *sim.Snapshot, old []est.Record) error {
+	count(&x.report.Transferred, s.State == transfer.Finalised && strings.Contains(s.Home.ServerURI, hostBeta))
+	active, err := liveAt(ctx, x.beta, s, old)
+	if err != nil {
+		return err
+	}
+	count(&x.report.ActiveAtSP2, active)
+	refused, err := x.refused(ctx, b, s)
+	if err != nil {
+		return err
+	}
+	count(&x.report.RefusedAtSP1, refused)
+	d, err := x.beta.Devices().ByEndpoint(ctx, lwm2m.Endpoint(b.Endpoint))
+	if err != nil {
+		return ignoreUnknownDevice(err)
+	}
+	second, err := installed(ctx, x.beta, d.ID, sequenceOf["3.0.0"])
+	count(&x.report.SecondManifest, second && s.Sequence == sequenceOf["3.0.0"])
+	return err
+}
+
+// fallback checks a device that must be back at Alpha with a new key, its old
+// certificate revoked.
+func (x *examiner) fallback(ctx context.Context, s *sim.Snapshot, d fleet.Device, old []est.Record) error {
+	live, err := liveAt(ctx, x.alpha, s, old)
+	if err != nil {
+		return err
+	}
+	alive := 0
+	for _, c := range old {
+		if c.Live(time.Now()) == nil {
+			alive++
+		}
+	}
+	count(&x.report.FellBack, live && alive == 1 && len(old) > 1 && s.State == transfer.FellBack)
+	if there, err := liveAt(ctx, x.beta, s, nil); err != nil || there {
+		count(&x.report.ActiveAtSP2, there)
+		return err
+	}
+	_ = d
+	return nil
+}
+
+// refused tries the old operational key and the factory key at Alpha.
+func (x *examiner) refused(ctx context.Context, b *bundle.Bundle, s *sim.Snapshot) (bool, error) {
+	if s.OldKey == nil {
+		return false, nil
+	}
+	key, chain, err := b.FactoryIdentity()
+	if err != nil {
+		return false, err
+	}
+	for _, c := range []*tls.Certificate{s.OldKey, {Certificate: chain, PrivateKey: key}} {
+		no, err := x.handshakeRefused(ctx, c)
+		if err != nil || !no {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// handshakeTimeout is for a handshake on one machine that is answered at once.
+const handshakeTimeout = 10 * time.Second
+
+// handshakeRefused reports whether Alpha refuses a certificate. Silence is no
+// refusal but an error: a dead server refuses nothing.
+func (x *examiner) handshakeRefused(ctx context.Context, c *tls.Certificate) (bool, error) {
+	engine := coap.New(coap.Options{})
+	conn, err := transport.Dial(ctx, transport.DialOptions{
+		URI: "coaps://" + hostAlpha + ":" + portCoAPS, Engine: engine, HandshakeTimeout: handshakeTimeout,
+		Client: dtls.ClientOptions{Certificate: c, Verify: func([][]byte) error { return nil }},
+	})
+	if err == nil {
+		return false, conn.Close()
+	}
+	if errors.Is(err, dtls.ErrTimeout) || ctx.Err() != nil {
+		return false, fmt.Errorf("trying an old key: %w", err)
+	}
+	return true, nil
+}
+
+// row takes the figures of Alpha's row of the device.
+func (x *examiner) row(ctx context.Context, d fleet.Device) error {
+	row, err := x.alpha.Transfers().Row(ctx, x.d.session, d.Factory.Short())
+	if errors.Is(err, coordinator.ErrUnknown) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	x.messages = append(x.messages, len(row.Message))
+	if x.d.o.Fault == "" { // the new provider knows when service came back
+		if row, err = x.rowAtBeta(ctx, d); err != nil {
+			return err
+		}
+	}
+	if gap, known := row.Disruption(); known {
+		x.disruption = append(x.disruption, gap)
+	}
+	return nil
+}
+
+func (x *examiner) rowAtBeta(ctx context.Context, d fleet.Device) (coordinator.Row, error) {
+	list, err := x.beta.Transfers().ListTransfers(ctx, "", 1)
+	if err != nil || len(list) == 0 {
+		return coordinator.Row{}, err
+	}
+	row, err := x.beta.Transfers().Row(ctx, list[0].ID, d.Factory.Short())
+	if errors.Is(err, coordinator.ErrUnknown) {
+		return row, nil
+	}
+	return row, err
+}
+
+// measure takes the device's counters.
+func (x *examiner) measure(s *sim.Snapshot) {
+	for _, m := range []struct{ name, host, phase string }{
+		{"handshake", hostBeta, "handshake_enrolment"},
+		{"enrolment", hostBeta, "enrolment"},
+		{"transfer", hostAlpha, "transfer_message"},
+		{"anchors", hostAlpha, "anchors"},
+		{"receipts", "", "receipt"},
+		{"crts", hostBeta, "crts"},
+		{"register", hostBeta, "registration"},
+	} {
+		var f figures
+		for _, c := range s.Counts {
+			if c.Phase == m.phase && strings.HasPrefix(c.Host, m.host) {
+				f.bytes += int(c.Bytes())                               //nolint:gosec // G115: a demonstration's traffic
+				f.datagrams += int(c.SentMessages + c.ReceivedMessages) //nolint:gosec // G115: likewise
+			}
+		}
+		x.phases[m.name] = append(x.phases[m.name], f)
+	}
+}
+
+// people counts the decisions of persons in both audits, and what they did to
+// single devices while the transfer ran.
+func (x *examiner) people(ctx context.Context) error {
+	for _, db := range []*sqlite.DB{x.alpha, x.beta} {
+		var before int64
+		for {
+			rows, err := db.AuditBefore(ctx, "", before, 1000)
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				before = r.ID
+				if r.Action == "transfer.approve" {
+					x.report.Approvals++
+				}
+				if !r.At.Before(x.d.transferBegan) && strings.HasPrefix(r.Actor, "operator:") &&
+					x.isDevice(ctx, db, r.Subject) && r.At.Before(x.d.transferEnded) {
+					x.report.PerDeviceActions++
+				}
+			}
+			if len(rows) < 1000 {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (x *examiner) isDevice(ctx context.Context, db *sqlite.DB, subject string) bool {
+	_, err := db.Devices().Device(ctx, fleet.ID(subject))
+	return err == nil
+}
+
+// summarise makes medians of what was measured.
+func (x *examiner) summarise() {
+	slices.Sort(x.messages)
+	if n := len(x.messages); n > 0 {
+		x.report.TransferMessageBytes = x.messages[n/2]
+	}
+	slices.Sort(x.disruption)
+	if n := len(x.disruption); n > 0 {
+		x.report.DisruptionMedian = x.disruption[n/2].Seconds()
+		x.report.DisruptionMax = x.disruption[n-1].Seconds()
+	}
+	for name, to := range map[string][2]*int{
+		"handshake": {&x.report.DeviceBytes.Handshake, &x.report.DeviceMessages.Handshake},
+		"enrolment": {&x.report.DeviceBytes.Enrolment, &x.report.DeviceMessages.Enrolment},
+		"transfer":  {&x.report.DeviceBytes.Transfer, &x.report.DeviceMessages.Transfer},
+		"anchors":   {&x.report.DeviceBytes.Anchors, &x.report.DeviceMessages.Anchors},
+		"receipts":  {&x.report.DeviceBytes.Receipts, &x.report.DeviceMessages.Receipts},
+		"crts":      {&x.report.DeviceBytes.Crts, &x.report.DeviceMessages.Crts},
+		"register":  {&x.report.DeviceBytes.Register, &x.report.DeviceMessages.Register},
+	} {
+		*to[0] = median(x.phases[name], func(f figures) int { return f.bytes })
+		*to[1] = median(x.phases[name], func(f figures) int { return f.datagrams })
+	}
+}
+
+func median(list []figures, of func(figures) int) int {
+	numbers := make([]int, 0, len(list))
+	for _, f := range list {
+		numbers = append(numbers, of(f))
+	}
+	slices.Sort(numbers)
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[len(numbers)/2]
+}
+
+// What is not there is a finding, which the report counts, and no failure to
+// look.
+func ignoreUnregistered(err error) error  { return unless(err, server.ErrNotRegistered) }
+func ignoreUnknown(err error) error       { return unless(err, est.ErrUnknown) }
+func ignoreUnknownDevice(err error) error { return unless(err, fleet.ErrUnknown) }
+
+func unless(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// A Report is what the databases, the devices' files and fresh handshakes say
+// after the run.
+type Report struct {
+	Devices    int `json:"devices"`
+	Enrolled   int `json:"enrolled"`   // got an operational certificate of Alpha's CA
+	Registered int `json:"registered"` // registered at Alpha
+	Updated    int `json:"updated"`    // ran Alpha's manifest, by its database and by their files
+	// Transferred counts the devices whose last state is FINALISED at Beta.
+	Transferred int `json:"transferred"`
+	// ActiveAtSP2 counts the devices registered at Beta with a live certificate of
+	// Beta's CA for a key that Alpha never saw.
+	ActiveAtSP2 int `json:"active_at_sp2"`
+	// RefusedAtSP1 counts the devices whose old key and factory key were both
+	// tried at Alpha and refused.
+	RefusedAtSP1 int `json:"refused_at_sp1"`
+	// FellBack counts the devices that are back at Alpha with a new key.
+	FellBack int `json:"fell_back"`
+	// SecondManifest counts the devices that run Beta's first manifest.
+	SecondManifest       int    `json:"second_manifest_accepted"`
+	Approvals            int    `json:"approvals"`
+	PerDeviceActions     int    `json:"per_device_actions"`
+	TransferMessageBytes int    `json:"transfer_message_bytes"` // median
+	DeviceBytes          Phases `json:"device_bytes"`           // medians, both directions, UDP payload
+	DeviceMessages       Phases `json:"device_messages"`        // medians, both directions, datagrams
+	// Disruption is the median and the longest time without service, in seconds.
+	DisruptionMedian float64 `json:"disruption_median_seconds"`
+	DisruptionMax    float64 `json:"disruption_max_seconds"`
+
+	Fault    string   `json:"fault,omitempty"`
+	Seconds  float64  `json:"seconds"`
+	OK       bool     `json:"ok"`
+	Problems []string `json:"problems,omitempty"` // what was not as promised
+}
+
+// Phases are figures of the hand-over of one device. The first three have
+// reference sizes in the transfer protocol (§2).
+type Phases struct {
+	Handshake int `json:"handshake"` // with the new provider's enrolment CA
+	Enrolment int `json:"enrolment"` // /sen
+	Transfer  int `json:"transfer"`  // TransferMessage written, and its answer
+
+	Anchors  int `json:"anchors"` // certificates staged and read back
+	Receipts int `json:"receipts"`
+	Crts     int `json:"crts"`
+	Register int `json:"register"` // at the new provider, without its handshake
+}
+
+// Reference sizes of the transfer protocol §2, DTLS 1.2 CCM_8 and X.509, bytes.
+const (
+	referenceHandshake = 2144
+	referenceEnrolment = 663
+	referenceMessage   = 83 // around the TransferMessage
+	tolerance          = 1.3
+)
+
+// expect fills OK and Problems by what was promised.
+func (r *Report) expect() {
+	want := func(what string, got, want int) {
+		if got != want {
+			r.Problems = append(r.Problems, fmt.Sprintf("%s: %d, want %d", what, got, want))
+		}
+	}
+	want("enrolled", r.Enrolled, r.Devices)
+	want("registered", r.Registered, r.Devices)
+	want("updated", r.Updated, r.Devices)
+	want("approvals", r.Approvals, 2) //nolint:mnd // one a side
+	want("per_device_actions", r.PerDeviceActions, 0)
+	if r.Fault == FaultCA2Down {
+		want("fell_back", r.FellBack, r.Devices)
+		want("active_at_sp2", r.ActiveAtSP2, 0)
+	} else {
+		want("transferred", r.Transferred, r.Devices)
+		want("active_at_sp2", r.ActiveAtSP2, r.Devices)
+		want("refused_at_sp1", r.RefusedAtSP1, r.Devices)
+		want("second_manifest_accepted", r.SecondManifest, r.Devices)
+		want("fell_back", r.FellBack, 0)
+	}
+	r.OK = len(r.Problems) == 0
+}
+
+// Table writes the report for people.
+func (r *Report) Table(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) //nolint:mnd // two spaces between columns
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
+	line("\nReport, from both databases, the devices' files and fresh handshakes")
+	line("devices\t%d", r.Devices)
+	line("enrolled at Alpha\t%d", r.Enrolled)
+	line("registered at Alpha\t%d", r.Registered)
+	line("updated by Alpha\t%d", r.Updated)
+	line("handed over\t%d", r.Transferred)
+	line("active at Beta with a new key\t%d", r.ActiveAtSP2)
+	line("old and factory key refused at Alpha\t%d", r.RefusedAtSP1)
+	line("updated by Beta\t%d", r.SecondManifest)
+	line("fell back to Alpha\t%d", r.FellBack)
+	line("human approvals\t%d", r.Approvals)
+	line("actions per device\t%d", r.PerDeviceActions)
+	line("without service, median and longest\t%.1f s, %.1f s", r.DisruptionMedian, r.DisruptionMax)
+	line("\nper device, medians\tbytes\tdatagrams\treference, bytes")
+	message := r.TransferMessageBytes + referenceMessage
+	line("handshake with CA2\t%d\t%d\t%d (up to %.0f)", r.DeviceBytes.Handshake, r.DeviceMessages.Handshake,
+		referenceHandshake, tolerance*referenceHandshake)
+	line("enrolment /sen\t%d\t%d\t%d (up to %.0f)", r.DeviceBytes.Enrolment, r.DeviceMessages.Enrolment,
+		referenceEnrolment, tolerance*referenceEnrolment)
+	line("TransferMessage (%d) and answer\t%d\t%d\t%d (up to %.0f)", r.TransferMessageBytes, r.DeviceBytes.Transfer,
+		r.DeviceMessages.Transfer, message, tolerance*float64(message))
+	line("anchors staged\t%d\t%d\t", r.DeviceBytes.Anchors, r.DeviceMessages.Anchors)
+	line("receipts\t%d\t%d\t", r.DeviceBytes.Receipts, r.DeviceMessages.Receipts)
+	line("CA certificates /crts\t%d\t%d\t", r.DeviceBytes.Crts, r.DeviceMessages.Crts)
+	line("Register at Beta\t%d\t%d\t", r.DeviceBytes.Register, r.DeviceMessages.Register)
+	line("\nseconds\t%.1f", r.Seconds)
+	for _, p := range r.Problems {
+		line("PROBLEM\t%s", p)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,73 @@
+package demo
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"encoding/pem"
+	"time"
+
+	"steward/cmd/internal/keys"
+	"steward/est"
+	"steward/transfer"
+	"steward/transfer/coordinator"
+)
+
+// userName is the owner of the devices, who orders the hand-over.
+const userName = "Owner"
+
+// A serviceUser signs the mandate with a key of its own.
+type serviceUser struct {
+	key      crypto.Signer
+	cert     []byte
+	identity json.RawMessage
+}
+
+func newServiceUser(dir string) (*serviceUser, error) {
+	ring, err := keys.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ring.Key(keys.Mandate)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := est.NewRoot(est.RootOptions{Name: userName, Signer: key, Now: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	u := &serviceUser{key: key, cert: cert.Raw}
+	u.identity, err = coordinator.SignIdentity(coordinator.Identity{
+		Name: userName, Kind: coordinator.ServiceUser,
+		Signing: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})),
+	}, key)
+	return u, err
+}
+
+// mandate orders the devices in dir from one provider to another.
+func (u *serviceUser) mandate(from, to, dir string, latest time.Time) ([]byte, error) {
+	bundles, err := loadBundles(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := transfer.Mandate{
+		Issuer: userName, IssuedAt: transfer.SecondsOf(time.Now()), Expires: transfer.SecondsOf(latest),
+		ID: make([]byte, mandateID),
+		MandateTerms: transfer.MandateTerms{
+			From: from, To: to, Window: transfer.NewWindow(time.Now().Add(-time.Minute), latest),
+		},
+	}
+	_, _ = rand.Read(m.ID) // never fails (crypto/rand)
+	for _, b := range bundles {
+		_, chain, err := b.FactoryIdentity()
+		if err != nil {
+			return nil, err
+		}
+		m.Devices.Factory = append(m.Devices.Factory, transfer.Hash(sha256.Sum256(chain[0])))
+	}
+	return m.Sign(transfer.Signer{Key: u.key, Certificate: u.cert})
+}
+
+// mandateID is the length in bytes of a mandate's id.
+const mandateID = 16
