@@ -247,6 +247,7 @@ type tally struct {
 	waiting int // not READY yet
 	ready   int
 	away    int // committed, not ended
+	left    int // committed, ended or not
 	ended   int
 	revoked int // ended at the new provider
 	failed  int
@@ -260,6 +261,9 @@ func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error)
 			continue
 		}
 		n.rows += k
+		if r.Committed() {
+			n.left += k
+		}
 		switch {
 		case state == transfer.RowRevokedOld:
 			n.revoked += k
@@ -331,9 +335,9 @@ func (c *Coordinator) arm(t *Transfer, n tally, now time.Time, past bool) error 
 	case past:
 		t.Reason = "the window has passed"
 		return t.apply(transfer.BatchWindow, now)
-	case t.Incoming: // the outgoing provider decides
+	case t.Incoming && n.left == 0: // the outgoing provider decides
 		return nil
-	case n.waiting == 0, n.ready > 0 && !now.Before(t.ArmBy):
+	case t.Incoming, n.waiting == 0, n.ready > 0 && !now.Before(t.ArmBy):
 		return t.apply(transfer.BatchArm, now)
 	case now.Before(t.ArmBy) && t.ArmBy.Before(t.Due):
 		t.Due = t.ArmBy

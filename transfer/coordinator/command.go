@@ -24,6 +24,9 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrForbidden reports a partner that may not do this.
 	ErrForbidden = errors.New("partner may not do this")
+	// ErrNotYet reports a call that comes before what it builds on was stored here; it
+	// is to be repeated.
+	ErrNotYet = errors.New("not yet")
 	// ErrKeyReused reports an idempotency key that came with another body.
 	ErrKeyReused = errors.New("idempotency key was used for another request")
 )

@@ -3,7 +3,11 @@ package coordinator_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
 
 	"steward/transfer/coordinator"
 	"steward/transfer/coordinator/coordtest"
@@ -41,4 +45,73 @@ func (s *cutStore) Commit(ctx context.Context, ch coordinator.Change) error {
 	}
 	s.crash()
 	return errCrash
+}
+
+// crashAt makes p die at its nth Commit from now, and start again a while later.
+func (p *provider) crashAt(t testing.TB, n int, kept bool) *cutStore {
+	t.Helper()
+	s := &cutStore{Store: p.store, left: n, kept: kept}
+	s.crash = func() {
+		go func() {
+			p.stop()
+			time.Sleep(3 * time.Second)
+			p.mu.Lock()
+			p.cut = nil
+			p.openLocked(t)
+			p.mu.Unlock()
+			p.start()
+		}()
+	}
+	p.stop()
+	p.mu.Lock()
+	p.cut = s
+	p.openLocked(t)
+	p.mu.Unlock()
+	p.start()
+	return s
+}
+
+// everyCrash runs a scenario with a crash of each provider at each of its commits,
+// until the scenario ends before the crash.
+func everyCrash(t *testing.T, scenario func(t *testing.T, w *world)) {
+	for _, kept := range []bool{true, false} {
+		for _, beta := range []bool{false, true} {
+			name := fmt.Sprintf("kept %t, beta %t", kept, beta)
+			t.Run(name, func(t *testing.T) {
+				for n := 1; ; n++ {
+					dead := false
+					ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							w := newWorld(t, 2)
+							w.start(t)
+							p := w.alpha
+							if beta {
+								p = w.beta
+							}
+							var s *cutStore
+							w.submitted = func() { s = p.crashAt(t, n, kept) }
+							scenario(t, w)
+							s.mu.Lock()
+							dead = s.dead
+							s.mu.Unlock()
+						})
+					})
+					if !ok || !dead {
+						t.Logf("%d commits", n-1)
+						return
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestCrashAnywhere kills each provider at each step of a hand-over: it completes
+// (transfer protocol §7, crash anywhere).
+func TestCrashAnywhere(t *testing.T) {
+	everyCrash(t, func(t *testing.T, w *world) {
+		id := w.handOver(t)
+		time.Sleep(20 * time.Minute)
+		w.moved(t, id)
+	})
 }

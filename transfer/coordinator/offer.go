@@ -101,6 +101,9 @@ func (c *Coordinator) receiveOffer(ctx context.Context, from Partner, call Call)
 	if err != nil {
 		return Reply{}, none, err
 	}
+	if !t.Incoming && t.State == transfer.BatchInfoSent { // the answer to the info was lost
+		return Reply{}, none, ErrNotYet
+	}
 	if t.Incoming || t.State != transfer.BatchInfoAccepted {
 		return Reply{}, none, refusedf(ErrState, "transfer is %s", t.State)
 	}
