@@ -1,0 +1,123 @@
+package e2e_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestUpdatePages brings an image to devices as an operator does: a release from
+// a file, then a campaign, once for each way of delivery.
+func TestUpdatePages(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	w, b := newWorld(t, 2), newBrowser(t)
+	w.devices.run(t)
+	w.online(t, w.alpha)
+	person := b.tab(t)
+	person.signIn(t, w.alpha.link)
+	for i, delivery := range []string{"push", "pull"} {
+		version := fmt.Sprintf("%d.0.0", i+2)
+		person.release(t, w, version)
+		person.open(t, "http://"+w.alpha.http+"/devices")
+		person.do(t, "choose", chromedp.Click(chromedp.CSS("tbody tr:nth-child(1) input[type=checkbox]")),
+			chromedp.Click(chromedp.CSS("tbody tr:nth-child(2) input[type=checkbox]")))
+		person.submit(t, `button[formaction^="/updates/new"]`)
+		if i == 0 {
+			person.look(t, "update-new")
+		}
+		person.do(t, "fill in", chromedp.SendKeys(chromedp.CSS("input[name=name]"), "by "+delivery),
+			chromedp.Click(chromedp.CSS("input[value="+delivery+"]")))
+		person.submit(t, "main form button.primary")
+		person.waitText(t, handOverLimit, "#campaign .pill", func(s string) bool { return strings.Contains(s, "ended") })
+		person.look(t, "campaign-"+delivery)
+		for _, name := range w.names {
+			w.operate(t, name, "read", "/3/0/3")
+			if got := w.value(t, name, "/3/0/3"); !strings.Contains(got, version) {
+				t.Errorf("after %s, %s reports firmware %s, want %s", delivery, name, got, version)
+			}
+		}
+	}
+	person.visit(t, w.alpha, "updated")
+
+	// An image that is no envelope is refused in words.
+	person.open(t, "http://"+w.alpha.http+"/updates")
+	junk := filepath.Join(t.TempDir(), "junk")
+	if err := os.WriteFile(junk, []byte("not a manifest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	person.do(t, "junk", chromedp.Click(chromedp.CSS("details summary")),
+		chromedp.SendKeys(chromedp.CSS("input[name=name]"), "junk"),
+		chromedp.SetUploadFiles(chromedp.CSS("input[name=envelope]"), []string{junk}))
+	person.expect("422")
+	if status := person.submit(t, `form[action="/updates/releases"] button`); status >= http.StatusInternalServerError {
+		t.Errorf("junk as an envelope: status %d", status)
+	}
+	if text := person.text(t, "main"); !strings.Contains(text, "not done") {
+		t.Errorf("junk as an envelope says\n%s", text)
+	}
+	person.shoot(t, "release-refused")
+}
+
+// release adds a release with an image for the simulated devices.
+func (p *tab) release(t *testing.T, w *world, version string) {
+	t.Helper()
+	image := make([]byte, 20<<10)
+	_, _ = rand.Read(image) // never fails
+	file := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(file, image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.open(t, "http://"+w.alpha.http+"/updates")
+	if !eval[bool](t, p, `document.querySelector("details.card").open`) {
+		p.do(t, "unfold", chromedp.Click(chromedp.CSS("details.card summary")))
+	}
+	p.do(t, "fill in", chromedp.SendKeys(chromedp.CSS("input[name=name]"), "firmware "+version),
+		chromedp.SendKeys(chromedp.CSS("input[name=version]"), version),
+		chromedp.SendKeys(chromedp.CSS("input[name=vendor]"), "steward.example"),
+		chromedp.SendKeys(chromedp.CSS("input[name=class]"), "simulated"),
+		chromedp.SetUploadFiles(chromedp.CSS("input[name=image]"), []string{file}))
+	p.submit(t, `form[action="/updates/releases"] button`)
+	if text := p.text(t, "main"); !strings.Contains(text, "firmware "+version) {
+		t.Fatalf("release was not added:\n%s", text)
+	}
+}
+
+// TestRevokePage revokes a device's certificate at the dashboard, which ends its
+// session at once.
+func TestRevokePage(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	w, b := newWorld(t, 1), newBrowser(t)
+	w.devices.run(t)
+	w.online(t, w.alpha)
+	w.answers(t, w.alpha, w.names[0])
+	person := b.tab(t)
+	person.signIn(t, w.alpha.link)
+	person.open(t, "http://"+w.alpha.http+"/certificates?q="+w.names[0])
+	person.submit(t, `tbody a[href^="/certificates/"]`)
+	person.look(t, "certificate")
+	person.do(t, "confirm", chromedp.SendKeys(chromedp.CSS("input[name=confirm]"), "revoke"))
+	person.submit(t, "button.danger")
+	if text := person.text(t, ".head"); !strings.Contains(text, "revoked") {
+		t.Errorf("after revoking, the page is headed %q", text)
+	}
+	person.shoot(t, "certificate-revoked")
+	err := w.alpha.do(t.Context(), http.MethodPost, "/api/v1/devices/ep:"+w.names[0]+"/operations",
+		map[string]string{"op": "read", "path": "/3/0/0"}, nil)
+	if err == nil {
+		t.Error("the device of the revoked certificate still answers")
+	}
+	eventually(t, onlineLimit, "its next handshake is refused", func() error {
+		if len(refusals(t, w.alpha)) == 0 {
+			return fmt.Errorf("no refusal is audited")
+		}
+		return nil
+	})
+}
