@@ -27,6 +27,9 @@ var meanings = []struct {
 	is     error
 	detail string
 }{
+	{server.ErrAnswer, web.ErrDevice, "its answer cannot be read"}, // whatever is wrong with it
+	{server.ErrNotObserved, web.ErrDevice, "it answered without observing"},
+
 	{fleet.ErrUnknown, web.ErrNotFound, ""},
 	{rollout.ErrUnknown, web.ErrNotFound, ""},
 	{est.ErrUnknown, web.ErrNotFound, ""},
@@ -59,9 +62,11 @@ var meanings = []struct {
 	{est.ErrReason, web.ErrInvalid, ""},
 	{lwm2m.ErrValue, web.ErrInvalid, ""},
 	{lwm2m.ErrArguments, web.ErrInvalid, ""},
+	{lwm2m.ErrPath, web.ErrInvalid, ""},
 
 	{server.ErrNotRegistered, web.ErrUnreachable, "it is not registered"},
 	{server.ErrUnreachable, web.ErrUnreachable, "it has not spoken since this server started"},
+	{server.ErrEnded, web.ErrUnreachable, "its registration ended during the operation, which it may have done or not"},
 	{coap.ErrClosed, web.ErrUnreachable, "its connection ended"},
 	{coap.ErrReset, web.ErrUnreachable, "it rejected the message"},
 	{coap.ErrTimeout, web.ErrTimeout, ""},
@@ -77,7 +82,6 @@ var meanings = []struct {
 	{linkformat.ErrSyntax, web.ErrDevice, "its list of links cannot be read"},
 	{linkformat.ErrDuplicate, web.ErrDevice, "its list of links cannot be read"},
 	{linkformat.ErrLimit, web.ErrDevice, "its list of links is too long"},
-	{lwm2m.ErrPath, web.ErrDevice, "its answer names no usable path"},
 	{coap.ErrBlock, web.ErrDevice, "its block-wise answer is out of step"},
 	{coap.ErrOption, web.ErrDevice, "its answer has a critical option that is not understood"},
 }
