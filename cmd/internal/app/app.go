@@ -51,15 +51,15 @@ type App struct {
 	coap      *transport.Listener // nil: none
 	web       *webListeners
 	hub       *services.Hub
-	events    chan func(context.Context) error // work for background
-	ran       bool                             // Run has closed the sockets
+	events    chan job // work for background
+	ran       bool     // Run has closed the sockets
 }
 
 // New opens the data directory, making at the first start what is missing, and
 // binds the sockets. Nothing is served before Run. It returns ErrLocked if
 // another process has the directory.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), events: make(chan func(context.Context) error, maxEvents)}
+	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), events: make(chan job, maxEvents)}
 	a.web = &webListeners{stream: &web.Stream{}}
 	a.hub = services.NewHub(a.web.stream)
 	defer func() {
@@ -117,7 +117,8 @@ func (a *App) buildDeviceSide() (err error) {
 		return fmt.Errorf("coaps: %w", err)
 	}
 	if a.cfg.CoAP != "" {
-		if a.coap, err = transport.Listen(transport.ListenOptions{Addr: a.cfg.CoAP, Engine: a.engine, Log: a.log}); err != nil {
+		a.coap, err = transport.Listen(transport.ListenOptions{Addr: a.cfg.CoAP, Engine: a.engine, Log: a.log})
+		if err != nil {
 			return fmt.Errorf("coap: %w", err)
 		}
 	}
@@ -160,11 +161,12 @@ func (a *App) closed(p coap.Peer) {
 func (a *App) revoked(h est.Hash) {
 	select {
 	case a.events <- func(context.Context) error {
-		a.coaps.Drop(func(id coap.Identity) bool { return est.Hash(id.Certificate) == h })
+		a.coaps.Drop(func(id coap.Identity) bool { return id.Certificate == h })
 		return nil
 	}:
 	default: // the certificate is refused at its next handshake
-		a.log.LogAttrs(context.Background(), slog.LevelWarn, "sessions of a revoked certificate not dropped: too much to do")
+		a.log.LogAttrs(context.Background(), slog.LevelWarn,
+			"sessions of a revoked certificate not dropped: too much to do")
 	}
 }
 
@@ -217,7 +219,9 @@ var errPartEnded = errors.New("a part of the server ended")
 
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
-	return []func(context.Context) error{a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background}
+	return []func(context.Context) error{
+		a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background,
+	}
 }
 
 // Close gives free what New opened. It is for an App that was never run, and

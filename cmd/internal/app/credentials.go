@@ -72,23 +72,11 @@ func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint
 		return "", err
 	}
 	known := err == nil
-	switch who.Role {
-	case coap.RoleOperational:
-		if who.Name != string(ep) {
-			return "", a.refuseRegister(ctx, who, ep, server.ErrIdentity)
-		}
-		if !known || d.Ownership == fleet.Left {
-			return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)
-		}
-	case coap.RoleNone:
-		if !known && a.cfg.AllowNoSec {
-			return a.admitNoSec(ctx, ep)
-		}
-		if !known || !d.NoSec {
-			return "", a.refuseRegister(ctx, who, ep, server.ErrUnauthorized)
-		}
-	default:
-		return "", a.refuseRegister(ctx, who, ep, server.ErrForbidden)
+	if who.Role == coap.RoleNone && !known && a.cfg.AllowNoSec {
+		return a.admitNoSec(ctx, ep)
+	}
+	if err := mayRegister(who, ep, d, known); err != nil {
+		return "", a.refuseRegister(ctx, who, ep, err)
 	}
 	if d.Ownership == fleet.Expected {
 		d.Ownership = fleet.Owned
@@ -97,6 +85,23 @@ func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint
 		}
 	}
 	return d.ID, nil
+}
+
+// mayRegister returns why an association may not register d, the device called
+// ep; nil if it may.
+func mayRegister(who coap.Identity, ep lwm2m.Endpoint, d fleet.Device, known bool) error {
+	switch {
+	case who.Role == coap.RoleOperational && who.Name != string(ep):
+		return server.ErrIdentity
+	case who.Role == coap.RoleOperational && known && d.Ownership != fleet.Left:
+		return nil
+	case who.Role == coap.RoleNone && known && d.NoSec:
+		return nil
+	case who.Role == coap.RoleNone:
+		return server.ErrUnauthorized
+	default:
+		return server.ErrForbidden
+	}
 }
 
 // admitNoSec makes a device of an endpoint that came without security, where the

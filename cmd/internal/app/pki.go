@@ -101,7 +101,7 @@ func (p *pki) issuing(name string, root identity) (identity, error) {
 // listener's follow the host name.
 func (p *pki) leaves(ctx context.Context, name, host string) error {
 	forHost := func(c *x509.Certificate) bool { return c.VerifyHostname(host) == nil }
-	any := func(*x509.Certificate) bool { return true }
+	always := func(*x509.Certificate) bool { return true }
 	for _, l := range []struct {
 		name  keys.Name
 		out   *identity
@@ -114,10 +114,10 @@ func (p *pki) leaves(ctx context.Context, name, host string) error {
 		{keys.Peer, &p.peer, forHost, func(k crypto.PublicKey) (est.Issued, error) {
 			return p.ca.IssuePeer(ctx, name, host, k)
 		}},
-		{keys.Transfer, &p.transfer, any, func(k crypto.PublicKey) (est.Issued, error) {
+		{keys.Transfer, &p.transfer, always, func(k crypto.PublicKey) (est.Issued, error) {
 			return p.ca.IssueSigner(ctx, est.KindTransferSigner, name, k)
 		}},
-		{keys.SUIT, &p.suit, any, func(k crypto.PublicKey) (est.Issued, error) {
+		{keys.SUIT, &p.suit, always, func(k crypto.PublicKey) (est.Issued, error) {
 			return p.ca.IssueSigner(ctx, est.KindSUITSigner, name, k)
 		}},
 	} {
@@ -142,14 +142,14 @@ func (p *pki) leaves(ctx context.Context, name, host string) error {
 
 // live reports whether a certificate is good in our own inventory.
 func (p *pki) live(ctx context.Context, c *x509.Certificate) bool {
-	rec, err := p.ca.Lookup(ctx, est.Hash(sum(c.Raw)))
+	rec, err := p.ca.Lookup(ctx, sum(c.Raw))
 	return err == nil && rec.Live(time.Now()) == nil
 }
 
 // load reads the certificate file for key, or makes it. A certificate that good
 // refuses, or that ends soon, is replaced.
 func (p *pki) load(name keys.Name, key crypto.Signer, good func(*x509.Certificate) bool,
-	make func() (*x509.Certificate, error),
+	issue func() (*x509.Certificate, error),
 ) (identity, error) {
 	path := p.dir.file(dirPKI, string(name)+".pem")
 	cert, err := readCertificate(path)
@@ -165,7 +165,7 @@ func (p *pki) load(name keys.Name, key crypto.Signer, good func(*x509.Certificat
 			return identity{key, cert}, nil
 		}
 	}
-	if cert, err = make(); err != nil {
+	if cert, err = issue(); err != nil {
 		return identity{}, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})

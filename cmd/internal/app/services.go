@@ -23,7 +23,8 @@ func (a *App) services() (web.Services, error) {
 		return web.Services{}, fmt.Errorf("suit signer: %w", err)
 	}
 	all, err := services.New(services.Options{
-		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers, Registry: a.registry, SUITSigner: signer,
+		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers,
+		Registry: a.registry, SUITSigner: signer,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub, Dropped: a.dropped,
 	})
@@ -36,7 +37,7 @@ const keyIDLength = 8
 
 // dropped ends the sessions of a certificate that an operator revoked.
 func (a *App) dropped(h est.Hash, device fleet.ID) {
-	a.coaps.Drop(func(who coap.Identity) bool { return est.Hash(who.Certificate) == h })
+	a.coaps.Drop(func(who coap.Identity) bool { return who.Certificate == h })
 	if device != "" {
 		a.events <- func(ctx context.Context) error {
 			return a.server.Dismiss(ctx, device, "certificate revoked")
@@ -54,6 +55,9 @@ func (a *App) watch(e server.Event) {
 	default:
 	}
 }
+
+// A job is work that a callback hands on.
+type job = func(context.Context) error
 
 // maxEvents bounds the work that waits in the background; beyond it callers wait.
 const maxEvents = 1024

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -48,8 +47,10 @@ type webListeners struct {
 }
 
 // add binds an address. tlsConfig nil is plain HTTP.
-func (w *webListeners) add(name, addr string, tlsConfig *tls.Config, h http.Handler, log *slog.Logger) error {
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
+func (w *webListeners) add(ctx context.Context, name, addr string, tlsConfig *tls.Config, h http.Handler,
+	log *slog.Logger,
+) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -108,7 +109,7 @@ func (a *App) buildWebSide(ctx context.Context) error {
 		return err
 	}
 	if a.cfg.PKI != "" {
-		return a.web.add("pki", a.cfg.PKI, nil, a.pkiHandler(), a.log)
+		return a.web.add(ctx, "pki", a.cfg.PKI, nil, a.pkiHandler(), a.log)
 	}
 	return nil
 }
@@ -148,7 +149,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.web.add("http", a.cfg.HTTP, config, handler, a.log)
+	return a.web.add(ctx, "http", a.cfg.HTTP, config, handler, a.log)
 }
 
 // webTLS makes the dashboard's certificate, from our own CA.
@@ -161,7 +162,7 @@ func (a *App) webTLS(ctx context.Context) (*tls.Config, error) {
 	id, err := a.pki.load(keys.Web, key, func(c *x509.Certificate) bool {
 		return c.VerifyHostname(host) == nil && a.pki.live(ctx, c)
 	}, func() (*x509.Certificate, error) {
-		issued, err := a.pki.ca.IssueServer(ctx, host, crypto.PublicKey(key.Public()))
+		issued, err := a.pki.ca.IssueServer(ctx, host, key.Public())
 		if err != nil {
 			return nil, err
 		}

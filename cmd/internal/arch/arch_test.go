@@ -29,7 +29,9 @@ var layers = map[string][]string{
 	"lwm2m/codec":         {"lwm2m", "lwm2m/tlv", "lwm2m/senml", "lwm2m/lwcbor", "lwm2m/plain", "lwm2m/linkformat"},
 	"lwm2m/dtls":          {"lwm2m/coap"},
 	"lwm2m/transport":     {"lwm2m/coap", "lwm2m/dtls"},
-	"lwm2m/server":        {"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
+	"lwm2m/server": {
+		"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit",
+	},
 	"lwm2m/server/servertest": {
 		"lwm2m", "lwm2m/codec", "lwm2m/coap", "lwm2m/server", "lwm2m/fleet", "lwm2m/audit",
 	},
@@ -40,17 +42,19 @@ var layers = map[string][]string{
 	"suit/process":             {"suit", "suit/cose"},
 	"suit/process/processtest": {"suit", "suit/cose", "suit/process"},
 	"suit/author":              {"suit", "suit/cose"},
-	"suit/rollout":             {"suit", "suit/cose", "suit/author", "objects", "lwm2m", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
-	"suit/rollout/rolltest":    {"suit", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
-	"est":                      {"est/c509", "lwm2m/machine", "lwm2m/audit"},
-	"est/estcoap":              {"est", "est/c509", "lwm2m/coap"},
-	"est/esttest":              {"est", "lwm2m/audit"},
-	"transfer":                 {"lwm2m", "lwm2m/machine", "suit/cose", "est", "est/c509"},
+	"suit/rollout": {
+		"suit", "suit/cose", "suit/author", "objects", "lwm2m", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit",
+	},
+	"suit/rollout/rolltest": {"suit", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
+	"est":                   {"est/c509", "lwm2m/machine", "lwm2m/audit"},
+	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
+	"est/esttest":           {"est", "lwm2m/audit"},
+	"transfer":              {"lwm2m", "lwm2m/machine", "suit/cose", "est", "est/c509"},
 	"transfer/coordinator": {
 		"transfer", "objects", "lwm2m", "lwm2m/machine", "est", "est/attest", "lwm2m/fleet", "lwm2m/audit",
 	},
 	"transfer/coordinator/coordtest": {"transfer", "transfer/coordinator", "lwm2m/fleet", "lwm2m/audit"},
-	"web":                            {"lwm2m", "lwm2m/fleet", "lwm2m/audit", "lwm2m/server", "est", "suit/rollout", "transfer", "transfer/coordinator"},
+	"web":                            {"lwm2m", "lwm2m/audit"},
 	"web/account":                    {"lwm2m/audit", "web"},
 	"web/account/accounttest":        {"web", "web/account", "lwm2m/audit"},
 	"web/webtest":                    {"web", "lwm2m"},
@@ -169,9 +173,15 @@ type source struct {
 	name, dir string // slash-separated, relative to the module root
 }
 
-// sources parses every non-test file itself, rather than ask "go list": the
-// test cache sees files that a test opens, not those its child processes open.
-func sources(t *testing.T) (out []source) {
+// sources parses every non-test file.
+func sources(t *testing.T) []source {
+	t.Helper()
+	return parsed(t, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+}
+
+// parsed parses the Go files that want selects itself, rather than ask "go list":
+// the test cache sees files that a test opens, not those its child processes open.
+func parsed(t *testing.T, want func(name string) bool) (out []source) {
 	t.Helper()
 	root := os.DirFS("../../..")
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
@@ -181,7 +191,7 @@ func sources(t *testing.T) (out []source) {
 		if d.IsDir() && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && name != ".") {
 			return fs.SkipDir
 		}
-		if d.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+		if d.IsDir() || path.Ext(name) != ".go" || !want(name) {
 			return nil
 		}
 		text, err := fs.ReadFile(root, name)

@@ -35,7 +35,7 @@ func Main() int {
 
 // Run runs a command line and returns its exit status.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // ExecuteContext gives the commands theirs
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

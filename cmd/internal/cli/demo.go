@@ -11,7 +11,7 @@ import (
 )
 
 func newDemo() *cobra.Command {
-	o := demo.Options{Timers: demo.DemoTimers()}
+	o := demo.Options{Timers: demo.DefaultTimers()}
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Show a device's whole life on this machine", Args: noArgs,
 		Long: `Runs, as separate processes, a factory, two complete providers (Alpha on

@@ -3,6 +3,8 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -108,12 +110,10 @@ func printer(cmd *cobra.Command, asJSON bool) func(sim.Event) {
 			_ = encode.Encode(e) // nobody reads: the device lives on
 			return
 		}
-		line := e.At.Format("15:04:05.000") + " " + e.Device + " " + string(e.Kind)
-		for _, part := range []string{e.Server, e.Version, e.Detail, e.Error} {
-			if part != "" {
-				line += "  " + part
-			}
+		parts := []string{
+			e.At.Format("15:04:05.000"), e.Device, string(e.Kind), e.Server, e.Version, e.Detail, e.Error,
 		}
-		_, _ = fmt.Fprintln(out, line)
+		parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+		_, _ = fmt.Fprintln(out, strings.Join(parts, "  "))
 	}
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Exit    bool   // end when done; else keep serving until ctx ends
 	JSON    bool   // print the report as one JSON object on Stdout
 	Fault   string // "" or one of Faults
-	Dir     string // of all data and logs; "": a temporary one, removed at the end if Exit
+	Dir     string // of all data and logs; "": a temporary one, removed after a good end
 	Timers  Timers
 	Stdout  io.Writer // data
 	Stderr  io.Writer // talk
@@ -35,8 +35,8 @@ type Timers struct {
 	Poll       time.Duration // of the providers
 }
 
-// DemoTimers are the timers of a demonstration.
-func DemoTimers() Timers {
+// DefaultTimers are the timers of a demonstration.
+func DefaultTimers() Timers {
 	return Timers{
 		AckTimeout: 500 * time.Millisecond, Grace: 10 * time.Second, Retry: 500 * time.Millisecond,
 		Poll: 250 * time.Millisecond,
@@ -88,13 +88,20 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	d := &demo{o: o, dir: o.Dir, show: newScreen(o.Stderr, o.Devices), began: time.Now()}
 	if d.dir == "" {
-		if d.dir, err = os.MkdirTemp("", "steward-demo-"); err != nil {
-			return err
-		}
+		d.dir, err = os.MkdirTemp("", "steward-demo-")
+	} else {
+		err = os.MkdirAll(d.dir, 0o700)
 	}
-	defer d.stop()
-	if err := d.run(ctx); err != nil {
+	if err != nil {
+		return err
+	}
+	err = d.run(ctx)
+	d.stop()
+	if err != nil {
 		return fmt.Errorf("%w\nlogs are in %s", err, d.dir)
+	}
+	if o.Dir == "" {
+		return os.RemoveAll(d.dir)
 	}
 	return nil
 }
@@ -150,7 +157,8 @@ func (d *demo) linger(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(d.o.Stdout, "%s: %s\n  sign in once, within 10 minutes: %s\n", p.name, p.url, link); err != nil {
+		_, err = fmt.Fprintf(d.o.Stdout, "%s: %s\n  sign in once, within 10 minutes: %s\n", p.name, p.url, link)
+		if err != nil {
 			return err
 		}
 	}
@@ -161,7 +169,7 @@ func (d *demo) linger(ctx context.Context) error {
 	return nil
 }
 
-// stop ends all processes, and removes a temporary directory after a good end.
+// stop ends all processes.
 func (d *demo) stop() {
 	if d.fleet != nil {
 		d.fleet.stop()

@@ -16,6 +16,7 @@ import (
 	"steward/cmd/internal/sqlite"
 	"steward/est"
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
 	"steward/lwm2m/fleet"
@@ -297,32 +298,35 @@ func (x *examiner) measure(s *sim.Snapshot) {
 	}
 }
 
+// auditPage is how many audit rows are read at a time.
+const auditPage = 1000
+
 // people counts the decisions of persons in both audits, and what they did to
 // single devices while the transfer ran.
 func (x *examiner) people(ctx context.Context) error {
 	for _, db := range []*sqlite.DB{x.alpha, x.beta} {
 		var before int64
-		for {
-			rows, err := db.AuditBefore(ctx, "", before, 1000)
+		for more := true; more; {
+			rows, err := db.AuditBefore(ctx, "", before, auditPage)
 			if err != nil {
 				return err
 			}
 			for _, r := range rows {
 				before = r.ID
-				if r.Action == "transfer.approve" {
-					x.report.Approvals++
-				}
-				if !r.At.Before(x.d.transferBegan) && strings.HasPrefix(r.Actor, "operator:") &&
-					x.isDevice(ctx, db, r.Subject) && r.At.Before(x.d.transferEnded) {
-					x.report.PerDeviceActions++
-				}
+				count(&x.report.Approvals, r.Action == "transfer.approve")
+				count(&x.report.PerDeviceActions, x.onDevice(ctx, db, r))
 			}
-			if len(rows) < 1000 {
-				break
-			}
+			more = len(rows) == auditPage
 		}
 	}
 	return nil
+}
+
+// onDevice reports whether a person did something to a single device during the
+// transfer.
+func (x *examiner) onDevice(ctx context.Context, db *sqlite.DB, r audit.Record) bool {
+	during := !r.At.Before(x.d.transferBegan) && r.At.Before(x.d.transferEnded)
+	return during && strings.HasPrefix(r.Actor, "operator:") && x.isDevice(ctx, db, r.Subject)
 }
 
 func (x *examiner) isDevice(ctx context.Context, db *sqlite.DB, subject string) bool {

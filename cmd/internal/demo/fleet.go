@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"steward/cmd/internal/sim"
@@ -55,13 +57,8 @@ func (f *simulated) watch(show *screen) {
 
 // describe is an event in a few words.
 func describe(e sim.Event) string {
-	text := string(e.Kind)
-	for _, part := range []string{e.Server, e.Version, e.Detail, e.Error} {
-		if part != "" {
-			text += " " + part
-		}
-	}
-	return text
+	parts := []string{string(e.Kind), e.Server, e.Version, e.Detail, e.Error}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
 }
 
 // count returns how many devices had an event of the kind.

@@ -141,8 +141,8 @@ func (d *demo) enrol(ctx context.Context) (err error) {
 
 // untilOnline waits until all devices are registered at p.
 func (d *demo) untilOnline(ctx context.Context, p *provider) error {
-	return waitFor(ctx, d.limit(), pollInterval, func(ctx context.Context) (bool, error) {
-		online, err := p.devices(ctx, "state=online")
+	return waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
+		online, err := p.online(ctx)
 		d.show.progress(len(online))
 		return len(online) == d.o.Devices, err
 	})
@@ -151,7 +151,7 @@ func (d *demo) untilOnline(ctx context.Context, p *provider) error {
 // observe asks for notifications of the battery level and waits until each
 // device has sent one.
 func (d *demo) observe(ctx context.Context) error {
-	devices, err := d.alpha.devices(ctx, "state=online")
+	devices, err := d.alpha.online(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (d *demo) observe(ctx context.Context) error {
 		}
 		first[name] = d.value(ctx, devices[name].ID, path)
 	}
-	return waitFor(ctx, d.limit(), pollInterval, func(ctx context.Context) (bool, error) {
+	return waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
 		changed := 0
 		for name, dev := range devices {
 			if v := d.value(ctx, dev.ID, path); v != "" && v != first[name] {
@@ -210,7 +210,7 @@ func (d *demo) updateAtBeta(ctx context.Context) error {
 func (d *demo) rollOut(ctx context.Context, p *provider, version string,
 	split func(names []string) map[web.Delivery][]string,
 ) error {
-	devices, err := p.devices(ctx, "state=online")
+	devices, err := p.online(ctx)
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (d *demo) rollOut(ctx context.Context, p *provider, version string,
 		}
 		campaigns = append(campaigns, made.ID)
 	}
-	return waitFor(ctx, d.limit(), pollInterval, func(ctx context.Context) (bool, error) {
+	return waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
 		return d.campaignsEnded(ctx, p, campaigns)
 	})
 }
@@ -269,7 +269,7 @@ func (d *demo) campaignsEnded(ctx context.Context, p *provider, ids []string) (b
 func (d *demo) transfer(ctx context.Context) error {
 	d.transferBegan = time.Now()
 	defer func() { d.transferEnded = time.Now() }()
-	devices, err := d.alpha.devices(ctx, "state=online")
+	devices, err := d.alpha.online(ctx)
 	if err != nil {
 		return err
 	}
@@ -325,7 +325,7 @@ func (d *demo) partner(ctx context.Context, p *provider, name string) (string, e
 // the one human decision of that side.
 func (d *demo) approve(ctx context.Context, p *provider, way web.Direction) error {
 	var id string
-	err := waitFor(ctx, d.limit(), pollInterval, func(ctx context.Context) (bool, error) {
+	err := waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
 		var list web.List[web.Transfer]
 		if err := p.api.Get(ctx, "/transfers?direction="+string(way), &list); err != nil {
 			return false, err
@@ -354,7 +354,7 @@ func (d *demo) untilHandedOver(ctx context.Context) error {
 	if d.o.Fault == FaultCA2Down {
 		home, kind = d.alpha, sim.FellBack
 	}
-	err := waitFor(ctx, d.limit()+4*d.o.Timers.Grace, pollInterval, func(ctx context.Context) (bool, error) {
+	err := waitFor(ctx, d.limit()+4*d.o.Timers.Grace, func(ctx context.Context) (bool, error) {
 		var t web.Transfer
 		if err := d.alpha.api.Get(ctx, "/transfers/"+d.session, &t); err != nil {
 			return false, err

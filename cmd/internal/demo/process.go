@@ -48,7 +48,7 @@ func start(ctx context.Context, dir, name string, args ...string) (*process, err
 		return nil, err
 	}
 	// Not CommandContext: it would kill at once what can end in order.
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...) //nolint:gosec // G204: this binary itself
 	p.cmd.Stderr = log
 	// A child must not outlive us, and must not get the terminal's Ctrl-C before
 	// we end it in order.

@@ -68,9 +68,9 @@ func (p *provider) signInLink(ctx context.Context) (string, error) {
 	return out.URL, err
 }
 
-// devices returns the provider's devices by endpoint.
-func (p *provider) devices(ctx context.Context, filter string) (map[string]web.Device, error) {
-	list, err := remote.All[web.Device](ctx, p.api, "/devices?page_size=200&"+filter)
+// online returns the registered devices by endpoint.
+func (p *provider) online(ctx context.Context) (map[string]web.Device, error) {
+	list, err := remote.All[web.Device](ctx, p.api, "/devices?page_size=200&state=online")
 	out := map[string]web.Device{}
 	for _, d := range list {
 		out[d.Endpoint] = d
@@ -79,10 +79,10 @@ func (p *provider) devices(ctx context.Context, filter string) (map[string]web.D
 }
 
 // waitFor polls until done says so, or the time is over.
-func waitFor(ctx context.Context, limit, interval time.Duration, done func(context.Context) (bool, error)) error {
+func waitFor(ctx context.Context, limit time.Duration, done func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
 		ok, err := done(ctx)
