@@ -122,9 +122,9 @@ func showDevice(l sqlite.DeviceLine, now time.Time) web.Device {
 	return d
 }
 
-// detailCertificates bounds the certificates on a device's page; its inventory
-// has them all.
-const detailCertificates = 50
+// detailRows bounds the certificates and transfers on a device's page; the lists
+// have them all.
+const detailRows = 50
 
 // Device implements web.Devices.
 func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, error) {
@@ -150,16 +150,33 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	if l.Factory == (fleet.Factory{}) {
 		return out, nil
 	}
-	rows, err := s.view.Certificates(ctx, sqlite.CertificateQuery{
-		Factory: est.Hash(l.Factory), Now: now, Limit: detailCertificates,
+	err = s.belongings(ctx, &out, l.Factory)
+	return out, err
+}
+
+// belongings adds certificates and transfers of a device to its page.
+func (s *devices) belongings(ctx context.Context, out *web.DeviceDetail, factory fleet.Factory) error {
+	now := s.Now()
+	certificates, err := s.view.Certificates(ctx, sqlite.CertificateQuery{
+		Factory: est.Hash(factory), Now: now, Limit: detailRows,
 	})
 	if err != nil {
-		return web.DeviceDetail{}, translate(err)
+		return translate(err)
 	}
-	for _, c := range rows {
+	for _, c := range certificates {
 		out.Certificates = append(out.Certificates, showCertificate(c, now))
 	}
-	return out, nil
+	transfers, err := s.view.TransfersOf(ctx, factory, detailRows)
+	if err != nil {
+		return translate(err)
+	}
+	for _, r := range transfers {
+		out.Transfers = append(out.Transfers, r.Transfer)
+		if r.Reached() {
+			out.Epoch = max(out.Epoch, r.Epoch)
+		}
+	}
+	return nil
 }
 
 // showRegistration returns nil for one whose lifetime is over.

@@ -237,13 +237,13 @@ func actions(t coordinator.Transfer) []web.TransferAction {
 	return out
 }
 
+// maxOpen bounds the open transfers that are looked at for the first page.
+const maxOpen = 10000
+
 // countTransfers returns how many transfers have not ended, and how many of them
 // wait for a person here.
 func (b *base) countTransfers(ctx context.Context) (active, waiting int, err error) {
-	if b.Coordinator == nil {
-		return 0, 0, nil
-	}
-	open, _, err := b.scan(ctx, "", scanSize*scanPages, func(t coordinator.Transfer) bool { return !t.Over() })
+	open, err := b.view.OpenTransfers(ctx, maxOpen)
 	for _, t := range open {
 		if slices.Contains(t.Commands(), coordinator.CommandApprove) {
 			waiting++

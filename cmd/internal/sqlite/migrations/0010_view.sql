@@ -7,6 +7,7 @@ CREATE INDEX audit_registration ON audit (subject, id)
  WHERE action IN ('registration.register', 'registration.update');
 CREATE INDEX certificate_live ON certificate (not_after, replaced_at) WHERE status = 'valid';
 CREATE INDEX campaign_running ON campaign (id) WHERE state = 'running';
+CREATE INDEX transfer_open ON transfer (seq) WHERE state NOT IN ('COMPLETE', 'CANCELLED', 'EXPIRED');
 CREATE INDEX job_state ON job (campaign, state);
 
 -- A device as one line of the inventory.

@@ -172,3 +172,18 @@ SELECT COUNT(*) FROM campaign WHERE state = 'running';
 
 -- name: view.deliveries
 SELECT push IS NOT NULL, pull IS NOT NULL FROM release_content WHERE release = ?;
+
+-- name: view.transfer_rows_of_device
+SELECT r.details, r.version
+  FROM transfer_row r
+  JOIN transfer t ON t.id = r.transfer
+ WHERE r.factory = ?
+ ORDER BY t.seq DESC
+ LIMIT ?;
+
+-- name: view.open_transfers
+SELECT details, version
+  FROM transfer
+ WHERE state NOT IN ('COMPLETE', 'CANCELLED', 'EXPIRED')
+ ORDER BY seq DESC
+ LIMIT ?;
