@@ -69,7 +69,8 @@ func TestBadInput(t *testing.T) {
 		})
 	}
 	// None of it used up the device's right.
-	if leaf, text := d.coap(t, device, 1024, alpha.uri()+"/est/sen", append(post("good"), "-A", "287")...); len(leaf) == 0 {
+	leaf, text := d.coap(t, device, 1024, alpha.uri()+"/est/sen", append(post("good"), "-A", "287")...)
+	if len(leaf) == 0 {
 		t.Errorf("after all that, sen says %s", text)
 	}
 }
@@ -96,7 +97,8 @@ func TestGarbage(t *testing.T) {
 		_, _ = conn.Write(datagram) // ICMP errors would show here: the port is open
 	}
 	for _, body := range []string{"", "{", "null", `{"certificate":1}`, `{"certificate":"AAAA","surplus":1}`} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, alpha.base+"/api/v1/devices", strings.NewReader(body))
+		url := alpha.base + "/api/v1/devices"
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
