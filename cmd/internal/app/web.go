@@ -20,6 +20,7 @@ import (
 	"steward/web"
 	"steward/web/account"
 	"steward/web/api"
+	"steward/web/peer"
 	"steward/web/ui"
 )
 
@@ -107,6 +108,11 @@ func (a *App) buildWebSide(ctx context.Context) error {
 	}
 	if err := a.buildDashboard(ctx); err != nil {
 		return err
+	}
+	if a.cfg.Peer != "" {
+		if err := a.buildPeer(ctx); err != nil {
+			return err
+		}
 	}
 	if a.cfg.PKI != "" {
 		return a.web.add(ctx, "pki", a.cfg.PKI, nil, a.pkiHandler(), a.log)
@@ -229,4 +235,14 @@ func deny(pages *ui.UI) func(http.ResponseWriter, *http.Request, error) {
 func (a *App) ready(ctx context.Context) error {
 	_, err := a.db.AuditBefore(ctx, "", 0, 1)
 	return err
+}
+
+// buildPeer binds the listener of other providers.
+func (a *App) buildPeer(ctx context.Context) error {
+	partners, err := peer.New(peer.Options{Coordinator: a.transfers, Log: a.log})
+	if err != nil {
+		return err
+	}
+	handler := web.Stack(web.StackOptions{Log: a.log, Now: a.now, TLS: true}, partners.Routes())
+	return a.web.add(ctx, "peer", a.cfg.Peer, peer.TLS(a.peerCertificate()), handler, a.log)
 }

@@ -1,0 +1,52 @@
+package peer
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"steward/transfer/coordinator"
+	"steward/web"
+)
+
+// Errors of requests that no Coordinator sees.
+var (
+	errMediaType = errors.New("the body has another media type than this call")
+	errTooLarge  = errors.New("the body is too large or was cut short")
+)
+
+// statuses maps what can go wrong to HTTP: the only such table of this API.
+var statuses = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{coordinator.ErrForbidden, http.StatusForbidden, "forbidden"},
+	{coordinator.ErrUnknown, http.StatusNotFound, "unknown"},
+	{coordinator.ErrKeyReused, http.StatusConflict, "key_reused"},
+	{coordinator.ErrState, http.StatusConflict, "state"},
+	{coordinator.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
+	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
+	{web.ErrMethod, http.StatusMethodNotAllowed, "method"},
+}
+
+// fail answers err. What the table does not know is our own trouble, of which a
+// partner is told nothing but to ask again.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, from coordinator.Partner, err error) {
+	p := web.Problem{
+		Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
+		Code: "unavailable", TraceID: web.TraceID(r.Context()),
+	}
+	level := slog.LevelError
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			p.Title, p.Status, p.Code, p.Detail = http.StatusText(s.status), s.status, s.code, err.Error()
+			level = slog.LevelWarn
+			break
+		}
+	}
+	a.o.Log.LogAttrs(r.Context(), level, "partner's request refused", slog.String("partner", from.Name),
+		slog.String("path", r.URL.Path), slog.Int("status", p.Status), slog.Any("error", err))
+	web.WriteProblem(w, p)
+}

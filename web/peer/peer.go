@@ -1,0 +1,176 @@
+// Package peer is the API between providers, /peer/v1: a listener of its own with
+// mutual TLS, on which a partner is who shows the key that is pinned for it.
+// openapi.yaml is its contract. What calls mean is the business of the
+// Coordinator behind it, which audits what it refuses.
+package peer
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+
+	"steward/transfer"
+	"steward/transfer/coordinator"
+	"steward/web"
+)
+
+//go:embed openapi.yaml
+var openapi []byte
+
+// Prefix is where the API begins.
+const Prefix = "/peer/v1"
+
+// ErrOptions reports Options that lack something.
+var ErrOptions = errors.New("peer: incomplete options")
+
+// A Coordinator answers partners; *coordinator.Coordinator is one.
+type Coordinator interface {
+	// Identify returns the partner that a TLS key is pinned for, or ErrForbidden.
+	Identify(ctx context.Context, spki [sha256.Size]byte, from string) (coordinator.Partner, error)
+	// Receive returns ErrUnknown, ErrState, ErrInvalid, ErrForbidden or ErrKeyReused.
+	Receive(ctx context.Context, from coordinator.Partner, c coordinator.Call) (coordinator.Reply, error)
+	// StatusFor returns ErrUnknown for a transfer that is not with that partner.
+	StatusFor(ctx context.Context, from coordinator.Partner, id string) (coordinator.Status, error)
+}
+
+// Options say what is served.
+type Options struct {
+	Coordinator Coordinator  // required
+	Log         *slog.Logger // nil: none
+}
+
+// An API is the API between providers.
+type API struct{ o Options }
+
+// New validates o.
+func New(o Options) (*API, error) {
+	if o.Coordinator == nil {
+		return nil, ErrOptions
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &API{o}, nil
+}
+
+// TLS returns the configuration of the listener: a client must show a
+// certificate, whoever signed it. Whose key it is, each request asks anew, so
+// that a suspended partner is out at once.
+func TLS(own tls.Certificate) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert,
+	}
+}
+
+// aboutTransfer and aboutDevice are the actions by their last path segment.
+var (
+	aboutTransfer = []coordinator.Action{coordinator.ActionOffer, coordinator.ActionWithdraw}
+	aboutDevice   = []coordinator.Action{
+		coordinator.ActionReady, coordinator.ActionCommitted, coordinator.ActionComplete, coordinator.ActionClose,
+	}
+)
+
+// Routes returns the router of the API.
+func (a *API) Routes() chi.Router {
+	r := chi.NewRouter()
+	refuse := func(err error) http.HandlerFunc {
+		return a.handler(func(http.ResponseWriter, *http.Request, coordinator.Partner) error { return err })
+	}
+	r.NotFound(refuse(coordinator.ErrUnknown))
+	r.MethodNotAllowed(refuse(web.ErrMethod))
+	r.Get(Prefix+"/openapi.yaml", a.handler(contract))
+	r.Post(Prefix+"/transfers", a.call(coordinator.ActionInfo))
+	r.Get(Prefix+"/transfers/{id}", a.handler(a.status))
+	for _, action := range aboutTransfer {
+		r.Post(Prefix+"/transfers/{id}/"+string(action), a.call(action))
+	}
+	for _, action := range aboutDevice {
+		r.Post(Prefix+"/transfers/{id}/devices/{device}/"+string(action), a.call(action))
+	}
+	return r
+}
+
+// A handler is one that knows the partner.
+type handler func(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error
+
+// handler finds the partner before anything of the request is read.
+func (a *API) handler(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, err := a.partner(r)
+		if err == nil {
+			err = h(w, r, from)
+		}
+		if err != nil {
+			a.fail(w, r, from, err)
+		}
+	}
+}
+
+func (a *API) partner(r *http.Request) (coordinator.Partner, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return coordinator.Partner{}, fmt.Errorf("%w: no client certificate", coordinator.ErrForbidden)
+	}
+	spki := sha256.Sum256(r.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return a.o.Coordinator.Identify(r.Context(), spki, r.RemoteAddr)
+}
+
+// call passes a request on.
+func (a *API) call(action coordinator.Action) http.HandlerFunc {
+	return a.handler(func(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error {
+		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil || mediaType != action.ContentType() {
+			return errMediaType
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limitOf(action)))
+		if err != nil {
+			return errTooLarge
+		}
+		reply, err := a.o.Coordinator.Receive(r.Context(), from, coordinator.Call{
+			Action: action, Transfer: chi.URLParam(r, "id"), Device: chi.URLParam(r, "device"),
+			Key: r.Header.Get("Idempotency-Key"), Body: body,
+		})
+		if err != nil {
+			return err
+		}
+		if reply.ContentType == "" {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		w.Header().Set("Content-Type", reply.ContentType)
+		_, _ = w.Write(reply.Body) // a partner that is gone asks again
+		return nil
+	})
+}
+
+// maxSmall bounds the bodies about one device: two receipts and their frame.
+const maxSmall = 64 << 10
+
+func limitOf(a coordinator.Action) int64 {
+	if a.AboutDevice() {
+		return maxSmall
+	}
+	return transfer.MaxBatch
+}
+
+func (a *API) status(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error {
+	s, err := a.o.Coordinator.StatusFor(r.Context(), from, chi.URLParam(r, "id"))
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, s)
+}
+
+func contract(w http.ResponseWriter, _ *http.Request, _ coordinator.Partner) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(openapi) // the client is gone: nothing to do
+	return nil
+}
