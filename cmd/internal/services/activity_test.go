@@ -74,8 +74,10 @@ func TestHub(t *testing.T) {
 	// A watcher that comes back gets what it missed, so all of this is kept for it.
 	stream.Publish(web.Event{Type: "first"})
 	hub.Device(server.Event{Kind: server.Registered, Device: "d"})
-	hub.Device(server.Event{Kind: server.Notified, Device: "d", Path: lwm2m.NewPath(3, 0), At: time.Unix(1, 0).UTC(),
-		Entries: []lwm2m.Entry{{Path: lwm2m.NewPath(3, 0, 9), Value: lwm2m.Integer(7)}}})
+	hub.Device(server.Event{
+		Kind: server.Notified, Device: "d", Path: lwm2m.NewPath(3, 0), At: time.Unix(1, 0).UTC(),
+		Entries: []lwm2m.Entry{{Path: lwm2m.NewPath(3, 0, 9), Value: lwm2m.Integer(7)}},
+	})
 	hub.Device(server.Event{Kind: server.Sent, Device: "many", Entries: make([]lwm2m.Entry, 1000)})
 	hub.Job(rollout.Job{Campaign: "c", Device: "d", State: rollout.Done})
 	hub.Campaign("c")

@@ -78,7 +78,8 @@ func TestCertificates(t *testing.T) {
 	if len(seen) != n+own {
 		t.Errorf("paging saw %d certificates, want %d", len(seen), n+own)
 	}
-	if _, err := w.Certificates.Revoke(ctx, alice, id(issued.Hash), web.Revocation{Reason: web.ReasonCompromise}); err != nil {
+	stolen := web.Revocation{Reason: web.ReasonCompromise}
+	if _, err := w.Certificates.Revoke(ctx, alice, id(issued.Hash), stolen); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -136,7 +137,8 @@ func TestRevoke(t *testing.T) {
 	if len(w.dropped) != 0 {
 		t.Error("a refused revocation dropped sessions")
 	}
-	got, err := w.Certificates.Revoke(ctx, alice, id(issued.Hash), web.Revocation{Reason: web.ReasonCessation, Why: "sold"})
+	sold := web.Revocation{Reason: web.ReasonCessation, Why: "sold"}
+	got, err := w.Certificates.Revoke(ctx, alice, id(issued.Hash), sold)
 	if err != nil || got.State != web.CertificateRevoked || got.Reason != web.ReasonCessation {
 		t.Fatalf("Revoke = %+v, %v", got, err)
 	}

@@ -139,7 +139,8 @@ func TestDevice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = w.db.Server().Record(t.Context(), d.ID, server.FromRead, []lwm2m.Entry{{Path: p, Value: lwm2m.String(text)}}, now)
+		entries := []lwm2m.Entry{{Path: p, Value: lwm2m.String(text)}}
+		err = w.db.Server().Record(t.Context(), d.ID, server.FromRead, entries, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +182,8 @@ func TestDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := w.Devices.Device(t.Context(), string(d.ID))
-	if err != nil || got.State != web.DeviceOffline || got.Registration != nil || len(got.Objects) != 3 || got.LastSeen.IsZero() {
+	if err != nil || got.State != web.DeviceOffline || got.Registration != nil || len(got.Objects) != 3 ||
+		got.LastSeen.IsZero() {
 		t.Errorf("offline: %+v, %v", got, err)
 	}
 }

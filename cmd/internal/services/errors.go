@@ -69,8 +69,8 @@ var meanings = []struct {
 	{server.ErrEnded, web.ErrUnreachable, "its registration ended during the operation, which it may have done or not"},
 	{coap.ErrClosed, web.ErrUnreachable, "its connection ended"},
 	{coap.ErrReset, web.ErrUnreachable, "it rejected the message"},
-	{coap.ErrTimeout, web.ErrTimeout, ""},
-	{context.DeadlineExceeded, web.ErrTimeout, ""},
+	{coap.ErrTimeout, web.ErrTimeout, "the device did not answer"},
+	{context.DeadlineExceeded, web.ErrTimeout, "it took longer than you wanted to wait"},
 	{coap.ErrBusy, web.ErrUnavailable, "too many requests to this device at once"},
 	{coap.ErrTooLarge, web.ErrTooLarge, ""},
 
@@ -102,7 +102,7 @@ func translate(err error) error {
 		if !errors.Is(err, m.err) {
 			continue
 		}
-		if m.detail == "" && m.is != web.ErrTimeout {
+		if m.detail == "" {
 			return &web.Error{Is: m.is, Detail: printable(err.Error())}
 		}
 		return &web.Error{Is: m.is, Detail: m.detail, Cause: err}

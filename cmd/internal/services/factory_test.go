@@ -36,7 +36,8 @@ func TestFactoryAuthorities(t *testing.T) {
 	if list, err := w.Factories.FactoryAuthorities(ctx); err != nil || len(list) != 1 {
 		t.Errorf("FactoryAuthorities = %+v, %v", list, err)
 	}
-	if _, err := w.Certificates.Revoke(ctx, alice, id(hash(der)), web.Revocation{Reason: web.ReasonCompromise}); err != nil {
+	stolen := web.Revocation{Reason: web.ReasonCompromise}
+	if _, err := w.Certificates.Revoke(ctx, alice, id(hash(der)), stolen); err != nil {
 		t.Fatal(err)
 	}
 	_, err := w.Factories.AddFactoryAuthority(ctx, alice, der)
@@ -54,9 +55,10 @@ func TestImportDevice(t *testing.T) {
 	wantError(t, "of a factory that is not listed", err, web.ErrInvalid)
 	w.trust(t)
 
-	first, err := w.Factories.ImportDevice(ctx, alice, web.NewDevice{Certificate: device.DER, Tags: []string{"b", "a", "b"}})
-	if err != nil || first.State != web.DeviceExpected || first.Endpoint != "urn:dev:1" || first.Factory != id(device.Factory) ||
-		len(first.Tags) != 2 {
+	tagged := web.NewDevice{Certificate: device.DER, Tags: []string{"b", "a", "b"}}
+	first, err := w.Factories.ImportDevice(ctx, alice, tagged)
+	if err != nil || first.State != web.DeviceExpected || first.Endpoint != "urn:dev:1" ||
+		first.Factory != id(device.Factory) || len(first.Tags) != 2 {
 		t.Fatalf("ImportDevice = %+v, %v", first, err)
 	}
 	if row := w.audited(t, "device.put"); row.Actor != "operator:alice" {
@@ -70,7 +72,8 @@ func TestImportDevice(t *testing.T) {
 		t.Errorf("right = %+v, %v", right, err)
 	}
 	before := w.audited(t, "").ID
-	again, err := w.Factories.ImportDevice(ctx, alice, web.NewDevice{Certificate: toPEM(device.DER), Endpoint: "urn:dev:1"})
+	same := web.NewDevice{Certificate: toPEM(device.DER), Endpoint: "urn:dev:1"}
+	again, err := w.Factories.ImportDevice(ctx, alice, same)
 	if err != nil || again.ID != first.ID || len(again.Tags) != 2 {
 		t.Errorf("ImportDevice again = %+v, %v", again, err)
 	}
@@ -125,7 +128,8 @@ func TestImportDeviceInput(t *testing.T) {
 		_, err := w.Factories.ImportDevice(t.Context(), alice, n)
 		wantError(t, name, err, web.ErrInvalid)
 	}
-	if list, err := w.Devices.ListDevices(t.Context(), web.DeviceFilter{}, web.Page{}); err != nil || len(list.Items) != 0 {
+	list, err := w.Devices.ListDevices(t.Context(), web.DeviceFilter{}, web.Page{})
+	if err != nil || len(list.Items) != 0 {
 		t.Errorf("refused imports left %d devices, %v", len(list.Items), err)
 	}
 }

@@ -48,9 +48,14 @@ func TestOperationErrors(t *testing.T) {
 		coap   string
 	}{
 		{name: "not registered", want: web.ErrUnreachable},
-		{name: "refused", online: true, res: &coap.Response{Code: coap.MethodNotAllowed, Payload: []byte("no\x1b[31m")},
-			want: web.ErrDevice, coap: "4.05"},
-		{name: "broken", online: true, res: &coap.Response{Code: coap.InternalServerError}, want: web.ErrDevice, coap: "5.00"},
+		{
+			name: "refused", online: true, res: &coap.Response{Code: coap.MethodNotAllowed, Payload: []byte("no\x1b[31m")},
+			want: web.ErrDevice, coap: "4.05",
+		},
+		{
+			name: "broken", online: true, res: &coap.Response{Code: coap.InternalServerError},
+			want: web.ErrDevice, coap: "5.00",
+		},
 		{name: "silent", online: true, err: coap.ErrTimeout, want: web.ErrTimeout},
 		{name: "caller's patience", online: true, err: context.DeadlineExceeded, want: web.ErrTimeout},
 		{name: "caller gone", online: true, err: context.Canceled, want: web.ErrUnavailable},
@@ -137,7 +142,9 @@ func TestOperations(t *testing.T) {
 	if err != nil || len(out.Values) != 1 || out.Values[0].Value.Text() != "+02:00" || out.Values[0].Name != "UTC Offset" {
 		t.Errorf("read = %+v, %v", out, err)
 	}
-	w.answer(&coap.Response{Code: coap.Content, ContentFormat: coap.FormatID(codec.Link), Payload: []byte("</3/0/14>;pmin=1")}, nil)
+	w.answer(&coap.Response{
+		Code: coap.Content, ContentFormat: coap.FormatID(codec.Link), Payload: []byte("</3/0/14>;pmin=1"),
+	}, nil)
 	out, err = w.Operations.Do(ctx, alice, "ep:d", web.Operation{Kind: web.OpDiscover, Path: lwm2m.NewPath(3)})
 	if err != nil || out.Links != "</3/0/14>;pmin=1" {
 		t.Errorf("discover = %+v, %v", out, err)

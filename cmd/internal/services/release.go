@@ -69,7 +69,12 @@ func (s *releases) AddRelease(ctx context.Context, by web.Actor, n web.NewReleas
 	for _, t := range []struct {
 		field, text string
 		most        int
-	}{{"name", n.Name, maxName}, {"version", n.Version, maxVersion}, {"vendor", n.Vendor, maxName}, {"class", n.Class, maxName}} {
+	}{
+		{"name", n.Name, maxName},
+		{"version", n.Version, maxVersion},
+		{"vendor", n.Vendor, maxName},
+		{"class", n.Class, maxName},
+	} {
 		if err := checkText(t.field, t.text, t.most); err != nil {
 			return web.Release{}, err
 		}

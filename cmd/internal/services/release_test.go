@@ -19,7 +19,9 @@ import (
 
 // image is a release of an image as an operator uploads it.
 func image(version string) web.NewRelease {
-	return web.NewRelease{Name: "fw", Image: []byte("image " + version), Version: version, Vendor: "example.com", Class: "lamp"}
+	return web.NewRelease{
+		Name: "fw", Image: []byte("image " + version), Version: version, Vendor: "example.com", Class: "lamp",
+	}
 }
 
 func (w *world) released(t *testing.T, version string) web.Release {
@@ -35,8 +37,8 @@ func TestAuthorRelease(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	first := w.released(t, "1.0")
-	if first.Sequence != 1 || first.Size != len("image 1.0") || first.CreatedBy != "operator:alice" || first.Name != "fw" ||
-		first.Vendor != author.VendorID("example.com").String() || first.Signer != "73756974" {
+	if first.Sequence != 1 || first.Size != len("image 1.0") || first.CreatedBy != "operator:alice" ||
+		first.Name != "fw" || first.Vendor != author.VendorID("example.com").String() || first.Signer != "73756974" {
 		t.Errorf("AddRelease = %+v", first)
 	}
 	if row := w.audited(t, "release.add"); row.Actor != "operator:alice" || row.Subject != first.ID {
@@ -111,7 +113,8 @@ func signed(t *testing.T, key crypto.Signer, sequence uint64) []byte {
 	}
 	vendor := author.VendorID("example.com")
 	_, content, err := rollout.AuthorRelease(rollout.ImageSpec{
-		ID: "x", Version: "3.0", Vendor: vendor, Class: author.ClassID(vendor, "lamp"), Sequence: sequence, Image: []byte("image"),
+		ID: "x", Version: "3.0", Vendor: vendor, Class: author.ClassID(vendor, "lamp"), Sequence: sequence,
+		Image: []byte("image"),
 	}, "coaps://example.com/x", signer, esttest.NewClock().Now())
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +132,8 @@ func TestImportRelease(t *testing.T) {
 	}
 	envelope := signed(t, listed, 7)
 	got, err := w.Releases.AddRelease(ctx, alice, web.NewRelease{Name: "theirs", Envelope: envelope})
-	if err != nil || got.Sequence != 7 || got.Version != "3.0" || got.Size != len("image") || got.CreatedBy != "operator:alice" {
+	if err != nil || got.Sequence != 7 || got.Version != "3.0" || got.Size != len("image") ||
+		got.CreatedBy != "operator:alice" {
 		t.Errorf("AddRelease = %+v, %v", got, err)
 	}
 	flipped := bytes.Replace(envelope, []byte("3.0"), []byte("3.1"), 1)
@@ -176,15 +180,18 @@ func TestCampaign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	to := func(devices ...string) web.NewCampaign {
+		return web.NewCampaign{Release: r.ID, Delivery: web.Push, Devices: devices}
+	}
 	for _, c := range []struct {
 		name string
 		n    web.NewCampaign
 		want error
 	}{
-		{"unknown device", web.NewCampaign{Release: r.ID, Delivery: web.Push, Devices: []string{names[0], "nobody"}}, web.ErrInvalid},
-		{"unknown endpoint", web.NewCampaign{Release: r.ID, Delivery: web.Push, Devices: []string{"ep:nobody"}}, web.ErrInvalid},
-		{"no device", web.NewCampaign{Release: r.ID, Delivery: web.Push}, web.ErrInvalid},
-		{"a device that left", web.NewCampaign{Release: r.ID, Delivery: web.Push, Devices: []string{string(left.ID)}}, web.ErrConflict},
+		{"unknown device", to(names[0], "nobody"), web.ErrInvalid},
+		{"unknown endpoint", to("ep:nobody"), web.ErrInvalid},
+		{"no device", to(), web.ErrInvalid},
+		{"a device that left", to(string(left.ID)), web.ErrConflict},
 		{"unknown release", web.NewCampaign{Release: "x", Delivery: web.Push, Devices: names}, web.ErrInvalid},
 		{"no delivery", web.NewCampaign{Release: r.ID, Devices: names}, web.ErrInvalid},
 		{"cannot be pulled", web.NewCampaign{Release: pushed.ID, Delivery: web.Pull, Devices: names}, web.ErrConflict},
@@ -206,7 +213,8 @@ func TestCampaign(t *testing.T) {
 	_, err = w.Campaigns.CreateCampaign(ctx, alice, web.NewCampaign{Release: r.ID, Delivery: web.Push, Devices: names[:1]})
 	wantError(t, "a device that is busy", err, web.ErrConflict)
 	jobs, err := w.Campaigns.Jobs(ctx, c.ID, web.Page{Size: 3})
-	if err != nil || len(jobs.Items) != 3 || jobs.Next == "" || jobs.Items[0].Endpoint != "a" || jobs.Items[0].Size != r.Size {
+	if err != nil || len(jobs.Items) != 3 || jobs.Next == "" || jobs.Items[0].Endpoint != "a" ||
+		jobs.Items[0].Size != r.Size {
 		t.Errorf("Jobs = %+v, %v", jobs, err)
 	}
 	rest, err := w.Campaigns.Jobs(ctx, c.ID, web.Page{Size: 3, After: jobs.Next})
@@ -221,7 +229,8 @@ func TestCampaign(t *testing.T) {
 		t.Errorf("Overview = %+v, %v", o, err)
 	}
 	done, err := w.Campaigns.AbortCampaign(ctx, alice, c.ID, "wrong image")
-	if err != nil || !done.Ended || done.State != "aborted" || done.Counts["aborted"] != 5 || done.Level != web.LevelWarning {
+	if err != nil || !done.Ended || done.State != "aborted" || done.Counts["aborted"] != 5 ||
+		done.Level != web.LevelWarning {
 		t.Errorf("AbortCampaign = %+v, %v", done, err)
 	}
 	if row := w.audited(t, "campaign.state"); row.Actor != "operator:alice" || row.Reason != "wrong image" {

@@ -152,8 +152,11 @@ func (w *world) registered(t *testing.T, d fleet.Device, lifetime time.Duration)
 		ID: "loc-" + string(d.ID), Device: d.ID, Endpoint: d.Endpoint, Version: lwm2m.Version11, Lifetime: lifetime,
 		Binding: "U", Address: "192.0.2.1:5683", RegisteredAt: now, UpdatedAt: now, ExpiresAt: now.Add(lifetime),
 		Objects: []server.ObjectLink{
-			{Path: lwm2m.NewPath(3, 0)}, {Path: lwm2m.NewPath(3303), Version: "1.1"}, {Path: lwm2m.NewPath(3303, 1)},
-			{Path: lwm2m.NewPath(3303, 0)}, {Path: lwm2m.NewPath(33333, 0)},
+			{Path: lwm2m.NewPath(3, 0)},
+			{Path: lwm2m.NewPath(3303), Version: "1.1"},
+			{Path: lwm2m.NewPath(3303, 1)},
+			{Path: lwm2m.NewPath(3303, 0)},
+			{Path: lwm2m.NewPath(33333, 0)},
 		},
 	})
 	if err != nil {
@@ -215,7 +218,8 @@ func TestNew(t *testing.T) {
 
 // hostile are ids that nothing has.
 var hostile = []string{
-	"", "x", "ep:", "ep:nobody", "' OR 1=1 --", "../../etc/passwd", "%00", "a\x00b", "\xff\xfe", "<script>alert(1)</script>",
+	"", "x", "ep:", "ep:nobody", "' OR 1=1 --", "../../etc/passwd", "%00", "a\x00b", "\xff\xfe",
+	"<script>alert(1)</script>",
 	strings.Repeat("9", 64), strings.Repeat("A", 100000), "ep:" + strings.Repeat("é", 5000),
 }
 

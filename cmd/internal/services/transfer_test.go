@@ -245,7 +245,8 @@ func TestDraft(t *testing.T) {
 	expected := w.add(t, fleet.Device{Endpoint: "expected", Ownership: fleet.Expected})
 	now := w.clock.Now()
 	good := web.NewTransfer{
-		Partner: "partner-0", Devices: []string{"ep:ours", string(ours.ID)}, Earliest: now, Latest: now.Add(time.Hour), Note: "n",
+		Partner: "partner-0", Devices: []string{"ep:ours", string(ours.ID)}, Earliest: now, Latest: now.Add(time.Hour),
+		Note: "n",
 	}
 	if _, err := w.Transfers.Draft(ctx, alice, good); err != nil {
 		t.Fatal(err)
@@ -300,7 +301,8 @@ func TestTransferDetail(t *testing.T) {
 		Window: transfer.NewWindow(w.clock.Now(), w.clock.Now().Add(time.Hour)), MandateUntil: w.clock.Now(),
 		Grace: 10 * time.Second, Mandate: transfer.HashOf([]byte("m")), MandateIssuer: "Alpha",
 		Approvals: []coordinator.Approval{{Side: "Alpha", By: "operator:bob"}},
-	}, mine, row(1, transfer.RowRevokedOld), row(2, transfer.RowFinalised), row(3, transfer.RowFellBack), row(4, transfer.RowListed))
+	}, mine, row(1, transfer.RowRevokedOld), row(2, transfer.RowFinalised), row(3, transfer.RowFellBack),
+		row(4, transfer.RowListed))
 	got, err := w.Transfers.Transfer(ctx, "aa")
 	if err != nil || got.Total != 5 || got.Done != 2 || got.Failed != 1 || got.Counts["ACTIVE"] != 1 || got.Grace != 10 ||
 		got.Mandate.From != "Alpha" || got.Mandate.To != "Gamma" || len(got.Approvals) != 1 || got.Destination != nil {
@@ -326,7 +328,8 @@ func TestTransferDetail(t *testing.T) {
 		t.Errorf("rows = %+v", rows)
 	}
 	receipt := coordinator.Receipt{
-		Transfer: "aa", Short: mine.Short, State: transfer.Ready, Hash: transfer.HashOf([]byte("r")), Raw: []byte("r"), At: w.clock.Now(),
+		Transfer: "aa", Short: mine.Short, State: transfer.Ready, Hash: transfer.HashOf([]byte("r")), Raw: []byte("r"),
+		At: w.clock.Now(),
 	}
 	if err := w.db.Transfers().Commit(ctx, coordinator.Change{Receipts: []coordinator.Receipt{receipt}}); err != nil {
 		t.Fatal(err)
@@ -347,7 +350,8 @@ func TestPartners(t *testing.T) {
 	w, f := withTransfers(t)
 	ctx := t.Context()
 	first, err := w.Partners.ListPartners(ctx, web.Page{Size: 2})
-	if err != nil || len(first.Items) != 2 || first.Items[0].Name != "Beta" || first.Items[0].TLS == "" || first.Items[1].TLS != "" {
+	if err != nil || len(first.Items) != 2 || first.Items[0].Name != "Beta" || first.Items[0].TLS == "" ||
+		first.Items[1].TLS != "" {
 		t.Fatalf("ListPartners = %+v, %v", first, err)
 	}
 	rest, err := w.Partners.ListPartners(ctx, web.Page{Size: 2, After: first.Next})

@@ -66,7 +66,9 @@ func (s *transfers) detail(
 ) web.TransferDetail {
 	out := web.TransferDetail{
 		Transfer: shown, Note: t.Note, Grace: int64(t.Grace / time.Second),
-		Mandate: web.MandateView{Issuer: t.MandateIssuer, Self: t.Self, From: s.Name, To: t.PartnerName, Until: t.MandateUntil},
+		Mandate: web.MandateView{
+			Issuer: t.MandateIssuer, Self: t.Self, From: s.Name, To: t.PartnerName, Until: t.MandateUntil,
+		},
 	}
 	if t.Incoming {
 		out.Mandate.From, out.Mandate.To = t.PartnerName, s.Name

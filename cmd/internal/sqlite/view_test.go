@@ -1,0 +1,77 @@
+package sqlite
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestViewPlans checks that each list is served by an index in the order of its
+// cursor: none sorts, or reads a table from one end to the other without it.
+func TestViewPlans(t *testing.T) {
+	db := open(t)
+	for name, index := range map[string]string{
+		"view.devices":                 "sqlite_autoindex_device_3",
+		"view.devices_owned":           "device_ownership",
+		"view.devices_nosec":           "device_nosec",
+		"view.device_counts":           "device_ownership",
+		"view.insecure":                "device_nosec",
+		"view.online":                  "device_ownership",
+		"view.values":                  "PRIMARY KEY",
+		"view.certificates":            "INTEGER PRIMARY KEY",
+		"view.certificates_of_device":  "certificate_factory",
+		"view.certificate_counts":      "certificate_live",
+		"view.audit":                   "INTEGER PRIMARY KEY",
+		"view.audit_of_actor":          "audit_actor",
+		"view.audit_of_subject":        "audit_subject",
+		"view.jobs":                    "PRIMARY KEY",
+		"view.job_counts":              "job_state",
+		"view.running":                 "campaign_running",
+		"view.transfer_rows_of_device": "transfer_row_factory",
+		"view.open_transfers":          "transfer_open",
+	} {
+		plan := explain(t, db, name)
+		if !strings.Contains(plan, index) {
+			t.Errorf("%s is not served by %s:\n%s", name, index, plan)
+		}
+		sorts := strings.Contains(plan, "USE TEMP B-TREE FOR ORDER BY")
+		if bounded := name == "view.transfer_rows_of_device" || name == "view.values"; sorts && !bounded {
+			t.Errorf("%s sorts:\n%s", name, plan)
+		}
+	}
+	if plan := explain(t, db, "view.devices"); !strings.Contains(plan, "audit_registration") {
+		t.Errorf("last contact is not served by audit_registration:\n%s", plan)
+	}
+}
+
+func explain(t *testing.T, db *DB, name string) string {
+	t.Helper()
+	args := make([]any, strings.Count(query(name), "?")) // one for each at most
+	for n := 8; n > 0; n-- {
+		if strings.Contains(query(name), fmt.Sprint("?", n)) {
+			args = args[:n]
+			break
+		}
+	}
+	for i := range args {
+		args[i] = 1
+	}
+	rows, err := db.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query(name), args...)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	defer rows.Close()
+	var b strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(detail + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
