@@ -6,9 +6,6 @@ import (
 	"time"
 
 	"steward/cmd/internal/services"
-	"steward/est"
-	"steward/lwm2m/coap"
-	"steward/lwm2m/fleet"
 	"steward/lwm2m/server"
 	"steward/suit/cose"
 	"steward/suit/rollout"
@@ -26,7 +23,7 @@ func (a *App) services() (web.Services, error) {
 		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers,
 		Registry: a.registry, SUITSigner: signer,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
-		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub, Dropped: a.dropped,
+		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 	})
 	all.Settings = a
 	return all, err
@@ -34,16 +31,6 @@ func (a *App) services() (web.Services, error) {
 
 // keyIDLength is that of key identifiers in COSE headers: a hint for the look-up.
 const keyIDLength = 8
-
-// dropped ends the sessions of a certificate that an operator revoked.
-func (a *App) dropped(h est.Hash, device fleet.ID) {
-	a.coaps.Drop(func(who coap.Identity) bool { return who.Certificate == h })
-	if device != "" {
-		a.events <- func(ctx context.Context) error {
-			return a.server.Dismiss(ctx, device, "certificate revoked")
-		}
-	}
-}
 
 // watch passes on what devices do.
 func (a *App) watch(e server.Event) {
