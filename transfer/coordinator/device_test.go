@@ -34,7 +34,8 @@ type device struct {
 	off   bool      // without power
 	poke  chan struct{}
 	done  chan struct{}
-	old   []byte // operational certificate before the first commit
+	next  time.Time // of the next attempt at an activity
+	old   []byte    // operational certificate before the first commit
 }
 
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -83,17 +84,19 @@ func (d *device) id(p *provider) fleet.ID {
 	return fleet.ID(p.name + "-" + d.Endpoint)
 }
 
-// run is the loop of the device's program, one turn every second or when poked.
+const turn = 2 * time.Second // how often a device looks around
+
+// run is the loop of the device's program, one turn after another, or when poked.
 func (d *device) run(ctx context.Context) {
 	defer close(d.done)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(turn)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			d.mu.Lock()
 			if !d.off {
-				_ = d.tr.Tick(time.Second, time.Now())
+				_ = d.tr.Tick(turn, time.Now())
 			}
 			d.mu.Unlock()
 		case <-d.poke:
@@ -114,9 +117,15 @@ func (d *device) turn(ctx context.Context) {
 			return
 		}
 		if e.Waits {
-			if !d.attempt(ctx, e) {
+			if time.Now().Before(d.next) {
 				return
 			}
+			if !d.attempt(ctx, e) {
+				s, _ := d.state()
+				d.next = time.Now().Add(transfer.Retry{First: time.Second, Max: time.Minute}.Delay(s.Attempts, 0))
+				return
+			}
+			d.next = time.Time{}
 			continue
 		}
 		d.perform(e)
@@ -156,7 +165,8 @@ func (d *device) contact(p *provider, spki transfer.Hash) {
 // attempt tries the current activity. It returns false to wait.
 func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
 	p := d.world.by(e.URI)
-	if p.unreachable() {
+	if p.shut() {
+		d.failed()
 		return false
 	}
 	switch e.Do {
@@ -164,6 +174,7 @@ func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
 		return d.enrol(ctx, p, e)
 	case transfer.DoRegister:
 		if !d.register(p) {
+			d.failed()
 			return false
 		}
 		d.mu.Lock()
@@ -176,6 +187,12 @@ func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
 		d.world.t.Errorf("activity %s is not expected", e.Do)
 		return false
 	}
+}
+
+func (d *device) failed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	check(d.world.t, d.tr.Failed())
 }
 
 func (d *device) enrol(ctx context.Context, p *provider, e transfer.Effect) bool {
@@ -205,7 +222,7 @@ func (d *device) enrol(ctx context.Context, p *provider, e transfer.Effect) bool
 
 // register is what the LwM2M server decides: our own inventory, by the certificate.
 func (d *device) register(p *provider) bool {
-	if p.unreachable() {
+	if p.shut() || p.noDM {
 		return false
 	}
 	d.mu.Lock()

@@ -111,6 +111,8 @@ type provider struct {
 	cancel context.CancelFunc
 	ended  chan error
 	away   bool                       // no partner and no device reaches it
+	closed bool                       // no device reaches it
+	noDM   bool                       // no device can register
 	lose   map[coordinator.Action]int // calls to it that are performed and not answered
 	deaf   map[string]int             // operations on devices performed and not answered, by name
 	cut    *cutStore
@@ -216,6 +218,13 @@ func (p *provider) unreachable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.away
+}
+
+// shut reports whether no device gets in.
+func (p *provider) shut() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.away || p.closed
 }
 
 func (p *provider) setAway(away bool) {
@@ -505,7 +514,8 @@ func (w *world) gone(t testing.TB, d *device, p *provider) {
 	if c, err := p.ca.Identify(t.Context(), [][]byte{d.DER}); err == nil {
 		t.Errorf("factory certificate of %s is %v at %s", d.Endpoint, c, p.name)
 	}
-	if o, _ := p.fleet.ByFactory(t.Context(), fleet.Factory(d.Factory)); o.Ownership != fleet.Left {
+	o, err := p.fleet.ByFactory(t.Context(), fleet.Factory(d.Factory))
+	if o.Ownership != fleet.Left && !errors.Is(err, fleet.ErrUnknown) {
 		t.Errorf("%s is %s at %s", d.Endpoint, o.Ownership, p.name)
 	}
 }
@@ -516,5 +526,49 @@ func (w *world) explain(t testing.TB, p *provider, id string) {
 	rows, _ := p.store.ListRows(t.Context(), id, "", 100)
 	for _, r := range rows {
 		t.Logf("%s %s: %s %v %q tries %d due %v", p.name, r.Endpoint, r.State, r.Pending, r.Reason, r.Tries, r.Due)
+	}
+}
+
+// fellBack checks that all devices are Alpha's again, with new keys, and that
+// nothing opens anything at Beta.
+func (w *world) fellBack(t testing.TB, id string) {
+	t.Helper()
+	want := map[transfer.RowState]int{transfer.RowFellBack: len(w.devices)}
+	for _, p := range []*provider{w.alpha, w.beta} {
+		if got := p.states(t, id); !maps.Equal(got, want) {
+			t.Errorf("%s has %v, want %v", p.name, got, want)
+			w.explain(t, p, id)
+		}
+		if got, _ := p.store.Transfer(t.Context(), id); got.State != transfer.BatchPartial {
+			t.Errorf("transfer at %s is %s (%s), want PARTIAL", p.name, got.State, got.Reason)
+		}
+	}
+	for _, d := range w.devices {
+		s, at := d.state()
+		_, der, ok := d.tr.Operational()
+		if s.State != transfer.FellBack || at != w.alpha || !ok || string(der) == string(d.old) {
+			t.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
+		}
+		w.gone(t, d, w.beta)
+		if err := w.alpha.ca.Live(t.Context(), est.Hash(sha256.Sum256(d.old)), time.Now()); !errors.Is(err, est.ErrRevoked) {
+			t.Errorf("certificate of %s before the transfer: %v, want ErrRevoked", d.Endpoint, err)
+		}
+		if o, _ := w.alpha.fleet.ByFactory(t.Context(), fleet.Factory(d.Factory)); o.Ownership != fleet.Owned {
+			t.Errorf("%s is %s at Alpha", d.Endpoint, o.Ownership)
+		}
+		live, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational, Status: est.StatusValid})
+		if err != nil || len(live) > 0 {
+			t.Errorf("Beta has %d live certificates, %v", len(live), err)
+		}
+	}
+}
+
+// until waits for a condition.
+func until(t testing.TB, limit time.Duration, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !is(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %v still not: %s", limit, what)
+		}
 	}
 }
