@@ -59,11 +59,12 @@ const (
 	TransferApprove TransferAction = "approve" // incoming: sign the offer; outgoing: accept it
 	TransferReject  TransferAction = "reject"  // incoming: refuse
 	TransferCancel  TransferAction = "cancel"  // before any device was told to commit
+	TransferResume  TransferAction = "resume"  // one that paused because too many devices failed
 )
 
 // TransferActions lists them.
 func TransferActions() []TransferAction {
-	return []TransferAction{TransferSubmit, TransferApprove, TransferReject, TransferCancel}
+	return []TransferAction{TransferSubmit, TransferApprove, TransferReject, TransferCancel, TransferResume}
 }
 
 // A TransferCommand is an action with its reason.
@@ -167,7 +168,7 @@ type Receipt struct {
 // or takes them is an administrator's decision.
 func (a TransferAction) RoleFor() Role {
 	switch a {
-	case TransferApprove, TransferReject:
+	case TransferApprove, TransferReject, TransferResume:
 		return RoleAdmin
 	default:
 		return RoleOperator

@@ -31,6 +31,7 @@ type transferCommander interface {
 	Draft(ctx context.Context, d coordinator.Draft) (coordinator.Transfer, error)
 	Submit(ctx context.Context, id, actor string) (coordinator.Transfer, error)
 	Approve(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
+	Resume(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 	Withdraw(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 }
 

@@ -189,7 +189,7 @@ func (s *transfers) Command(
 	ctx context.Context, by web.Actor, id string, c web.TransferCommand,
 ) (web.Transfer, error) {
 	if !slices.Contains(web.TransferActions(), c.Action) {
-		return web.Transfer{}, web.Invalid("action", "submit, approve, reject or cancel")
+		return web.Transfer{}, web.Invalid("action", "submit, approve, reject, cancel or resume")
 	}
 	if err := checkText("reason", c.Reason, maxReason); err != nil {
 		return web.Transfer{}, err
@@ -208,6 +208,8 @@ func (s *transfers) Command(
 		t, err = s.Coordinator.Approve(ctx, id, by.String(), c.Reason)
 	case web.TransferReject, web.TransferCancel:
 		t, err = s.Coordinator.Withdraw(ctx, id, by.String(), c.Reason)
+	case web.TransferResume:
+		t, err = s.Coordinator.Resume(ctx, id, by.String(), c.Reason)
 	}
 	if err != nil {
 		return web.Transfer{}, translate(err)
@@ -231,7 +233,8 @@ func actions(t coordinator.Transfer) []web.TransferAction {
 			} else {
 				out = append(out, web.TransferCancel)
 			}
-		case coordinator.CommandResume: // no action of the dashboard
+		case coordinator.CommandResume:
+			out = append(out, web.TransferResume)
 		}
 	}
 	return out

@@ -68,6 +68,10 @@ func (f *coordinatorFake) Approve(ctx context.Context, id, actor, reason string)
 	return f.command(ctx, id, "approve "+actor+" "+reason)
 }
 
+func (f *coordinatorFake) Resume(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error) {
+	return f.command(ctx, id, "resume "+actor+" "+reason)
+}
+
 func (f *coordinatorFake) Withdraw(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error) {
 	return f.command(ctx, id, "withdraw "+actor+" "+reason)
 }
