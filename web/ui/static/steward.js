@@ -60,23 +60,38 @@ function refresh() {
   }, 700);
 }
 
-function listen(query, react) {
-  const stream = new EventSource("/events?" + query);
-  stream.onmessage = (m) => react(JSON.parse(m.data));
-  addEventListener("pagehide", () => stream.close());
-}
-
+// watch keeps one stream while the page is looked at: a browser has few
+// connections to a server, and other tabs need theirs. Each time it opens, the
+// page catches up with what happened before.
 function watch() {
-  const values = document.querySelector("[data-values]");
-  if (values) {
-    listen("type=device.value&subject=" + encodeURIComponent(values.dataset.values), (e) => showValue(e.data));
-  }
-  const queries = new Set([...document.querySelectorAll("[data-refresh]")].map((e) => e.dataset.refresh));
-  for (const query of queries) {
-    listen(query, (e) => {
-      if (e.type !== "device.value") refresh();
-    });
-  }
+  const values = document.querySelector("[data-values]")?.dataset.values;
+  const parts = [...document.querySelectorAll("[data-refresh]")].map((e) => new URLSearchParams(e.dataset.refresh));
+  if (!values && !parts.length) return;
+  const concerns = (e) => (q) =>
+    (!q.get("subject") || q.get("subject") === e.subject) && e.type.startsWith(q.get("type") ?? "");
+  const subjects = new Set(parts.map((q) => q.get("subject")).concat(values ?? []));
+  const query = subjects.size === 1 && !subjects.has(null) ? "subject=" + encodeURIComponent([...subjects][0]) : "type=";
+  let stream = null;
+  const follow = () => {
+    if (document.hidden) {
+      stream?.close();
+      stream = null;
+    } else if (!stream) {
+      stream = new EventSource("/events?" + query);
+      stream.onopen = () => parts.length && refresh();
+      stream.onmessage = (m) => {
+        const e = JSON.parse(m.data);
+        if (e.type === "device.value") {
+          if (e.subject === values) showValue(e.data);
+        } else if (parts.some(concerns(e))) {
+          refresh();
+        }
+      };
+    }
+  };
+  follow();
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => stream?.close());
 }
 
 // openTarget unfolds what the address points at.
