@@ -83,7 +83,7 @@ type Registration struct {
 	Binding   string        `json:"binding"`
 	Queue     bool          `json:"queue_mode"`
 	Since     time.Time     `json:"since"`
-	ExpiresAt time.Time     `json:"expires_at"`
+	ExpiresAt time.Time     `json:"expires_at,omitzero"` // zero: never
 }
 
 // An ObjectNode is one object that a device has.

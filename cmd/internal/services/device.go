@@ -98,7 +98,7 @@ func stateOf(l sqlite.DeviceLine, now time.Time) web.DeviceState {
 		return web.DeviceLeft
 	case l.Ownership == fleet.Expected:
 		return web.DeviceExpected
-	case l.ExpiresAt.After(now):
+	case l.Registered(now):
 		return web.DeviceOnline
 	}
 	return web.DeviceOffline
@@ -181,7 +181,7 @@ func (s *devices) belongings(ctx context.Context, out *web.DeviceDetail, factory
 
 // showRegistration returns nil for one whose lifetime is over.
 func showRegistration(r server.Registration, now time.Time) *web.Registration {
-	if !r.ExpiresAt.After(now) {
+	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(now) {
 		return nil
 	}
 	return &web.Registration{

@@ -59,8 +59,10 @@ func fleetOf(t *testing.T, w *world, n int) {
 		}
 		d = w.add(t, d)
 		switch i % 6 {
-		case 0, 1:
+		case 0:
 			w.registered(t, d, time.Hour)
+		case 1:
+			w.registered(t, d, 0)
 		case 2:
 			w.registered(t, d, time.Second)
 		}

@@ -144,13 +144,18 @@ func (w *world) add(t *testing.T, d fleet.Device) fleet.Device {
 	return d
 }
 
-// registered stores a registration of d, which nobody can reach.
+// registered stores a registration of d, which nobody can reach. A lifetime of 0
+// is for ever.
 func (w *world) registered(t *testing.T, d fleet.Device, lifetime time.Duration) {
 	t.Helper()
 	now := w.clock.Now()
+	var ends time.Time
+	if lifetime > 0 {
+		ends = now.Add(lifetime)
+	}
 	err := w.db.Server().Register(t.Context(), server.Registration{
 		ID: "loc-" + string(d.ID), Device: d.ID, Endpoint: d.Endpoint, Version: lwm2m.Version11, Lifetime: lifetime,
-		Binding: "U", Address: "192.0.2.1:5683", RegisteredAt: now, UpdatedAt: now, ExpiresAt: now.Add(lifetime),
+		Binding: "U", Address: "192.0.2.1:5683", RegisteredAt: now, UpdatedAt: now, ExpiresAt: ends,
 		Objects: []server.ObjectLink{
 			{Path: lwm2m.NewPath(3, 0)},
 			{Path: lwm2m.NewPath(3303), Version: "1.1"},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver registers itself as "sqlite"
@@ -34,6 +35,15 @@ type DB struct {
 // which ends with Close. It returns an error if the file's schema is newer than
 // this program.
 func Open(ctx context.Context, path string) (*DB, error) {
+	// SQLite gives what it makes beside the file, the log of writes, the file's own
+	// mode: nobody else may read either.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: the operator's choice
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(file.Chmod(0o600), file.Close()); err != nil {
+		return nil, err
+	}
 	write, err := sql.Open("sqlite", dsn(path, "rwc"))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -69,8 +79,10 @@ const maxReaders = 8
 func dsn(path, mode string) string {
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)",
+		"journal_size_limit(67108864)", // a log that a long reader made grow shrinks again, to 64 MiB
 	}}
-	return "file:" + path + "?" + q.Encode()
+	// A path may hold what means something in a URI: "?", "#", "%".
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
 // migrate runs the migrations that the file has not seen, each in its own

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,6 +30,38 @@ func open(t *testing.T) *DB {
 		}
 	})
 	return db
+}
+
+// TestFiles opens a database where the path means something in a URI and an
+// operator left the directory readable: all is in the one file, for us alone.
+func TestFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a?mode=memory#b%41 c")
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // G301: on purpose
+		t.Fatal(err)
+	}
+	db, err := Open(t.Context(), filepath.Join(dir, "steward.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var names []string
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", f.Name(), mode)
+		}
+		names = append(names, f.Name())
+	}
+	if want := []string{"steward.db", "steward.db-shm", "steward.db-wal"}; !slices.Equal(names, want) {
+		t.Errorf("files %q, want %q", names, want)
+	}
 }
 
 // TestQueries prepares every embedded statement against the migrated schema,

@@ -23,10 +23,15 @@ type DeviceLine struct {
 	fleet.Device
 
 	Version   lwm2m.Version // of the registration; "" without one
-	ExpiresAt time.Time     // of the registration; zero without one
+	ExpiresAt time.Time     // of the registration; zero without one and for one that never ends
 	SeenAt    time.Time     // last Register or Update; zero: never
 	// Values last heard of the Device object; "" if never.
 	Firmware, Manufacturer, Model string
+}
+
+// Registered reports whether the device has a registration that has not ended at now.
+func (l DeviceLine) Registered(now time.Time) bool {
+	return l.Version != "" && (l.ExpiresAt.IsZero() || l.ExpiresAt.After(now))
 }
 
 // A Presence selects devices by whether they are registered with us.

@@ -1,7 +1,7 @@
 -- Lists for pages: each has a cursor and a limit. A parameter that is NULL
 -- selects all. The queries of one list differ in the condition that an index
 -- serves. Parameters of devices: after, limit, text, tag, online, now, then
--- ownership and campaign.
+-- ownership and campaign. A registration without an end lasts for ever.
 
 -- name: view.devices
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
@@ -10,7 +10,7 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
  WHERE endpoint > ?1
    AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
-   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND COALESCE(expires_at, 0) > ?6))
+   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?7 IS NULL OR ownership = ?7)
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
  ORDER BY endpoint
@@ -23,7 +23,7 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
  WHERE ownership = ?7 AND endpoint > ?1
    AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
-   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND COALESCE(expires_at, 0) > ?6))
+   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
  ORDER BY endpoint
  LIMIT ?2;
@@ -35,7 +35,7 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
  WHERE nosec = 1 AND version IS NOT NULL AND endpoint > ?1
    AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
-   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND COALESCE(expires_at, 0) > ?6))
+   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?7 IS NULL OR ownership = ?7)
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
  ORDER BY endpoint
@@ -69,7 +69,7 @@ SELECT ownership, COUNT(*) FROM device GROUP BY ownership;
 SELECT COUNT(*)
   FROM registration r
   JOIN device d ON d.id = r.device
- WHERE r.expires_at > ? AND d.ownership = 'owned';
+ WHERE (r.expires_at > ? OR r.expires_at IS NULL) AND d.ownership = 'owned';
 
 -- name: view.insecure
 SELECT COUNT(*) FROM device d WHERE d.nosec = 1 AND EXISTS (SELECT 1 FROM registration r WHERE r.device = d.id);
