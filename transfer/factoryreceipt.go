@@ -24,7 +24,10 @@ func VerifyFactoryReceipt(raw []byte, factory *x509.Certificate) (*Signed[Receip
 		return nil, fmt.Errorf("transfer: receipt: %w", err)
 	}
 	named := signed.Body.Operational
-	if named.IsZero() {
+	switch {
+	case named.IsZero() && signed.Body.State.certified():
+		return nil, fmt.Errorf("transfer: %s receipt without an operational certificate: %w", signed.Body.State, ErrSigner)
+	case named.IsZero():
 		named = signed.Body.SPKI
 	}
 	if second != KeyID(named[:KeyIDLength]) {

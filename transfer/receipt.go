@@ -167,7 +167,8 @@ func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[
 		return nil, fmt.Errorf("transfer: receipt: %w", err)
 	}
 	if operational == nil {
-		if !signed.Body.Operational.IsZero() || second != KeyID(signed.Body.SPKI[:KeyIDLength]) {
+		if !signed.Body.Operational.IsZero() || signed.Body.State.certified() ||
+			second != KeyID(signed.Body.SPKI[:KeyIDLength]) {
 			return nil, fmt.Errorf("transfer: receipt's second signature: %w", ErrSigner)
 		}
 		return signed, nil
@@ -176,6 +177,12 @@ func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[
 		return nil, fmt.Errorf("transfer: receipt's second signature: %w", ErrSigner)
 	}
 	return signed, verifyReceiptBy(message, 1, operational.PublicKey)
+}
+
+// certified reports whether a device in state s has an operational certificate,
+// whose key then signs its receipts.
+func (s DeviceState) certified() bool {
+	return s == Ready || s == Done || s == Finalised || s == FellBack
 }
 
 // VerifyReceiptByFactory reads a receipt and checks its first signature, that of

@@ -79,13 +79,22 @@ func (a *Anchor) X509() (*x509.Certificate, error) {
 // the current ones at rest and in READY, the pending ones from COMMITTED to DONE,
 // and in FALLBACK those with purpose Fallback alone. Staged ones never count. So a
 // certificate under a root that both providers share opens nothing before the
-// message lists that root, and a former server nothing after the commit.
+// message lists that root, and a former server nothing after the commit. Where
+// the present provider has an anchor for purpose, the permanent ones give way to
+// it: another provider's CA under the permanent root is not the present one's.
 func Trusted(truststore []Anchor, state DeviceState, purpose Purposes) []Anchor {
-	var trusted []Anchor
+	var trusted, pinned []Anchor
 	for _, a := range truststore {
-		if !a.Staged && a.Purposes.Has(purpose) && a.Domain.counts(state, purpose) {
-			trusted = append(trusted, a)
+		if a.Staged || !a.Purposes.Has(purpose) || !a.Domain.counts(state, purpose) {
+			continue
 		}
+		trusted = append(trusted, a)
+		if a.Domain == Current {
+			pinned = append(pinned, a)
+		}
+	}
+	if len(pinned) > 0 {
+		return pinned
 	}
 	return trusted
 }

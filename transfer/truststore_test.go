@@ -125,12 +125,12 @@ func TestTrusted(t *testing.T) {
 		purpose transfer.Purposes
 		want    []transfer.Domain
 	}{
-		{transfer.Idle, transfer.Enrol, []transfer.Domain{transfer.Permanent, transfer.Current}},
+		{transfer.Idle, transfer.Enrol, []transfer.Domain{transfer.Current}},
 		{transfer.Ready, transfer.DM, []transfer.Domain{transfer.Current}},
 		{transfer.Enrolling, transfer.Enrol, []transfer.Domain{transfer.Pending}},
 		{transfer.Enrolling, transfer.Fallback, nil},
 		{transfer.Done, transfer.DM, []transfer.Domain{transfer.Pending}},
-		{transfer.InFall, transfer.Fallback, []transfer.Domain{transfer.Permanent, transfer.Current}},
+		{transfer.InFall, transfer.Fallback, []transfer.Domain{transfer.Current}},
 		{transfer.InFall, transfer.Enrol, nil},
 		{transfer.InFall, transfer.DM, nil},
 	}
