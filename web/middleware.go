@@ -1,7 +1,9 @@
 package web
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -12,6 +14,8 @@ import (
 const (
 	MaxForm   = 64 << 10 // forms and JSON of commands
 	MaxUpload = 16 << 20 // firmware images and envelopes; devices take far smaller ones
+	// bodyTimeout is for the whole body: the largest comes at 140 KB/s.
+	bodyTimeout = 2 * time.Minute
 )
 
 // StackOptions says how requests are wrapped.
@@ -26,8 +30,8 @@ type StackOptions struct {
 type denial = func(w http.ResponseWriter, r *http.Request, err error)
 
 // Stack wraps next in all that every request goes through, outermost first:
-// trace id, access log, recovery, security headers, refusal of requests that
-// another site makes a browser send.
+// trace id, access log, recovery, security headers, a time limit for the body,
+// refusal of requests that another site makes a browser send.
 func Stack(o StackOptions, next http.Handler) http.Handler {
 	deny := o.Deny
 	if deny == nil {
@@ -38,7 +42,7 @@ func Stack(o StackOptions, next http.Handler) http.Handler {
 		LogError(r, o.Log, errCrossOrigin)
 		deny(w, r, errCrossOrigin)
 	}))
-	h := csrf.Handler(next)
+	h := timedBodies(o.Now, csrf.Handler(next))
 	h = securityHeaders(o.TLS, h)
 	h = recovered(o.Log, deny, h)
 	return Trace(accessLog(o.Log, o.Now, h))
@@ -63,6 +67,37 @@ func securityHeaders(tls bool, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// timedBodies gives each body bodyTimeout to arrive: a server with a read timeout
+// would end long answers too.
+func timedBodies(now func() time.Time, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != nil && r.Body != http.NoBody {
+			conn := http.NewResponseController(w)
+			if err := conn.SetReadDeadline(now().Add(bodyTimeout)); err == nil { // else: no connection, a test
+				r.Body = timedBody{r.Body, conn}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// A timedBody takes the time limit away at its end, for the connection is watched
+// on while the request is worked on.
+type timedBody struct {
+	io.ReadCloser
+
+	conn *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.conn.SetReadDeadline(time.Time{}) // it could be set before
+	}
+	return n, err
 }
 
 // recovered turns a panic of a handler into an answer and a log line.

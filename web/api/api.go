@@ -74,8 +74,9 @@ func (a *API) Routes() chi.Router {
 		web.WriteProblem(w, web.ProblemOf(r, err))
 	}
 	r.Use(func(next http.Handler) http.Handler { return a.o.Door.Recognise(fail, next) })
-	refuse := func(err error) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { fail(w, r, err) }
+	refuse := func(err error) http.HandlerFunc { // strangers do not learn what there is
+		h := web.Require(web.RoleViewer, func(http.ResponseWriter, *http.Request) error { return err })
+		return web.JSON(a.o.Log, h).ServeHTTP
 	}
 	r.NotFound(refuse(web.ErrNotFound))
 	r.MethodNotAllowed(refuse(web.ErrMethod))

@@ -214,6 +214,9 @@ func TestProblems(t *testing.T) {
 			t.Errorf("GET %s = %d %s, want 404", target, w.Code, kind)
 		}
 	}
+	if w := s.do(t, http.MethodGet, "/api/v1/none", web.RoleNone, ""); w.Code != http.StatusUnauthorized {
+		t.Errorf("GET /none as a stranger = %d, want 401", w.Code)
+	}
 	if w := s.do(t, http.MethodPatch, "/api/v1/devices", web.RoleAdmin, ""); w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("PATCH /devices = %d, want 405", w.Code)
 	}

@@ -69,8 +69,11 @@ func New(o Options) (*UI, error) {
 func (u *UI) Routes() chi.Router {
 	r := chi.NewRouter()
 	r.Use(func(next http.Handler) http.Handler { return u.o.Door.Recognise(u.Fail, next) })
-	r.NotFound(u.open(func(http.ResponseWriter, *http.Request) error { return web.ErrNotFound }))
-	r.MethodNotAllowed(u.open(func(http.ResponseWriter, *http.Request) error { return web.ErrMethod }))
+	refuse := func(err error) http.HandlerFunc { // strangers do not learn what there is
+		return u.open(web.Require(web.RoleViewer, func(http.ResponseWriter, *http.Request) error { return err }))
+	}
+	r.NotFound(refuse(web.ErrNotFound))
+	r.MethodNotAllowed(refuse(web.ErrMethod))
 	r.Get("/static/{file}", u.open(u.asset))
 	r.Get("/sign-in", u.open(u.signInForm))
 	r.Post("/sign-in", u.open(u.signIn))

@@ -337,9 +337,12 @@ func TestStaticFiles(t *testing.T) {
 			t.Errorf("%s refers to another site", name)
 		}
 	}
-	for _, path := range []string{"/static/", "/static/..%2fui.go", "/static/none", "/static/../ui.go"} {
-		if r := s.do(t, http.MethodGet, path, nil, nil); r.Code != http.StatusNotFound {
-			t.Errorf("GET %s = %d, want 404", path, r.Code)
+	for path, want := range map[string]int{
+		"/static/..%2fui.go": http.StatusNotFound, "/static/none": http.StatusNotFound,
+		"/static/": http.StatusSeeOther, "/static/../ui.go": http.StatusSeeOther, // to where one signs in
+	} {
+		if r := s.do(t, http.MethodGet, path, nil, nil); r.Code != want {
+			t.Errorf("GET %s = %d, want %d", path, r.Code, want)
 		}
 	}
 }

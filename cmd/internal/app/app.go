@@ -53,6 +53,7 @@ type App struct {
 	hub       *services.Hub
 	events    chan job // work for background
 	ran       bool     // Run has closed the sockets
+	readiness readiness
 }
 
 // New opens the data directory, making at the first start what is missing, and

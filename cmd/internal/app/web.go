@@ -24,12 +24,13 @@ import (
 	"steward/web/ui"
 )
 
-// Timeouts of the HTTP listeners. There is none for a whole answer: events are
+// Limits of the HTTP listeners. There is none for a whole answer: events are
 // streamed for as long as somebody watches.
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	stopTimeout   = 3 * time.Second // what a stopping server gives to answers under way
+	maxHeader     = 32 << 10        // of a request, in bytes; browsers send less than 2 KiB
 )
 
 // A webServer is one HTTP listener with its handler.
@@ -55,12 +56,13 @@ func (w *webListeners) add(ctx context.Context, name, addr string, tlsConfig *tl
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	l = &boundedListener{Listener: l}
 	if tlsConfig != nil {
 		l = tls.NewListener(l, tlsConfig)
 	}
 	w.servers = append(w.servers, &webServer{name, l, &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(log.With(slog.String("listener", name)).Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.With(slog.String("listener", name)).Handler(), slog.LevelDebug),
 	}})
 	return nil
 }
@@ -229,12 +231,6 @@ func deny(pages *ui.UI) func(http.ResponseWriter, *http.Request, error) {
 		}
 		pages.Fail(w, r, err)
 	}
-}
-
-// ready reports whether the database answers.
-func (a *App) ready(ctx context.Context) error {
-	_, err := a.db.AuditBefore(ctx, "", 0, 1)
-	return err
 }
 
 // buildPeer binds the listener of other providers.
