@@ -63,8 +63,8 @@ func TestTransferPages(t *testing.T) {
 	bob.look(t, "transfer-complete-beta")
 	bob.submit(t, `#rows a[href*="/devices/"]:not([href^="/devices/"])`)
 	bob.look(t, "receipts")
-	if text := bob.text(t, "main"); !strings.Contains(text, "FINALISED") {
-		t.Errorf("receipts show no FINALISED:\n%s", text)
+	if text := bob.text(t, "main"); !strings.Contains(text, "finalised") {
+		t.Errorf("receipts show none of FINALISED:\n%s", text)
 	}
 	bob.open(t, "http://"+w.beta.http+"/devices")
 	bob.follow(t, w.names[0])

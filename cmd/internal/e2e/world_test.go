@@ -27,11 +27,12 @@ type world struct {
 	moment      func(string) // told of each decision, unless nil
 }
 
-// newWorld makes n devices, delivered to Alpha, that do not run yet.
-func newWorld(t *testing.T, n int) *world {
+// newWorld makes n devices, delivered to Alpha, that do not run yet. Beta gets
+// more arguments.
+func newWorld(t *testing.T, n int, beta ...string) *world {
 	t.Helper()
 	w := &world{dir: t.TempDir()}
-	w.alpha, w.beta = serve(t, "Alpha", scaled...), serve(t, "Beta", scaled...)
+	w.alpha, w.beta = serve(t, "Alpha", scaled...), serve(t, "Beta", append(beta, scaled...)...)
 	var settings json.RawMessage
 	w.alpha.get(t, "/api/v1/device-settings", &settings)
 	file := filepath.Join(w.dir, "settings.json")
