@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,7 +36,9 @@ type world struct {
 	alpha, beta *provider
 	devices     []*device
 	installed   []transfer.Installed
-	submitted   func() // called when a transfer was submitted; operators then try again
+	mandate     []byte    // of a service user; nil: self
+	earliest    time.Time // of the window; zero: now
+	submitted   func()    // called when a transfer was submitted; operators then try again
 }
 
 const testGrace = 60 * time.Second
@@ -436,7 +439,7 @@ func (w *world) handOver(t testing.TB) string {
 	}
 	draft, err := w.alpha.coordinator().Draft(t.Context(), coordinator.Draft{
 		Partner: w.alpha.partner(t, w.beta).ID, Devices: ids, Actor: "operator:alice",
-		Window: transfer.NewWindow(time.Time{}, time.Now().Add(time.Hour)),
+		Window: transfer.NewWindow(w.earliest, time.Now().Add(time.Hour)), Mandate: w.mandate,
 	})
 	check(t, err)
 	_, err = w.alpha.coordinator().Submit(t.Context(), draft.ID, "operator:alice")
@@ -571,4 +574,59 @@ func until(t testing.TB, limit time.Duration, what string, is func() bool) {
 			t.Fatalf("after %v still not: %s", limit, what)
 		}
 	}
+}
+
+type fleetID = fleet.ID
+
+func people(n int) func(context.Context) (int, error) {
+	return func(context.Context) (int, error) { return n, nil }
+}
+
+func fleetFactory(d *device) fleet.Factory { return fleet.Factory(d.Factory) }
+
+// drive waits until a transfer is over.
+func (w *world) drive(t testing.TB, id string) {
+	t.Helper()
+	until(t, 10*time.Minute, "over at both", func() bool {
+		a, _ := w.alpha.store.Transfer(t.Context(), id)
+		b, _ := w.beta.store.Transfer(t.Context(), id)
+		return a.Over() && b.Over()
+	})
+}
+
+// A user is a service user with its key and identity file.
+type user struct {
+	signer transfer.Signer
+	file   []byte
+}
+
+func newUser(t testing.TB, w *world) user {
+	t.Helper()
+	key := esttest.Key(t)
+	issued, err := w.alpha.ca.IssueSigner(t.Context(), est.KindTransferSigner, "User", key.Public())
+	check(t, err)
+	file, err := coordinator.SignIdentity(coordinator.Identity{
+		Name: "User", Kind: coordinator.ServiceUser,
+		Signing: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.DER})),
+	}, key)
+	check(t, err)
+	return user{transfer.Signer{Key: key, Certificate: issued.DER}, file}
+}
+
+// mandate orders the move of all devices, signed by somebody.
+func (u user) mandate(t testing.TB, w *world, by transfer.Signer) []byte {
+	t.Helper()
+	now := time.Now()
+	m := transfer.Mandate{
+		Issuer: "User", Expires: transfer.SecondsOf(now.Add(48 * time.Hour)), IssuedAt: transfer.SecondsOf(now),
+		ID: []byte("mandate"), MandateTerms: transfer.MandateTerms{
+			From: "Alpha", To: "Beta", Window: transfer.NewWindow(now.Add(-time.Hour), now.Add(48*time.Hour)),
+		},
+	}
+	for _, d := range w.devices {
+		m.Devices.Factory = append(m.Devices.Factory, transfer.Hash(d.Factory))
+	}
+	raw, err := m.Sign(by)
+	check(t, err)
+	return raw
 }
