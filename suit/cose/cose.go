@@ -1,5 +1,5 @@
-// Package cose signs and verifies COSE_Sign1 and COSE_Sign messages (RFC 9052)
-// strictly: the encoding is deterministic, the algorithm is protected and bound
+// Package cose signs and verifies COSE_Sign1, COSE_Sign and COSE_Mac0 messages
+// (RFC 9052) and encrypts with COSE_Encrypt, strictly: the encoding is deterministic, the algorithm is protected and bound
 // to the key, critical labels are understood, no label stands in both header
 // maps. It adds to go-cose, on which it stands, what that library leaves to its
 // callers, and the fully specified algorithms of RFC 9864. It performs no I/O.
@@ -29,6 +29,12 @@ var (
 	ErrPayload = errors.New("payload attached or missing against expectation")
 	// ErrSignature reports a signature that does not verify.
 	ErrSignature = errors.New("signature does not verify")
+	// ErrNoRecipient reports encrypted content without a recipient for whom a key
+	// at hand was made.
+	ErrNoRecipient = errors.New("not encrypted to this recipient")
+	// ErrDecrypt reports a key or content that does not decrypt: it was changed,
+	// or encrypted with another key.
+	ErrDecrypt = errors.New("decryption failed")
 	// ErrOptions reports a call that asks for an impossible message.
 	ErrOptions = errors.New("unusable COSE options")
 )
@@ -40,6 +46,7 @@ const (
 	LabelCritical    int64 = 2
 	LabelContentType int64 = 3
 	LabelKeyID       int64 = 4
+	LabelIV          int64 = 5
 	LabelCWTClaims   int64 = 15 // RFC 9597
 	LabelType        int64 = 16 // RFC 9596
 )

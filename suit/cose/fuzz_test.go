@@ -28,7 +28,18 @@ func FuzzCOSE(f *testing.F) {
 			f.Add(two)
 		}
 	}
+	code, err := cose.SignMac0(newMACKey(f), o)
+	if err != nil {
+		f.Fatalf("SignMac0: %v", err)
+	}
+	f.Add(code)
 	f.Fuzz(func(t *testing.T, raw []byte) {
+		if m, err := cose.ParseMac0(raw); err == nil {
+			if len(m.RawProtected())+len(m.Payload)+len(m.Tag) > len(raw) {
+				t.Errorf("ParseMac0(%x) returned more than it got", raw)
+			}
+			_, _ = m.Verify(newMACKey(t), nil, nil)
+		}
 		if m, err := cose.ParseSign1(raw); err == nil {
 			if len(m.RawProtected())+len(m.Payload)+len(m.Signature) > len(raw) || !bytes.Contains(raw, m.Payload) {
 				t.Errorf("ParseSign1(%x) returned more than it got", raw)

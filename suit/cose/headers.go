@@ -64,15 +64,29 @@ func parseSigned(protected, unprotected, signature []byte, understood []int64) (
 }
 
 // parseHeaders reads both maps, checks that they are deterministic and share no
-// label, and that crit names only labels in understood (§3.1).
+// label, that the algorithm is protected, and that crit names only labels in
+// understood (§3.1).
 func parseHeaders(protected, unprotected []byte, understood []int64) (Headers, error) {
+	h, err := parseMaps(protected, unprotected, true, understood)
+	if err != nil {
+		return Headers{}, err
+	}
+	if _, open := h.unprotected[LabelAlgorithm]; open {
+		return Headers{}, fmt.Errorf("%w: algorithm not protected", ErrHeader)
+	}
+	return h, nil
+}
+
+// parseMaps is parseHeaders for messages whose algorithm cannot be protected.
+// Senders of those do not sort the unprotected map, on which nothing depends.
+func parseMaps(protected, unprotected []byte, sorted bool, understood []int64) (Headers, error) {
 	if protected == nil {
 		return Headers{}, fmt.Errorf("%w: null for the protected map", ErrSyntax)
 	}
 	h := Headers{raw: protected, protected: map[any]cbor.RawMessage{}}
 	var err error
 	if len(protected) > 0 {
-		if h.protected, err = parseMap(protected); err != nil {
+		if h.protected, err = parseMap(protected, true); err != nil {
 			return Headers{}, fmt.Errorf("protected: %w", err)
 		}
 		// An empty map is written as an empty string (§3): one spelling only.
@@ -80,7 +94,7 @@ func parseHeaders(protected, unprotected []byte, understood []int64) (Headers, e
 			return Headers{}, fmt.Errorf("%w: empty protected map", ErrSyntax)
 		}
 	}
-	if h.unprotected, err = parseMap(unprotected); err != nil {
+	if h.unprotected, err = parseMap(unprotected, sorted); err != nil {
 		return Headers{}, fmt.Errorf("unprotected: %w", err)
 	}
 	for label := range h.unprotected {
@@ -94,8 +108,8 @@ func parseHeaders(protected, unprotected []byte, understood []int64) (Headers, e
 	return h, h.checkCritical(understood)
 }
 
-// parseMap reads one header map and compares it with its re-encoding.
-func parseMap(raw []byte) (map[any]cbor.RawMessage, error) {
+// parseMap reads one header map and, if sorted, compares it with its re-encoding.
+func parseMap(raw []byte, sorted bool) (map[any]cbor.RawMessage, error) {
 	if len(raw) > maxHeader {
 		return nil, fmt.Errorf("%w: header of %d bytes", ErrSyntax, len(raw))
 	}
@@ -107,7 +121,7 @@ func parseMap(raw []byte) (map[any]cbor.RawMessage, error) {
 		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
 	again, err := deterministic.enc.Marshal(values)
-	if err != nil || !bytes.Equal(again, raw) {
+	if err != nil || sorted && !bytes.Equal(again, raw) {
 		return nil, fmt.Errorf("%w: header is not deterministic", ErrSyntax)
 	}
 	var members map[any]cbor.RawMessage
@@ -131,12 +145,8 @@ const (
 	majorMap   = 5
 )
 
-// checkTypes refuses an unprotected algorithm and a key identifier that is not
-// a byte string.
+// checkTypes refuses a key identifier that is not a byte string.
 func (h *Headers) checkTypes() error {
-	if _, open := h.unprotected[LabelAlgorithm]; open {
-		return fmt.Errorf("%w: algorithm not protected", ErrHeader)
-	}
 	for _, members := range []map[any]cbor.RawMessage{h.protected, h.unprotected} {
 		if kid, ok := members[LabelKeyID]; ok && kid[0]>>5 != majorBytes {
 			return fmt.Errorf("%w: kid is not a byte string", ErrHeader)
@@ -190,8 +200,8 @@ func (h *Headers) needAlgorithm() error {
 }
 
 // protect encodes the protected map of a signature: extra, the algorithm and
-// the key identifier of s. It returns ErrOptions if extra names one of those.
-func protect(s *Signer, extra map[int64]any) ([]byte, error) {
+// the key identifier. It returns ErrOptions if extra names one of those.
+func protect(alg Algorithm, kid []byte, extra map[int64]any) ([]byte, error) {
 	members := make(map[int64]any, len(extra)+2)
 	maps.Copy(members, extra)
 	for _, label := range []int64{LabelAlgorithm, LabelKeyID} {
@@ -199,9 +209,9 @@ func protect(s *Signer, extra map[int64]any) ([]byte, error) {
 			return nil, fmt.Errorf("%w: label %d is set by the signer", ErrOptions, label)
 		}
 	}
-	members[LabelAlgorithm] = int64(s.alg)
-	if len(s.kid) > 0 {
-		members[LabelKeyID] = s.kid
+	members[LabelAlgorithm] = int64(alg)
+	if len(kid) > 0 {
+		members[LabelKeyID] = kid
 	}
 	return encodeMap(members)
 }

@@ -72,7 +72,7 @@ func SignSign(signers []*Signer, o Options) ([]byte, error) {
 
 // signOne makes the signature of s.
 func signOne(s *Signer, body []byte, o Options) (wireSignature, error) {
-	protected, err := protect(s, nil)
+	protected, err := protect(s.alg, s.kid, nil)
 	if err != nil {
 		return wireSignature{}, err
 	}

@@ -60,7 +60,7 @@ type wireSign1 struct {
 // SignSign1 returns a COSE_Sign1 message over o.Payload. It returns ErrOptions,
 // or the error of the key.
 func SignSign1(s *Signer, o Options) ([]byte, error) {
-	protected, err := protect(s, o.Protected)
+	protected, err := protect(s.alg, s.kid, o.Protected)
 	if err != nil {
 		return nil, err
 	}

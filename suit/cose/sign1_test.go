@@ -23,6 +23,15 @@ func newP256(tb testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
+func newP384(tb testing.TB) *ecdsa.PrivateKey {
+	tb.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		tb.Fatalf("GenerateKey: %v", err)
+	}
+	return key
+}
+
 func newSigner(tb testing.TB, key crypto.Signer, alg cose.Algorithm) *cose.Signer {
 	tb.Helper()
 	s, err := cose.NewSigner(key, alg, []byte("kid-0001"))
@@ -62,6 +71,8 @@ func TestSign1RoundTrip(t *testing.T) {
 		{name: "ES256 tagged", key: newP256(t), alg: cose.ES256, want: cose.ES256, tagged: true},
 		{name: "ESP256 detached", key: newP256(t), alg: cose.ESP256, want: cose.ESP256, detached: true},
 		{name: "key elsewhere", key: remote{newP256(t)}, want: cose.ESP256, detached: true, tagged: true},
+		{name: "P-384 default", key: newP384(t), want: cose.ESP384},
+		{name: "ES384", key: remote{newP384(t)}, alg: cose.ES384, want: cose.ES384, detached: true},
 		{name: "Ed25519 default", key: edKey, want: cose.Ed25519},
 		{name: "EdDSA", key: edKey, alg: cose.EdDSA, want: cose.EdDSA, tagged: true},
 	}

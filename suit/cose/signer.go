@@ -21,7 +21,7 @@ type Signer struct {
 }
 
 // NewSigner returns a Signer for key. An alg of zero chooses the fully
-// specified algorithm of the key: ESP256 or Ed25519. kid goes into the
+// specified algorithm of the key: ESP256, ESP384 or Ed25519. kid goes into the
 // protected header; none is sent if it is empty. It returns ErrAlgorithm, or
 // ErrKey if the key does not serve alg.
 func NewSigner(key crypto.Signer, alg Algorithm, kid []byte) (*Signer, error) {
@@ -76,10 +76,7 @@ func (h hashing) Sign(random io.Reader, digest []byte, _ crypto.SignerOpts) ([]b
 	if random == nil {
 		random = rand.Reader
 	}
-	if h.alg.base() == gocose.AlgorithmEdDSA {
-		return h.Signer.Sign(random, digest, crypto.Hash(0))
-	}
-	return h.Signer.Sign(random, digest, crypto.SHA256)
+	return h.Signer.Sign(random, digest, h.alg.hash())
 }
 
 // coseSigner gives go-cose the signer under the name that goes on the wire.

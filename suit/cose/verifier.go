@@ -16,8 +16,8 @@ type Verifier struct {
 	base    gocose.Verifier
 }
 
-// NewVerifier returns a Verifier for key, a *ecdsa.PublicKey on P-256 or an
-// ed25519.PublicKey. Only the algorithms named are accepted; none named means
+// NewVerifier returns a Verifier for key, a *ecdsa.PublicKey on P-256 or P-384 or
+// an ed25519.PublicKey. Only the algorithms named are accepted; none named means
 // all that the key serves (ESP256 and ES256, or Ed25519 and EdDSA). It returns
 // ErrAlgorithm, or ErrKey if the key does not serve one of them.
 func NewVerifier(key crypto.PublicKey, algs ...Algorithm) (*Verifier, error) {

@@ -13,8 +13,9 @@ type Kind uint64
 // The kinds of message that occur in signed documents.
 const (
 	KindUntagged Kind = 0
-	KindMac0     Kind = 17
+	KindMac0     Kind = TagMac0
 	KindSign1    Kind = TagSign1
+	KindEncrypt  Kind = TagEncrypt
 	KindMac      Kind = 97
 	KindSign     Kind = TagSign
 )
