@@ -54,7 +54,7 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 	before, now := t, time.Now()
 	ch := Change{Transfer: &t}
 	var err error
-	more := false
+	var more bool
 	if len(t.Pending) > 0 {
 		more, err = c.performBatch(ctx, &t, &ch)
 	} else {

@@ -190,17 +190,16 @@ func (c *Coordinator) Approve(ctx context.Context, id, actor, reason string) (Tr
 	}
 	return c.command(ctx, id, actor, func(t *Transfer, ch *Change) error {
 		now := time.Now()
-		on := transfer.BatchApprove
+		on, at := transfer.BatchApprove, transfer.BatchOffered
 		if t.Incoming {
-			on = transfer.BatchOffer
+			on, at = transfer.BatchOffer, transfer.BatchInfoAccepted
 		}
-		if t.Incoming && t.State != transfer.BatchInfoAccepted || !t.Incoming && t.State != transfer.BatchOffered {
+		switch {
+		case t.State != at:
 			return refusedf(ErrState, "transfer is %s", t.State)
-		}
-		if people > 1 && actor == t.CreatedBy {
+		case people > 1 && actor == t.CreatedBy:
 			return ErrApprover
-		}
-		if t.Incoming {
+		case t.Incoming:
 			if err := c.makeOffer(ctx, t, ch, now); err != nil {
 				return err
 			}

@@ -48,8 +48,8 @@ func (s *cutStore) Commit(ctx context.Context, ch coordinator.Change) error {
 }
 
 // crashAt makes p die at its nth Commit from now, and start again a while later.
-func (p *provider) crashAt(t testing.TB, n int, kept bool) *cutStore {
-	t.Helper()
+func (p *provider) crashAt(tb testing.TB, n int, kept bool) *cutStore {
+	tb.Helper()
 	s := &cutStore{Store: p.store, left: n, kept: kept}
 	s.crash = func() {
 		go func() {
@@ -57,7 +57,7 @@ func (p *provider) crashAt(t testing.TB, n int, kept bool) *cutStore {
 			time.Sleep(3 * time.Second)
 			p.mu.Lock()
 			p.cut = nil
-			p.openLocked(t)
+			p.openLocked(tb)
 			p.mu.Unlock()
 			p.start()
 		}()
@@ -65,7 +65,7 @@ func (p *provider) crashAt(t testing.TB, n int, kept bool) *cutStore {
 	p.stop()
 	p.mu.Lock()
 	p.cut = s
-	p.openLocked(t)
+	p.openLocked(tb)
 	p.mu.Unlock()
 	p.start()
 	return s

@@ -41,12 +41,12 @@ type device struct {
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
 // newDevice makes a device that is enrolled and registered at home.
-func newDevice(t testing.TB, w *world, home *provider, name string) *device {
-	t.Helper()
-	d := &device{Device: esttest.NewDevice(t, w.factory, name), world: w, poke: make(chan struct{}, 1)}
-	esttest.Grant(t, home.ca, w.factory, d.Device)
-	_, err := home.ca.OpenRight(t.Context(), d.Factory, est.Hash{})
-	check(t, err)
+func newDevice(tb testing.TB, w *world, home *provider, name string) *device {
+	tb.Helper()
+	d := &device{Device: esttest.NewDevice(tb, w.factory, name), world: w, poke: make(chan struct{}, 1)}
+	esttest.Grant(tb, home.ca, w.factory, d.Device)
+	_, err := home.ca.OpenRight(tb.Context(), d.Factory, est.Hash{})
+	check(tb, err)
 	journal := &transfer.MemoryJournal{}
 	anchors := []transfer.Anchor{{
 		Certificate: w.factory.Root().Raw, Purposes: transfer.Enrol | transfer.Fallback, Domain: transfer.Permanent,
@@ -56,21 +56,21 @@ func newDevice(t testing.TB, w *world, home *provider, name string) *device {
 			Certificate: a.Certificate, Purposes: a.Purposes, Domain: transfer.Current,
 		})
 	}
-	check(t, transfer.Provision(journal, transfer.Home{
+	check(tb, transfer.Provision(journal, transfer.Home{
 		ServerURI: home.domain.ServerURI, EnrollURI: home.domain.EnrollURI, Account: home.domain.Account,
 	}, anchors))
 	d.tr, err = transfer.OpenDevice(transfer.DeviceOptions{
 		Journal: journal, FactoryKey: d.Key, FactoryCertificate: d.DER, NewKey: newKey,
 		Firmware: func() ([]transfer.Installed, bool) { return w.installed, false },
 	})
-	check(t, err)
+	check(tb, err)
 	key, err := d.tr.EnrolmentKey()
-	check(t, err)
-	issued, err := home.ca.Enrol(t.Context(), est.Request{Client: d.Client(), CSR: esttest.CSR(t, key, name)})
-	check(t, err)
-	check(t, d.tr.SetOperational(issued.DER))
+	check(tb, err)
+	issued, err := home.ca.Enrol(tb.Context(), est.Request{Client: d.Client(), CSR: esttest.CSR(tb, key, name)})
+	check(tb, err)
+	check(tb, d.tr.SetOperational(issued.DER))
 	d.old, d.at = issued.DER, home
-	check(t, home.fleet.Put(t.Context(), fleet.Device{
+	check(tb, home.fleet.Put(tb.Context(), fleet.Device{
 		ID: d.id(home), Factory: fleet.Factory(d.Factory), Endpoint: lwm2m.Endpoint(name), Ownership: fleet.Owned,
 	}, "test", ""))
 	return d
@@ -258,11 +258,12 @@ func (d *device) operate(p *provider, op transfer.Operation, path lwm2m.Path, fn
 	}
 	state := d.tr.Status().State
 	party := transfer.CurrentDM
-	switch {
-	case state == transfer.Done || state == transfer.Register:
+	switch state {
+	case transfer.Done, transfer.Register:
 		party = transfer.NewDM
-	case state == transfer.InFall:
+	case transfer.InFall:
 		party = transfer.FallbackDM
+	default:
 	}
 	place := transfer.PlaceOf(path, transfer.ObjectIDs{
 		Truststore: objects.DefaultIDs.Truststore, Enrolment: objects.DefaultIDs.Enrolment,
@@ -346,9 +347,9 @@ func (d *device) create(entries []lwm2m.Entry) error {
 	return err
 }
 
-func parse(t testing.TB, der []byte) *x509.Certificate {
-	t.Helper()
+func parse(tb testing.TB, der []byte) *x509.Certificate {
+	tb.Helper()
 	c, err := x509.ParseCertificate(der)
-	check(t, err)
+	check(tb, err)
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"steward/est"
@@ -139,16 +140,16 @@ func (c *Coordinator) stored(ctx context.Context, r Row, state transfer.DeviceSt
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := len(all) - 1; i >= 0; i-- {
-		if all[i].State != state {
+	for _, receipt := range slices.Backward(all) {
+		if receipt.State != state {
 			continue
 		}
-		signed, err := transfer.ParseReceipt(all[i].Raw)
+		signed, err := transfer.ParseReceipt(receipt.Raw)
 		if err != nil {
 			return nil, nil, err
 		}
 		if signed.Body.Message == r.Hash {
-			return signed, all[i].Raw, nil
+			return signed, receipt.Raw, nil
 		}
 	}
 	return nil, nil, fmt.Errorf("%s receipt of %s: %w", state, r.Short, ErrUnknown)

@@ -18,8 +18,8 @@ import (
 )
 
 // call returns the first call with that action that a provider received.
-func (p *provider) call(t testing.TB, a coordinator.Action) coordinator.Call {
-	t.Helper()
+func (p *provider) call(tb testing.TB, a coordinator.Action) coordinator.Call {
+	tb.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.calls {
@@ -27,7 +27,7 @@ func (p *provider) call(t testing.TB, a coordinator.Action) coordinator.Call {
 			return c
 		}
 	}
-	t.Fatalf("%s received no %s", p.name, a)
+	tb.Fatalf("%s received no %s", p.name, a)
 	return coordinator.Call{}
 }
 
@@ -163,61 +163,61 @@ func TestT5(t *testing.T) {
 }
 
 // otherDevice returns ready with the receipt of the other device in it.
-func otherDevice(t testing.TB, w *world, ready coordinator.Call) coordinator.Call {
-	t.Helper()
+func otherDevice(tb testing.TB, w *world, ready coordinator.Call) coordinator.Call {
+	tb.Helper()
 	for _, c := range w.beta.calls {
 		if c.Action == coordinator.ActionReady && c.Device != ready.Device {
 			return withBody(ready, c.Body)
 		}
 	}
-	t.Fatal("one device only")
+	tb.Fatal("one device only")
 	return ready
 }
 
 // completion sends the READY receipt where one of another state is due.
-func completion(t testing.TB, ready coordinator.Call, a coordinator.Action) coordinator.Call {
-	t.Helper()
+func completion(tb testing.TB, ready coordinator.Call, a coordinator.Action) coordinator.Call {
+	tb.Helper()
 	b, err := transfer.ParseReadyBody(ready.Body)
-	check(t, err)
+	check(tb, err)
 	body, err := transfer.Completion{Transfer: b.Transfer, Receipts: [][]byte{b.Receipt}}.Encode()
-	check(t, err)
+	check(tb, err)
 	c := withBody(ready, body)
 	c.Action = a
 	return c
 }
 
-func submission(t testing.TB, raw []byte) coordinator.Submission {
-	t.Helper()
+func submission(tb testing.TB, raw []byte) coordinator.Submission {
+	tb.Helper()
 	var s coordinator.Submission
-	check(t, json.Unmarshal(raw, &s))
+	check(tb, json.Unmarshal(raw, &s))
 	return s
 }
 
 // algNone takes the signature away and says so in the header.
-func algNone(t testing.TB, raw []byte) []byte {
-	t.Helper()
-	s := submission(t, raw)
+func algNone(tb testing.TB, raw []byte) []byte {
+	tb.Helper()
+	s := submission(tb, raw)
 	parts := strings.Split(s.Info, ".")
 	header, err := base64.RawURLEncoding.DecodeString(parts[0])
-	check(t, err)
+	check(tb, err)
 	header = bytes.Replace(header, []byte(`"ES256"`), []byte(`"none"`), 1)
 	s.Info = base64.RawURLEncoding.EncodeToString(header) + "." + parts[1] + "."
 	out, err := json.Marshal(s)
-	check(t, err)
+	check(tb, err)
 	return out
 }
 
 // altered changes a bit of the payload.
-func altered(t testing.TB, raw []byte) []byte {
-	t.Helper()
-	s := submission(t, raw)
+func altered(tb testing.TB, raw []byte) []byte {
+	tb.Helper()
+	s := submission(tb, raw)
 	parts := strings.Split(s.Info, ".")
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	check(t, err)
+	check(tb, err)
 	payload[len(payload)-1] ^= 1
 	s.Info = parts[0] + "." + base64.RawURLEncoding.EncodeToString(payload) + "." + parts[2]
 	out, err := json.Marshal(s)
-	check(t, err)
+	check(tb, err)
 	return out
 }
 
@@ -389,11 +389,11 @@ func TestT18(t *testing.T) {
 }
 
 // findReady returns the READY body that Beta received.
-func findReady(t testing.TB, w *world, id string) (string, transfer.ReadyBody, coordinator.Call, error) {
-	t.Helper()
-	call := w.beta.call(t, coordinator.ActionReady)
+func findReady(tb testing.TB, w *world, id string) (string, transfer.ReadyBody, coordinator.Call, error) {
+	tb.Helper()
+	call := w.beta.call(tb, coordinator.ActionReady)
 	b, err := transfer.ParseReadyBody(call.Body)
-	check(t, err)
+	check(tb, err)
 	return id, b, call, nil
 }
 

@@ -78,10 +78,14 @@ func TestIdentityRefusals(t *testing.T) {
 			{"too long", make([]byte, 65<<10), coordinator.ErrInvalid},
 			{"more than one value", append([]byte(string(raw)), '{'), coordinator.ErrInvalid},
 			{"payload altered", part("payload", func(s string) string { return "A" + s[1:] }), coordinator.ErrInvalid},
-			{"signature altered", part("signature", func(s string) string { return strings.Repeat("A", len(s)) }), coordinator.ErrInvalid},
+			{"signature altered", part("signature", func(s string) string {
+				return strings.Repeat("A", len(s))
+			}), coordinator.ErrInvalid},
 			{"signature short", part("signature", func(s string) string { return s[:40] }), coordinator.ErrInvalid},
 			{"alg none", part("protected", func(string) string { return none }), coordinator.ErrInvalid},
-			{"signed by another key", sign(func(i *coordinator.Identity) { i.Signing = string(otherKey) }), coordinator.ErrInvalid},
+			{"signed by another key", sign(func(i *coordinator.Identity) {
+				i.Signing = string(otherKey)
+			}), coordinator.ErrInvalid},
 			{"no name", sign(func(i *coordinator.Identity) { i.Name = "" }), coordinator.ErrInvalid},
 			{"kind", sign(func(i *coordinator.Identity) { i.Kind = "friend" }), coordinator.ErrInvalid},
 			{"http", sign(func(i *coordinator.Identity) { i.PeerURI = "http://x" }), coordinator.ErrInvalid},

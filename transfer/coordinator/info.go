@@ -135,11 +135,11 @@ func (c *Coordinator) postInfo(ctx context.Context, t *Transfer, ch *Change) err
 	if err != nil {
 		return err
 	}
-	return c.answered(ctx, t, ch, docs.Info, raw)
+	return c.takeAnswer(ctx, t, ch, docs.Info, raw)
 }
 
-// answered takes the partner's answer to the info.
-func (c *Coordinator) answered(ctx context.Context, t *Transfer, ch *Change, rawInfo, raw []byte) error {
+// takeAnswer takes the partner's answer to the info.
+func (c *Coordinator) takeAnswer(ctx context.Context, t *Transfer, ch *Change, rawInfo, raw []byte) error {
 	answer, err := transfer.ParseAnswer(raw)
 	if err != nil {
 		return err
@@ -368,19 +368,22 @@ func fillRows(t *Transfer, ch *Change, info *transfer.Signed[transfer.Info], ans
 			r.Endpoint = lwm2m.Endpoint(leaf.Subject.CommonName)
 		}
 		before := r
-		if answer.Devices[i].Reason != "" {
-			if err := r.apply(transfer.RowReject, now); err != nil {
-				return err
-			}
-			r.Due = time.Time{}
-		} else {
-			t.Window.Earliest = max(t.Window.Earliest, p.Switch.Window.Earliest)
-			if t.Window.Latest == 0 || p.Switch.Window.Latest < t.Window.Latest {
-				t.Window.Latest = p.Switch.Window.Latest
-			}
+		if answer.Devices[i].Reason == "" {
+			t.narrow(p.Switch.Window)
+		} else if err := r.apply(transfer.RowReject, now); err != nil {
+			return err
 		}
+		r.Due = time.Time{}
 		ch.Rows = append(ch.Rows, r)
 		ch.Audit = append(ch.Audit, audited(before, r, t.CreatedBy)...)
 	}
 	return nil
+}
+
+// narrow leaves of the transfer's window what lies inside w too.
+func (t *Transfer) narrow(w transfer.Window) {
+	t.Window.Earliest = max(t.Window.Earliest, w.Earliest)
+	if t.Window.Latest == 0 || w.Latest < t.Window.Latest {
+		t.Window.Latest = w.Latest
+	}
 }

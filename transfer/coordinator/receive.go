@@ -72,15 +72,9 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 	}
 	digest := digestOf(call)
 	for range maxRepeat {
-		before, err := c.o.Store.Answer(ctx, from.ID, call.Key)
-		if err == nil && before.Request != digest {
-			return Reply{}, ErrKeyReused
-		}
-		if err == nil && call.Action != ActionClose { // what a right is now, it may not be later
-			return before.Reply, nil
-		}
-		if err != nil && !errors.Is(err, ErrUnknown) {
-			return Reply{}, err
+		before, known, err := c.answered(ctx, from, call, digest)
+		if known || err != nil {
+			return before, err
 		}
 		reply, ch, err := receive(ctx, from, call)
 		if err != nil {
@@ -97,6 +91,23 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 		return reply, nil
 	}
 	return Reply{}, ErrConflict
+}
+
+// answered returns what the partner was told under the call's key. The status of a
+// right is told anew: what it is now, it may not be later.
+func (c *Coordinator) answered(ctx context.Context, from Partner, call Call, digest [sha256.Size]byte) (
+	reply Reply, known bool, err error,
+) {
+	before, err := c.o.Store.Answer(ctx, from.ID, call.Key)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return Reply{}, false, nil
+	case err != nil:
+		return Reply{}, false, err
+	case before.Request != digest:
+		return Reply{}, false, ErrKeyReused
+	}
+	return before.Reply, call.Action != ActionClose, nil
 }
 
 // after performs at once, as far as it can, what a call demands: a partner that

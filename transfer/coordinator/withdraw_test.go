@@ -13,20 +13,20 @@ import (
 )
 
 // stayed checks that a device is as it was before the transfer.
-func (w *world) stayed(t testing.TB, d *device) {
-	t.Helper()
+func (w *world) stayed(tb testing.TB, d *device) {
+	tb.Helper()
 	s, at := d.state()
 	_, der, _ := d.tr.Operational()
 	if !s.State.AtRest() || at != w.alpha || string(der) != string(d.old) {
-		t.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
+		tb.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
 	}
 	if n := len(d.tr.Truststore()); n != 3 {
-		t.Errorf("%s has %d anchors, want those from before, 3", d.Endpoint, n)
+		tb.Errorf("%s has %d anchors, want those from before, 3", d.Endpoint, n)
 	}
-	w.gone(t, d, w.beta)
-	right, err := w.alpha.ca.Right(t.Context(), d.Factory)
+	w.gone(tb, d, w.beta)
+	right, err := w.alpha.ca.Right(tb.Context(), d.Factory)
 	if err != nil || right.State != est.RightConsumed {
-		t.Errorf("right of %s at Alpha is %s, %v", d.Endpoint, right.State, err)
+		tb.Errorf("right of %s at Alpha is %s, %v", d.Endpoint, right.State, err)
 	}
 }
 

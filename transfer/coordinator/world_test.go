@@ -22,10 +22,10 @@ import (
 	"steward/transfer/coordinator/coordtest"
 )
 
-func check(t testing.TB, err error) {
-	t.Helper()
+func check(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -44,26 +44,26 @@ type world struct {
 const testGrace = 60 * time.Second
 
 // newWorld makes Alpha with n devices, and Beta. Nothing runs before start.
-func newWorld(t testing.TB, n int) *world {
-	t.Helper()
-	w := &world{t: t, installed: []transfer.Installed{{
+func newWorld(tb testing.TB, n int) *world {
+	tb.Helper()
+	w := &world{t: tb, installed: []transfer.Installed{{
 		Digest: transfer.NewCertHash(transfer.HashOf([]byte("manifest"))), Sequence: 2,
 	}}}
-	w.factory = esttest.NewFactory(t, time.Now)
-	w.alpha, w.beta = newProvider(t, w, "Alpha"), newProvider(t, w, "Beta")
+	w.factory = esttest.NewFactory(tb, time.Now)
+	w.alpha, w.beta = newProvider(tb, w, "Alpha"), newProvider(tb, w, "Beta")
 	for i := range n {
-		w.devices = append(w.devices, newDevice(t, w, w.alpha, fmt.Sprintf("urn:dev:os:32473-%04d", i)))
+		w.devices = append(w.devices, newDevice(tb, w, w.alpha, fmt.Sprintf("urn:dev:os:32473-%04d", i)))
 	}
-	w.alpha.open(t)
-	w.beta.open(t)
-	w.alpha.pin(t, w.beta)
-	w.beta.pin(t, w.alpha)
+	w.alpha.open(tb)
+	w.beta.open(tb)
+	w.alpha.pin(tb, w.beta)
+	w.beta.pin(tb, w.alpha)
 	return w
 }
 
 // start runs everything until the test ends.
-func (w *world) start(t testing.TB) {
-	t.Helper()
+func (w *world) start(tb testing.TB) {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	for _, d := range w.devices {
 		d.done = make(chan struct{})
@@ -71,7 +71,7 @@ func (w *world) start(t testing.TB) {
 	}
 	w.alpha.start()
 	w.beta.start()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
 		for _, d := range w.devices {
 			<-d.done
@@ -104,7 +104,6 @@ type provider struct {
 	store  *coordtest.Store
 	fleet  *fleetStore
 	signer transfer.Signer
-	issuer transfer.Signer
 	tls    []byte
 	domain coordinator.Domain
 	change func(*coordinator.Options)
@@ -123,20 +122,20 @@ type provider struct {
 	ids    int
 }
 
-func newProvider(t testing.TB, w *world, name string) *provider {
-	t.Helper()
+func newProvider(tb testing.TB, w *world, name string) *provider {
+	tb.Helper()
 	p := &provider{
 		name: name, world: w, rights: &esttest.Store{}, store: &coordtest.Store{}, fleet: &fleetStore{},
 		lose: map[coordinator.Action]int{}, deaf: map[string]int{},
 	}
-	p.ca = esttest.NewCA(t, name, p.rights, time.Now)
-	check(t, p.ca.TrustFactoryCA(t.Context(), w.factory.Root().Raw))
-	key := esttest.Key(t)
-	issued, err := p.ca.IssueSigner(t.Context(), est.KindTransferSigner, name+" transfer", key.Public())
-	check(t, err)
+	p.ca = esttest.NewCA(tb, name, p.rights, time.Now)
+	check(tb, p.ca.TrustFactoryCA(tb.Context(), w.factory.Root().Raw))
+	key := esttest.Key(tb)
+	issued, err := p.ca.IssueSigner(tb.Context(), est.KindTransferSigner, name+" transfer", key.Public())
+	check(tb, err)
 	p.signer = transfer.Signer{Key: key, Certificate: issued.DER}
-	issued, err = p.ca.IssuePeer(t.Context(), name, strings.ToLower(name)+".example", esttest.Key(t).Public())
-	check(t, err)
+	issued, err = p.ca.IssuePeer(tb.Context(), name, strings.ToLower(name)+".example", esttest.Key(tb).Public())
+	check(tb, err)
 	p.tls = issued.DER
 	host := "coaps://" + strings.ToLower(name) + ".example"
 	p.domain = coordinator.Domain{
@@ -151,15 +150,15 @@ func newProvider(t testing.TB, w *world, name string) *provider {
 }
 
 // open makes the coordinator anew, over what is stored.
-func (p *provider) open(t testing.TB) {
-	t.Helper()
+func (p *provider) open(tb testing.TB) {
+	tb.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.openLocked(t)
+	p.openLocked(tb)
 }
 
-func (p *provider) openLocked(t testing.TB) {
-	t.Helper()
+func (p *provider) openLocked(tb testing.TB) {
+	tb.Helper()
 	var store coordinator.Store = p.store
 	if p.cut != nil {
 		store = p.cut
@@ -181,7 +180,7 @@ func (p *provider) openLocked(t testing.TB) {
 	}
 	var err error
 	p.c, err = coordinator.New(o)
-	check(t, err)
+	check(tb, err)
 }
 
 func (p *provider) newID() string {
@@ -237,22 +236,22 @@ func (p *provider) setAway(away bool) {
 }
 
 // pin makes o a partner of p, by its identity file.
-func (p *provider) pin(t testing.TB, o *provider) {
-	t.Helper()
+func (p *provider) pin(tb testing.TB, o *provider) {
+	tb.Helper()
 	file, err := o.c.Identity()
-	check(t, err)
-	_, err = p.c.AddPartner(t.Context(), file, "", "operator:carol")
-	check(t, err)
+	check(tb, err)
+	_, err = p.c.AddPartner(tb.Context(), file, "", "operator:carol")
+	check(tb, err)
 }
 
 // partner returns p's record of o.
-func (p *provider) partner(t testing.TB, o *provider) coordinator.Partner {
-	t.Helper()
-	all, err := p.store.ListPartners(t.Context())
-	check(t, err)
+func (p *provider) partner(tb testing.TB, o *provider) coordinator.Partner {
+	tb.Helper()
+	all, err := p.store.ListPartners(tb.Context())
+	check(tb, err)
 	i := slices.IndexFunc(all, func(r coordinator.Partner) bool { return r.Name == o.name })
 	if i < 0 {
-		t.Fatalf("%s has not pinned %s", p.name, o.name)
+		tb.Fatalf("%s has not pinned %s", p.name, o.name)
 	}
 	return all[i]
 }
@@ -303,9 +302,9 @@ func wire(err error) error {
 		return nil
 	case errors.Is(err, coordinator.ErrUnknown), errors.Is(err, coordinator.ErrState),
 		errors.Is(err, coordinator.ErrInvalid), errors.Is(err, coordinator.ErrKeyReused):
-		return fmt.Errorf("%w: %v", coordinator.ErrDeclined, err)
+		return fmt.Errorf("%w: %s", coordinator.ErrDeclined, err.Error())
 	default:
-		return fmt.Errorf("%w: %v", coordinator.ErrPartnerAway, err)
+		return fmt.Errorf("%w: %s", coordinator.ErrPartnerAway, err.Error())
 	}
 }
 
@@ -431,147 +430,147 @@ func (s *fleetStore) Put(_ context.Context, d fleet.Device, _, _ string) error {
 
 // handOver drafts and submits a transfer of all devices, and approves it at both
 // sides as soon as each may.
-func (w *world) handOver(t testing.TB) string {
-	t.Helper()
+func (w *world) handOver(tb testing.TB) string {
+	tb.Helper()
 	ids := []fleet.ID{}
 	for _, d := range w.devices {
 		ids = append(ids, d.id(w.alpha))
 	}
-	draft, err := w.alpha.coordinator().Draft(t.Context(), coordinator.Draft{
-		Partner: w.alpha.partner(t, w.beta).ID, Devices: ids, Actor: "operator:alice",
+	draft, err := w.alpha.coordinator().Draft(tb.Context(), coordinator.Draft{
+		Partner: w.alpha.partner(tb, w.beta).ID, Devices: ids, Actor: "operator:alice",
 		Window: transfer.NewWindow(w.earliest, time.Now().Add(time.Hour)), Mandate: w.mandate,
 	})
-	check(t, err)
-	_, err = w.alpha.coordinator().Submit(t.Context(), draft.ID, "operator:alice")
-	check(t, err)
+	check(tb, err)
+	_, err = w.alpha.coordinator().Submit(tb.Context(), draft.ID, "operator:alice")
+	check(tb, err)
 	if w.submitted != nil {
 		w.submitted()
 	}
-	w.approve(t, w.beta, draft.ID, transfer.BatchInfoAccepted)
-	w.approve(t, w.alpha, draft.ID, transfer.BatchOffered)
+	w.approve(tb, w.beta, draft.ID, transfer.BatchInfoAccepted)
+	w.approve(tb, w.alpha, draft.ID, transfer.BatchOffered)
 	return draft.ID
 }
 
 // approve waits until a transfer may be approved and does it.
-func (w *world) approve(t testing.TB, p *provider, id string, at transfer.BatchState) {
-	t.Helper()
+func (w *world) approve(tb testing.TB, p *provider, id string, at transfer.BatchState) {
+	tb.Helper()
 	for range 600 {
-		got, err := p.store.Transfer(t.Context(), id)
+		got, err := p.store.Transfer(tb.Context(), id)
 		if err == nil && len(got.Approvals) > 0 {
 			return // the answer to the approval was lost in a crash
 		}
 		if err == nil && got.State == at {
-			if _, err := p.coordinator().Approve(t.Context(), id, "operator:bob", "as agreed"); err == nil {
+			if _, err := p.coordinator().Approve(tb.Context(), id, "operator:bob", "as agreed"); err == nil {
 				return
 			} else if w.submitted == nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 		time.Sleep(time.Second)
 	}
-	got, err := p.store.Transfer(t.Context(), id)
-	t.Fatalf("transfer at %s is %s (%s), %v, want %s", p.name, got.State, got.Reason, err, at)
+	got, err := p.store.Transfer(tb.Context(), id)
+	tb.Fatalf("transfer at %s is %s (%s), %v, want %s", p.name, got.State, got.Reason, err, at)
 }
 
 // states returns how many rows of a transfer are in each state at a provider.
-func (p *provider) states(t testing.TB, id string) map[transfer.RowState]int {
-	t.Helper()
-	n, err := p.store.Count(t.Context(), id)
-	check(t, err)
+func (p *provider) states(tb testing.TB, id string) map[transfer.RowState]int {
+	tb.Helper()
+	n, err := p.store.Count(tb.Context(), id)
+	check(tb, err)
 	return n
 }
 
 // moved checks that all devices are Beta's, and Alpha's no more.
-func (w *world) moved(t testing.TB, id string) {
-	t.Helper()
+func (w *world) moved(tb testing.TB, id string) {
+	tb.Helper()
 	want := map[transfer.RowState]int{transfer.RowRevokedOld: len(w.devices)}
 	for _, p := range []*provider{w.alpha, w.beta} {
-		if got := p.states(t, id); !maps.Equal(got, want) {
-			t.Errorf("%s has %v, want %v", p.name, got, want)
-			w.explain(t, p, id)
+		if got := p.states(tb, id); !maps.Equal(got, want) {
+			tb.Errorf("%s has %v, want %v", p.name, got, want)
+			w.explain(tb, p, id)
 		}
-		if got, _ := p.store.Transfer(t.Context(), id); got.State != transfer.BatchComplete {
-			t.Errorf("transfer at %s is %s (%s), want COMPLETE", p.name, got.State, got.Reason)
+		if got, _ := p.store.Transfer(tb.Context(), id); got.State != transfer.BatchComplete {
+			tb.Errorf("transfer at %s is %s (%s), want COMPLETE", p.name, got.State, got.Reason)
 		}
 	}
 	for _, d := range w.devices {
 		s, at := d.state()
 		if s.State != transfer.Finalised || at != w.beta {
-			t.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
+			tb.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
 		}
-		w.gone(t, d, w.alpha)
-		if o, _ := w.beta.fleet.ByFactory(t.Context(), fleet.Factory(d.Factory)); o.Ownership != fleet.Owned {
-			t.Errorf("%s is %s at Beta", d.Endpoint, o.Ownership)
+		w.gone(tb, d, w.alpha)
+		if o, _ := w.beta.fleet.ByFactory(tb.Context(), fleet.Factory(d.Factory)); o.Ownership != fleet.Owned {
+			tb.Errorf("%s is %s at Beta", d.Endpoint, o.Ownership)
 		}
 	}
 }
 
 // gone checks that neither the old nor the factory key of a device opens anything
 // at p (T3).
-func (w *world) gone(t testing.TB, d *device, p *provider) {
-	t.Helper()
-	if err := p.ca.Live(t.Context(), est.Hash(sha256.Sum256(d.old)), time.Now()); !errors.Is(err, est.ErrRevoked) &&
+func (w *world) gone(tb testing.TB, d *device, p *provider) {
+	tb.Helper()
+	if err := p.ca.Live(tb.Context(), sha256.Sum256(d.old), time.Now()); !errors.Is(err, est.ErrRevoked) &&
 		p == w.alpha {
-		t.Errorf("old certificate of %s at %s: %v, want ErrRevoked", d.Endpoint, p.name, err)
+		tb.Errorf("old certificate of %s at %s: %v, want ErrRevoked", d.Endpoint, p.name, err)
 	}
-	if c, err := p.ca.Identify(t.Context(), [][]byte{d.DER}); err == nil {
-		t.Errorf("factory certificate of %s is %v at %s", d.Endpoint, c, p.name)
+	if c, err := p.ca.Identify(tb.Context(), [][]byte{d.DER}); err == nil {
+		tb.Errorf("factory certificate of %s is %v at %s", d.Endpoint, c, p.name)
 	}
-	o, err := p.fleet.ByFactory(t.Context(), fleet.Factory(d.Factory))
+	o, err := p.fleet.ByFactory(tb.Context(), fleet.Factory(d.Factory))
 	if o.Ownership != fleet.Left && !errors.Is(err, fleet.ErrUnknown) {
-		t.Errorf("%s is %s at %s", d.Endpoint, o.Ownership, p.name)
+		tb.Errorf("%s is %s at %s", d.Endpoint, o.Ownership, p.name)
 	}
 }
 
 // explain logs the rows of a transfer.
-func (w *world) explain(t testing.TB, p *provider, id string) {
-	t.Helper()
-	rows, _ := p.store.ListRows(t.Context(), id, "", 100)
+func (w *world) explain(tb testing.TB, p *provider, id string) {
+	tb.Helper()
+	rows, _ := p.store.ListRows(tb.Context(), id, "", 100)
 	for _, r := range rows {
-		t.Logf("%s %s: %s %v %q tries %d due %v", p.name, r.Endpoint, r.State, r.Pending, r.Reason, r.Tries, r.Due)
+		tb.Logf("%s %s: %s %v %q tries %d due %v", p.name, r.Endpoint, r.State, r.Pending, r.Reason, r.Tries, r.Due)
 	}
 }
 
 // fellBack checks that all devices are Alpha's again, with new keys, and that
 // nothing opens anything at Beta.
-func (w *world) fellBack(t testing.TB, id string) {
-	t.Helper()
+func (w *world) fellBack(tb testing.TB, id string) {
+	tb.Helper()
 	want := map[transfer.RowState]int{transfer.RowFellBack: len(w.devices)}
 	for _, p := range []*provider{w.alpha, w.beta} {
-		if got := p.states(t, id); !maps.Equal(got, want) {
-			t.Errorf("%s has %v, want %v", p.name, got, want)
-			w.explain(t, p, id)
+		if got := p.states(tb, id); !maps.Equal(got, want) {
+			tb.Errorf("%s has %v, want %v", p.name, got, want)
+			w.explain(tb, p, id)
 		}
-		if got, _ := p.store.Transfer(t.Context(), id); got.State != transfer.BatchPartial {
-			t.Errorf("transfer at %s is %s (%s), want PARTIAL", p.name, got.State, got.Reason)
+		if got, _ := p.store.Transfer(tb.Context(), id); got.State != transfer.BatchPartial {
+			tb.Errorf("transfer at %s is %s (%s), want PARTIAL", p.name, got.State, got.Reason)
 		}
 	}
 	for _, d := range w.devices {
 		s, at := d.state()
 		_, der, ok := d.tr.Operational()
 		if s.State != transfer.FellBack || at != w.alpha || !ok || string(der) == string(d.old) {
-			t.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
+			tb.Errorf("%s is %s at %v", d.Endpoint, s.State, at)
 		}
-		w.gone(t, d, w.beta)
-		if err := w.alpha.ca.Live(t.Context(), est.Hash(sha256.Sum256(d.old)), time.Now()); !errors.Is(err, est.ErrRevoked) {
-			t.Errorf("certificate of %s before the transfer: %v, want ErrRevoked", d.Endpoint, err)
+		w.gone(tb, d, w.beta)
+		if err := w.alpha.ca.Live(tb.Context(), sha256.Sum256(d.old), time.Now()); !errors.Is(err, est.ErrRevoked) {
+			tb.Errorf("certificate of %s before the transfer: %v, want ErrRevoked", d.Endpoint, err)
 		}
-		if o, _ := w.alpha.fleet.ByFactory(t.Context(), fleet.Factory(d.Factory)); o.Ownership != fleet.Owned {
-			t.Errorf("%s is %s at Alpha", d.Endpoint, o.Ownership)
+		if o, _ := w.alpha.fleet.ByFactory(tb.Context(), fleet.Factory(d.Factory)); o.Ownership != fleet.Owned {
+			tb.Errorf("%s is %s at Alpha", d.Endpoint, o.Ownership)
 		}
-		live, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational, Status: est.StatusValid})
+		live, err := w.beta.ca.List(tb.Context(), est.Query{Kind: est.KindOperational, Status: est.StatusValid})
 		if err != nil || len(live) > 0 {
-			t.Errorf("Beta has %d live certificates, %v", len(live), err)
+			tb.Errorf("Beta has %d live certificates, %v", len(live), err)
 		}
 	}
 }
 
 // until waits for a condition.
-func until(t testing.TB, limit time.Duration, what string, is func() bool) {
-	t.Helper()
+func until(tb testing.TB, limit time.Duration, what string, is func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(limit); !is(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("after %v still not: %s", limit, what)
+			tb.Fatalf("after %v still not: %s", limit, what)
 		}
 	}
 }
@@ -585,11 +584,11 @@ func people(n int) func(context.Context) (int, error) {
 func fleetFactory(d *device) fleet.Factory { return fleet.Factory(d.Factory) }
 
 // drive waits until a transfer is over.
-func (w *world) drive(t testing.TB, id string) {
-	t.Helper()
-	until(t, 10*time.Minute, "over at both", func() bool {
-		a, _ := w.alpha.store.Transfer(t.Context(), id)
-		b, _ := w.beta.store.Transfer(t.Context(), id)
+func (w *world) drive(tb testing.TB, id string) {
+	tb.Helper()
+	until(tb, 10*time.Minute, "over at both", func() bool {
+		a, _ := w.alpha.store.Transfer(tb.Context(), id)
+		b, _ := w.beta.store.Transfer(tb.Context(), id)
 		return a.Over() && b.Over()
 	})
 }
@@ -600,22 +599,22 @@ type user struct {
 	file   []byte
 }
 
-func newUser(t testing.TB, w *world) user {
-	t.Helper()
-	key := esttest.Key(t)
-	issued, err := w.alpha.ca.IssueSigner(t.Context(), est.KindTransferSigner, "User", key.Public())
-	check(t, err)
+func newUser(tb testing.TB, w *world) user {
+	tb.Helper()
+	key := esttest.Key(tb)
+	issued, err := w.alpha.ca.IssueSigner(tb.Context(), est.KindTransferSigner, "User", key.Public())
+	check(tb, err)
 	file, err := coordinator.SignIdentity(coordinator.Identity{
 		Name: "User", Kind: coordinator.ServiceUser,
 		Signing: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: issued.DER})),
 	}, key)
-	check(t, err)
+	check(tb, err)
 	return user{transfer.Signer{Key: key, Certificate: issued.DER}, file}
 }
 
 // mandate orders the move of all devices, signed by somebody.
-func (u user) mandate(t testing.TB, w *world, by transfer.Signer) []byte {
-	t.Helper()
+func (u user) mandate(tb testing.TB, w *world, by transfer.Signer) []byte {
+	tb.Helper()
 	now := time.Now()
 	m := transfer.Mandate{
 		Issuer: "User", Expires: transfer.SecondsOf(now.Add(48 * time.Hour)), IssuedAt: transfer.SecondsOf(now),
@@ -627,6 +626,6 @@ func (u user) mandate(t testing.TB, w *world, by transfer.Signer) []byte {
 		m.Devices.Factory = append(m.Devices.Factory, transfer.Hash(d.Factory))
 	}
 	raw, err := m.Sign(by)
-	check(t, err)
+	check(tb, err)
 	return raw
 }

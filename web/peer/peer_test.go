@@ -184,7 +184,8 @@ func TestCalls(t *testing.T) {
 			t.Errorf("POST %s: call %+v", tt.path, f.call)
 		}
 		f.reply = coordinator.Reply{ContentType: "application/cbor", Body: []byte("answer")}
-		if got, text := do(t, c, http.MethodPost, base+tt.path, tt.action.ContentType(), nil); got != 200 || text != "answer" {
+		got, text := do(t, c, http.MethodPost, base+tt.path, tt.action.ContentType(), nil)
+		if got != 200 || text != "answer" {
 			t.Errorf("POST %s = %d %s, want the answer", tt.path, got, text)
 		}
 	}

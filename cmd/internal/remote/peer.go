@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -112,9 +113,7 @@ func (p *Peers) do(ctx context.Context, to coordinator.Partner, method, path str
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", coordinator.ErrDeclined, err)
 	}
-	for name, values := range h {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, h)
 	req.Header.Set("User-Agent", "steward/"+p.o.Name)
 	res, err := p.client(to).Do(req)
 	if err != nil {

@@ -144,7 +144,8 @@ func TestPeersErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p.err = tt.err
-			_, err := peers(t, tt.own).Post(t.Context(), tt.to, coordinator.Call{Action: coordinator.ActionOffer, Transfer: "ab"})
+			call := coordinator.Call{Action: coordinator.ActionOffer, Transfer: "ab"}
+			_, err := peers(t, tt.own).Post(t.Context(), tt.to, call)
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("Post = %v, want %v with %q", err, tt.want, tt.text)
 			}

@@ -166,25 +166,30 @@ func (s Transfers) Commit(ctx context.Context, ch coordinator.Change) error {
 				return err
 			}
 		}
-		for _, r := range ch.Receipts {
-			if _, err := tx.Exec("transfer_receipt.insert", r.Transfer, r.Short, r.Hash[:], string(r.State), r.Raw,
-				r.At.UnixMicro()); err != nil {
-				return err
-			}
-		}
-		if a := ch.Answer; a != nil {
-			if _, err := tx.Exec("transfer_answer.put", a.Partner, a.Key, a.Request[:], a.Reply.ContentType,
-				a.Reply.Body, a.At.UnixMicro()); err != nil {
-				return err
-			}
-		}
-		for _, row := range ch.Audit {
-			if err := tx.Audit(row); err != nil {
-				return err
-			}
-		}
-		return nil
+		return putEvidence(tx, ch)
 	})
+}
+
+// putEvidence stores what a change leaves behind: receipts, the answer, the audit.
+func putEvidence(tx *Tx, ch coordinator.Change) error {
+	for _, r := range ch.Receipts {
+		if _, err := tx.Exec("transfer_receipt.insert", r.Transfer, r.Short, r.Hash[:], string(r.State), r.Raw,
+			r.At.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	if a := ch.Answer; a != nil {
+		if _, err := tx.Exec("transfer_answer.put", a.Partner, a.Key, a.Request[:], a.Reply.ContentType,
+			a.Reply.Body, a.At.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	for _, row := range ch.Audit {
+		if err := tx.Audit(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func putTransfer(tx *Tx, t coordinator.Transfer, d coordinator.Documents) error {

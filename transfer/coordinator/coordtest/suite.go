@@ -90,11 +90,14 @@ func partner(t *testing.T, id, name string) coordinator.Partner {
 }
 
 func testPartners(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	_, err := b.Store.Partner(ctx, "p1")
 	wants(t, "Partner of nobody", err, coordinator.ErrUnknown)
 	p, q := partner(t, "p1", "Beta"), partner(t, "p2", "Alpha")
-	user := coordinator.Partner{ID: "p3", Name: "User", Kind: coordinator.ServiceUser, Signing: certificate(t), AddedAt: at}
+	user := coordinator.Partner{
+		ID: "p3", Name: "User", Kind: coordinator.ServiceUser, Signing: certificate(t), AddedAt: at,
+	}
 	user2 := user
 	user2.ID, user2.Name = "p4", "Another user"
 	for _, r := range []coordinator.Partner{p, q, user, user2} {
@@ -152,6 +155,7 @@ func put(t *testing.T, b Backend, c coordinator.Transfer, rows ...coordinator.Ro
 }
 
 func testTransfers(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	_, err := b.Store.Transfer(ctx, "aa")
@@ -191,6 +195,7 @@ func ids(list []coordinator.Transfer, err error) (out []string) {
 }
 
 func testDocuments(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	_, err := b.Store.Documents(ctx, "aa")
@@ -227,6 +232,7 @@ func rowOf(id string, n byte) coordinator.Row {
 }
 
 func testRows(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	other := rowOf("bb", 9)
@@ -264,6 +270,7 @@ func testRows(t *testing.T, b Backend) {
 }
 
 func testOneOpenRow(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	put(t, b, transferOf("aa"), rowOf("aa", 1))
@@ -290,6 +297,7 @@ func testOneOpenRow(t *testing.T, b Backend) {
 }
 
 func testAtomic(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	put(t, b, transferOf("aa"), rowOf("aa", 1))
@@ -326,6 +334,7 @@ func testAtomic(t *testing.T, b Backend) {
 }
 
 func testReceipts(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	row := rowOf("aa", 1)
@@ -354,6 +363,7 @@ func testReceipts(t *testing.T, b Backend) {
 }
 
 func testAnswers(t *testing.T, b Backend) {
+	t.Helper()
 	ctx := t.Context()
 	ready(t, b)
 	_, err := b.Store.Answer(ctx, "p1", "k")
