@@ -32,6 +32,7 @@ const (
 	EventRenew   RightEvent = "renew"   // the same, by its operational certificate
 	EventSuspend RightEvent = "suspend" // the device was committed to another provider
 	EventReopen  RightEvent = "reopen"  // it came back, or lost its key
+	EventResume  RightEvent = "resume"  // it never left: all is as before it was suspended
 	EventDelete  RightEvent = "delete"  // the other provider has it
 )
 
@@ -80,6 +81,7 @@ var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 	{From: RightConsumed, On: EventDelete, To: RightDeleted, Do: []RightEffect{EffectRevoke, EffectForget}},
 
 	{From: RightSuspended, On: EventSuspend, To: RightSuspended},
+	{From: RightSuspended, On: EventResume, To: RightConsumed},
 	{From: RightSuspended, On: EventReopen, To: RightOpen, Do: []RightEffect{EffectForget, EffectBind}},
 	{From: RightSuspended, On: EventDelete, To: RightDeleted, Do: []RightEffect{EffectRevoke, EffectForget}},
 

@@ -93,12 +93,23 @@ func (ca *CA) SuspendRight(ctx context.Context, factory Hash) (Right, error) {
 // ReopenRight opens a suspended or consumed right again, for the key spki only,
 // or for any if that is zero. The old certificates stay valid until the device
 // has enrolled under it; they are revoked in that transaction. A right
-// that was consumed by that very key stays so: the call came late. It returns
-// ErrUnknown, ErrWrongKey if the right is open for another key, or
-// machine.ErrNoRow if it is closed or deleted.
+// that was consumed by that very key stays so: the call came late. One that was
+// consumed by that key and then suspended is so again, for the device never left
+// and may renew. It returns ErrUnknown, ErrWrongKey if the right is open for
+// another key, or machine.ErrNoRow if it is closed or deleted.
 func (ca *CA) ReopenRight(ctx context.Context, factory, spki Hash) (Right, error) {
 	enrolled := func(r Right) bool { return spki != (Hash{}) && r.State == RightConsumed && r.SPKI == spki }
-	return ca.changeRight(ctx, factory, EventReopen, step{spki: spki, done: enrolled})
+	return again(func() (Right, error) {
+		r, err := ca.o.Store.Right(ctx, factory)
+		if err != nil {
+			return Right{}, err
+		}
+		on := EventReopen
+		if r.State == RightSuspended && spki != (Hash{}) && r.SPKI == spki && r.Issued != (Hash{}) {
+			on = EventResume
+		}
+		return ca.advance(ctx, r, on, step{spki: spki, done: enrolled})
+	})
 }
 
 // DeleteRight ends the right and revokes the device's certificates for reason, in

@@ -54,6 +54,25 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+// TestResume: a device whose commit never came stays, and renews as before. That
+// takes its old key only; nobody else gets in.
+func TestResume(t *testing.T) {
+	w := newWorld(t)
+	old := w.enrolled(t)
+	ctx, factory := t.Context(), w.device.Factory
+	must(t)(w.ca.SuspendRight(ctx, factory))
+	right, err := w.ca.ReopenRight(ctx, factory, spki(t, w.key))
+	if err != nil || right.State != est.RightConsumed {
+		t.Fatalf("ReopenRight for the old key = %s, %v, want consumed", right.State, err)
+	}
+	if _, err := w.enrol(ctx, esttest.CSR(t, esttest.Key(t), endpoint)); !errors.Is(err, est.ErrWrongKey) {
+		t.Errorf("enrol another key: %v, want ErrWrongKey", err)
+	}
+	if _, err := w.renew(ctx, old, esttest.CSR(t, esttest.Key(t), endpoint)); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+}
+
 func TestNotedKey(t *testing.T) {
 	w := newWorld(t)
 	ctx, factory := t.Context(), w.device.Factory
