@@ -154,6 +154,9 @@ func (c *Coordinator) reopenRight(ctx context.Context, s *step) error {
 		return err
 	}
 	back := est.Hash(s.row.Back)
+	if back == (est.Hash{}) { // a right opened for that would be open for any key
+		return fmt.Errorf("%w: no key of a FALLBACK receipt", ErrEvidence)
+	}
 	if right.SPKI == back && (right.State == est.RightOpen || right.State == est.RightConsumed) {
 		return nil // done before
 	}

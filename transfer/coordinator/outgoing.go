@@ -127,7 +127,10 @@ func (c *Coordinator) suspendRight(ctx context.Context, s *step) error {
 }
 
 // readState finds out, for a row whose Commit was not answered, where the device
-// is: by a fresh read, or by the partner's word that it was there.
+// is: by a fresh read. If the device has left, its receipts tell, or its contact
+// with our enrolment server; the partner's mere word does not, for it would make
+// us give up a device that is in READY and asleep. The partner needs no word of
+// ours either: it opens its right when the device asks with the key of READY.
 func (c *Coordinator) readState(ctx context.Context, s *step) error {
 	_, state, err := c.readTransfer(ctx, s.row.Device)
 	switch {
@@ -140,12 +143,6 @@ func (c *Coordinator) readState(ctx context.Context, s *step) error {
 		return nil
 	case err == nil:
 		return fmt.Errorf("the device is %s", state)
-	}
-	there, told := c.partnerState(ctx, s)
-	if told == nil && there.Reached() {
-		s.row.CommittedAt, s.row.Reason = time.Now(), "the partner says that the device was there"
-		s.fire(transfer.RowCommit)
-		return nil
 	}
 	return err
 }
