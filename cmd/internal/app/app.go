@@ -51,16 +51,17 @@ type App struct {
 	coap      *transport.Listener // nil: none
 	web       *webListeners
 	hub       *services.Hub
-	events    chan job // work for background
-	ran       bool     // Run has closed the sockets
-	readiness readiness
+	ran       bool // Run has closed the sockets
+
+	revocations *revocations // whose sessions are to be dropped
+	readiness   readiness
 }
 
 // New opens the data directory, making at the first start what is missing, and
 // binds the sockets. Nothing is served before Run. It returns ErrLocked if
 // another process has the directory.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
-	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), events: make(chan job, maxEvents)}
+	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), revocations: newRevocations()}
 	a.web = &webListeners{stream: &web.Stream{}}
 	a.hub = services.NewHub(a.web.stream)
 	defer func() {
@@ -159,17 +160,7 @@ func (a *App) closed(p coap.Peer) {
 
 // revoked drops the live sessions of a certificate at once. It is called within
 // the CA's call, so it hands the work on.
-func (a *App) revoked(h est.Hash) {
-	select {
-	case a.events <- func(context.Context) error {
-		a.coaps.Drop(func(id coap.Identity) bool { return id.Certificate == h })
-		return nil
-	}:
-	default: // the certificate is refused at its next handshake
-		a.log.LogAttrs(context.Background(), slog.LevelWarn,
-			"sessions of a revoked certificate not dropped: too much to do")
-	}
-}
+func (a *App) revoked(h est.Hash) { a.revocations.add(h) }
 
 func (a *App) now() time.Time { return time.Now() }
 

@@ -43,20 +43,14 @@ func (a *App) watch(e server.Event) {
 	}
 }
 
-// A job is work that a callback hands on.
-type job = func(context.Context) error
-
-// maxEvents bounds the work that waits in the background; beyond it callers wait.
-const maxEvents = 1024
-
 // background does what callbacks must not wait for, and housekeeping.
 func (a *App) background(ctx context.Context) error {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	for {
 		select {
-		case do := <-a.events:
-			a.logError(ctx, "background work", do(ctx))
+		case <-a.revocations.wake:
+			a.dropRevoked()
 		case <-tick.C:
 			_, err := a.pki.ca.Sweep(ctx)
 			a.logError(ctx, "sweeping renewed certificates", err)

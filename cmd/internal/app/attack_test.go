@@ -1,0 +1,133 @@
+package app_test
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"steward/cmd/internal/app"
+	"steward/est"
+	"steward/lwm2m/coap"
+)
+
+type peer struct{ certificate [32]byte }
+
+func (*peer) Send([]byte) error { return nil }
+func (p *peer) Identity() coap.Identity {
+	return coap.Identity{Role: coap.RoleFactory, Certificate: p.certificate}
+}
+func (*peer) Addr() netip.AddrPort { return netip.AddrPort{} }
+func (*peer) String() string       { return "peer" }
+
+// TestT6ThiefCannotHideTheDevice: a thief with a copy of the factory key asks
+// again and again over an association of his own. The device, on its way back, is
+// asked for its receipt all the same.
+func TestT6ThiefCannotHideTheDevice(t *testing.T) {
+	f := app.NewFactoryPeers()
+	device, thief := &peer{[32]byte{1}}, &peer{[32]byte{1}}
+	f.Note(device)
+	asked := false
+	for range 4 {
+		f.Note(thief)
+		p, ok := f.Next([32]byte{1})
+		asked = asked || ok && p == coap.Peer(device)
+	}
+	if !asked {
+		t.Error("the device was never asked")
+	}
+	if p, ok := f.Next([32]byte{2}); ok {
+		t.Errorf("another device's association %v was found", p)
+	}
+	f.Closed(thief)
+	f.Closed(device)
+	if _, ok := f.Next([32]byte{1}); ok || f.Len() != 0 {
+		t.Error("associations that have ended are remembered")
+	}
+}
+
+// TestNewestIsAskedFirst: a device that restarted has left an association behind.
+func TestNewestIsAskedFirst(t *testing.T) {
+	f := app.NewFactoryPeers()
+	old, now := &peer{}, &peer{}
+	f.Note(old)
+	f.Note(now)
+	if p, _ := f.Next([32]byte{}); p != coap.Peer(now) {
+		t.Error("the association left behind was asked first")
+	}
+}
+
+// TestFactoryPeersAreBounded: neither many devices nor many associations of one
+// grow the memory, and a device that is remembered is followed when it reconnects.
+func TestFactoryPeersAreBounded(t *testing.T) {
+	f := app.NewFactoryPeers()
+	for i := range app.MaxFactoryPeers + 100 {
+		p := &peer{}
+		binary.BigEndian.PutUint32(p.certificate[:], uint32(i)) //nolint:gosec // G115: small
+		f.Note(p)
+	}
+	if f.Len() != app.MaxFactoryPeers {
+		t.Errorf("%d devices remembered", f.Len())
+	}
+	again := &peer{}
+	f.Note(again)
+	if p, _ := f.Next([32]byte{}); p != coap.Peer(again) {
+		t.Error("with a full table, a device that reconnected is not found")
+	}
+	for range 10 * app.MaxCallers {
+		f.Note(&peer{})
+	}
+	seen := map[coap.Peer]bool{}
+	for range 10 * app.MaxCallers {
+		p, _ := f.Next([32]byte{})
+		seen[p] = true
+	}
+	if len(seen) != app.MaxCallers {
+		t.Errorf("%d associations of one device, want %d", len(seen), app.MaxCallers)
+	}
+}
+
+// TestT21NoRevocationIsForgotten: a whole fleet is revoked before anybody looks.
+func TestT21NoRevocationIsForgotten(t *testing.T) {
+	r := app.NewRevocations()
+	const fleet = 10_000
+	for i := range fleet {
+		var h est.Hash
+		binary.BigEndian.PutUint32(h[:], uint32(i)) //nolint:gosec // G115: small
+		r.Add(h)
+	}
+	if got := len(r.Take()); got != fleet {
+		t.Errorf("%d revocations, want %d", got, fleet)
+	}
+}
+
+// TestT20Classes is the table of architecture and transfer protocol §1.9.
+func TestT20Classes(t *testing.T) {
+	for _, tt := range []struct {
+		role coap.Role
+		path []string
+		want bool
+	}{
+		{coap.RoleOperational, []string{"rd"}, true},
+		{coap.RoleOperational, []string{"dp"}, true},
+		{coap.RoleOperational, []string{"est", "sren"}, true},
+		{coap.RoleFactory, []string{"rd"}, false},
+		{coap.RoleFactory, []string{"rd", "abc"}, false},
+		{coap.RoleFactory, []string{"dp"}, false},
+		{coap.RoleFactory, []string{"est", "sen"}, true},
+		{coap.RoleFactory, []string{".well-known", "est", "sen"}, true},
+		{coap.RoleFactory, []string{"bs"}, false},
+		{coap.RoleNone, []string{"rd"}, true},
+		{coap.RoleNone, []string{"est", "sen"}, false},
+		{coap.RoleNone, []string{"est", "crts"}, false},
+		{coap.RoleNone, []string{"update"}, false},
+		{coap.RolePSK, []string{"rd"}, false},
+		{coap.RoleServer, []string{"rd"}, false},
+		{coap.RoleOperational, []string{"", "rd"}, false},
+		{coap.RoleOperational, []string{"RD"}, false},
+		{coap.RoleOperational, nil, false},
+	} {
+		if got := app.Classes(tt.role, tt.path...); got != tt.want {
+			t.Errorf("%q may use %v: %v, want %v", tt.role, tt.path, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package app
+
+import (
+	"steward/est"
+	"steward/lwm2m/coap"
+)
+
+// FactoryPeers is factoryPeers, for tests.
+type FactoryPeers struct{ f *factoryPeers }
+
+// NewFactoryPeers returns an empty one.
+func NewFactoryPeers() FactoryPeers { return FactoryPeers{newFactoryPeers()} }
+
+// Note, Closed and Next are its methods.
+func (f FactoryPeers) Note(p coap.Peer) { f.f.note(p) }
+
+// Closed is told of the end of an association.
+func (f FactoryPeers) Closed(p coap.Peer) { f.f.closed(p) }
+
+// Next returns whom to ask.
+func (f FactoryPeers) Next(certificate [32]byte) (coap.Peer, bool) { return f.f.next(certificate) }
+
+// Len returns how many devices are remembered.
+func (f FactoryPeers) Len() int { return len(f.f.peers) }
+
+// The bounds.
+const (
+	MaxFactoryPeers = maxFactoryPeers
+	MaxCallers      = maxCallers
+)
+
+// Revocations is revocations, for tests.
+type Revocations struct{ r *revocations }
+
+// NewRevocations returns an empty one.
+func NewRevocations() Revocations { return Revocations{newRevocations()} }
+
+// Add notes a certificate.
+func (r Revocations) Add(h est.Hash) { r.r.add(h) }
+
+// Take waits until something was added and returns what was.
+func (r Revocations) Take() map[est.Hash]struct{} {
+	<-r.r.wake
+	return r.r.take()
+}
+
+// Classes returns the surfaces of a class of associations.
+func Classes(role coap.Role, path ...string) bool {
+	for _, s := range classes[role] {
+		if s == surfaceOf(path) {
+			return true
+		}
+	}
+	return false
+}
