@@ -1,0 +1,98 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+)
+
+// CellNumbers is how many numbers a cell holds.
+const CellNumbers = 3
+
+const (
+	cellSize = 8 * CellNumbers
+	// segmentCells are mapped at a time; segmentSize is a multiple of every page
+	// size.
+	segmentCells = 32768
+	segmentSize  = segmentCells * cellSize
+)
+
+// A Cell is a few numbers of the journal. A store is one instruction, so that
+// the death of the process leaves each number as it was or as it became. The
+// zero Cell is none: stores to it are lost.
+type Cell struct{ b []byte }
+
+// Store sets number k.
+func (c Cell) Store(k int, n uint64) {
+	if c.b != nil {
+		binary.NativeEndian.PutUint64(c.b[8*k:], n)
+	}
+}
+
+// Load returns number k.
+func (c Cell) Load(k int) uint64 {
+	if c.b == nil {
+		return 0
+	}
+	return binary.NativeEndian.Uint64(c.b[8*k:])
+}
+
+// cells is a file in shared memory that grows by segments.
+type cells struct {
+	mu       sync.Mutex
+	file     *os.File
+	segments [][]byte
+}
+
+func createCells(path string) (*cells, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	return &cells{file: f}, nil
+}
+
+func (c *cells) at(i uint32) (Cell, error) {
+	if c == nil {
+		return Cell{}, ErrClosed
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for uint32(len(c.segments)) <= i/segmentCells { //nolint:gosec // G115: a small number
+		if err := c.grow(); err != nil {
+			return Cell{}, fmt.Errorf("journal: %w", err)
+		}
+	}
+	at := i % segmentCells * cellSize
+	return Cell{c.segments[i/segmentCells][at : at+cellSize : at+cellSize]}, nil
+}
+
+// grow adds a segment. Its zeros are written, not only promised by the length:
+// a full disk must be an error now and not the end of the process later.
+func (c *cells) grow() error {
+	at := int64(len(c.segments)) * segmentSize
+	if _, err := c.file.WriteAt(make([]byte, segmentSize), at); err != nil {
+		return err
+	}
+	s, err := syscall.Mmap(int(c.file.Fd()), at, segmentSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return os.NewSyscallError("mmap", err)
+	}
+	c.segments = append(c.segments, s)
+	return nil
+}
+
+// close unmaps the cells: nobody may have one any more.
+func (c *cells) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for _, s := range c.segments {
+		errs = append(errs, syscall.Munmap(s))
+	}
+	c.segments = nil
+	return errors.Join(append(errs, c.file.Close())...)
+}
