@@ -22,7 +22,8 @@ const (
 // An Operation is what a session asks for.
 type Operation string
 
-// The operations. Read includes Observe and Discover; Write includes Write-Attributes.
+// The operations. Read includes Observe, Discover and Write-Attributes, which
+// changes nothing but what the asking server is told.
 const (
 	OpRead     Operation = "read"
 	OpWrite    Operation = "write"

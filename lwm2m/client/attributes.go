@@ -46,11 +46,12 @@ func (c *Client) writeAttributes(
 	return &coap.Response{Code: coap.Changed}, nil
 }
 
-// exists returns ErrNotFound unless there is a node at p. What cannot be read
-// exists all the same.
+// exists returns ErrNotFound unless there is a node at p, and the object's error
+// if it does not let the server read there. What nobody can read exists all the
+// same.
 func (c *Client) exists(ctx context.Context, s Session, p lwm2m.Path) error {
 	o, err := c.find(s, p)
-	if err != nil || p.Len() < 3 {
+	if err != nil {
 		return err
 	}
 	if _, err := o.Read(ctx, s, p); err != nil && !errors.Is(err, ErrMethodNotAllowed) {
