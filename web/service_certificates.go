@@ -41,6 +41,7 @@ type Certificate struct {
 	Serial    string           `json:"serial"` // hex
 	Subject   string           `json:"subject"`
 	Issuer    string           `json:"issuer"`
+	Kind      string           `json:"kind"`             // what it is for: operational, server, transfer-signer …
 	Device    string           `json:"device,omitempty"` // id; "" for one of no device
 	State     CertificateState `json:"state"`
 	NotBefore time.Time        `json:"not_before"`

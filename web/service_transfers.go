@@ -152,6 +152,12 @@ type TransferRow struct {
 	Epoch     uint32    `json:"epoch"`
 	Bytes     int       `json:"message_bytes"` // size of the TransferMessage
 	UpdatedAt time.Time `json:"updated_at"`
+	// CommittedAt is when the device was told to move, or that was learnt; ActiveAt
+	// when it served again, at either provider; zero: not yet.
+	CommittedAt time.Time `json:"committed_at,omitzero"`
+	ActiveAt    time.Time `json:"active_at,omitzero"`
+	// Disruption is the time between them in seconds: nil while it is not known.
+	Disruption *float64 `json:"disruption_seconds,omitempty"`
 }
 
 // A Receipt is a device's signed word about its state.

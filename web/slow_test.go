@@ -66,6 +66,7 @@ func TestSlowBodies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				defer answer.Body.Close()
 				text, err := io.ReadAll(answer.Body)
 				if err != nil || !strings.Contains(string(text), c.want) {
 					t.Errorf("answer %q, %v; want %q", text, err, c.want)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
 	"os"
 	"regexp"
@@ -218,13 +219,16 @@ func (c contract) check(name string, v any) (faults []string) {
 
 func (c contract) checkMember(where, text string, v any) (faults []string) {
 	var is string
-	switch v.(type) {
+	switch v := v.(type) {
 	case string:
 		is = "string"
 	case bool:
 		is = "boolean"
 	case float64:
 		is = "integer"
+		if v != math.Trunc(v) || strings.Contains(text, "type: number") {
+			is = "number"
+		}
 	case []any:
 		is = "array"
 	case map[string]any:

@@ -64,6 +64,9 @@ type certificatePage struct {
 	Reasons []string
 }
 
+// Revocable reports whether people here may revoke it: not what signs the CRL.
+func (p certificatePage) Revocable() bool { return p.Kind != "root" && p.Kind != "issuing" }
+
 func (u *UI) certificate(w http.ResponseWriter, r *http.Request) error {
 	c, err := u.s.Certificates.Certificate(r.Context(), web.Param(r, "id"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"steward/objects"
 	"steward/web"
 )
 
@@ -21,8 +23,16 @@ func functions() template.FuncMap {
 	return template.FuncMap{
 		"ago": ago, "date": date, "words": words, "short": short, "bytes": bytesText, "plural": plural,
 		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict,
-		"join": strings.Join, "duration": durationText,
+		"join": strings.Join, "duration": durationText, "outcome": outcome,
 	}
+}
+
+// outcome says what a result of resource /5/0/5 means.
+func outcome(result int) string {
+	if result < 0 || result > math.MaxUint8 {
+		return ""
+	}
+	return objects.FirmwareResult(result).String()
 }
 
 // A moment is a time for people: how long from now, and exactly.

@@ -1,7 +1,10 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -131,9 +134,20 @@ func parseInputTime(field, text string) (time.Time, error) {
 type transferPage struct {
 	web.TransferDetail
 
-	Rows  []web.TransferRow
-	Next  string // address of the next part of the rows; "" on the last
-	Steps []step
+	Rows     []web.TransferRow
+	Next     string // address of the next part of the rows; "" on the last
+	Steps    []step
+	Activity []web.AuditRow // the newest first
+}
+
+// PartnerApproved reports whether the other side is known to have approved: its
+// signed word is here.
+func (p transferPage) PartnerApproved() bool {
+	if p.Direction == web.Outgoing {
+		return p.Destination != nil
+	}
+	at := slices.IndexFunc(p.Steps, func(s step) bool { return s.Name == "approved" })
+	return at >= 0 && (p.Steps[at].Reached || p.Steps[at].Current)
 }
 
 // May reports whether the transfer's state allows the action now.
@@ -156,7 +170,8 @@ func steps(state string) []step {
 	at := slices.Index(transferSteps, words(state))
 	out := make([]step, 0, len(transferSteps))
 	for i, name := range transferSteps {
-		out = append(out, step{Name: name, Reached: i < at, Current: i == at})
+		done := i == at && i == len(transferSteps)-1
+		out = append(out, step{Name: name, Reached: i < at || done, Current: i == at && !done})
 	}
 	return out
 }
@@ -174,8 +189,13 @@ func (u *UI) transfer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "transfer", "transfers", "Transfer "+short(t.ID),
-		transferPage{t, rows.Items, web.NextURL(r.URL, rows.Next), steps(t.State)})
+	recent, err := u.s.Activity.ListAudit(r.Context(), web.AuditFilter{Subject: t.ID}, web.Page{Size: recentRows})
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "transfer", "transfers", "Transfer "+short(t.ID), transferPage{
+		t, rows.Items, web.NextURL(r.URL, rows.Next), steps(t.State), recent.Items,
+	})
 }
 
 // commandTransfer gives a transfer an event. Approving asks for the number of
@@ -217,6 +237,31 @@ type receiptView struct {
 	web.Receipt
 
 	Base64 string
+	Facts  []fact
+}
+
+// A fact is one member of a JSON object.
+type fact struct{ Name, Value string }
+
+// factsOf returns the members of a JSON object in their order, none of anything else.
+func factsOf(raw json.RawMessage) (out []fact) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		var value any
+		if err := d.Decode(&value); err != nil {
+			return nil
+		}
+		out = append(out, fact{fmt.Sprint(name), fmt.Sprint(value)})
+	}
+	return out
 }
 
 func (u *UI) receipts(w http.ResponseWriter, r *http.Request) error {
@@ -227,7 +272,9 @@ func (u *UI) receipts(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := receiptsPage{Transfer: id, Device: device}
 	for _, receipt := range list {
-		page.Receipts = append(page.Receipts, receiptView{receipt, base64.StdEncoding.EncodeToString(receipt.COSE)})
+		page.Receipts = append(page.Receipts, receiptView{
+			receipt, base64.StdEncoding.EncodeToString(receipt.COSE), factsOf(receipt.Content),
+		})
 	}
 	return u.show(w, r, http.StatusOK, "receipts", "transfers", "Receipts", page)
 }

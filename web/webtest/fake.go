@@ -188,7 +188,7 @@ func (f *Fake) ImportDevice(_ context.Context, by web.Actor, d web.NewDevice) (w
 
 func (f *Fake) certificate() web.Certificate {
 	return web.Certificate{
-		ID: ID, Serial: f.Text, Subject: f.Text, Issuer: f.Text, Device: ID, State: web.CertificateLive,
+		ID: ID, Serial: f.Text, Subject: f.Text, Issuer: f.Text, Kind: f.Text, Device: ID, State: web.CertificateLive,
 		NotBefore: Noon, NotAfter: Noon.AddDate(1, 0, 0),
 	}
 }

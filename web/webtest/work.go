@@ -93,9 +93,10 @@ func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error
 
 // Rows implements web.Transfers.
 func (f *Fake) Rows(_ context.Context, _ string, p web.Page) (web.List[web.TransferRow], error) {
+	second := 1.5
 	return list(f, p, web.TransferRow{
 		Device: ID, Endpoint: f.Text, Factory: "ab", State: f.Text, Level: web.LevelGood, Reason: f.Text,
-		Epoch: 1, Bytes: 420, UpdatedAt: Noon,
+		Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon, Disruption: &second,
 	})
 }
 

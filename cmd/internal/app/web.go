@@ -62,7 +62,8 @@ func (w *webListeners) add(ctx context.Context, name, addr string, tlsConfig *tl
 	}
 	w.servers = append(w.servers, &webServer{name, l, &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.With(slog.String("listener", name)).Handler(), slog.LevelDebug),
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(log.With(slog.String("listener", name)).Handler(), slog.LevelDebug),
 	}})
 	return nil
 }

@@ -75,7 +75,7 @@ func parseHash(text string) (h est.Hash, ok bool) {
 // renewed for good counts as revoked, though nobody has written it down yet.
 func showCertificate(l sqlite.CertificateLine, now time.Time) web.Certificate {
 	c := web.Certificate{
-		ID: hex.EncodeToString(l.Hash[:]), Serial: l.Serial, Subject: l.Name, Device: string(l.Device),
+		ID: hex.EncodeToString(l.Hash[:]), Serial: l.Serial, Subject: l.Name, Kind: string(l.Kind), Device: string(l.Device),
 		State: web.CertificateLive, NotBefore: l.NotBefore, NotAfter: l.NotAfter, RevokedAt: l.RevokedAt,
 		Reason: string(l.Reason),
 	}

@@ -153,7 +153,11 @@ func showRow(r coordinator.Row) web.TransferRow {
 	out := web.TransferRow{
 		Device: string(r.Device), Endpoint: string(r.Endpoint), Factory: r.Short, State: string(r.State),
 		Level: rowLevel(r), Inferred: r.Inferred, Reason: r.Reason, Epoch: r.Epoch, Bytes: len(r.Message),
-		UpdatedAt: r.UpdatedAt,
+		UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
+	}
+	if d, ok := r.Disruption(); ok {
+		seconds := d.Round(time.Millisecond).Seconds()
+		out.Disruption = &seconds
 	}
 	if out.Device == "" {
 		out.Device = r.Short
