@@ -73,7 +73,8 @@ func (p *provider) crashAt(tb testing.TB, n int, kept bool) *cutStore {
 
 // everyCrash runs a scenario with a crash of each provider at each of its commits,
 // until the scenario ends before the crash.
-func everyCrash(t *testing.T, scenario func(t *testing.T, w *world)) {
+func everyCrash(t *testing.T, devices int, scenario func(t *testing.T, w *world)) {
+	t.Helper()
 	for _, kept := range []bool{true, false} {
 		for _, beta := range []bool{false, true} {
 			name := fmt.Sprintf("kept %t, beta %t", kept, beta)
@@ -82,7 +83,7 @@ func everyCrash(t *testing.T, scenario func(t *testing.T, w *world)) {
 					dead := false
 					ok := t.Run(fmt.Sprint(n), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
-							w := newWorld(t, 2)
+							w := newWorld(t, devices)
 							w.start(t)
 							p := w.alpha
 							if beta {
@@ -109,7 +110,8 @@ func everyCrash(t *testing.T, scenario func(t *testing.T, w *world)) {
 // TestCrashAnywhere kills each provider at each step of a hand-over: it completes
 // (transfer protocol §7, crash anywhere).
 func TestCrashAnywhere(t *testing.T) {
-	everyCrash(t, func(t *testing.T, w *world) {
+	everyCrash(t, 2, func(t *testing.T, w *world) {
+		t.Helper()
 		id := w.handOver(t)
 		time.Sleep(20 * time.Minute)
 		w.moved(t, id)

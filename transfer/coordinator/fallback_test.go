@@ -18,6 +18,7 @@ var fallbacks = []struct {
 	{name: "CA2 cannot be reached", prepare: func(w *world) { w.beta.closed = true }},
 	{name: "DM of SP2 down: enrolled, not registered", prepare: func(w *world) { w.beta.noDM = true }},
 	{name: "SP2 silent until its right has ended by contract", during: func(t *testing.T, w *world, id string) {
+		t.Helper()
 		until(t, 10*time.Minute, "all committed", func() bool {
 			return w.alpha.states(t, id)[transfer.RowCommitted] == len(w.devices)
 		})
@@ -57,7 +58,8 @@ func TestFallback(t *testing.T) {
 // TestCrashOnTheWayBack kills each provider at each step of a hand-over that
 // fails: every device is Alpha's again.
 func TestCrashOnTheWayBack(t *testing.T) {
-	everyCrash(t, func(t *testing.T, w *world) {
+	everyCrash(t, 1, func(t *testing.T, w *world) {
+		t.Helper()
 		w.beta.mu.Lock()
 		w.beta.noDM = true
 		w.beta.mu.Unlock()

@@ -361,7 +361,7 @@ func TestT18(t *testing.T) {
 		id := w.handOver(t)
 		time.Sleep(3 * time.Minute)
 		d := w.devices[0]
-		_, ready, _, _ := findReady(t, w, id)
+		ready := findReady(t, w)
 		beta := w.alpha.partner(t, w.beta)
 		for _, a := range []coordinator.Action{coordinator.ActionComplete, coordinator.ActionClose, coordinator.ActionReady} {
 			body, err := transfer.Completion{Transfer: ready.Transfer, Receipts: [][]byte{ready.Receipt}}.Encode()
@@ -389,12 +389,11 @@ func TestT18(t *testing.T) {
 }
 
 // findReady returns the READY body that Beta received.
-func findReady(tb testing.TB, w *world, id string) (string, transfer.ReadyBody, coordinator.Call, error) {
+func findReady(tb testing.TB, w *world) transfer.ReadyBody {
 	tb.Helper()
-	call := w.beta.call(tb, coordinator.ActionReady)
-	b, err := transfer.ParseReadyBody(call.Body)
+	b, err := transfer.ParseReadyBody(w.beta.call(tb, coordinator.ActionReady).Body)
 	check(tb, err)
-	return id, b, call, nil
+	return b
 }
 
 // TestSuspended freezes what has not committed while a partner is suspended.

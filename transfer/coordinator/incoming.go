@@ -96,6 +96,8 @@ func (c *Coordinator) expect(ctx context.Context, s *step) (fleet.ID, error) {
 		return "", err
 	case d.Ownership == fleet.Expected:
 		return d.ID, nil
+	case d.Ownership == fleet.Owned: // it became ours since it was judged
+		return "", fmt.Errorf("%w: %s is ours already", fleet.ErrConflict, d.Endpoint)
 	}
 	d.Ownership = fleet.Expected
 	return d.ID, c.o.Fleet.Put(ctx, d, "peer:"+s.t.PartnerName, "transfer "+s.t.ID)

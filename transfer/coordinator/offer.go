@@ -60,7 +60,7 @@ func (c *Coordinator) makeOffer(ctx context.Context, t *Transfer, ch *Change, no
 // destination is where devices go that come to us.
 func (c *Coordinator) destination() transfer.Destination {
 	d := c.o.Domain
-	reset, grace := transfer.ResetData, uint64(max(d.Grace, 0)/time.Second) //nolint:gosec // G115: not negative
+	reset, grace := transfer.ResetData, uint64(max(d.Grace, 0)/time.Second)
 	out := transfer.Destination{
 		UpdateURI: d.UpdateURI, EnrollURI: d.EnrollURI, ServerURI: d.ServerURI, BootstrapURI: d.BootstrapURI,
 		Reset: &reset, Grace: &grace, Account: d.Account,

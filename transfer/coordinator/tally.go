@@ -1,0 +1,144 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"steward/transfer"
+)
+
+// A tally is how many rows of a transfer are how far.
+type tally struct {
+	rows    int // accepted
+	waiting int // not READY yet
+	ready   int
+	away    int // committed, not ended
+	left    int // committed, ended or not
+	ended   int
+	revoked int // ended at the new provider
+	failed  int
+}
+
+func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error) {
+	counts, err := c.o.Store.Count(ctx, id)
+	for state, k := range counts {
+		r := Row{State: state}
+		if state == transfer.RowRejected {
+			continue
+		}
+		n.rows += k
+		if r.Committed() {
+			n.left += k
+		}
+		switch {
+		case state == transfer.RowRevokedOld:
+			n.revoked += k
+			n.ended += k
+		case r.Ended():
+			n.ended += k
+		case state == transfer.RowReady:
+			n.ready += k
+		case r.Committed():
+			n.away += k
+		default:
+			n.waiting += k
+		}
+		if r.Failed() {
+			n.failed += k
+		}
+	}
+	return n, err
+}
+
+// advanceBatch moves a transfer by what its rows and the clock say.
+func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Time) error {
+	if t.Over() {
+		t.Due = time.Time{}
+		return nil
+	}
+	n, err := c.tally(ctx, t.ID)
+	if err != nil {
+		return err
+	}
+	latest := t.Window.Latest.Time()
+	if t.Incoming { // the partner may have committed in time and told late
+		latest = latest.Add(t.Grace)
+	}
+	t.Due = latest
+	past := !now.Before(latest)
+	if past {
+		t.Due = now.Add(c.o.MaxPoll)
+	}
+	switch t.State {
+	case transfer.BatchApproved:
+		if !t.Incoming {
+			t.ArmBy = now.Add(c.o.ArmWait)
+			return t.apply(transfer.BatchStage, now)
+		}
+	case transfer.BatchStaging:
+		return c.arm(t, n, now, past)
+	case transfer.BatchArmed:
+		if earliest := t.Window.Earliest.Time(); !t.Incoming && now.Before(earliest) && n.ready > 0 {
+			t.Due = earliest
+			return nil
+		}
+		return t.apply(transfer.BatchSwitch, now)
+	case transfer.BatchSwitching, transfer.BatchPartial:
+		return c.closing(t, n, now, past)
+	default:
+	}
+	if past {
+		t.Reason = "the window has passed"
+		return t.apply(transfer.BatchWindow, now)
+	}
+	return nil
+}
+
+// arm goes on to the commits when every device is READY or out, or when the
+// others have waited long enough for those that are not.
+func (c *Coordinator) arm(t *Transfer, n tally, now time.Time, past bool) error {
+	switch {
+	case past:
+		t.Reason = "the window has passed"
+		return t.apply(transfer.BatchWindow, now)
+	case t.Incoming && n.left == 0: // the outgoing provider decides
+		return nil
+	case t.Incoming, n.waiting == 0, n.ready > 0 && !now.Before(t.ArmBy):
+		return t.apply(transfer.BatchArm, now)
+	case now.Before(t.ArmBy) && t.ArmBy.Before(t.Due):
+		t.Due = t.ArmBy
+	}
+	return nil
+}
+
+// failurePercent is the share of devices that may fail before commits pause
+// (transfer protocol §7).
+const failurePercent = 5
+
+// closing pauses a transfer that fails too often, ends rows whose window is over,
+// and ends the transfer with its last row.
+func (c *Coordinator) closing(t *Transfer, n tally, now time.Time, past bool) error {
+	open := n.waiting + n.ready
+	switch {
+	case n.rows > 0 && n.revoked == n.rows:
+		t.Reason = ""
+		return t.apply(transfer.BatchFinish, now)
+	case t.State == transfer.BatchPartial:
+		if n.ended == n.rows {
+			t.Due = time.Time{}
+		}
+		return nil
+	case past && open > 0:
+		t.Reason = "the window has passed"
+		return t.apply(transfer.BatchWindow, now)
+	case n.ended == n.rows, open == 0 && now.After(t.Window.Latest.Time().Add(2*t.Grace)):
+		return t.apply(transfer.BatchLeave, now)
+	case !t.Incoming && !t.Paused && open > 0 && (n.failed-t.Tolerated)*100 > failurePercent*n.rows:
+		t.Paused, t.Reason = true, fmt.Sprintf("%d of %d devices failed", n.failed, n.rows)
+		return t.apply(transfer.BatchPause, now)
+	case past:
+		t.Due = t.Window.Latest.Time().Add(2 * t.Grace)
+	}
+	return nil
+}
