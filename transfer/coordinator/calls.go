@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"steward/lwm2m/audit"
 	"steward/transfer"
@@ -115,7 +116,9 @@ func (c *Coordinator) giveUp(ctx context.Context, s *step, err error) error {
 
 const maxReason = 200 // bytes of a reason between providers
 
-func cut(s string) string { return s[:min(len(s), maxReason)] }
+// cut shortens a reason to maxReason, between two characters: half of one is no
+// text that the partner accepts.
+func cut(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxReason)], "") }
 
 // refuse audits what was refused without any change.
 func (c *Coordinator) refuse(ctx context.Context, r audit.Row) {

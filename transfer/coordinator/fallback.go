@@ -180,7 +180,11 @@ func (c *Coordinator) readFellBack(ctx context.Context, s *step) error {
 	if signed.Body.SPKI != s.row.Back {
 		return fmt.Errorf("%w: FELL_BACK with another key than FALLBACK", ErrEvidence)
 	}
-	s.row.ActiveAt = time.Now()
+	fall, _, err := c.stored(ctx, s.row, transfer.InFall)
+	if err != nil {
+		return err
+	}
+	s.row.ActiveAt, s.row.Reason = time.Now(), fellBecause(&fall.Body) // not what it waited for on the way
 	s.receipts = append(s.receipts, kept(s.row, signed, raw))
 	s.fire(transfer.RowFellBackEvent)
 	return nil
