@@ -1,12 +1,16 @@
 package app_test
 
 import (
+	"context"
 	"encoding/binary"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"steward/cmd/internal/app"
 	"steward/est"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 )
 
@@ -130,4 +134,34 @@ func TestT20Classes(t *testing.T) {
 			t.Errorf("%q may use %v: %v, want %v", tt.role, tt.path, got, tt.want)
 		}
 	}
+}
+
+type counted struct{ rows int }
+
+func (c *counted) Audit(context.Context, audit.Row) error { c.rows++; return nil }
+
+// TestRefusalsAreBounded: whoever can reach a port can make us refuse him as often
+// as he likes; the audit must not fill the disk.
+func TestRefusalsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &counted{}
+		a := app.NewAuditor(db)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		const seconds = 60
+		for range seconds * 100 { // 1,000 a second
+			for range 10 {
+				_ = a.Audit(ctx, audit.Row{}) // never fails
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if most := app.MaxRefusals + seconds*app.RefusalRate; db.rows > most || db.rows < app.MaxRefusals {
+			t.Errorf("%d rows in %d s, want at most %d", db.rows, seconds, most)
+		}
+	})
 }

@@ -1,7 +1,11 @@
 package app
 
 import (
+	"context"
+	"log/slog"
+
 	"steward/est"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 )
 
@@ -53,3 +57,21 @@ func Classes(role coap.Role, path ...string) bool {
 	}
 	return false
 }
+
+// Auditor is auditor, for tests.
+type Auditor struct{ a *auditor }
+
+// NewAuditor returns one that writes to db.
+func NewAuditor(db audit.Log) Auditor { return Auditor{newAuditor(db, slog.New(slog.DiscardHandler))} }
+
+// Audit and Run are its methods.
+func (a Auditor) Audit(ctx context.Context, r audit.Row) error { return a.a.Audit(ctx, r) }
+
+// Run writes what is queued.
+func (a Auditor) Run(ctx context.Context) error { return a.a.Run(ctx) }
+
+// MaxRefusals and RefusalRate are the bounds.
+const (
+	MaxRefusals = maxRefusals
+	RefusalRate = refusalRate
+)

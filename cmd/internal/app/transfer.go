@@ -107,7 +107,7 @@ func (a *App) buildTransfers() error {
 	}
 	a.transfers, err = coordinator.New(coordinator.Options{
 		Name: a.cfg.Name, Store: a.db.Transfers(), CA: a.pki.ca.As(transferActor),
-		Devices: transferDevices{a.server}, Sessions: sessions{a}, Fleet: a.devices, Peers: peers, Audit: a.db,
+		Devices: transferDevices{a.server}, Sessions: sessions{a}, Fleet: a.devices, Peers: peers, Audit: a.auditor,
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
 		StatusSigner: transfer.Signer{Key: a.pki.issuer.key, Certificate: a.pki.issuer.cert.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
