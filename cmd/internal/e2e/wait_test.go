@@ -12,8 +12,21 @@ import (
 	"time"
 )
 
-// pollInterval is how often a real process is asked. Nothing else here waits.
+// pollInterval is how often a real process is asked. Beside pause, nothing else here
+// waits.
 const pollInterval = 50 * time.Millisecond
+
+// pause lets the other processes go on without one for a while: real processes
+// have no clock but the real one.
+func pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
 
 // poll calls f until it returns nil, or returns its last error after limit.
 func poll(ctx context.Context, limit time.Duration, f func() error) error {
