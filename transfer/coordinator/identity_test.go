@@ -145,3 +145,26 @@ func TestNew(t *testing.T) {
 		t.Errorf("New = %v, want ErrOptions", err)
 	}
 }
+
+// TestIdentify refuses and audits keys that are pinned for nobody, or for a
+// partner that is suspended.
+func TestIdentify(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		p := w.alpha.partner(t, w.beta)
+		got, err := w.alpha.c.Identify(t.Context(), p.TLSKey(), "192.0.2.1:1")
+		if err != nil || got.ID != p.ID {
+			t.Errorf("Identify = %+v, %v", got, err)
+		}
+		_, err = w.alpha.c.Identify(t.Context(), [32]byte{1}, "192.0.2.1:1")
+		if !errors.Is(err, coordinator.ErrForbidden) || w.alpha.refusals() != 1 {
+			t.Errorf("Identify of an unpinned key = %v, %d audited", err, w.alpha.refusals())
+		}
+		_, err = w.alpha.c.SetPartnerState(t.Context(), p.ID, coordinator.Suspended, "operator:bob", "")
+		check(t, err)
+		_, err = w.alpha.c.Identify(t.Context(), p.TLSKey(), "192.0.2.1:1")
+		if !errors.Is(err, coordinator.ErrForbidden) || w.alpha.refusals() != 2 {
+			t.Errorf("Identify of a suspended partner = %v, %d audited", err, w.alpha.refusals())
+		}
+	})
+}
