@@ -24,8 +24,12 @@ func functions() template.FuncMap {
 		"ago": ago, "date": date, "words": words, "short": short, "bytes": bytesText, "plural": plural,
 		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict,
 		"join": strings.Join, "duration": durationText, "outcome": outcome,
+		"seconds": seconds,
 	}
 }
+
+// seconds returns a measured time: "1.7 s".
+func seconds(s *float64) string { return strconv.FormatFloat(*s, 'f', 1, 64) + " s" }
 
 // outcome says what a result of resource /5/0/5 means.
 func outcome(result int) string {
@@ -90,6 +94,9 @@ func words(state any) string {
 
 func upperFirst(text string) string {
 	r, n := utf8.DecodeRuneInString(text)
+	if n == 0 {
+		return ""
+	}
 	return string(unicode.ToUpper(r)) + text[n:]
 }
 

@@ -178,6 +178,7 @@ func (u *UI) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	p := web.ProblemOf(r, err)
+	p.Detail = upperFirst(p.Detail)
 	if err := u.show(w, r, p.Status, "error", "", p.Title, errorPage{p}); err != nil {
 		web.LogError(r, u.o.Log, err)
 		http.Error(w, http.StatusText(p.Status), p.Status)

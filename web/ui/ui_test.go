@@ -104,6 +104,9 @@ func TestPagesEscape(t *testing.T) {
 				}
 				r := s.do(t, http.MethodGet, path, c, nil)
 				text := r.Body.String()
+				if strings.Contains(text, "%!") || strings.Contains(text, "&lt;nil&gt;") {
+					t.Errorf("a value is shown as Go sees it:\n%s", text)
+				}
 				if r.Code != http.StatusOK {
 					t.Errorf("GET %s as %s = %d\n%s", path, role, r.Code, text)
 				}
