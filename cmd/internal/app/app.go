@@ -125,7 +125,7 @@ func (a *App) buildDeviceSide() (err error) {
 		}
 	}
 	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
-		Store: a.db.Rollout(), Devices: updateDevices{a.server}, Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
+		Store: a.db.Rollout(), Devices: newUpdateDevices(a.server), Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
 		URI:     func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
 		Changed: a.hub.Job,
 	})

@@ -9,52 +9,79 @@ import (
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
+	"steward/transfer/coordinator"
 )
 
-// updateActor stands in audit rows for what roll-outs want observed.
-const updateActor = "system"
+// systemActor stands in audit rows for what runners do to devices by themselves.
+const systemActor = "system"
 
-// updateDevices is what roll-outs need of devices (rollout.Devices).
-type updateDevices struct{ server *server.Server }
-
-// Read implements rollout.Devices.
-func (d updateDevices) Read(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
-	entries, err := d.server.Read(ctx, id, p)
-	return entries, updateError(err)
+// deviceCalls is what runners need of devices. Each runner has errors of its own
+// for a device that refuses and for one that is silent.
+type deviceCalls struct {
+	server          *server.Server
+	refused, silent error
 }
 
-// Write implements rollout.Devices.
-func (d updateDevices) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm2m.Value) error {
-	return updateError(d.server.Write(ctx, id, p, []lwm2m.Entry{{Path: p, Value: v}}, server.Replace))
+// updateDevices implements rollout.Devices.
+type updateDevices struct{ deviceCalls }
+
+func newUpdateDevices(s *server.Server) updateDevices {
+	return updateDevices{deviceCalls{s, rollout.ErrRefused, rollout.ErrUnreachable}}
 }
 
 // Execute implements rollout.Devices.
 func (d updateDevices) Execute(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
-	return updateError(d.server.Execute(ctx, id, p, ""))
+	return d.deviceCalls.Execute(ctx, id, p, "")
 }
 
-// Observe implements rollout.Devices.
-func (d updateDevices) Observe(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
-	return updateError(d.server.Observe(ctx, id, p, updateActor))
+// newTransferDevices returns the coordinator.Devices of s.
+func newTransferDevices(s *server.Server) deviceCalls {
+	return deviceCalls{s, coordinator.ErrRefused, coordinator.ErrUnreachable}
 }
 
-// updateError sorts an error of the server for the roll-out: the device's own
-// word, or silence.
-func updateError(err error) error {
+// Read reads an object, instance or resource.
+func (d deviceCalls) Read(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
+	entries, err := d.server.Read(ctx, id, p)
+	return entries, d.sorted(err)
+}
+
+// Write replaces one resource.
+func (d deviceCalls) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm2m.Value) error {
+	return d.sorted(d.server.Write(ctx, id, p, []lwm2m.Entry{{Path: p, Value: v}}, server.Replace))
+}
+
+// Create creates an instance, whose id the device chooses.
+func (d deviceCalls) Create(ctx context.Context, id fleet.ID, object uint16, entries []lwm2m.Entry) error {
+	_, err := d.server.Create(ctx, id, object, -1, entries)
+	return d.sorted(err)
+}
+
+// Execute executes a resource.
+func (d deviceCalls) Execute(ctx context.Context, id fleet.ID, p lwm2m.Path, args string) error {
+	return d.sorted(d.server.Execute(ctx, id, p, args))
+}
+
+// Observe asks for notifications of p.
+func (d deviceCalls) Observe(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
+	return d.sorted(d.server.Observe(ctx, id, p, systemActor))
+}
+
+// Delete deletes an instance.
+func (d deviceCalls) Delete(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
+	return d.sorted(d.server.Delete(ctx, id, p))
+}
+
+// sorted tells the device's own word, a refusal or an answer that is no use, from
+// silence, which is worth another try.
+func (d deviceCalls) sorted(err error) error {
+	var answer *server.ResponseError
 	switch {
 	case err == nil:
 		return nil
-	case answered(err):
-		return fmt.Errorf("%w: %w", rollout.ErrRefused, err)
+	case errors.As(err, &answer), errors.Is(err, server.ErrAnswer), errors.Is(err, server.ErrUnsupported),
+		errors.Is(err, server.ErrNotObserved):
+		return fmt.Errorf("%w: %w", d.refused, err)
 	default:
-		return fmt.Errorf("%w: %w", rollout.ErrUnreachable, err)
+		return fmt.Errorf("%w: %w", d.silent, err)
 	}
-}
-
-// answered reports whether an error is the device's own word: a refusal, or an
-// answer that is no use. All else is silence, and worth another try.
-func answered(err error) bool {
-	var answer *server.ResponseError
-	return errors.As(err, &answer) || errors.Is(err, server.ErrAnswer) || errors.Is(err, server.ErrUnsupported) ||
-		errors.Is(err, server.ErrNotObserved)
 }

@@ -12,60 +12,9 @@ import (
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
-	"steward/lwm2m/server"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 )
-
-// transferActor stands in audit rows for what transfers want observed.
-const transferActor = "system"
-
-// transferDevices is what transfers need of devices (coordinator.Devices).
-type transferDevices struct{ server *server.Server }
-
-// Read implements coordinator.Devices.
-func (d transferDevices) Read(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
-	entries, err := d.server.Read(ctx, id, p)
-	return entries, transferError(err)
-}
-
-// Write implements coordinator.Devices.
-func (d transferDevices) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm2m.Value) error {
-	return transferError(d.server.Write(ctx, id, p, []lwm2m.Entry{{Path: p, Value: v}}, server.Replace))
-}
-
-// Create implements coordinator.Devices.
-func (d transferDevices) Create(ctx context.Context, id fleet.ID, object uint16, entries []lwm2m.Entry) error {
-	_, err := d.server.Create(ctx, id, object, -1, entries)
-	return transferError(err)
-}
-
-// Execute implements coordinator.Devices.
-func (d transferDevices) Execute(ctx context.Context, id fleet.ID, p lwm2m.Path, args string) error {
-	return transferError(d.server.Execute(ctx, id, p, args))
-}
-
-// Observe implements coordinator.Devices.
-func (d transferDevices) Observe(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
-	return transferError(d.server.Observe(ctx, id, p, transferActor))
-}
-
-// Delete implements coordinator.Devices.
-func (d transferDevices) Delete(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
-	return transferError(d.server.Delete(ctx, id, p))
-}
-
-// transferError sorts an error of the server: the device's own word, or silence.
-func transferError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case answered(err):
-		return fmt.Errorf("%w: %w", coordinator.ErrRefused, err)
-	default:
-		return fmt.Errorf("%w: %w", coordinator.ErrUnreachable, err)
-	}
-}
 
 // sessions is what transfers do with the associations of devices
 // (coordinator.Sessions).
@@ -106,13 +55,14 @@ func (a *App) buildTransfers() error {
 		return err
 	}
 	a.transfers, err = coordinator.New(coordinator.Options{
-		Name: a.cfg.Name, Store: a.db.Transfers(), CA: a.pki.ca.As(transferActor),
-		Devices: transferDevices{a.server}, Sessions: sessions{a}, Fleet: a.devices, Peers: peers, Audit: a.auditor,
+		Name: a.cfg.Name, Store: a.db.Transfers(), CA: a.pki.ca.As(systemActor),
+		Devices: newTransferDevices(a.server), Sessions: sessions{a}, Fleet: a.devices, Peers: peers, Audit: a.auditor,
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
 		StatusSigner: transfer.Signer{Key: a.pki.issuer.key, Certificate: a.pki.issuer.cert.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
 		Manifests: a.manifests, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		Changed: a.hub.Transfer,
+		People:  func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, a.now()) },
 	})
 	return err
 }

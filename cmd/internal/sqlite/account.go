@@ -114,3 +114,9 @@ func endCredential(tx *Tx, kind account.Kind, h account.Hash) error {
 	}
 	return nil
 }
+
+// Approvers returns how many different people are signed in who may approve.
+func (s Accounts) Approvers(ctx context.Context, now time.Time) (n int, err error) {
+	err = s.db.QueryRow(ctx, "account.approvers", now.UnixMicro()).Scan(&n)
+	return n, err
+}

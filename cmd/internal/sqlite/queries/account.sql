@@ -18,3 +18,8 @@ DELETE FROM credential WHERE kind = ? AND hash = ?;
 
 -- name: account.prune
 DELETE FROM credential WHERE expires_at < ?;
+
+-- name: account.approvers
+SELECT COUNT(DISTINCT name)
+  FROM credential
+ WHERE kind = 'session' AND role = 'admin' AND (expires_at IS NULL OR expires_at > ?);

@@ -1,0 +1,33 @@
+package sqlite
+
+import (
+	"testing"
+	"time"
+
+	"steward/lwm2m/audit"
+	"steward/web"
+	"steward/web/account"
+)
+
+// TestApprovers counts people, not their browsers, and nobody whose session is over.
+func TestApprovers(t *testing.T) {
+	s := open(t).Accounts()
+	now := time.Now()
+	for i, c := range []account.Credential{
+		{Kind: account.Session, Name: "ann", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
+		{Kind: account.Session, Name: "ann", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
+		{Kind: account.Session, Name: "bob", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
+		{Kind: account.Session, Name: "carl", Role: web.RoleOperator, ExpiresAt: now.Add(time.Hour)},
+		{Kind: account.Session, Name: "dora", Role: web.RoleAdmin, ExpiresAt: now.Add(-time.Hour)},
+		{Kind: account.Token, Name: "ci", Role: web.RoleAdmin},
+		{Kind: account.Link, Name: "eve", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
+	} {
+		c.Hash, c.CreatedAt, c.SeenAt = account.Hash{byte(i + 1)}, now, now
+		if err := s.Put(t.Context(), c, audit.Row{Actor: "test", Action: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.Approvers(t.Context(), now); err != nil || n != 2 {
+		t.Errorf("Approvers = %d, %v; want 2", n, err)
+	}
+}
