@@ -68,6 +68,9 @@ func (ca *CA) enrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error)
 	if err := ca.admits(right, csr.SPKI); err != nil {
 		return Issued{}, err
 	}
+	if err := ca.uncompromised(ctx, csr.SPKI); err != nil {
+		return Issued{}, err
+	}
 	if right.State == RightConsumed {
 		if old, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
 			return old, err
@@ -104,6 +107,21 @@ func (ca *CA) admits(r Right, spki Hash) error {
 	}
 	if r.SPKI == (Hash{}) && !r.Until.IsZero() && now.After(r.Until) {
 		return fmt.Errorf("%w: window of the right is over", ErrForbidden)
+	}
+	return nil
+}
+
+// uncompromised returns ErrForbidden for a key of which a certificate was revoked
+// because somebody else has it: no right lets it have another (RFC 5280 §5.3.1).
+func (ca *CA) uncompromised(ctx context.Context, spki Hash) error {
+	records, err := ca.o.Store.Certificates(ctx, Query{Status: StatusRevoked, SPKI: spki})
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Reason == KeyCompromise {
+			return fmt.Errorf("%w: key %x is compromised", ErrForbidden, spki[:8])
+		}
 	}
 	return nil
 }
@@ -161,6 +179,9 @@ func (ca *CA) reenrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, erro
 		return Issued{}, fmt.Errorf("inventory: %w", err)
 	}
 	if err := csr.checkRenewal(old); err != nil {
+		return Issued{}, err
+	}
+	if err := ca.uncompromised(ctx, csr.SPKI); err != nil {
 		return Issued{}, err
 	}
 	if answer, ok, err := ca.stored(ctx, c, csr); ok || err != nil {

@@ -348,3 +348,31 @@ func TestCloseRacesEnrol(t *testing.T) {
 		}
 	}
 }
+
+// TestCompromisedKey: a revocation for keyCompromise is of the key. Neither the
+// stored answer nor another request, nor a renewal under another certificate, gets
+// it a new one; another key does, once the operator has opened the right for it.
+func TestCompromisedKey(t *testing.T) {
+	w := newWorld(t)
+	old := w.enrolled(t)
+	ctx := t.Context()
+	if err := w.ca.Revoke(ctx, old.Hash, est.KeyCompromise, "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // ECDSA: each request is another
+		if _, err := w.enrol(ctx, esttest.CSR(t, w.key, endpoint)); !errors.Is(err, est.ErrForbidden) {
+			t.Errorf("enrol with the compromised key: %v, want ErrForbidden", err)
+		}
+	}
+	next := esttest.Key(t)
+	if _, err := w.ca.ReopenRight(ctx, w.device.Factory, spki(t, next)); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := w.enrol(ctx, esttest.CSR(t, next, endpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.renew(ctx, fresh, esttest.CSR(t, w.key, endpoint)); !errors.Is(err, est.ErrForbidden) {
+		t.Errorf("renew with the compromised key: %v, want ErrForbidden", err)
+	}
+}
