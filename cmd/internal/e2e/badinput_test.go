@@ -60,7 +60,7 @@ func TestBadInput(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body, text := d.coap(t, device, 1024, alpha.uri()+c.path, c.args...)
-			for _, code := range strings.Fields(c.codes) {
+			for code := range strings.FieldsSeq(c.codes) {
 				if strings.Contains(text, code) {
 					return
 				}

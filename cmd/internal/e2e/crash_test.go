@@ -25,12 +25,12 @@ var moments = []string{
 	"staged", "ready", "committed", "wiped", "enrolling", "done", "finalised",
 }
 
-// TestKill kills each party at each phase of a hand-over, as a power cut would,
-// and starts it again. Every device must end at exactly one provider, managed by
+// TestKill kills each party, and all at once, at each phase of a hand-over, as a
+// power cut would, and starts them again. Every device must end at exactly one provider, managed by
 // it, with one live certificate.
 func TestKill(t *testing.T) {
 	slow(t)
-	for _, party := range []string{"Alpha", "Beta", "devices"} {
+	for _, party := range []string{"Alpha", "Beta", "devices", "all"} {
 		for _, moment := range moments {
 			t.Run(party+" at "+moment, func(t *testing.T) {
 				t.Parallel()
@@ -121,37 +121,41 @@ func TestLongOutage(t *testing.T) {
 	t.Logf("ended: %v", w.ends(t))
 }
 
-// A crash is the death of a party at a moment, once.
-type crash struct {
-	kill    func()
-	restart func(t *testing.T)
-	ended   func() <-chan struct{}
-
-	once   sync.Once
-	killed chan struct{}
-	back   bool
+// A victim is a process that is killed and started again.
+type victim interface {
+	die()
+	gone() <-chan struct{}
+	again(t *testing.T)
 }
 
-// schedule arranges that the party is killed when the moment comes.
+func (p *process) die()                  { _ = p.cmd.Process.Kill() } // not waited for: an event's writer may call
+func (p *process) gone() <-chan struct{} { return p.ended }
+func (p *provider) again(t *testing.T)   { t.Helper(); p.restart(t) }
+func (f *fleet) again(t *testing.T)      { t.Helper(); f.run(t) }
+
+// A crash is the death of victims at a moment, once.
+type crash struct {
+	victims []victim
+	once    sync.Once
+	came    chan struct{} // closed when the moment came
+	back    bool
+}
+
+// schedule arranges that a party, or all, are killed when the moment comes.
 func (w *world) schedule(party, moment string) *crash {
-	c := &crash{killed: make(chan struct{})}
-	switch party {
-	case "devices":
-		c.kill = func() { _ = w.devices.cmd.Process.Kill() } // not waited for: the event's writer calls
-		c.restart, c.ended = w.devices.run, func() <-chan struct{} { return w.devices.ended }
-	default:
-		p := w.alpha
-		if party == w.beta.name {
-			p = w.beta
+	c := &crash{came: make(chan struct{})}
+	for name, v := range map[string]victim{"Alpha": w.alpha, "Beta": w.beta, "devices": w.devices} {
+		if party == name || party == "all" {
+			c.victims = append(c.victims, v)
 		}
-		c.kill = func() { _ = p.cmd.Process.Kill() }
-		c.restart, c.ended = p.restart, func() <-chan struct{} { return p.ended }
 	}
 	w.moment = func(now string) {
 		if now == moment {
 			c.once.Do(func() {
-				c.kill()
-				close(c.killed)
+				for _, v := range c.victims {
+					v.die()
+				}
+				close(c.came)
 			})
 		}
 	}
@@ -161,22 +165,26 @@ func (w *world) schedule(party, moment string) *crash {
 
 func (c *crash) done() bool {
 	select {
-	case <-c.killed:
+	case <-c.came:
 		return true
 	default:
 		return false
 	}
 }
 
-// recover starts a party again that was killed.
+// recover starts again who was killed.
 func (c *crash) recover(t *testing.T) {
 	t.Helper()
 	if c == nil || c.back || !c.done() {
 		return
 	}
-	<-c.ended()
+	for _, v := range c.victims {
+		<-v.gone()
+	}
 	pause(t, outage)
-	c.restart(t)
+	for _, v := range c.victims {
+		v.again(t)
+	}
 	c.back = true
 }
 
