@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +65,35 @@ func TestHandOver(t *testing.T) {
 		if at != w.beta.name {
 			t.Errorf("%s ended at %s, want %s", name, at, w.beta.name)
 		}
+	}
+	w.copiedKey(t)
+}
+
+// copiedKey tries, with a foreign client, what a copy of a device's factory key
+// opens after the hand-over: nothing at the old provider, not even a handshake,
+// and no certificate for another key at the new one.
+func (w *world) copiedKey(t *testing.T) {
+	t.Helper()
+	d, thief := newDesk(t), w.factoryFiles(t, w.names[0])
+	d.roots(t, w.alpha)
+	before := len(refusals(t, w.alpha))
+	text, _ := d.try(t, "coap-client-openssl", "-c", thief.certFile, "-j", thief.keyFile, "-C", "root.pem",
+		"-B", "5", w.alpha.uri()+"/est/crts")
+	eventually(t, 10*time.Second, "Alpha refuses the factory key", func() error {
+		if len(refusals(t, w.alpha)) == before {
+			return fmt.Errorf("no refusal is audited; the client printed %q", text)
+		}
+		return nil
+	})
+	d.roots(t, w.beta)
+	d.run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "own.key")
+	d.run(t, "openssl", "req", "-new", "-key", "own.key", "-subj", "/CN="+thief.endpoint, "-outform", "DER", "-out", "csr")
+	body, text := d.coap(t, thief, 1024, w.beta.uri()+"/est/sen", "-m", "post", "-t", "286", "-A", "287", "-f", "csr")
+	if !strings.Contains(text, "4.03") {
+		t.Errorf("Beta answers a copy of the factory key with %d bytes, %q, want 4.03", len(body), text)
+	}
+	if live := w.live(t, w.beta, thief.endpoint); len(live) != 1 {
+		t.Errorf("after that, live certificates are %v, want the device's own", live)
 	}
 }
 

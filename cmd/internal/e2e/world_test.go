@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -71,22 +72,49 @@ func (w *world) deliver(t *testing.T, bundles string) {
 		t.Fatalf("bundles: %v, %v", files, err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b struct {
-			Endpoint string
-			Factory  struct{ Chain []string }
-		}
-		if err := json.Unmarshal(text, &b); err != nil {
-			t.Fatal(err)
-		}
+		b := readBundle(t, file)
 		w.names = append(w.names, b.Endpoint)
 		w.alpha.post(t, "/api/v1/devices", map[string]any{
 			"certificate": base64.StdEncoding.EncodeToString([]byte(b.Factory.Chain[0])),
 		})
 	}
+}
+
+// A bundle is what the tests look at in a device's file.
+type bundle struct {
+	Endpoint string
+	Factory  struct {
+		Key   string
+		Chain []string
+	}
+}
+
+func readBundle(t *testing.T, file string) (b bundle) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// factoryFiles takes the factory key out of a device's bundle, as a thief would.
+func (w *world) factoryFiles(t *testing.T, name string) factoryDevice {
+	t.Helper()
+	b := readBundle(t, filepath.Join(w.dir, "bundles", name+".device.json"))
+	dir := t.TempDir()
+	d := factoryDevice{
+		endpoint: name, certFile: filepath.Join(dir, "cert.pem"), keyFile: filepath.Join(dir, "key.pem"),
+	}
+	for file, text := range map[string]string{d.certFile: strings.Join(b.Factory.Chain, ""), d.keyFile: b.Factory.Key} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
 }
 
 // introduce lets the providers pin each other's identity files.
