@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// A Result is what a run found. Fields that do not apply are nil or zero, and
+// absent in JSON.
+type Result struct {
+	Work      Work    `json:"work"`
+	Devices   int     `json:"devices"`
+	Seconds   float64 `json:"seconds"` // of the measured part
+	Ops       int     `json:"ops,omitempty"`
+	OpsPerS   float64 `json:"ops_per_s,omitempty"`
+	ServerCPU float64 `json:"server_cpu_us_per_op,omitempty"`
+	FloorCPU  float64 `json:"floor_us_per_op,omitempty"`
+	Ratio     float64 `json:"ratio_to_floor,omitempty"`
+	P50       float64 `json:"p50_ms,omitempty"`
+	P99       float64 `json:"p99_ms,omitempty"`
+	// Loss is the part of the operations that got no answer, all repetitions included.
+	Loss *float64 `json:"loss,omitempty"`
+	// Repeats are retransmissions of the generator.
+	Repeats int `json:"retransmissions,omitempty"`
+	// Refusals are answers other than the one that the work expects.
+	Refusals int `json:"refusals,omitempty"`
+	// NewHandshakes are handshakes that the server led during the measured part.
+	NewHandshakes *int `json:"new_handshakes,omitempty"`
+
+	RSSPerDevice float64 `json:"rss_bytes_per_device,omitempty"`
+	RSSEmpty     uint64  `json:"rss_empty_bytes,omitempty"`
+	RSSFull      uint64  `json:"rss_full_bytes,omitempty"`
+
+	QuietP50    float64 `json:"quiet_p50_ms,omitempty"` // of a storm: before it
+	QuietP99    float64 `json:"quiet_p99_ms,omitempty"`
+	Spoofed     int     `json:"spoofed,omitempty"` // ClientHellos sent by invented senders
+	SpoofedPerS float64 `json:"spoofed_per_s,omitempty"`
+}
+
+// WriteTable writes r for people.
+func (r *Result) WriteTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(show bool, name, format string, args ...any) {
+		if show {
+			_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) // errors come from Flush
+		}
+	}
+	row(true, "work", "%s, %d devices, %.1f s", r.Work, r.Devices, r.Seconds)
+	row(r.Ops > 0, "operations", "%d, %.0f/s", r.Ops, r.OpsPerS)
+	row(r.ServerCPU > 0, "server CPU", "%.1f µs an operation", r.ServerCPU)
+	row(r.FloorCPU > 0, "floor", "%.1f µs an operation", r.FloorCPU)
+	row(r.Ratio > 0, "ratio", "%.2f × floor", r.Ratio)
+	row(r.P99 > 0, "latency", "p50 %.2f ms, p99 %.2f ms", r.P50, r.P99)
+	row(r.QuietP99 > 0, "before the storm", "p50 %.2f ms, p99 %.2f ms", r.QuietP50, r.QuietP99)
+	if r.Loss != nil {
+		row(true, "loss", "%s, %d retransmissions", percent(*r.Loss), r.Repeats)
+	}
+	row(r.Refusals > 0, "refused", "%d", r.Refusals)
+	if r.NewHandshakes != nil {
+		row(true, "handshakes", "%d", *r.NewHandshakes)
+	}
+	row(r.Spoofed > 0, "spoofed hellos", "%d, %.0f/s", r.Spoofed, r.SpoofedPerS)
+	row(r.RSSFull > 0, "RSS", "%.1f MB empty, %.1f MB full", megabytes(r.RSSEmpty), megabytes(r.RSSFull))
+	row(r.RSSPerDevice != 0, "RSS a device", "%.0f bytes", r.RSSPerDevice)
+	return t.Flush()
+}
+
+func percent(part float64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.4f", 100*part), ".0000") + " %"
+}
+
+func megabytes(bytes uint64) float64 { return float64(bytes) / 1e6 }
+
+// An outcome is what a part of a load did.
+type outcome struct {
+	done, lost, repeats, refused int
+	latencies                    []time.Duration
+	took                         time.Duration
+}
+
+func (o *outcome) add(other outcome) {
+	o.done += other.done
+	o.lost += other.lost
+	o.repeats += other.repeats
+	o.refused += other.refused
+	o.latencies = append(o.latencies, other.latencies...)
+	o.took = max(o.took, other.took)
+}
+
+// percentile returns the latency in milliseconds that a part p of the operations
+// did not exceed, by the nearest rank.
+func (o *outcome) percentile(p float64) float64 {
+	if len(o.latencies) == 0 {
+		return 0
+	}
+	if !slices.IsSorted(o.latencies) {
+		slices.Sort(o.latencies)
+	}
+	i := min(int(p*float64(len(o.latencies))), len(o.latencies)-1)
+	return milliseconds(o.latencies[i])
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// take fills in what a load says.
+func (r *Result) take(o outcome) {
+	r.Ops, r.Repeats, r.Refusals = o.done, o.repeats, o.refused
+	r.Seconds = o.took.Seconds()
+	if r.Seconds > 0 {
+		r.OpsPerS = float64(o.done) / r.Seconds
+	}
+	r.P50, r.P99 = o.percentile(0.5), o.percentile(0.99)
+	loss := 0.0
+	if all := o.done + o.lost; all > 0 {
+		loss = float64(o.lost) / float64(all)
+	}
+	r.Loss = &loss
+}
+
+// cost fills in the CPU time of the server and of the floor an operation; zero
+// is unknown.
+func (r *Result) cost(server time.Duration, floor float64) {
+	if r.Ops > 0 {
+		r.ServerCPU = microseconds(server) / float64(r.Ops)
+	}
+	r.FloorCPU = floor
+	if floor > 0 {
+		r.Ratio = r.ServerCPU / floor
+	}
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

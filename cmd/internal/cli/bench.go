@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"steward/cmd/internal/bench"
+)
+
+// benchOptions are the flags of "bench".
+type benchOptions struct {
+	bench.Options
+
+	server, psk, cert, key string
+	pid                    int
+	json                   bool
+}
+
+// benchTexts say in a line what each workload measures.
+var benchTexts = map[bench.Work]string{
+	bench.Requests:   "Measure small requests over established associations",
+	bench.Handshakes: "Measure full handshakes",
+	bench.Register:   "Measure Registers, each durable before its answer",
+	bench.Update:     "Measure Updates of registered devices, each once",
+	bench.Observe:    "Measure notifications of observed resources",
+	bench.Idle:       "Measure the memory of devices that say nothing",
+	bench.Restart:    "Measure a restart under associations (not implemented)",
+	bench.Storm:      "Measure devices that talk beside a storm of handshakes",
+}
+
+func newBench() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "bench", Short: "Measure a server, and the floor beneath it", Args: noArgs,
+		Long: `Starts a server as a process of its own over a temporary data directory (or
+takes one that runs: --server), loads it from 127.0.0.0/8, and reports rate,
+latency, loss, the CPU time of the server's process an operation, its memory, and
+in the same run the floor: raw UDP echo, or the bare cryptography of a handshake.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	for _, w := range bench.Works() {
+		cmd.AddCommand(newWork(w))
+	}
+	cmd.AddCommand(newBenchServe(), newBenchEcho())
+	return cmd
+}
+
+func newWork(w bench.Work) *cobra.Command {
+	o := benchOptions{Options: bench.Options{Work: w}}
+	cmd := &cobra.Command{
+		Use: string(w), Short: benchTexts[w], Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return measure(cmd, o) },
+	}
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+func (o *benchOptions) flags(f *pflag.FlagSet) {
+	f.BoolVar(&o.json, "json", false, "print the result as one JSON object")
+	f.IntVar(&o.Devices, "devices", 0, "how many devices (default 1000)")
+	f.IntVar(&o.Sockets, "sockets", 0, "sockets of the generator (default 16)")
+	f.StringVar(&o.server, "server", "", "coaps `URI` on 127.0.0.0/8 of a server that runs already")
+	f.StringVar(&o.psk, "psk", "", "of --server: pre-shared key in `hex`, its identity being the endpoint name")
+	f.StringVar(&o.cert, "cert", "", "of --server: PEM `file` with the client's chain, for all")
+	f.StringVar(&o.key, "key", "", "of --server: PEM `file` with its key")
+	f.IntVar(&o.pid, "pid", 0, "of --server: its process, for its CPU time and memory")
+	f.StringVar(&o.Dir, "dir", "", "`directory` in which the data directory is made, and removed")
+	if o.Work != bench.Idle && o.Work != bench.Restart {
+		f.IntVar(&o.InFlight, "in-flight", 0, "operations under way at once (default 100)")
+		f.DurationVar(&o.Duration, "duration", 0, "of what is measured (default 5s); register and update do each device once")
+		f.StringVar(&o.Profile, "profile", "", "write a CPU profile of the server's measured part to a `file`")
+	}
+	switch o.Work {
+	case bench.Idle:
+		f.BoolVar(&o.Registered, "registered", false, "devices register")
+		f.IntVar(&o.Observations, "observations", 0, "of each registered device, up to 3")
+	case bench.Observe:
+		f.IntVar(&o.Observations, "observations", 0, "of each device, up to 3 (default 1)")
+	case bench.Storm:
+		f.IntVar(&o.Storming, "storming", 0, "handshakes that break in (default 1000)")
+		f.IntVar(&o.Spoofed, "spoofed", 0, "ClientHellos of invented senders")
+	default:
+	}
+}
+
+func measure(cmd *cobra.Command, o benchOptions) error {
+	target, err := o.target()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errMisused, err)
+	}
+	o.Target, o.Progress = target, cmd.ErrOrStderr()
+	result, err := bench.Run(cmd.Context(), o.Options)
+	if errors.Is(err, bench.ErrOptions) {
+		return fmt.Errorf("%w: %w", errMisused, err)
+	}
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(result)
+	}
+	return result.WriteTable(cmd.OutOrStdout())
+}
+
+// target is the server that runs already; nil: none.
+func (o *benchOptions) target() (*bench.Target, error) {
+	if o.server == "" {
+		if o.psk != "" || o.cert != "" || o.key != "" || o.pid != 0 {
+			return nil, fmt.Errorf("%w: --psk, --cert, --key and --pid belong to --server", bench.ErrOptions)
+		}
+		return nil, nil //nolint:nilnil // nil is what Options mean by none
+	}
+	t := &bench.Target{URI: o.server, PID: o.pid}
+	var err error
+	if t.PSK, err = hex.DecodeString(o.psk); err != nil {
+		return nil, fmt.Errorf("--psk: %w", err)
+	}
+	if o.cert == "" && o.key == "" {
+		return t, nil
+	}
+	c, err := tls.LoadX509KeyPair(o.cert, o.key)
+	t.Certificate = &c
+	return t, err
+}
+
+// newBenchServe is the process of the server that is measured.
+func newBenchServe() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the server that is measured", Args: noArgs, Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := newLog(cmd.ErrOrStderr(), "warn", false)
+			if err != nil {
+				return err
+			}
+			return bench.Serve(cmd.Context(), data, cmd.InOrStdin(), cmd.OutOrStdout(), log)
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "`directory` of everything that lasts")
+	return cmd
+}
+
+// newBenchEcho is the process of the floor.
+func newBenchEcho() *cobra.Command {
+	return &cobra.Command{
+		Use: "echo", Short: "Run the floor", Args: noArgs, Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return bench.Echo(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
