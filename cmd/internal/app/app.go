@@ -212,7 +212,7 @@ var errPartEnded = errors.New("a part of the server ended")
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
 	return []func(context.Context) error{
-		a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background,
+		a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background, a.verifyAudit,
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"steward/cmd/internal/services"
@@ -59,6 +60,18 @@ func (a *App) background(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// verifyAudit checks once what was written before this start: a million rows take
+// some seconds, which nobody waits for.
+func (a *App) verifyAudit(ctx context.Context) error {
+	n, err := a.db.VerifyAudit(ctx)
+	if err != nil {
+		a.logError(ctx, "verifying the audit chain", err)
+		return nil // it is for people to judge, and no reason to leave devices alone
+	}
+	a.log.LogAttrs(ctx, slog.LevelDebug, "audit chain verified", slog.Int64("rows", n))
+	return nil
 }
 
 // housekeeping is how often expired things are cleared away.

@@ -166,6 +166,50 @@ func TestAuditChain(t *testing.T) {
 	}
 }
 
+// TestVerifyAudit alters and removes rows behind the program's back, in a chain
+// that is longer than a page.
+func TestVerifyAudit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "steward.db")
+	db, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const n = verifyPage + 2
+	err = db.Update(t.Context(), func(tx *Tx) error {
+		for range n {
+			if err := tx.Audit(audit.Row{Actor: "test", Action: "x", Subject: "s"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := db.VerifyAudit(t.Context()); err != nil || got != n {
+		t.Fatalf("VerifyAudit = %d, %v; want %d", got, err, n)
+	}
+	for _, change := range []string{
+		"UPDATE audit SET actor = 'other' WHERE id = 1001",
+		"DELETE FROM audit WHERE id = 7",
+	} {
+		conn, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.ExecContext(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.VerifyAudit(t.Context()); !errors.Is(err, audit.ErrChain) {
+			t.Errorf("after %s: %v, want ErrChain", change, err)
+		}
+	}
+}
+
 func TestDevices(t *testing.T) {
 	s := open(t).Devices()
 	ctx := t.Context()

@@ -12,6 +12,13 @@ SELECT id, at, actor, action, subject, reason, before, after, prev, hash
  ORDER BY id DESC
  LIMIT ?;
 
+-- name: audit.from
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE id > ?
+ ORDER BY id
+ LIMIT ?;
+
 -- name: audit.subject_before
 SELECT id, at, actor, action, subject, reason, before, after, prev, hash
   FROM audit
