@@ -79,3 +79,38 @@ func TestPartnersWordIsNoEvidence(t *testing.T) {
 		w.moved(t, id)
 	})
 }
+
+// TestNoOfferToASuspendedPartner: a partner whose signer was stolen is suspended
+// between our approval and the offer. It gets none before it is admitted again.
+func TestNoOfferToASuspendedPartner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.start(t)
+		alpha := w.beta.partner(t, w.alpha)
+		admit := func(s coordinator.PartnerState) {
+			_, err := w.beta.coordinator().SetPartnerState(t.Context(), alpha.ID, s, "operator:bob", "signer stolen")
+			check(t, err)
+		}
+		draft, err := w.alpha.coordinator().Draft(t.Context(), coordinator.Draft{
+			Partner: w.alpha.partner(t, w.beta).ID, Devices: []fleet.ID{w.devices[0].id(w.alpha)}, Actor: "operator:alice",
+			Window: transfer.NewWindow(time.Time{}, time.Now().Add(time.Hour)),
+		})
+		check(t, err)
+		_, err = w.alpha.coordinator().Submit(t.Context(), draft.ID, "operator:alice")
+		check(t, err)
+		until(t, time.Minute, "accepted at Beta", func() bool {
+			got, err := w.beta.store.Transfer(t.Context(), draft.ID)
+			return err == nil && got.State == transfer.BatchInfoAccepted
+		})
+		admit(coordinator.Suspended)
+		w.approve(t, w.beta, draft.ID, transfer.BatchInfoAccepted)
+		time.Sleep(10 * time.Minute)
+		if got, _ := w.alpha.store.Transfer(t.Context(), draft.ID); got.State != transfer.BatchInfoAccepted {
+			t.Errorf("transfer at the suspended partner is %s, want INFO_ACCEPTED: no offer", got.State)
+		}
+		admit(coordinator.Active)
+		w.approve(t, w.alpha, draft.ID, transfer.BatchOffered)
+		time.Sleep(10 * time.Minute)
+		w.moved(t, draft.ID)
+	})
+}

@@ -80,6 +80,9 @@ func (c *Coordinator) postOffer(ctx context.Context, t *Transfer) error {
 	if err != nil {
 		return err
 	}
+	if !partner.Admitted() {
+		return refusedf(ErrForbidden, "partner %s is %s", partner.Name, partner.State)
+	}
 	docs, err := c.o.Store.Documents(ctx, t.ID)
 	if err != nil {
 		return err
