@@ -12,6 +12,7 @@ import (
 	"steward/est"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
 )
 
 type peer struct{ certificate [32]byte }
@@ -164,4 +165,28 @@ func TestRefusalsAreBounded(t *testing.T) {
 			t.Errorf("%d rows in %d s, want at most %d", db.rows, seconds, most)
 		}
 	})
+}
+
+// TestT3OpenAssociationsEnd: a copy of the factory key that opened an association
+// at the former provider in time must not go on fetching updates over it when the
+// device has left for good; no other device is cut off.
+func TestT3OpenAssociationsEnd(t *testing.T) {
+	d := fleet.Device{Endpoint: "urn:dev:1", Factory: fleet.Factory{1}}
+	for _, tt := range []struct {
+		who             coap.Identity
+		moving, forGood bool // whether it ends
+	}{
+		{coap.Identity{Role: coap.RoleOperational, Name: "urn:dev:1", Certificate: [32]byte{7}}, true, true},
+		{coap.Identity{Role: coap.RoleFactory, Name: "urn:dev:1", Certificate: [32]byte{1}}, false, true},
+		{coap.Identity{Role: coap.RoleOperational, Name: "urn:dev:2", Certificate: [32]byte{8}}, false, false},
+		{coap.Identity{Role: coap.RoleFactory, Name: "urn:dev:1", Certificate: [32]byte{2}}, false, false},
+		{coap.Identity{}, false, false},
+	} {
+		if got := app.Dismissed(d, false, tt.who); got != tt.moving {
+			t.Errorf("%+v ends with the commit: %v, want %v", tt.who, got, tt.moving)
+		}
+		if got := app.Dismissed(d, true, tt.who); got != tt.forGood {
+			t.Errorf("%+v ends for good: %v, want %v", tt.who, got, tt.forGood)
+		}
+	}
 }

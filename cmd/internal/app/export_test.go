@@ -7,6 +7,7 @@ import (
 	"steward/est"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
 )
 
 // FactoryPeers is factoryPeers, for tests.
@@ -46,6 +47,11 @@ func (r Revocations) Add(h est.Hash) { r.r.add(h) }
 func (r Revocations) Take() map[est.Hash]struct{} {
 	<-r.r.wake
 	return r.r.take()
+}
+
+// Dismissed is dismissed, for tests.
+func Dismissed(d fleet.Device, forGood bool, who coap.Identity) bool {
+	return dismissed(d, forGood)(who)
 }
 
 // Classes returns the surfaces of a class of associations.

@@ -42,10 +42,29 @@ func (s sessions) Dismiss(ctx context.Context, id fleet.ID, reason string) error
 	if err := s.app.server.Dismiss(ctx, id, reason); err != nil {
 		return err
 	}
-	s.app.coaps.Drop(func(who coap.Identity) bool {
-		return who.Role == coap.RoleOperational && who.Name == string(d.Endpoint)
-	})
+	right, err := s.app.pki.ca.Right(ctx, est.Hash(d.Factory))
+	if err != nil && !errors.Is(err, est.ErrUnknown) {
+		return err
+	}
+	s.app.coaps.Drop(dismissed(d, right.State == est.RightDeleted))
 	return nil
+}
+
+// dismissed says which associations end with a device's registration: those by
+// its operational certificates and, if it has no right here any more, those by
+// its factory certificate, whoever holds them. A device that moves may yet return
+// over one.
+func dismissed(d fleet.Device, forGood bool) func(coap.Identity) bool {
+	return func(who coap.Identity) bool {
+		switch who.Role {
+		case coap.RoleOperational:
+			return who.Name == string(d.Endpoint)
+		case coap.RoleFactory:
+			return forGood && fleet.Factory(who.Certificate) == d.Factory
+		default:
+			return false
+		}
+	}
 }
 
 // buildTransfers makes the coordinator of both kinds of transfers.
