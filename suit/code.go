@@ -54,6 +54,7 @@ const (
 	argumentAlternatives
 	argumentSequence
 	argumentMultiple
+	argumentCopies
 )
 
 // A codeInfo is what the decoder must know of a command.
@@ -93,7 +94,7 @@ var codes = map[Code]codeInfo{
 	DirectiveRunSequence:         {"directive-run-sequence", argumentSequence, true},
 	DirectiveUnlink:              {"directive-unlink", argumentPolicy, false},
 	DirectiveOverrideMultiple:    {"directive-override-multiple", argumentMultiple, true},
-	DirectiveCopyParams:          {"directive-copy-params", argumentAny, false},
+	DirectiveCopyParams:          {"directive-copy-params", argumentCopies, false},
 }
 
 // String returns the name of the command, or its number if it has none here.

@@ -38,7 +38,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{name: "reserved key 1", in: "d86ba10140", want: suit.ErrStructure},
 		{name: "key is a byte string", in: "d86ba1414040", want: suit.ErrStructure},
 		{name: "validate in the envelope", in: "d86ba2" + wrapper + "0740", want: suit.ErrStructure},
-		{name: "dependency resolution", in: "d86ba2" + wrapper + "0f40", want: suit.ErrNotImplemented},
+		{name: "uninstall in the envelope", in: "d86ba2" + wrapper + "181840", want: suit.ErrStructure},
+		{name: "MUD", in: "d86ba2" + wrapper + "181940", want: suit.ErrNotImplemented},
 		{name: "integrated payload is text", in: "d86ba16123" + "60", want: suit.ErrStructure},
 	}
 	for _, test := range tests {

@@ -3,6 +3,7 @@ package suit
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha3"
 	"crypto/sha512"
 	"fmt"
 	"hash"
@@ -15,9 +16,11 @@ type DigestAlgorithm int64
 // The digest algorithms that this package computes. SHA-256 is required, the
 // others are optional (§10): a recipient says which it accepts.
 const (
-	SHA256 DigestAlgorithm = -16
-	SHA384 DigestAlgorithm = -43
-	SHA512 DigestAlgorithm = -44
+	SHA256   DigestAlgorithm = -16
+	SHAKE128 DigestAlgorithm = -18 // of 256 bits
+	SHA384   DigestAlgorithm = -43
+	SHA512   DigestAlgorithm = -44
+	SHAKE256 DigestAlgorithm = -45 // of 512 bits
 )
 
 // String returns the registered name.
@@ -29,6 +32,10 @@ func (a DigestAlgorithm) String() string {
 		return "SHA-384"
 	case SHA512:
 		return "SHA-512"
+	case SHAKE128:
+		return "SHAKE128"
+	case SHAKE256:
+		return "SHAKE256"
 	}
 	return fmt.Sprintf("algorithm %d", int64(a))
 }
@@ -42,8 +49,30 @@ func (a DigestAlgorithm) New() (hash.Hash, error) {
 		return sha512.New384(), nil
 	case SHA512:
 		return sha512.New(), nil
+	case SHAKE128:
+		return shake{sha3.NewSHAKE128(), 32}, nil
+	case SHAKE256:
+		return shake{sha3.NewSHAKE256(), 64}, nil
 	}
 	return nil, fmt.Errorf("%w: %v", ErrAlgorithm, a)
+}
+
+// A shake is a hash of fixed size made of an extendable one (RFC 9054 §3.2).
+type shake struct {
+	*sha3.SHAKE
+
+	size int // bytes
+}
+
+// Size implements hash.Hash.
+func (s shake) Size() int { return s.size }
+
+// Sum implements hash.Hash.
+func (s shake) Sum(b []byte) []byte {
+	c := *s.SHAKE // reading ends the absorbing of this one only
+	out := make([]byte, s.size)
+	_, _ = c.Read(out) // never fails
+	return append(b, out...)
 }
 
 // A Digest is a SUIT_Digest: the algorithm and the value.

@@ -43,6 +43,8 @@ func (c *Command) encode() (item, error) {
 		return wrap(content), err
 	case argumentMultiple:
 		return c.encodeMultiple()
+	case argumentCopies:
+		return c.encodeCopies()
 	case argumentAny:
 	}
 	if len(c.argument) == 0 {
@@ -115,6 +117,21 @@ func (c *Command) encodeMultiple() (item, error) {
 	return appendMap(nil, pairs), nil
 }
 
+func (c *Command) encodeCopies() (item, error) {
+	pairs := make([]pair, 0, len(c.Copies))
+	for _, one := range c.Copies {
+		b := appendHead(nil, majorArray, uint64(len(one.Keys)))
+		for _, key := range one.Keys {
+			b = appendInt(b, int64(key))
+		}
+		pairs = append(pairs, pair{key: intKey(int64(one.Source)), value: b})
+	}
+	if len(pairs) == 0 {
+		return nil, fmt.Errorf("%w: nothing to copy", ErrOptions)
+	}
+	return appendMap(nil, pairs), nil
+}
+
 // Envelope encodes the manifest into a tagged envelope that has its digest but
 // no authentication block yet. The elements named are made severable: their
 // content stands in the envelope and the manifest has its digest (§8.6). It
@@ -183,12 +200,18 @@ func (m *Manifest) encode(elements map[Element][]byte, severed map[Element]Diges
 		return nil, err
 	}
 	pairs := []pair{
-		{key: intKey(keyVersion), value: intKey(Version)},
+		{key: intKey(keyVersion), value: intKey(ManifestVersion)},
 		{key: intKey(keySequence), value: appendHead(nil, majorUint, m.Sequence)},
 		{key: intKey(keyCommon), value: wrap(common)},
 	}
 	if m.ReferenceURI != "" {
 		pairs = append(pairs, pair{key: intKey(keyReferenceURI), value: encodeText(m.ReferenceURI)})
+	}
+	if m.ID != "" {
+		pairs = append(pairs, pair{key: intKey(keyManifestID), value: item(m.ID)})
+	}
+	if m.Version != nil {
+		pairs = append(pairs, pair{key: intKey(keySetVersion), value: wrap(m.Version.Encode())})
 	}
 	for element, content := range elements {
 		pairs = append(pairs, pair{key: intKey(int64(element)), value: wrap(content)})
@@ -205,6 +228,9 @@ func (m *Manifest) encodeCommon() ([]byte, error) {
 		components = append(components, id...)
 	}
 	pairs := []pair{{key: intKey(keyComponents), value: components}}
+	if len(m.Dependencies) > 0 {
+		pairs = append(pairs, pair{key: intKey(keyDependencies), value: encodeDependencies(m.Dependencies)})
+	}
 	if shared, ok := m.Sections[SectionShared]; ok {
 		content, err := shared.Encode()
 		if err != nil {

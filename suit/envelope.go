@@ -15,9 +15,12 @@ const (
 	ElementLoad           Element = 8
 	ElementInvoke         Element = 9
 	ElementCoSWID         Element = 14
+	ElementDependencies   Element = 15
 	ElementPayloadFetch   Element = 16
+	ElementCandidate      Element = 18
 	ElementInstall        Element = 20
 	ElementText           Element = 23
+	ElementUninstall      Element = 24
 )
 
 // An Envelope is a decoded SUIT_Envelope (§8.2). Nothing in it is proven before
@@ -126,7 +129,7 @@ func (e *Envelope) add(p pair) error {
 		return e.authentication(content)
 	case ElementManifest:
 		e.RawManifest = content
-	case ElementCoSWID, ElementPayloadFetch, ElementInstall, ElementText:
+	case ElementCoSWID, ElementDependencies, ElementPayloadFetch, ElementCandidate, ElementInstall, ElementText:
 		e.Severable[Element(key)] = content
 	default:
 		return unknownElement("envelope", key)
@@ -136,12 +139,14 @@ func (e *Envelope) add(p pair) error {
 
 // unknownElement tells what is defined but not built from what is not defined.
 func unknownElement(where string, key int64) error {
-	switch key {
-	case 5, 6, 15, 18, 24, 25: // trust domains, update management, MUD
+	if key == elementMUD {
 		return fmt.Errorf("%w: %s element %d", ErrNotImplemented, where, key)
 	}
 	return fmt.Errorf("%w: unknown %s element %d", ErrStructure, where, key)
 }
+
+// elementMUD is the reference to a manufacturer usage description.
+const elementMUD = 25
 
 // authentication reads the wrapper (§8.3): the wrapped digest of the manifest
 // and any number of wrapped COSE messages.

@@ -11,12 +11,15 @@ type Section string
 
 // The sections that this package reads.
 const (
-	SectionShared   Section = "shared"
-	SectionFetch    Section = "payload-fetch"
-	SectionInstall  Section = "install"
-	SectionValidate Section = "validate"
-	SectionLoad     Section = "load"
-	SectionInvoke   Section = "invoke"
+	SectionShared       Section = "shared"
+	SectionDependencies Section = "dependency-resolution"
+	SectionFetch        Section = "payload-fetch"
+	SectionCandidate    Section = "candidate-verification"
+	SectionInstall      Section = "install"
+	SectionValidate     Section = "validate"
+	SectionLoad         Section = "load"
+	SectionInvoke       Section = "invoke"
+	SectionUninstall    Section = "uninstall"
 )
 
 // A Manifest is a decoded SUIT_Manifest (§8.4).
@@ -27,6 +30,12 @@ type Manifest struct {
 	ReferenceURI string
 	// Components are what the manifest acts on, at least one.
 	Components []ComponentID
+	// Dependencies are those components that hold envelopes, by ascending index.
+	Dependencies []Dependency
+	// ID names the component that the manifest itself is; empty if unsaid.
+	ID ComponentID
+	// Version is that of the components together; nil if unsaid.
+	Version Version
 	// Sections are the command sequences present, SectionShared among them.
 	Sections map[Section]Sequence
 	// Severed are the digests of severable elements whose content is missing.
@@ -44,6 +53,8 @@ const (
 	keySequence     = 2
 	keyCommon       = 3
 	keyReferenceURI = 4
+	keyManifestID   = 5
+	keySetVersion   = 6
 	keyDependencies = 1
 	keyComponents   = 2
 	keyShared       = 4
@@ -55,19 +66,38 @@ var sectionKeys = []struct {
 	element Element
 	section Section
 }{
+	{ElementDependencies, SectionDependencies},
 	{ElementPayloadFetch, SectionFetch},
+	{ElementCandidate, SectionCandidate},
 	{ElementInstall, SectionInstall},
 	{ElementValidate, SectionValidate},
 	{ElementLoad, SectionLoad},
 	{ElementInvoke, SectionInvoke},
+	{ElementUninstall, SectionUninstall},
 }
 
 // severable are the elements that may be severed (§8.6). It is never changed.
-var severable = []Element{ElementCoSWID, ElementPayloadFetch, ElementInstall, ElementText}
+var severable = []Element{
+	ElementCoSWID, ElementDependencies, ElementPayloadFetch, ElementCandidate, ElementInstall, ElementText,
+}
+
+// Element returns the key of the element in which s stands: for the shared
+// sequence, that of the common part.
+func (s Section) Element() Element {
+	for _, row := range sectionKeys {
+		if row.section == s {
+			return row.element
+		}
+	}
+	return keyCommon
+}
+
+// Severable reports whether the element may be severed from the manifest (§8.6).
+func (e Element) Severable() bool { return slices.Contains(severable, e) }
 
 // knownElement reports whether this package reads the element of a manifest.
 func knownElement(key int64) bool {
-	if key >= keyVersion && key <= keyReferenceURI || slices.Contains(severable, Element(key)) {
+	if key >= keyVersion && key <= keySetVersion || slices.Contains(severable, Element(key)) {
 		return true
 	}
 	for _, s := range sectionKeys {

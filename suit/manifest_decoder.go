@@ -55,13 +55,13 @@ func (d *manifestDecoder) content() error {
 	if err != nil {
 		return err
 	}
-	if version != Version {
+	if version != ManifestVersion {
 		return fmt.Errorf("%w: %d", ErrVersion, version)
 	}
 	if d.m.Sequence, err = d.uint(keySequence, "sequence number"); err != nil {
 		return err
 	}
-	steps := []func() error{d.reference, d.common, d.sections, d.coswid, d.text}
+	steps := []func() error{d.reference, d.identity, d.common, d.sections, d.coswid, d.text}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -99,6 +99,26 @@ func (d *manifestDecoder) reference() error {
 	return nil
 }
 
+// identity reads the name and the version of the manifest.
+func (d *manifestDecoder) identity() error {
+	if i, ok := d.elements[keyManifestID]; ok {
+		var err error
+		if d.m.ID, err = componentOf(i); err != nil {
+			return fmt.Errorf("manifest component: %w", err)
+		}
+	}
+	i, ok := d.elements[keySetVersion]
+	if !ok {
+		return nil
+	}
+	body, err := i.open()
+	if err != nil {
+		return fmt.Errorf("set-version: %w", err)
+	}
+	d.m.Version, err = versionOf(body)
+	return err
+}
+
 // common reads the components and the shared sequence (§8.4.5).
 func (d *manifestDecoder) common() error {
 	i, ok := d.elements[keyCommon]
@@ -121,7 +141,9 @@ func (d *manifestDecoder) common() error {
 		}
 		switch key {
 		case keyDependencies:
-			return fmt.Errorf("%w: dependencies", ErrNotImplemented)
+			if d.m.Dependencies, err = dependenciesOf(p.value); err != nil {
+				return err
+			}
 		case keyComponents:
 			if d.m.Components, err = componentsOf(p.value); err != nil {
 				return err
@@ -134,6 +156,9 @@ func (d *manifestDecoder) common() error {
 	}
 	if d.m.Components == nil {
 		return fmt.Errorf("%w: no components", ErrStructure)
+	}
+	if err := d.m.checkDependencies(); err != nil {
+		return err
 	}
 	if shared == nil {
 		return nil
@@ -159,7 +184,7 @@ func (d *manifestDecoder) section(section Section, i item) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", section, err)
 	}
-	seq, err := ParseSequence(content, len(d.m.Components), section == SectionShared)
+	seq, err := parseSequence(content, d.m.indices(), section == SectionShared)
 	if err != nil {
 		return fmt.Errorf("%s: %w", section, err)
 	}

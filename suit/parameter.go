@@ -46,7 +46,7 @@ var keys = map[Key]struct {
 	ParameterVendor:           {"vendor-identifier", checkVendor},
 	ParameterClass:            {"class-identifier", checkUUID},
 	ParameterImageDigest:      {"image-digest", checkDigest},
-	ParameterUseBefore:        {"use-before", nil},
+	ParameterUseBefore:        {"use-before", checkUint},
 	ParameterComponentSlot:    {"component-slot", checkUint},
 	ParameterStrictOrder:      {"strict-order", checkBool},
 	ParameterSoftFailure:      {"soft-failure", checkBool},
@@ -58,11 +58,11 @@ var keys = map[Key]struct {
 	ParameterInvokeArgs:       {"invoke-args", checkBytes},
 	ParameterDevice:           {"device-identifier", checkUUID},
 	ParameterFetchArguments:   {"fetch-arguments", checkBytes},
-	ParameterMinimumBattery:   {"minimum-battery", nil},
-	ParameterUpdatePriority:   {"update-priority", nil},
-	ParameterVersion:          {"version", nil},
-	ParameterWaitInfo:         {"wait-info", nil},
-	ParameterComponentDetails: {"component-metadata", nil},
+	ParameterMinimumBattery:   {"minimum-battery", checkUint},
+	ParameterUpdatePriority:   {"update-priority", checkInt},
+	ParameterVersion:          {"version", opened(versionMatchOf)},
+	ParameterWaitInfo:         {"wait-info", opened(waitOf)},
+	ParameterComponentDetails: {"component-metadata", opened(metadataOf)},
 }
 
 // String returns the name of the parameter, or its number if it has none here.
@@ -87,8 +87,8 @@ type Parameter struct {
 	value item
 }
 
-// NewParameter returns a parameter. value is a []byte, string, uint64, bool or
-// Digest; it returns ErrOptions if that is not the type of the key.
+// NewParameter returns a parameter. value is a []byte, string, uint64, int64,
+// bool, Digest, VersionMatch or Wait; it returns ErrOptions if that is not the type of the key.
 func NewParameter(key Key, value any) (Parameter, error) {
 	var raw item
 	switch v := value.(type) {
@@ -98,6 +98,12 @@ func NewParameter(key Key, value any) (Parameter, error) {
 		raw = encodeText(v)
 	case uint64:
 		raw = appendHead(nil, majorUint, v)
+	case int64:
+		raw = intKey(v)
+	case VersionMatch:
+		raw = wrap(v.Encode())
+	case Wait:
+		raw = wrap(v.Encode())
 	case bool:
 		raw = item{cborFalse}
 		if v {
@@ -162,6 +168,37 @@ func (p Parameter) Uint() uint64 {
 	return n
 }
 
+// Int returns an integer, which may be negative.
+func (p Parameter) Int() int64 {
+	n, err := p.value.int()
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Version returns the value of ParameterVersion.
+func (p Parameter) Version() VersionMatch { return inside(p, versionMatchOf) }
+
+// Wait returns the value of ParameterWaitInfo.
+func (p Parameter) Wait() Wait { return inside(p, waitOf) }
+
+// Metadata returns the value of ParameterComponentDetails.
+func (p Parameter) Metadata() Metadata { return inside(p, metadataOf) }
+
+// inside reads what the byte string of a parameter wraps.
+func inside[T any](p Parameter, read func(item) (T, error)) (zero T) {
+	content, err := p.value.open()
+	if err != nil {
+		return zero
+	}
+	value, err := read(content)
+	if err != nil {
+		return zero
+	}
+	return value
+}
+
 // Bool returns a boolean.
 func (p Parameter) Bool() bool {
 	b, err := p.value.bool()
@@ -178,12 +215,24 @@ func (p Parameter) Digest() Digest {
 }
 
 func checkUint(i item) error  { return second(i.uint()) }
+func checkInt(i item) error   { return second(i.int()) }
 func checkBool(i item) error  { return second(i.bool()) }
 func checkText(i item) error  { return second(i.text()) }
 func checkBytes(i item) error { return second(i.bytes()) }
 
 // second drops the value that only had to be readable.
 func second[T any](_ T, err error) error { return err }
+
+// opened checks what a byte string wraps.
+func opened[T any](read func(item) (T, error)) func(item) error {
+	return func(i item) error {
+		content, err := i.open()
+		if err != nil {
+			return err
+		}
+		return second(read(content))
+	}
+}
 
 func checkUUID(i item) error {
 	b, err := i.bytes()

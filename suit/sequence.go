@@ -19,6 +19,7 @@ type Command struct {
 	Sequences    []Sequence  // try-each, run-sequence (one)
 	OrSucceed    bool        // try-each: succeeds if no alternative does
 	PerComponent []Override  // override-multiple
+	Copies       []Copy      // copy-params
 
 	argument item
 }
@@ -41,6 +42,12 @@ type Override struct {
 	Parameters []Parameter
 }
 
+// A Copy names parameters to be copied from another component.
+type Copy struct {
+	Source int // component index
+	Keys   []Key
+}
+
 // Encoded returns the encoded argument of a decoded command.
 func (c *Command) Encoded() []byte { return c.argument }
 
@@ -48,13 +55,17 @@ func (c *Command) Encoded() []byte { return c.argument }
 // manifest with the given number of components. shared applies the rules of the
 // shared sequence. It returns ErrEncoding or ErrStructure.
 func ParseSequence(raw []byte, components int, shared bool) (Sequence, error) {
-	d := sequenceDecoder{components: components, shared: shared}
+	return parseSequence(raw, indices{components: components}, shared)
+}
+
+func parseSequence(raw []byte, x indices, shared bool) (Sequence, error) {
+	d := sequenceDecoder{indices: x, shared: shared}
 	seq, err := d.sequence(raw, 1)
 	if err != nil {
 		return nil, err
 	}
 	// With several components nothing may run before one is chosen (§8.4.10.1).
-	if c := seq[0].Code; components > 1 && c != DirectiveSetComponentIndex && c != DirectiveOverrideMultiple {
+	if c := seq[0].Code; x.count() > 1 && c != DirectiveSetComponentIndex && c != DirectiveOverrideMultiple {
 		return nil, fmt.Errorf("%w: sequence does not begin with %v", ErrStructure, DirectiveSetComponentIndex)
 	}
 	return seq, nil
@@ -62,8 +73,8 @@ func ParseSequence(raw []byte, components int, shared bool) (Sequence, error) {
 
 // A sequenceDecoder holds what the rules of nested sequences depend on.
 type sequenceDecoder struct {
-	components int
-	shared     bool
+	indices indices
+	shared  bool
 }
 
 func (d sequenceDecoder) sequence(raw []byte, depth int) (Sequence, error) {
@@ -122,6 +133,8 @@ func (d sequenceDecoder) command(code, argument item, depth int) (Command, error
 		c.Sequences, err = d.nested(argument, depth)
 	case argumentMultiple:
 		c.PerComponent, err = d.multiple(argument)
+	case argumentCopies:
+		c.Copies, err = d.copies(argument)
 	case argumentAny:
 	}
 	if err != nil {
@@ -153,7 +166,7 @@ func (d sequenceDecoder) index(i item) (Index, error) {
 			return Index{}, err
 		}
 	}
-	if len(members) == 0 || len(members) > d.components {
+	if len(members) == 0 || len(members) > d.indices.count() {
 		return Index{}, fmt.Errorf("%w: %d component indices", ErrStructure, len(members))
 	}
 	seen := make(map[int]bool, len(members))
@@ -177,10 +190,10 @@ func (d sequenceDecoder) component(i item) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("component index: %w", err)
 	}
-	if n >= uint64(max(d.components, 0)) {
-		return 0, fmt.Errorf("%w: component index %d of %d", ErrStructure, n, d.components)
+	if !d.indices.has(n) {
+		return 0, fmt.Errorf("%w: component index %d of %d", ErrStructure, n, d.indices.count())
 	}
-	return int(n), nil //nolint:gosec // less than the number of components
+	return int(n), nil //nolint:gosec // one of the indices
 }
 
 // parameters refuses custom ones in the shared sequence (§8.4.5).
@@ -252,6 +265,34 @@ func (d sequenceDecoder) multiple(i item) ([]Override, error) {
 			return nil, err
 		}
 		list = append(list, Override{Component: n, Parameters: parameters})
+	}
+	return list, nil
+}
+
+// copies reads a map from component index to the keys of parameters.
+func (d sequenceDecoder) copies(i item) ([]Copy, error) {
+	pairs, err := i.pairs()
+	if err != nil || len(pairs) == 0 {
+		return nil, fmt.Errorf("%w: not a map with entries", ErrStructure)
+	}
+	list := make([]Copy, 0, len(pairs))
+	for _, p := range pairs {
+		c := Copy{}
+		if c.Source, err = d.component(p.key); err != nil {
+			return nil, err
+		}
+		members, err := p.value.array()
+		if err != nil || len(members) == 0 {
+			return nil, fmt.Errorf("%w: no parameters to copy", ErrStructure)
+		}
+		for _, m := range members {
+			key, err := m.int()
+			if err != nil {
+				return nil, fmt.Errorf("parameter key: %w", err)
+			}
+			c.Keys = append(c.Keys, Key(key))
+		}
+		list = append(list, c)
 	}
 	return list, nil
 }

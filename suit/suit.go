@@ -73,5 +73,5 @@ const (
 	TagManifest = 1070
 )
 
-// Version is the only manifest-version there is.
-const Version = 1
+// ManifestVersion is the only manifest-version there is.
+const ManifestVersion = 1

@@ -38,6 +38,8 @@ const (
 	TextModelInfo            ComponentTextKey = 4
 	TextComponentDescription ComponentTextKey = 5
 	TextComponentVersion     ComponentTextKey = 6
+	TextVersionRequired      ComponentTextKey = 7
+	TextCurrentVersion       ComponentTextKey = 8
 )
 
 // language is the grammar of tag 38 (RFC 9290 §A). It is never changed.

@@ -58,17 +58,37 @@ func (p *Processor) block(raw, digest []byte) (*anchor, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.signer(m.KeyID(), func(v *cose.Verifier) error {
-			_, err := m.Verify(v, digest, nil)
+		return p.signer(m.KeyID(), func(a *anchor) error {
+			if a.verifier == nil {
+				return cose.ErrKey
+			}
+			_, err := m.Verify(a.verifier, digest, nil)
 			return err
 		})
+	case cose.KindMac0:
+		return p.code(raw, digest)
 	case cose.KindSign:
 		return p.multi(raw, digest)
-	case cose.KindMac0, cose.KindMac:
+	case cose.KindMac:
 		return nil, fmt.Errorf("%w: COSE tag %d", suit.ErrNotImplemented, kind)
-	case cose.KindUntagged:
+	case cose.KindUntagged, cose.KindEncrypt:
 	}
 	return nil, fmt.Errorf("%w: COSE tag %d", cose.ErrSyntax, kind)
+}
+
+// code verifies a COSE_Mac0. Public keys never serve as secrets.
+func (p *Processor) code(raw, digest []byte) (*anchor, error) {
+	m, err := cose.ParseMac0(raw)
+	if err != nil {
+		return nil, err
+	}
+	return p.signer(m.KeyID(), func(a *anchor) error {
+		if a.Secret == nil {
+			return cose.ErrKey
+		}
+		_, err := m.Verify(a.Secret, digest, nil)
+		return err
+	})
 }
 
 // multi verifies a COSE_Sign; one of its signatures suffices.
@@ -79,8 +99,11 @@ func (p *Processor) multi(raw, digest []byte) (*anchor, error) {
 	}
 	for i := range m.Signatures {
 		var a *anchor
-		a, err = p.signer(m.Signatures[i].KeyID(), func(v *cose.Verifier) error {
-			_, err := m.Verify(i, v, digest, nil)
+		a, err = p.signer(m.Signatures[i].KeyID(), func(a *anchor) error {
+			if a.verifier == nil {
+				return cose.ErrKey
+			}
+			_, err := m.Verify(i, a.verifier, digest, nil)
 			return err
 		})
 		if err == nil {
@@ -92,7 +115,7 @@ func (p *Processor) multi(raw, digest []byte) (*anchor, error) {
 
 // signer returns the anchor with which verify succeeds. Those with the key
 // identifier of the message are tried first; it is a hint only.
-func (p *Processor) signer(kid []byte, verify func(*cose.Verifier) error) (*anchor, error) {
+func (p *Processor) signer(kid []byte, verify func(*anchor) error) (*anchor, error) {
 	var failed error
 	for _, hinted := range []bool{true, false} {
 		for i := range p.anchors {
@@ -100,7 +123,7 @@ func (p *Processor) signer(kid []byte, verify func(*cose.Verifier) error) (*anch
 			if hinted != (len(kid) > 0 && bytes.Equal(kid, a.KID)) {
 				continue
 			}
-			err := verify(a.verifier)
+			err := verify(a)
 			if err == nil {
 				return a, nil
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"steward/suit"
@@ -13,10 +14,10 @@ import (
 // of the failure unless it is an *Error already.
 type handler func(ctx context.Context, m *machine, c *suit.Command, i int) error
 
-// commandTable is the processor: each command that it carries out, and how. What
-// is not here is refused when it is met.
-func commandTable() map[suit.Code]handler {
-	return map[suit.Code]handler{
+// commands is the processor: each command that it carries out, and how. What is
+// not here is refused when it is met.
+func (o *Options) commands() map[suit.Code]handler {
+	table := map[suit.Code]handler{
 		suit.ConditionVendor:             identity(suit.ParameterVendor),
 		suit.ConditionClass:              identity(suit.ParameterClass),
 		suit.ConditionDevice:             identity(suit.ParameterDevice),
@@ -35,15 +36,44 @@ func commandTable() map[suit.Code]handler {
 		suit.DirectiveSwap:               swap,
 		suit.DirectiveInvoke:             invoke,
 	}
+	if o.TrustDomains {
+		maps.Copy(table, map[suit.Code]handler{
+			suit.ConditionDependencyIntegrity: dependencyIntegrity,
+			suit.ConditionIsDependency:        isDependency,
+			suit.DirectiveProcessDependency:   processDependency,
+			suit.DirectiveSetParameters:       setParameters,
+			suit.DirectiveUnlink:              unlink,
+		})
+	}
+	maps.Copy(table, o.Management.commands())
+	return table
 }
 
-// understood are the parameters that commands of the table use; strict-order is
-// a permission that a processor which never reorders may ignore.
-var understood = map[suit.Key]bool{
-	suit.ParameterVendor: true, suit.ParameterClass: true, suit.ParameterDevice: true,
-	suit.ParameterImageDigest: true, suit.ParameterImageSize: true, suit.ParameterComponentSlot: true,
-	suit.ParameterStrictOrder: true, suit.ParameterSoftFailure: true, suit.ParameterContent: true,
-	suit.ParameterURI: true, suit.ParameterSourceComponent: true, suit.ParameterInvokeArgs: true,
+// parameters are those that commands of the table use; strict-order is a
+// permission that a processor which never reorders may ignore.
+func (o *Options) parameters() map[suit.Key]bool {
+	understood := map[suit.Key]bool{
+		suit.ParameterVendor: true, suit.ParameterClass: true, suit.ParameterDevice: true,
+		suit.ParameterImageDigest: true, suit.ParameterImageSize: true, suit.ParameterComponentSlot: true,
+		suit.ParameterStrictOrder: true, suit.ParameterSoftFailure: true, suit.ParameterContent: true,
+		suit.ParameterURI: true, suit.ParameterSourceComponent: true, suit.ParameterInvokeArgs: true,
+		suit.ParameterEncryptionInfo: len(o.Keys) > 0,
+	}
+	if o.Management != nil {
+		for _, key := range []suit.Key{
+			suit.ParameterUseBefore, suit.ParameterMinimumBattery, suit.ParameterUpdatePriority,
+			suit.ParameterVersion, suit.ParameterWaitInfo,
+		} {
+			understood[key] = true
+		}
+		understood[suit.ParameterComponentDetails] = o.Management.Describe != nil
+	}
+	for _, c := range o.Custom {
+		for _, key := range c.Parameters {
+			understood[key] = true
+		}
+	}
+	return understood
 }
 
 func abort(context.Context, *machine, *suit.Command, int) error { return errors.New("abort") }
@@ -89,28 +119,30 @@ func (m *machine) nested(ctx context.Context, seq suit.Sequence, i int, soft boo
 // conditionFailed reports whether err is the failure of a condition.
 func conditionFailed(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && e.Reason == ReasonCondition
+	return ok && e.Reason == ReasonCondition && !e.final
 }
 
 // overrideParameters sets parameters of one component (§8.4.10.6).
 func overrideParameters(_ context.Context, m *machine, c *suit.Command, i int) error {
-	return m.set(i, c.Parameters)
+	return m.set(m.id(i), c.Parameters, true)
+}
+
+// setParameters sets those parameters that are not set: a manifest on which this
+// one is a dependency has the last word (draft-ietf-suit-trust-domains §6.3).
+func setParameters(_ context.Context, m *machine, c *suit.Command, i int) error {
+	return m.set(m.id(i), c.Parameters, false)
 }
 
 // overrideMultiple sets parameters of several components, whatever is selected.
-func overrideMultiple(_ context.Context, m *machine, c *suit.Command, _ int) error {
-	for _, o := range c.PerComponent {
-		if err := m.set(o.Component, o.Parameters); err != nil {
-			return err
-		}
-	}
-	return nil
+func overrideMultiple(_ context.Context, m *machine, c *suit.Command, i int) error {
+	at := slices.IndexFunc(c.PerComponent, func(o suit.Override) bool { return o.Component == i })
+	return m.set(m.id(i), c.PerComponent[at].Parameters, true)
 }
 
-func (m *machine) set(i int, list []suit.Parameter) error {
+func (m *machine) set(id suit.ComponentID, list []suit.Parameter, override bool) error {
 	for _, p := range list {
-		if err := m.accept(p.Key); err != nil {
-			return err
+		if !m.p.parameters[p.Key] {
+			return m.unknown(p.Key)
 		}
 		if p.Key == suit.ParameterSoftFailure {
 			if m.soft == nil {
@@ -119,21 +151,18 @@ func (m *machine) set(i int, list []suit.Parameter) error {
 			*m.soft = p.Bool()
 			continue
 		}
-		m.parameters[i][p.Key] = p
+		if m.parameters[id] == nil {
+			m.parameters[id] = map[suit.Key]setting{}
+		}
+		if _, taken := m.parameters[id][p.Key]; override || !taken {
+			m.parameters[id][p.Key] = setting{Parameter: p, by: m.k}
+		}
 	}
 	return nil
 }
 
-// accept refuses parameters that no command here would heed.
-func (m *machine) accept(key suit.Key) error {
-	if understood[key] {
-		return nil
-	}
-	for _, custom := range m.p.o.Custom {
-		if slices.Contains(custom.Parameters, key) {
-			return nil
-		}
-	}
+// unknown refuses a parameter that no command here would heed.
+func (m *machine) unknown(key suit.Key) error {
 	err := fmt.Errorf("%v", key)
 	if key.Known() {
 		err = fmt.Errorf("%w: %v", suit.ErrNotImplemented, key)

@@ -21,6 +21,7 @@ func identity(key suit.Key) handler {
 			return err
 		}
 		for _, own := range m.p.o.Identity.of(key) {
+			m.measure(key, own)
 			if len(own) > 0 && bytes.Equal(own, p.Bytes()) {
 				return nil
 			}
@@ -48,6 +49,9 @@ func imageMatch(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 		return err
 	}
 	same, err := m.matches(ctx, i, p.Digest())
+	if err == nil && same {
+		delete(m.unproven, m.id(i))
+	}
 	switch {
 	case errors.Is(err, ErrAbsent):
 		return fmt.Errorf("%w: %w", ErrMismatch, err)
@@ -80,6 +84,10 @@ func (m *machine) matches(ctx context.Context, i int, want suit.Digest) (bool, e
 	if !slices.Contains(m.p.o.Digests, want.Algorithm) {
 		return false, m.refuse(ReasonAlgorithm, fmt.Errorf("image digest: %v", want.Algorithm))
 	}
+	if _, ok := m.k.Manifest.Dependency(i); ok {
+		got, err := m.manifestDigest(ctx, i)
+		return err == nil && got.Equal(want), err
+	}
 	h, err := want.Algorithm.New()
 	if err != nil {
 		return false, m.refuse(ReasonAlgorithm, err)
@@ -92,7 +100,9 @@ func (m *machine) matches(ctx context.Context, i int, want suit.Digest) (bool, e
 	if err := errors.Join(err, r.Close()); err != nil {
 		return false, err
 	}
-	return bytes.Equal(h.Sum(nil), want.Value), nil
+	got := suit.Digest{Algorithm: want.Algorithm, Value: h.Sum(nil)}
+	m.measure(suit.ParameterImageDigest, got)
+	return got.Equal(want), nil
 }
 
 // componentSlot compares the slot from which the component runs.
@@ -105,6 +115,7 @@ func componentSlot(ctx context.Context, m *machine, _ *suit.Command, i int) erro
 	if err != nil {
 		return err
 	}
+	m.measure(suit.ParameterComponentSlot, c.Slot)
 	if c.Slot != p.Uint() {
 		return fmt.Errorf("slot is %d, not %d", c.Slot, p.Uint())
 	}

@@ -22,7 +22,7 @@ func fetch(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 	}
 	uri := p.Text()
 	open := func(offset uint64) (io.ReadCloser, error) { return m.p.o.Fetch.Fetch(ctx, uri, offset) }
-	if payload, ok := m.k.Envelope.Integrated[uri]; ok {
+	if payload, ok := p.by.Envelope.Integrated[uri]; ok {
 		open = from(payload)
 	} else if uri == "" || strings.HasPrefix(uri, "#") {
 		return fmt.Errorf("%w: no payload %q in the envelope", ErrURI, uri)
@@ -44,7 +44,17 @@ func copyComponent(ctx context.Context, m *machine, _ *suit.Command, i int) erro
 	if err != nil {
 		return err
 	}
-	return m.store(ctx, i, "component "+source.String(), func(offset uint64) (io.ReadCloser, error) {
+	name := "component " + source.String()
+	encrypted, err := m.encrypted(i)
+	if err != nil {
+		return err
+	}
+	if encrypted != nil {
+		return m.decrypt(ctx, i, name, encrypted, func(limit uint64) ([]byte, error) {
+			return m.readAll(ctx, source, limit)
+		})
+	}
+	err = m.store(ctx, i, name, func(offset uint64) (io.ReadCloser, error) {
 		r, err := m.area.Read(ctx, source)
 		if err != nil {
 			return nil, err
@@ -55,6 +65,10 @@ func copyComponent(ctx context.Context, m *machine, _ *suit.Command, i int) erro
 		}
 		return r, nil
 	})
+	if m.unproven[source] {
+		m.unproven[m.id(i)] = true
+	}
+	return err
 }
 
 // source returns the component named by source-component: an index into the
@@ -64,11 +78,11 @@ func (m *machine) source(i int) (suit.ComponentID, error) {
 	if err != nil {
 		return "", err
 	}
-	n, count := p.Uint(), len(m.k.Manifest.Components)
-	if n >= uint64(count) || int(n) == i { //nolint:gosec // compared before it is converted
+	n, count := p.Uint(), len(p.by.Manifest.Components)
+	if n >= uint64(count) || p.by.id(int(n)) == m.id(i) { //nolint:gosec // compared before it is converted
 		return "", fmt.Errorf("source component %d is not another of %d", n, count)
 	}
-	return m.id(int(n)), nil //nolint:gosec // less than count
+	return p.by.id(int(n)), nil //nolint:gosec // less than count
 }
 
 // write writes parameter content to the component.
@@ -78,11 +92,25 @@ func write(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 		return err
 	}
 	content := p.Bytes()
+	if err := m.checkLink(ctx, i, content); err != nil {
+		return err
+	}
+	encrypted, err := m.encrypted(i)
+	if err != nil {
+		return err
+	}
+	if encrypted != nil {
+		return m.decrypt(ctx, i, "content", encrypted, func(uint64) ([]byte, error) { return content, nil })
+	}
+	m.wrote(m.id(i), true)
 	w, _, _, err := m.area.Create(ctx, m.id(i), Image{Source: "content", Size: uint64(len(content))})
 	if err != nil {
 		return err
 	}
-	return finish(w, pour(ctx, w, bytes.NewReader(content), uint64(len(content)), 0))
+	if err := finish(w, pour(ctx, w, bytes.NewReader(content), uint64(len(content)), 0)); err != nil {
+		return err
+	}
+	return m.describe(ctx, i)
 }
 
 // swap exchanges the component with source-component (§8.4.10.11).
@@ -91,6 +119,9 @@ func swap(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 	if err != nil {
 		return err
 	}
+	mine, other := m.unproven[m.id(i)], m.unproven[source]
+	m.wrote(m.id(i), !other)
+	m.wrote(source, !mine)
 	return m.area.Swap(ctx, m.id(i), source)
 }
 
@@ -104,6 +135,9 @@ func invoke(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 	if p, err := m.parameter(i, suit.ParameterInvokeArgs); err == nil {
 		args = p.Bytes()
 	}
+	if err := m.proven(m.section); err != nil {
+		return err
+	}
 	return m.p.o.Target.Invoke(ctx, m.area, m.id(i), args)
 }
 
@@ -111,16 +145,20 @@ func invoke(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 // run stopped.
 func (m *machine) store(ctx context.Context, i int, source string, open func(uint64) (io.ReadCloser, error)) error {
 	image := Image{Source: source}
-	if p, ok := m.parameters[i][suit.ParameterImageDigest]; ok {
+	if p, ok := m.parameters[m.id(i)][suit.ParameterImageDigest]; ok {
 		image.Digest = p.Digest().String()
 	}
-	size, sized := m.parameters[i][suit.ParameterImageSize]
+	size, sized := m.parameters[m.id(i)][suit.ParameterImageSize]
 	if sized {
 		image.Size = size.Uint()
 	}
+	m.wrote(m.id(i), true)
 	w, offset, done, err := m.area.Create(ctx, m.id(i), image)
-	if err != nil || done {
+	if err != nil {
 		return err
+	}
+	if done {
+		return m.describe(ctx, i)
 	}
 	r, err := open(offset)
 	if err != nil {
@@ -131,7 +169,10 @@ func (m *machine) store(ctx context.Context, i int, source string, open func(uin
 		limit = image.Size
 	}
 	err = pour(ctx, w, r, limit, offset)
-	return finish(w, errors.Join(err, r.Close()))
+	if err := finish(w, errors.Join(err, r.Close())); err != nil {
+		return err
+	}
+	return m.describe(ctx, i)
 }
 
 // chunk is how much is read at once, and thus how much a break can lose.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"steward/suit"
+	"steward/suit/cose"
 )
 
 // A Stage is how far a manifest got (§6).
@@ -19,6 +20,9 @@ const (
 	StageSeverable    Stage = "severable"
 	StagePrecheck     Stage = "precheck"
 	StageShared       Stage = Stage(suit.SectionShared)
+	StageDependencies Stage = Stage(suit.SectionDependencies)
+	StageCandidate    Stage = Stage(suit.SectionCandidate)
+	StageUninstall    Stage = Stage(suit.SectionUninstall)
 	StageFetch        Stage = Stage(suit.SectionFetch)
 	StageInstall      Stage = Stage(suit.SectionInstall)
 	StageValidate     Stage = Stage(suit.SectionValidate)
@@ -57,6 +61,9 @@ var (
 	ErrNotForDevice = errors.New("not made for this device")
 	// ErrUnset reports a command whose parameter was not set.
 	ErrUnset = errors.New("parameter not set")
+	// ErrUnproven reports content that was decrypted with an algorithm which does
+	// not authenticate, and then not compared with a digest.
+	ErrUnproven = errors.New("decrypted content was not compared with its digest")
 )
 
 // An Error is why a manifest was not carried out. Its text is for operators.
@@ -64,6 +71,8 @@ type Error struct {
 	Stage  Stage
 	Reason Reason
 	Err    error // details; may wrap the sentinels of this package and of suit
+
+	final bool // not to be swallowed by try-each: a dependency aborted
 }
 
 // Error implements error.
@@ -105,6 +114,9 @@ var resultsByCause = []struct {
 	{ErrMismatch, ResultIntegrity},
 	{ErrURI, ResultInvalidURI},
 	{ErrScheme, ResultUnsupportedProtocol},
+	{cose.ErrDecrypt, ResultIntegrity},
+	{cose.ErrNoRecipient, ResultIntegrity},
+	{cose.ErrSignature, ResultIntegrity},
 }
 
 // resultsByReason is the rest of the mapping; what it does not name is

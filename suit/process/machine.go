@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"steward/suit"
@@ -17,34 +18,45 @@ type machine struct {
 	k    *Package
 	area Staging
 
-	section    suit.Section
-	parameters []map[suit.Key]suit.Parameter // by component index
+	path       []int        // from the root manifest to the dependency k; empty in the root
+	stage      suit.Section // section of the root manifest
+	section    suit.Section // section of k: the same, or the shared sequence
+	parameters map[suit.ComponentID]map[suit.Key]setting
 	selected   []int
 	steps      int   // commands carried out in this procedure
 	soft       *bool // parameter soft-failure; nil outside try-each and run-sequence
+
+	verified   map[link]*Package // dependencies whose integrity was verified
+	unproven   map[suit.ComponentID]bool
+	references map[suit.ComponentID]int // nil until something is unlinked
+	measured   []suit.Parameter         // by the present command, for reports
+}
+
+// A setting is a parameter and the manifest that set it: URIs of integrated
+// payloads and component indices mean those of that manifest.
+type setting struct {
+	suit.Parameter
+
+	by *Package
 }
 
 func (k *Package) machine(area Staging) *machine {
-	m := &machine{p: k.p, k: k, area: area}
-	for range k.Manifest.Components {
-		m.parameters = append(m.parameters, map[suit.Key]suit.Parameter{})
+	return &machine{
+		p: k.p, k: k, area: area, parameters: map[suit.ComponentID]map[suit.Key]setting{},
+		verified: map[link]*Package{}, unproven: map[suit.ComponentID]bool{},
 	}
-	return m
-}
-
-// sectionElement names the element in which a severable section stands.
-var sectionElement = map[suit.Section]suit.Element{
-	suit.SectionFetch:   suit.ElementPayloadFetch,
-	suit.SectionInstall: suit.ElementInstall,
 }
 
 // run runs one section, if the manifest has it, after the shared sequence.
 func (m *machine) run(ctx context.Context, section suit.Section) error {
+	if len(m.path) == 0 {
+		m.stage = section
+	}
 	seq, ok := m.k.Manifest.Sections[section]
 	if !ok {
-		element, severable := sectionElement[section]
-		if _, severed := m.k.Manifest.Severed[element]; severable && severed {
-			return refuse(Stage(section), ReasonOperation, errors.New("section is severed and not available"))
+		if _, severed := m.k.Manifest.Severed[section.Element()]; severed {
+			m.section = section
+			return m.refuse(ReasonOperation, errors.New("section is severed and not available"))
 		}
 		return nil
 	}
@@ -81,18 +93,39 @@ func (m *machine) command(ctx context.Context, c *suit.Command) error {
 	if err != nil {
 		return err
 	}
-	for _, i := range slices.Clone(m.selected) {
+	for _, i := range m.targets(c) {
 		if err := m.step(ctx); err != nil {
 			return err
 		}
 		if m.p.o.Trace != nil {
-			m.p.o.Trace(Step{Section: m.section, Offset: c.Offset, Command: c.Code, Component: i})
+			m.p.o.Trace(Step{
+				Path: slices.Clone(m.path), Section: m.section, Offset: c.Offset, Command: c.Code, Component: i,
+			})
 		}
-		if err := run(ctx, m, c, i); err != nil {
-			return m.failed(c, err)
+		m.measured = nil
+		err := run(ctx, m, c, i)
+		if err != nil {
+			err = m.failed(c, err)
+		}
+		m.record(c, i, err)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// targets returns the components on which a command runs: those selected, or
+// those it names itself.
+func (m *machine) targets(c *suit.Command) []int {
+	if c.Code != suit.DirectiveOverrideMultiple {
+		return slices.Clone(m.selected)
+	}
+	list := make([]int, 0, len(c.PerComponent))
+	for _, o := range c.PerComponent {
+		list = append(list, o.Component)
+	}
+	return list
 }
 
 // maxSteps bounds the commands of one procedure: nested sequences that select all
@@ -121,6 +154,23 @@ func (m *machine) selection(x suit.Index) []int {
 	return all
 }
 
+// wrote notes that the content of a component is another now.
+func (m *machine) wrote(id suit.ComponentID, proven bool) {
+	delete(m.unproven, id)
+	if !proven {
+		m.unproven[id] = true
+	}
+	maps.DeleteFunc(m.verified, func(l link, _ *Package) bool { return l.id == id })
+}
+
+// proven returns ErrUnproven if content of unknown origin would go into force.
+func (m *machine) proven(section suit.Section) error {
+	for id := range m.unproven {
+		return refuse(Stage(section), ReasonUnauthorised, fmt.Errorf("%w: component %v", ErrUnproven, id))
+	}
+	return nil
+}
+
 // lookUp finds the handler of a command: in the table, or the vendor's own.
 func (m *machine) lookUp(c *suit.Command) (handler, error) {
 	if run, ok := m.p.commands[c.Code]; ok {
@@ -128,7 +178,7 @@ func (m *machine) lookUp(c *suit.Command) (handler, error) {
 	}
 	if custom, ok := m.p.custom(c.Code); ok {
 		return func(ctx context.Context, m *machine, c *suit.Command, i int) error {
-			return custom.Run(ctx, m.k.Manifest.Components[i], c.Encoded())
+			return custom.Run(ctx, m.id(i), c.Encoded())
 		}, nil
 	}
 	err := fmt.Errorf("%v", c.Code)
@@ -151,17 +201,21 @@ func (m *machine) failed(c *suit.Command, err error) error {
 	return m.refuse(reason, fmt.Errorf("%v: %w", c.Code, err))
 }
 
+// refuse makes an *Error. Its stage is the section of the root manifest that ran.
 func (m *machine) refuse(reason Reason, err error) *Error {
+	if len(m.path) > 0 {
+		return refuse(Stage(m.stage), reason, fmt.Errorf("dependency %v: %w", m.path, err))
+	}
 	return refuse(Stage(m.section), reason, err)
 }
 
 // parameter returns a parameter of component i, or ErrUnset.
-func (m *machine) parameter(i int, key suit.Key) (suit.Parameter, error) {
-	p, ok := m.parameters[i][key]
+func (m *machine) parameter(i int, key suit.Key) (setting, error) {
+	p, ok := m.parameters[m.id(i)][key]
 	if !ok {
-		return suit.Parameter{}, fmt.Errorf("%w: %v", ErrUnset, key)
+		return setting{}, fmt.Errorf("%w: %v", ErrUnset, key)
 	}
 	return p, nil
 }
 
-func (m *machine) id(i int) suit.ComponentID { return m.k.Manifest.Components[i] }
+func (m *machine) id(i int) suit.ComponentID { return m.k.id(i) }

@@ -16,31 +16,68 @@ type Package struct {
 	Envelope *suit.Envelope
 	Manifest *suit.Manifest
 
-	p   *Processor
-	raw []byte
+	p       *Processor
+	raw     []byte
+	prefix  suit.ComponentID // of the components, if it is a dependency
+	records *recorder
 }
 
 // Open takes an envelope through the stages before any command (§6.2): parse,
 // authenticate, manifest, severable, precheck. It only reads from the target.
 // Errors are *Error. The Package aliases raw.
 func (p *Processor) Open(ctx context.Context, raw []byte) (*Package, error) {
-	envelope, err := suit.Decode(raw, p.o.Limits)
-	if err != nil {
-		return nil, decodeError(err)
-	}
-	signers, err := p.authenticate(envelope)
+	k, signers, err := p.read(raw)
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := envelope.Manifest(p.o.Digests...)
-	if err != nil {
-		return nil, decodeError(err)
+	k.records = &recorder{root: k}
+	if err := k.newer(ctx); err != nil {
+		return nil, err
 	}
-	k := &Package{Envelope: envelope, Manifest: manifest, p: p, raw: raw}
 	if err := k.precheck(ctx, signers); err != nil {
 		return nil, err
 	}
 	return k, nil
+}
+
+// read parses and authenticates an envelope.
+func (p *Processor) read(raw []byte) (*Package, []*anchor, error) {
+	envelope, err := suit.Decode(raw, p.o.Limits)
+	if err != nil {
+		return nil, nil, decodeError(err)
+	}
+	signers, err := p.authenticate(envelope)
+	if err != nil {
+		return nil, nil, err
+	}
+	manifest, err := envelope.Manifest(p.o.Digests...)
+	if err != nil {
+		return nil, nil, decodeError(err)
+	}
+	if err := p.implements(manifest); err != nil {
+		return nil, nil, refuse(StageManifest, ReasonUnsupported, err)
+	}
+	return &Package{Envelope: envelope, Manifest: manifest, p: p, raw: raw}, signers, nil
+}
+
+// implements refuses elements of extensions that are switched off.
+func (p *Processor) implements(m *suit.Manifest) error {
+	if m.Version != nil && p.o.Management == nil {
+		return fmt.Errorf("%w: set-version", suit.ErrNotImplemented)
+	}
+	if p.o.TrustDomains {
+		return nil
+	}
+	if m.ID != "" || len(m.Dependencies) > 0 {
+		return fmt.Errorf("%w: trust domains", suit.ErrNotImplemented)
+	}
+	for _, s := range []suit.Section{suit.SectionDependencies, suit.SectionCandidate, suit.SectionUninstall} {
+		_, present := m.Sections[s]
+		if _, severed := m.Severed[s.Element()]; present || severed {
+			return fmt.Errorf("%w: section %s", suit.ErrNotImplemented, s)
+		}
+	}
+	return nil
 }
 
 // stageOf maps the layers of the decoder to stages.
@@ -70,6 +107,7 @@ var reasons = []struct {
 	{cose.ErrPayload, ReasonCOSE},
 	{cose.ErrKey, ReasonUnauthorised},
 	{cose.ErrSignature, ReasonUnauthorised},
+	{cose.ErrNoRecipient, ReasonUnauthorised},
 }
 
 func reasonOf(err error) Reason {
@@ -90,8 +128,8 @@ func decodeError(err error) *Error {
 	return refuse(stage, reasonOf(err), err)
 }
 
-// precheck compares the manifest with the device (§6.2).
-func (k *Package) precheck(ctx context.Context, signers []*anchor) error {
+// newer compares the sequence number with that of what is installed (§6.2).
+func (k *Package) newer(ctx context.Context) error {
 	installed, ok, err := k.p.o.Target.Installed(ctx)
 	if err != nil {
 		return refuse(StagePrecheck, ReasonOperation, err)
@@ -101,10 +139,20 @@ func (k *Package) precheck(ctx context.Context, signers []*anchor) error {
 		return refuse(StagePrecheck, ReasonRollback,
 			fmt.Errorf("sequence number %d, installed %d", k.Manifest.Sequence, installed.Sequence))
 	}
+	return nil
+}
+
+// precheck compares the components of the manifest with the device and with what
+// its signers may change (§6.2, §9).
+func (k *Package) precheck(ctx context.Context, signers []*anchor) error {
 	if n := len(k.Manifest.Components); n > k.p.o.MaxComponents {
 		return refuse(StagePrecheck, ReasonComponent, fmt.Errorf("%d components, %d possible", n, k.p.o.MaxComponents))
 	}
-	for _, id := range k.Manifest.Components {
+	ids := k.ids()
+	if len(ids) > len(k.Manifest.Components) && !k.p.o.Interop.PrefixIdentifiers {
+		return refuse(StagePrecheck, ReasonStructure, errors.New("a dependency is not among the components"))
+	}
+	for _, id := range ids {
 		_, err := k.p.o.Target.Component(ctx, id)
 		if errors.Is(err, ErrNoComponent) {
 			return refuse(StagePrecheck, ReasonComponent, fmt.Errorf("%w: %v", err, id))
@@ -113,21 +161,32 @@ func (k *Package) precheck(ctx context.Context, signers []*anchor) error {
 			return refuse(StagePrecheck, ReasonOperation, err)
 		}
 	}
-	if !slices.ContainsFunc(signers, k.permits) {
-		return refuse(StagePrecheck, ReasonAccess, fmt.Errorf("components %v", k.Manifest.Components))
+	if !slices.ContainsFunc(signers, func(a *anchor) bool { return a.permits(k.Manifest, ids) }) {
+		return refuse(StagePrecheck, ReasonAccess, fmt.Errorf("components %v", ids))
 	}
 	return nil
 }
 
-// permits reports whether a may change all components of the manifest (§9).
-func (k *Package) permits(a *anchor) bool {
-	if len(a.Components) == 0 {
-		return true
+// id returns the full identifier of the component with an index of the manifest.
+func (k *Package) id(i int) suit.ComponentID {
+	id, _ := k.Manifest.Component(i)
+	if k.prefix != "" {
+		return k.prefix.Join(id)
 	}
-	for _, id := range k.Manifest.Components {
-		if !slices.ContainsFunc(a.Components, id.HasPrefix) {
-			return false
+	return id
+}
+
+// ids returns the full identifiers of all components, then of dependencies that
+// are not among them.
+func (k *Package) ids() []suit.ComponentID {
+	ids := make([]suit.ComponentID, 0, len(k.Manifest.Components)+len(k.Manifest.Dependencies))
+	for i := range k.Manifest.Components {
+		ids = append(ids, k.id(i))
+	}
+	for _, d := range k.Manifest.Dependencies {
+		if d.Index >= len(k.Manifest.Components) {
+			ids = append(ids, k.id(d.Index))
 		}
 	}
-	return true
+	return ids
 }

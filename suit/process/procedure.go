@@ -34,21 +34,22 @@ func (p *Processor) Boot(ctx context.Context) error {
 	if err != nil {
 		return refuse(StageParse, ReasonOperation, err)
 	}
-	if !ok {
+	if !ok || len(in.Envelope) == 0 {
 		return refuse(StageParse, ReasonOperation, ErrAbsent)
 	}
 	return p.Invoke(ctx, in.Envelope)
 }
 
-// Download runs section payload-fetch. What it fetched is kept in the staging
+// Download runs sections dependency-resolution and payload-fetch. What it fetched is kept in the staging
 // area for Install. If the connection breaks or ctx ends, what has arrived is
 // kept and a later Download goes on from there; after any other failure nothing
 // is kept.
 func (k *Package) Download(ctx context.Context) error {
-	return k.staged(ctx, suit.SectionFetch, nil, suit.SectionFetch)
+	return k.staged(ctx, suit.SectionFetch, nil, suit.SectionDependencies, suit.SectionFetch)
 }
 
-// Install runs sections payload-fetch, install and validate, and commits: the
+// Install runs sections dependency-resolution, payload-fetch,
+// candidate-verification, install and validate, and commits: the
 // components and the sequence number change at once, or not at all. Payloads
 // that Download, or an interrupted Install, fetched are not fetched again.
 func (k *Package) Install(ctx context.Context) error {
@@ -61,7 +62,21 @@ func (k *Package) Install(ctx context.Context) error {
 		}
 		return nil
 	}
-	return k.staged(ctx, suit.SectionInstall, commit, suit.SectionFetch, suit.SectionInstall, suit.SectionValidate)
+	return k.staged(ctx, suit.SectionInstall, commit, suit.SectionDependencies, suit.SectionFetch,
+		suit.SectionCandidate, suit.SectionInstall, suit.SectionValidate)
+}
+
+// Uninstall runs section uninstall and commits: afterwards nothing is installed
+// that Boot could start, but the sequence number stays, so that nothing older can
+// come after it.
+func (k *Package) Uninstall(ctx context.Context) error {
+	commit := func(area Staging) error {
+		if err := area.Commit(ctx, Installed{Sequence: k.Manifest.Sequence}); err != nil {
+			return refuse(StageCommit, ReasonOperation, err)
+		}
+		return nil
+	}
+	return k.staged(ctx, suit.SectionUninstall, commit, suit.SectionUninstall)
 }
 
 // staged runs sections in the staging area of the package and then commit.
@@ -80,6 +95,9 @@ func (k *Package) staged(
 	}
 	if commit == nil {
 		return nil
+	}
+	if err := m.proven(sections[len(sections)-1]); err != nil {
+		return abandon(ctx, area, err)
 	}
 	return commit(area)
 }

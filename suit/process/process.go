@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"steward/suit"
 	"steward/suit/cose"
@@ -20,8 +21,11 @@ import (
 
 // An Anchor is a key whose holder may update the device.
 type Anchor struct {
-	// Key verifies the signatures: P-256 or Ed25519.
+	// Key verifies the signatures: P-256, P-384 or Ed25519.
 	Key crypto.PublicKey
+	// Secret verifies authentication codes, in place of Key: whoever has it can
+	// make them too.
+	Secret *cose.MACKey
 	// KID is the key identifier that signers send; a hint only. May be empty.
 	KID []byte
 	// Algorithms restricts the signature algorithms; none named means all that
@@ -30,6 +34,10 @@ type Anchor struct {
 	// Components are prefixes of the components that the holder may change (§9);
 	// none named means all.
 	Components []suit.ComponentID
+	// Commands and Parameters are those that manifests of the holder may have
+	// (§9); nil means all.
+	Commands   []suit.Code
+	Parameters []suit.Key
 }
 
 // An Identity is what the device is, for the identity conditions (§8.4.8.2). A
@@ -61,15 +69,34 @@ type Custom struct {
 
 // A Step tells of one command carried out, for traces and reports.
 type Step struct {
+	// Path leads from the root manifest to the dependency whose command it is, by
+	// component indices; empty for the root.
+	Path      []int
 	Section   suit.Section
 	Offset    int // bytes from the start of the innermost sequence
 	Command   suit.Code
 	Component int
 }
 
-// String returns for example "install@38 condition-image-match [0]".
+// String returns for example "install@38 condition-image-match [0]", preceded by
+// the path.
 func (s Step) String() string {
-	return fmt.Sprintf("%s@%d %v [%d]", s.Section, s.Offset, s.Command, s.Component)
+	var path strings.Builder
+	for _, n := range s.Path {
+		fmt.Fprintf(&path, "%d ", n)
+	}
+	return fmt.Sprintf("%s%s@%d %v [%d]", path.String(), s.Section, s.Offset, s.Command, s.Component)
+}
+
+// Interop accepts what published examples do against the text. The zero value is
+// strict.
+type Interop struct {
+	// PrefixIdentifiers accepts dependencies that are not among the components:
+	// their prefix names the component that holds them.
+	PrefixIdentifiers bool
+	// ImpliedIntegrity has directive-process-dependency verify the dependency
+	// itself where condition-dependency-integrity did not come first.
+	ImpliedIntegrity bool
 }
 
 // Options make a Processor. Anchors, Target and Fetch are required.
@@ -89,6 +116,19 @@ type Options struct {
 	MaxComponents int
 	// Digests are the digest algorithms accepted; none named means SHA-256.
 	Digests []suit.DigestAlgorithm
+	// TrustDomains carries out dependencies; false refuses manifests with them
+	// (draft-ietf-suit-trust-domains).
+	TrustDomains bool
+	// Keys decrypt what is encrypted to this device; none named refuses manifests
+	// with encryption (draft-ietf-suit-firmware-encryption).
+	Keys []*cose.RecipientKey
+	// Management answers what update management asks; nil refuses manifests that
+	// do (draft-ietf-suit-update-management).
+	Management *Management
+	// Interop says where to be less strict than the text.
+	Interop Interop
+	// Reporting says what reports record.
+	Reporting Reporting
 	// Custom are the vendor's own commands.
 	Custom []Custom
 	// Trace is told of every command before it runs; nil means nobody is.
@@ -101,12 +141,13 @@ var ErrOptions = errors.New("unusable processor options")
 // A Processor carries out manifests on one target. It has no state of its own,
 // so it may be made anew at any time; calls on one target must not overlap.
 type Processor struct {
-	o        Options
-	anchors  []anchor
-	commands map[suit.Code]handler
+	o          Options
+	anchors    []anchor
+	commands   map[suit.Code]handler
+	parameters map[suit.Key]bool
 }
 
-// anchor is an Anchor with its Verifier.
+// anchor is an Anchor with its Verifier, nil for a secret.
 type anchor struct {
 	Anchor
 
@@ -132,8 +173,12 @@ func New(o Options) (*Processor, error) {
 			return nil, fmt.Errorf("%w: custom command %d", ErrOptions, c.Code)
 		}
 	}
-	p := &Processor{o: o, commands: commandTable()}
+	p := &Processor{o: o, commands: o.commands(), parameters: o.parameters()}
 	for _, a := range o.Anchors {
+		if a.Secret != nil {
+			p.anchors = append(p.anchors, anchor{Anchor: a})
+			continue
+		}
 		v, err := cose.NewVerifier(a.Key, a.Algorithms...)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrOptions, err)

@@ -83,6 +83,14 @@ type Staging interface {
 	Discard(ctx context.Context) error
 }
 
+// A Remover is a Staging that can empty components, which directive-unlink
+// needs.
+type Remover interface {
+	// Remove empties a component; reads see ErrAbsent from then on. It is no
+	// error if the component is empty. It returns ErrNoComponent.
+	Remove(ctx context.Context, id suit.ComponentID) error
+}
+
 // An Image identifies what is written, so that an interrupted write of the same
 // thing can be resumed.
 type Image struct {

@@ -1,7 +1,9 @@
 package process_test
 
 import (
+	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -14,8 +16,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"steward/suit"
+	"steward/suit/cose"
 	"steward/suit/process"
 )
 
@@ -24,19 +28,26 @@ type index struct {
 	dir string
 	own bool // it is the one in testdata
 
-	Keys    map[string]vectorKey `json:"keys"`
-	Vectors []vector             `json:"vectors"`
+	Keys       map[string]vectorKey `json:"keys"`
+	Auxiliary  map[string]string    `json:"aux_keys"`
+	Encryption map[string]struct {
+		Ciphertext string `json:"ciphertext"`
+	} `json:"encryption_examples"`
+	Vectors []vector `json:"vectors"`
 }
 
-// A vectorKey is one of the keys of an index; hmac keys have no PEM.
+// A vectorKey is one of the keys of an index; those of type hmac have no PEM but a
+// secret.
 type vectorKey struct {
-	PEM string `json:"public_pem"`
-	KID string `json:"kid"`
+	PEM    string `json:"public_pem"`
+	KID    string `json:"kid"`
+	Secret string `json:"k"`
 }
 
 // A vector is one case of either index.
 type vector struct {
 	Name        string      `json:"name"`
+	What        string      `json:"what"`
 	SHA256      string      `json:"sha256"`
 	Tagged      *bool       `json:"tagged"`
 	Key         string      `json:"key"`
@@ -47,10 +58,14 @@ type vector struct {
 	Policy      struct {
 		Digests []suit.DigestAlgorithm `json:"digests"`
 	} `json:"policy"`
-	Trace   []string `json:"trace"`
-	Payload string   `json:"payload_hex"`
-	Oracle  struct {
+	Trace     []string `json:"trace"`
+	Payload   string   `json:"payload_hex"`
+	Plaintext string   `json:"plaintext_utf8"`
+	KEK       string   `json:"kek"`
+	Agreement string   `json:"esdh_d"`
+	Oracle    struct {
 		Update, Invoke run
+		Lenient        run `json:"update_lenient"`
 	} `json:"oracle"`
 }
 
@@ -61,6 +76,8 @@ type expectation struct {
 	ComponentsAfter map[string]*string `json:"components_after"`
 	Invoked         *int               `json:"invoked"`
 	UpdateResult    int                `json:"suggested_lwm2m_update_result"`
+	ReportReason    *suit.ReportReason `json:"suit_report_reason"`
+	AlsoAcceptable  string             `json:"also_acceptable"`
 }
 
 // A run is what the reference implementation did on its stub device.
@@ -84,6 +101,8 @@ type device struct {
 	Slots          map[string]uint64   `json:"slots"`
 	Fetch          map[string]*string  `json:"fetch"`
 	Schemes        []string            `json:"schemes"`
+	Extensions     []string            `json:"extensions"`
+	Now            int64               `json:"now"`
 	CustomCommands []suit.Code         `json:"custom_commands"`
 	ACL            map[string][]string `json:"acl"`
 }
@@ -156,22 +175,68 @@ func (x *index) envelope(t *testing.T, v vector) []byte {
 	return raw
 }
 
-// anchors returns the trusted keys of a case. HMAC keys cannot be anchors.
+// anchors returns the trusted keys of a case.
 func (x *index) anchors(t *testing.T, names []string, acl map[string][]string) []process.Anchor {
 	t.Helper()
 	var anchors []process.Anchor
 	for _, name := range names {
 		key, ok := x.Keys[name]
-		if !ok || key.PEM == "" {
+		if !ok {
 			continue
 		}
-		a := process.Anchor{Key: publicKey(t, key.PEM), KID: unhex(t, key.KID)}
+		a := process.Anchor{KID: unhex(t, key.KID)}
+		if key.Secret != "" {
+			var err error
+			if a.Secret, err = cose.NewMACKey(unhex(t, key.Secret), nil); err != nil {
+				t.Fatalf("NewMACKey: %v", err)
+			}
+		} else {
+			a.Key = publicKey(t, key.PEM)
+		}
 		for _, prefix := range acl[name] {
 			a.Components = append(a.Components, componentID(t, prefix))
 		}
 		anchors = append(anchors, a)
 	}
 	return anchors
+}
+
+// recipientKeys returns the keys by which a device decrypts: one that it shares
+// with its group, and one of its own; either may be missing.
+func recipientKeys(t *testing.T, kek, private string) []*cose.RecipientKey {
+	t.Helper()
+	var keys []*cose.RecipientKey
+	if kek != "" {
+		k, err := cose.NewSharedKey(unhex(t, kek), []byte("kid-1"))
+		if err != nil {
+			t.Fatalf("NewSharedKey: %v", err)
+		}
+		keys = append(keys, k)
+	}
+	if private != "" {
+		d, err := ecdh.P256().NewPrivateKey(unhex(t, private))
+		if err != nil {
+			t.Fatalf("NewPrivateKey: %v", err)
+		}
+		k, err := cose.NewPrivateKey(d, []byte("kid-2"))
+		if err != nil {
+			t.Fatalf("NewPrivateKey: %v", err)
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// management is a device that agrees to everything.
+func management(now int64) *process.Management {
+	return &process.Management{
+		Now:       func() time.Time { return time.Unix(now, 0) },
+		Battery:   func(context.Context) (uint64, error) { return 1000, nil },
+		Authorize: func(context.Context, int64) error { return nil },
+		Version:   func(context.Context, suit.ComponentID) (suit.Version, error) { return suit.Version{0, 9}, nil },
+		Wait:      func(context.Context, suit.Wait) error { return nil },
+		Describe:  func(context.Context, process.Staging, suit.ComponentID, suit.Metadata) error { return nil },
+	}
 }
 
 func publicKey(t *testing.T, text string) crypto.PublicKey {
