@@ -76,8 +76,8 @@ func (s *Session) Expected() uint64 {
 // below expected are refused, whether they arrived or not. Neither number goes
 // back.
 func (s *Session) Resume(next, expected uint64) {
-	s.next = max(s.next, next)
-	if expected = max(expected, s.Expected()); expected > 0 {
+	s.next = min(max(s.next, next), sequenceMask+1)
+	if expected = min(max(expected, s.Expected()), sequenceMask+1); expected > 0 {
 		s.newest, s.window = expected-1, ^uint64(0)
 	}
 }

@@ -32,6 +32,7 @@ type association struct {
 	hasCID   bool
 	born     time.Time
 	seen     atomic.Int64 // Unix nanoseconds of the last authentic record
+	restored atomic.Bool  // of an earlier run of the program, and has not spoken in this
 
 	mu         sync.Mutex
 	session    dtls.Session
@@ -39,6 +40,7 @@ type association struct {
 	lastFlight []byte // until the peer's first message shows that it has it
 	repeats    int
 	ended      bool
+	keeping
 }
 
 var _ coap.Peer = (*association)(nil)
@@ -71,7 +73,7 @@ func (a *association) Send(datagram []byte) error {
 		a.mu.Unlock()
 		return ErrClosed
 	}
-	out, err := a.session.Seal((*buffer)[:0], dtls.ApplicationData, datagram)
+	out, err := a.seal((*buffer)[:0], dtls.ApplicationData, datagram)
 	addr := a.addr
 	a.mu.Unlock()
 	if err != nil {
@@ -161,13 +163,18 @@ func (a *association) open(dst []byte, r dtls.Record, from netip.AddrPort) (dtls
 	old := a.addr
 	if o.Newest {
 		a.addr = from
+		a.cell.Store(cellExpected, a.session.Expected()) // before anything is done about the record
 	}
-	moved := a.addr != old
+	moved, id := a.addr != old, a.id
 	a.mu.Unlock()
 	a.seen.Store(time.Now().UnixNano())
 	if moved {
 		a.listener.table.move(a, old, from)
+		a.listener.keeper.moved(id, from)
 		a.listener.stats.rebound.Add(1)
+	}
+	if a.restored.Load() && a.restored.CompareAndSwap(true, false) {
+		a.listener.options.Keep.Woke(a)
 	}
 	return o, nil
 }
@@ -223,18 +230,30 @@ func (a *association) end(notify bool) bool {
 	a.ended = true
 	var goodbye []byte
 	if notify {
-		goodbye, _ = a.session.Seal(nil, dtls.Alert, []byte{alertWarning, alertCloseNotify}) // none when exhausted
+		goodbye = a.goodbye()
 	}
 	a.session = dtls.Session{} // the keys
 	a.lastFlight = nil
-	addr := a.addr
+	addr, kept := a.addr, a.keeping
+	a.keeping = keeping{}
 	a.mu.Unlock()
 	if len(goodbye) > 0 {
 		_ = a.listener.send(goodbye, addr) // counted there; it may be lost as well
 	}
 	a.listener.table.remove(a, addr)
+	a.listener.keeper.ended(a, kept)
 	a.listener.options.Engine.Closed(a)
 	return true
+}
+
+// goodbye makes a close_notify, nil when the sequence numbers are exhausted. The
+// caller holds mu.
+func (a *association) goodbye() []byte {
+	out, err := a.seal(nil, dtls.Alert, []byte{alertWarning, alertCloseNotify})
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 // sweep forgets a stale flight and reports whether the association is idle.

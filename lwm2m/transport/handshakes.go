@@ -165,6 +165,10 @@ func (l *Listener) accept(ctx context.Context, p *handshake, from netip.AddrPort
 	}
 	l.pending.forget(p, from)
 	l.stats.handshakes.Add(1)
+	if err := l.keeper.add(a); err != nil {
+		l.options.Log.LogAttrs(ctx, slog.LevelWarn, "association will not survive a restart",
+			slog.String("peer", a.String()), slog.Any("reason", err))
+	}
 	if replaced != nil {
 		replaced.end(false) // its peer has lost it, a close_notify would tell nobody
 	}

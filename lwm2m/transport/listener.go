@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"steward/lwm2m/coap"
@@ -79,6 +80,8 @@ type ListenOptions struct {
 	// Refused is told of each handshake that failed although its peer is really
 	// at addr, for the audit; nil tells nobody. It must not block.
 	Refused func(addr netip.AddrPort, reason error)
+	// Keep lets associations survive the program; zero: they do not.
+	Keep KeepOptions
 }
 
 // withDefaults checks o and fills in what is zero.
@@ -101,7 +104,7 @@ func (o ListenOptions) withDefaults() (ListenOptions, error) {
 		o.MaxHandshakes < 0 || o.PrefixRate < 0 || o.MaxAssociations < 0 {
 		return o, fmt.Errorf("%w: negative limit", ErrOptions)
 	}
-	return o, nil
+	return o, o.Keep.check(o.Credentials != nil)
 }
 
 func setDefault[T comparable](v *T, d T) {
@@ -118,11 +121,14 @@ type Listener struct {
 	addr    netip.AddrPort
 	table   table
 	pending handshakes
+	keeper  keeper
 	stats   counters
+	ran     atomic.Bool
 	tasks   sync.WaitGroup
 }
 
-// Listen binds the socket; Run serves it.
+// Listen binds the socket and restores the associations that were kept; Run
+// serves them.
 func Listen(o ListenOptions) (*Listener, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -140,6 +146,9 @@ func Listen(o ListenOptions) (*Listener, error) {
 	l := &Listener{options: o, socket: socket, addr: localAddr(socket)}
 	l.table.init(o.MaxAssociations)
 	l.pending.init(o.MaxHandshakes, o.PrefixRate)
+	if err := l.restore(time.Now()); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	return l, nil
 }
 
@@ -148,12 +157,19 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
 // Close releases the socket of a listener whose Run was never called; Run does
 // so itself, and ends when the socket is closed under it.
-func (l *Listener) Close() error { return l.socket.Close() }
+func (l *Listener) Close() error {
+	if l.ran.Load() {
+		return l.socket.Close()
+	}
+	return errors.Join(l.abandon(), l.socket.Close())
+}
 
-// Run serves the socket until ctx ends, then says goodbye to every peer and
-// returns when its last goroutine has. It returns an error only when the socket
-// fails.
+// Run serves the socket until ctx ends, then keeps the associations for the
+// next run of the program, says goodbye to the peers of those that are not kept,
+// and returns when its last goroutine has. It returns an error when the socket
+// fails, or keeping.
 func (l *Listener) Run(ctx context.Context) error {
+	l.ran.Store(true)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failed := make(chan error, readers)
@@ -173,6 +189,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	_ = l.socket.SetReadDeadline(time.Unix(1, 0)) // fails on a closed socket, which ends the reader as well
 	reading.Wait()
 	l.tasks.Wait() // handshakes end with ctx
+	err = errors.Join(err, l.keep())
 	l.dropWhere(func(*association) bool { return true })
 	if closeErr := l.socket.Close(); !errors.Is(closeErr, net.ErrClosed) {
 		err = errors.Join(err, closeErr)
@@ -231,6 +248,9 @@ func (l *Listener) sweepUntil(ctx context.Context) {
 				if a.sweep(now, l.options.IdleTimeout) && a.end(true) {
 					l.stats.expired.Add(1)
 				}
+			}
+			if err := l.compact(); err != nil {
+				l.options.Log.LogAttrs(ctx, slog.LevelError, "keeping associations", slog.Any("error", err))
 			}
 		}
 	}

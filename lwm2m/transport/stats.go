@@ -27,6 +27,7 @@ const (
 type Stats struct {
 	Associations      int    // established now
 	HandshakesPending int    // under way now
+	Restored          uint64 // associations of an earlier run of the program
 	Handshakes        uint64 // completed
 	Refused           uint64 // failed
 	Expired           uint64 // associations ended for idleness
@@ -46,7 +47,8 @@ var reasons = [...]DropReason{
 
 // counters are updated without a lock.
 type counters struct {
-	handshakes, refused, expired, rebound        atomic.Uint64
+	restored, handshakes                         atomic.Uint64
+	refused, expired, rebound                    atomic.Uint64
 	datagramsIn, datagramsOut, bytesIn, bytesOut atomic.Uint64
 	drops                                        [len(reasons)]atomic.Uint64
 }
@@ -72,7 +74,7 @@ func (c *counters) drop(r DropReason) {
 
 func (c *counters) snapshot() Stats {
 	s := Stats{
-		Handshakes: c.handshakes.Load(), Refused: c.refused.Load(),
+		Restored: c.restored.Load(), Handshakes: c.handshakes.Load(), Refused: c.refused.Load(),
 		Expired: c.expired.Load(), Rebound: c.rebound.Load(),
 		DatagramsIn: c.datagramsIn.Load(), DatagramsOut: c.datagramsOut.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),

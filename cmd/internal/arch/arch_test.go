@@ -28,7 +28,7 @@ var layers = map[string][]string{
 	"lwm2m/linkformat":    {"lwm2m"},
 	"lwm2m/codec":         {"lwm2m", "lwm2m/tlv", "lwm2m/senml", "lwm2m/lwcbor", "lwm2m/plain", "lwm2m/linkformat"},
 	"lwm2m/dtls":          {"lwm2m/coap"},
-	"lwm2m/transport":     {"lwm2m/coap", "lwm2m/dtls"},
+	"lwm2m/transport":     {"lwm2m/coap", "lwm2m/dtls", "lwm2m/journal"},
 	"lwm2m/server": {
 		"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit",
 	},
