@@ -15,7 +15,7 @@ type devicesPage struct {
 	Devices []web.Device
 	Next    string // address of the next part; "" on the last
 	Empty   bool   // there is no device at all, filter or not
-	Host    string // of this dashboard, for the command that starts a first device
+	Base    string // address of this dashboard
 }
 
 func (u *UI) devices(w http.ResponseWriter, r *http.Request) error {
@@ -33,8 +33,9 @@ func (u *UI) devices(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := devicesPage{
-		Filter: f, Devices: list.Items, Next: web.NextURL(r.URL, list.Next), Host: r.Host,
+		Filter: f, Devices: list.Items, Next: web.NextURL(r.URL, list.Next),
 		States: []web.DeviceState{web.DeviceOnline, web.DeviceOffline, web.DeviceExpected, web.DeviceLeft},
+		Base:   u.base(r),
 		Empty:  len(list.Items) == 0 && f == (web.DeviceFilter{}) && p.After == "",
 	}
 	return u.show(w, r, http.StatusOK, "devices", "devices", "Devices", page)
