@@ -67,7 +67,7 @@ func TestFactoryPeersAreBounded(t *testing.T) {
 	f := app.NewFactoryPeers()
 	for i := range app.MaxFactoryPeers + 100 {
 		p := &peer{}
-		binary.BigEndian.PutUint32(p.certificate[:], uint32(i)) //nolint:gosec // G115: small
+		binary.BigEndian.PutUint32(p.certificate[:], uint32(i))
 		f.Note(p)
 	}
 	if f.Len() != app.MaxFactoryPeers {
@@ -97,7 +97,7 @@ func TestT21NoRevocationIsForgotten(t *testing.T) {
 	const fleet = 10_000
 	for i := range fleet {
 		var h est.Hash
-		binary.BigEndian.PutUint32(h[:], uint32(i)) //nolint:gosec // G115: small
+		binary.BigEndian.PutUint32(h[:], uint32(i))
 		r.Add(h)
 	}
 	if got := len(r.Take()); got != fleet {

@@ -74,20 +74,28 @@ func changes(t *testing.T, order string) []probe {
 	created := lwm2m.Entry{Path: lwm2m.NewPath(objects.DefaultIDs.Truststore, 99, 0), Value: lwm2m.Opaque([]byte{1})}
 	return []probe{
 		{name: "truststore by Write", method: coap.PUT, path: "/42769/1/2", body: []byte("2")},
-		{name: "truststore by partial Write", method: coap.POST, path: "/42769/1", format: codec.SenMLCBOR,
-			body: packed(t, purposes)},
-		{name: "truststore by Write-Composite", method: coap.IPATCH, path: "/", format: codec.SenMLCBOR,
-			body: packed(t, purposes)},
+		{
+			name: "truststore by partial Write", method: coap.POST, path: "/42769/1", format: codec.SenMLCBOR,
+			body: packed(t, purposes),
+		},
+		{
+			name: "truststore by Write-Composite", method: coap.IPATCH, path: "/", format: codec.SenMLCBOR,
+			body: packed(t, purposes),
+		},
 		{name: "truststore by Create", method: coap.POST, path: "/42769", format: codec.SenMLCBOR, body: packed(t, created)},
 		{name: "truststore by Delete", method: coap.DELETE, path: "/42769/1"},
 		{name: "anchors command", method: coap.PUT, path: "/42769/1/7", format: codec.Opaque, body: []byte{1}},
 		{name: "enrolment by Write", method: coap.PUT, path: "/42770/0/0", body: []byte("coaps://evil")},
-		{name: "enrolment by Write-Composite", method: coap.IPATCH, path: "/", format: codec.SenMLCBOR,
-			body: packed(t, uri)},
+		{
+			name: "enrolment by Write-Composite", method: coap.IPATCH, path: "/", format: codec.SenMLCBOR,
+			body: packed(t, uri),
+		},
 		{name: "enrolment by Execute", method: coap.POST, path: "/42770/0/2"},
 		{name: "firmware by Write", method: coap.PUT, path: "/5/0/1", body: []byte("coaps://evil/x")},
-		{name: "firmware by Write-Composite", method: coap.IPATCH, path: "/", format: codec.SenMLCBOR,
-			body: packed(t, pull)},
+		{
+			name: "firmware by Write-Composite", method: coap.IPATCH, path: "/", format: codec.SenMLCBOR,
+			body: packed(t, pull),
+		},
 		{name: "firmware package", method: coap.PUT, path: "/5/0/0", format: codec.Opaque, body: []byte{1}},
 		{name: "firmware by Execute", method: coap.POST, path: "/5/0/2"},
 		{name: "mandate", method: coap.PUT, path: "/42771/0/13", format: codec.Opaque, body: []byte{1}},
@@ -139,7 +147,8 @@ func TestT12GuardOnTheWire(t *testing.T) {
 	}
 	for _, peer := range ca2 {
 		reads := []probe{
-			{name: "read", method: coap.GET, path: "/3/0/0"}, {name: "receipt", method: coap.GET, path: "/42771/0/9"},
+			{name: "read", method: coap.GET, path: "/3/0/0"},
+			{name: "receipt", method: coap.GET, path: "/42771/0/9"},
 			{name: "discover", method: coap.GET, path: "/42769", accept: codec.Link},
 			{name: "attributes", method: coap.PUT, path: "/42769", query: []string{"pmin=1"}},
 			{name: "attributes of a resource", method: coap.PUT, path: "/42771/0/3", query: []string{"pmin=1"}},
