@@ -52,9 +52,13 @@ type Options struct {
 	// proved. It returns ErrIdentity, ErrUnauthorized or ErrForbidden, and audits
 	// refusals. It is asked at every Register, Update and De-register.
 	Identify func(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error)
-	Log      *slog.Logger  // nil: none
-	Workers  int           // devices whose observations are established at once; 64
-	Sweep    time.Duration // how often expired registrations are removed; 1 s
+	// Find returns the association that a device has from an earlier run of the
+	// program, by which it can be asked before it has spoken in this one. nil: none
+	// has.
+	Find    func(ep lwm2m.Endpoint) (coap.Peer, bool)
+	Log     *slog.Logger  // nil: none
+	Workers int           // devices whose observations are established at once; 64
+	Sweep   time.Duration // how often expired registrations are removed; 1 s
 }
 
 // A Server is the LwM2M server of one provider. Safe for concurrent use.

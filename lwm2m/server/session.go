@@ -12,9 +12,8 @@ import (
 )
 
 var (
-	// ErrUnreachable reports a registered device whose association is gone, or
-	// that has not spoken since this process started: it can be reached after its
-	// next message.
+	// ErrUnreachable reports a registered device whose association is gone: it can
+	// be reached after its next message.
 	ErrUnreachable = errors.New("device has no live association")
 	// ErrEnded reports an operation that was under way when the device registered
 	// anew, came back by another association, or left (§6.2.1). Whether the device
@@ -60,10 +59,14 @@ func (s *Server) reach(ctx context.Context, device fleet.ID) (context.Context, *
 	live := s.live[device]
 	if live == nil {
 		s.mu.Unlock()
-		if _, err := s.o.Store.OfDevice(ctx, device); err != nil {
+		if err := s.find(ctx, device); err != nil {
 			return nil, nil, err
 		}
-		return nil, nil, ErrUnreachable
+		s.mu.Lock()
+		if live = s.live[device]; live == nil { // gone again
+			s.mu.Unlock()
+			return nil, nil, ErrUnreachable
+		}
 	}
 	limited, cancel := context.WithCancelCause(ctx)
 	c := &call{session: live, peer: live.peer, registration: live.registration, cancel: cancel}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+)
+
+// Returned tells the server that a device has spoken over an association of an
+// earlier run of the program. Its registration goes on, and its observations are
+// established anew, for what it notifies is of observations nobody knows any
+// more. A peer without a registration is no error.
+func (s *Server) Returned(ctx context.Context, p coap.Peer) error {
+	live, returned, err := s.sender(ctx, p)
+	if errors.Is(err, ErrNotRegistered) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if returned {
+		live.open()
+	}
+	s.mu.Lock()
+	device, again := live.registration.Device, returned || live.unsettled
+	s.mu.Unlock()
+	if again {
+		s.establish(device)
+	}
+	return nil
+}
+
+// find makes a session over the association that a registered device has from an
+// earlier run of the program. Its observations wait until it speaks. It returns
+// ErrNotRegistered or ErrUnreachable.
+func (s *Server) find(ctx context.Context, device fleet.ID) error {
+	reg, err := s.o.Store.OfDevice(ctx, device)
+	if err != nil {
+		return err
+	}
+	if s.o.Find == nil {
+		return ErrUnreachable
+	}
+	p, ok := s.o.Find(reg.Endpoint)
+	if !ok {
+		return ErrUnreachable
+	}
+	release, err := s.turn(ctx, device)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if s.Reachable(device) { // it came back before our turn
+		return nil
+	}
+	owner, err := s.o.Identify(ctx, p.Identity(), reg.Endpoint)
+	if err != nil || owner != device {
+		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "restored association not used",
+			slog.String("endpoint", string(reg.Endpoint)), slog.Any("reason", err))
+		return ErrUnreachable
+	}
+	if reg, err = s.o.Store.OfDevice(ctx, device); err != nil { // it may have changed before our turn
+		return err
+	}
+	live, _ := s.adopt(p, reg)
+	live.open()
+	s.unsettle(device)
+	return nil
+}
