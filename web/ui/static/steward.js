@@ -37,27 +37,39 @@ function showValue({ path, text, at }) {
   heard.replaceChildren(time);
 }
 
-// refresh fetches this page again and replaces the parts that may change. A part
-// that somebody is typing or choosing in is left alone.
-let pending = null;
+// refresh fetches this page again, soon, and replaces the parts that may change. A
+// part that somebody is typing or choosing in is left alone. What is reported
+// while the page is on its way may not be on it yet: then it is fetched again.
+let waiting = null;
+let fetching = false;
+let stale = false;
 function refresh() {
-  if (pending) return;
-  pending = setTimeout(async () => {
-    try {
-      const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
-      if (!answer.ok || answer.redirected) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const old of document.querySelectorAll("[data-refresh][id]")) {
-        const fresh = page.getElementById(old.id);
-        const busy = old.contains(document.activeElement) || old.querySelector("input:checked");
-        if (fresh && !busy && fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
-      }
-    } catch {
-      // The next event tries again.
-    } finally {
-      pending = null;
-    }
-  }, 700);
+  if (fetching) stale = true;
+  else waiting ??= setTimeout(fetchPage, 700);
+}
+
+async function fetchPage() {
+  waiting = null;
+  fetching = true;
+  try {
+    const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
+    if (answer.ok && !answer.redirected) replaceParts(await answer.text());
+  } catch {
+    // The next event tries again.
+  } finally {
+    fetching = false;
+    if (stale) refresh();
+    stale = false;
+  }
+}
+
+function replaceParts(text) {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  for (const old of document.querySelectorAll("[data-refresh][id]")) {
+    const fresh = page.getElementById(old.id);
+    const busy = old.contains(document.activeElement) || old.querySelector("input:checked");
+    if (fresh && !busy && fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
+  }
 }
 
 // watch keeps one stream while the page is looked at: a browser has few
