@@ -53,7 +53,8 @@ type App struct {
 	hub       *services.Hub
 	ran       bool // Run has closed the sockets
 
-	revocations *revocations // whose sessions are to be dropped
+	revocations *revocations   // whose sessions are to be dropped
+	returned    chan coap.Peer // restored associations that have spoken
 	readiness   readiness
 }
 
@@ -62,6 +63,7 @@ type App struct {
 // another process has the directory.
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
 	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), revocations: newRevocations()}
+	a.returned = make(chan coap.Peer, maxReturned)
 	a.web = &webListeners{stream: &web.Stream{}}
 	a.hub = services.NewHub(a.web.stream)
 	defer func() {
@@ -97,6 +99,7 @@ func (a *App) buildDeviceSide() (err error) {
 	})
 	a.server, err = server.New(server.Options{
 		Store: a.db.Server(), Exchanger: a.engine, Schema: a.registry, Identify: a.identify, Log: a.log,
+		Find: a.find,
 	})
 	if err != nil {
 		return err
@@ -114,6 +117,9 @@ func (a *App) buildDeviceSide() (err error) {
 	a.coaps, err = transport.Listen(transport.ListenOptions{
 		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki), Engine: a.engine, Log: a.log, Refused: a.refused,
 		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)
+		Keep: transport.KeepOptions{
+			Dir: a.dir.file(dirAssociations), Rejudge: a.rejudge, Woke: a.woke,
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("coaps: %w", err)
@@ -212,7 +218,7 @@ var errPartEnded = errors.New("a part of the server ended")
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
 	return []func(context.Context) error{
-		a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background, a.verifyAudit,
+		a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background, a.verifyAudit, a.welcome,
 	}
 }
 

@@ -25,6 +25,9 @@ const (
 	fileToken = "admin.token"
 	dirKeys   = "keys"
 	dirPKI    = "pki"
+	// dirAssociations must not be part of a backup, and is worthless in one: a copy
+	// of associations is never used.
+	dirAssociations = "associations"
 )
 
 // openDirectory makes the directory if need be and locks it for this process.

@@ -26,6 +26,7 @@ type listenerCollector struct{ l *transport.Listener }
 
 var (
 	associations = prometheus.NewDesc("steward_dtls_associations", "DTLS associations established now.", nil, nil)
+	restored     = prometheus.NewDesc("steward_dtls_restored", "DTLS associations restored at the start.", nil, nil)
 	handshakes   = prometheus.NewDesc("steward_dtls_handshakes_total", "DTLS handshakes by outcome.",
 		[]string{"outcome"}, nil)
 	datagrams = prometheus.NewDesc("steward_dtls_datagrams_total", "Datagrams by direction.", []string{"direction"}, nil)
@@ -37,7 +38,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (listenerCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{associations, handshakes, datagrams, octets, drops} {
+	for _, d := range []*prometheus.Desc{associations, restored, handshakes, datagrams, octets, drops} {
 		ch <- d
 	}
 }
@@ -49,6 +50,7 @@ func (c listenerCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	ch <- prometheus.MustNewConstMetric(associations, prometheus.GaugeValue, float64(s.Associations))
+	ch <- prometheus.MustNewConstMetric(restored, prometheus.GaugeValue, float64(s.Restored))
 	counter(handshakes, s.Handshakes, "completed")
 	counter(handshakes, s.Refused, "refused")
 	counter(datagrams, s.DatagramsIn, "in")

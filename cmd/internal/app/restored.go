@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"steward/lwm2m"
+	"steward/lwm2m/coap"
+)
+
+// maxReturned bounds the devices that wait to be welcomed back. One that finds
+// no room gets its observations with its next Update.
+const maxReturned = 8192
+
+// rejudge says whether a device may keep the association that it had before we
+// were restarted: its certificate may have been revoked since, or have expired.
+func (a *App) rejudge(who coap.Identity) error {
+	if who.Role != coap.RoleOperational {
+		return fmt.Errorf("associations of the class %q are not kept", who.Role)
+	}
+	return a.pki.ca.Live(context.Background(), who.Certificate, a.now())
+}
+
+// find returns the association that a device has had since before we were
+// restarted.
+func (a *App) find(ep lwm2m.Endpoint) (coap.Peer, bool) { return a.coaps.Restored(string(ep)) }
+
+// woke is told of the first message of a restored association.
+func (a *App) woke(p coap.Peer) {
+	select {
+	case a.returned <- p:
+	default:
+	}
+}
+
+// welcome makes devices that woke known to the LwM2M server.
+func (a *App) welcome(ctx context.Context) error {
+	for {
+		select {
+		case p := <-a.returned:
+			a.logError(ctx, "device back over a restored association", a.server.Returned(ctx, p))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
