@@ -1,6 +1,7 @@
 // Package author builds and signs SUIT manifests from the templates of
 // draft-ietf-suit-manifest-37 §7: compatibility check, download, integrated
-// payload and secure boot. Keys stay where they are: a crypto.Signer signs.
+// payload, staging, A/B slots and secure boot; with dependencies, and encrypted to
+// devices or groups. Keys stay where they are: a crypto.Signer signs.
 package author
 
 import (
@@ -193,13 +194,61 @@ func Sign(e *suit.Envelope, signers ...*cose.Signer) ([]byte, error) {
 	return e.Encode(), nil
 }
 
-// SeverText returns the envelope without its texts, which only people read
-// (§8.6). It returns ErrEnvelope if raw is no envelope.
-func SeverText(raw []byte) ([]byte, error) {
+// Countersign appends authentication blocks to a signed envelope, for an operator
+// who vouches for what an author made: the manifest and the blocks that are there
+// stay as they are. Codes are made with keys shared with devices. It returns
+// ErrEnvelope for bytes that are no envelope or whose digest is not that of the
+// manifest.
+func Countersign(raw []byte, signers []*cose.Signer, codes ...*cose.MACKey) ([]byte, error) {
 	e, err := suit.Decode(raw, suit.Limits{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEnvelope, err)
 	}
-	e.Sever(suit.ElementText)
+	if len(signers) > 0 {
+		if _, err := Sign(e, signers...); err != nil {
+			return nil, err
+		}
+	}
+	return Authenticate(e, codes...)
+}
+
+// Authenticate appends an authentication code made with each of keys, and returns
+// the encoded envelope. Its errors are those of Sign.
+func Authenticate(e *suit.Envelope, keys ...*cose.MACKey) ([]byte, error) {
+	if err := e.VerifyDigest(e.Digest.Algorithm); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEnvelope, err)
+	}
+	blocks := slices.Clone(e.Blocks)
+	for _, k := range keys {
+		block, err := cose.SignMac0(k, cose.Options{Payload: e.RawDigest, Detached: true, Tagged: true})
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, block)
+	}
+	e.Blocks = blocks
 	return e.Encode(), nil
+}
+
+// Sever returns the envelope without the content of severable elements, to which
+// the manifest must hold a digest (§8.6). It returns ErrEnvelope for bytes that
+// are no envelope, ErrOptions for other elements.
+func Sever(raw []byte, elements ...suit.Element) ([]byte, error) {
+	e, err := suit.Decode(raw, suit.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEnvelope, err)
+	}
+	for _, element := range elements {
+		if !element.Severable() {
+			return nil, fmt.Errorf("%w: element %d cannot be severed", ErrOptions, element)
+		}
+		e.Sever(element)
+	}
+	return e.Encode(), nil
+}
+
+// SeverText returns the envelope without its texts, which only people read
+// (§8.6). It returns ErrEnvelope if raw is no envelope.
+func SeverText(raw []byte) ([]byte, error) {
+	return Sever(raw, suit.ElementText)
 }

@@ -1,0 +1,323 @@
+package suit
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"steward/suit/cose"
+)
+
+// Inspect returns the envelope in words, for people: who signed what, for which
+// components, and each command. Only the algorithms named may prove severed
+// elements, SHA-256 if none is. Text from the envelope is quoted, so that nothing
+// in it reaches a terminal as it is. What cannot be decoded is said in its place:
+// Inspect never fails, and proves nothing.
+func (e *Envelope) Inspect(allowed ...DigestAlgorithm) string {
+	p := &printer{}
+	form := "tagged"
+	if !e.Tagged {
+		form = "not tagged"
+	}
+	p.line("envelope, %s", form)
+	p.indented(func() {
+		verdict := "matches the manifest"
+		if err := e.VerifyDigest(e.Digest.Algorithm); err != nil {
+			verdict = "DIFFERS: " + err.Error()
+		}
+		p.line("digest: %v (%s)", e.Digest, verdict)
+		for i, b := range e.Blocks {
+			p.line("authentication block %d: %s", i, describeBlock(b))
+		}
+		if len(e.Blocks) == 0 {
+			p.line("not signed")
+		}
+		for _, name := range sortedKeys(e.Integrated) {
+			p.line("integrated payload %q: %d bytes", name, len(e.Integrated[name]))
+		}
+	})
+	m, err := e.Manifest(allowed...)
+	if err != nil {
+		p.line("manifest: %v", err)
+		return p.String()
+	}
+	p.manifest(m)
+	return p.String()
+}
+
+// describeBlock names the kind, the algorithm and the key of a COSE message.
+func describeBlock(raw []byte) string {
+	kind, err := cose.KindOf(raw)
+	if err != nil {
+		return err.Error()
+	}
+	describe := func(name string, h *cose.Headers, err error) string {
+		if err != nil {
+			return fmt.Sprintf("%s: %v", name, err)
+		}
+		if kid := h.KeyID(); kid != nil {
+			return fmt.Sprintf("%s, %v, key %s", name, h.Algorithm(), show(kid))
+		}
+		return fmt.Sprintf("%s, %v, key not named", name, h.Algorithm())
+	}
+	switch kind {
+	case cose.KindSign1:
+		m, err := cose.ParseSign1(raw)
+		if err != nil {
+			return describe("signature", nil, err)
+		}
+		return describe("signature", &m.Headers, nil)
+	case cose.KindMac0:
+		m, err := cose.ParseMac0(raw)
+		if err != nil {
+			return describe("authentication code", nil, err)
+		}
+		return describe("authentication code", &m.Headers, nil)
+	case cose.KindSign:
+		m, err := cose.ParseSign(raw)
+		if err != nil {
+			return describe("signatures", nil, err)
+		}
+		parts := make([]string, 0, len(m.Signatures))
+		for i := range m.Signatures {
+			parts = append(parts, describe("signature", &m.Signatures[i].Headers, nil))
+		}
+		return strings.Join(parts, "; ")
+	default:
+		return fmt.Sprintf("COSE message of tag %d", kind)
+	}
+}
+
+// A printer indents lines.
+type printer struct {
+	strings.Builder
+
+	depth int
+}
+
+func (p *printer) line(format string, args ...any) {
+	p.WriteString(strings.Repeat("  ", p.depth))
+	fmt.Fprintf(p, format, args...)
+	p.WriteByte('\n')
+}
+
+func (p *printer) indented(f func()) {
+	p.depth++
+	f()
+	p.depth--
+}
+
+func (p *printer) manifest(m *Manifest) {
+	p.line("manifest, sequence number %d", m.Sequence)
+	p.indented(func() {
+		if m.ReferenceURI != "" {
+			p.line("found at %q", m.ReferenceURI)
+		}
+		if m.ID != "" {
+			p.line("is itself component %v", m.ID)
+		}
+		if m.Version != nil {
+			p.line("version %v", m.Version)
+		}
+		for i, id := range m.Components {
+			p.line("component %d: %v", i, id)
+		}
+		for _, d := range m.Dependencies {
+			if d.Prefix == "" {
+				p.line("dependency: component %d", d.Index)
+				continue
+			}
+			p.line("dependency: component %d, prefix %v", d.Index, d.Prefix)
+		}
+		for _, element := range severable {
+			if digest, ok := m.Severed[element]; ok {
+				p.line("%s: severed, %v", element.name(), digest)
+			}
+		}
+		if m.CoSWID != nil {
+			p.line("coswid: %d bytes", len(m.CoSWID))
+		}
+		p.section(SectionShared, m.Sections[SectionShared])
+		for _, row := range sectionKeys {
+			p.section(row.section, m.Sections[row.section])
+		}
+		for _, t := range m.Text {
+			p.text(t)
+		}
+	})
+}
+
+// name returns what stands in the element.
+func (e Element) name() string {
+	for _, row := range sectionKeys {
+		if row.element == e {
+			return string(row.section)
+		}
+	}
+	switch e {
+	case ElementCoSWID:
+		return "coswid"
+	case ElementText:
+		return "text"
+	}
+	return fmt.Sprintf("element %d", int64(e))
+}
+
+func (p *printer) section(name Section, seq Sequence) {
+	if len(seq) == 0 {
+		return
+	}
+	p.line("section %s", name)
+	p.indented(func() { p.sequence(seq) })
+}
+
+func (p *printer) sequence(seq Sequence) {
+	for i := range seq {
+		p.command(&seq[i])
+	}
+}
+
+func (p *printer) command(c *Command) {
+	switch codes[c.Code].argument {
+	case argumentPolicy:
+		p.line("%v (%s)", c.Code, c.Policy)
+	case argumentIndex:
+		if c.Index.All {
+			p.line("%v: all", c.Code)
+			return
+		}
+		p.line("%v: %d", c.Code, c.Index.List)
+	case argumentParameters:
+		p.line("%v", c.Code)
+		p.indented(func() { p.parameters(c.Parameters) })
+	case argumentAlternatives, argumentSequence:
+		p.line("%v", c.Code)
+		for i, seq := range c.Sequences {
+			p.indented(func() {
+				p.line("sequence %d", i)
+				p.indented(func() { p.sequence(seq) })
+			})
+		}
+		if c.OrSucceed {
+			p.indented(func() { p.line("or succeed") })
+		}
+	case argumentMultiple:
+		for _, o := range c.PerComponent {
+			p.line("%v: component %d", c.Code, o.Component)
+			p.indented(func() { p.parameters(o.Parameters) })
+		}
+	case argumentCopies:
+		for _, one := range c.Copies {
+			p.line("%v: %v of component %d", c.Code, one.Keys, one.Source)
+		}
+	case argumentAny:
+		p.line("%v: h'%x'", c.Code, c.argument)
+	}
+}
+
+// String returns when the command is to be reported.
+func (p Policy) String() string {
+	var parts []string
+	for i, name := range []string{"success", "failure", "state on success", "state on failure"} {
+		if p>>i&1 != 0 {
+			parts = append(parts, name)
+		}
+	}
+	if len(parts) == 0 {
+		return "not reported"
+	}
+	return "report " + strings.Join(parts, ", ")
+}
+
+func (p *printer) parameters(list []Parameter) {
+	for _, one := range list {
+		p.line("%v: %s", one.Key, one)
+	}
+}
+
+// String returns the value for people.
+func (p Parameter) String() string {
+	switch p.Key {
+	case ParameterImageDigest:
+		return p.Digest().String()
+	case ParameterVersion:
+		return p.Version().String()
+	case ParameterVendor, ParameterClass, ParameterDevice:
+		if b := p.Bytes(); len(b) == uuidSize {
+			return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+		}
+	case ParameterEncryptionInfo:
+		return describeEncryption(p.Bytes())
+	case ParameterContent:
+		return fmt.Sprintf("%d bytes", len(p.Bytes()))
+	default:
+	}
+	switch p.value.major() {
+	case majorUint, majorNegative:
+		return fmt.Sprint(p.Int())
+	case majorText:
+		return fmt.Sprintf("%q", p.Text())
+	case majorSimple:
+		return fmt.Sprint(p.Bool())
+	case majorBytes:
+		return show(p.Bytes())
+	}
+	return "h'" + hex.EncodeToString(p.value) + "'"
+}
+
+func describeEncryption(raw []byte) string {
+	m, err := cose.ParseEncrypt(raw)
+	if err != nil {
+		return err.Error()
+	}
+	parts := make([]string, 0, len(m.Recipients))
+	for i := range m.Recipients {
+		parts = append(parts, fmt.Sprintf("%v to key %s", m.Recipients[i].Algorithm(), show(m.Recipients[i].KeyID())))
+	}
+	return fmt.Sprintf("%v, %s", m.Algorithm(), strings.Join(parts, ", "))
+}
+
+// show returns bytes as text if they can be shown, else in hexadecimal.
+func show(b []byte) string {
+	if printable(b) {
+		return fmt.Sprintf("%q", b)
+	}
+	return "h'" + hex.EncodeToString(b) + "'"
+}
+
+func (p *printer) text(t Text) {
+	p.line("text, language %q", t.Language)
+	p.indented(func() {
+		for _, key := range sortedKeys(t.Manifest) {
+			p.line("%s: %q", textNames[key], t.Manifest[key])
+		}
+		for _, id := range sortedKeys(t.Components) {
+			for _, key := range sortedKeys(t.Components[id]) {
+				p.line("component %v, %s: %q", id, componentTextNames[key], t.Components[id][key])
+			}
+		}
+	})
+}
+
+// textNames and componentTextNames say what texts are. They are never changed.
+var (
+	textNames = map[TextKey]string{
+		TextManifestDescription: "manifest", TextUpdateDescription: "update",
+		TextJSONSource: "JSON source", TextYAMLSource: "YAML source",
+	}
+	componentTextNames = map[ComponentTextKey]string{
+		TextVendorName: "vendor", TextModelName: "model", TextVendorDomain: "vendor domain", TextModelInfo: "model info",
+		TextComponentDescription: "description", TextComponentVersion: "version",
+		TextVersionRequired: "version required", TextCurrentVersion: "current version",
+	}
+)
+
+func sortedKeys[K ~string | ~int64, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
