@@ -1,9 +1,15 @@
 package ui
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"testing"
+
+	"steward/web"
 )
 
 func TestSteps(t *testing.T) {
@@ -50,5 +56,48 @@ func TestOutcome(t *testing.T) {
 		if got := outcome(code); got != want {
 			t.Errorf("outcome(%d) = %q, want %q", code, got, want)
 		}
+	}
+}
+
+// manyDevices are more than one page.
+type manyDevices struct{ web.Devices }
+
+func (manyDevices) ListDevices(_ context.Context, _ web.DeviceFilter, p web.Page) (web.List[web.Device], error) {
+	list := web.List[web.Device]{Next: "more"}
+	for i := range p.Size {
+		list.Items = append(list.Items, web.Device{ID: fmt.Sprint("d", i)})
+	}
+	return list, nil
+}
+
+func (manyDevices) Device(_ context.Context, id string) (web.DeviceDetail, error) {
+	if id == "nobody" {
+		return web.DeviceDetail{}, web.NotFound("device", id)
+	}
+	return web.DeviceDetail{Device: web.Device{ID: id}}, nil
+}
+
+// TestChoices checks that a form offers what was chosen, wherever in the
+// inventory that stands, and each device once.
+func TestChoices(t *testing.T) {
+	u := &UI{s: web.Services{Devices: manyDevices{}}}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	got, err := u.choices(r, []string{"d999", "d3", "nobody", "d3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chosen []string
+	seen := map[string]bool{}
+	for _, c := range got.List {
+		if c.Chosen {
+			chosen = append(chosen, c.ID)
+		}
+		if seen[c.ID] {
+			t.Errorf("%s is offered twice", c.ID)
+		}
+		seen[c.ID] = true
+	}
+	if !slices.Equal(chosen, []string{"d999", "d3"}) || len(got.List) != web.MaxPageSize+1 || !got.More {
+		t.Errorf("choices = %d devices, chosen %v, more %t", len(got.List), chosen, got.More)
 	}
 }

@@ -51,7 +51,7 @@ type newTransferPage struct {
 	Earliest string // as typed, UTC
 	Latest   string
 	Partners []web.Partner
-	Devices  []choice
+	Devices  choices
 	Error    string // why the form was refused; "" at first
 }
 

@@ -76,7 +76,7 @@ func fillRelease(r *http.Request, release *web.NewRelease) (err error) {
 type newCampaignPage struct {
 	Form     web.NewCampaign
 	Releases []web.Release
-	Devices  []choice
+	Devices  choices
 	Error    string // why the form was refused; "" at first
 }
 
@@ -85,6 +85,12 @@ type choice struct {
 	web.Device
 
 	Chosen bool
+}
+
+// choices are the devices that a form offers: those chosen before, then others.
+type choices struct {
+	List []choice
+	More bool // not all others are listed
 }
 
 func (u *UI) newCampaign(w http.ResponseWriter, r *http.Request) error {
@@ -105,21 +111,44 @@ func (u *UI) showNewCampaign(w http.ResponseWriter, r *http.Request, status int,
 	return u.show(w, r, status, "campaign_new", "updates", "New update", newCampaignPage{f, releases.Items, devices, why})
 }
 
-// choices lists the devices that belong to us, those in chosen ticked.
-func (u *UI) choices(r *http.Request, chosen []string) ([]choice, error) {
+// choices lists the devices in chosen, ticked, and others that belong to us, up to
+// a page. A device that was chosen is there however many there are; one that
+// nobody knows is left out.
+func (u *UI) choices(r *http.Request, chosen []string) (out choices, err error) {
 	ours := web.DeviceFilter{Ownership: "owned"}
 	list, err := u.s.Devices.ListDevices(r.Context(), ours, web.Page{Size: web.MaxPageSize})
 	if err != nil {
-		return nil, err
+		return out, err
+	}
+	others := map[string]web.Device{}
+	for _, d := range list.Items {
+		others[d.ID] = d
 	}
 	ticked := map[string]bool{}
 	for _, id := range chosen {
+		if ticked[id] {
+			continue
+		}
+		d, ok := others[id]
+		if !ok {
+			detail, err := u.s.Devices.Device(r.Context(), id)
+			if errors.Is(err, web.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return out, err
+			}
+			d = detail.Device
+		}
 		ticked[id] = true
+		out.List = append(out.List, choice{d, true})
 	}
-	out := make([]choice, 0, len(list.Items))
 	for _, d := range list.Items {
-		out = append(out, choice{d, ticked[d.ID]})
+		if !ticked[d.ID] {
+			out.List = append(out.List, choice{d, false})
+		}
 	}
+	out.More = list.Next != ""
 	return out, nil
 }
 
