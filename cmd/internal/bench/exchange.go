@@ -212,7 +212,7 @@ func (w *worker) do(d *device, build builder) (reply, error) {
 		case <-w.timer.C:
 		}
 		d.mu.Lock()
-		if sent == maxSends {
+		if sent == d.socket.g.patience {
 			d.wait = nil
 			d.mu.Unlock()
 			return reply{}, errNoAnswer

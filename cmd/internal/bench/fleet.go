@@ -115,7 +115,7 @@ func paths() [maxPaths]lwm2m.Path {
 // provider's CA issues them, each its own; they are written into the provider's
 // inventory directly, for enrolling a hundred thousand takes minutes.
 func makeIdentities(ctx context.Context, dir string, n, observed int) (f *identities, err error) {
-	cfg, err := serverConfig(dataDir(dir))
+	cfg, err := serverConfig(dataDir(dir), "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -88,8 +88,8 @@ const (
 )
 
 // startServer starts a server of our own over the data directory in dir.
-func startServer(ctx context.Context, dir string) (*child, error) {
-	return start(ctx, dir, "server", "bench", "serve", "--data", dataDir(dir))
+func startServer(ctx context.Context, dir, addr string) (*child, error) {
+	return start(ctx, dir, "server", "bench", "serve", "--data", dataDir(dir), "--coaps", addr)
 }
 
 func startEcho(ctx context.Context, dir string) (*child, error) {

@@ -35,6 +35,12 @@ type Result struct {
 	RSSEmpty     uint64  `json:"rss_empty_bytes,omitempty"`
 	RSSFull      uint64  `json:"rss_full_bytes,omitempty"`
 
+	RestartSeconds    float64 `json:"restart_seconds,omitempty"` // without a server
+	LoadSeconds       float64 `json:"load_seconds,omitempty"`    // from its start until it serves
+	LostRegistrations *int    `json:"lost_registrations,omitempty"`
+	// Note says what the figures cannot.
+	Note string `json:"note,omitempty"`
+
 	QuietP50    float64 `json:"quiet_p50_ms,omitempty"` // of a storm: before it
 	QuietP99    float64 `json:"quiet_p99_ms,omitempty"`
 	Spoofed     int     `json:"spoofed,omitempty"` // ClientHellos sent by invented senders
@@ -63,9 +69,16 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if r.NewHandshakes != nil {
 		row(true, "handshakes", "%d", *r.NewHandshakes)
 	}
+	row(r.LoadSeconds > 0, "restart", "%.2f s without a server, %.2f s of it to load", r.RestartSeconds, r.LoadSeconds)
+	if r.LostRegistrations != nil {
+		row(true, "registrations", "%d lost", *r.LostRegistrations)
+	}
 	row(r.Spoofed > 0, "spoofed hellos", "%d, %.0f/s", r.Spoofed, r.SpoofedPerS)
-	row(r.RSSFull > 0, "RSS", "%.1f MB empty, %.1f MB full", megabytes(r.RSSEmpty), megabytes(r.RSSFull))
+	row(r.RSSFull > 0 && r.RSSEmpty > 0, "RSS", "%.1f MB before, %.1f MB after", megabytes(r.RSSEmpty),
+		megabytes(r.RSSFull))
+	row(r.RSSFull > 0 && r.RSSEmpty == 0, "RSS", "%.1f MB", megabytes(r.RSSFull))
 	row(r.RSSPerDevice != 0, "RSS a device", "%.0f bytes", r.RSSPerDevice)
+	row(r.Note != "", "note", "%s", r.Note)
 	return t.Flush()
 }
 

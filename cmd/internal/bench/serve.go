@@ -12,18 +12,18 @@ import (
 )
 
 // serverConfig is the server that is measured: one provider with all its parts,
-// on loopback ports of the system's choice.
-func serverConfig(data string) (config.Config, error) {
+// on the loopback network.
+func serverConfig(data, addr string) (config.Config, error) {
 	o := config.Default()
 	o.Data, o.Name, o.Host, o.AllowTestRange = data, "bench", "127.0.0.1", true
-	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", "127.0.0.1:0", "off", "off"
+	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", addr, "off", "off"
 	return config.New(o)
 }
 
-// Serve is the server's process: it prints its coaps URI and runs until ctx or in
-// ends, obeying what the measuring process writes to in.
-func Serve(ctx context.Context, data string, in io.Reader, out io.Writer, log *slog.Logger) error {
-	cfg, err := serverConfig(data)
+// Serve is the server's process: it listens for devices at addr, prints its coaps
+// URI and runs until ctx or in ends, obeying what the measuring process writes to in.
+func Serve(ctx context.Context, data, addr string, in io.Reader, out io.Writer, log *slog.Logger) error {
+	cfg, err := serverConfig(data, addr)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}

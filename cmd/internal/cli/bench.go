@@ -30,7 +30,7 @@ var benchTexts = map[bench.Work]string{
 	bench.Update:     "Measure Updates of registered devices, each once",
 	bench.Observe:    "Measure notifications of observed resources",
 	bench.Idle:       "Measure the memory of devices that say nothing",
-	bench.Restart:    "Measure a restart under associations (not implemented)",
+	bench.Restart:    "Measure a restart under devices that talk",
 	bench.Storm:      "Measure devices that talk beside a storm of handshakes",
 }
 
@@ -70,9 +70,11 @@ func (o *benchOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.key, "key", "", "of --server: PEM `file` with its key")
 	f.IntVar(&o.pid, "pid", 0, "of --server: its process, for its CPU time and memory")
 	f.StringVar(&o.Dir, "dir", "", "`directory` in which the data directory is made, and removed")
-	if o.Work != bench.Idle && o.Work != bench.Restart {
+	if o.Work != bench.Idle {
 		f.IntVar(&o.InFlight, "in-flight", 0, "operations under way at once (default 100)")
 		f.DurationVar(&o.Duration, "duration", 0, "of what is measured (default 5s); register and update do each device once")
+	}
+	if o.Work != bench.Idle && o.Work != bench.Restart {
 		f.StringVar(&o.Profile, "profile", "", "write a CPU profile of the server's measured part to a `file`")
 	}
 	switch o.Work {
@@ -81,6 +83,8 @@ func (o *benchOptions) flags(f *pflag.FlagSet) {
 		f.IntVar(&o.Observations, "observations", 0, "of each registered device, up to 3")
 	case bench.Observe:
 		f.IntVar(&o.Observations, "observations", 0, "of each device, up to 3 (default 1)")
+	case bench.Restart:
+		f.BoolVar(&o.Kill, "kill", false, "end the server by SIGKILL, not in order")
 	case bench.Storm:
 		f.IntVar(&o.Storming, "storming", 0, "handshakes that break in (default 1000)")
 		f.IntVar(&o.Spoofed, "spoofed", 0, "ClientHellos of invented senders")
@@ -130,7 +134,7 @@ func (o *benchOptions) target() (*bench.Target, error) {
 
 // newBenchServe is the process of the server that is measured.
 func newBenchServe() *cobra.Command {
-	var data string
+	var data, addr string
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that is measured", Args: noArgs, Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -138,10 +142,11 @@ func newBenchServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return bench.Serve(cmd.Context(), data, cmd.InOrStdin(), cmd.OutOrStdout(), log)
+			return bench.Serve(cmd.Context(), data, addr, cmd.InOrStdin(), cmd.OutOrStdout(), log)
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "`directory` of everything that lasts")
+	cmd.Flags().StringVar(&addr, "coaps", "127.0.0.1:0", "address for devices")
 	return cmd
 }
 
