@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,36 +121,36 @@ func (u *UI) choices(r *http.Request, chosen []string) (out choices, err error) 
 	if err != nil {
 		return out, err
 	}
-	others := map[string]web.Device{}
+	known := map[string]web.Device{}
 	for _, d := range list.Items {
-		others[d.ID] = d
+		known[d.ID] = d
 	}
-	ticked := map[string]bool{}
+	chosen = slices.Compact(slices.Sorted(slices.Values(chosen)))
 	for _, id := range chosen {
-		if ticked[id] {
+		d, ok := known[id]
+		if !ok {
+			d, err = u.find(r, id)
+		}
+		if errors.Is(err, web.ErrNotFound) {
 			continue
 		}
-		d, ok := others[id]
-		if !ok {
-			detail, err := u.s.Devices.Device(r.Context(), id)
-			if errors.Is(err, web.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return out, err
-			}
-			d = detail.Device
+		if err != nil {
+			return out, err
 		}
-		ticked[id] = true
 		out.List = append(out.List, choice{d, true})
 	}
 	for _, d := range list.Items {
-		if !ticked[d.ID] {
+		if _, ticked := slices.BinarySearch(chosen, d.ID); !ticked {
 			out.List = append(out.List, choice{d, false})
 		}
 	}
 	out.More = list.Next != ""
 	return out, nil
+}
+
+func (u *UI) find(r *http.Request, id string) (web.Device, error) {
+	d, err := u.s.Devices.Device(r.Context(), id)
+	return d.Device, err
 }
 
 func (u *UI) createCampaign(w http.ResponseWriter, r *http.Request) error {

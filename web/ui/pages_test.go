@@ -1,4 +1,4 @@
-package ui
+package ui_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"steward/web"
+	"steward/web/ui"
 )
 
 func TestSteps(t *testing.T) {
@@ -23,7 +24,7 @@ func TestSteps(t *testing.T) {
 		{"CANCELLED", 0, 0},
 	} {
 		reached, current := 0, 0
-		for _, s := range steps(c.state) {
+		for _, s := range ui.Steps(c.state) {
 			if s.Reached {
 				reached++
 			}
@@ -45,7 +46,7 @@ func TestFactsOf(t *testing.T) {
 		`{"a":`:                              "[]",
 		``:                                   "[]",
 	} {
-		if got := fmt.Sprint(factsOf(json.RawMessage(in))); got != want {
+		if got := fmt.Sprint(ui.FactsOf(json.RawMessage(in))); got != want {
 			t.Errorf("factsOf(%s) = %s, want %s", in, got, want)
 		}
 	}
@@ -53,7 +54,7 @@ func TestFactsOf(t *testing.T) {
 
 func TestOutcome(t *testing.T) {
 	for code, want := range map[int]string{1: "updated", 5: "integrity check failed", -1: "", 999: ""} {
-		if got := outcome(code); got != want {
+		if got := ui.Outcome(code); got != want {
 			t.Errorf("outcome(%d) = %q, want %q", code, got, want)
 		}
 	}
@@ -80,9 +81,8 @@ func (manyDevices) Device(_ context.Context, id string) (web.DeviceDetail, error
 // TestChoices checks that a form offers what was chosen, wherever in the
 // inventory that stands, and each device once.
 func TestChoices(t *testing.T) {
-	u := &UI{s: web.Services{Devices: manyDevices{}}}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	got, err := u.choices(r, []string{"d999", "d3", "nobody", "d3"})
+	got, err := ui.Choices(manyDevices{}, r, []string{"d999", "d3", "nobody", "d3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestChoices(t *testing.T) {
 		}
 		seen[c.ID] = true
 	}
-	if !slices.Equal(chosen, []string{"d999", "d3"}) || len(got.List) != web.MaxPageSize+1 || !got.More {
+	if !slices.Equal(chosen, []string{"d3", "d999"}) || len(got.List) != web.MaxPageSize+1 || !got.More {
 		t.Errorf("choices = %d devices, chosen %v, more %t", len(got.List), chosen, got.More)
 	}
 }
