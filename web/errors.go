@@ -68,9 +68,12 @@ type FieldError struct {
 	Detail string `json:"detail"`
 }
 
-// Error returns the detail after the kind.
+// Error returns the kind, the device's code and the details.
 func (e *Error) Error() string {
 	parts := []string{e.Is.Error()}
+	if e.CoAP != "" {
+		parts = append(parts, e.CoAP)
+	}
 	if e.Detail != "" {
 		parts = append(parts, e.Detail)
 	}

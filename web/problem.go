@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -39,6 +40,8 @@ func ProblemOf(r *http.Request, err error) Problem {
 		if p.Detail == "" {
 			p.Detail = detailed.Is.Error()
 		}
+	case status == http.StatusRequestEntityTooLarge:
+		p.Detail = ErrTooLarge.Error()
 	case status < http.StatusInternalServerError:
 		p.Detail = err.Error()
 	}
@@ -72,12 +75,19 @@ func WriteProblem(w http.ResponseWriter, p Problem) {
 }
 
 // LogError logs the error that a handler returned: a fault of ours as an error,
-// the client's as a debug line.
+// what a device did not do as information, the client's as a debug line.
 func LogError(r *http.Request, log *slog.Logger, err error) {
 	status, code := Status(err)
 	level := slog.LevelDebug
-	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
+	switch status {
+	case http.StatusInternalServerError, http.StatusServiceUnavailable:
 		level = slog.LevelError
+		if errors.Is(err, context.Canceled) { // nobody waits any more
+			level = slog.LevelDebug
+		}
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		level = slog.LevelInfo
+	default:
 	}
 	log.LogAttrs(r.Context(), level, "request failed", slog.String("method", r.Method),
 		slog.String("path", r.URL.Path), slog.Int("status", status), slog.String("code", code),

@@ -246,3 +246,26 @@ func TestServicesAreComplete(t *testing.T) {
 		t.Errorf("an absent service = %v, want ErrNotBuilt", err)
 	}
 }
+
+// TestLogError checks that only faults of ours wake somebody up.
+func TestLogError(t *testing.T) {
+	for err, want := range map[error]string{
+		errors.New("disk on fire"): "ERROR",
+		&web.Error{Is: web.ErrUnavailable, Cause: errors.New("disk full")}: "ERROR",
+		web.Refused("4.05", "no"): "INFO",
+		web.ErrTimeout:            "INFO",
+		context.Canceled:          "DEBUG",
+		web.ErrNotFound:           "DEBUG",
+		web.ErrNotBuilt:           "DEBUG",
+	} {
+		var out bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		web.LogError(httptest.NewRequest(http.MethodGet, "/", nil), log, err)
+		if !strings.Contains(out.String(), "level="+want+" ") || !strings.Contains(out.String(), err.Error()) {
+			t.Errorf("%v is logged as %s, want %s", err, out.String(), want)
+		}
+	}
+	if text := web.Refused("4.05", "no").Error(); text != "the device refused: 4.05: no" {
+		t.Errorf("text = %q", text)
+	}
+}
