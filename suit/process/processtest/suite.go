@@ -36,6 +36,7 @@ func TestTarget(t *testing.T, newFixture func(t *testing.T) Fixture) {
 		{"capacity is respected", testCapacity},
 		{"swap exchanges", testSwap},
 		{"booting changes nothing", testBoot},
+		{"what is removed is absent", testRemove},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) { row.test(t, newFixture(t)) })
@@ -260,4 +261,24 @@ func testBoot(t *testing.T, f Fixture) {
 		t.Errorf("Invoke: %v", err)
 	}
 	expect(t, begin(t, f.Open(t), manifestB()), f.Other, "")
+}
+
+// testRemove concerns targets that can empty components.
+func testRemove(t *testing.T, f Fixture) {
+	t.Helper()
+	area := begin(t, f.Open(t), manifestA())
+	remover, ok := area.(process.Remover)
+	if !ok {
+		t.Skip("this target empties no component")
+	}
+	put(t, area, f.Component, "firmware", true)
+	if err := remover.Remove(t.Context(), f.Component); err != nil {
+		t.Fatalf("Remove: %v", err)
+	}
+	expect(t, area, f.Component, "")
+	if err := remover.Remove(t.Context(), suit.ComponentPath("no/such")); !errors.Is(err, process.ErrNoComponent) {
+		t.Errorf("Remove = %v, want %v", err, process.ErrNoComponent)
+	}
+	commit(t, area, 1)
+	expect(t, begin(t, f.Open(t), manifestB()), f.Component, "")
 }

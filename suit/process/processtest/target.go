@@ -179,6 +179,15 @@ func (a *area) Swap(ctx context.Context, x, y suit.ComponentID) error {
 	return nil
 }
 
+// Remove implements process.Remover.
+func (a *area) Remove(ctx context.Context, id suit.ComponentID) error {
+	if _, err := a.target.Component(ctx, id); err != nil {
+		return err
+	}
+	a.view[id] = nil
+	return nil
+}
+
 // Commit implements process.Staging.
 func (a *area) Commit(_ context.Context, in process.Installed) error {
 	in.Envelope = bytes.Clone(in.Envelope)
