@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"steward/lwm2m"
@@ -73,8 +71,9 @@ func (x devices) find(id fleet.ID) (*device, error) {
 	if x.p.unreachable() {
 		return nil, coordinator.ErrUnreachable
 	}
+	known, err := x.p.fleet.Device(context.Background(), id)
 	for _, d := range x.p.world.devices {
-		if d.id(x.p) == id {
+		if err == nil && fleet.Factory(d.Factory) == known.Factory || err != nil && d.id(x.p) == id {
 			return d, nil
 		}
 	}
@@ -156,9 +155,9 @@ type fleetStore struct {
 func (s *fleetStore) find(is func(fleet.Device) bool) (fleet.Device, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range slices.Sorted(maps.Keys(s.m)) {
-		if is(s.m[id]) {
-			return s.m[id], nil
+	for _, d := range s.m { // at most one is
+		if is(d) {
+			return d, nil
 		}
 	}
 	return fleet.Device{}, fleet.ErrUnknown
