@@ -80,7 +80,10 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	}
 	a.devices = a.db.Devices()
 	a.auditor = newAuditor(a.db, log)
-	a.registry = registry.Default().With(objects.Definitions(cfg.IDs)...)
+	a.registry = registry.Default()
+	if cfg.HandOver {
+		a.registry = a.registry.With(objects.Definitions(cfg.IDs)...)
+	}
 	if a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, a.revoked); err != nil {
 		return a, err
 	}
@@ -217,9 +220,13 @@ var errPartEnded = errors.New("a part of the server ended")
 
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
-	return []func(context.Context) error{
-		a.engine.Run, a.server.Run, a.rollout.Run, a.transfers.Run, a.auditor.Run, a.background, a.verifyAudit, a.welcome,
+	all := []func(context.Context) error{
+		a.engine.Run, a.server.Run, a.rollout.Run, a.auditor.Run, a.background, a.verifyAudit, a.welcome,
 	}
+	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
+		all = append(all, a.transfers.Run)
+	}
+	return all
 }
 
 // Close gives free what New opened. It is for an App that was never run, and

@@ -16,7 +16,7 @@ func (a *App) watchEnrolment(next coap.Handler) coap.Handler {
 		}
 		a.factory.note(r.Peer)
 		res := next.ServeCoAP(ctx, r)
-		if res != nil && r.Path[len(r.Path)-1] == estcoap.Enrol {
+		if a.cfg.HandOver && res != nil && r.Path[len(r.Path)-1] == estcoap.Enrol {
 			res.Sent = func() { a.enrolled(r, res) }
 		}
 		return res

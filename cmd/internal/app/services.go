@@ -27,6 +27,9 @@ func (a *App) services() (web.Services, error) {
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 	})
 	all.Settings = a
+	if !a.cfg.HandOver {
+		all.Transfers, all.Partners = services.HandOverOff(all)
+	}
 	return all, err
 }
 
@@ -39,7 +42,9 @@ func (a *App) watch(e server.Event) {
 	switch e.Kind {
 	case server.Registered, server.Updated, server.Notified:
 		a.rollout.Wake(e.Device)
-		a.transfers.Wake(e.Device)
+		if a.cfg.HandOver {
+			a.transfers.Wake(e.Device)
+		}
 	default:
 	}
 }

@@ -112,7 +112,7 @@ func (a *App) buildWebSide(ctx context.Context) error {
 	if err := a.buildDashboard(ctx); err != nil {
 		return err
 	}
-	if a.cfg.Peer != "" {
+	if a.cfg.Peer != "" && a.cfg.HandOver {
 		if err := a.buildPeer(ctx); err != nil {
 			return err
 		}

@@ -30,8 +30,8 @@ on all.
 
 Devices must know the ids of the three objects that carry the hand-over; outside
 OMA's test range they are yours to choose (objects.truststore, .enrolment,
-.transfer in the file). The defaults stand in the test range and are refused
-unless --allow-test-range.`,
+.transfer in the file). Without a choice the hand-over is off; --allow-test-range
+turns it on with ids of the test range.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file != "" {
 				fromFile := config.Default()
@@ -116,8 +116,12 @@ func greet(cmd *cobra.Command, a *app.App, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	handOver := ""
+	if !cfg.HandOver {
+		handOver = "  hand-over  off, for no object ids were chosen (see \"steward serve --help\")\n"
+	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(),
-		"%s is ready.\n  dashboard  %s\n  devices    %s\n  data       %s\nSign in once, within 10 minutes: %s\n",
-		cfg.Name, a.DashboardURL(), a.CoAPSURI(), cfg.Data, link)
+		"%s is ready.\n  dashboard  %s\n  devices    %s\n  data       %s\n%sSign in once, within 10 minutes: %s\n",
+		cfg.Name, a.DashboardURL(), a.CoAPSURI(), cfg.Data, handOver, link)
 	return err
 }

@@ -100,10 +100,13 @@ type Config struct {
 	Data, Name, Host             string
 	HTTP, CoAP, CoAPS, Peer, PKI string // listen addresses; "" for none
 	PublicCoAPS                  string // "": Host and the port of CoAPS
-	AllowNoSec                   bool
-	IDs                          objects.IDs
-	AckTimeout                   time.Duration
-	Grace, Retry, Poll           time.Duration
+	// HandOver is false if nobody chose ids for the three objects: the defaults
+	// stand in OMA's test range, which must not ship. IDs are zero then.
+	HandOver           bool
+	AllowNoSec         bool
+	IDs                objects.IDs
+	AckTimeout         time.Duration
+	Grace, Retry, Poll time.Duration
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -134,10 +137,25 @@ func New(o Options) (Config, error) {
 	if err := c.checkTimers(); err != nil {
 		return c, err
 	}
-	if err := c.IDs.Validate(o.AllowTestRange); err != nil {
-		return c, fmt.Errorf("%w: objects: %w (or allow them: --allow-test-range)", ErrConfig, err)
+	if err := c.handOver(o); err != nil {
+		return c, err
 	}
 	return c, nil
+}
+
+// handOver takes over the ids of the three objects. Whoever did not choose any
+// gets a provider without hand-over; a choice that is no good is an error.
+func (c *Config) handOver(o Options) error {
+	err := c.IDs.Validate(o.AllowTestRange)
+	switch {
+	case err == nil:
+		c.HandOver = true
+	case o.Objects == Default().Objects:
+		c.IDs = objects.IDs{}
+	default:
+		return fmt.Errorf("%w: objects: %w (or allow them: --allow-test-range)", ErrConfig, err)
+	}
+	return nil
 }
 
 // addresses takes over what is listened on and told to devices.

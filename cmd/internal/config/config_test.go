@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"steward/cmd/internal/config"
+	"steward/objects"
 )
 
 func TestNew(t *testing.T) {
@@ -29,7 +30,12 @@ func TestNew(t *testing.T) {
 		{"defaults", change(func(*config.Options) {}), nil},
 		{"no listener for partners", change(func(o *config.Options) { o.Peer, o.PKI = "off", "off" }), nil},
 		{"host name", change(func(o *config.Options) { o.Host = "iot.example.com" }), nil},
-		{"test range", config.Default(), config.ErrConfig},
+		{"no ids chosen", config.Default(), nil},
+		{"test range chosen", func() config.Options {
+			o := config.Default()
+			o.Objects.Transfer = 42780
+			return o
+		}(), config.ErrConfig},
 		{"data is a file", change(func(o *config.Options) { o.Data = file }), config.ErrConfig},
 		{"no data", change(func(o *config.Options) { o.Data = "" }), config.ErrConfig},
 		{"name", change(func(o *config.Options) { o.Name = "a\nb" }), config.ErrConfig},
@@ -74,5 +80,18 @@ func TestLoad(t *testing.T) {
 	}
 	if err := o.Load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, config.ErrConfig) {
 		t.Errorf("Load of no file = %v, want ErrConfig", err)
+	}
+}
+
+// TestHandOver: without ids of its own a provider runs, but hands nothing over.
+func TestHandOver(t *testing.T) {
+	c, err := config.New(config.Default())
+	if err != nil || c.HandOver || c.IDs != (objects.IDs{}) {
+		t.Errorf("New(Default()) = hand-over %v with %v, %v", c.HandOver, c.IDs, err)
+	}
+	o := config.Default()
+	o.AllowTestRange = true
+	if c, err = config.New(o); err != nil || !c.HandOver || c.IDs != objects.DefaultIDs {
+		t.Errorf("with --allow-test-range: hand-over %v with %v, %v", c.HandOver, c.IDs, err)
 	}
 }
