@@ -3,7 +3,6 @@ package journal_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,8 +97,10 @@ func TestKilledAndClosed(t *testing.T) {
 	if _, ok := left.Cell(0); ok || !left.Clean {
 		t.Errorf("closed: clean %t, has cells %t", left.Clean, ok)
 	}
-	if err := errors.Join(j.Append(nil), j.Rewrite(sequence(nil)), j.Close(sequence(nil))); !errors.Is(err, journal.ErrClosed) {
-		t.Errorf("after Close: %v, want %v", err, journal.ErrClosed)
+	for _, err := range []error{j.Append(nil), j.Rewrite(sequence(nil)), j.Close(sequence(nil))} {
+		if !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("after Close: %v, want %v", err, journal.ErrClosed)
+		}
 	}
 	if _, err := j.Cell(0); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("Cell after Close = %v, want %v", err, journal.ErrClosed)
@@ -204,6 +205,9 @@ func minimum(m map[int]int) int {
 }
 
 func TestReadRefuses(t *testing.T) {
+	remove := func(pattern string) func(string) error {
+		return func(dir string) error { return os.Remove(filepath.Join(dir, names(t, dir, pattern)[0])) }
+	}
 	for name, c := range map[string]struct {
 		do   func(dir string) error
 		want error
@@ -218,8 +222,8 @@ func TestReadRefuses(t *testing.T) {
 		}, journal.ErrHost},
 		"key readable by others": {func(dir string) error { return os.Chmod(dir+"/key", 0o644) }, journal.ErrKey},
 		"key cut off":            {func(dir string) error { return os.Truncate(dir+"/key", 20) }, journal.ErrKey},
-		"no journal":             {func(dir string) error { return os.Remove(dir + "/" + names(t, dir, "journal-*")[0]) }, journal.ErrConsumed},
-		"no cells":               {func(dir string) error { return os.Remove(dir + "/" + names(t, dir, "cells-*")[0]) }, os.ErrNotExist},
+		"no journal":             {remove("journal-*"), journal.ErrConsumed},
+		"no cells":               {remove("cells-*"), os.ErrNotExist},
 		"damaged": {func(dir string) error {
 			file := dir + "/" + names(t, dir, "journal-*")[0]
 			b, err := os.ReadFile(file)
@@ -301,7 +305,7 @@ func TestCompaction(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	f.Add(journal.SealFrames(f, nil))
-	f.Add(journal.SealFrames(f, [][]byte{[]byte("one"), {}, []byte(fmt.Sprint("two"))}))
+	f.Add(journal.SealFrames(f, [][]byte{[]byte("one"), {}, []byte("two")}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		frames, torn := journal.OpenFrames(t, bytes.Clone(raw))
 		again := journal.SealFrames(t, frames)

@@ -81,7 +81,8 @@ func TestReturned(t *testing.T) {
 		if synctest.Wait(); len(y.taken()) != 1 {
 			t.Error("observations were established before the device spoke")
 		}
-		for _, p := range []coap.Peer{alpha, fakePeer{"192.0.2.9:1", coap.Identity{Role: coap.RoleOperational, Name: "beta"}}} {
+		beta := fakePeer{"192.0.2.9:1", coap.Identity{Role: coap.RoleOperational, Name: "beta"}} // not registered
+		for _, p := range []coap.Peer{alpha, beta} {
 			if err := y.Returned(t.Context(), p); err != nil {
 				t.Errorf("Returned(%s) = %v", p.Identity().Name, err)
 			}

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -498,7 +496,7 @@ func FuzzEntries(f *testing.F) {
 		if err != nil || m > n || len(again) > len(frame)+n*16 {
 			t.Errorf("%x: %d entries, then %x: %d, %v", frame, n, again, m, err)
 		}
-		if n == 1 && m == 1 && len(again) == len(frame) && !slices.Equal(again, frame) && netip.AddrPort.IsValid(netip.AddrPort{}) {
+		if n == 1 && m == 1 && len(again) == len(frame) && !bytes.Equal(again, frame) {
 			t.Errorf("%x is written as %x", frame, again)
 		}
 	})
@@ -510,7 +508,7 @@ func BenchmarkKeep(b *testing.B) {
 	const associations = 200_000
 	x := newLives(b, newCredentials(b))
 	transport.Fill(b, x.Listener, associations)
-	var save, load, recover time.Duration
+	var save, load, reload time.Duration
 	for b.Loop() {
 		begin := time.Now()
 		x.stop()
@@ -521,10 +519,10 @@ func BenchmarkKeep(b *testing.B) {
 		x.kill()
 		begin = time.Now()
 		x.begin()
-		recover += time.Since(begin)
+		reload += time.Since(begin)
 		x.wantRestored(associations)
 	}
-	for name, d := range map[string]time.Duration{"save": save, "load": load, "load-after-kill": recover} {
+	for name, d := range map[string]time.Duration{"save": save, "load": load, "load-after-kill": reload} {
 		b.ReportMetric(float64(d.Milliseconds())/float64(b.N), name+"-ms")
 	}
 	var size int64

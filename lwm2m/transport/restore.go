@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"hash/maphash"
 	"log/slog"
 	"slices"
@@ -30,7 +29,7 @@ func (l *Listener) restore(now time.Time) error {
 	var refused []*association
 	for _, a := range found {
 		if err := o.Rejudge(a.identity); err != nil {
-			l.options.Log.LogAttrs(context.Background(), slog.LevelInfo, "association not restored",
+			l.options.Log.Info("association not restored",
 				slog.String("peer", a.String()), slog.String("reason", err.Error()))
 			refused = append(refused, a)
 			continue
@@ -60,8 +59,7 @@ func (l *Listener) left(now time.Time) (*journal.Left, []*association) {
 		}
 	}
 	if err != nil {
-		l.options.Log.LogAttrs(context.Background(), slog.LevelWarn, "no associations restored",
-			slog.Any("reason", err))
+		l.options.Log.Warn("no associations restored", slog.Any("reason", err))
 		return left, nil
 	}
 	found := make([]*association, 0, len(all))
