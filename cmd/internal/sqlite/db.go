@@ -130,6 +130,10 @@ func apply(ctx context.Context, db *sql.DB, script string, version int) error {
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() { close(db.closed) })
 	<-db.done
+	db.statements.Range(func(_, s any) bool {
+		_ = s.(*sql.Stmt).Close() //nolint:errcheck,forcetypeassert // only statements are stored
+		return true
+	})
 	return errors.Join(db.read.Close(), db.write.Close())
 }
 

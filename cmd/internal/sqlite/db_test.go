@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -244,5 +245,24 @@ func TestDevices(t *testing.T) {
 	}
 	if list, err := s.List(ctx, "01A", 1); err != nil || len(list) != 1 || list[0].ID != "01B" {
 		t.Errorf("List = %v, %v", list, err)
+	}
+}
+
+// TestCloseFoldsTheLog: after a clean end the database is one file.
+func TestCloseFoldsTheLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "steward.db")
+	db, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Audit(t.Context(), audit.Row{Action: "x"})
+	_, readErr := db.AuditBefore(t.Context(), "", 0, 1)
+	if err := errors.Join(err, readErr, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, ending := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(path + ending); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", ending, err)
+		}
 	}
 }

@@ -68,6 +68,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 // serve runs groups of jobs until Close.
 func (db *DB) serve(w *writer) {
 	defer close(db.done)
+	defer w.close()
 	for {
 		select {
 		case j := <-db.jobs:
@@ -83,6 +84,15 @@ func (db *DB) serve(w *writer) {
 			}
 		}
 	}
+}
+
+// close really closes the writing connection, statements first: the last one to
+// close is what folds the write-ahead log into the file.
+func (w *writer) close() {
+	for _, s := range w.prep {
+		_ = s.Close() // nothing is under way on it
+	}
+	_ = w.conn.Close() // back to its pool, which Close closes
 }
 
 // group returns first and what else waits, lingering once if anything does: a
