@@ -79,20 +79,20 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-func TestReceiptByFactory(t *testing.T) {
+func TestFactoryReceipt(t *testing.T) {
 	w := newWorld(t)
 	operational := newParty(t, "dev", &w.ca1)
 	r := w.receipt(transfer.Ready)
 	r.Operational = transfer.HashOf(operational.cert.Raw)
 	raw := must(r.Sign(w.factory.signer(), operational.signer()))(t)
-	if _, err := transfer.VerifyReceiptByFactory(raw, w.factory.cert); err != nil {
+	if _, err := transfer.VerifyFactoryReceipt(raw, w.factory.cert); err != nil {
 		t.Error(err)
 	}
-	if _, err := transfer.VerifyReceiptByFactory(raw, w.sp1.cert); !errors.Is(err, transfer.ErrSigner) {
+	if _, err := transfer.VerifyFactoryReceipt(raw, w.sp1.cert); !errors.Is(err, transfer.ErrSigner) {
 		t.Errorf("another factory certificate = %v, want ErrSigner", err)
 	}
 	forged := must(r.Sign(transfer.Signer{Key: w.sp1.key, Certificate: w.factory.cert.Raw}, operational.signer()))(t)
-	if _, err := transfer.VerifyReceiptByFactory(forged, w.factory.cert); !errors.Is(err, transfer.ErrSignature) {
+	if _, err := transfer.VerifyFactoryReceipt(forged, w.factory.cert); !errors.Is(err, transfer.ErrSignature) {
 		t.Errorf("another key = %v, want ErrSignature", err)
 	}
 }

@@ -154,17 +154,9 @@ func parseReceipt(raw []byte) (*Signed[Receipt], *cose.Sign, error) {
 // that the second names the key of label 26. It returns ErrSigner or
 // ErrSignature, beside the errors of ParseReceipt.
 func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[Receipt], error) {
-	signed, err := VerifyReceiptByFactory(raw, factory)
+	signed, message, second, err := factoryReceipt(raw, factory)
 	if err != nil {
 		return nil, err
-	}
-	_, message, err := parseReceipt(raw)
-	if err != nil {
-		return nil, err
-	}
-	second, err := keyID(&message.Signatures[1].Headers)
-	if err != nil {
-		return nil, fmt.Errorf("transfer: receipt: %w", err)
 	}
 	if operational == nil {
 		if !signed.Body.Operational.IsZero() || signed.Body.State.certified() ||
@@ -179,27 +171,51 @@ func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[
 	return signed, verifyReceiptBy(message, 1, operational.PublicKey)
 }
 
+// VerifyFactoryReceipt reads a receipt and checks the first signature, that of
+// the factory key. It is for the provider that did not issue the operational
+// certificate and cannot know it: the other one has checked the second signature
+// against its inventory. What the receipt says of that certificate must still fit
+// the second signature's key identifier. It returns ErrSigner or ErrSignature,
+// beside the errors of ParseReceipt.
+func VerifyFactoryReceipt(raw []byte, factory *x509.Certificate) (*Signed[Receipt], error) {
+	signed, _, second, err := factoryReceipt(raw, factory)
+	if err != nil {
+		return nil, err
+	}
+	named := signed.Body.Operational
+	switch {
+	case named.IsZero() && signed.Body.State.certified():
+		return nil, fmt.Errorf("transfer: %s receipt without an operational certificate: %w", signed.Body.State, ErrSigner)
+	case named.IsZero():
+		named = signed.Body.SPKI
+	}
+	if second != KeyID(named[:KeyIDLength]) {
+		return nil, fmt.Errorf("transfer: receipt's second signature: %w", ErrSigner)
+	}
+	return signed, nil
+}
+
+// factoryReceipt reads a receipt whose first signature is that of the factory
+// key, and returns the key identifier of the second.
+func factoryReceipt(raw []byte, factory *x509.Certificate) (*Signed[Receipt], *cose.Sign, KeyID, error) {
+	signed, message, err := parseReceipt(raw)
+	if err != nil {
+		return nil, nil, KeyID{}, err
+	}
+	if factory == nil || signed.Body.Factory != HashOf(factory.Raw) || signed.Signer != KeyIDOf(factory.Raw) {
+		return nil, nil, KeyID{}, fmt.Errorf("transfer: receipt of another device: %w", ErrSigner)
+	}
+	second, err := keyID(&message.Signatures[1].Headers)
+	if err != nil {
+		return nil, nil, KeyID{}, fmt.Errorf("transfer: receipt: %w", err)
+	}
+	return signed, message, second, verifyReceiptBy(message, 0, factory.PublicKey)
+}
+
 // certified reports whether a device in state s has an operational certificate,
 // whose key then signs its receipts.
 func (s DeviceState) certified() bool {
 	return s == Ready || s == Done || s == Finalised || s == FellBack
-}
-
-// VerifyReceiptByFactory reads a receipt and checks its first signature, that of
-// the factory key, as a provider can that does not know the operational
-// certificate: it is the other provider's. That certificate must then be proven
-// otherwise: the outgoing provider checks READY and COMMITTED with VerifyReceipt
-// before it passes them on, and holds label 29 of DONE and FINALISED against CA2's
-// signed RightStatus. The errors are those of VerifyReceipt.
-func VerifyReceiptByFactory(raw []byte, factory *x509.Certificate) (*Signed[Receipt], error) {
-	signed, message, err := parseReceipt(raw)
-	if err != nil {
-		return nil, err
-	}
-	if factory == nil || signed.Body.Factory != HashOf(factory.Raw) || signed.Signer != KeyIDOf(factory.Raw) {
-		return nil, fmt.Errorf("transfer: receipt of another device: %w", ErrSigner)
-	}
-	return signed, verifyReceiptBy(message, 0, factory.PublicKey)
 }
 
 func verifyReceiptBy(message *cose.Sign, i int, key crypto.PublicKey) error {
