@@ -63,7 +63,7 @@ func dependenciesOf(i item) ([]Dependency, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dependency %d: %w", n, err)
 		}
-		d.Index = int(n) //nolint:gosec // at most maxIndex
+		d.Index = int(n)
 		list = append(list, d)
 	}
 	return list, nil
@@ -133,6 +133,6 @@ func (x indices) has(n uint64) bool {
 	if n > maxIndex {
 		return false
 	}
-	i := int(n) //nolint:gosec // at most maxIndex
+	i := int(n)
 	return i < x.components || slices.Contains(x.beyond, i)
 }

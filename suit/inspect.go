@@ -1,7 +1,6 @@
 package suit
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,7 +97,7 @@ type printer struct {
 
 func (p *printer) line(format string, args ...any) {
 	p.WriteString(strings.Repeat("  ", p.depth))
-	fmt.Fprintf(p, format, args...)
+	_, _ = fmt.Fprintf(p, format, args...) // memory never fails
 	p.WriteByte('\n')
 }
 
@@ -120,21 +119,7 @@ func (p *printer) manifest(m *Manifest) {
 		if m.Version != nil {
 			p.line("version %v", m.Version)
 		}
-		for i, id := range m.Components {
-			p.line("component %d: %v", i, id)
-		}
-		for _, d := range m.Dependencies {
-			if d.Prefix == "" {
-				p.line("dependency: component %d", d.Index)
-				continue
-			}
-			p.line("dependency: component %d, prefix %v", d.Index, d.Prefix)
-		}
-		for _, element := range severable {
-			if digest, ok := m.Severed[element]; ok {
-				p.line("%s: severed, %v", element.name(), digest)
-			}
-		}
+		p.components(m)
 		if m.CoSWID != nil {
 			p.line("coswid: %d bytes", len(m.CoSWID))
 		}
@@ -146,6 +131,25 @@ func (p *printer) manifest(m *Manifest) {
 			p.text(t)
 		}
 	})
+}
+
+// components lists what the manifest is about, and what it lacks.
+func (p *printer) components(m *Manifest) {
+	for i, id := range m.Components {
+		p.line("component %d: %v", i, id)
+	}
+	for _, d := range m.Dependencies {
+		if d.Prefix == "" {
+			p.line("dependency: component %d", d.Index)
+			continue
+		}
+		p.line("dependency: component %d, prefix %v", d.Index, d.Prefix)
+	}
+	for _, element := range severable {
+		if digest, ok := m.Severed[element]; ok {
+			p.line("%s: severed, %v", element.name(), digest)
+		}
+	}
 }
 
 // name returns what stands in the element.
@@ -160,8 +164,9 @@ func (e Element) name() string {
 		return "coswid"
 	case ElementText:
 		return "text"
+	default:
+		return fmt.Sprintf("element %d", int64(e))
 	}
-	return fmt.Sprintf("element %d", int64(e))
 }
 
 func (p *printer) section(name Section, seq Sequence) {
@@ -228,62 +233,6 @@ func (p Policy) String() string {
 		return "not reported"
 	}
 	return "report " + strings.Join(parts, ", ")
-}
-
-func (p *printer) parameters(list []Parameter) {
-	for _, one := range list {
-		p.line("%v: %s", one.Key, one)
-	}
-}
-
-// String returns the value for people.
-func (p Parameter) String() string {
-	switch p.Key {
-	case ParameterImageDigest:
-		return p.Digest().String()
-	case ParameterVersion:
-		return p.Version().String()
-	case ParameterVendor, ParameterClass, ParameterDevice:
-		if b := p.Bytes(); len(b) == uuidSize {
-			return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-		}
-	case ParameterEncryptionInfo:
-		return describeEncryption(p.Bytes())
-	case ParameterContent:
-		return fmt.Sprintf("%d bytes", len(p.Bytes()))
-	default:
-	}
-	switch p.value.major() {
-	case majorUint, majorNegative:
-		return fmt.Sprint(p.Int())
-	case majorText:
-		return fmt.Sprintf("%q", p.Text())
-	case majorSimple:
-		return fmt.Sprint(p.Bool())
-	case majorBytes:
-		return show(p.Bytes())
-	}
-	return "h'" + hex.EncodeToString(p.value) + "'"
-}
-
-func describeEncryption(raw []byte) string {
-	m, err := cose.ParseEncrypt(raw)
-	if err != nil {
-		return err.Error()
-	}
-	parts := make([]string, 0, len(m.Recipients))
-	for i := range m.Recipients {
-		parts = append(parts, fmt.Sprintf("%v to key %s", m.Recipients[i].Algorithm(), show(m.Recipients[i].KeyID())))
-	}
-	return fmt.Sprintf("%v, %s", m.Algorithm(), strings.Join(parts, ", "))
-}
-
-// show returns bytes as text if they can be shown, else in hexadecimal.
-func show(b []byte) string {
-	if printable(b) {
-		return fmt.Sprintf("%q", b)
-	}
-	return "h'" + hex.EncodeToString(b) + "'"
 }
 
 func (p *printer) text(t Text) {

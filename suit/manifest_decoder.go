@@ -135,23 +135,8 @@ func (d *manifestDecoder) common() error {
 	}
 	var shared item
 	for _, p := range pairs {
-		key, err := p.key.int()
-		if err != nil {
-			return fmt.Errorf("common key: %w", err)
-		}
-		switch key {
-		case keyDependencies:
-			if d.m.Dependencies, err = dependenciesOf(p.value); err != nil {
-				return err
-			}
-		case keyComponents:
-			if d.m.Components, err = componentsOf(p.value); err != nil {
-				return err
-			}
-		case keyShared:
-			shared = p.value
-		default:
-			return fmt.Errorf("%w: unknown element %d of common", ErrStructure, key)
+		if err := d.commonElement(p, &shared); err != nil {
+			return err
 		}
 	}
 	if d.m.Components == nil {
@@ -164,6 +149,26 @@ func (d *manifestDecoder) common() error {
 		return nil
 	}
 	return d.section(SectionShared, shared)
+}
+
+// commonElement takes up one element of the common part; the shared sequence must
+// wait for the components.
+func (d *manifestDecoder) commonElement(p pair, shared *item) error {
+	key, err := p.key.int()
+	if err != nil {
+		return fmt.Errorf("common key: %w", err)
+	}
+	switch key {
+	case keyDependencies:
+		d.m.Dependencies, err = dependenciesOf(p.value)
+	case keyComponents:
+		d.m.Components, err = componentsOf(p.value)
+	case keyShared:
+		*shared = p.value
+	default:
+		err = fmt.Errorf("%w: unknown element %d of common", ErrStructure, key)
+	}
+	return err
 }
 
 func (d *manifestDecoder) sections() error {

@@ -154,7 +154,7 @@ func numberOf(i item) (int, error) {
 	if err != nil || n >= limit {
 		return 0, fmt.Errorf("%w: number %d", ErrStructure, n)
 	}
-	return int(n), nil //nolint:gosec // less than limit
+	return int(n), nil
 }
 
 // propertiesOf reads a map whose key 0 names the component.

@@ -76,7 +76,8 @@ func TestExtensionParameters(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
-		if _, err := suit.NewParameter(test.key, raw); (err == nil) != test.ok || err != nil && !errors.Is(err, suit.ErrStructure) {
+		_, err = suit.NewParameter(test.key, raw)
+		if (err == nil) != test.ok || err != nil && !errors.Is(err, suit.ErrStructure) {
 			t.Errorf("%s: NewParameter = %v", test.name, err)
 		}
 	}

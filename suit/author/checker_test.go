@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"os/exec"
 	"slices"
 	"testing"
@@ -120,7 +121,10 @@ func TestIndependentChecker(t *testing.T) {
 		kek, private string
 		want         verdict
 	}{
-		{name: "ESP256", plan: plan(served("fw", "x")), signers: []*cose.Signer{w.author}, want: verdict{Components: 1, Matched: 2}},
+		{
+			name: "ESP256", plan: plan(served("fw", "x")), signers: []*cose.Signer{w.author},
+			want: verdict{Components: 1, Matched: 2},
+		},
 		{name: "Ed25519", plan: sha384, signers: []*cose.Signer{w.ed}, want: verdict{Components: 1, Matched: 2}},
 		{
 			name: "ES384 and a code", plan: plan(served("fw", "x")), signers: []*cose.Signer{w.p384}, mac: true,
@@ -132,15 +136,15 @@ func TestIndependentChecker(t *testing.T) {
 		},
 		{name: "A/B", plan: plan(slots()), signers: []*cose.Signer{w.author}, want: verdict{Components: 1, Matched: 2}},
 		{
-			name: "encrypted to a device", plan: plan(encrypted("fw", "firmware", cose.A128GCM, w.toDevice, w.toGroup)),
+			name: "encrypted to a device", plan: plan(encrypted("firmware", cose.A128GCM, w.toDevice, w.toGroup)),
 			signers: []*cose.Signer{w.author}, private: device, want: verdict{Components: 2, Matched: 3},
 		},
 		{
-			name: "encrypted to a group", plan: plan(encrypted("fw", "firmware", cose.A128CTR, w.toGroup)),
+			name: "encrypted to a group", plan: plan(encrypted("firmware", cose.A128CTR, w.toGroup)),
 			signers: []*cose.Signer{w.author}, kek: kek(7, 16), want: verdict{Components: 2, Matched: 3},
 		},
 		{
-			name: "ChaCha20", plan: plan(encrypted("fw", "firmware", cose.ChaCha20Poly1305, w.toAll)),
+			name: "ChaCha20", plan: plan(encrypted("firmware", cose.ChaCha20Poly1305, w.toAll)),
 			signers: []*cose.Signer{w.author}, kek: kek(8, 32), want: verdict{Components: 2, Matched: 3},
 		},
 		{
@@ -162,9 +166,7 @@ func TestIndependentChecker(t *testing.T) {
 					t.Fatalf("Countersign: %v", err)
 				}
 			}
-			for uri, content := range payloads {
-				served[uri] = content
-			}
+			maps.Copy(served, payloads)
 			j := newJob(t, raw, served, test.mac, test.signers...)
 			j.KEK, j.Private = test.kek, test.private
 			got, err := check(t, j)

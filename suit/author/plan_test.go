@@ -74,8 +74,8 @@ func served(component, payload string) author.Image {
 	}
 }
 
-func encrypted(component, payload string, alg cose.Algorithm, to ...*cose.RecipientKey) author.Image {
-	i := served(component, payload)
+func encrypted(payload string, alg cose.Algorithm, to ...*cose.RecipientKey) author.Image {
+	i := served("fw", payload)
 	i.Staging = suit.ComponentPath("staging")
 	i.Encryption = &cose.Encryption{Algorithm: alg, Recipients: to}
 	return i
@@ -109,9 +109,9 @@ func TestPlanRefuses(t *testing.T) {
 	w := newWorkshop(t)
 	inline := served("fw", "x")
 	inline.Slots[0] = author.Slot{Inline: true}
-	unstaged := encrypted("fw", "x", 0, w.toGroup)
+	unstaged := encrypted("x", 0, w.toGroup)
 	unstaged.Staging = ""
-	nobody := encrypted("fw", "x", 0)
+	nobody := encrypted("x", 0)
 	noURI := served("fw", "x")
 	noURI.Slots[0].URI = ""
 	unknown := served("fw", "x")

@@ -1,8 +1,9 @@
 // Package cose signs and verifies COSE_Sign1, COSE_Sign and COSE_Mac0 messages
-// (RFC 9052) and encrypts with COSE_Encrypt, strictly: the encoding is deterministic, the algorithm is protected and bound
-// to the key, critical labels are understood, no label stands in both header
-// maps. It adds to go-cose, on which it stands, what that library leaves to its
-// callers, and the fully specified algorithms of RFC 9864. It performs no I/O.
+// (RFC 9052) and encrypts with COSE_Encrypt, strictly: the encoding is
+// deterministic, the algorithm is protected and bound to the key, critical labels
+// are understood, no label stands in both header maps. It adds to go-cose, on which
+// it stands, what that library leaves to its callers, message authentication codes,
+// encryption, and the fully specified algorithms of RFC 9864. It performs no I/O.
 //
 // Section numbers refer to RFC 9052 unless stated otherwise.
 package cose

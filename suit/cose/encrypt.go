@@ -72,24 +72,9 @@ func (o Encryption) Encrypt(plaintext []byte) (info, ciphertext []byte, err erro
 		return nil, nil, fmt.Errorf("making a content key: %w", err)
 	}
 	key, iv := fresh[:size.key], fresh[size.key:]
-	wire := wireEncrypt{Protected: []byte{}}
-	unprotected := map[int64]any{LabelIV: iv}
-	if o.Algorithm.Authenticated() {
-		if wire.Protected, err = encodeMap(map[int64]any{LabelAlgorithm: int64(o.Algorithm)}); err != nil {
-			return nil, nil, err
-		}
-	} else {
-		unprotected[LabelAlgorithm] = int64(o.Algorithm) // RFC 9459 §4: nothing would protect it
-	}
-	if wire.Unprotected, err = deterministic.enc.Marshal(unprotected); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrOptions, err)
-	}
-	for _, k := range o.Recipients {
-		one, err := k.wrap(o.Rand, key)
-		if err != nil {
-			return nil, nil, err
-		}
-		wire.Recipients = append(wire.Recipients, one)
+	wire, err := o.message(key, iv)
+	if err != nil {
+		return nil, nil, err
 	}
 	aad, err := encAAD(wire.Protected)
 	if err != nil {
@@ -100,6 +85,30 @@ func (o Encryption) Encrypt(plaintext []byte) (info, ciphertext []byte, err erro
 	}
 	info, err = encodeMessage(wire, TagEncrypt, true)
 	return info, ciphertext, err
+}
+
+// message makes the headers and wraps the key to the recipients.
+func (o Encryption) message(key, iv []byte) (wire wireEncrypt, err error) {
+	wire.Protected = []byte{}
+	unprotected := map[int64]any{LabelIV: iv}
+	if o.Algorithm.Authenticated() {
+		if wire.Protected, err = encodeMap(map[int64]any{LabelAlgorithm: int64(o.Algorithm)}); err != nil {
+			return wire, err
+		}
+	} else {
+		unprotected[LabelAlgorithm] = int64(o.Algorithm) // RFC 9459 §4: nothing would protect it
+	}
+	if wire.Unprotected, err = deterministic.enc.Marshal(unprotected); err != nil {
+		return wire, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	for _, k := range o.Recipients {
+		one, err := k.wrap(o.Rand, key)
+		if err != nil {
+			return wire, err
+		}
+		wire.Recipients = append(wire.Recipients, one)
+	}
+	return wire, nil
 }
 
 // encAAD encodes Enc_structure (§5.3) with an empty external_aad.
@@ -214,18 +223,32 @@ func (m *Encrypt) contentKey(keys []*RecipientKey) ([]byte, error) {
 	failed := ErrNoRecipient
 	for _, hinted := range []bool{true, false} {
 		for i := range m.Recipients {
-			r := &m.Recipients[i]
-			for _, k := range keys {
-				if k.alg != r.alg || hinted != bytes.Equal(k.kid, r.KeyID()) || k.private == nil && k.public != nil {
-					continue
-				}
-				key, err := k.unwrap(r)
-				if err == nil && len(key) == contents[m.alg].key {
-					return key, nil
-				}
-				failed = errors.Join(ErrDecrypt, err)
+			key, err := m.Recipients[i].open(keys, hinted, contents[m.alg].key)
+			if err == nil {
+				return key, nil
+			}
+			if !errors.Is(err, ErrNoRecipient) {
+				failed = err
 			}
 		}
+	}
+	return nil, failed
+}
+
+// open unwraps a key of size bytes with those of keys that serve the algorithm and,
+// if hinted, have the identifier that the message names.
+func (r *Recipient) open(keys []*RecipientKey, hinted bool, size int) ([]byte, error) {
+	failed := ErrNoRecipient
+	for _, k := range keys {
+		public := k.private == nil && k.public != nil
+		if public || k.alg != r.alg || hinted != bytes.Equal(k.kid, r.KeyID()) {
+			continue
+		}
+		key, err := k.unwrap(r)
+		if err == nil && len(key) == size {
+			return key, nil
+		}
+		failed = errors.Join(ErrDecrypt, err)
 	}
 	return nil, failed
 }

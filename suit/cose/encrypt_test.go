@@ -82,7 +82,7 @@ func TestPublishedEncryption(t *testing.T) {
 		if want := "This is a real firmware image."; err != nil || string(got) != want {
 			t.Errorf("%s: Decrypt = %q, %v, want %q", name, got, err, want)
 		}
-		if m.Algorithm().Authenticated() == strings.HasSuffix(name, "ctr") || m.Overhead() != 0 == strings.HasSuffix(name, "ctr") {
+		if ctr := strings.HasSuffix(name, "ctr"); m.Algorithm().Authenticated() == ctr || (m.Overhead() == 0) != ctr {
 			t.Errorf("%s: %v is taken for the other kind", name, m.Algorithm())
 		}
 	}
@@ -107,7 +107,8 @@ func TestEncryptRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: ParseEncrypt(%x): %v", alg, info, err)
 		}
-		if len(ciphertext) != len(plaintext)+m.Overhead() || len(m.Recipients) != 3 || m.Recipients[0].Algorithm() != cose.A256KW {
+		if len(ciphertext) != len(plaintext)+m.Overhead() || len(m.Recipients) != 3 ||
+			m.Recipients[0].Algorithm() != cose.A256KW {
 			t.Errorf("%v: %d bytes, recipients %+v", alg, len(ciphertext), m.Recipients)
 		}
 		for _, key := range []*cose.RecipientKey{group, small, privateKey(t, device, "device"), privateKey(t, device, "")} {
@@ -119,7 +120,8 @@ func TestEncryptRoundTrip(t *testing.T) {
 		if !errors.Is(err, cose.ErrDecrypt) {
 			t.Errorf("%v: Decrypt with another key = %v, want %v", alg, err, cose.ErrDecrypt)
 		}
-		if _, err = m.Decrypt([]*cose.RecipientKey{publicKey(t, device, "")}, ciphertext); !errors.Is(err, cose.ErrNoRecipient) {
+		_, err = m.Decrypt([]*cose.RecipientKey{publicKey(t, device, "")}, ciphertext)
+		if !errors.Is(err, cose.ErrNoRecipient) {
 			t.Errorf("%v: Decrypt with a public key = %v, want %v", alg, err, cose.ErrNoRecipient)
 		}
 		if _, err = m.Decrypt(nil, ciphertext); !errors.Is(err, cose.ErrNoRecipient) {

@@ -116,6 +116,9 @@ func parseMap(raw []byte, sorted bool) (map[any]cbor.RawMessage, error) {
 	if len(raw) == 0 || raw[0]>>5 != majorMap {
 		return nil, fmt.Errorf("%w: header is not a map", ErrSyntax)
 	}
+	if len(raw) == 1 && raw[0] == majorMap<<5 {
+		return map[any]cbor.RawMessage{}, nil // most unprotected maps
+	}
 	var values map[any]any
 	if err := deterministic.dec.Unmarshal(raw, &values); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)

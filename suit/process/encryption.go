@@ -74,7 +74,7 @@ func (m *machine) readAll(ctx context.Context, id suit.ComponentID, limit uint64
 		return nil, err
 	}
 	limit = min(limit, math.MaxInt32)
-	content, err := io.ReadAll(io.LimitReader(r, int64(limit)+1)) //nolint:gosec // at most MaxInt32
+	content, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if err := errors.Join(err, r.Close()); err != nil {
 		return nil, err
 	}

@@ -61,8 +61,8 @@ func useBefore(_ context.Context, m *machine, _ *suit.Command, i int) error {
 		return err
 	}
 	now := max(m.p.o.Management.Now().Unix(), 0)
-	m.measure(suit.ParameterUseBefore, uint64(now)) //nolint:gosec // not negative
-	if uint64(now) >= p.Uint() {                    //nolint:gosec // not negative
+	m.measure(suit.ParameterUseBefore, uint64(now))
+	if uint64(now) >= p.Uint() {
 		return fmt.Errorf("expired at %d, it is %d", p.Uint(), now)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"steward/suit"
@@ -94,9 +96,7 @@ func (f *fixture) plan(t *testing.T, s *processtest.Sources, p author.Plan) []by
 	if err != nil {
 		t.Fatalf("Sign: %v", err)
 	}
-	for uri, payload := range b.Payloads {
-		s.Payloads[uri] = payload
-	}
+	maps.Copy(s.Payloads, b.Payloads)
 	return raw
 }
 
@@ -224,7 +224,8 @@ func TestUninstall(t *testing.T) {
 		return suit.Command{Code: suit.DirectiveSetComponentIndex, Index: suit.Index{List: []int{n}}}
 	}
 	write := func(text string) suit.Sequence {
-		return suit.Sequence{parameters(t, map[suit.Key]any{suit.ParameterContent: []byte(text)}), {Code: suit.DirectiveWrite}}
+		set := parameters(t, map[suit.Key]any{suit.ParameterContent: []byte(text)})
+		return suit.Sequence{set, {Code: suit.DirectiveWrite}}
 	}
 	modem, dep, staging := suit.ComponentPath("modem"), suit.ComponentPath("dep/modem.suit"), suit.ComponentPath("staging")
 	inner := w.modem.sign(t, &suit.Manifest{
@@ -246,7 +247,7 @@ func TestUninstall(t *testing.T) {
 				}).Parameters,
 			}},
 			suit.SectionDependencies: append(suit.Sequence{one(1), {Code: suit.DirectiveFetch}}, process7...),
-			suit.SectionInstall:      append(append(suit.Sequence{one(1)}, process7...), append(suit.Sequence{one(2)}, write("x")...)...),
+			suit.SectionInstall:      slices.Concat(suit.Sequence{one(1)}, process7, suit.Sequence{one(2)}, write("x")),
 			suit.SectionUninstall:    {one(1), {Code: suit.DirectiveUnlink}, one(2), {Code: suit.DirectiveUnlink}},
 		},
 	}
@@ -292,9 +293,13 @@ func TestSlots(t *testing.T) {
 		w := newTree(t)
 		w.components[w.component] = process.Component{Capacity: 1 << 20, Slot: slot}
 		sources := &processtest.Sources{Payloads: map[string][]byte{}}
-		raw := w.plan(t, sources, author.Plan{Sequence: 1, Images: []author.Image{{Component: w.component, Boot: true, Slots: []author.Slot{
-			{Number: 0, Payload: []byte("slot 0"), URI: "coap://h/0"}, {Number: 1, Payload: []byte("slot one"), Integrated: true},
-		}}}})
+		slots := []author.Slot{
+			{Number: 0, Payload: []byte("slot 0"), URI: "coap://h/0"},
+			{Number: 1, Payload: []byte("slot one"), Integrated: true},
+		}
+		raw := w.plan(t, sources, author.Plan{
+			Sequence: 1, Images: []author.Image{{Component: w.component, Boot: true, Slots: slots}},
+		})
 		target, p := w.open(t, processtest.NewDisk(), sources)
 		err := p.Update(t.Context(), raw)
 		want := map[uint64]string{0: "slot 0", 1: "slot one", 2: string(w.old)}[slot]

@@ -69,7 +69,7 @@ func newBench(t *testing.T, x *index, v vector) *bench {
 		}
 		keys = recipientKeys(t, x.Auxiliary["kek_a128kw"], private)
 	}
-	if slices.ContainsFunc(v.Device.Extensions, func(e string) bool { return e == "um" || strings.HasPrefix(e, "update") }) {
+	if slices.Contains(v.Device.Extensions, "um") {
 		manage = management(v.Device.Now)
 	}
 	var err error

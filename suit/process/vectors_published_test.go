@@ -165,7 +165,8 @@ func (s *stub) payload(t *testing.T, digest suit.Digest, size uint64) []byte {
 		if err != nil {
 			t.Fatalf("reading ciphertext: %v", err)
 		}
-		if raw := unhex(t, strings.TrimSpace(string(text))); uint64(len(raw)) == size && strings.Contains(s.v.Name, name[:6]) {
+		raw := unhex(t, strings.TrimSpace(string(text)))
+		if uint64(len(raw)) == size && strings.Contains(s.v.Name, name[:len("aes-kw")]) {
 			return raw
 		}
 	}
