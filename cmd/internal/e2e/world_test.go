@@ -195,15 +195,15 @@ func (w *world) draft(t *testing.T) {
 	})
 }
 
-// decide takes, at each provider, the decisions that wait for a person: submit
-// at the outgoing one, approve at both. A provider that is down is asked later.
+// decide takes, at each provider, the decisions that wait for a person: submit at
+// the outgoing one, approve at both, resume where failures paused the commits. A provider that is down is asked later.
 func (w *world) decide(ctx context.Context) error {
 	var errs []error
 	for _, p := range []*provider{w.alpha, w.beta} {
 		list, err := p.transfers(ctx)
 		errs = append(errs, err)
 		for _, x := range list {
-			for _, action := range []string{"submit", "approve"} {
+			for _, action := range []string{"submit", "approve", "resume"} {
 				if !slices.Contains(x.Actions, action) {
 					continue
 				}
