@@ -49,7 +49,7 @@ func (f *floor) measure(ctx context.Context, r *run, d time.Duration) error {
 		e.sockets = append(e.sockets, conn)
 		e.reading.Go(func() { e.read(conn) })
 	}
-	before, err := r.echo.usage(true)
+	before, err := r.echo.usage(false)
 	if err != nil {
 		return errors.Join(err, e.close())
 	}

@@ -39,6 +39,7 @@ type generator struct {
 // A socket serves a part of the devices.
 type socket struct {
 	g    *generator
+	only *device // of a server without connection identifiers; nil: many
 	conn *net.UDPConn
 	turn chan struct{} // one handshake at a time: until it ends, the server knows us by address
 
@@ -83,10 +84,15 @@ func newGenerator(f *identities, server netip.AddrPort, sockets int) (*generator
 		widen(conn)
 		s := &socket{g: g, conn: conn, turn: make(chan struct{}, 1)}
 		g.sockets = append(g.sockets, s)
-		g.reading.Go(s.read)
 	}
 	for i := range g.devices {
 		g.devices[i].socket = g.sockets[i%len(g.sockets)]
+	}
+	for i, s := range g.sockets {
+		if len(g.devices) <= len(g.sockets) {
+			s.only = &g.devices[i]
+		}
+		g.reading.Go(s.read)
 	}
 	return g, nil
 }
@@ -115,8 +121,8 @@ func (g *generator) handshake(ctx context.Context, w *worker, i int) (bool, erro
 	if err := g.connect(ctx, i); err != nil {
 		return false, err
 	}
-	answer, err := w.do(d, ping)
-	return answer.reset, err
+	_, err := w.do(d, ping) // a reset, or whatever the server takes for an answer
+	return err == nil, err
 }
 
 // connect leads the handshake of a device, which has the turn of its socket.
@@ -133,6 +139,9 @@ func (g *generator) connect(ctx context.Context, i int) error {
 	})
 	if err != nil {
 		return fmt.Errorf("device %d: %w", i, err)
+	}
+	if _, named := e.Session.CID(); !named && s.only == nil {
+		return fmt.Errorf("%w: it has no connection identifiers, so each device takes a socket", ErrServer)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -185,6 +194,9 @@ func (s *socket) receive(datagram, plain []byte) {
 		if i < len(s.g.devices) && s.g.devices[i].receive(s.g, r, plain) {
 			return
 		}
+	}
+	if r.Epoch != 0 && s.only != nil && r.Type != dtls.TLS12CID && s.only.receive(s.g, r, plain) {
+		return
 	}
 	s.mu.Lock()
 	link := s.link

@@ -118,13 +118,16 @@ func (r *run) enlist(ctx context.Context, devices int) error {
 
 // must does an operation with each device and fails if one fails.
 func (r *run) must(ctx context.Context, what string, devices, inFlight int, begin time.Time, do operation) error {
+	limited, cancel := context.WithCancel(ctx) // the first failure ends it
+	defer cancel()
 	var failed atomic.Pointer[error]
 	var count atomic.Int64
 	b := bounds{devices: devices, inFlight: inFlight}
-	o := load(ctx, b, func(ctx context.Context, w *worker, i int) (bool, error) {
+	o := load(limited, b, func(ctx context.Context, w *worker, i int) (bool, error) {
 		ok, err := do(ctx, w, i)
 		if err != nil {
 			failed.CompareAndSwap(nil, &err)
+			cancel()
 		}
 		const often = 10_000
 		if n := count.Add(1); n%often == 0 {
@@ -136,7 +139,7 @@ func (r *run) must(ctx context.Context, what string, devices, inFlight int, begi
 		return ctx.Err()
 	}
 	if err := failed.Load(); err != nil {
-		return fmt.Errorf("%w: %d of %d not %s: %w", ErrServer, o.lost, devices, what, *err)
+		return fmt.Errorf("%w: not %s: %w", ErrServer, what, *err)
 	}
 	if o.refused > 0 {
 		return fmt.Errorf("%w: %d of %d not %s: refused", ErrServer, o.refused, devices, what)
@@ -184,7 +187,7 @@ func (r *run) account(ctx context.Context, do func() outcome) (outcome, usage, e
 			return outcome{}, usage{}, err
 		}
 	}
-	before, err := r.server.usage(true)
+	before, err := r.server.usage(false)
 	if err != nil {
 		return outcome{}, usage{}, err
 	}

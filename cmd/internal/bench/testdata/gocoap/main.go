@@ -22,12 +22,16 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:5784", "address to listen on")
 	psk := flag.String("psk", "secret", "pre-shared key of every device")
+	cid := flag.Bool("cid", true, "negotiate connection identifiers")
 	flag.Parse()
-	l, err := coapnet.NewDTLSListener("udp4", *addr, &piondtls.Config{
-		PSK:                   func([]byte) ([]byte, error) { return []byte(*psk), nil },
-		CipherSuites:          []piondtls.CipherSuiteID{piondtls.TLS_PSK_WITH_AES_128_CCM_8},
-		ConnectionIDGenerator: piondtls.RandomCIDGenerator(8),
-	})
+	config := &piondtls.Config{
+		PSK:          func([]byte) ([]byte, error) { return []byte(*psk), nil },
+		CipherSuites: []piondtls.CipherSuiteID{piondtls.TLS_PSK_WITH_AES_128_CCM_8},
+	}
+	if *cid {
+		config.ConnectionIDGenerator = piondtls.RandomCIDGenerator(8)
+	}
+	l, err := coapnet.NewDTLSListener("udp4", *addr, config)
 	if err != nil {
 		log.Fatal(err)
 	}
