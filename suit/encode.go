@@ -59,7 +59,7 @@ func (x Index) encode() (item, error) {
 		return item{cborTrue}, nil
 	case len(x.List) == 0:
 		return nil, fmt.Errorf("%w: no component chosen", ErrOptions)
-	case len(x.List) == 1:
+	case len(x.List) == 1 && !x.listed:
 		return intKey(int64(x.List[0])), nil
 	}
 	b := appendHead(nil, majorArray, uint64(len(x.List)))

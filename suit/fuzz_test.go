@@ -57,6 +57,7 @@ func FuzzManifest(f *testing.F) {
 func FuzzSequence(f *testing.F) {
 	f.Add([]byte{0x82, 0x03, 0x0f}, 1, false)
 	f.Add([]byte{0x84, 0x0c, 0xf5, 0x03, 0x0f}, 2, true)
+	f.Add([]byte{0x82, 0x0c, 0x81, 0x00}, 1, false) // a list of one index
 	for _, name := range vectorNames(f) {
 		e, err := suit.Decode(loadVector(f, name), suit.Limits{Untagged: true})
 		if err != nil {

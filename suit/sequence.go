@@ -34,6 +34,8 @@ const maxPolicy = 15
 type Index struct {
 	All  bool
 	List []int
+
+	listed bool // one index stood in a list, which says the same
 }
 
 // An Override gives parameters to one component.
@@ -170,7 +172,7 @@ func (d sequenceDecoder) index(i item) (Index, error) {
 		return Index{}, fmt.Errorf("%w: %d component indices", ErrStructure, len(members))
 	}
 	seen := make(map[int]bool, len(members))
-	var index Index
+	index := Index{listed: i.major() == majorArray}
 	for _, m := range members {
 		n, err := d.component(m)
 		if err != nil {
