@@ -117,12 +117,12 @@ func TestOperations(t *testing.T) {
 		x := newWorld(t)
 		x.register(alpha, "ep=alpha&lt=60&lwm2m="+tt.version, usual)
 		err := tt.do(t.Context(), x.Server)
-		var got string
+		var got strings.Builder
 		for _, q := range x.taken() {
-			got += show(q)
+			got.WriteString(show(q))
 		}
-		if !errors.Is(err, tt.err) || got != tt.want {
-			t.Errorf("%s %s: %v, sent %q; want %v, %q", tt.name, tt.version, err, got, tt.err, tt.want)
+		if !errors.Is(err, tt.err) || got.String() != tt.want {
+			t.Errorf("%s %s: %v, sent %q; want %v, %q", tt.name, tt.version, err, got.String(), tt.err, tt.want)
 		}
 	}
 }
