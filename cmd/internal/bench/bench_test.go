@@ -53,7 +53,7 @@ func TestWorks(t *testing.T) {
 		{bench.Update, message, 8},
 		{bench.Observe, message, 0},
 		{bench.Idle, memory, 0},
-		{bench.Storm, []string{"quiet_p99_ms", "spoofed", "spoofed_per_s", "p99_ms", "loss", "ops"}, 0},
+		{bench.Storm, []string{"quiet_p99_ms", "stormed", "storm_seconds", "spoofed", "spoofed_per_s", "p99_ms", "loss", "ops"}, 0},
 	} {
 		t.Run(string(tt.work), func(t *testing.T) {
 			o := small(t, tt.work)

@@ -41,10 +41,14 @@ type Result struct {
 	// Note says what the figures cannot.
 	Note string `json:"note,omitempty"`
 
-	QuietP50    float64 `json:"quiet_p50_ms,omitempty"` // of a storm: before it
-	QuietP99    float64 `json:"quiet_p99_ms,omitempty"`
-	Spoofed     int     `json:"spoofed,omitempty"` // ClientHellos sent by invented senders
-	SpoofedPerS float64 `json:"spoofed_per_s,omitempty"`
+	QuietP50 float64 `json:"quiet_p50_ms,omitempty"` // of a storm: before it
+	QuietP99 float64 `json:"quiet_p99_ms,omitempty"`
+	// Stormed and StormFailed are the handshakes that broke in.
+	Stormed      int     `json:"stormed,omitempty"`
+	StormFailed  int     `json:"storm_failed,omitempty"`
+	StormSeconds float64 `json:"storm_seconds,omitempty"`
+	Spoofed      int     `json:"spoofed,omitempty"` // ClientHellos sent by invented senders
+	SpoofedPerS  float64 `json:"spoofed_per_s,omitempty"`
 }
 
 // WriteTable writes r for people.
@@ -69,6 +73,8 @@ func (r *Result) WriteTable(w io.Writer) error {
 	if r.NewHandshakes != nil {
 		row(true, "handshakes", "%d", *r.NewHandshakes)
 	}
+	row(r.Stormed+r.StormFailed > 0, "storm", "%d handshakes, %d more failed, %.1f s", r.Stormed, r.StormFailed,
+		r.StormSeconds)
 	row(r.LoadSeconds > 0, "restart", "%.2f s without a server, %.2f s of it to load", r.RestartSeconds, r.LoadSeconds)
 	if r.LostRegistrations != nil {
 		row(true, "registrations", "%d lost", *r.LostRegistrations)
