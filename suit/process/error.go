@@ -134,6 +134,19 @@ var resultsByReason = map[Reason]int{
 	ReasonUnauthorised: ResultIntegrity,
 }
 
+// innermost returns the *Error that says most: where a condition failed because a
+// dependency was refused, the reason of that. It returns nil if there is none.
+func innermost(err error) *Error {
+	var last *Error
+	for {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			return last
+		}
+		last, err = e, e.Err
+	}
+}
+
 // Result returns the Update Result of the LwM2M Firmware Update object for the
 // outcome of an update: ResultSuccess for nil. No specification defines this
 // mapping.
@@ -146,7 +159,7 @@ func Result(err error) int {
 			return row.result
 		}
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e := innermost(err); e != nil {
 		if result, ok := resultsByReason[e.Reason]; ok {
 			return result
 		}

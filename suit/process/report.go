@@ -1,7 +1,6 @@
 package process
 
 import (
-	"errors"
 	"maps"
 	"slices"
 
@@ -129,7 +128,7 @@ func failure(err error, at *suit.Record) *suit.Failure {
 		at = &suit.Record{Section: suit.ElementManifest}
 	}
 	f.Record = *at
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e := innermost(err); e != nil {
 		f.Code = int64(slices.Index(codes, e.Reason))
 		if reason, ok := reportReasons[e.Reason]; ok {
 			f.Reason = reason

@@ -191,7 +191,7 @@ func TestDependencyRefused(t *testing.T) {
 		result   int
 	}{
 		{"signer may not change the component", foreign, process.ResultFailed},
-		{"manifest changed", tampered, process.ResultFailed},
+		{"manifest changed", tampered, process.ResultIntegrity},
 		{"signer is not trusted", missing, process.ResultIntegrity},
 	}
 	for _, test := range tests {
