@@ -94,7 +94,9 @@ func (ca *CA) enrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error)
 func (ca *CA) admits(r Right, spki Hash) error {
 	now := ca.now()
 	if _, err := RightTable.Step(r.State, EventEnrol); errors.Is(err, machine.ErrNoRow) {
-		if r.State == RightClosed {
+		// A suspended right may be reopened, once the device's receipt is read: what
+		// is not for good must not look so (transfer protocol §5).
+		if r.State == RightClosed || r.State == RightSuspended {
 			return &PendingError{Retry: ca.o.Retry}
 		}
 		return fmt.Errorf("%w: right is %s", ErrForbidden, r.State)

@@ -217,7 +217,7 @@ func TestEnrolRefuses(t *testing.T) {
 			t.Helper()
 			w.open(t, nil)
 			must(t)(w.ca.SuspendRight(t.Context(), w.device.Factory))
-		}, nil, est.ErrForbidden},
+		}, nil, est.ErrPending},
 		{"deleted", func(t *testing.T, w *world) {
 			t.Helper()
 			must(t)(w.ca.DeleteRight(t.Context(), w.device.Factory, est.CessationOfOperation))
