@@ -63,8 +63,8 @@ type Record struct {
 	// System names the component whose properties these are; all fields but
 	// Parameters are empty then.
 	System ComponentID
-	// Manifest leads from the root manifest to the one with the command, by
-	// component indices.
+	// Manifest leads from the root manifest to the one with the command: each
+	// number counts the dependencies of a manifest, from zero.
 	Manifest []int
 	// Section is the element in which the command stands, and Offset its distance
 	// in bytes from the start of the innermost sequence.

@@ -111,9 +111,10 @@ func (m *machine) descend(ctx context.Context, child *Package, i int, section su
 		return fmt.Errorf("dependencies nested deeper than %d", maxDependencyDepth)
 	}
 	outer := *m
-	m.k, m.path = child, append(slices.Clone(m.path), i)
+	n := slices.IndexFunc(m.k.Manifest.Dependencies, func(d suit.Dependency) bool { return d.Index == i })
+	m.k, m.path, m.walk = child, append(slices.Clone(m.path), i), append(slices.Clone(m.walk), n)
 	err := m.run(ctx, section)
-	m.k, m.path = outer.k, outer.path
+	m.k, m.path, m.walk = outer.k, outer.path, outer.walk
 	m.section, m.selected, m.soft = outer.section, outer.selected, outer.soft
 	if e, ok := errors.AsType[*Error](err); ok {
 		final := *e

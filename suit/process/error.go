@@ -72,7 +72,8 @@ type Error struct {
 	Reason Reason
 	Err    error // details; may wrap the sentinels of this package and of suit
 
-	final bool // not to be swallowed by try-each: a dependency aborted
+	final bool         // not to be swallowed by try-each: a dependency aborted
+	at    *suit.Record // the command that failed first; nil if none did
 }
 
 // Error implements error.

@@ -18,7 +18,8 @@ type machine struct {
 	k    *Package
 	area Staging
 
-	path       []int        // from the root manifest to the dependency k; empty in the root
+	path       []int        // from the root manifest to the dependency k, by component indices; empty in the root
+	walk       []int        // the same, counting dependencies, as reports do
 	stage      suit.Section // section of the root manifest
 	section    suit.Section // section of k: the same, or the shared sequence
 	parameters map[suit.ComponentID]map[suit.Key]setting

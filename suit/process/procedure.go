@@ -109,7 +109,9 @@ func abandon(ctx context.Context, area Staging, err error) error {
 	}
 	if discard := area.Discard(ctx); discard != nil {
 		e, _ := errors.AsType[*Error](err)
-		return refuse(e.Stage, e.Reason, errors.Join(e.Err, discard))
+		joined := *e
+		joined.Err = errors.Join(e.Err, discard)
+		return &joined
 	}
 	return err
 }

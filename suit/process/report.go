@@ -33,7 +33,6 @@ const maxRecords = 1024
 type recorder struct {
 	root    *Package
 	records []suit.Record
-	failure *suit.Record
 }
 
 // measure notes what the present command found, for the report.
@@ -49,12 +48,12 @@ func (m *machine) measure(key suit.Key, value any) {
 // record tells of a command that ended with err.
 func (m *machine) record(c *suit.Command, i int, err error) {
 	record := suit.Record{
-		Manifest: slices.Clone(m.path), Section: m.section.Element(), Offset: c.Offset, Component: i,
+		Manifest: slices.Clone(m.walk), Section: m.section.Element(), Offset: c.Offset, Component: i,
 		Parameters: m.measured,
 	}
 	r := m.k.records
-	if err != nil && (r.failure == nil || len(r.failure.Manifest) <= len(m.path)) {
-		r.failure = &record
+	if e := innermost(err); e != nil && e.at == nil {
+		e.at = &record
 	}
 	tell, properties := recordOnSuccess, measureOnSuccess
 	if err != nil {
@@ -102,7 +101,7 @@ func (k *Package) Report(err error, nonce []byte) *suit.Report {
 		URI: k.Manifest.ReferenceURI, Digest: k.Envelope.Digest, Nonce: nonce, Records: slices.Clone(k.records.records),
 	}
 	if err != nil {
-		r.Failure = failure(err, k.records.failure)
+		r.Failure = failure(err)
 	}
 	return r
 }
@@ -110,7 +109,7 @@ func (k *Package) Report(err error, nonce []byte) *suit.Report {
 // Report returns the report on an envelope that Open refused with err. An envelope
 // that cannot even be parsed is named by the SHA-256 of its bytes.
 func (p *Processor) Report(raw []byte, err error, nonce []byte) *suit.Report {
-	r := &suit.Report{Nonce: nonce, Failure: failure(err, nil)}
+	r := &suit.Report{Nonce: nonce, Failure: failure(err)}
 	if e, decodeErr := suit.Decode(raw, p.o.Limits); decodeErr == nil {
 		r.Digest = e.Digest
 		if m, decodeErr := e.Manifest(p.o.Digests...); decodeErr == nil {
@@ -122,13 +121,16 @@ func (p *Processor) Report(raw []byte, err error, nonce []byte) *suit.Report {
 	return r
 }
 
-func failure(err error, at *suit.Record) *suit.Failure {
-	f := &suit.Failure{Reason: suit.ReportOperation, Code: int64(len(codes))}
-	if at == nil {
-		at = &suit.Record{Section: suit.ElementManifest}
+// failure tells of an error. One that no command met belongs to its stage.
+func failure(err error) *suit.Failure {
+	f := &suit.Failure{
+		Reason: suit.ReportOperation, Code: int64(len(codes)), Record: suit.Record{Section: suit.ElementManifest},
 	}
-	f.Record = *at
 	if e := innermost(err); e != nil {
+		f.Record.Section = suit.Section(e.Stage).Element()
+		if e.at != nil {
+			f.Record = *e.at
+		}
 		f.Code = int64(slices.Index(codes, e.Reason))
 		if reason, ok := reportReasons[e.Reason]; ok {
 			f.Reason = reason

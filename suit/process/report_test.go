@@ -143,3 +143,23 @@ func TestReportOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestReportOfDependency names the manifest and the command that failed, not those
+// above it.
+func TestReportOfDependency(t *testing.T) {
+	t.Parallel()
+	w := newTree(t)
+	sources := &processtest.Sources{Payloads: map[string][]byte{}}
+	raw := w.update(t, sources, 1, 10)
+	sources.Payloads["coap://h/modem/1"] = image(99, 20_000)
+	_, p := w.open(t, processtest.NewDisk(), sources)
+	k, err := p.Open(t.Context(), raw)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	f := k.Report(k.Install(t.Context()), nil).Failure
+	if f == nil || f.Reason != suit.ReportCondition || !slices.Equal(f.Record.Manifest, []int{0}) ||
+		f.Record.Section != suit.ElementInstall || len(f.Record.Parameters) != 1 {
+		t.Errorf("failure = %+v", f)
+	}
+}

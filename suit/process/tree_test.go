@@ -205,7 +205,7 @@ func TestDependencyRefused(t *testing.T) {
 			err := p.Update(t.Context(), raw)
 			e, ok := errors.AsType[*process.Error](err)
 			if !ok || e.Stage != process.StageDependencies || e.Reason != process.ReasonCondition ||
-				process.Result(err) != test.result {
+				process.Result(err) != test.result || p.Report(raw, err, nil).Failure.Record.Offset == 0 {
 				t.Errorf("Update = %v (%d), want result %d", err, process.Result(err), test.result)
 			}
 			if _, ok, _ := target.Installed(t.Context()); ok {
