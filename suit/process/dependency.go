@@ -133,7 +133,9 @@ func unlink(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 	}
 	if m.references == nil {
 		m.references = map[suit.ComponentID]int{}
-		m.count(ctx, m.root(), 0)
+		if err := m.count(ctx, m.root(), 0); err != nil {
+			return err
+		}
 	}
 	id := m.id(i)
 	if m.references[id]--; m.references[id] > 0 {
@@ -158,22 +160,31 @@ func unlink(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 // root returns the manifest of the procedure.
 func (m *machine) root() *Package { return m.k.records.root }
 
-// count adds up how many manifests of the tree name each component.
-func (m *machine) count(ctx context.Context, k *Package, depth int) {
+// count adds up how many manifests of the tree name each component. Each manifest
+// is a step: a tree that refers to itself would grow beyond measure.
+func (m *machine) count(ctx context.Context, k *Package, depth int) error {
 	for _, id := range k.ids() {
 		m.references[id]++
 	}
 	if depth >= maxDependencyDepth {
-		return
+		return nil
 	}
 	outer := m.k
+	defer func() { m.k = outer }()
 	for _, d := range k.Manifest.Dependencies {
+		if err := m.step(ctx); err != nil {
+			return err
+		}
 		m.k = k
-		if child, err := m.load(ctx, d.Index); err == nil {
-			m.count(ctx, child, depth+1)
+		child, err := m.load(ctx, d.Index)
+		if err != nil {
+			continue // not there, or not a manifest: it names nothing
+		}
+		if err := m.count(ctx, child, depth+1); err != nil {
+			return err
 		}
 	}
-	m.k = outer
+	return nil
 }
 
 // manifestDigest returns the digest of the manifest that component i holds.
