@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -110,7 +111,16 @@ type recorder struct {
 
 func (x *lives) record(e *coap.Engine, name string, cid bool) *recorder {
 	x.tb.Helper()
-	r := &recorder{nat: newNAT(x.tb, x.Addr()), name: name}
+	r := newRecorder(x.tb, x.addr, name)
+	o := x.creds.client(x.tb, name)
+	o.CID = cid
+	r.conn = dial(x.tb, e, r.uri(), o)
+	return r
+}
+
+func newRecorder(tb testing.TB, addr, name string) *recorder {
+	tb.Helper()
+	r := &recorder{nat: newNAT(tb, netip.MustParseAddrPort(addr)), name: name}
 	r.setFilter(func(toServer bool, d []byte) bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -121,9 +131,6 @@ func (x *lives) record(e *coap.Engine, name string, cid bool) *recorder {
 		}
 		return true
 	})
-	o := x.creds.client(x.tb, name)
-	o.CID = cid
-	r.conn = dial(x.tb, e, r.uri(), o)
 	return r
 }
 
