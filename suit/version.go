@@ -3,6 +3,7 @@ package suit
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,31 @@ func (v Version) String() string {
 		b.WriteString(strconv.FormatInt(n, 10))
 	}
 	return b.String()
+}
+
+// versionText is the grammar of versions as String writes them.
+var versionText = regexp.MustCompile(`^(\d{1,9}(?:\.\d{1,9}){0,2})(?:-(rc|beta|alpha)((?:\.\d{1,9}){0,4}))?$`)
+
+// ParseVersion reads a version such as "1.2.3" or "1.2-rc.3", or returns
+// ErrStructure.
+func ParseVersion(text string) (Version, error) {
+	parts := versionText.FindStringSubmatch(text)
+	if parts == nil {
+		return nil, fmt.Errorf("%w: version %q", ErrStructure, text)
+	}
+	numbers := func(list string) (v Version) {
+		for digits := range strings.SplitSeq(list, ".") {
+			if n, err := strconv.ParseInt(digits, 10, 64); err == nil {
+				v = append(v, n)
+			}
+		}
+		return v
+	}
+	v := numbers(parts[1])
+	if parts[2] != "" {
+		v = append(v, map[string]int64{"rc": -1, "beta": -2, "alpha": -3}[parts[2]])
+	}
+	return append(v, numbers(parts[3])...), nil
 }
 
 // Encode returns the array of v.

@@ -3,6 +3,7 @@ package suit_test
 import (
 	"encoding/hex"
 	"errors"
+	"slices"
 	"testing"
 
 	"steward/suit"
@@ -41,6 +42,14 @@ func TestVersionMatch(t *testing.T) {
 	} {
 		if got := v.String(); got != want {
 			t.Errorf("String = %q, want %q", got, want)
+		}
+		if got, err := suit.ParseVersion(want); err != nil || !slices.Equal(got, v) {
+			t.Errorf("ParseVersion(%q) = %v, %v", want, got, err)
+		}
+	}
+	for _, text := range []string{"", "v1", "1.", "1.2.3.4", "1-gamma", "1.2-rc.", "-1", "9999999999"} {
+		if _, err := suit.ParseVersion(text); !errors.Is(err, suit.ErrStructure) {
+			t.Errorf("ParseVersion(%q) = %v, want %v", text, err, suit.ErrStructure)
 		}
 	}
 }

@@ -23,6 +23,20 @@ var contents = map[Algorithm]contentInfo{
 	A256CTR:          {key: 32, iv: 16},
 }
 
+// ContentAlgorithm returns the algorithm with a registered name, such as "A128GCM",
+// that encrypts content; the empty name means A128GCM. It returns ErrAlgorithm.
+func ContentAlgorithm(name string) (Algorithm, error) {
+	if name == "" {
+		return A128GCM, nil
+	}
+	for alg := range contents {
+		if alg.String() == name {
+			return alg, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %q", ErrAlgorithm, name)
+}
+
 // Authenticated reports whether a proves that its ciphertext was not changed.
 func (a Algorithm) Authenticated() bool { return contents[a].overhead > 0 }
 
