@@ -83,6 +83,31 @@ func TestAddressNotHijacked(t *testing.T) {
 	}
 }
 
+// TestForgeryLimit: an association that too many forged records were sent to
+// ends, and one below the limit does not.
+func TestForgeryLimit(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, nil)
+	n := newNAT(t, s.Addr())
+	e := newEngine(t)
+	conn := dial(t, e, n.uri(), creds.client(t, "sensor"))
+	f, captured := capture(true)
+	n.setFilter(f)
+	do(t, e, conn, coap.GET, "")
+	altered := <-captured
+	altered[10]++ // the sequence number
+	transport.Forge(s.Listener, transport.MaxForged-2)
+	n.inject(altered)
+	eventually(t, "one forgery", func() bool { return s.Stats().Drops[transport.DropForged] == 1 })
+	do(t, e, conn, coap.GET, "")
+	altered[9]++
+	n.inject(altered)
+	<-conn.Done()
+	if st := s.Stats(); st.Associations != 0 {
+		t.Errorf("Stats = %+v", st)
+	}
+}
+
 // TestRestartFromSameAddress: a device that lost its state and has no
 // close_notify to send gets in again from the same address and port (RFC 6347 §4.2.8).
 func TestRestartFromSameAddress(t *testing.T) {

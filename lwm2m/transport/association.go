@@ -18,6 +18,11 @@ const (
 	flightLife = time.Minute
 	// maxRepeats bounds how often it is sent again.
 	maxRepeats = 8
+	// maxForged is how many records may fail to authenticate before an association
+	// ends, so that nobody can guess for ever: about the limit of AES-CCM in RFC 9147
+	// §4.5.3, 2^23.5. Each guess at a tag of 8 bytes succeeds once in 2^64. Its peer
+	// makes a new handshake; a restart of the program begins the count anew.
+	maxForged = 1 << 23
 
 	alertWarning     = 1
 	alertFatal       = 2
@@ -39,6 +44,7 @@ type association struct {
 	addr       netip.AddrPort
 	lastFlight []byte // until the peer's first message shows that it has it
 	repeats    int
+	forged     uint32 // records that were not authentic
 	ended      bool
 	keeping
 }
@@ -154,7 +160,14 @@ func (a *association) open(dst []byte, r dtls.Record, from netip.AddrPort) (dtls
 	}
 	o, err := a.session.Open(dst, r)
 	if err != nil {
+		if errors.Is(err, dtls.ErrForged) {
+			a.forged++
+		}
+		worn := a.forged >= maxForged
 		a.mu.Unlock()
+		if worn {
+			a.end(true)
+		}
 		return o, err
 	}
 	if o.Type == dtls.ApplicationData {

@@ -40,6 +40,18 @@ func ReadEntries(frame []byte) (again []byte, n int, err error) {
 	return again, len(all), err
 }
 
+// Forge counts n records as forged for each association of l.
+func Forge(l *Listener, n uint32) {
+	for _, a := range l.table.all() {
+		a.mu.Lock()
+		a.forged += n
+		a.mu.Unlock()
+	}
+}
+
+// MaxForged ends an association.
+const MaxForged = maxForged
+
 // Compact rewrites the journal of l if it has grown.
 func Compact(l *Listener) error { return l.compact() }
 
