@@ -38,6 +38,7 @@ type association struct {
 	born     time.Time
 	seen     atomic.Int64 // Unix nanoseconds of the last authentic record
 	restored atomic.Bool  // of an earlier run of the program, and has not spoken in this
+	unjudged atomic.Bool  // of an earlier run, and its peer has not been judged in this
 
 	mu         sync.Mutex
 	session    dtls.Session
@@ -71,6 +72,9 @@ func newAssociation(l *Listener, e *dtls.Established, addr netip.AddrPort, now t
 func (a *association) Send(datagram []byte) error {
 	if len(datagram) > MaxDatagram {
 		return ErrTooLong
+	}
+	if !a.judge() {
+		return ErrClosed
 	}
 	buffer, _ := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
@@ -180,6 +184,9 @@ func (a *association) open(dst []byte, r dtls.Record, from netip.AddrPort) (dtls
 	}
 	moved, id := a.addr != old, a.id
 	a.mu.Unlock()
+	if !a.judge() {
+		return dtls.Opened{}, dtls.ErrCID
+	}
 	a.seen.Store(time.Now().UnixNano())
 	if moved {
 		a.listener.table.move(a, old, from)

@@ -27,8 +27,10 @@ type KeepOptions struct {
 	// Dir is the directory of what is kept, of nothing else; "" keeps nothing.
 	// Copies of it must not be used: a copy does not know what has happened since.
 	Dir string
-	// Rejudge says whether a peer may still have its association; an error ends
-	// it, with close_notify. Required with Dir.
+	// Rejudge says whether the peer of a restored association may still have it; an
+	// error ends it, with close_notify. It is asked once before the association is
+	// first used, and in any case soon after Run has begun; from several goroutines
+	// at once. Required with Dir.
 	Rejudge func(coap.Identity) error
 	// Woke is told of the first record that a restored association receives, before
 	// it is handled. It must not block; nil tells nobody.

@@ -178,6 +178,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		reading.Go(func() { failed <- l.read(ctx) })
 	}
 	if l.options.Credentials != nil {
+		l.tasks.Go(func() { l.judgeAll(ctx) })
 		l.tasks.Go(func() { l.sweepUntil(ctx) })
 	}
 	var err error

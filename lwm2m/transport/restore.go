@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"hash/maphash"
 	"log/slog"
 	"slices"
@@ -26,23 +27,13 @@ func (l *Listener) restore(now time.Time) error {
 		return err
 	}
 	k.journal, k.seed, k.names = j, maphash.MakeSeed(), make(map[uint64]*association, len(found))
-	var refused []*association
 	for _, a := range found {
-		if err := o.Rejudge(a.identity); err != nil {
-			l.options.Log.Info("association not restored",
-				slog.String("peer", a.String()), slog.String("reason", err.Error()))
-			refused = append(refused, a)
-			continue
-		}
 		if err := l.revive(a); err != nil {
 			return err
 		}
 	}
 	if err := j.Rewrite(snapshot(l.table.all(), (*association).state)); err != nil {
 		return err
-	}
-	for _, a := range refused { // its own numbers are no other's, and consumed
-		l.dismiss(a)
 	}
 	l.stats.restored.Store(uint64(l.table.size())) //nolint:gosec // G115: a size
 	return nil
@@ -103,6 +94,7 @@ func (l *Listener) revive(a *association) error {
 		return nil
 	}
 	a.restored.Store(true)
+	a.unjudged.Store(true)
 	k.names[maphash.String(k.seed, a.identity.Name)] = a
 	return nil
 }
@@ -117,15 +109,29 @@ func (k *keeper) forget(a *association) {
 	}
 }
 
-// dismiss tells a peer that its association is over.
-func (l *Listener) dismiss(a *association) {
-	a.keeping = keeping{}
-	a.listener = l
-	a.mu.Lock()
-	goodbye, addr := a.goodbye(), a.addr
-	a.ended = true
-	a.mu.Unlock()
-	if len(goodbye) > 0 {
-		_ = l.send(goodbye, addr) // counted there; it may be lost as well
+// judge asks whether the peer of a restored association may still have it, until
+// the answer is yes, and ends it otherwise. It reports whether the association
+// may be used. The caller does not hold mu.
+func (a *association) judge() bool {
+	if !a.unjudged.Load() {
+		return true
+	}
+	if err := a.listener.options.Keep.Rejudge(a.identity); err != nil {
+		a.listener.options.Log.Info("restored association ended",
+			slog.String("peer", a.String()), slog.String("reason", err.Error()))
+		a.end(true)
+		return false
+	}
+	a.unjudged.Store(false)
+	return true
+}
+
+// judgeAll judges what nobody has used yet.
+func (l *Listener) judgeAll(ctx context.Context) {
+	for _, a := range l.table.all() {
+		if ctx.Err() != nil {
+			return
+		}
+		a.judge()
 	}
 }

@@ -27,7 +27,7 @@ const (
 type Stats struct {
 	Associations      int    // established now
 	HandshakesPending int    // under way now
-	Restored          uint64 // associations of an earlier run of the program
+	Restored          uint64 // associations of an earlier run of the program, revoked ones included
 	Handshakes        uint64 // completed
 	Refused           uint64 // failed
 	Expired           uint64 // associations ended for idleness
