@@ -126,6 +126,11 @@ func (p Parameter) check() error {
 	if err := check(p.value); err != nil {
 		return err
 	}
+	return p.checkType()
+}
+
+// checkType is check for values whose encoding has been checked.
+func (p Parameter) checkType() error {
 	if c := keys[p.Key].check; c != nil {
 		if err := c(p.value); err != nil {
 			return fmt.Errorf("parameter %v: %w", p.Key, err)
@@ -277,7 +282,7 @@ func parametersOf(i item) ([]Parameter, error) {
 			return nil, fmt.Errorf("parameter key: %w", err)
 		}
 		parameter := Parameter{Key: Key(key), value: p.value}
-		if err := parameter.check(); err != nil {
+		if err := parameter.checkType(); err != nil {
 			return nil, err
 		}
 		list = append(list, parameter)

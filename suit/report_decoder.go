@@ -175,7 +175,7 @@ func propertiesOf(i item) (r Record, err error) {
 			continue
 		}
 		parameter := Parameter{Key: Key(key), value: p.value}
-		if err := parameter.check(); err != nil {
+		if err := parameter.checkType(); err != nil {
 			return r, err
 		}
 		r.Parameters = append(r.Parameters, parameter)

@@ -35,7 +35,7 @@ type Index struct {
 	All  bool
 	List []int
 
-	listed bool // one index stood in a list, which says the same
+	listed bool // in an array, even if there is but one
 }
 
 // An Override gives parameters to one component.
@@ -161,18 +161,19 @@ func (d sequenceDecoder) index(i item) (Index, error) {
 	if all, err := i.bool(); err == nil && all {
 		return Index{All: true}, nil
 	}
-	members := []item{i}
-	if i.major() == majorArray {
-		var err error
-		if members, err = i.array(); err != nil {
-			return Index{}, err
-		}
+	if i.major() != majorArray {
+		n, err := d.component(i)
+		return Index{List: []int{n}}, err
+	}
+	members, err := i.array()
+	if err != nil {
+		return Index{}, err
 	}
 	if len(members) == 0 || len(members) > d.indices.count() {
 		return Index{}, fmt.Errorf("%w: %d component indices", ErrStructure, len(members))
 	}
 	seen := make(map[int]bool, len(members))
-	index := Index{listed: i.major() == majorArray}
+	index := Index{listed: true}
 	for _, m := range members {
 		n, err := d.component(m)
 		if err != nil {

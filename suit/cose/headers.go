@@ -116,8 +116,8 @@ func parseMap(raw []byte, sorted bool) (map[any]cbor.RawMessage, error) {
 	if len(raw) == 0 || raw[0]>>5 != majorMap {
 		return nil, fmt.Errorf("%w: header is not a map", ErrSyntax)
 	}
-	if len(raw) == 1 && raw[0] == majorMap<<5 {
-		return map[any]cbor.RawMessage{}, nil // most unprotected maps
+	if members := smallMap(raw); members != nil {
+		return members, nil
 	}
 	var values map[any]any
 	if err := deterministic.dec.Unmarshal(raw, &values); err != nil {
@@ -139,6 +139,26 @@ func parseMap(raw []byte, sorted bool) (map[any]cbor.RawMessage, error) {
 		}
 	}
 	return members, nil
+}
+
+// smallMap reads the two maps that nearly all messages have, the empty one and
+// that with an algorithm only, without a general decoder. It returns nil for
+// others.
+func smallMap(raw []byte) map[any]cbor.RawMessage {
+	const algorithmOnly, minimum = majorMap<<5 | 1, 3
+	switch {
+	case len(raw) == 1 && raw[0] == majorMap<<5:
+		return map[any]cbor.RawMessage{}
+	case len(raw) < minimum || raw[0] != algorithmOnly || int64(raw[1]) != LabelAlgorithm:
+		return nil
+	}
+	value := raw[2:]
+	short := len(value) == 1 && value[0]&0x1f < oneByte
+	long := len(value) == 2 && value[0]&0x1f == oneByte && value[1] >= oneByte
+	if value[0]>>5 > 1 || !short && !long { // majors 0 and 1 are integers
+		return nil
+	}
+	return map[any]cbor.RawMessage{LabelAlgorithm: bytes.Clone(value)}
 }
 
 // majorMap and majorArray are major types (RFC 8949 §3.1).

@@ -1,7 +1,9 @@
 // Package process is a SUIT manifest processor (draft-ietf-suit-manifest-37 §6):
 // it authenticates an envelope, checks that the manifest is for this device and
 // newer than what runs, and carries out its commands on a Target, which keeps
-// the change invisible until it is complete. The commands are a table.
+// the change invisible until it is complete. The commands are a table. Options
+// switch on trust domains, firmware encryption and update management; a manifest
+// that needs what is off is refused.
 //
 // Section numbers refer to that draft unless stated otherwise.
 package process
