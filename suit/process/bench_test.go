@@ -67,7 +67,9 @@ func BenchmarkVerifyExample3(b *testing.B) {
 }
 
 // median is robust against whatever else the machine does.
-func median(list []time.Duration) time.Duration { return slices.Sorted(slices.Values(list))[len(list)/2] }
+func median(list []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(list))[len(list)/2]
+}
 
 func sum(list []time.Duration) (total time.Duration) {
 	for _, d := range list {
