@@ -74,7 +74,8 @@ type Options struct {
 	// Dir is where the data directory is made, and removed at the end; "": the
 	// system's place for temporary files.
 	Dir string
-	// Profile is the file of a CPU profile of the server's measured part; "": none.
+	// Profile is the file of a CPU profile of the server's measured part, or of a
+	// heap profile of idle devices; "": none.
 	Profile string
 	// Progress receives lines for people; nil: nobody.
 	Progress io.Writer

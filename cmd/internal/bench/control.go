@@ -24,6 +24,7 @@ const (
 	commandSettle = "settle" // usage after a forced collection
 	commandStart  = "profile"
 	commandStop   = "stop-profile"
+	commandHeap   = "heap"
 	commandCrypto = "crypto"
 )
 
@@ -96,6 +97,8 @@ func (c *controller) do(line string) (any, error) {
 		return true, c.startProfile(argument)
 	case commandStop:
 		return true, c.stopProfile()
+	case commandHeap:
+		return true, writeHeap(argument)
 	case commandCrypto:
 		return handshakeFloor()
 	default:
@@ -136,6 +139,15 @@ func (c *controller) startProfile(path string) (err error) {
 		return err
 	}
 	return pprof.StartCPUProfile(c.profile)
+}
+
+// writeHeap writes a profile of what is in use.
+func writeHeap(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(f), f.Close())
 }
 
 func (c *controller) stopProfile() error {

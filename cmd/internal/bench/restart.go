@@ -35,7 +35,9 @@ func (r *run) restart(ctx context.Context) error {
 	talking.devices = min(talking.devices, talkers)
 	talking.inFlight = talking.devices
 	talked := make(chan outcome, 1)
-	go func() { talked <- load(ctx, talking, r.insist(post, coap.NotFound)) }()
+	go func() {
+		talked <- load(ctx, talking, r.insist(post, func(c coap.Code) bool { return c == coap.NotFound }))
+	}()
 	pause(ctx, r.o.Duration/moment)
 	begin := time.Now()
 	err := r.again(ctx)
@@ -74,16 +76,15 @@ func (r *run) again(ctx context.Context) error {
 // recount lets each device update its registration and counts who lost what.
 func (r *run) recount(ctx context.Context) error {
 	var forgotten atomic.Int64
-	do := r.insist(update, coap.Changed)
-	b := r.once()
-	b.inFlight = min(maxInFlight, b.devices)
-	o := load(ctx, b, func(ctx context.Context, w *worker, i int) (bool, error) {
-		ok, err := do(ctx, w, i)
-		if !ok {
+	do := r.insist(update, func(c coap.Code) bool {
+		if c == coap.NotFound {
 			forgotten.Add(1)
 		}
-		return ok, err
+		return c == coap.Changed
 	})
+	b := r.once()
+	b.inFlight = min(talkers, b.devices) // those without an association wait for seconds
+	o := load(ctx, b, do)
 	used, err := r.server.usage(true)
 	if err != nil {
 		return err
@@ -91,7 +92,8 @@ func (r *run) recount(ctx context.Context) error {
 	r.handshakesSeen(used)
 	lost := int(forgotten.Load())
 	r.result.LostRegistrations, r.result.RSSFull = &lost, used.RSS
-	r.say("updates after the restart: %d, p99 %.0f ms", o.done, o.percentile(0.99))
+	r.say("updates after the restart: %d, p99 %.0f ms, %d refused, %d unanswered", o.done, o.percentile(0.99), o.refused,
+		o.lost)
 	if used.Handshakes >= uint64(r.o.Devices) { //nolint:gosec // G115: positive
 		r.result.Note = ErrNotImplemented.Error() + ": the server kept no association over the restart"
 	}
@@ -99,8 +101,11 @@ func (r *run) recount(ctx context.Context) error {
 }
 
 // insist is exchange by devices that begin anew when they get no answer.
-func (r *run) insist(build builder, code coap.Code) operation {
-	do := r.exchange(build, code)
+func (r *run) insist(build builder, good func(coap.Code) bool) operation {
+	do := func(_ context.Context, w *worker, i int) (bool, error) {
+		answer, err := w.do(&r.gen.devices[i], build)
+		return err == nil && good(answer.code), err
+	}
 	return func(ctx context.Context, w *worker, i int) (bool, error) {
 		ok, err := do(ctx, w, i)
 		if err == nil {

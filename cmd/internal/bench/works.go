@@ -162,6 +162,12 @@ func (r *run) idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c, ours := r.server.(*child); ours && r.o.Profile != "" {
+		var none bool
+		if err := c.ask(&none, commandHeap, r.o.Profile); err != nil {
+			return err
+		}
+	}
 	r.result.Devices, r.result.Seconds = r.o.Devices, time.Since(begin).Seconds()
 	r.result.RSSEmpty, r.result.RSSFull = empty.RSS, full.RSS
 	r.result.RSSPerDevice = (float64(full.RSS) - float64(empty.RSS)) / float64(r.o.Devices)

@@ -74,8 +74,8 @@ func (o *benchOptions) flags(f *pflag.FlagSet) {
 		f.IntVar(&o.InFlight, "in-flight", 0, "operations under way at once (default 100)")
 		f.DurationVar(&o.Duration, "duration", 0, "of what is measured (default 5s); register and update do each device once")
 	}
-	if o.Work != bench.Idle && o.Work != bench.Restart {
-		f.StringVar(&o.Profile, "profile", "", "write a CPU profile of the server's measured part to a `file`")
+	if o.Work != bench.Restart {
+		f.StringVar(&o.Profile, "profile", "", "write a profile of the server to a `file`: of CPU time, or idle devices' memory")
 	}
 	switch o.Work {
 	case bench.Idle:
