@@ -113,7 +113,7 @@ func TestPendingThenOpen(t *testing.T) {
 			if !errors.As(err, &status) || status.Code != coap.ServiceUnavailable || status.Retry != 30*time.Second {
 				t.Fatalf("Enrol = %v, want 5.03 and 30 s", err)
 			}
-			w.open(t)                //nolint:contextcheck // the operator's context is another
+			w.open(t)
 			time.Sleep(status.Retry) // of the bubble
 			if _, err := c.Enrol(ctx, csr); err != nil {
 				t.Errorf("Enrol = %v", err)
