@@ -206,10 +206,15 @@ func (c *Coordinator) Approve(ctx context.Context, id, actor, reason string) (Tr
 		}
 		t.Approvals = append(t.Approvals, Approval{Side: c.o.Name, By: actor, At: now, Reason: reason})
 		t.Reason = ""
+		before := t.State
+		if err := t.apply(on, now); err != nil {
+			return err
+		}
 		ch.Audit = append(ch.Audit, audit.Row{
-			Actor: actor, Action: "transfer.approve", Subject: t.ID, Reason: reason, Before: string(t.State),
+			Actor: actor, Action: "transfer.approve", Subject: t.ID, Reason: reason, Before: string(before),
+			After: string(t.State),
 		})
-		return t.apply(on, now)
+		return nil
 	})
 }
 
