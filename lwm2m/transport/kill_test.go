@@ -162,16 +162,23 @@ func TestKilledUnderLoad(t *testing.T) {
 
 		c = startChild(t, dir)
 		for _, r := range all {
-			for _, d := range r.captured(200) {
+			for _, d := range r.captured(50) {
 				r.inject(d)
 			}
 		}
 		for _, r := range all {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			if err := post(ctx, r); err != nil {
-				t.Fatalf("round %d: %s after kill -9: %v", round, r.name, err)
+			answered := false
+			for range 3 { // the flood of old records may have pushed one out
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				answered = post(ctx, r) == nil
+				cancel()
+				if answered {
+					break
+				}
 			}
-			cancel()
+			if !answered {
+				t.Fatalf("round %d: no answer to %s after kill -9", round, r.name)
+			}
 		}
 	}
 	restored, handshakes, replays := c.count(t)
@@ -181,7 +188,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	for _, r := range all {
 		r.wantUnique(t)
 	}
-	wantOnce(t, filepath.Join(dir, "executed"), int(requests.Load()))
+	wantOnce(t, filepath.Join(dir, "executed"), devices*rounds, int(requests.Load()))
 }
 
 // recordPSK is lives.record for a listener in another process.
@@ -201,8 +208,8 @@ func (r *recorder) captured(n int) [][]byte {
 	return append([][]byte(nil), r.toServer[max(0, len(r.toServer)-n):]...)
 }
 
-// wantOnce fails if a line of the file is there twice.
-func wantOnce(t *testing.T, file string, most int) {
+// wantOnce fails if a line of the file is there twice, or too few or many lines.
+func wantOnce(t *testing.T, file string, least, most int) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -215,8 +222,7 @@ func wantOnce(t *testing.T, file string, most int) {
 			t.Errorf("request %q was executed twice", l)
 		}
 	}
-	if len(lines) > most || len(lines) < most/2 {
+	if len(lines) > most || len(lines) < least {
 		t.Errorf("%d requests of %d were executed", len(lines), most)
 	}
-	t.Logf("%d requests", len(lines))
 }
