@@ -314,3 +314,36 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestWriteFails: what failed to be appended is lost, and nothing is appended
+// behind it; a Rewrite, which is due then, repairs the journal.
+func TestWriteFails(t *testing.T) {
+	dir := t.TempDir()
+	j := begin(t, dir, "base")
+	if err := journal.Break(j); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append([]byte("lost")); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Append = %v, want %v", err, os.ErrClosed)
+	}
+	if err := j.Append([]byte("refused")); !errors.Is(err, journal.ErrClosed) || !j.Grown() {
+		t.Errorf("Append after a failure = %v, Grown = %t; want %v, true", err, j.Grown(), journal.ErrClosed)
+	}
+	wantFrames(t, "broken", read(t, dir), "base")
+	if err := j.Rewrite(sequence([]string{"repaired"})); err != nil || j.Grown() {
+		t.Errorf("Rewrite = %v, Grown = %t", err, j.Grown())
+	}
+	add(t, j, "goes on")
+	wantFrames(t, "repaired", read(t, dir), "repaired", "goes on")
+
+	tooLong := func(yield func([]byte) bool) { yield(make([]byte, journal.MaxFrame+1)) }
+	if err := j.Rewrite(tooLong); !errors.Is(err, journal.ErrFrame) {
+		t.Errorf("Rewrite = %v, want %v", err, journal.ErrFrame)
+	}
+	add(t, j, "still")
+	wantFrames(t, "after a Rewrite that failed", read(t, dir), "repaired", "goes on", "still")
+	if err := j.Close(tooLong); !errors.Is(err, journal.ErrFrame) {
+		t.Errorf("Close = %v, want %v", err, journal.ErrFrame)
+	}
+	wantFrames(t, "after a Close that failed", read(t, dir), "repaired", "goes on", "still")
+}
