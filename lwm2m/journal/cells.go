@@ -23,7 +23,7 @@ const (
 // A Cell is a few numbers of the journal. A store is one instruction, so that
 // the death of the process leaves each number as it was or as it became. The
 // zero Cell is none: stores to it are lost.
-type Cell struct{ b []byte }
+type Cell struct{ b *[cellSize]byte }
 
 // Store sets number k.
 func (c Cell) Store(k int, n uint64) {
@@ -67,7 +67,7 @@ func (c *cells) at(i uint32) (Cell, error) {
 		}
 	}
 	at := i % segmentCells * cellSize
-	return Cell{c.segments[i/segmentCells][at : at+cellSize : at+cellSize]}, nil
+	return Cell{(*[cellSize]byte)(c.segments[i/segmentCells][at:])}, nil
 }
 
 // grow adds a segment. Its zeros are written, not only promised by the length:

@@ -94,7 +94,7 @@ func (l *Left) Cell(i uint32) (numbers [CellNumbers]uint64, ok bool) {
 	if at+cellSize > len(l.cells) {
 		return numbers, false
 	}
-	c := Cell{l.cells[at : at+cellSize]}
+	c := Cell{(*[cellSize]byte)(l.cells[at:])}
 	for k := range numbers {
 		numbers[k] = c.Load(k)
 	}

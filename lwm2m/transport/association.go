@@ -35,7 +35,7 @@ type association struct {
 	identity coap.Identity
 	cid      cid
 	hasCID   bool
-	born     time.Time
+	born     int64        // Unix nanoseconds
 	seen     atomic.Int64 // Unix nanoseconds of the last authentic record
 	restored atomic.Bool  // of an earlier run of the program, and has not spoken in this
 	unjudged atomic.Bool  // of an earlier run, and its peer has not been judged in this
@@ -43,11 +43,16 @@ type association struct {
 	mu         sync.Mutex
 	session    dtls.Session
 	addr       netip.AddrPort
-	lastFlight []byte // until the peer's first message shows that it has it
-	repeats    int
-	forged     uint32 // records that were not authentic
+	lastFlight *flight // until the peer's first message shows that it has it
+	forged     uint32  // records that were not authentic
 	ended      bool
 	keeping
+}
+
+// A flight is the last of a handshake, kept for a peer that has lost it.
+type flight struct {
+	datagram []byte
+	repeats  int
 }
 
 var _ coap.Peer = (*association)(nil)
@@ -60,8 +65,8 @@ var buffers = sync.Pool{New: func() any {
 
 func newAssociation(l *Listener, e *dtls.Established, addr netip.AddrPort, now time.Time) *association {
 	a := &association{
-		listener: l, identity: e.Identity, born: now,
-		session: e.Session, addr: addr, lastFlight: e.LastFlight,
+		listener: l, identity: e.Identity, born: now.UnixNano(),
+		session: e.Session, addr: addr, lastFlight: &flight{datagram: e.LastFlight},
 	}
 	a.cid, a.hasCID = e.Session.CID()
 	a.seen.Store(now.UnixNano())
@@ -230,12 +235,15 @@ func (a *association) finishedAgain(r dtls.Record) bool {
 // sequence number is used twice for different records.
 func (a *association) repeatFlight() {
 	a.mu.Lock()
-	flight, addr := a.lastFlight, a.addr
-	a.repeats++
-	tooOften := a.repeats > maxRepeats
+	var again []byte
+	if f := a.lastFlight; f != nil && f.repeats < maxRepeats {
+		f.repeats++
+		again = f.datagram
+	}
+	addr := a.addr
 	a.mu.Unlock()
-	if flight != nil && !tooOften {
-		_ = a.listener.send(flight, addr) // counted there; the peer will ask again
+	if again != nil {
+		_ = a.listener.send(again, addr) // counted there; the peer will ask again
 	}
 }
 
@@ -278,7 +286,7 @@ func (a *association) goodbye() []byte {
 
 // sweep forgets a stale flight and reports whether the association is idle.
 func (a *association) sweep(now time.Time, idle time.Duration) bool {
-	if now.Sub(a.born) > flightLife {
+	if now.UnixNano()-a.born > int64(flightLife) {
 		a.mu.Lock()
 		a.lastFlight = nil
 		a.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
@@ -41,7 +40,7 @@ func (a *association) appendState(dst []byte) ([]byte, bool) {
 	dst = binary.BigEndian.AppendUint32(dst, a.place)
 	dst, _ = a.session.AppendBinary(dst)                            // never fails
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.seen.Load())) //nolint:gosec // G115: its bits
-	dst = binary.BigEndian.AppendUint64(dst, uint64(a.born.UnixNano()))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.born))        //nolint:gosec // G115: its bits
 	dst = appendAddr(dst, a.addr)
 	dst = appendShort(dst, string(a.identity.Role))
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(a.identity.Name))) //nolint:gosec // G115: at most maxName
@@ -112,8 +111,8 @@ func (r *reader) association() *association {
 		return a
 	}
 	a.cid, a.hasCID = a.session.CID()
-	a.seen.Store(int64(r.number()))          //nolint:gosec // G115: its bits
-	a.born = time.Unix(0, int64(r.number())) //nolint:gosec // G115: its bits
+	a.seen.Store(int64(r.number())) //nolint:gosec // G115: its bits
+	a.born = int64(r.number())      //nolint:gosec // G115: its bits
 	a.addr = r.addr()
 	role := r.short()
 	a.identity.Role = coap.Role(role)

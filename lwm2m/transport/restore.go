@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -62,7 +63,7 @@ func (l *Listener) left(now time.Time) (*journal.Left, []*association) {
 			found = append(found, a)
 		}
 	}
-	slices.SortFunc(found, func(a, b *association) int { return a.born.Compare(b.born) })
+	slices.SortFunc(found, func(a, b *association) int { return cmp.Compare(a.born, b.born) })
 	return left, found
 }
 
