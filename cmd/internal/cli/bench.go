@@ -75,7 +75,7 @@ func (o *benchOptions) flags(f *pflag.FlagSet) {
 		f.DurationVar(&o.Duration, "duration", 0, "of what is measured (default 5s); register and update do each device once")
 	}
 	if o.Work != bench.Restart {
-		f.StringVar(&o.Profile, "profile", "", "write a profile of the server to a `file`: of CPU time, or idle devices' memory")
+		f.StringVar(&o.Profile, "profile", "", "write the server's profile to a `file`: CPU time, or idle devices' memory")
 	}
 	switch o.Work {
 	case bench.Idle:
