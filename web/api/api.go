@@ -60,7 +60,7 @@ type route struct {
 	method, pattern string
 	role            web.Role // RoleNone: anybody
 	handler         web.Handler
-	upload          bool // takes a large body
+	upload          bool // takes a large body: an image, a list of thousands of devices
 }
 
 // Prefix is where the API begins.
@@ -158,7 +158,7 @@ func (a *API) updateRoutes() []route {
 		{method: post, pattern: "/releases", role: operator, handler: a.addRelease, upload: true},
 		{method: get, pattern: "/releases/{id}", role: viewer, handler: a.release},
 		{method: get, pattern: "/campaigns", role: viewer, handler: a.campaigns},
-		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign},
+		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign, upload: true},
 		{method: get, pattern: "/campaigns/{id}", role: viewer, handler: a.campaign},
 		{method: get, pattern: "/campaigns/{id}/jobs", role: viewer, handler: a.jobs},
 		{method: post, pattern: "/campaigns/{id}/abort", role: operator, handler: a.abortCampaign},
@@ -170,7 +170,7 @@ func (a *API) transferRoutes() []route {
 	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
 	return []route{
 		{method: get, pattern: "/transfers", role: viewer, handler: a.transfers},
-		{method: post, pattern: "/transfers", role: operator, handler: a.draftTransfer},
+		{method: post, pattern: "/transfers", role: operator, handler: a.draftTransfer, upload: true},
 		{method: get, pattern: "/transfers/{id}", role: viewer, handler: a.transfer},
 		{method: get, pattern: "/transfers/{id}/rows", role: viewer, handler: a.rows},
 		{method: get, pattern: "/transfers/{id}/rows/{device}/receipts", role: viewer, handler: a.receipts},
