@@ -87,12 +87,16 @@ func create(path string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return key, Write(path, key)
+}
+
+// Write writes a private key to a PKCS#8 PEM file, as WriteFile does.
+func Write(path string, key crypto.Signer) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	return key, WriteFile(path, text)
+	return WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // WriteFile writes a file that only its owner can read. After a crash there is
@@ -122,16 +126,23 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Load reads a PKCS#8 PEM file. It returns ErrFile for one that others can read.
+// Load reads the P-256 key of a PKCS#8 PEM file. It returns ErrFile for one that
+// others can read.
 func Load(path string) (crypto.Signer, error) {
-	info, err := os.Stat(path)
+	key, err := LoadAny(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&others != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o, want %04o", ErrFile, path, info.Mode().Perm(), fileMode)
+	signer, ok := key.(*ecdsa.PrivateKey)
+	if !ok || signer.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%w: %s is not a P-256 key", ErrFile, path)
 	}
-	text, err := os.ReadFile(path)
+	return signer, nil
+}
+
+// LoadAny reads a private key that signs, of any kind, as Load does.
+func LoadAny(path string) (crypto.Signer, error) {
+	text, err := ReadSecret(path)
 	if err != nil {
 		return nil, err
 	}
@@ -143,9 +154,21 @@ func Load(path string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrFile, path, err)
 	}
-	signer, ok := key.(*ecdsa.PrivateKey)
-	if !ok || signer.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%w: %s is not a P-256 key", ErrFile, path)
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s is not a key that signs", ErrFile, path)
 	}
 	return signer, nil
+}
+
+// ReadSecret reads a file. It returns ErrFile for one that others can read.
+func ReadSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&others != 0 {
+		return nil, fmt.Errorf("%w: %s has mode %04o, want %04o", ErrFile, path, info.Mode().Perm(), fileMode)
+	}
+	return os.ReadFile(path)
 }

@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
@@ -55,5 +56,32 @@ func TestRefusals(t *testing.T) {
 		if _, err := ring.Key(keys.Name(tt.name)); !errors.Is(err, keys.ErrFile) {
 			t.Errorf("Key(%q) = %v, want ErrFile", tt.name, err)
 		}
+	}
+}
+
+// TestLoadAny reads keys that are not a provider's.
+func TestLoadAny(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key.pem")
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Write(path, key); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := keys.LoadAny(path); err != nil || !key.Equal(got) {
+		t.Errorf("LoadAny = %v, want the key written", err)
+	}
+	if _, err := keys.Load(path); !errors.Is(err, keys.ErrFile) {
+		t.Errorf("Load = %v, want %v", err, keys.ErrFile)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.LoadAny(path); !errors.Is(err, keys.ErrFile) {
+		t.Errorf("LoadAny of what others can read = %v, want %v", err, keys.ErrFile)
+	}
+	if _, err := keys.ReadSecret(path); !errors.Is(err, keys.ErrFile) {
+		t.Errorf("ReadSecret of what others can read = %v, want %v", err, keys.ErrFile)
 	}
 }
