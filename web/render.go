@@ -44,15 +44,6 @@ func LoadPages(files fs.FS, funcs template.FuncMap) (*Pages, error) {
 	return p, nil
 }
 
-// Names returns the names of the pages, in no order.
-func (p *Pages) Names() []string {
-	names := make([]string, 0, len(p.sets))
-	for name := range p.sets {
-		names = append(names, name)
-	}
-	return names
-}
-
 // Render answers status with the page called name. It writes nothing when the
 // template fails.
 func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any) error {
