@@ -79,9 +79,8 @@ func run(cmd *cobra.Command, name string, d simDevice, asJSON bool) error {
 	var broken error // of stdout
 	o.Trace = func(s process.Step) {
 		t.Steps = append(t.Steps, s.String())
-		if !asJSON {
-			_, err := fmt.Fprintln(out, s)
-			broken = errors.Join(broken, err)
+		if !asJSON && broken == nil {
+			_, broken = fmt.Fprintln(out, s)
 		}
 	}
 	p, err := processor(o)
@@ -90,10 +89,11 @@ func run(cmd *cobra.Command, name string, d simDevice, asJSON bool) error {
 	}
 	report, failed := tryOut(cmd.Context(), p, raw)
 	t.finish(target, report, failed)
-	if asJSON {
+	switch {
+	case asJSON:
 		broken = json.NewEncoder(out).Encode(t)
-	} else {
-		broken = errors.Join(broken, t.print(out))
+	case broken == nil:
+		broken = t.print(out)
 	}
 	if failed != nil {
 		failed = fmt.Errorf("%s: %w", name, failed)
