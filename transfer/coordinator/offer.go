@@ -12,19 +12,7 @@ import (
 
 // makeOffer signs the offer for what was accepted.
 func (c *Coordinator) makeOffer(ctx context.Context, t *Transfer, ch *Change, now time.Time) error {
-	docs, err := c.o.Store.Documents(ctx, t.ID)
-	if err != nil {
-		return err
-	}
-	info, err := transfer.ParseInfo(docs.Info)
-	if err != nil {
-		return err
-	}
-	answer, err := transfer.ParseAnswer(docs.Answer)
-	if err != nil {
-		return err
-	}
-	accepted, err := answer.Accepted(info)
+	docs, info, accepted, err := c.agreed(ctx, t.ID)
 	if err != nil {
 		return err
 	}
@@ -55,6 +43,25 @@ func (c *Coordinator) makeOffer(ctx context.Context, t *Transfer, ch *Change, no
 	}
 	t.Offer, t.Window, t.Grace = signed.Hash, window, c.o.Domain.Grace
 	return nil
+}
+
+// agreed returns the documents of a transfer, the information that was sent, and
+// the factory certificates of the devices that were accepted.
+func (c *Coordinator) agreed(ctx context.Context, id string) (
+	docs Documents, info *transfer.Signed[transfer.Info], accepted []transfer.Hash, err error,
+) {
+	if docs, err = c.o.Store.Documents(ctx, id); err != nil {
+		return docs, nil, nil, err
+	}
+	if info, err = transfer.ParseInfo(docs.Info); err != nil {
+		return docs, nil, nil, err
+	}
+	answer, err := transfer.ParseAnswer(docs.Answer)
+	if err != nil {
+		return docs, nil, nil, err
+	}
+	accepted, err = answer.Accepted(info)
+	return docs, info, accepted, err
 }
 
 // destination is where devices go that come to us.
@@ -136,23 +143,11 @@ func (c *Coordinator) receiveOffer(ctx context.Context, from Partner, call Call)
 }
 
 func (c *Coordinator) fits(ctx context.Context, t Transfer, offer *transfer.Signed[transfer.Offer]) error {
-	docs, err := c.o.Store.Documents(ctx, t.ID)
-	if err != nil {
-		return err
-	}
-	info, err := transfer.ParseInfo(docs.Info)
+	docs, info, accepted, err := c.agreed(ctx, t.ID)
 	if err != nil {
 		return err
 	}
 	mandate, err := transfer.ParseMandate(docs.Mandate)
-	if err != nil {
-		return err
-	}
-	answer, err := transfer.ParseAnswer(docs.Answer)
-	if err != nil {
-		return err
-	}
-	accepted, err := answer.Accepted(info)
 	if err != nil {
 		return err
 	}
