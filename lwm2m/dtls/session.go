@@ -1,14 +1,9 @@
 package dtls
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
-
-	"github.com/pion/dtls/v3/pkg/crypto/ccm"
 )
 
 // Errors of a session.
@@ -51,18 +46,6 @@ func (s suite) tag() int {
 		return 8
 	}
 	return 16
-}
-
-// aead expands key. It costs less than keeping the schedule of every quiet peer.
-func (s suite) aead(key *[keyLength]byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, fmt.Errorf("dtls: %w", err)
-	}
-	if s == suiteGCM {
-		return cipher.NewGCM(block)
-	}
-	return ccm.NewCCM(block, s.tag(), nonceLength)
 }
 
 // A Session protects the records of one established association. It holds no
@@ -109,18 +92,13 @@ func (s *Session) Open(dst []byte, r Record) (Opened, error) {
 	if length < 0 {
 		return Opened{}, ErrTruncated
 	}
-	aead, err := s.suite.aead(&s.readKey)
+	p, _ := protectors.Get().(*protector)
+	defer protectors.Put(p)
+	p.setNonce(&s.readIV, r.Fragment)
+	extra := additionalData(p.extra[:0], r.Type, r.Header[3:11], r.CID, length)
+	plain, err := p.open(s.suite, &s.readKey, dst, r.Fragment[explicitLength:], extra)
 	if err != nil {
 		return Opened{}, err
-	}
-	var nonce [nonceLength]byte
-	copy(nonce[:], s.readIV[:])
-	copy(nonce[ivLength:], r.Fragment)
-	var scratch [64]byte
-	extra := additionalData(scratch[:0], r.Type, r.Header[3:11], r.CID, length)
-	plain, err := aead.Open(dst, nonce[:], r.Fragment[explicitLength:], extra)
-	if err != nil {
-		return Opened{}, ErrForged
 	}
 	o := Opened{Type: r.Type, Plaintext: plain[len(dst):]}
 	if r.Type == TLS12CID {
@@ -136,9 +114,10 @@ func (s *Session) Open(dst []byte, r Record) (Opened, error) {
 // seen before: a peer that has lost our last flight repeats its own, and some do
 // so under the old sequence number. It changes nothing.
 func (s *Session) RepeatedFinished(r Record) bool {
-	probe := *s
-	probe.window = 0
-	o, err := probe.Open(nil, r)
+	newest, window := s.newest, s.window
+	s.window = 0
+	o, err := s.Open(nil, r)
+	s.newest, s.window = newest, window
 	return err == nil && o.Type == Handshake
 }
 
@@ -147,10 +126,6 @@ func (s *Session) RepeatedFinished(r Record) bool {
 func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, error) {
 	if s.next > sequenceMask {
 		return dst, ErrExhausted
-	}
-	aead, err := s.suite.aead(&s.writeKey)
-	if err != nil {
-		return dst, err
 	}
 	var sequence [8]byte // epoch and sequence number, which is the explicit nonce as well
 	binary.BigEndian.PutUint64(sequence[:], sessionEpoch<<48|s.next)
@@ -173,12 +148,11 @@ func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, err
 	if outer == TLS12CID {
 		dst = append(dst, byte(t)) // RFC 9146 §4: real type, no padding
 	}
-	var nonce [nonceLength]byte
-	copy(nonce[:], s.writeIV[:])
-	copy(nonce[ivLength:], sequence[:])
-	var scratch [64]byte
-	extra := additionalData(scratch[:0], outer, sequence[:], cid, inner)
-	return append(dst[:body], aead.Seal(nil, nonce[:], dst[body:], extra)...), nil
+	p, _ := protectors.Get().(*protector)
+	defer protectors.Put(p)
+	p.setNonce(&s.writeIV, sequence[:])
+	extra := additionalData(p.extra[:0], outer, sequence[:], cid, inner)
+	return p.seal(s.suite, &s.writeKey, dst, body, extra)
 }
 
 // additionalData appends what the AEAD authenticates besides the plaintext:

@@ -132,7 +132,7 @@ func TestSessionHasNoPointers(t *testing.T) {
 		default:
 		}
 	}
-	if typ.Size() > 160 {
+	if typ.Size() > 128 {
 		t.Errorf("a session takes %d bytes", typ.Size())
 	}
 }
