@@ -17,7 +17,7 @@ import (
 
 func newDevice() *cobra.Command {
 	var o sim.Options
-	var server, level string
+	var server, level, faults string
 	var asJSON, logJSON bool
 	cmd := &cobra.Command{
 		Use: "device [flags] BUNDLE…", Short: "Run simulated devices",
@@ -50,6 +50,9 @@ certificates; its enrolment is below SERVER/est.`,
 			if err := redirect(bundles, server); err != nil {
 				return err
 			}
+			if o.Misbehave.Faults, err = sim.ParseFaults(faults); err != nil {
+				return fmt.Errorf("%w: --misbehave: %w", errMisused, err)
+			}
 			o.Events = printer(cmd, asJSON)
 			return (&sim.Fleet{Bundles: bundles, Options: o}).Run(cmd.Context())
 		},
@@ -57,6 +60,8 @@ certificates; its enrolment is below SERVER/est.`,
 	f := cmd.Flags()
 	f.StringArray("bootstrap-file", nil, "a bundle `file`, as an argument is")
 	f.StringVar(&server, "server", "", "coaps `URI` of another server than the bundles name")
+	f.StringVar(&faults, "misbehave", "",
+		"`faults` in updates, joined by commas: timeout, wrong-result, reboot, sleep, defer")
 	f.BoolVar(&asJSON, "json", false, "print events as JSON lines")
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	f.BoolVar(&logJSON, "log-json", false, "log in JSON lines")
@@ -75,6 +80,9 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.DurationVar(&o.Battery, "battery", 0, "between changes of the battery level (default 30s)")
 	f.DurationVar(&o.Tick, "tick", 0, "granularity of powered time in a transfer (default 1s)")
 	f.DurationVar(&o.Reboot, "reboot", 0, "how long a restart takes (default none)")
+	f.Float64Var(&o.Misbehave.Share, "misbehave-share", 1, "of the devices that misbehave, 0 to 1")
+	f.Uint64Var(&o.Misbehave.Seed, "misbehave-seed", 0, "chooses which devices misbehave")
+	f.DurationVar(&o.Misbehave.For, "misbehave-for", 0, "how long sleep and defer last (default 10s)")
 	f.BoolVar(&o.CertsOnly, "certs-only", false, "ask EST for PKCS#7 (281)")
 	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")
 	f.BoolVar(&o.NoClock, "no-clock", false, "a device that does not know the time")

@@ -196,6 +196,9 @@ func (f *firmware) push(ctx context.Context, envelope []byte) error {
 		return err
 	}
 	f.l.d.event(Event{Kind: Downloading, Detail: fmt.Sprintf("%d bytes pushed", len(envelope))})
+	if f.spoilDownload() {
+		return nil
+	}
 	return f.take(ctx, envelope, "")
 }
 
@@ -278,6 +281,9 @@ func (f *firmware) execute(_ context.Context, _ client.Session, p lwm2m.Path, _ 
 	case objects.FirmwareUpdate:
 		if now.State != objects.FirmwareDownloaded {
 			return client.ErrMethodNotAllowed
+		}
+		if spoilt, err := f.spoilUpdate(now); spoilt || err != nil {
+			return err
 		}
 		now.State, now.Result = objects.FirmwareUpdating, objects.FirmwareInitial
 		if err := f.set(now, nil); err != nil {

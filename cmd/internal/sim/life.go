@@ -41,7 +41,8 @@ type life struct {
 	state   transfer.DeviceState
 	changed chan struct{} // closed when the state changes
 	restart bool
-	renew   bool // asked for by Enrol of object Enrolment
+	absence time.Duration // how much longer the restart takes than Options.Reboot
+	renew   bool          // asked for by Enrol of object Enrolment
 
 	// Of the main loop alone.
 	ticked   time.Time // powered time is counted up to here

@@ -62,6 +62,9 @@ type Options struct {
 	NoSync      bool // leave journal writes to the operating system (load tests)
 	KeepOldKeys bool // copy keys to a file before they are wiped (demonstrations)
 
+	// Misbehave makes the device misbehave in updates; the zero value: never.
+	Misbehave Misbehaviour
+
 	// Events is told what happens; it must not block. Nil: nobody is.
 	Events func(Event)
 	// Log receives what goes wrong; nil: nobody.
@@ -100,6 +103,7 @@ const (
 	Updated      Kind = "updated" // Version runs
 	UpdateFailed Kind = "update_failed"
 	Rebooted     Kind = "rebooted"
+	Misbehaving  Kind = "misbehaving" // on purpose; Detail says how
 	Stopped      Kind = "stopped"
 )
 
@@ -166,6 +170,7 @@ func (o Options) withDefaults() Options {
 	set(&o.Tick, time.Second)
 	set(&o.RetryFirst, 30*time.Second)
 	set(&o.RetryMax, max(time.Hour, o.RetryFirst))
+	set(&o.Misbehave.For, defaultFaultTime)
 	if o.BlockSize == 0 {
 		o.BlockSize = 1024
 	}
@@ -226,7 +231,7 @@ func (d *Device) Run(ctx context.Context) error {
 			return nil
 		}
 		d.event(Event{Kind: Rebooted})
-		if !wait(ctx, d.o.Reboot) {
+		if !wait(ctx, d.o.Reboot+l.absence) { // the life is over: nobody changes it
 			return nil
 		}
 	}

@@ -52,6 +52,9 @@ const maxDownloads = 5
 
 // download fetches an envelope. A broken connection is tried again.
 func (f *firmware) download(ctx context.Context, uri string) {
+	if f.spoilDownload() {
+		return
+	}
 	for attempt := uint64(1); ; attempt++ {
 		envelope, err := fetcher{f.l}.get(ctx, uri)
 		if ctx.Err() != nil {
@@ -73,6 +76,9 @@ func (f *firmware) download(ctx context.Context, uri string) {
 
 // install carries the stored envelope out and restarts the device.
 func (f *firmware) install(ctx context.Context) {
+	if f.spoilInstall() {
+		return
+	}
 	envelope := f.l.nv.Get(envelopeKey)
 	f.l.d.event(f.l.about(Event{Kind: Installing}))
 	for attempt := uint64(1); ; attempt++ {
@@ -118,7 +124,11 @@ func (f *firmware) resume(ctx context.Context) {
 			return
 		}
 		f.confirm(ctx)
-	case objects.FirmwareIdle, objects.FirmwareDownloaded:
+	case objects.FirmwareDownloaded:
+		if now.Result == objects.FirmwareDeferred {
+			f.start(f.deferred)
+		}
+	case objects.FirmwareIdle:
 	}
 }
 
@@ -146,7 +156,7 @@ func (f *firmware) confirm(ctx context.Context) {
 	f.l.battery.table.Set(lwm2m.Entry{
 		Path: lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceFirmware), Value: lwm2m.String(version),
 	})
-	err = f.set(progress{Result: objects.FirmwareSuccess, Version: version}, map[string][]byte{envelopeKey: nil})
+	err = f.set(progress{Result: objects.FirmwareSuccess, Version: version}, map[string][]byte{envelopeKey: nil, faultsKey: nil})
 	if err == nil {
 		f.l.d.event(Event{Kind: Updated, Version: version, Sequence: sequence})
 		_ = f.l.compact() // likewise
