@@ -35,6 +35,7 @@ type Engine struct {
 	ids      [idShards]uint16
 	sequence uint32 // of the latest notification sent
 	handlers int    // running
+	workers  workers
 	dedup    dedup
 	store    store
 }
@@ -58,6 +59,7 @@ func New(o Options) *Engine {
 	e.szx, _ = szxOf(o.BlockSize)
 	e.pool.New = func() any { return &Message{Options: make([]Option, 0, maxOptions)} }
 	e.dedup.timer.fire = func(*batch) { e.expireDedup() }
+	e.workers.timer.fire = func(*batch) { e.retire() }
 	var seed [4 + 2*idShards]byte
 	_, _ = rand.Read(seed[:]) // never fails
 	for i := range e.ids {
@@ -72,6 +74,9 @@ func New(o Options) *Engine {
 // ErrClosed and the context of every handler, and returns nil when the last
 // handler has returned. It must be called once.
 func (e *Engine) Run(ctx context.Context) error {
+	e.mu.Lock()
+	e.workers.running = true
+	e.mu.Unlock()
 	clock := time.NewTimer(0)
 	defer clock.Stop()
 	for {
@@ -93,6 +98,7 @@ func (e *Engine) shut() {
 	defer e.mu.Unlock()
 	e.stopped = true
 	close(e.done)
+	e.dismiss()
 	for _, l := range e.links {
 		e.drop(l)
 	}
@@ -111,9 +117,9 @@ func (e *Engine) Closed(p Peer) {
 	}
 }
 
-// Receive takes one datagram from p. It does not retain datagram and never
-// waits for a handler. It may be called at the same time for several peers and
-// for one.
+// Receive takes one datagram from p. It does not retain datagram, and waits for
+// no handler but for one that Options.Quick has called quick. It may be called at
+// the same time for several peers and for one.
 func (e *Engine) Receive(p Peer, datagram []byte) {
 	if e.o.Trace != nil {
 		e.o.Trace(p, false, datagram)
@@ -136,6 +142,9 @@ func (e *Engine) Receive(p Peer, datagram []byte) {
 	}
 	e.mu.Unlock()
 	e.flush(&b)
+	if b.job != nil {
+		e.hand(b.job)
+	}
 }
 
 // malformed rejects a datagram that is no message: a confirmable one by RST,
@@ -170,6 +179,7 @@ func (e *Engine) dispatch(p Peer, m *Message, f *fields, b *batch) {
 type batch struct {
 	first outgoing
 	rest  []outgoing
+	job   *job // to be served then; nil: none
 }
 
 type outgoing struct {

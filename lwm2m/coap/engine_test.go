@@ -169,13 +169,18 @@ func unhex(tb testing.TB, s string) []byte {
 	return b
 }
 
-func receive(t *testing.T, e *coap.Engine, w *wire, m coap.Message) {
+func encode(t *testing.T, m coap.Message) []byte {
 	t.Helper()
 	d, err := m.Append(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Receive(w, d)
+	return d
+}
+
+func receive(t *testing.T, e *coap.Engine, w *wire, m coap.Message) {
+	t.Helper()
+	e.Receive(w, encode(t, m))
 	synctest.Wait()
 }
 

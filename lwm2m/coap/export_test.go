@@ -4,14 +4,14 @@ import "fmt"
 
 // State counts what the engine holds, for tests of its bounds.
 type State struct {
-	Links, Timers, Dedup, Bodies, BodyBytes, Handlers int
+	Links, Timers, Dedup, Bodies, BodyBytes, Handlers, Workers int
 }
 
 // State returns the present counts.
 func (e *Engine) State() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return State{len(e.links), len(e.timers), len(e.dedup.table), e.store.count, e.store.bytes, e.handlers}
+	return State{len(e.links), len(e.timers), len(e.dedup.table), e.store.count, e.store.bytes, e.handlers, len(e.workers.parked)}
 }
 
 // Check verifies that the lists agree with each other.

@@ -44,6 +44,13 @@ type Options struct {
 	Handler Handler // nil: every request is answered 4.04
 	Params  Params
 
+	// Quick reports that Handler answers r without waiting for anything, a disk,
+	// the network or a lock held across such, and that Sent of its response
+	// waits neither. Such a request is served within Receive; every other by one
+	// of at most MaxHandlers goroutines, which are reused. Quick itself must not
+	// wait, nor retain r. Nil: no request is quick.
+	Quick func(r *Request) bool
+
 	MaxBody   int // bytes of a body received, above it 4.13; 1 MiB
 	BlockSize int // preferred block size: 16, 32 … 1024; 1024
 

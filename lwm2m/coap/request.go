@@ -51,8 +51,8 @@ type Response struct {
 	Sent func()
 }
 
-// A Handler answers requests. It is called in a goroutine of its own, never
-// twice for one message. ctx ends with Engine.Run.
+// A Handler answers requests, several at a time, never twice for one message.
+// ctx ends with Engine.Run.
 //
 // A nil Response is no answer: a confirmable request is reset, another is
 // ignored in silence.

@@ -71,7 +71,7 @@ func refusal(m *Message, f *fields) Code {
 	}
 }
 
-// begin starts the handler of a whole request, unless too many run.
+// begin admits a whole request to the handler, unless too many run.
 func (e *Engine) begin(j *job, b *batch) {
 	l := j.link
 	if e.o.Handler == nil {
@@ -85,12 +85,23 @@ func (e *Engine) begin(j *job, b *batch) {
 	e.enlist(j)
 	e.handlers++
 	l.handlers++
+	e.work.Add(1)
+	b.job = j
+}
+
+// hand has j served: here and now if that is quick, else by a worker.
+func (e *Engine) hand(j *job) {
+	if e.o.Quick != nil && e.o.Quick(j.req) {
+		j.run(e)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if !j.req.NonConfirmable {
 		j.ack.fire = func(b *batch) { e.acknowledge(j, b) }
 		e.start(&j.ack, e.o.Params.ProcessingDelay)
 	}
-	e.work.Add(1)
-	go e.serve(j)
+	e.assign(j)
 }
 
 // acknowledge tells the peer that the response will be separate (RFC 7252
@@ -103,8 +114,8 @@ func (e *Engine) acknowledge(j *job, b *batch) {
 	}
 }
 
-// serve runs the handler and sends what it answers.
-func (e *Engine) serve(j *job) {
+// run calls the handler and sends what it answers.
+func (j *job) run(e *Engine) {
 	defer e.work.Done()
 	resp := e.call(j)
 	b := batch{}
