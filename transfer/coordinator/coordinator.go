@@ -90,6 +90,7 @@ var ErrOptions = errors.New("coordinator: incomplete options")
 type Coordinator struct {
 	o    Options
 	wake chan struct{}
+	work openWork
 
 	mu    sync.Mutex
 	busy  map[string]bool                 // keys of transfers and rows that a worker has in hand

@@ -25,8 +25,13 @@ const dueBatch = 256 // transfers and rows read at a time
 
 func rowKey(id, short string) string { return keyRow + id + "/" + short }
 
-// Wake tells that a device registered or notified. It does not block.
-func (c *Coordinator) Wake(device fleet.ID) { c.poked(keyDevice + string(device)) }
+// Wake tells that a device registered or notified. It does not block, and costs a
+// look at a map where the device is in no transfer.
+func (c *Coordinator) Wake(device fleet.ID) {
+	if c.work.has(device) {
+		c.poked(keyDevice + string(device))
+	}
+}
 
 // Registered tells that a device registered here. It does not block.
 func (c *Coordinator) Registered(device fleet.ID) { c.Wake(device) }
@@ -74,6 +79,7 @@ func (c *Coordinator) Run(ctx context.Context) error {
 	slots := make(chan struct{}, c.o.Workers)
 	tick := time.NewTicker(c.o.Poll / 2)
 	defer tick.Stop()
+	c.logged(ctx, "open devices", c.work.load(ctx, c.o.Store))
 	c.resume(ctx)
 	for {
 		for key, woken := range c.due(ctx) {
@@ -252,9 +258,11 @@ func (c *Coordinator) commit(ctx context.Context, ch Change) error {
 	for i := range ch.Rows {
 		ch.Rows[i].UpdatedAt = now
 	}
+	c.work.announced(ch.Rows)
 	if err := c.o.Store.Commit(ctx, ch); err != nil {
 		return err
 	}
+	c.work.settled(ch.Rows)
 	if t := ch.Transfer; t != nil {
 		c.o.Changed(Event{Transfer: t.ID, State: string(t.State)})
 	}

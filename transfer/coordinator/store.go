@@ -29,6 +29,7 @@ type Store interface {
 	Partners
 	Transfers
 	Rows
+	Open
 }
 
 // Partners keeps partners.
@@ -79,6 +80,13 @@ type Rows interface {
 	Count(ctx context.Context, id string) (map[transfer.RowState]int, error)
 	// Receipts returns those of a device in a transfer, the oldest first.
 	Receipts(ctx context.Context, id, short string) ([]Receipt, error)
+}
+
+// Open tells which rows a device may move.
+type Open interface {
+	// EachOpenRow calls fn with the id, short, device and version of every row that
+	// has not ended or has something pending. fn must not call the Store.
+	EachOpenRow(ctx context.Context, fn func(Row)) error
 }
 
 // A Change is what one step stores: state, effects still to be performed,

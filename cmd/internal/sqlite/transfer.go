@@ -261,6 +261,23 @@ func (s Transfers) OpenRows(ctx context.Context, factory fleet.Factory) ([]coord
 	return s.rows(ctx, "transfer_row.open", factory[:])
 }
 
+// EachOpenRow implements coordinator.Open.
+func (s Transfers) EachOpenRow(ctx context.Context, fn func(coordinator.Row)) error {
+	rows, err := s.db.Query(ctx, "transfer_row.all_open")
+	if err != nil {
+		return err
+	}
+	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		var out coordinator.Row
+		err := r.Scan(&out.Transfer, &out.Short, &out.Device, &out.Version)
+		if err == nil {
+			fn(out)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
 // DueRows implements coordinator.Rows.
 func (s Transfers) DueRows(ctx context.Context, now time.Time, limit int) ([]coordinator.Row, error) {
 	return s.rows(ctx, "transfer_row.due", now.UnixMicro(), limit)

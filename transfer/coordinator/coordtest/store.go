@@ -270,6 +270,16 @@ func (s *Store) OpenRows(_ context.Context, factory fleet.Factory) ([]coordinato
 	}), nil
 }
 
+// EachOpenRow implements coordinator.Open.
+func (s *Store) EachOpenRow(_ context.Context, fn func(coordinator.Row)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.sorted(func(r coordinator.Row) bool { return !r.Ended() || len(r.Pending) > 0 }) {
+		fn(coordinator.Row{Transfer: r.Transfer, Short: r.Short, Device: r.Device, Version: r.Version})
+	}
+	return nil
+}
+
 // open returns the rows of a device that have not ended.
 func (s *Store) open(factory fleet.Factory) []coordinator.Row {
 	return s.sorted(func(r coordinator.Row) bool { return r.Factory == factory && !r.Ended() })

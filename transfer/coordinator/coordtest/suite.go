@@ -293,6 +293,18 @@ func testOneOpenRow(t *testing.T, b Backend) {
 	if open, err = b.Store.OpenRows(ctx, rejected.Factory); err != nil || len(open) != 1 {
 		t.Errorf("OpenRows with something pending = %d, %v, want 1", len(open), err)
 	}
+	var all []coordinator.Row
+	check(t, b.Store.EachOpenRow(ctx, func(r coordinator.Row) { all = append(all, r) }))
+	if len(all) != 1 || all[0].Transfer != "aa" || all[0].Short != over.Short || all[0].Device != over.Device ||
+		all[0].Version != 2 {
+		t.Errorf("EachOpenRow = %+v, want the row of aa in version 2", all)
+	}
+	over.Version, over.Pending = 2, nil
+	check(t, b.Store.Commit(ctx, coordinator.Change{Rows: []coordinator.Row{over}}))
+	all = nil
+	if check(t, b.Store.EachOpenRow(ctx, func(r coordinator.Row) { all = append(all, r) })); len(all) != 0 {
+		t.Errorf("EachOpenRow at the end = %+v, want none", all)
+	}
 	put(t, b, transferOf("cc"), rowOf("cc", 1))
 }
 

@@ -59,6 +59,12 @@ SELECT details, version
  WHERE factory = ? AND (ended = 0 OR pending > 0)
  ORDER BY transfer, short;
 
+-- name: transfer_row.all_open
+SELECT transfer, short, COALESCE(details ->> '$.Device', ''), version
+  FROM transfer_row
+ WHERE ended = 0 OR pending > 0
+ ORDER BY transfer, short;
+
 -- name: transfer_row.busy
 SELECT COUNT(*) FROM transfer_row WHERE factory = ? AND ended = 0;
 
