@@ -67,6 +67,10 @@ func (missing) AddRelease(context.Context, Actor, NewRelease) (Release, error) {
 	return Release{}, ErrNotBuilt
 }
 
+func (missing) DecideRelease(context.Context, Actor, string, ReleaseCommand) (Release, error) {
+	return Release{}, ErrNotBuilt
+}
+
 func (missing) ListCampaigns(context.Context, Page) (List[Campaign], error) {
 	return List[Campaign]{}, ErrNotBuilt
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,25 @@ type Releases interface {
 	// AddRelease checks and stores a signed envelope, or authors and signs one for
 	// an image. It returns ErrInvalid for an envelope that does not verify.
 	AddRelease(ctx context.Context, by Actor, r NewRelease) (Release, error)
+	// DecideRelease approves or withdraws a release. It returns ErrForbidden to the
+	// person who added it, where somebody else could approve.
+	DecideRelease(ctx context.Context, by Actor, id string, c ReleaseCommand) (Release, error)
 }
+
+// A ReleaseCommand is a decision about a release.
+type ReleaseCommand struct {
+	Action ReleaseAction `json:"action"`
+	Reason string        `json:"reason,omitempty"` // required to withdraw
+}
+
+// A ReleaseAction names a decision.
+type ReleaseAction string
+
+// The decisions.
+const (
+	ReleaseApprove  ReleaseAction = "approve"
+	ReleaseWithdraw ReleaseAction = "withdraw"
+)
 
 // A NewRelease is either a signed SUIT envelope or an image to author one for.
 type NewRelease struct {
@@ -25,6 +44,7 @@ type NewRelease struct {
 	Vendor   string `json:"vendor,omitempty"`   // UUID, or a domain name to derive it from
 	Class    string `json:"class,omitempty"`    // UUID, or a name to derive it from
 	Sequence uint64 `json:"sequence,omitempty"` // 0: one more than the newest of the class
+	Approve  bool   `json:"approve,omitempty"`  // at once, where nobody else could; else it is not added
 }
 
 // A Release is what the manifest of an envelope says.
@@ -41,7 +61,23 @@ type Release struct {
 	Signer     string        `json:"signer"` // key id
 	CreatedAt  time.Time     `json:"created_at"`
 	CreatedBy  string        `json:"created_by"`
+
+	State     string                 `json:"state"` // draft, approved, withdrawn
+	Level     Level                  `json:"level"`
+	Actions   Array[ReleaseAction]   `json:"actions"` // what the state allows
+	Decisions Array[ReleaseDecision] `json:"decisions"`
 }
+
+// A ReleaseDecision is who approved or withdrew a release.
+type ReleaseDecision struct {
+	Action ReleaseAction `json:"action"`
+	By     string        `json:"by"`
+	Reason string        `json:"reason,omitempty"`
+	At     time.Time     `json:"at"`
+}
+
+// May reports whether the state allows an action.
+func (r Release) May(a ReleaseAction) bool { return slices.Contains(r.Actions, a) }
 
 // Campaigns brings a release to devices.
 type Campaigns interface {

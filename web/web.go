@@ -9,15 +9,17 @@ import (
 	"net/http"
 )
 
-// A Role says what a person or a token may do. Each role includes the ones
-// before it.
+// A Role says what a person or a token may do. Viewers are included in every
+// other role, all roles in that of administrators. Releases and operations are
+// apart: who decides what may be installed does not thereby command devices.
 type Role string
 
-// The roles, weakest first.
+// The roles.
 const (
 	RoleNone     Role = ""         // nobody: signed out
 	RoleViewer   Role = "viewer"   // sees everything but secrets
-	RoleOperator Role = "operator" // commands devices, drafts updates and transfers
+	RoleOperator Role = "operator" // commands devices, runs campaigns, drafts transfers
+	RoleRelease  Role = "release"  // adds, approves and withdraws releases
 	RoleAdmin    Role = "admin"    // approves, revokes, adds partners and people
 )
 
@@ -28,29 +30,25 @@ var ErrRole = errors.New("unknown role")
 // empty one included.
 func ParseRole(name string) (Role, error) {
 	switch r := Role(name); r {
-	case RoleViewer, RoleOperator, RoleAdmin:
+	case RoleViewer, RoleOperator, RoleRelease, RoleAdmin:
 		return r, nil
 	default:
 		return RoleNone, ErrRole
 	}
 }
 
-// rank orders the roles; a word that is no role ranks with nobody.
-func (r Role) rank() int {
-	switch r {
+// Includes reports whether who has role r may do what needs role other. A word
+// that is no role includes nothing but RoleNone.
+func (r Role) Includes(other Role) bool {
+	switch other {
+	case RoleNone:
+		return true
 	case RoleViewer:
-		return 1
-	case RoleOperator:
-		return 2
-	case RoleAdmin:
-		return 3
+		return r == RoleViewer || r == RoleOperator || r == RoleRelease || r == RoleAdmin
 	default:
-		return 0
+		return other == r && (r == RoleOperator || r == RoleRelease) || r == RoleAdmin
 	}
 }
-
-// Includes reports whether who has role r may do what needs role other.
-func (r Role) Includes(other Role) bool { return r.rank() >= other.rank() }
 
 // An Actor is who does something: a person with a session or the bearer of a
 // token. It is passed to every service call that changes anything. The zero

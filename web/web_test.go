@@ -53,7 +53,8 @@ func TestRequire(t *testing.T) {
 	h := web.Require(web.RoleOperator, func(http.ResponseWriter, *http.Request) error { return nil })
 	for role, want := range map[web.Role]error{
 		web.RoleNone: web.ErrSignedOut, web.RoleViewer: web.ErrForbidden, web.RoleOperator: nil, web.RoleAdmin: nil,
-		"root": web.ErrForbidden,
+		web.RoleRelease: web.ErrForbidden,
+		"root":          web.ErrForbidden,
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r = r.WithContext(web.WithActor(r.Context(), web.Actor{Name: "a", Role: role}))

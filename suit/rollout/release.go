@@ -42,6 +42,7 @@ func AuthorRelease(s ImageSpec, payloadURI string, signer *cose.Signer, now time
 	r := Release{
 		ID: s.ID, Name: s.Name, Version: s.Version, Sequence: s.Sequence, Vendor: s.Vendor.String(),
 		Class: s.Class.String(), Size: len(s.Image), Images: []string{s.Component.String()}, CreatedAt: now, CreatedBy: s.By,
+		State: ReleaseDraft,
 	}
 	var err error
 	if r.Digest, err = suit.Sum(suit.SHA256, s.Image); err != nil {
@@ -101,7 +102,7 @@ func ImportRelease(id, name, by string, envelope, image []byte, verify func(*sui
 	}
 	r := Release{
 		ID: id, Name: name, Sequence: m.Sequence, Manifest: [2]suit.Digest{e.Digest, e.Digest},
-		CreatedAt: now, CreatedBy: by,
+		CreatedAt: now, CreatedBy: by, State: ReleaseDraft,
 	}
 	for _, c := range m.Components {
 		r.Images = append(r.Images, c.String())

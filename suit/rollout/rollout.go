@@ -45,6 +45,9 @@ type Release struct {
 
 	CreatedAt time.Time
 	CreatedBy string
+
+	State     ReleaseState
+	Decisions []Decision // oldest first; the state follows from the last
 }
 
 // Content is the part of a release that is large.
@@ -115,6 +118,9 @@ type Releases interface {
 	// ListReleases returns up to limit releases with ids below before, newest
 	// first; an empty before starts at the newest.
 	ListReleases(ctx context.Context, before string, limit int) ([]Release, error)
+	// DecideRelease stores a decision about a release whose state is still from. It
+	// returns ErrUnknown, or ErrDecided if another was faster.
+	DecideRelease(ctx context.Context, id string, from ReleaseState, d Decision) error
 }
 
 // Campaigns keeps campaigns and jobs.

@@ -197,7 +197,7 @@ func testRunner(t *testing.T, d *device, delivery rollout.Delivery, want rollout
 func start(t *testing.T, s rollout.Store, delivery rollout.Delivery, devices ...fleet.ID) {
 	t.Helper()
 	now := time.Now()
-	err := s.AddRelease(t.Context(), rollout.Release{ID: "r", Version: "2.0", Sequence: 2},
+	err := s.AddRelease(t.Context(), rollout.Release{ID: "r", Version: "2.0", Sequence: 2, State: rollout.ReleaseApproved},
 		rollout.Content{Push: []byte("push"), Pull: []byte("pull"), Image: []byte("image")})
 	var jobs []rollout.Job
 	for _, d := range devices {

@@ -22,6 +22,10 @@ func (r *Runner) step(ctx context.Context, j Job) (Job, JobEvent) {
 	if err != nil {
 		return r.later(j, err.Error())
 	}
+	if release.State == ReleaseWithdrawn && j.State != Installing {
+		j.Reason = "the release was withdrawn"
+		return j, Abandoned
+	}
 	fw, err := r.read(ctx, j)
 	if err != nil {
 		return r.failed(j, err)

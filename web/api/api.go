@@ -152,11 +152,12 @@ func (a *API) certificateRoutes() []route {
 
 func (a *API) updateRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
-	viewer, operator := web.RoleViewer, web.RoleOperator
+	viewer, operator, release := web.RoleViewer, web.RoleOperator, web.RoleRelease
 	return []route{
 		{method: get, pattern: "/releases", role: viewer, handler: a.releases},
-		{method: post, pattern: "/releases", role: operator, handler: a.addRelease, upload: true},
+		{method: post, pattern: "/releases", role: release, handler: a.addRelease, upload: true},
 		{method: get, pattern: "/releases/{id}", role: viewer, handler: a.release},
+		{method: post, pattern: "/releases/{id}/commands", role: release, handler: a.decideRelease},
 		{method: get, pattern: "/campaigns", role: viewer, handler: a.campaigns},
 		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign, upload: true},
 		{method: get, pattern: "/campaigns/{id}", role: viewer, handler: a.campaign},

@@ -57,7 +57,7 @@ func newSite(t *testing.T, fake *webtest.Fake) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, role := range []web.Role{web.RoleViewer, web.RoleOperator, web.RoleAdmin} {
+	for _, role := range []web.Role{web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin} {
 		if err := s.accounts.SetToken(t.Context(), string(role), role, "token-"+string(role), webtest.Noon); err != nil {
 			t.Fatal(err)
 		}

@@ -78,7 +78,7 @@ func (a *API) invite(w http.ResponseWriter, r *http.Request) error {
 	}
 	role, err := web.ParseRole(in.Role)
 	if err != nil {
-		return web.Invalid("role", "viewer, operator or admin")
+		return web.Invalid("role", "viewer, operator, release or admin")
 	}
 	now := a.o.Now()
 	secret, err := a.o.Door.Accounts.Invite(r.Context(), web.ActorFrom(r.Context()).String(), in.Name, role, now)

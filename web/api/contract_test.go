@@ -122,7 +122,7 @@ func TestRights(t *testing.T) {
 	s.stream.Close() // its route answers at once
 	routes(t, s, func(method, pattern, path string) {
 		need := c.operations[method+" "+pattern].role
-		for _, role := range []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleAdmin} {
+		for _, role := range []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin} {
 			before := len(s.fake.Calls())
 			w := s.do(t, method, path, role, "")
 			want := role.Includes(need)
@@ -153,6 +153,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"POST /api/v1/factory-authorities":       `{"certificate":"AA=="}`,
 		"POST /api/v1/certificates/{id}/revoke":  `{"reason":"superseded","comment":"x"}`,
 		"POST /api/v1/releases":                  `{"name":"n","image":"AA=="}`,
+		"POST /api/v1/releases/{id}/commands":    `{"action":"approve"}`,
 		"POST /api/v1/campaigns":                 `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
 		"POST /api/v1/campaigns/{id}/abort":      `{"reason":"x"}`,
 		"POST /api/v1/transfers":                 `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,

@@ -31,6 +31,18 @@ func (a *API) addRelease(w http.ResponseWriter, r *http.Request) error {
 	return created(w, "/releases/"+release.ID, release)
 }
 
+func (a *API) decideRelease(w http.ResponseWriter, r *http.Request) error {
+	var in web.ReleaseCommand
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	release, err := a.s.Releases.DecideRelease(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, release)
+}
+
 func (a *API) campaigns(w http.ResponseWriter, r *http.Request) error {
 	return listed(w, r, func(p web.Page) (web.List[web.Campaign], error) {
 		return a.s.Campaigns.ListCampaigns(r.Context(), p)

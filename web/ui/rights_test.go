@@ -26,7 +26,9 @@ var rights = map[string]web.Role{
 	"GET /partners/identity.json": web.RoleViewer, "GET /activity": web.RoleViewer,
 
 	"POST /devices": web.RoleOperator, "POST /devices/{id}/operations": web.RoleOperator,
-	"POST /updates/releases": web.RoleOperator, "GET /updates/new": web.RoleOperator, "POST /updates": web.RoleOperator,
+	"GET /updates/releases/{id}": web.RoleViewer, "POST /updates/releases": web.RoleRelease,
+	"POST /updates/releases/{id}/commands": web.RoleRelease,
+	"GET /updates/new":                     web.RoleOperator, "POST /updates": web.RoleOperator,
 	"POST /updates/{id}/abort": web.RoleOperator, "GET /transfers/new": web.RoleOperator,
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 
@@ -38,7 +40,7 @@ var rights = map[string]web.Role{
 func TestRights(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	s.stream.Close() // its route answers at once
-	everyone := []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleAdmin}
+	everyone := []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin}
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		need, known := rights[method+" "+pattern]
 		if !known {

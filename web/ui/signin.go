@@ -71,7 +71,9 @@ func (u *UI) account(w http.ResponseWriter, r *http.Request) error {
 	return u.show(w, r, http.StatusOK, "account", "", "Account", accountPage{Roles: roles()})
 }
 
-func roles() []web.Role { return []web.Role{web.RoleViewer, web.RoleOperator, web.RoleAdmin} }
+func roles() []web.Role {
+	return []web.Role{web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin}
+}
 
 // invite makes a sign-in link and shows it. It answers with a page and not with
 // a redirect, for the link must not pass through a cookie or an address of ours.

@@ -98,7 +98,7 @@ type route struct {
 // routes lists the pages that need somebody to be signed in.
 func (u *UI) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
-	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
+	viewer, operator, release, admin := web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin
 	return []route{
 		{method: get, pattern: "/", role: viewer, handler: u.overview},
 		{method: get, pattern: "/events", role: viewer, handler: u.events},
@@ -114,7 +114,9 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/certificates/{id}", role: viewer, handler: u.certificate},
 		{method: post, pattern: "/certificates/{id}/revoke", role: admin, handler: u.revoke},
 		{method: get, pattern: "/updates", role: viewer, handler: u.updates},
-		{method: post, pattern: "/updates/releases", role: operator, handler: u.addRelease, upload: true},
+		{method: post, pattern: "/updates/releases", role: release, handler: u.addRelease, upload: true},
+		{method: get, pattern: "/updates/releases/{id}", role: viewer, handler: u.release},
+		{method: post, pattern: "/updates/releases/{id}/commands", role: release, handler: u.decideRelease},
 		{method: get, pattern: "/updates/new", role: operator, handler: u.newCampaign},
 		{method: post, pattern: "/updates", role: operator, handler: u.createCampaign},
 		{method: get, pattern: "/updates/{id}", role: viewer, handler: u.campaign},

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"steward/web"
@@ -33,44 +32,6 @@ func (u *UI) updates(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := updatesPage{campaigns.Items, releases.Items, web.NextURL(r.URL, campaigns.Next)}
 	return u.show(w, r, http.StatusOK, "updates", "updates", "Updates", page)
-}
-
-// addRelease takes an image, for which a manifest is authored and signed, or an
-// envelope that is signed already.
-func (u *UI) addRelease(w http.ResponseWriter, r *http.Request) error {
-	// Beyond this much the form goes to disk.
-	if err := r.ParseMultipartForm(web.MaxForm); err != nil { //nolint:gosec // G120: the route limits the body
-		return &web.Error{Is: web.ErrInvalid, Detail: "not a form with a file", Cause: err}
-	}
-	release := web.NewRelease{
-		Name: r.PostFormValue("name"), Version: r.PostFormValue("version"),
-		Vendor: r.PostFormValue("vendor"), Class: r.PostFormValue("class"),
-	}
-	err := fillRelease(r, &release)
-	if err == nil {
-		var added web.Release
-		added, err = u.s.Releases.AddRelease(r.Context(), web.ActorFrom(r.Context()), release)
-		release.Name = added.Name
-	}
-	return u.done(w, r, err, "/updates", "Release "+release.Name+" is ready.", "/updates")
-}
-
-func fillRelease(r *http.Request, release *web.NewRelease) (err error) {
-	if text := r.PostFormValue("sequence"); text != "" {
-		if release.Sequence, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return web.Invalid("sequence", "a whole number")
-		}
-	}
-	if release.Envelope, err = readUpload(r, "envelope"); err != nil {
-		return err
-	}
-	if release.Image, err = readUpload(r, "image"); err != nil {
-		return err
-	}
-	if release.Envelope == nil && release.Image == nil {
-		return web.Invalid("image", "choose an image, or an envelope")
-	}
-	return nil
 }
 
 // A newCampaignPage is the form that starts a campaign.
@@ -105,11 +66,12 @@ func (u *UI) showNewCampaign(w http.ResponseWriter, r *http.Request, status int,
 	if err != nil {
 		return err
 	}
+	approved := slices.DeleteFunc(releases.Items, func(r web.Release) bool { return r.State != "approved" })
 	devices, err := u.choices(r, f.Devices)
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, status, "campaign_new", "updates", "New update", newCampaignPage{f, releases.Items, devices, why})
+	return u.show(w, r, status, "campaign_new", "updates", "New update", newCampaignPage{f, approved, devices, why})
 }
 
 // choices lists the devices in chosen, ticked, and others that belong to us, up to

@@ -10,6 +10,8 @@ func (f *Fake) release() web.Release {
 	return web.Release{
 		ID: ID, Name: f.Text, Version: f.Text, Sequence: 2, Vendor: f.Text, Class: f.Text, Components: []string{f.Text},
 		Digest: "ab12", Size: 2048, Signer: "cd34", CreatedAt: Noon, CreatedBy: f.Text,
+		State: "approved", Level: web.LevelGood, Actions: []web.ReleaseAction{web.ReleaseApprove, web.ReleaseWithdraw},
+		Decisions: []web.ReleaseDecision{{Action: web.ReleaseAction(f.Text), By: f.Text, Reason: f.Text, At: Noon}},
 	}
 }
 
@@ -26,6 +28,11 @@ func (f *Fake) Release(_ context.Context, id string) (web.Release, error) {
 // AddRelease implements web.Releases.
 func (f *Fake) AddRelease(_ context.Context, by web.Actor, r web.NewRelease) (web.Release, error) {
 	return f.release(), f.note("AddRelease", by, "", r)
+}
+
+// DecideRelease implements web.Releases.
+func (f *Fake) DecideRelease(_ context.Context, by web.Actor, id string, c web.ReleaseCommand) (web.Release, error) {
+	return f.release(), f.note("DecideRelease", by, id, c)
 }
 
 func (f *Fake) campaign() web.Campaign {

@@ -14,6 +14,7 @@ import (
 	"steward/lwm2m/fleet"
 	"steward/transfer"
 	"steward/transfer/coordinator"
+	"steward/web"
 )
 
 // sessions is what transfers do with the associations of devices
@@ -81,7 +82,7 @@ func (a *App) buildTransfers() error {
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
 		Manifests: a.manifests, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		Changed: a.hub.Transfer,
-		People:  func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, a.now()) },
+		People:  func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, web.RoleAdmin, a.now()) },
 	})
 	return err
 }

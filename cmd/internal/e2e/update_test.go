@@ -84,8 +84,12 @@ func (p *tab) release(t *testing.T, w *world, version string) {
 		chromedp.SendKeys(chromedp.CSS("input[name=class]"), "simulated"),
 		chromedp.SetUploadFiles(chromedp.CSS("input[name=image]"), []string{file}))
 	p.submit(t, `form[action="/updates/releases"] button`)
-	if text := p.text(t, "main"); !strings.Contains(text, "firmware "+version) {
+	if text := p.text(t, "main"); !strings.Contains(text, "firmware "+version) || !strings.Contains(text, "draft") {
 		t.Fatalf("release was not added:\n%s", text)
+	}
+	p.submit(t, `form[action$="/commands"] button.primary`)
+	if text := p.text(t, ".head"); !strings.Contains(text, "approved") {
+		t.Fatalf("release was not approved:\n%s", text)
 	}
 }
 

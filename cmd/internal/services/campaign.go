@@ -172,6 +172,9 @@ func (s *campaigns) deliverable(ctx context.Context, n web.NewCampaign) (rollout
 	if err != nil {
 		return r, err
 	}
+	if err := r.Deliverable(); err != nil {
+		return r, translate(err)
+	}
 	ways, err := s.view.Deliveries(ctx, r.ID)
 	if err != nil {
 		return r, translate(err)

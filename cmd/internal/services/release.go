@@ -36,12 +36,29 @@ func (s *releases) ListReleases(ctx context.Context, p web.Page) (web.List[web.R
 		func(r rollout.Release) (web.Release, error) { return showRelease(r), nil })
 }
 
+// releaseLevels says how the states of a release are to be taken.
+var releaseLevels = map[rollout.ReleaseState]web.Level{
+	rollout.ReleaseDraft: web.LevelWarning, rollout.ReleaseApproved: web.LevelGood,
+	rollout.ReleaseWithdrawn: web.LevelBad,
+}
+
 func showRelease(r rollout.Release) web.Release {
-	return web.Release{
+	out := web.Release{
 		ID: r.ID, Name: r.Name, Version: r.Version, Sequence: r.Sequence, Vendor: r.Vendor, Class: r.Class,
 		Components: r.Images, Digest: hex.EncodeToString(r.Digest.Value), Size: r.Size, Signer: r.Signer,
-		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy,
+		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, State: string(r.State), Level: releaseLevels[r.State],
 	}
+	for _, row := range rollout.ReleaseTable {
+		if row.From == r.State {
+			out.Actions = append(out.Actions, web.ReleaseAction(row.On))
+		}
+	}
+	for _, d := range r.Decisions {
+		out.Decisions = append(out.Decisions, web.ReleaseDecision{
+			Action: web.ReleaseAction(d.On), By: d.By, Reason: d.Reason, At: d.At,
+		})
+	}
+	return out
 }
 
 // Release implements web.Releases.
@@ -98,8 +115,16 @@ func (s *releases) AddRelease(ctx context.Context, by web.Actor, n web.NewReleas
 	if r.Sequence > math.MaxInt64 {
 		return web.Release{}, web.Invalid("sequence", "above 2^63")
 	}
+	if n.Approve {
+		if _, err := s.decide(ctx, by, r, rollout.ApproveRelease, ""); err != nil {
+			return web.Release{}, err // before it is added
+		}
+	}
 	if err := s.DB.Rollout().AddRelease(ctx, r, c); err != nil {
 		return web.Release{}, translate(err)
+	}
+	if n.Approve {
+		return s.DecideRelease(ctx, by, r.ID, web.ReleaseCommand{Action: web.ReleaseApprove})
 	}
 	return showRelease(r), nil
 }

@@ -21,6 +21,7 @@ import (
 func image(version string) web.NewRelease {
 	return web.NewRelease{
 		Name: "fw", Image: []byte("image " + version), Version: version, Vendor: "example.com", Class: "lamp",
+		Approve: true,
 	}
 }
 
@@ -176,7 +177,7 @@ func TestCampaign(t *testing.T) {
 	}
 	left := w.add(t, fleet.Device{Endpoint: "gone", Ownership: fleet.Left})
 	r := w.released(t, "1.0")
-	pushed, err := w.Releases.AddRelease(ctx, alice, web.NewRelease{Envelope: signed(t, w.key, 50)})
+	pushed, err := w.Releases.AddRelease(ctx, alice, web.NewRelease{Envelope: signed(t, w.key, 50), Approve: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"steward/lwm2m/audit"
+	"steward/web"
 	"steward/web/account"
 )
 
@@ -115,8 +116,9 @@ func endCredential(tx *Tx, kind account.Kind, h account.Hash) error {
 	return nil
 }
 
-// Approvers returns how many different people are signed in who may approve.
-func (s Accounts) Approvers(ctx context.Context, now time.Time) (n int, err error) {
-	err = s.db.QueryRow(ctx, "account.approvers", now.UnixMicro()).Scan(&n)
+// Approvers returns how many different people are signed in who have role, or
+// that of administrators.
+func (s Accounts) Approvers(ctx context.Context, role web.Role, now time.Time) (n int, err error) {
+	err = s.db.QueryRow(ctx, "account.approvers", string(role), now.UnixMicro()).Scan(&n)
 	return n, err
 }

@@ -18,7 +18,8 @@ func TestApprovers(t *testing.T) {
 		{Kind: account.Session, Name: "ann", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
 		{Kind: account.Session, Name: "bob", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
 		{Kind: account.Session, Name: "carl", Role: web.RoleOperator, ExpiresAt: now.Add(time.Hour)},
-		{Kind: account.Session, Name: "dora", Role: web.RoleAdmin, ExpiresAt: now.Add(-time.Hour)},
+		{Kind: account.Session, Name: "dora", Role: web.RoleRelease, ExpiresAt: now.Add(-time.Hour)},
+		{Kind: account.Session, Name: "fred", Role: web.RoleRelease, ExpiresAt: now.Add(time.Hour)},
 		{Kind: account.Token, Name: "ci", Role: web.RoleAdmin},
 		{Kind: account.Link, Name: "eve", Role: web.RoleAdmin, ExpiresAt: now.Add(time.Hour)},
 	} {
@@ -27,7 +28,9 @@ func TestApprovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := s.Approvers(t.Context(), now); err != nil || n != 2 {
-		t.Errorf("Approvers = %d, %v; want 2", n, err)
+	for role, want := range map[web.Role]int{web.RoleAdmin: 2, web.RoleRelease: 3} {
+		if n, err := s.Approvers(t.Context(), role, now); err != nil || n != want {
+			t.Errorf("Approvers of %s = %d, %v; want %d", role, n, err, want)
+		}
 	}
 }

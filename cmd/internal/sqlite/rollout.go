@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -19,71 +17,6 @@ type Rollout struct{ db *DB }
 
 // Rollout returns the rollout.Store of db.
 func (db *DB) Rollout() Rollout { return Rollout{db} }
-
-// AddRelease implements rollout.Releases.
-func (s Rollout) AddRelease(ctx context.Context, r rollout.Release, c rollout.Content) error {
-	if r.Sequence > math.MaxInt64 {
-		return fmt.Errorf("%w: sequence number %d", rollout.ErrRelease, r.Sequence)
-	}
-	details, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return s.db.Update(ctx, func(tx *Tx) error {
-		sequence := int64(r.Sequence) //nolint:gosec // G115: checked above
-		if _, err := tx.Exec("release.insert", r.ID, r.Class, sequence, string(details),
-			r.CreatedAt.UnixMicro()); err != nil {
-			return err
-		}
-		if _, err := tx.Exec("release.insert_content", r.ID, c.Push, c.Pull, c.Image); err != nil {
-			return err
-		}
-		return tx.Audit(audit.Row{
-			Actor: r.CreatedBy, Action: "release.add", Subject: r.ID, After: r.Name + " " + r.Version,
-		})
-	})
-}
-
-// Release implements rollout.Releases.
-func (s Rollout) Release(ctx context.Context, id string) (rollout.Release, error) {
-	return scanRelease(s.db.QueryRow(ctx, "release.get", id))
-}
-
-func scanRelease(row interface{ Scan(dest ...any) error }) (r rollout.Release, err error) {
-	var details string
-	err = row.Scan(&details)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, rollout.ErrUnknown
-	}
-	if err != nil {
-		return r, err
-	}
-	return r, json.Unmarshal([]byte(details), &r)
-}
-
-// Content implements rollout.Releases.
-func (s Rollout) Content(ctx context.Context, release string) (c rollout.Content, err error) {
-	err = s.db.QueryRow(ctx, "release.content", release).Scan(&c.Push, &c.Pull, &c.Image)
-	if errors.Is(err, sql.ErrNoRows) {
-		return c, rollout.ErrUnknown
-	}
-	return c, err
-}
-
-// Newest implements rollout.Releases.
-func (s Rollout) Newest(ctx context.Context, class string) (n uint64, err error) {
-	err = s.db.QueryRow(ctx, "release.newest", class).Scan(&n)
-	return n, err
-}
-
-// ListReleases implements rollout.Releases.
-func (s Rollout) ListReleases(ctx context.Context, before string, limit int) ([]rollout.Release, error) {
-	rows, err := s.db.Query(ctx, "release.list", before, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, func(r *sql.Rows) (rollout.Release, error) { return scanRelease(r) })
-}
 
 // AddCampaign implements rollout.Campaigns.
 func (s Rollout) AddCampaign(ctx context.Context, c rollout.Campaign, jobs []rollout.Job) error {

@@ -70,6 +70,22 @@ func (s *Store) ListReleases(_ context.Context, before string, limit int) ([]rol
 	return page(s.releases, func(r rollout.Release) string { return r.ID }, before, limit), nil
 }
 
+// DecideRelease implements rollout.Releases.
+func (s *Store) DecideRelease(_ context.Context, id string, from rollout.ReleaseState, d rollout.Decision) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.releases, func(r rollout.Release) bool { return r.ID == id })
+	switch {
+	case i < 0:
+		return rollout.ErrUnknown
+	case s.releases[i].State != from:
+		return rollout.ErrDecided
+	}
+	r := &s.releases[i]
+	r.State, r.Decisions = d.To, append(slices.Clone(r.Decisions), d)
+	return nil
+}
+
 // AddCampaign implements rollout.Campaigns.
 func (s *Store) AddCampaign(_ context.Context, c rollout.Campaign, jobs []rollout.Job) error {
 	s.mu.Lock()

@@ -18,6 +18,7 @@ func release(id string, sequence uint64) rollout.Release {
 	return rollout.Release{
 		ID: id, Name: "r" + id, Version: "2.0", Sequence: sequence, Vendor: "v", Class: "c", Digest: d,
 		Manifest: [2]suit.Digest{d, d}, Size: 3, Signer: "aa", Images: []string{"00"}, CreatedAt: at, CreatedBy: "x",
+		State: rollout.ReleaseDraft,
 	}
 }
 
@@ -26,6 +27,7 @@ func release(id string, sequence uint64) rollout.Release {
 func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) rollout.Store) {
 	t.Helper()
 	t.Run("releases", func(t *testing.T) { testReleases(t, open(t)) })
+	t.Run("decisions", func(t *testing.T) { testDecisions(t, open(t)) })
 	t.Run("campaigns", func(t *testing.T) { testCampaigns(t, open(t, "a", "b")) })
 }
 

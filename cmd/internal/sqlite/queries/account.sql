@@ -22,4 +22,4 @@ DELETE FROM credential WHERE expires_at < ?;
 -- name: account.approvers
 SELECT COUNT(DISTINCT name)
   FROM credential
- WHERE kind = 'session' AND role = 'admin' AND (expires_at IS NULL OR expires_at > ?);
+ WHERE kind = 'session' AND role IN ('admin', ?) AND (expires_at IS NULL OR expires_at > ?);

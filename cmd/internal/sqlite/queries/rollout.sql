@@ -1,21 +1,3 @@
--- name: release.insert
-INSERT INTO release (id, class, sequence, details, created_at) VALUES (?, ?, ?, ?, ?);
-
--- name: release.insert_content
-INSERT INTO release_content (release, push, pull, image) VALUES (?, ?, ?, ?);
-
--- name: release.get
-SELECT details FROM release WHERE id = ?;
-
--- name: release.content
-SELECT push, pull, image FROM release_content WHERE release = ?;
-
--- name: release.newest
-SELECT COALESCE(MAX(sequence), 0) FROM release WHERE class = ?;
-
--- name: release.list
-SELECT details FROM release WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?;
-
 -- name: campaign.insert
 INSERT INTO campaign (id, name, release, delivery, state, created_at, created_by) VALUES (?, ?, ?, ?, ?, ?, ?);
 

@@ -1,0 +1,106 @@
+package rollout_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"steward/suit/rollout"
+	"steward/suit/rollout/rolltest"
+)
+
+func TestReleaseTable(t *testing.T) {
+	if err := rollout.ReleaseTable.Check(rollout.ReleaseDraft, rollout.ReleaseWithdrawn); err != nil {
+		t.Error(err)
+	}
+	got := rollout.ReleaseTable.Mermaid(rollout.ReleaseDraft)
+	if *update {
+		if err := os.WriteFile("testdata/release.mmd", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/release.mmd")
+	if err != nil || got != string(want) {
+		t.Errorf("testdata/release.mmd differs (%v); run go test -update and read the diff\n%s", err, got)
+	}
+}
+
+// TestWithdrawn checks that a device gets nothing of a release that was
+// withdrawn after its campaign began.
+func TestWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, store := &device{fetched: staged, update: success}, &rolltest.Store{}
+		start(t, store, rollout.Push, "a")
+		r, err := store.Release(t.Context(), "r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		decision := rollout.Decision{On: rollout.WithdrawRelease, To: rollout.ReleaseWithdrawn}
+		if err := store.DecideRelease(t.Context(), "r", r.State, decision); err != nil {
+			t.Fatal(err)
+		}
+		runner, err := rollout.NewRunner(rollout.RunnerOptions{
+			Store: store, Devices: d, URI: func(string) string { return "coaps://h" },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of the bubble's clock
+		defer cancel()
+		if err := runner.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		j, err := store.OfDevice(t.Context(), "a")
+		if !errors.Is(err, rollout.ErrUnknown) || len(d.writes) != 0 || d.executed != 0 {
+			t.Errorf("a device of a withdrawn release: job %+v, %v, %d writes, %d executed",
+				j, err, len(d.writes), d.executed)
+		}
+	})
+}
+
+func TestDecide(t *testing.T) {
+	const author, other = "operator:alice", "operator:bob"
+	draft, approved, withdrawn := rollout.ReleaseDraft, rollout.ReleaseApproved, rollout.ReleaseWithdrawn
+	tests := []struct {
+		name   string
+		state  rollout.ReleaseState
+		on     rollout.ReleaseEvent
+		by     string
+		people int
+		want   rollout.ReleaseState
+		err    error
+	}{
+		{"another person", draft, rollout.ApproveRelease, other, 2, approved, nil},
+		{"nobody else is there", draft, rollout.ApproveRelease, author, 1, approved, nil},
+		{"by a program, nobody is signed in", draft, rollout.ApproveRelease, author, 0, approved, nil},
+		{"own release", draft, rollout.ApproveRelease, author, 2, "", rollout.ErrApprover},
+		{"own release, withdrawn", draft, rollout.WithdrawRelease, author, 2, withdrawn, nil},
+		{"withdrawn later", approved, rollout.WithdrawRelease, other, 2, withdrawn, nil},
+		{"twice", approved, rollout.ApproveRelease, other, 2, "", rollout.ErrDecided},
+		{"back again", withdrawn, rollout.ApproveRelease, other, 2, "", rollout.ErrDecided},
+		{"no decision", draft, "like", other, 2, "", rollout.ErrDecided},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := rollout.Release{State: tt.state, CreatedBy: author}
+			d, err := r.Decide(tt.on, tt.by, "why", tt.people, time.UnixMicro(1))
+			if d.To != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("Decide(%s by %s of %d) = %q, %v; want %q, %v", tt.on, tt.by, tt.people, d.To, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestDeliverable(t *testing.T) {
+	for state, want := range map[rollout.ReleaseState]error{
+		rollout.ReleaseApproved: nil, rollout.ReleaseDraft: rollout.ErrUnapproved,
+		rollout.ReleaseWithdrawn: rollout.ErrUnapproved, "": rollout.ErrUnapproved,
+	} {
+		if err := (rollout.Release{State: state}).Deliverable(); !errors.Is(err, want) {
+			t.Errorf("Deliverable of %q = %v, want %v", state, err, want)
+		}
+	}
+}
