@@ -220,6 +220,12 @@ func (e *Engine) respond(j *job, r *Response, b *batch) {
 		szx = min(szx, j.block2.szx)
 	}
 	x := extra{block1: j.block1}
+	if r.Total > 0 && r.Code.IsSuccess() {
+		e.discharge(j)
+		r.Observe = false
+		e.respondPart(j, r, x, b)
+		return
+	}
 	if !numbered(total, szx) {
 		e.discharge(j)
 		e.reply(j, &Response{Code: InternalServerError}, x, b)

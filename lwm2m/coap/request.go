@@ -28,6 +28,10 @@ type Request struct {
 	IfNoneMatch    bool
 	Payload        []byte
 	Token          []byte // of a received request; with Peer it names an observation. Ignored by Do
+	// Offset and Limit say which part of the response's body a received GET
+	// asks for, in bytes: a handler may answer with that alone (Response.Total).
+	// Do ignores them.
+	Offset, Limit int
 }
 
 // A Response is a whole response. What a handler returns or Notify is given
@@ -39,6 +43,11 @@ type Response struct {
 	LocationPath  []string
 	MaxAge        MaxAge
 	ETag          []byte
+
+	// Total, if a handler sets it, is the length of a body of which Payload is only
+	// what Request.Offset and Limit ask for: the engine then keeps none of it. The
+	// handler sets ETag, which must be the same for all parts of a body.
+	Total int
 
 	// Observe is set by a handler to accept an observation, and is set on
 	// responses received that carry the Observe option.

@@ -38,6 +38,7 @@ func (e *Engine) request(l *link, m *Message, f *fields, b *batch) {
 		return // rejected in silence (RFC 7252 §5.4.1)
 	}
 	j := &job{link: l, rec: rec, id: m.ID, req: f.request(l.peer, m), block2: f.block2, tag: bytes.Clone(f.tag)}
+	e.part(j)
 	if f.block2.num > 0 {
 		j.req.Observe = ObserveNone // later blocks carry none (RFC 7959 §3.4)
 	}

@@ -94,6 +94,7 @@ func (t *transfer) upload(ctx context.Context) (*reply, error) {
 		default:
 			offset = end
 		}
+		progressed(ctx, offset)
 		if smaller {
 			t.szx = r.block1.szx
 		}
