@@ -15,18 +15,12 @@ import (
 	"steward/suit"
 )
 
-// Errors of releases and campaigns.
+// Errors of releases.
 var (
 	// ErrUnknown reports a release, campaign or job that does not exist.
 	ErrUnknown = errors.New("unknown release, campaign or job")
 	// ErrRelease reports an image or envelope that cannot be released.
 	ErrRelease = errors.New("unusable release")
-	// ErrCampaign reports a campaign that cannot be started as asked.
-	ErrCampaign = errors.New("unusable campaign")
-	// ErrBusy reports a device that has an unfinished job in another campaign.
-	ErrBusy = errors.New("device has an unfinished update")
-	// ErrEnded reports a change to a campaign that is over.
-	ErrEnded = errors.New("campaign has ended")
 )
 
 // A Release is an update that devices of one class can be given.
@@ -55,40 +49,6 @@ type Content struct {
 	Push  []byte // envelope with integrated payload; nil: cannot be pushed
 	Pull  []byte // envelope whose payload is fetched; nil: cannot be pulled
 	Image []byte // the payload that Pull's manifest names; nil with an integrated one
-}
-
-// A Delivery says how the envelope reaches a device.
-type Delivery string
-
-// The deliveries of LwM2M Firmware Update.
-const (
-	Push Delivery = "push" // block-wise write to Package
-	Pull Delivery = "pull" // a URI, from which the device fetches
-)
-
-// A Campaign brings one release to a list of devices.
-type Campaign struct {
-	ID        string // ULID
-	Name      string
-	Release   string
-	Delivery  Delivery
-	State     CampaignState
-	CreatedAt time.Time
-	CreatedBy string
-}
-
-// A Job is one device of a campaign.
-type Job struct {
-	Campaign string
-	Device   fleet.ID
-	State    JobState
-	Reason   string // in words, why it waits or failed
-	Result   int    // /5/0/5 as last read
-	Tries    int    // of the present state
-	Due      time.Time
-	Version  int64 // rises by one with each change; guards against two runners
-
-	UpdatedAt time.Time
 }
 
 // Installed is a manifest that a device is known to run.
@@ -123,6 +83,14 @@ type Releases interface {
 	DecideRelease(ctx context.Context, id string, from ReleaseState, d Decision) error
 }
 
+// ManifestOf returns the digest of the manifest that devices get by a delivery.
+func (r Release) ManifestOf(d Delivery) suit.Digest {
+	if d == Pull {
+		return r.Manifest[1]
+	}
+	return r.Manifest[0]
+}
+
 // Campaigns keeps campaigns and jobs.
 type Campaigns interface {
 	// AddCampaign stores a campaign with its jobs. It returns ErrBusy if a device
@@ -147,10 +115,9 @@ type Campaigns interface {
 	Installed(ctx context.Context, device fleet.ID) ([]Installed, error)
 }
 
-// ManifestOf returns the digest of the manifest that devices get by a delivery.
-func (r Release) ManifestOf(d Delivery) suit.Digest {
-	if d == Pull {
-		return r.Manifest[1]
-	}
-	return r.Manifest[0]
-}
+// The states of campaigns that have one wave.
+const (
+	Running CampaignState = "running"
+	Ended   CampaignState = "ended"
+	Stopped CampaignState = CampaignAborted
+)

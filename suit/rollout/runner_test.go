@@ -24,7 +24,12 @@ func TestTables(t *testing.T) {
 	if err := rollout.JobTable.Check(rollout.Queued, rollout.Done, rollout.Failed, rollout.Aborted); err != nil {
 		t.Error(err)
 	}
-	if err := rollout.CampaignTable.Check(rollout.Running, rollout.Ended, rollout.Stopped); err != nil {
+	err := rollout.CampaignTable.Check(rollout.CampaignDraft, rollout.CampaignDone, rollout.CampaignAborted,
+		rollout.CampaignFailed)
+	if err != nil {
+		t.Error(err)
+	}
+	if err := rollout.WaveTable.Check(rollout.WavePending, rollout.WavePassed, rollout.WaveCancelled); err != nil {
 		t.Error(err)
 	}
 	got := rollout.JobTable.Mermaid(rollout.Queued)

@@ -10,10 +10,6 @@ type (
 	JobEvent string
 	// A JobEffect is what the runner does next.
 	JobEffect string
-	// A CampaignState is where a campaign stands.
-	CampaignState string
-	// A CampaignEvent is what was decided or learnt about it.
-	CampaignEvent string
 )
 
 // The states of a job.
@@ -26,6 +22,9 @@ const (
 	Done        JobState = "done"
 	Failed      JobState = "failed"
 	Aborted     JobState = "aborted"
+
+	Planned      JobState = "planned" // its wave has not begun it
+	Incompatible JobState = "refused" // the manifest does not suit the device: nothing was sent
 )
 
 // The events of a job.
@@ -75,24 +74,5 @@ var JobTable = machine.Table[JobState, JobEvent, JobEffect]{
 	{From: Installing, On: Exhausted, To: Failed},
 }
 
-// The states of a campaign.
-const (
-	Running CampaignState = "running"
-	Ended   CampaignState = "ended"   // every job is done or failed
-	Stopped CampaignState = "aborted" // by an operator
-)
-
-// The events of a campaign.
-const (
-	LastJob CampaignEvent = "last-job"
-	Stop    CampaignEvent = "stop"
-)
-
-// CampaignTable is the machine of a campaign. It starts in Running.
-var CampaignTable = machine.Table[CampaignState, CampaignEvent, JobEffect]{
-	{From: Running, On: LastJob, To: Ended},
-	{From: Running, On: Stop, To: Stopped},
-}
-
 // Over reports whether a job in state s changes no more.
-func (s JobState) Over() bool { return s == Done || s == Failed || s == Aborted }
+func (s JobState) Over() bool { return s == Done || s == Failed || s == Aborted || s == Incompatible }
