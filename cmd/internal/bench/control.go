@@ -26,6 +26,7 @@ const (
 	commandStop   = "stop-profile"
 	commandHeap   = "heap"
 	commandCrypto = "crypto"
+	commandRead   = "read" // devices, from the first named to before the second
 )
 
 // An answer is a child's answer to a command.
@@ -40,6 +41,7 @@ var errCommand = errors.New("unknown command")
 // A controller is the child's side of the commands.
 type controller struct {
 	sockets func() transport.Stats // nil: none
+	read    readFunc               // nil: none
 	profile *os.File
 }
 
@@ -66,15 +68,15 @@ func (c *controller) obey(ctx context.Context, in io.Reader, out io.Writer) erro
 			if !more {
 				return nil
 			}
-			if err := encode.Encode(c.answer(line)); err != nil {
+			if err := encode.Encode(c.answer(ctx, line)); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (c *controller) answer(line string) answer {
-	value, err := c.do(line)
+func (c *controller) answer(ctx context.Context, line string) answer {
+	value, err := c.do(ctx, line)
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
@@ -85,7 +87,7 @@ func (c *controller) answer(line string) answer {
 	return answer{Value: raw}
 }
 
-func (c *controller) do(line string) (any, error) {
+func (c *controller) do(ctx context.Context, line string) (any, error) {
 	command, argument, _ := strings.Cut(line, " ")
 	switch command {
 	case commandUsage:
@@ -101,6 +103,8 @@ func (c *controller) do(line string) (any, error) {
 		return true, writeHeap(argument)
 	case commandCrypto:
 		return handshakeFloor()
+	case commandRead:
+		return c.readAll(ctx, argument)
 	default:
 		return nil, fmt.Errorf("%w: %.40q", errCommand, command)
 	}
@@ -122,7 +126,7 @@ func (c *controller) usage() (usage, error) {
 	u.Heap = m.HeapAlloc
 	if c.sockets != nil {
 		s := c.sockets()
-		u.Handshakes, u.Associations = s.Handshakes, s.Associations
+		u.Handshakes, u.Associations, u.Replays = s.Handshakes, s.Associations, s.Drops[transport.DropReplay]
 	}
 	return u, nil
 }

@@ -35,6 +35,9 @@ type reply struct {
 	location []string
 }
 
+// A waiter is told what answered its operation, at most once, with the device locked.
+type waiter interface{ answered(r reply) }
+
 // message takes one message of the server. The caller holds mu.
 func (d *device) message(datagram []byte) {
 	m, err := coap.Parse(datagram)
@@ -69,11 +72,10 @@ func (d *device) answered(m *coap.Message) {
 			r.location = append(r.location, string(o.Value))
 		}
 	}
-	select {
-	case d.wait <- r:
-	default:
-	}
+	d.trace.answered()
+	w := d.wait
 	d.wait = nil
+	w.answered(r)
 }
 
 func (d *device) reply(m coap.Message) {
@@ -82,8 +84,8 @@ func (d *device) reply(m coap.Message) {
 	}
 }
 
-// serve answers a request of the server: Observe of a path that we have by a
-// value, everything else by 4.04.
+// serve answers a request of the server: Read and Observe of a path that we have
+// by a value, everything else by 4.04.
 func (d *device) serve(m *coap.Message) {
 	answer := coap.Message{Type: coap.ACK, Code: coap.NotFound, ID: m.ID, Token: m.Token}
 	if m.Type == coap.NON {
@@ -104,14 +106,20 @@ func (d *device) serve(m *coap.Message) {
 	}
 	text := "/" + strings.Join(path, "/")
 	for k, p := range paths() {
-		if m.Code != coap.GET || !observe || p.String() != text {
+		if m.Code != coap.GET || p.String() != text {
 			continue
 		}
 		w := &d.watched[k]
+		if !observe {
+			w = &watched{}
+		}
 		w.format, w.on = format, true
 		w.length = uint8(copy(w.token[:], m.Token)) //nolint:gosec // G115: at most 8
 		if n, err := w.notification(p, m.ID); err == nil {
 			n.Type = answer.Type
+			if !observe {
+				n.Options = n.Options[1:]
+			}
 			answer = n
 		}
 	}
@@ -177,6 +185,36 @@ func newWorker() *worker {
 	return &worker{answers: make(chan reply, 1), timer: t}
 }
 
+// answered implements waiter.
+func (w *worker) answered(r reply) {
+	select {
+	case w.answers <- r:
+	default:
+	}
+}
+
+// begin makes the message of an operation in scratch, sends it and names who
+// waits for its answer. The caller holds mu.
+func (d *device) begin(build builder, scratch []byte, wait waiter) ([]byte, error) {
+	if !d.connected {
+		return scratch, errNotConnected
+	}
+	d.id++
+	m, err := build(d, d.id)
+	if err != nil {
+		return scratch, err
+	}
+	if scratch, err = m.Append(scratch[:0]); err != nil {
+		return scratch, err
+	}
+	d.wait, d.waitID, d.waitEmpty = wait, d.id, !m.Code.IsRequest()
+	d.trace.begins()
+	if err = d.send(scratch); err != nil {
+		d.wait = nil
+	}
+	return scratch, err
+}
+
 // do sends what build makes until it is answered.
 func (w *worker) do(d *device, build builder) (reply, error) {
 	select {
@@ -184,21 +222,8 @@ func (w *worker) do(d *device, build builder) (reply, error) {
 	default:
 	}
 	d.mu.Lock()
-	if !d.connected {
-		d.mu.Unlock()
-		return reply{}, errNotConnected
-	}
-	d.id++
-	m, err := build(d, d.id)
-	if err == nil {
-		w.scratch, err = m.Append(w.scratch[:0])
-	}
-	if err != nil {
-		d.mu.Unlock()
-		return reply{}, err
-	}
-	d.wait, d.waitID, d.waitEmpty = w.answers, d.id, !m.Code.IsRequest()
-	err = d.send(w.scratch)
+	var err error
+	w.scratch, err = d.begin(build, w.scratch, w)
 	d.mu.Unlock()
 	for sent := 1; ; sent++ {
 		if err != nil {
@@ -249,19 +274,17 @@ const (
 )
 
 // register is a Register (Core 1.2.2 §6.2.1).
-func register(name string) builder {
-	return func(_ *device, id uint16) (coap.Message, error) {
-		return coap.Message{
-			Type: coap.CON, Code: coap.POST, ID: id, Token: token(id),
-			Options: []coap.Option{
-				segment("rd"),
-				{ID: optionFormat, Value: bytesOf(uint32(codec.Link))},
-				query("ep=" + name), query(lifetime), query("lwm2m=1.1"),
-				query("b=U"),
-			},
-			Payload: []byte(links),
-		}, nil
-	}
+func register(d *device, id uint16) (coap.Message, error) {
+	return coap.Message{
+		Type: coap.CON, Code: coap.POST, ID: id, Token: token(id),
+		Options: []coap.Option{
+			segment("rd"),
+			{ID: optionFormat, Value: bytesOf(uint32(codec.Link))},
+			query("ep=" + d.socket.g.fleet.name(d.number)), query(lifetime), query("lwm2m=1.1"),
+			query("b=U"),
+		},
+		Payload: []byte(links),
+	}, nil
 }
 
 // update is an Update that changes nothing (§6.2.2).

@@ -227,9 +227,12 @@ func (p *provision) issue(ctx context.Context, f *identities, from, to int) erro
 	return p.db.Inventory().Commit(ctx, est.Change{Insert: records})
 }
 
+// deviceID is as long as a ULID.
+func deviceID(i int) fleet.ID { return fleet.ID(fmt.Sprintf("01BENCH%019d", i)) }
+
 // own makes the device behind a certificate.
 func (p *provision) own(ctx context.Context, f *identities, i int) error {
-	id := fleet.ID(fmt.Sprintf("01BENCH%019d", i)) // as long as a ULID
+	id := deviceID(i)
 	d := fleet.Device{ID: id, Endpoint: lwm2m.Endpoint(f.name(i)), Ownership: fleet.Owned, CreatedAt: time.Now()}
 	if err := p.db.Devices().Put(ctx, d, actor, "prepared"); err != nil {
 		return err

@@ -2,9 +2,9 @@ package bench
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,80 +39,90 @@ func (f *floor) measure(ctx context.Context, r *run, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	e := &echoes{waiting: make([]atomic.Pointer[worker], min(r.o.InFlight, r.o.Devices))}
-	for range r.gen.sockets {
-		conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 1, 0, 1)}, net.UDPAddrFromAddrPort(addr))
-		if err != nil {
+	n := min(r.o.InFlight, r.o.Devices)
+	e := &echoes{over: make(chan struct{})}
+	for range min(len(r.gen.sockets), n) {
+		if err := e.open(addr); err != nil {
 			return errors.Join(err, e.close())
 		}
-		widen(conn)
-		e.sockets = append(e.sockets, conn)
-		e.reading.Go(func() { e.read(conn) })
 	}
 	before, err := r.echo.usage(false)
 	if err != nil {
 		return errors.Join(err, e.close())
 	}
-	b := bounds{devices: len(e.waiting), inFlight: len(e.waiting), duration: min(d, echoTime)}
-	o := load(ctx, b, e.send)
-	after, err := r.echo.usage(false)
-	f.ops += o.done
+	for i, s := range e.sockets {
+		share := (n - i + len(e.sockets) - 1) / len(e.sockets)
+		e.reading.Go(func() { e.circulate(s, share) })
+	}
+	pause(ctx, min(d, echoTime))
+	close(e.over)
+	err = e.close()
+	after, usageErr := r.echo.usage(false)
+	f.ops += int(e.done.Load())
 	f.cpu += after.CPU - before.CPU
-	return errors.Join(err, e.close())
+	return errors.Join(err, usageErr)
 }
 
-// echoes are the sockets of a measure and who waits for which datagram.
+// echoes are datagrams that go to and fro, each again as soon as it is back.
 type echoes struct {
 	sockets []*net.UDPConn
-	waiting []atomic.Pointer[worker]
+	over    chan struct{}
+	done    atomic.Int64
 	reading sync.WaitGroup
 }
 
+func (e *echoes) open(addr netip.AddrPort) error {
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 1, 0, 1)}, net.UDPAddrFromAddrPort(addr))
+	if err == nil {
+		widen(conn)
+		e.sockets = append(e.sockets, conn)
+	}
+	return err
+}
+
+// close ends the readers.
 func (e *echoes) close() error {
 	var errs []error
 	for _, s := range e.sockets {
-		errs = append(errs, s.Close())
+		_ = s.SetReadDeadline(time.Unix(1, 0)) // it is open
 	}
 	e.reading.Wait()
+	for _, s := range e.sockets {
+		errs = append(errs, s.Close())
+	}
 	return errors.Join(errs...)
 }
 
-func (e *echoes) read(s *net.UDPConn) {
-	in := make([]byte, maxDatagram)
+// circulate keeps n datagrams of a socket under way, in the manner of a lane. Those
+// that are lost come to its mind when none is left.
+func (e *echoes) circulate(s *net.UDPConn, n int) {
+	box := newMailbox(s)
+	datagram := make([]byte, echoSize)
 	for {
-		n, err := s.Read(in)
-		if errors.Is(err, net.ErrClosed) {
-			return
+		_ = s.SetReadDeadline(time.Now().Add(ackTimeout)) // it is open
+		box.hold()
+		for range n {
+			_ = box.send(datagram) // lost, as a datagram may be
 		}
-		if err != nil || n != echoSize {
-			continue
-		}
-		if i := int(binary.BigEndian.Uint32(in)); i < len(e.waiting) {
-			if w := e.waiting[i].Load(); w != nil {
-				select {
-				case w.answers <- reply{}:
-				default:
-				}
+		for {
+			if box.release() != nil {
+				return
+			}
+			select {
+			case <-e.over:
+				return
+			default:
+			}
+			in, err := box.receive()
+			if err != nil {
+				break
+			}
+			e.done.Add(int64(len(in)))
+			box.hold()
+			for _, m := range in {
+				_ = box.send(m.Buffers[0][:m.N])
 			}
 		}
-	}
-}
-
-// send is the operation: one datagram there and back.
-func (e *echoes) send(_ context.Context, w *worker, i int) (bool, error) {
-	var out [echoSize]byte
-	binary.BigEndian.PutUint32(out[:], uint32(i)) //nolint:gosec // G115: a worker's number
-	e.waiting[i].Store(w)
-	if _, err := e.sockets[i%len(e.sockets)].Write(out[:]); err != nil {
-		return false, err
-	}
-	w.timer.Reset(ackTimeout)
-	defer w.timer.Stop()
-	select {
-	case <-w.answers:
-		return true, nil
-	case <-w.timer.C:
-		return false, errNoAnswer
 	}
 }
 

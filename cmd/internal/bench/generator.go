@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"steward/lwm2m/dtls"
@@ -31,25 +30,17 @@ type generator struct {
 	devices []device
 	// patience is how often a message is sent before its device gives up.
 	patience int
+	capture  *capture // nil: none
 	sockets  []*socket
 	ended    atomic.Int64 // associations that the server ended
+	closed   chan struct{}
 	reading  sync.WaitGroup
-}
-
-// A socket serves a part of the devices.
-type socket struct {
-	g    *generator
-	only *device // of a server without connection identifiers; nil: many
-	conn *net.UDPConn
-	turn chan struct{} // one handshake at a time: until it ends, the server knows us by address
-
-	mu   sync.Mutex
-	link *dtls.Link // of the handshake under way
 }
 
 // A device is one association of the generator.
 type device struct {
 	socket *socket
+	number int
 
 	mu        sync.Mutex
 	session   dtls.Session
@@ -57,9 +48,10 @@ type device struct {
 	id        uint16 // of the last message
 	location  []string
 	watched   [maxPaths]watched
-	wait      chan<- reply // of the operation under way
+	wait      waiter // for the operation under way
 	waitID    uint16
-	waitEmpty bool // an empty acknowledgement answers it
+	waitEmpty bool   // an empty acknowledgement answers it
+	trace     *trace // nil: none
 }
 
 // A watched resource is one that the server observes.
@@ -74,7 +66,9 @@ type watched struct {
 // newGenerator binds sockets to addresses of the loopback network, each to one of
 // another /24: the server counts new handshakes by network.
 func newGenerator(f *identities, server netip.AddrPort, sockets int) (*generator, error) {
-	g := &generator{fleet: f, server: server, patience: maxSends, devices: make([]device, f.n)}
+	g := &generator{
+		fleet: f, server: server, patience: maxSends, devices: make([]device, f.n), closed: make(chan struct{}),
+	}
 	for i := range min(sockets, f.n) {
 		local := &net.UDPAddr{IP: net.IPv4(127, 1, byte(i), 1)}
 		conn, err := net.DialUDP("udp4", local, net.UDPAddrFromAddrPort(server))
@@ -82,11 +76,11 @@ func newGenerator(f *identities, server netip.AddrPort, sockets int) (*generator
 			return nil, errors.Join(err, g.close())
 		}
 		widen(conn)
-		s := &socket{g: g, conn: conn, turn: make(chan struct{}, 1)}
+		s := &socket{g: g, conn: conn, box: newMailbox(conn), turn: make(chan struct{}, 1)}
 		g.sockets = append(g.sockets, s)
 	}
 	for i := range g.devices {
-		g.devices[i].socket = g.sockets[i%len(g.sockets)]
+		g.devices[i].socket, g.devices[i].number = g.sockets[i%len(g.sockets)], i
 	}
 	for i, s := range g.sockets {
 		if len(g.devices) <= len(g.sockets) {
@@ -100,6 +94,7 @@ func newGenerator(f *identities, server netip.AddrPort, sockets int) (*generator
 // close ends the readers. Associations are left to the server.
 func (g *generator) close() error {
 	var errs []error
+	close(g.closed)
 	for _, s := range g.sockets {
 		errs = append(errs, s.conn.Close())
 	}
@@ -131,7 +126,7 @@ func (g *generator) connect(ctx context.Context, i int) error {
 	s := d.socket
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	link := dtls.NewLink(s.conn.LocalAddr(), s.conn.RemoteAddr(), func(b []byte) { _, _ = s.conn.Write(b) })
+	link := dtls.NewLink(s.conn.LocalAddr(), s.conn.RemoteAddr(), func(b []byte) { _ = s.send(b) })
 	s.pending(link)
 	defer s.pending(nil)
 	e, err := dtls.Connect(ctx, link, dtls.ConnectOptions{
@@ -152,12 +147,6 @@ func (g *generator) connect(ctx context.Context, i int) error {
 	return nil
 }
 
-func (s *socket) pending(l *dtls.Link) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.link = l
-}
-
 // identifier is the connection identifier of a device: its number, and chance, so
 // that late records of an earlier association do not find it.
 func identifier(i int) []byte {
@@ -165,45 +154,6 @@ func identifier(i int) []byte {
 	_, _ = rand.Read(id)                      // never fails
 	binary.BigEndian.PutUint32(id, uint32(i)) //nolint:gosec // G115: at most maxDevices
 	return id
-}
-
-// read serves the socket until it is closed.
-func (s *socket) read() {
-	in := make([]byte, maxDatagram)
-	plain := make([]byte, 0, maxDatagram)
-	for {
-		n, err := s.conn.Read(in)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue // an ICMP error of an earlier datagram
-		}
-		s.receive(in[:n], plain)
-	}
-}
-
-// receive gives a datagram to the device that it names, or to the handshake.
-func (s *socket) receive(datagram, plain []byte) {
-	r, _, err := dtls.ParseRecord(datagram)
-	if err != nil {
-		return
-	}
-	if r.Type == dtls.TLS12CID {
-		i := int(binary.BigEndian.Uint32(r.CID))
-		if i < len(s.g.devices) && s.g.devices[i].receive(s.g, r, plain) {
-			return
-		}
-	}
-	if r.Epoch != 0 && s.only != nil && r.Type != dtls.TLS12CID && s.only.receive(s.g, r, plain) {
-		return
-	}
-	s.mu.Lock()
-	link := s.link
-	s.mu.Unlock()
-	if link != nil {
-		link.Deliver(datagram)
-	}
 }
 
 const (
@@ -241,9 +191,6 @@ func (d *device) send(message []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.socket.conn.Write(out)
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOBUFS) {
-		return nil // lost, as a datagram may be
-	}
-	return err
+	d.trace.sent(out)
+	return d.socket.send(out)
 }

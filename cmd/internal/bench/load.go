@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"steward/lwm2m/coap"
 )
 
 // An operation does one thing with the i-th device and reports whether the server
@@ -84,67 +82,60 @@ func work(ctx context.Context, first, step int, b bounds, do operation) (o outco
 	return o
 }
 
-// exchange is an operation that sends what build makes and expects code.
-func (r *run) exchange(build builder, code coap.Code) operation {
-	return func(_ context.Context, w *worker, i int) (bool, error) {
-		answer, err := w.do(&r.gen.devices[i], build)
-		return answer.code == code && !answer.reset, err
+// enlist registers the first devices.
+func (r *run) enlist(ctx context.Context, devices int) error {
+	begin := time.Now()
+	x := enlisting()
+	good := x.good
+	var count atomic.Int64
+	x.good = func(d *device, answer reply) bool {
+		r.progress(count.Add(1), "registered", begin)
+		return good(d, answer)
+	}
+	o := r.gen.talk(ctx, bounds{devices: devices, inFlight: r.o.InFlight}, x)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if o.refused+o.lost > 0 || o.done != devices {
+		return fmt.Errorf("%w: of %d Registers %d were refused, %d not answered", ErrServer, devices, o.refused, o.lost)
+	}
+	r.say("%d registered in %.1f s", devices, time.Since(begin).Seconds())
+	return nil
+}
+
+// progress says now and then how far it is.
+func (r *run) progress(n int64, what string, begin time.Time) {
+	const often = 10_000
+	if n%often == 0 {
+		r.say("  %d %s, %.0f s", n, what, time.Since(begin).Seconds())
 	}
 }
 
-// registerOne is an operation that registers a device and keeps its location.
-func (r *run) registerOne(_ context.Context, w *worker, i int) (bool, error) {
-	d := &r.gen.devices[i]
-	answer, err := w.do(d, register(r.fleet.name(i)))
-	if err != nil || answer.code != coap.Created {
-		return false, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.location = answer.location
-	return true, nil
-}
-
-// establish connects all devices, which is no part of what is measured.
+// establish connects all devices, which is no part of what is measured. The first
+// failure ends it.
 func (r *run) establish(ctx context.Context, devices int) error {
 	begin := time.Now()
-	return r.must(ctx, "connected", devices, len(r.gen.sockets), begin, r.gen.handshake)
-}
-
-// enlist registers all devices.
-func (r *run) enlist(ctx context.Context, devices int) error {
-	return r.must(ctx, "registered", devices, r.o.InFlight, time.Now(), r.registerOne)
-}
-
-// must does an operation with each device and fails if one fails.
-func (r *run) must(ctx context.Context, what string, devices, inFlight int, begin time.Time, do operation) error {
-	limited, cancel := context.WithCancel(ctx) // the first failure ends it
+	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failed atomic.Pointer[error]
 	var count atomic.Int64
-	b := bounds{devices: devices, inFlight: inFlight}
-	o := load(limited, b, func(ctx context.Context, w *worker, i int) (bool, error) {
-		ok, err := do(ctx, w, i)
+	b := bounds{devices: devices, inFlight: len(r.gen.sockets)}
+	load(limited, b, func(ctx context.Context, w *worker, i int) (bool, error) {
+		ok, err := r.gen.handshake(ctx, w, i)
 		if err != nil {
 			failed.CompareAndSwap(nil, &err)
 			cancel()
 		}
-		const often = 10_000
-		if n := count.Add(1); n%often == 0 {
-			r.say("  %d %s, %.0f s", n, what, time.Since(begin).Seconds())
-		}
+		r.progress(count.Add(1), "connected", begin)
 		return ok, err
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err := failed.Load(); err != nil {
-		return fmt.Errorf("%w: not %s: %w", ErrServer, what, *err)
+		return fmt.Errorf("%w: not connected: %w", ErrServer, *err)
 	}
-	if o.refused > 0 {
-		return fmt.Errorf("%w: %d of %d not %s: refused", ErrServer, o.refused, devices, what)
-	}
-	r.say("%d %s in %.1f s", devices, what, time.Since(begin).Seconds())
+	r.say("%d connected in %.1f s", devices, time.Since(begin).Seconds())
 	return nil
 }
 

@@ -25,6 +25,7 @@ type usage struct {
 	Heap         uint64 `json:"heap_bytes"`
 	Handshakes   uint64 `json:"handshakes"`
 	Associations int    `json:"associations"`
+	Replays      uint64 `json:"replays"` // records refused as seen before
 }
 
 // A server is the process that is measured.

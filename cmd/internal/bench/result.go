@@ -35,9 +35,26 @@ type Result struct {
 	RSSEmpty     uint64  `json:"rss_empty_bytes,omitempty"`
 	RSSFull      uint64  `json:"rss_full_bytes,omitempty"`
 
-	RestartSeconds    float64 `json:"restart_seconds,omitempty"` // without a server
-	LoadSeconds       float64 `json:"load_seconds,omitempty"`    // from its start until it serves
-	LostRegistrations *int    `json:"lost_registrations,omitempty"`
+	RestartSeconds    float64 `json:"restart_seconds,omitempty"`    // without a server
+	LoadSeconds       float64 `json:"load_seconds,omitempty"`       // from its start until it serves
+	LostRegistrations *int    `json:"lost_registrations,omitempty"` // whose 2.01 was sent
+	// Registering are the devices that registered while the server ended, and
+	// RegisteredBefore those of them that had their 2.01 by then.
+	Registering      int `json:"registering,omitempty"`
+	RegisteredBefore int `json:"registered_before,omitempty"`
+	// Unanswered are talking devices that got no answer, one retransmission included.
+	Unanswered *int `json:"unanswered,omitempty"`
+	// Replayed are records of answered requests that were sent again after the
+	// restart, and ReplaysRefused those that the server's window caught.
+	Replayed       int  `json:"replayed,omitempty"`
+	ReplaysRefused *int `json:"replays_refused,omitempty"`
+	// Reads are devices that the server read from after the restart.
+	Reads       int  `json:"reads,omitempty"`
+	ReadsFailed *int `json:"reads_failed,omitempty"`
+	// Captured are the protected records on the wire, and Reused those of them whose
+	// number or nonce another record had under the same key.
+	Captured int  `json:"captured_records,omitempty"`
+	Reused   *int `json:"reused_numbers,omitempty"`
 	// Note says what the figures cannot.
 	Note string `json:"note,omitempty"`
 
@@ -77,7 +94,20 @@ func (r *Result) WriteTable(w io.Writer) error {
 		r.StormSeconds)
 	row(r.LoadSeconds > 0, "restart", "%.2f s without a server, %.2f s of it to load", r.RestartSeconds, r.LoadSeconds)
 	if r.LostRegistrations != nil {
-		row(true, "registrations", "%d lost", *r.LostRegistrations)
+		row(true, "registrations", "%d lost; %d of %d registered before the server ended", *r.LostRegistrations,
+			r.RegisteredBefore, r.Registering)
+	}
+	if r.Unanswered != nil {
+		row(true, "talking devices", "%d without an answer after one retransmission", *r.Unanswered)
+	}
+	if r.ReplaysRefused != nil {
+		row(true, "replays", "%d records of before sent again, %d refused", r.Replayed, *r.ReplaysRefused)
+	}
+	if r.ReadsFailed != nil {
+		row(true, "reads", "%d devices read from by the server, %d in vain", r.Reads, *r.ReadsFailed)
+	}
+	if r.Reused != nil {
+		row(true, "capture", "%d protected records, %d with a number used before", r.Captured, *r.Reused)
 	}
 	row(r.Spoofed > 0, "spoofed hellos", "%d, %.0f/s", r.Spoofed, r.SpoofedPerS)
 	row(r.RSSFull > 0 && r.RSSEmpty > 0, "RSS", "%.1f MB before, %.1f MB after", megabytes(r.RSSEmpty),

@@ -37,7 +37,7 @@ func Serve(ctx context.Context, data, addr string, in io.Reader, out io.Writer, 
 	go func() { failed <- a.Run(ctx) }()
 	_, err = fmt.Fprintln(out, a.CoAPSURI())
 	if err == nil {
-		err = (&controller{sockets: a.SocketStats}).obey(ctx, in, out)
+		err = (&controller{sockets: a.SocketStats, read: a.ReadDevice}).obey(ctx, in, out)
 	}
 	cancel()
 	return errors.Join(err, <-failed, a.Close())

@@ -38,8 +38,8 @@ func (r *run) storm(ctx context.Context) error {
 	if err := stepBack(); err != nil {
 		return err
 	}
-	do := r.exchange(post, coap.NotFound)
-	quiet := load(ctx, r.timed(), do)
+	do := expect(post, coap.NotFound)
+	quiet := r.gen.talk(ctx, r.timed(), do)
 	r.result.QuietP50, r.result.QuietP99 = quiet.percentile(0.5), quiet.percentile(0.99)
 	before, err := r.server.usage(true)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *run) storm(ctx context.Context) error {
 		go func() { err = breaking.Wait(); close(over) }()
 		talking := r.timed()
 		talking.over = over
-		return load(ctx, talking, do)
+		return r.gen.talk(ctx, talking, do)
 	})
 	if err != nil {
 		return err

@@ -51,11 +51,11 @@ func (r *run) requests(ctx context.Context) error {
 		return err
 	}
 	// There is no such resource: the answer is made without a database.
-	do := r.exchange(post, coap.NotFound)
+	do := expect(post, coap.NotFound)
 	b := r.timed()
 	b.duration = min(warm, r.o.Duration)
-	load(ctx, b, do)
-	return r.messages(ctx, func() outcome { return load(ctx, r.timed(), do) })
+	r.gen.talk(ctx, b, do)
+	return r.messages(ctx, func() outcome { return r.gen.talk(ctx, r.timed(), do) })
 }
 
 func (r *run) handshakes(ctx context.Context) error {
@@ -86,7 +86,7 @@ func (r *run) register(ctx context.Context) error {
 	if err := r.establish(ctx, r.o.Devices); err != nil {
 		return err
 	}
-	return r.messages(ctx, func() outcome { return load(ctx, r.once(), r.registerOne) })
+	return r.messages(ctx, func() outcome { return r.gen.talk(ctx, r.once(), enlisting()) })
 }
 
 func (r *run) update(ctx context.Context) error {
@@ -96,7 +96,7 @@ func (r *run) update(ctx context.Context) error {
 	if err := r.enlist(ctx, r.o.Devices); err != nil {
 		return err
 	}
-	return r.messages(ctx, func() outcome { return load(ctx, r.once(), r.exchange(update, coap.Changed)) })
+	return r.messages(ctx, func() outcome { return r.gen.talk(ctx, r.once(), expect(update, coap.Changed)) })
 }
 
 func (r *run) observe(ctx context.Context) error {
@@ -109,8 +109,8 @@ func (r *run) observe(ctx context.Context) error {
 	if err := r.watched(ctx); err != nil {
 		return err
 	}
-	do := r.exchange(notify(0), coap.Empty)
-	return r.messages(ctx, func() outcome { return load(ctx, r.timed(), do) })
+	do := expect(notify(0), coap.Empty)
+	return r.messages(ctx, func() outcome { return r.gen.talk(ctx, r.timed(), do) })
 }
 
 // watched waits until the server observes all that it is to observe.
