@@ -104,26 +104,32 @@ func (e *echoes) circulate(s *net.UDPConn, n int) {
 		for range n {
 			_ = box.send(datagram) // lost, as a datagram may be
 		}
-		for {
-			if box.release() != nil {
-				return
-			}
-			select {
-			case <-e.over:
-				return
-			default:
-			}
-			in, err := box.receive()
-			if err != nil {
-				break
-			}
-			e.done.Add(int64(len(in)))
-			box.hold()
-			for _, m := range in {
-				_ = box.send(m.Buffers[0][:m.N])
-			}
+		if !e.onward(box) {
+			return
 		}
 	}
+}
+
+// onward sends what comes back again until nothing does, and reports whether to
+// begin anew.
+func (e *echoes) onward(box *mailbox) bool {
+	for box.release() == nil {
+		select {
+		case <-e.over:
+			return false
+		default:
+		}
+		in, err := box.receive()
+		if err != nil {
+			return true
+		}
+		e.done.Add(int64(len(in)))
+		box.hold()
+		for _, m := range in {
+			_ = box.send(m.Buffers[0][:m.N]) // lost, as a datagram may be
+		}
+	}
+	return false
 }
 
 // crypto takes the floor of handshakes.

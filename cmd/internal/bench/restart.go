@@ -86,7 +86,8 @@ func (r *run) interrupt(ctx context.Context, s scene) error {
 	const quiet = 4 // part of the duration: all have talked
 	pause(ctx, r.o.Duration/quiet)
 	const least, most = 0.2, 0.7
-	moment := int64(float64(r.o.Devices-s.registered) * (least + (most-least)*rand.Float64())) //nolint:gosec // G404: no secret
+	part := least + (most-least)*rand.Float64() //nolint:gosec // G404: no secret
+	moment := int64(float64(r.o.Devices-s.registered) * part)
 	now := make(chan struct{})
 	registered := make(chan outcome, 1)
 	go func() { registered <- r.arrive(ctx, s, &created, moment, now) }()

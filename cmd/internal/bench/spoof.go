@@ -70,7 +70,7 @@ func (r *run) spoof(ctx context.Context, server netip.AddrPort, hello []byte) er
 				break
 			}
 		}
-		binary.BigEndian.PutUint32(hello[helloRandom:], uint32(sent)) //nolint:gosec // G115: at most maxSpoofed
+		binary.BigEndian.PutUint32(hello[helloRandom:], uint32(sent))
 		source := unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: invented(sent)})
 		if err := box.post(hello, source, to); err != nil {
 			return err
