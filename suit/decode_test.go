@@ -39,7 +39,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{name: "key is a byte string", in: "d86ba1414040", want: suit.ErrStructure},
 		{name: "validate in the envelope", in: "d86ba2" + wrapper + "0740", want: suit.ErrStructure},
 		{name: "uninstall in the envelope", in: "d86ba2" + wrapper + "181840", want: suit.ErrStructure},
-		{name: "MUD", in: "d86ba2" + wrapper + "181940", want: suit.ErrNotImplemented},
+		{name: "MUD in the envelope", in: "d86ba2" + wrapper + "181940", want: suit.ErrStructure},
 		{name: "integrated payload is text", in: "d86ba16123" + "60", want: suit.ErrStructure},
 	}
 	for _, test := range tests {

@@ -190,6 +190,9 @@ func (m *Manifest) elements() (map[Element][]byte, error) {
 	if m.CoSWID != nil {
 		elements[ElementCoSWID] = m.CoSWID
 	}
+	if m.MUD != nil {
+		elements[ElementMUD] = m.MUD.encode()
+	}
 	return elements, nil
 }
 

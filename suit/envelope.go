@@ -132,21 +132,10 @@ func (e *Envelope) add(p pair) error {
 	case ElementCoSWID, ElementDependencies, ElementPayloadFetch, ElementCandidate, ElementInstall, ElementText:
 		e.Severable[Element(key)] = content
 	default:
-		return unknownElement("envelope", key)
+		return fmt.Errorf("%w: unknown envelope element %d", ErrStructure, key)
 	}
 	return nil
 }
-
-// unknownElement tells what is defined but not built from what is not defined.
-func unknownElement(where string, key int64) error {
-	if key == elementMUD {
-		return fmt.Errorf("%w: %s element %d", ErrNotImplemented, where, key)
-	}
-	return fmt.Errorf("%w: unknown %s element %d", ErrStructure, where, key)
-}
-
-// elementMUD is the reference to a manufacturer usage description.
-const elementMUD = 25
 
 // authentication reads the wrapper (§8.3): the wrapped digest of the manifest
 // and any number of wrapped COSE messages.

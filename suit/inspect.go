@@ -73,6 +73,17 @@ func describeBlock(raw []byte) string {
 			return describe("authentication code", nil, err)
 		}
 		return describe("authentication code", &m.Headers, nil)
+	case cose.KindMac:
+		m, err := cose.ParseMac(raw)
+		if err != nil {
+			return describe("authentication code", nil, err)
+		}
+		parts := []string{fmt.Sprintf("authentication code, %v", m.Algorithm())}
+		for i := range m.Recipients {
+			r := &m.Recipients[i]
+			parts = append(parts, fmt.Sprintf("for key %s by %v", show(r.KeyID()), r.Algorithm()))
+		}
+		return strings.Join(parts, ", ")
 	case cose.KindSign:
 		m, err := cose.ParseSign(raw)
 		if err != nil {
@@ -122,6 +133,9 @@ func (p *printer) manifest(m *Manifest) {
 		p.components(m)
 		if m.CoSWID != nil {
 			p.line("coswid: %d bytes", len(m.CoSWID))
+		}
+		if m.MUD != nil {
+			p.line("network use: %q, signed by key %v", m.MUD.URL, m.MUD.SKI)
 		}
 		p.section(SectionShared, m.Sections[SectionShared])
 		for _, row := range sectionKeys {

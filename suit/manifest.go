@@ -45,6 +45,8 @@ type Manifest struct {
 	Text []Text
 	// CoSWID is the software identification tag, encoded, not looked into.
 	CoSWID []byte
+	// MUD refers to what the software needs of the network; nil if unsaid.
+	MUD *MUD
 }
 
 // The keys of the manifest and of its common part.
@@ -97,7 +99,8 @@ func (e Element) Severable() bool { return slices.Contains(severable, e) }
 
 // knownElement reports whether this package reads the element of a manifest.
 func knownElement(key int64) bool {
-	if key >= keyVersion && key <= keySetVersion || slices.Contains(severable, Element(key)) {
+	if key >= keyVersion && key <= keySetVersion || slices.Contains(severable, Element(key)) ||
+		Element(key) == ElementMUD {
 		return true
 	}
 	for _, s := range sectionKeys {
@@ -146,7 +149,7 @@ func elementsOf(raw item) (map[int64]item, error) {
 			return nil, fmt.Errorf("manifest key: %w", err)
 		}
 		if !knownElement(key) {
-			return nil, unknownElement("manifest", key)
+			return nil, fmt.Errorf("%w: unknown manifest element %d", ErrStructure, key)
 		}
 		elements[key] = p.value
 	}

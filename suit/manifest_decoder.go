@@ -61,7 +61,7 @@ func (d *manifestDecoder) content() error {
 	if d.m.Sequence, err = d.uint(keySequence, "sequence number"); err != nil {
 		return err
 	}
-	steps := []func() error{d.reference, d.identity, d.common, d.sections, d.coswid, d.text}
+	steps := []func() error{d.reference, d.identity, d.common, d.sections, d.coswid, d.mud, d.text}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
@@ -206,6 +206,23 @@ func (d *manifestDecoder) coswid() error {
 	if d.m.CoSWID, err = i.bytes(); err != nil {
 		return fmt.Errorf("coswid: %w", err)
 	}
+	return nil
+}
+
+func (d *manifestDecoder) mud() error {
+	i, ok := d.elements[int64(ElementMUD)]
+	if !ok {
+		return nil
+	}
+	body, err := i.open()
+	if err != nil {
+		return fmt.Errorf("MUD: %w", err)
+	}
+	m, err := mudOf(body)
+	if err != nil {
+		return fmt.Errorf("MUD: %w", err)
+	}
+	d.m.MUD = &m
 	return nil
 }
 

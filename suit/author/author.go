@@ -230,6 +230,25 @@ func Authenticate(e *suit.Envelope, keys ...*cose.MACKey) ([]byte, error) {
 	return e.Encode(), nil
 }
 
+// AuthenticateTo appends an authentication code for recipients who share a secret
+// with us (COSE_Mac), and returns the encoded envelope. It returns ErrOptions for
+// a public key, to which anybody could make a code; its other errors are those of
+// Sign.
+func AuthenticateTo(e *suit.Envelope, recipients ...*cose.RecipientKey) ([]byte, error) {
+	if slices.ContainsFunc(recipients, func(k *cose.RecipientKey) bool { return !k.Shared() }) {
+		return nil, fmt.Errorf("%w: a code to a public key proves no origin", ErrOptions)
+	}
+	if err := e.VerifyDigest(e.Digest.Algorithm); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEnvelope, err)
+	}
+	block, err := cose.SignMac(recipients, cose.Options{Payload: e.RawDigest, Detached: true, Tagged: true})
+	if err != nil {
+		return nil, err
+	}
+	e.Blocks = append(slices.Clone(e.Blocks), block)
+	return e.Encode(), nil
+}
+
 // Sever returns the envelope without the content of severable elements, to which
 // the manifest must hold a digest (§8.6). It returns ErrEnvelope for bytes that
 // are no envelope, ErrOptions for other elements.

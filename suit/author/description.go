@@ -2,6 +2,7 @@ package author
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,51 +26,60 @@ type Source struct {
 	Key func(name string) (*cose.RecipientKey, error)
 }
 
-// A description is the JSON form of a Plan. Vendor is a domain name and class says
+// A description is the form of a Plan in JSON and YAML. Vendor is a domain name and class says
 // what the vendor calls the product, unless both are UUIDs.
 type description struct {
-	Vendor       string                     `json:"vendor"`
-	Class        string                     `json:"class"`
-	Device       string                     `json:"device"`
-	Sequence     uint64                     `json:"sequence"`
-	ID           string                     `json:"id"`
-	Version      string                     `json:"version"`
-	UseBefore    time.Time                  `json:"use_before"`
-	ReferenceURI string                     `json:"reference_uri"`
-	Images       []imageDescription         `json:"images"`
-	Dependencies []dependencyDescription    `json:"dependencies"`
-	Text         map[string]textDescription `json:"text"`
-	Sever        []suit.Section             `json:"sever"`
+	Vendor       string                     `json:"vendor" yaml:"vendor"`
+	Class        string                     `json:"class" yaml:"class"`
+	Device       string                     `json:"device" yaml:"device"`
+	Sequence     uint64                     `json:"sequence" yaml:"sequence"`
+	ID           string                     `json:"id" yaml:"id"`
+	Version      string                     `json:"version" yaml:"version"`
+	UseBefore    time.Time                  `json:"use_before" yaml:"use_before"`
+	ReferenceURI string                     `json:"reference_uri" yaml:"reference_uri"`
+	Images       []imageDescription         `json:"images" yaml:"images"`
+	Dependencies []dependencyDescription    `json:"dependencies" yaml:"dependencies"`
+	Text         map[string]textDescription `json:"text" yaml:"text"`
+	Sever        []suit.Section             `json:"sever" yaml:"sever"`
+	MUD          *mudDescription            `json:"mud" yaml:"mud"`
 }
 
 type imageDescription struct {
-	Component string            `json:"component"`
-	Boot      bool              `json:"boot"`
-	Staging   string            `json:"staging"`
-	Algorithm string            `json:"encrypt_with"`
-	Keys      []string          `json:"encrypt_to"`
-	Slots     []slotDescription `json:"slots"`
+	Component string            `json:"component" yaml:"component"`
+	Boot      bool              `json:"boot" yaml:"boot"`
+	Staging   string            `json:"staging" yaml:"staging"`
+	Algorithm string            `json:"encrypt_with" yaml:"encrypt_with"`
+	Keys      []string          `json:"encrypt_to" yaml:"encrypt_to"`
+	Slots     []slotDescription `json:"slots" yaml:"slots"`
 }
 
 type slotDescription struct {
-	Number     uint64 `json:"number"`
-	File       string `json:"file"`
-	URI        string `json:"uri"`
-	Integrated bool   `json:"integrated"`
-	Inline     bool   `json:"inline"`
+	Number     uint64 `json:"number" yaml:"number"`
+	File       string `json:"file" yaml:"file"`
+	URI        string `json:"uri" yaml:"uri"`
+	Arguments  string `json:"fetch_arguments" yaml:"fetch_arguments"` // hexadecimal
+	Integrated bool   `json:"integrated" yaml:"integrated"`
+	Inline     bool   `json:"inline" yaml:"inline"`
 }
 
 type dependencyDescription struct {
-	Component string `json:"component"`
-	File      string `json:"file"`
-	URI       string `json:"uri"`
-	Prefix    string `json:"prefix"`
+	Component string `json:"component" yaml:"component"`
+	File      string `json:"file" yaml:"file"`
+	URI       string `json:"uri" yaml:"uri"`
+	Prefix    string `json:"prefix" yaml:"prefix"`
 }
 
 type textDescription struct {
-	Manifest   string                       `json:"manifest"`
-	Update     string                       `json:"update"`
-	Components map[string]map[string]string `json:"components"`
+	Manifest   string                       `json:"manifest" yaml:"manifest"`
+	Update     string                       `json:"update" yaml:"update"`
+	Components map[string]map[string]string `json:"components" yaml:"components"`
+}
+
+// A mudDescription names the key by the SHA-256 thumbprint of its COSE_Key, in
+// hexadecimal.
+type mudDescription struct {
+	URL string `json:"url" yaml:"url"`
+	SKI string `json:"ski" yaml:"ski"`
 }
 
 // componentTexts are the texts about components by name. It is never changed.
@@ -79,24 +89,24 @@ var componentTexts = map[string]suit.ComponentTextKey{
 	"version_required": suit.TextVersionRequired, "current_version": suit.TextCurrentVersion,
 }
 
-// ParsePlan reads a Plan in JSON. Components are paths such as "fw" or
-// "modem/main"; times are those of RFC 3339; texts are by language. Unknown members
-// are refused. It returns ErrOptions, or the errors of s.
+// ParsePlan reads a Plan in JSON, or in YAML if it does not begin with a brace.
+// Components are paths such as "fw" or "modem/main"; times are those of RFC 3339;
+// texts are by language. Unknown members are refused. It returns ErrOptions, or
+// the errors of s.
 func ParsePlan(raw []byte, s Source) (Plan, error) {
 	if len(raw) > maxDescription {
 		return Plan{}, fmt.Errorf("%w: description of %d bytes", ErrOptions, len(raw))
 	}
-	var d description
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&d); err != nil {
+	read := readYAML
+	if bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
+		read = readJSON
+	}
+	d, err := read(raw)
+	if err != nil {
 		return Plan{}, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Plan{}, fmt.Errorf("%w: more than one description", ErrOptions)
-	}
 	p := Plan{Sequence: d.Sequence, ReferenceURI: d.ReferenceURI}
-	steps := []func(*Plan) error{d.identity, d.elements, d.text}
+	steps := []func(*Plan) error{d.identity, d.elements, d.network, d.text}
 	for i := range d.Images {
 		steps = append(steps, func(p *Plan) error { return d.Images[i].add(p, s) })
 	}
@@ -109,6 +119,19 @@ func ParsePlan(raw []byte, s Source) (Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+func readJSON(raw []byte) (description, error) {
+	var d description
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&d); err != nil {
+		return d, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return d, errors.New("more than one description")
+	}
+	return d, nil
 }
 
 // identity reads for which devices the update is.
@@ -155,6 +178,19 @@ func (d *description) elements(p *Plan) error {
 		}
 		p.Sever = append(p.Sever, s.Element())
 	}
+	return nil
+}
+
+// network reads the reference to a manufacturer usage description.
+func (d *description) network(p *Plan) error {
+	if d.MUD == nil {
+		return nil
+	}
+	ski, err := hex.DecodeString(d.MUD.SKI)
+	if err != nil {
+		return fmt.Errorf("%w: thumbprint: %w", ErrOptions, err)
+	}
+	p.MUD = &suit.MUD{URL: d.MUD.URL, SKI: suit.Digest{Algorithm: suit.SHA256, Value: ski}}
 	return nil
 }
 
@@ -214,9 +250,15 @@ func (d *imageDescription) add(p *Plan, s Source) error {
 		if err != nil {
 			return fmt.Errorf("image %q: %w", one.File, err)
 		}
-		i.Slots = append(i.Slots, Slot{
+		slot := Slot{
 			Number: one.Number, Payload: payload, URI: one.URI, Integrated: one.Integrated, Inline: one.Inline,
-		})
+		}
+		if one.Arguments != "" {
+			if slot.FetchArguments, err = hex.DecodeString(one.Arguments); err != nil {
+				return fmt.Errorf("%w: fetch arguments: %w", ErrOptions, err)
+			}
+		}
+		i.Slots = append(i.Slots, slot)
 	}
 	p.Images = append(p.Images, i)
 	return nil

@@ -30,6 +30,8 @@ type Plan struct {
 	UseBefore    uint64
 	ReferenceURI string
 	Text         []suit.Text
+	// MUD refers to what the software needs of the network; nil if unsaid.
+	MUD *suit.MUD
 	// Digest is the algorithm of all digests; zero means SHA-256.
 	Digest suit.DigestAlgorithm
 	// Sever lists elements whose content stands in the envelope, besides the
@@ -64,6 +66,9 @@ type Slot struct {
 	Size    uint64
 	// URI is where the device fetches the image, or what it is encrypted to.
 	URI string
+	// FetchArguments is what the protocol of URI needs beside it; nil for nothing.
+	// It takes a device that knows them (process.ArgumentFetcher).
+	FetchArguments []byte
 	// Integrated puts the payload into the envelope under URI, or "#name".
 	Integrated bool
 	// Inline puts the payload into the manifest itself: for a few bytes.
@@ -104,6 +109,7 @@ func (p Plan) Build() (*Built, error) {
 		plan: p, built: &Built{Payloads: map[string][]byte{}}, integrated: map[string][]byte{},
 		m: &suit.Manifest{
 			Sequence: p.Sequence, ReferenceURI: p.ReferenceURI, ID: p.ID, Version: p.Version, Text: p.Text,
+			MUD:      p.MUD,
 			Sections: map[suit.Section]suit.Sequence{},
 		},
 	}

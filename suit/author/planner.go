@@ -148,12 +148,15 @@ func (b *planner) slot(image *Image, i, n int, s *Slot) (shared, install suit.Se
 		parameters = append(parameters, b.parameter(suit.ParameterContent, delivered))
 		return shared, suit.Sequence{set(parameters...), {Code: suit.DirectiveWrite, Policy: reportFailure}}
 	}
-	uri := b.deliver(s, n, delivered)
+	from := []suit.Parameter{b.parameter(suit.ParameterURI, b.deliver(s, n, delivered))}
+	if s.FetchArguments != nil {
+		from = append(from, b.parameter(suit.ParameterFetchArguments, s.FetchArguments))
+	}
 	if image.Staging == "" {
-		parameters = append(parameters, b.parameter(suit.ParameterURI, uri))
+		parameters = append(parameters, from...)
 		return shared, suit.Sequence{set(parameters...), {Code: suit.DirectiveFetch, Policy: reportFailure}}
 	}
-	return shared, b.staged(image, i, uri, digest, size, delivered, parameters)
+	return shared, b.staged(image, i, from, digest, size, delivered, parameters)
 }
 
 // deliver returns the URI under which a payload is found.
@@ -174,7 +177,8 @@ func (b *planner) deliver(s *Slot, n int, payload []byte) string {
 // staged fetches into another component, verifies what came, and copies from there
 // (§7.4): a ciphertext that was changed is found before it is decrypted.
 func (b *planner) staged(
-	image *Image, i int, uri string, digest suit.Digest, size uint64, delivered []byte, parameters []suit.Parameter,
+	image *Image, i int, from []suit.Parameter, digest suit.Digest, size uint64, delivered []byte,
+	parameters []suit.Parameter,
 ) suit.Sequence {
 	if image.Encryption != nil {
 		var err error
@@ -187,8 +191,7 @@ func (b *planner) staged(
 	parameters = append(parameters, b.parameter(suit.ParameterSourceComponent, uint64(source))) //nolint:gosec // an index
 	return suit.Sequence{
 		choose(source),
-		set(b.parameter(suit.ParameterImageDigest, digest), b.parameter(suit.ParameterImageSize, size),
-			b.parameter(suit.ParameterURI, uri)),
+		set(append(from, b.parameter(suit.ParameterImageDigest, digest), b.parameter(suit.ParameterImageSize, size))...),
 		{Code: suit.DirectiveFetch, Policy: reportFailure},
 		{Code: suit.ConditionImageMatch, Policy: report},
 		choose(i),

@@ -33,6 +33,7 @@ const HMAC256 Algorithm = 5
 
 // The algorithms by which keys are encrypted to recipients.
 const (
+	Direct       Algorithm = -6  // RFC 9053 §6.1.1: the key is shared, none is encrypted
 	A128KW       Algorithm = -3  // RFC 9053 §6.2.1
 	A256KW       Algorithm = -5  // RFC 9053 §6.2.1
 	ECDHESA128KW Algorithm = -29 // ECDH-ES + A128KW, RFC 9053 §6.4, on P-256
@@ -51,7 +52,7 @@ const (
 // names are the registered names. It is never changed.
 var names = map[Algorithm]string{
 	ES256: "ES256", EdDSA: "EdDSA", ESP256: "ESP256", Ed25519: "Ed25519", ES384: "ES384", ESP384: "ESP384",
-	HMAC256: "HMAC 256/256", A128KW: "A128KW", A256KW: "A256KW", ECDHESA128KW: "ECDH-ES+A128KW",
+	HMAC256: "HMAC 256/256", Direct: "direct", A128KW: "A128KW", A256KW: "A256KW", ECDHESA128KW: "ECDH-ES+A128KW",
 	A128GCM: "A128GCM", A256GCM: "A256GCM", ChaCha20Poly1305: "ChaCha20/Poly1305",
 	A128CTR: "A128CTR", A256CTR: "A256CTR",
 }

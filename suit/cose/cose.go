@@ -1,5 +1,5 @@
-// Package cose signs and verifies COSE_Sign1, COSE_Sign and COSE_Mac0 messages
-// (RFC 9052) and encrypts with COSE_Encrypt, strictly: the encoding is
+// Package cose signs and verifies COSE_Sign1, COSE_Sign, COSE_Mac0 and COSE_Mac
+// messages (RFC 9052) and encrypts with COSE_Encrypt, strictly: the encoding is
 // deterministic, the algorithm is protected and bound to the key, critical labels
 // are understood, no label stands in both header maps. It adds to go-cose, on which
 // it stands, what that library leaves to its callers, message authentication codes,

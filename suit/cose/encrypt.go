@@ -1,9 +1,7 @@
 package cose
 
 import (
-	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -102,7 +100,10 @@ func (o Encryption) message(key, iv []byte) (wire wireEncrypt, err error) {
 		return wire, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	for _, k := range o.Recipients {
-		one, err := k.wrap(o.Rand, key)
+		if k.alg == Direct {
+			return wire, fmt.Errorf("%w: recipient of codes only", ErrOptions)
+		}
+		one, err := k.wrap(o.Rand, key, firmwareContext)
 		if err != nil {
 			return wire, err
 		}
@@ -138,9 +139,6 @@ func ParseEncrypt(raw []byte, understood ...int64) (*Encrypt, error) {
 	if wire.Ciphertext != nil {
 		return nil, fmt.Errorf("%w: ciphertext is not detached", ErrPayload)
 	}
-	if n := len(wire.Recipients); n == 0 || n > MaxRecipients {
-		return nil, fmt.Errorf("%w: %d recipients", ErrSyntax, n)
-	}
 	m := &Encrypt{}
 	known := append(slices.Clone(understood), LabelIV)
 	if m.Headers, err = parseMaps(wire.Protected, wire.Unprotected, false, known); err != nil {
@@ -149,15 +147,8 @@ func ParseEncrypt(raw []byte, understood ...int64) (*Encrypt, error) {
 	if err := m.content(); err != nil {
 		return nil, err
 	}
-	for i, w := range wire.Recipients {
-		r := Recipient{Key: w.Key}
-		if r.Headers, err = parseMaps(w.Protected, w.Unprotected, false, understood); err != nil {
-			return nil, fmt.Errorf("recipient %d: %w", i, err)
-		}
-		r.alg = r.anyAlgorithm()
-		m.Recipients = append(m.Recipients, r)
-	}
-	return m, nil
+	m.Recipients, err = parseRecipients(wire.Recipients, understood)
+	return m, err
 }
 
 // content reads the algorithm of the content and its IV. Algorithms that
@@ -207,7 +198,7 @@ func (m *Encrypt) Overhead() int { return contents[m.alg].overhead }
 // none does, ErrDecrypt if the key or the content was changed. The plaintext of
 // an algorithm that is not Authenticated is not proven by this.
 func (m *Encrypt) Decrypt(keys []*RecipientKey, ciphertext []byte) ([]byte, error) {
-	key, err := m.contentKey(keys)
+	key, err := openKey(m.Recipients, keys, contents[m.alg].key, firmwareContext)
 	if err != nil {
 		return nil, err
 	}
@@ -216,39 +207,4 @@ func (m *Encrypt) Decrypt(keys []*RecipientKey, ciphertext []byte) ([]byte, erro
 		return nil, err
 	}
 	return m.alg.open(key, m.iv, ciphertext, aad)
-}
-
-// contentKey tries the keys whose identifier matches, then the others.
-func (m *Encrypt) contentKey(keys []*RecipientKey) ([]byte, error) {
-	failed := ErrNoRecipient
-	for _, hinted := range []bool{true, false} {
-		for i := range m.Recipients {
-			key, err := m.Recipients[i].open(keys, hinted, contents[m.alg].key)
-			if err == nil {
-				return key, nil
-			}
-			if !errors.Is(err, ErrNoRecipient) {
-				failed = err
-			}
-		}
-	}
-	return nil, failed
-}
-
-// open unwraps a key of size bytes with those of keys that serve the algorithm and,
-// if hinted, have the identifier that the message names.
-func (r *Recipient) open(keys []*RecipientKey, hinted bool, size int) ([]byte, error) {
-	failed := ErrNoRecipient
-	for _, k := range keys {
-		public := k.private == nil && k.public != nil
-		if public || k.alg != r.alg || hinted != bytes.Equal(k.kid, r.KeyID()) {
-			continue
-		}
-		key, err := k.unwrap(r)
-		if err == nil && len(key) == size {
-			return key, nil
-		}
-		failed = errors.Join(ErrDecrypt, err)
-	}
-	return nil, failed
 }

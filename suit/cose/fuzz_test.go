@@ -33,12 +33,30 @@ func FuzzCOSE(f *testing.F) {
 		f.Fatalf("SignMac0: %v", err)
 	}
 	f.Add(code)
+	shared, err := cose.NewSharedKey(make([]byte, 16), nil)
+	if err != nil {
+		f.Fatalf("NewSharedKey: %v", err)
+	}
+	recipients := []*cose.RecipientKey{newMACKey(f).Direct(), shared}
+	for _, r := range recipients {
+		code, err := cose.SignMac([]*cose.RecipientKey{r}, o)
+		if err != nil {
+			f.Fatalf("SignMac: %v", err)
+		}
+		f.Add(code)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if m, err := cose.ParseMac0(raw); err == nil {
 			if len(m.RawProtected())+len(m.Payload)+len(m.Tag) > len(raw) {
 				t.Errorf("ParseMac0(%x) returned more than it got", raw)
 			}
 			_, _ = m.Verify(newMACKey(t), nil, nil)
+		}
+		if m, err := cose.ParseMac(raw); err == nil {
+			if n := len(m.Recipients); n == 0 || n > cose.MaxRecipients || len(m.Payload)+len(m.Tag) > len(raw) {
+				t.Errorf("ParseMac(%x) returned more than it got", raw)
+			}
+			_, _ = m.Verify(recipients, nil, nil)
 		}
 		if m, err := cose.ParseSign1(raw); err == nil {
 			if len(m.RawProtected())+len(m.Payload)+len(m.Signature) > len(raw) || !bytes.Contains(raw, m.Payload) {

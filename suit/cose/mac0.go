@@ -64,7 +64,7 @@ func SignMac0(k *MACKey, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	tag, err := k.tag(protected, nonNil(o.Payload), o.ExternalAAD)
+	tag, err := macTag("MAC0", k.secret, protected, nonNil(o.Payload), o.ExternalAAD)
 	if err != nil {
 		return nil, err
 	}
@@ -73,19 +73,6 @@ func SignMac0(k *MACKey, o Options) ([]byte, error) {
 		wire.Payload = nil
 	}
 	return encodeMessage(wire, TagMac0, o.Tagged)
-}
-
-// tag computes the code of MAC_structure (§6.3).
-func (k *MACKey) tag(protected, payload, externalAAD []byte) ([]byte, error) {
-	structure, err := deterministic.enc.Marshal([]any{
-		"MAC0", nonNil(protected), nonNil(externalAAD), nonNil(payload),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
-	}
-	h := hmac.New(sha256.New, k.secret)
-	h.Write(structure)
-	return h.Sum(nil), nil
 }
 
 // ParseMac0 reads a COSE_Mac0 message, tagged or not. understood lists the labels
@@ -104,12 +91,8 @@ func ParseMac0(raw []byte, understood ...int64) (*Mac0, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch alg := headers.Algorithm(); alg {
-	case HMAC256:
-	case 0:
-		return nil, fmt.Errorf("%w: no algorithm", ErrHeader)
-	default:
-		return nil, fmt.Errorf("%w: %v", ErrAlgorithm, alg)
+	if err := needHMAC(headers); err != nil {
+		return nil, err
 	}
 	return &Mac0{Headers: headers, Payload: wire.Payload, Tag: wire.Tag, Tagged: tagged}, nil
 }
@@ -122,7 +105,7 @@ func (m *Mac0) Verify(k *MACKey, detached, externalAAD []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := k.tag(m.raw, payload, externalAAD)
+	want, err := macTag("MAC0", k.secret, m.raw, payload, externalAAD)
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,10 @@ import (
 // labelEphemeral is the ephemeral key of the sender (RFC 9053 §6.3.1).
 const labelEphemeral int64 = -1
 
-// A RecipientKey is a key to which content is encrypted, or by which a recipient
-// decrypts it: a secret shared with a device or a group of devices (A128KW,
-// A256KW), or the key pair of one device (ECDH-ES+A128KW on P-256). It is
-// immutable.
+// A RecipientKey is a key to which the key of content or of a code is encrypted,
+// or by which a recipient decrypts it: a secret shared with a device or a group of
+// devices (A128KW, A256KW), the key pair of one device (ECDH-ES+A128KW on P-256),
+// or the key of the code itself (MACKey.Direct). It is immutable.
 type RecipientKey struct {
 	alg     Algorithm
 	kid     []byte
@@ -64,6 +64,10 @@ func NewPrivateKey(key ecdh.KeyExchanger, kid []byte) (*RecipientKey, error) {
 // Algorithm returns how content keys are encrypted to k.
 func (k *RecipientKey) Algorithm() Algorithm { return k.alg }
 
+// Shared reports whether only those who share a secret can encrypt to k. To a
+// public key anybody can, so that a code made for it proves no origin.
+func (k *RecipientKey) Shared() bool { return k.public == nil }
+
 // KeyID returns the key identifier, nil for none.
 func (k *RecipientKey) KeyID() []byte { return bytes.Clone(k.kid) }
 
@@ -83,8 +87,8 @@ type ephemeralKey struct {
 	Y     cbor.RawMessage `cbor:"-3,keyasint"`
 }
 
-// wrap encrypts a content key to k.
-func (k *RecipientKey) wrap(random io.Reader, key []byte) (wireRecipient, error) {
+// wrap encrypts a key to k. context is what the key is for, if the use says so.
+func (k *RecipientKey) wrap(random io.Reader, key, context []byte) (wireRecipient, error) {
 	unprotected := map[int64]any{}
 	if len(k.kid) > 0 {
 		unprotected[LabelKeyID] = k.kid
@@ -98,7 +102,7 @@ func (k *RecipientKey) wrap(random io.Reader, key []byte) (wireRecipient, error)
 			return wireRecipient{}, err
 		}
 		var ephemeral ephemeralKey
-		if ephemeral, kek, err = k.agree(random, protected); err != nil {
+		if ephemeral, kek, err = k.agree(random, protected, context); err != nil {
 			return wireRecipient{}, err
 		}
 		unprotected[labelEphemeral] = ephemeral
@@ -107,12 +111,15 @@ func (k *RecipientKey) wrap(random io.Reader, key []byte) (wireRecipient, error)
 	if err != nil {
 		return wireRecipient{}, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
+	if k.alg == Direct {
+		return wireRecipient{Protected: protected, Unprotected: header, Key: []byte{}}, nil
+	}
 	wrapped, err := wrapKey(kek, key)
 	return wireRecipient{Protected: protected, Unprotected: header, Key: wrapped}, err
 }
 
 // agree makes an ephemeral key and derives the key that k can derive too.
-func (k *RecipientKey) agree(random io.Reader, protected []byte) (ephemeralKey, []byte, error) {
+func (k *RecipientKey) agree(random io.Reader, protected, context []byte) (ephemeralKey, []byte, error) {
 	key, err := ecdh.P256().GenerateKey(random)
 	if err != nil {
 		return ephemeralKey{}, nil, fmt.Errorf("generating an ephemeral key: %w", err)
@@ -121,7 +128,7 @@ func (k *RecipientKey) agree(random io.Reader, protected []byte) (ephemeralKey, 
 	if err != nil {
 		return ephemeralKey{}, nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	kek, err := derive(secret, protected)
+	kek, err := derive(secret, protected, context)
 	if err != nil {
 		return ephemeralKey{}, nil, err
 	}
@@ -134,35 +141,45 @@ func (k *RecipientKey) agree(random io.Reader, protected []byte) (ephemeralKey, 
 // kekSize is the length in bytes of the key that A128KW needs.
 const kekSize = 16
 
-// derive is HKDF with SHA-256 over the context that firmware encryption defines
-// (draft-ietf-suit-firmware-encryption §6.2): parties unnamed, purpose named.
-func derive(secret, protected []byte) ([]byte, error) {
+// firmwareContext is what firmware encryption names as the purpose of keys
+// (draft-ietf-suit-firmware-encryption §6.2). It is never changed.
+var firmwareContext = []byte("SUIT Payload Encryption")
+
+// derive is HKDF with SHA-256 over the context of RFC 9053 §5.2: parties unnamed,
+// the purpose named if there is one.
+func derive(secret, protected, purpose []byte) ([]byte, error) {
 	party := []any{nil, nil, nil}
-	context, err := deterministic.enc.Marshal([]any{
-		int64(A128KW), party, party, []any{8 * kekSize, nonNil(protected), []byte("SUIT Payload Encryption")},
-	})
+	public := []any{8 * kekSize, nonNil(protected)}
+	if len(purpose) > 0 {
+		public = append(public, purpose)
+	}
+	context, err := deterministic.enc.Marshal([]any{int64(A128KW), party, party, public})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	return hkdf.Key(sha256.New, secret, nil, string(context), kekSize)
 }
 
-// A Recipient is for whom content is encrypted.
+// A Recipient is for whom a key is encrypted.
 type Recipient struct {
 	Headers
 
-	// Key is the content key, encrypted.
+	// Key is the key of content or code, encrypted.
 	Key []byte
 
 	alg Algorithm
 }
 
-// Algorithm returns how the content key is encrypted.
+// Algorithm returns how the key is encrypted.
 func (r *Recipient) Algorithm() Algorithm { return r.alg }
 
 // unwrap returns the content key. k must serve the algorithm of r.
-func (k *RecipientKey) unwrap(r *Recipient) ([]byte, error) {
-	if k.alg != ECDHESA128KW {
+func (k *RecipientKey) unwrap(r *Recipient, context []byte) ([]byte, error) {
+	switch k.alg {
+	case Direct:
+		return k.kek, nil
+	case ECDHESA128KW:
+	default:
 		return unwrapKey(k.kek, r.Key)
 	}
 	sender, err := r.ephemeral()
@@ -173,7 +190,7 @@ func (k *RecipientKey) unwrap(r *Recipient) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
-	kek, err := derive(secret, r.raw)
+	kek, err := derive(secret, r.raw, context)
 	if err != nil {
 		return nil, err
 	}

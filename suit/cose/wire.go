@@ -16,7 +16,7 @@ const (
 	KindMac0     Kind = TagMac0
 	KindSign1    Kind = TagSign1
 	KindEncrypt  Kind = TagEncrypt
-	KindMac      Kind = 97
+	KindMac      Kind = TagMac
 	KindSign     Kind = TagSign
 )
 

@@ -70,7 +70,7 @@ func (p *Processor) block(raw, digest []byte) (*anchor, error) {
 	case cose.KindSign:
 		return p.multi(raw, digest)
 	case cose.KindMac:
-		return nil, fmt.Errorf("%w: COSE tag %d", suit.ErrNotImplemented, kind)
+		return p.codeTo(raw, digest)
 	case cose.KindUntagged, cose.KindEncrypt:
 	}
 	return nil, fmt.Errorf("%w: COSE tag %d", cose.ErrSyntax, kind)
@@ -87,6 +87,31 @@ func (p *Processor) code(raw, digest []byte) (*anchor, error) {
 			return cose.ErrKey
 		}
 		_, err := m.Verify(a.Secret, digest, nil)
+		return err
+	})
+}
+
+// codeTo verifies a COSE_Mac, whose key one of our secrets opens or is.
+func (p *Processor) codeTo(raw, digest []byte) (*anchor, error) {
+	m, err := cose.ParseMac(raw)
+	if err != nil {
+		return nil, err
+	}
+	return p.signer(m.Recipients[0].KeyID(), func(a *anchor) error {
+		var keys []*cose.RecipientKey
+		if a.Secret != nil {
+			keys = append(keys, a.Secret.Direct())
+		}
+		if a.Wrapping != nil {
+			keys = append(keys, a.Wrapping)
+		}
+		if len(keys) == 0 {
+			return cose.ErrKey
+		}
+		_, err := m.Verify(keys, digest, nil)
+		if errors.Is(err, cose.ErrDecrypt) || errors.Is(err, cose.ErrNoRecipient) {
+			return fmt.Errorf("%w: %s", cose.ErrSignature, err.Error()) // made by somebody else
+		}
 		return err
 	})
 }

@@ -59,6 +59,7 @@ func (o *Options) parameters() map[suit.Key]bool {
 		suit.ParameterURI: true, suit.ParameterSourceComponent: true, suit.ParameterInvokeArgs: true,
 		suit.ParameterEncryptionInfo: len(o.Keys) > 0,
 	}
+	_, understood[suit.ParameterFetchArguments] = o.Fetch.(ArgumentFetcher)
 	if o.Management != nil {
 		for _, key := range []suit.Key{
 			suit.ParameterUseBefore, suit.ParameterMinimumBattery, suit.ParameterUpdatePriority,

@@ -21,13 +21,22 @@ func fetch(ctx context.Context, m *machine, _ *suit.Command, i int) error {
 		return err
 	}
 	uri := p.Text()
-	open := func(offset uint64) (io.ReadCloser, error) { return m.p.o.Fetch.Fetch(ctx, uri, offset) }
+	open := func(offset uint64) (io.ReadCloser, error) { return m.fetch(ctx, i, uri, offset) }
 	if payload, ok := p.by.Envelope.Integrated[uri]; ok {
 		open = from(payload)
 	} else if uri == "" || strings.HasPrefix(uri, "#") {
 		return fmt.Errorf("%w: no payload %q in the envelope", ErrURI, uri)
 	}
 	return m.store(ctx, i, uri, open)
+}
+
+// fetch asks the Fetcher, with the arguments if there are any.
+func (m *machine) fetch(ctx context.Context, i int, uri string, offset uint64) (io.ReadCloser, error) {
+	arguments, set := m.parameters[m.id(i)][suit.ParameterFetchArguments]
+	if with, ok := m.p.o.Fetch.(ArgumentFetcher); ok && set {
+		return with.FetchWith(ctx, uri, offset, arguments.Bytes())
+	}
+	return m.p.o.Fetch.Fetch(ctx, uri, offset)
 }
 
 // from opens a payload held in memory.

@@ -28,6 +28,10 @@ type Anchor struct {
 	// Secret verifies authentication codes, in place of Key: whoever has it can
 	// make them too.
 	Secret *cose.MACKey
+	// Wrapping opens codes with recipients (COSE_Mac), in place of Key: a secret
+	// shared with the device. A key pair of the device will not do, for anybody
+	// could make such a code.
+	Wrapping *cose.RecipientKey
 	// KID is the key identifier that signers send; a hint only. May be empty.
 	KID []byte
 	// Algorithms restricts the signature algorithms; none named means all that
@@ -149,7 +153,7 @@ type Processor struct {
 	parameters map[suit.Key]bool
 }
 
-// anchor is an Anchor with its Verifier, nil for a secret.
+// anchor is an Anchor with its Verifier, nil for secrets.
 type anchor struct {
 	Anchor
 
@@ -177,7 +181,10 @@ func New(o Options) (*Processor, error) {
 	}
 	p := &Processor{o: o, commands: o.commands(), parameters: o.parameters()}
 	for _, a := range o.Anchors {
-		if a.Secret != nil {
+		if a.Wrapping != nil && !a.Wrapping.Shared() {
+			return nil, fmt.Errorf("%w: codes to a public key prove no origin", ErrOptions)
+		}
+		if a.Secret != nil || a.Wrapping != nil {
 			p.anchors = append(p.anchors, anchor{Anchor: a})
 			continue
 		}

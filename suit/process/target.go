@@ -116,3 +116,13 @@ type Fetcher interface {
 	// or ErrScheme, as may the reader's Read; others are general failures.
 	Fetch(ctx context.Context, uri string, offset uint64) (io.ReadCloser, error)
 }
+
+// An ArgumentFetcher is a Fetcher that understands parameter fetch-arguments:
+// what the protocol of the URI needs beside it. A Fetcher that is none refuses
+// manifests which set the parameter.
+type ArgumentFetcher interface {
+	Fetcher
+	// FetchWith is Fetch with arguments, whose form is the protocol's own. It
+	// returns ErrURI for those that it cannot heed.
+	FetchWith(ctx context.Context, uri string, offset uint64, arguments []byte) (io.ReadCloser, error)
+}

@@ -75,6 +75,7 @@ var owners = map[string][]string{
 	"database/sql":                        {"cmd/internal/sqlite"},
 	"github.com/spf13/cobra":              {"cmd/internal/cli"},
 	"github.com/BurntSushi/toml":          {"cmd/internal/config"},
+	"go.yaml.in/yaml":                     {"suit/author"},
 	"github.com/prometheus/client_golang": {"cmd/internal/app", "web"},
 	"github.com/oklog/ulid":               {"cmd/internal/app", "cmd/internal/sqlite"},
 	"github.com/chromedp":                 {"cmd/internal/e2e"},

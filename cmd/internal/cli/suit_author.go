@@ -22,8 +22,8 @@ func newSUITCreate() *cobra.Command {
 	var out, payloads string
 	cmd := &cobra.Command{
 		Use: "create [flags] PLAN", Short: "Make an unsigned envelope from a plan", Args: one("plan"),
-		Long: `Makes an envelope from a plan in JSON; "suit sign" signs it. Files in the plan are
-found from where the plan is. A small plan:
+		Long: `Makes an envelope from a plan in JSON or YAML; "suit sign" signs it. Files in the
+plan are found from where the plan is. A small plan:
 
   {
     "vendor": "vendor.example", "class": "sensor", "sequence": 7,
@@ -33,12 +33,14 @@ found from where the plan is. A small plan:
     }]
   }
 
-Further members: device, id, version, use_before (RFC 3339), reference_uri, text
-by language, sever (sections), and dependencies with component, file, uri and
-prefix. A slot may have a number (A/B), or its image inside the envelope
-("integrated": true) or the manifest ("inline": true). An image may have staging,
-and be encrypted: encrypt_to lists files of public keys or group secrets, and
-encrypt_with is A128GCM (default), A256GCM, ChaCha20/Poly1305, A128CTR, A256CTR.
+A plan in YAML has no braces around it. Further members: device, id, version,
+use_before (RFC 3339), reference_uri, text by language, sever (sections), mud with
+url and ski (hexadecimal), and dependencies with component, file, uri and prefix.
+A slot may have a number (A/B), fetch_arguments (hexadecimal) that the protocol of
+its URI needs, or its image inside the envelope ("integrated": true) or the
+manifest ("inline": true). An image may have staging, and be
+encrypted: encrypt_to lists files of public keys or group secrets, and encrypt_with
+is A128GCM (default), A256GCM, ChaCha20/Poly1305, A128CTR, A256CTR.
 
 What devices fetch is written to --payloads, each under the last part of its URI.
 An encrypted image exists nowhere else, for each call takes a new key.`,
@@ -121,24 +123,21 @@ func writePayloads(cmd *cobra.Command, dir string, payloads map[string][]byte) e
 
 func newSUITSign() *cobra.Command {
 	var out string
-	var files, ids []string
+	var files, ids, codes []string
 	cmd := &cobra.Command{
 		Use: "sign [flags] ENVELOPE", Short: "Sign or countersign an envelope", Args: one("envelope"),
 		Long: `Adds a signature with each --key to an envelope. Signatures that are there stay,
 so that an operator countersigns what an author signed. The algorithm is that of
 the key: ESP256, ESP384 or Ed25519. --kid names the key to devices; the first
-belongs to the first --key.`,
+belongs to the first --key. --code adds an authentication code for those who share
+the secret of a group ("suit keygen --type group").`,
 		Example: "  steward suit sign --key author.pem --out signed.suit update.suit",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			signers, err := signersOf(files, ids)
-			if err != nil {
-				return err
-			}
 			raw, err := readInput(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			signed, err := author.Countersign(raw, signers)
+			signed, err := sign(raw, files, ids, codes)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -147,8 +146,36 @@ belongs to the first --key.`,
 	}
 	outFlag(cmd, &out)
 	cmd.Flags().StringArrayVar(&files, "key", nil, "private key `file`, once for each signature")
+	cmd.Flags().StringArrayVar(&codes, "code", nil, "group secret `file`, once for each authentication code")
 	cmd.Flags().StringArrayVar(&ids, "kid", nil, "key `identifier` to send with the signature")
 	return cmd
+}
+
+// sign adds signatures by the keys and codes by the secrets in files.
+func sign(raw []byte, files, ids, codes []string) ([]byte, error) {
+	if len(files) > 0 || len(codes) == 0 {
+		signers, err := signersOf(files, ids)
+		if err != nil {
+			return nil, err
+		}
+		if raw, err = author.Countersign(raw, signers); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range codes {
+		secret, err := group(file)
+		if err != nil {
+			return nil, err
+		}
+		e, err := suit.Decode(raw, suit.Limits{})
+		if err != nil {
+			return nil, err
+		}
+		if raw, err = author.AuthenticateTo(e, secret); err != nil {
+			return nil, err
+		}
+	}
+	return raw, nil
 }
 
 func newSUITSever() *cobra.Command {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"math"
@@ -59,11 +60,11 @@ func (d *simDevice) options(e *suit.Envelope) (process.Options, *simTarget, erro
 		return o, nil, err
 	}
 	for _, file := range d.keys {
-		key, err := publicKey(file)
+		anchor, err := anchorOf(file)
 		if err != nil {
 			return o, nil, err
 		}
-		o.Anchors = append(o.Anchors, process.Anchor{Key: key})
+		o.Anchors = append(o.Anchors, anchor)
 	}
 	for _, file := range d.decrypt {
 		key, err := decryptor(file)
@@ -73,6 +74,20 @@ func (d *simDevice) options(e *suit.Envelope) (process.Options, *simTarget, erro
 		o.Keys = append(o.Keys, key)
 	}
 	return o, target, nil
+}
+
+// anchorOf reads a public key, or the secret of a group that makes codes.
+func anchorOf(file string) (a process.Anchor, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return a, misusedFile(err)
+	}
+	if block, _ := pem.Decode(text); block == nil {
+		a.Wrapping, err = group(file)
+		return a, err
+	}
+	a.Key, err = publicKey(file)
+	return a, err
 }
 
 // processor returns the processor of o.
@@ -155,6 +170,11 @@ func (f simFetcher) Fetch(_ context.Context, uri string, offset uint64) (io.Read
 		return nil, fmt.Errorf("%w: no --payload for %q", process.ErrURI, uri)
 	}
 	return io.NopCloser(bytes.NewReader(payload[min(offset, uint64(len(payload))):])), nil
+}
+
+// FetchWith implements process.ArgumentFetcher: files need no arguments.
+func (f simFetcher) FetchWith(ctx context.Context, uri string, offset uint64, _ []byte) (io.ReadCloser, error) {
+	return f.Fetch(ctx, uri, offset)
 }
 
 // simManagement is a device that is charged, whose user agrees to everything, and
