@@ -32,6 +32,11 @@ func (l *Listener) read(ctx context.Context) error {
 	}
 }
 
+// sendAddr is send to an address as rows have it.
+func (l *Listener) sendAddr(datagram []byte, to address) error {
+	return l.send(datagram, to.addrPort())
+}
+
 // send writes one datagram.
 func (l *Listener) send(datagram []byte, to netip.AddrPort) error {
 	if _, err := l.socket.WriteToUDPAddrPort(datagram, to); err != nil {
@@ -76,16 +81,17 @@ func (l *Listener) receive(ctx context.Context, datagram []byte, from netip.Addr
 // receiveCID handles a datagram that names its association. One that is not
 // known may be the Finished of a handshake under way.
 func (l *Listener) receiveCID(datagram []byte, id cid, from netip.AddrPort) {
-	if a := l.table.withCID(id); a != nil {
-		a.receive(datagram, from)
+	a := arrival{datagram: datagram, from: addressOf(from), now: l.now()}
+	if f, ok := l.table.withCID(id); ok {
+		l.receiveFor(f, a)
 		return
 	}
 	if p := l.pending.at(from); p != nil && p.link.Deliver(datagram) {
 		p.heard.Store(time.Now().UnixNano())
 		return
 	}
-	if a := l.table.withCID(id); a != nil { // the handshake completed in between
-		a.receive(datagram, from)
+	if f, ok := l.table.withCID(id); ok { // the handshake completed in between
+		l.receiveFor(f, a)
 		return
 	}
 	l.stats.drop(DropUnknownCID)
@@ -94,14 +100,16 @@ func (l *Listener) receiveCID(datagram []byte, id cid, from netip.AddrPort) {
 // receiveProtected handles protected records without an identifier. While a new
 // handshake runs beside an association, only the keys can tell whose they are.
 func (l *Listener) receiveProtected(datagram []byte, from netip.AddrPort) {
-	if a := l.table.at(from); a != nil && !a.hasCID && a.receive(datagram, from) {
+	a := arrival{datagram: datagram, from: addressOf(from), now: l.now()}
+	f, identifier, ok := l.table.at(a.from)
+	if ok && !identifier && l.receiveFor(f, a) {
 		return
 	}
 	if p := l.pending.at(from); p != nil {
 		l.deliver(p, datagram, time.Now())
 		return
 	}
-	if a := l.table.at(from); a == nil {
+	if !ok {
 		l.stats.drop(DropUnknownAddress)
 	}
 }
@@ -114,8 +122,9 @@ func (l *Listener) receivePlain(datagram []byte, from netip.AddrPort) {
 		l.deliver(p, datagram, time.Now())
 		return
 	}
-	if a := l.table.at(from); a != nil {
-		a.receive(datagram, from)
+	a := arrival{datagram: datagram, from: addressOf(from), now: l.now()}
+	if f, _, ok := l.table.at(a.from); ok {
+		l.receiveFor(f, a)
 		return
 	}
 	l.stats.drop(DropUnknownAddress)

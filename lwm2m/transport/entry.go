@@ -5,82 +5,89 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
 )
 
-// The entries of the journal's frames.
+// The entries of the journal's frames. An association without a cell of its own
+// is no more, whatever entries say of it.
 const (
-	entryKept  = 1 // an association as it is
-	entryEnded = 2 // it is no more
-	entryMoved = 3 // its peer has another address
+	entryKept  = 4 // an association as it is
+	entryMoved = 5 // its peer has another address
 )
 
 var errEntry = errors.New("transport: not an entry of the journal")
 
-const (
-	// maxName is the longest name of an identity that is kept, in bytes: a common
-	// name has at most 64 characters (RFC 5280, ub-common-name), a PSK identity 128
-	// bytes (RFC 4279 §5.3).
-	maxName = 256
-	maxRole = 32
-	// maxEntry is more than any entry takes.
-	maxEntry = 1024
-)
+// maxEntry is more than any entry takes.
+const maxEntry = 1024
 
-// appendState appends an entry, unless the association has ended or is not
-// kept. The caller holds mu.
-func (a *association) appendState(dst []byte) ([]byte, bool) {
-	if a.ended || a.id == 0 || len(a.identity.Name) > maxName {
-		return dst, false
+// appendState appends an entry for the association of a slot, nothing if it has
+// none or it is not kept.
+func (l *Listener) appendState(dst []byte, slot uint32) []byte {
+	r := l.table.row(slot)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return l.appendRow(dst, ref{slot, r.generation}, r)
+}
+
+// appendRow is appendState for a caller that holds the row's lock.
+func (l *Listener) appendRow(dst []byte, f ref, r *row) []byte {
+	if !r.alive(f.generation) || !r.is(kept) {
+		return dst
 	}
-	dst = append(dst, entryKept)
-	dst = binary.BigEndian.AppendUint64(dst, a.id)
-	dst = binary.BigEndian.AppendUint32(dst, a.place)
-	dst, _ = a.session.AppendBinary(dst)                            // never fails
-	dst = binary.BigEndian.AppendUint64(dst, uint64(a.seen.Load())) //nolint:gosec // G115: its bits
-	dst = binary.BigEndian.AppendUint64(dst, uint64(a.born))        //nolint:gosec // G115: its bits
-	dst = appendAddr(dst, a.addr)
-	dst = appendShort(dst, string(a.identity.Role))
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(a.identity.Name))) //nolint:gosec // G115: at most maxName
-	dst = append(dst, a.identity.Name...)
-	return append(dst, a.identity.Certificate[:]...), true
+	return entry{
+		ref: f, session: r.session, addr: r.addr, identity: l.table.names.get(r.name),
+		seen: l.timeOf(r.seen), born: l.timeOf(r.born),
+	}.append(dst)
+}
+
+// An entry is what is kept of an association.
+type entry struct {
+	ref
+	session    dtls.Session
+	seen, born time.Time
+	addr       address
+	identity   coap.Identity
+}
+
+func (e entry) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, entryKept), e.id())
+	dst, _ = e.session.AppendBinary(dst)                                // never fails
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.seen.UnixNano())) //nolint:gosec // G115: its bits
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.born.UnixNano())) //nolint:gosec // G115: its bits
+	dst = appendAddr(dst, e.addr)
+	dst = appendShort(dst, string(e.identity.Role))
+	dst = appendShort(dst, e.identity.Name)
+	return append(dst, e.identity.Certificate[:]...)
 }
 
 func appendShort(dst []byte, s string) []byte {
-	return append(append(dst, byte(len(s))), s...) //nolint:gosec // G115: an address or a role
+	return append(append(dst, byte(len(s))), s...) //nolint:gosec // G115: an address, a role or a name
 }
 
-func appendAddr(dst []byte, addr netip.AddrPort) []byte {
-	b, _ := addr.MarshalBinary() // never fails
+func appendAddr(dst []byte, a address) []byte {
+	b, _ := a.addrPort().MarshalBinary() // never fails
 	return appendShort(dst, string(b))
 }
 
-func appendMoved(dst []byte, id uint64, addr netip.AddrPort) []byte {
-	return appendAddr(binary.BigEndian.AppendUint64(append(dst, entryMoved), id), addr)
+func appendMoved(dst []byte, f ref, to address) []byte {
+	return appendAddr(binary.BigEndian.AppendUint64(append(dst, entryMoved), f.id()), to)
 }
 
-func appendEnded(dst []byte, id uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(dst, entryEnded), id)
-}
-
-// entries are the associations that a journal names, by their ids.
-type entries map[uint64]*association
-
-// read takes in the entries of one frame. It returns errEntry.
-func (e entries) read(frame []byte) error {
+// readEntries takes a frame apart. It returns errEntry.
+func readEntries(frame []byte, kept func(*entry), moved func(ref, address)) error {
 	for len(frame) > 0 {
 		r := reader{rest: frame[1:]}
 		switch frame[0] {
 		case entryKept:
-			a := r.association()
-			e[a.id] = a
-		case entryEnded:
-			delete(e, r.number())
+			if e := r.entry(); !r.bad {
+				kept(&e)
+			}
 		case entryMoved:
-			if id, addr := r.number(), r.addr(); e[id] != nil {
-				e[id].addr = addr
+			if f, a := r.ref(), r.addr(); !r.bad {
+				moved(f, a)
 			}
 		default:
 			return fmt.Errorf("%w: kind %d", errEntry, frame[0])
@@ -99,37 +106,49 @@ type reader struct {
 	bad  bool
 }
 
-func (r *reader) association() *association {
-	a := &association{}
-	a.id = r.number()
-	if b := r.take(4); b != nil {
-		a.place = binary.BigEndian.Uint32(b)
+func (r *reader) entry() (e entry) {
+	e.ref = r.ref()
+	if r.bad {
+		return e
 	}
 	var err error
-	if a.session, r.rest, err = dtls.ReadSession(r.rest); err != nil {
+	if e.session, r.rest, err = dtls.ReadSession(r.rest); err != nil {
 		r.bad = true
-		return a
+		return e
 	}
-	a.cid, a.hasCID = a.session.CID()
-	a.seen.Store(int64(r.number())) //nolint:gosec // G115: its bits
-	a.born = int64(r.number())      //nolint:gosec // G115: its bits
-	a.addr = r.addr()
-	role := r.short()
-	a.identity.Role = coap.Role(role)
-	if b := r.take(2); b != nil {
-		n := int(binary.BigEndian.Uint16(b))
-		r.bad = r.bad || n > maxName || len(role) > maxRole
-		a.identity.Name = string(r.take(n))
-	}
-	copy(a.identity.Certificate[:], r.take(len(a.identity.Certificate)))
-	return a
+	e.seen = time.Unix(0, int64(r.number())) //nolint:gosec // G115: its bits
+	e.born = time.Unix(0, int64(r.number())) //nolint:gosec // G115: its bits
+	e.addr = r.addr()
+	e.identity.Role = r.role()
+	e.identity.Name = string(r.short())
+	copy(e.identity.Certificate[:], r.take(len(e.identity.Certificate)))
+	return e
 }
 
-func (r *reader) addr() (a netip.AddrPort) {
+func (r *reader) ref() ref {
+	f := refOf(r.number())
+	r.bad = r.bad || f.slot >= maxSlots || f.generation == 0
+	return f
+}
+
+func (r *reader) role() coap.Role {
+	b := r.short()
+	for _, known := range roles {
+		if string(known) == string(b) {
+			return known
+		}
+	}
+	r.bad = true
+	return ""
+}
+
+func (r *reader) addr() address {
+	var a netip.AddrPort
 	if b := r.short(); a.UnmarshalBinary(b) != nil || !a.IsValid() {
 		r.bad = true
+		return address{}
 	}
-	return a
+	return addressOf(a)
 }
 
 func (r *reader) take(n int) []byte {

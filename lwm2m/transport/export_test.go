@@ -1,14 +1,11 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
-	"time"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
@@ -32,20 +29,37 @@ func Kill(l *Listener) error { return errors.Join(l.abandon(), l.socket.Close())
 // ReadEntries reads a frame of the journal and returns how many associations it
 // leaves, written again.
 func ReadEntries(frame []byte) (again []byte, n int, err error) {
-	all := entries{}
-	err = all.read(frame)
-	for _, a := range all {
-		again, _ = a.appendState(again)
+	var t table
+	t.init(1, newWheel(1, 1))
+	all := map[uint32]entry{}
+	err = readEntries(frame, func(e *entry) {
+		t.load(e)
+		all[e.slot] = *e
+	}, func(f ref, to address) {
+		t.redirect(f, to)
+		if e := all[f.slot]; e.ref == f {
+			e.addr = to
+			all[f.slot] = e
+		}
+	})
+	for f := range t.all() {
+		e := all[f.slot]
+		if r := t.row(f.slot); e.ref != f || e.addr != r.addr || e.session != r.session || e.identity != t.names.get(r.name) {
+			err = errors.Join(err, fmt.Errorf("slot %d was not loaded", f.slot))
+		}
+		again = e.append(again)
+		n++
 	}
-	return again, len(all), err
+	return again, n, err
 }
 
 // Forge counts n records as forged for each association of l.
 func Forge(l *Listener, n uint32) {
-	for _, a := range l.table.all() {
-		a.mu.Lock()
-		a.forged += n
-		a.mu.Unlock()
+	for f := range l.table.all() {
+		r := l.table.row(f.slot)
+		r.mu.Lock()
+		r.forged += n
+		r.mu.Unlock()
 	}
 }
 
@@ -62,25 +76,16 @@ const FillKey = 0x5a
 // completed.
 func Fill(tb testing.TB, l *Listener, n int) {
 	tb.Helper()
-	const keys, cidAt = 40, 96 // in the encoding of a session
-	state := make([]byte, 107)
-	copy(state, bytes.Repeat([]byte{FillKey}, keys))
-	copy(state[104:], []byte{0, 1, 1}) // no identifier of the peer's, one of ours, CCM_8
 	for i := range n {
-		binary.BigEndian.PutUint64(state[cidAt:], uint64(i))
-		s, _, err := dtls.ReadSession(state)
+		place, err := l.table.reserve()
 		if err != nil {
 			tb.Fatal(err)
 		}
-		e := dtls.Established{Session: s, Identity: coap.Identity{
+		e := dtls.Established{Session: testSession(tb, place.cid), Identity: coap.Identity{
 			Role: coap.RoleOperational, Name: fmt.Sprintf("urn:dev:ops:000000-%08d", i),
 		}}
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 5684)
-		a := newAssociation(l, &e, from, time.Now())
-		if _, ok := l.table.add(a, from); !ok {
-			tb.Fatal("no room")
-		}
-		if err := l.keeper.add(a); err != nil {
+		if err := l.establish(place, &e, from); err != nil {
 			tb.Fatal(err)
 		}
 	}

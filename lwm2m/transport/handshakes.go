@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
@@ -149,37 +148,33 @@ func (l *Listener) deliver(p *handshake, datagram []byte, now time.Time) {
 // accept leads the handshake and makes an association of it.
 func (l *Listener) accept(ctx context.Context, p *handshake, from netip.AddrPort) error {
 	drops := l.table.drops.Load()
+	s, err := l.table.reserve()
+	if err != nil {
+		p.link.Drain()
+		return err
+	}
+	defer l.table.release(s) // unless it has become an association
 	e, err := dtls.Accept(ctx, p.link, dtls.AcceptOptions{
-		Credentials: l.options.Credentials, CID: newCID, FlightInterval: l.options.FlightInterval,
+		Credentials: l.options.Credentials, CID: func() []byte { return s.cid[:] },
+		FlightInterval: l.options.FlightInterval,
 	})
 	if err != nil {
 		p.link.Drain()
 		return err
 	}
-	a := newAssociation(l, &e, from, time.Now())
-	replaced, ok := l.table.add(a, from)
-	if !ok {
+	if err := l.establish(s, &e, from); err != nil {
 		p.link.Drain()
-		a.end(true)
-		return ErrNoRoom
+		return err
 	}
 	l.pending.forget(p, from)
-	l.stats.handshakes.Add(1)
-	if err := l.keeper.add(a); err != nil {
-		l.options.Log.LogAttrs(ctx, slog.LevelWarn, "association will not survive a restart",
-			slog.String("peer", a.String()), slog.Any("reason", err))
-	}
-	if replaced != nil {
-		replaced.end(false) // its peer has lost it, a close_notify would tell nobody
-	}
 	if l.table.drops.Load() != drops { // the judgement may be older than a revocation
 		if _, err := l.options.Credentials.Identify(e.Chain, e.PSKIdentity); err != nil {
-			a.end(true)
+			l.end(s.ref, true)
 			return errors.Join(dtls.ErrRefused, err)
 		}
 	}
 	for _, d := range p.link.Drain() {
-		a.receive(d, from) //nolint:contextcheck // what a message starts is the engine's
+		l.receiveFor(s.ref, arrival{datagram: d, from: addressOf(from), now: l.now()}) //nolint:contextcheck // what a message starts is the engine's
 	}
 	return nil
 }
@@ -195,11 +190,4 @@ func (l *Listener) refuse(ctx context.Context, p *handshake, from netip.AddrPort
 	l.options.Log.LogAttrs(ctx, slog.LevelInfo, "handshake refused",
 		slog.String("peer", from.String()), slog.String("reason", reason.Error()))
 	l.options.Refused(from, reason)
-}
-
-// newCID makes an identifier nobody can guess.
-func newCID() []byte {
-	id := make([]byte, dtls.CIDLength)
-	_, _ = rand.Read(id) // never fails
-	return id
 }

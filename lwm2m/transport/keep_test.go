@@ -488,11 +488,11 @@ func TestKeepOptions(t *testing.T) {
 
 func FuzzEntries(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(append([]byte{2}, make([]byte, 8)...))
-	f.Add(append([]byte{1}, make([]byte, 250)...))
-	entry := append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1}, make([]byte, 106)...)
-	entry = append(append(entry, 1), make([]byte, 16)...)                                // suite, times
-	entry = append(entry, 6, 127, 0, 0, 1, 0x16, 0x34, 3, 'p', 's', 'k', 0, 2, 'i', 'd') // address, role, name
+	f.Add(append([]byte{5}, make([]byte, 8)...))
+	f.Add(append([]byte{4}, make([]byte, 250)...))
+	entry := append([]byte{4, 0, 0, 0, 0, 0, 0, 0, 7}, make([]byte, 106)...)
+	entry = append(append(entry, 1), make([]byte, 16)...)                             // suite, times
+	entry = append(entry, 6, 127, 0, 0, 1, 0x16, 0x34, 3, 'p', 's', 'k', 2, 'i', 'd') // address, role, name
 	f.Add(append(entry, make([]byte, 32)...))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		again, n, err := transport.ReadEntries(frame)

@@ -2,9 +2,7 @@ package transport
 
 import (
 	"fmt"
-	"hash/maphash"
 	"iter"
-	"net/netip"
 	"sync"
 
 	"steward/lwm2m/coap"
@@ -54,54 +52,53 @@ const (
 	batchSize = 64 << 10
 )
 
-// The numbers of an association's cell.
+// The numbers of the cell of a slot.
 const (
-	cellID       = 0 // whose cell it is
+	cellID       = 0 // whose it is, 0: nobody's
 	cellLimit    = 1 // first sequence number that is not reserved for sending
 	cellExpected = 2 // one more than the highest sequence number received
 )
 
-// keeping is what an association knows of its place in the journal; zero: it is
-// not kept.
-type keeping struct {
-	id    uint64
-	place uint32 // of cell
-	cell  journal.Cell
-	limit uint64
-}
+// id names an association in the journal. It is never 0, and unique among those
+// of one run of the program.
+func (f ref) id() uint64 { return uint64(f.slot)<<32 | uint64(f.generation) }
 
-// seal is Session.Seal with a number that is reserved. The caller holds mu.
-func (a *association) seal(dst []byte, t dtls.ContentType, plaintext []byte) ([]byte, error) {
-	if a.id != 0 && a.session.Next() >= a.limit {
-		a.reserve()
-	}
-	return a.session.Seal(dst, t, plaintext)
-}
+func refOf(id uint64) ref { return ref{uint32(id >> 32), uint32(id)} } //nolint:gosec // G115: its halves
 
-func (a *association) reserve() {
-	a.limit = a.session.Next() + reservedRecords
-	a.cell.Store(cellLimit, a.limit)
-}
-
-// keptRole reports whether associations of a class are kept.
-func keptRole(r coap.Role) bool { return r == coap.RoleOperational || r == coap.RolePSK }
-
-// A keeper writes the journal of a listener's associations.
+// A keeper writes the journal of a listener's associations. An association that
+// is marked as kept has a cell as long as it lives: what is stored there takes
+// the lock of its row, and no other.
 type keeper struct {
-	seed maphash.Seed
-
 	mu      sync.Mutex
 	journal *journal.Journal // nil: nothing is kept
-	lastID  uint64
-	places  uint32   // given out so far
-	free    []uint32 // given back
-	// names are the restored associations by the hash of their identity's name.
-	names map[uint64]*association
 }
 
+// cell returns the cell of a slot whose association is kept. The caller holds the
+// row's lock.
+func (k *keeper) cell(f ref) journal.Cell {
+	c, _ := k.journal.Cell(f.slot) // was there when the association was marked
+	return c
+}
+
+// seal is Session.Seal with a number that is reserved. The caller holds the row's lock.
+func (l *Listener) seal(f ref, r *row, dst []byte, t dtls.ContentType, plaintext []byte) ([]byte, error) {
+	if r.is(kept) {
+		if c := l.keeper.cell(f); r.session.Next() >= c.Load(cellLimit) {
+			c.Store(cellLimit, r.session.Next()+reservedRecords)
+		}
+	}
+	return r.session.Seal(dst, t, plaintext)
+}
+
+// received notes the highest number received. The caller holds the row's lock.
+func (k *keeper) received(f ref, r *row) { k.cell(f).Store(cellExpected, r.session.Expected()) }
+
+// ended notes that a kept association is no more. The caller holds the row's lock.
+func (k *keeper) ended(f ref) { k.cell(f).Store(cellID, 0) }
+
 // add enters a new association in the journal, if it is of a kind that is kept.
-func (k *keeper) add(a *association) error {
-	if !keptRole(a.identity.Role) {
+func (k *keeper) add(l *Listener, f ref, role coap.Role) error {
+	if !keptRole(role) {
 		return nil
 	}
 	k.mu.Lock()
@@ -109,187 +106,153 @@ func (k *keeper) add(a *association) error {
 	if k.journal == nil {
 		return nil
 	}
-	if err := k.assign(a); err != nil {
+	r := l.table.row(f.slot)
+	if err := k.assign(f, r); err != nil {
 		return err
 	}
-	frame, live := a.state(nil)
-	if !live { // it ended meanwhile, and says so when we are done
+	entry := l.appendState(nil, f.slot)
+	if len(entry) == 0 { // it ended meanwhile
 		return nil
 	}
-	err := k.journal.Append(frame)
-	if err != nil { // the place is not given back: a part of the frame may be there
-		a.mu.Lock()
-		a.keeping = keeping{}
-		a.mu.Unlock()
+	err := k.journal.Append(entry)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.alive(f.generation) {
+			k.ended(f)
+			r.marks &^= kept
+		}
 	}
 	return err
 }
 
-// assign gives a its place. The caller holds mu.
-func (k *keeper) assign(a *association) error {
-	place := k.places
-	if n := len(k.free); n > 0 {
-		place = k.free[n-1]
-	}
-	cell, err := k.journal.Cell(place)
+// assign gives an association its cell, if it lives. The caller holds mu.
+func (k *keeper) assign(f ref, r *row) error {
+	cell, err := k.journal.Cell(f.slot)
 	if err != nil {
 		return err
 	}
-	if n := len(k.free); n > 0 {
-		k.free = k.free[:n-1]
-	} else {
-		k.places++
-	}
-	k.lastID++
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ended {
-		k.free = append(k.free, place)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.alive(f.generation) {
 		return nil
 	}
-	a.keeping = keeping{id: k.lastID, place: place, cell: cell}
+	r.marks |= kept
 	cell.Store(cellID, 0) // nobody's, until the numbers are right
-	cell.Store(cellExpected, a.session.Expected())
-	a.reserve()
-	cell.Store(cellID, a.id)
+	cell.Store(cellExpected, r.session.Expected())
+	cell.Store(cellLimit, r.session.Next()+reservedRecords)
+	cell.Store(cellID, f.id())
 	return nil
 }
 
 // moved notes the address of an association. If that fails, only its peer can
 // speak first after a kill.
-func (k *keeper) moved(id uint64, addr netip.AddrPort) {
-	if id == 0 {
-		return
-	}
+func (k *keeper) moved(f ref, to address) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.journal != nil {
-		_ = k.journal.Append(appendMoved(nil, id, addr))
-	}
-}
-
-// ended notes that an association is no more.
-func (k *keeper) ended(a *association, was keeping) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.names) > 0 {
-		if h := maphash.String(k.seed, a.identity.Name); k.names[h] == a {
-			delete(k.names, h)
-		}
-	}
-	if k.journal == nil || was.id == 0 {
-		return
-	}
-	if k.journal.Append(appendEnded(nil, was.id)) == nil {
-		k.free = append(k.free, was.place) // else the next rewrite says it
+		_ = k.journal.Append(appendMoved(nil, f, to))
 	}
 }
 
 // Restored returns the association of an earlier run of the program whose peer
 // is called name, if it lives.
 func (l *Listener) Restored(name string) (coap.Peer, bool) {
-	k := &l.keeper
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	a := k.names[maphash.String(k.seed, name)]
-	if a == nil || a.identity.Name != name {
+	f, ok := l.table.byName(name)
+	if !ok {
 		return nil, false
 	}
-	return a, true
+	p := l.livePeer(f)
+	return p, p != nil
 }
 
 // compact rewrites the journal if it has grown.
 func (l *Listener) compact() error {
 	k := &l.keeper
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.journal == nil || !k.journal.Grown() {
+	j := k.journal
+	k.mu.Unlock()
+	if j == nil || !j.Grown() {
 		return nil
 	}
-	return k.journal.Rewrite(snapshot(l.table.all(), (*association).state))
+	return j.Rewrite(l.snapshot(&k.mu, l.appendState))
 }
 
 // keep leaves the kept associations to the next run of the program. They are
 // over in this one, without a word to their peers.
 func (l *Listener) keep() error {
-	return l.leave((*association).freeze, func(j *journal.Journal, frames iter.Seq[[]byte]) error {
-		return j.Close(frames)
-	})
+	return l.leave((*journal.Journal).Close)
 }
 
 // abandon leaves things as the death of the process would.
 func (l *Listener) abandon() error {
-	return l.leave((*association).freeze, func(j *journal.Journal, frames iter.Seq[[]byte]) error {
+	return l.leave(func(j *journal.Journal, frames iter.Seq[[]byte]) error {
 		for range frames { // ends the associations, whose cells are about to go
 		}
 		return j.Abandon()
 	})
 }
 
-func (l *Listener) leave(write func(*association, []byte) ([]byte, bool),
-	end func(*journal.Journal, iter.Seq[[]byte]) error,
-) error {
+func (l *Listener) leave(end func(*journal.Journal, iter.Seq[[]byte]) error) error {
 	k := &l.keeper
 	k.mu.Lock()
 	if k.journal == nil {
 		k.mu.Unlock()
 		return nil
 	}
-	all := l.table.all()
-	frames := snapshot(all, write)
+	type leaver struct {
+		ref
+		peer *peer
+	}
+	var leavers []leaver
+	frames := l.snapshot(unlocked{}, func(dst []byte, slot uint32) []byte {
+		r := l.table.row(slot)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		f := ref{slot, r.generation}
+		n := len(dst)
+		if dst = l.appendRow(dst, f, r); len(dst) > n {
+			leavers = append(leavers, leaver{f, l.wipe(f, r)})
+		}
+		return dst
+	})
 	err := end(k.journal, frames)
 	for range frames { // whatever an error left out
 	}
-	k.journal, k.names = nil, nil
+	k.journal = nil
 	k.mu.Unlock()
-	for _, a := range all {
-		if a.over() {
-			l.table.remove(a, a.Addr())
-			l.options.Engine.Closed(a)
-		}
+	for _, x := range leavers {
+		l.vacate(x.ref, x.peer)
 	}
 	return err
 }
 
-// snapshot yields the states of the kept associations, many to a frame, as
-// write appends them.
-func snapshot(all []*association, write func(*association, []byte) ([]byte, bool)) iter.Seq[[]byte] {
+// unlocked is a lock that somebody else holds.
+type unlocked struct{}
+
+func (unlocked) Lock()   {}
+func (unlocked) Unlock() {}
+
+// snapshot yields the states of the kept associations, many to a frame, as write
+// appends them for each slot. It holds the lock from before it writes a frame
+// until it has been taken, so that what is appended to the journal meanwhile is
+// not older than what is in the frame.
+func (l *Listener) snapshot(lock sync.Locker, write func(dst []byte, slot uint32) []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		frame := make([]byte, 0, batchSize+maxEntry)
-		for _, a := range all {
-			if frame, _ = write(a, frame); len(frame) >= batchSize {
-				if !yield(frame) {
-					return
+		high := l.table.highest()
+		for slot := uint32(0); slot < high; {
+			lock.Lock()
+			for frame = frame[:0]; slot < high && len(frame) < batchSize; slot++ {
+				if l.table.row(slot) != nil {
+					frame = write(frame, slot)
 				}
-				frame = frame[:0]
+			}
+			more := len(frame) == 0 || yield(frame)
+			lock.Unlock()
+			if !more {
+				return
 			}
 		}
-		if len(frame) > 0 {
-			yield(frame)
-		}
 	}
-}
-
-// freeze appends the state of an association and ends it here.
-func (a *association) freeze(dst []byte) ([]byte, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	dst, live := a.appendState(dst)
-	if live {
-		a.ended, a.session, a.lastFlight, a.keeping = true, dtls.Session{}, nil, keeping{}
-	}
-	return dst, live
-}
-
-// state appends the state of an association, unless it has ended or is not kept.
-func (a *association) state(dst []byte) ([]byte, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.appendState(dst)
-}
-
-func (a *association) over() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.ended
 }

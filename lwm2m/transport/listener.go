@@ -50,9 +50,10 @@ const (
 
 	defaultHandshakeTimeout = 20 * time.Second
 	defaultIdleTimeout      = 24 * time.Hour
+	defaultAbsoluteTimeout  = 7 * 24 * time.Hour
 	defaultMaxHandshakes    = 1024    // about 40 kB each while they last
 	defaultPrefixRate       = 1000    // new handshakes per second and prefix
-	defaultMaxAssociations  = 1 << 20 // about 500 bytes each
+	defaultMaxAssociations  = 1 << 20 // about 250 bytes each
 )
 
 // ListenOptions configure a Listener.
@@ -69,6 +70,9 @@ type ListenOptions struct {
 	HandshakeTimeout time.Duration
 	// IdleTimeout ends an association nothing authentic was received on. Zero: 24 h.
 	IdleTimeout time.Duration
+	// AbsoluteTimeout ends an association however much it speaks, so that its peer
+	// makes new keys and proves anew who it is. Zero: 7 days.
+	AbsoluteTimeout time.Duration
 	// FlightInterval is the handshake's first retransmission interval. Zero: 1 s.
 	FlightInterval time.Duration
 	// MaxHandshakes caps handshakes under way. Zero: 1024.
@@ -97,10 +101,11 @@ func (o ListenOptions) withDefaults() (ListenOptions, error) {
 	}
 	setDefault(&o.HandshakeTimeout, defaultHandshakeTimeout)
 	setDefault(&o.IdleTimeout, defaultIdleTimeout)
+	setDefault(&o.AbsoluteTimeout, defaultAbsoluteTimeout)
 	setDefault(&o.MaxHandshakes, defaultMaxHandshakes)
 	setDefault(&o.PrefixRate, defaultPrefixRate)
 	setDefault(&o.MaxAssociations, defaultMaxAssociations)
-	if o.HandshakeTimeout < 0 || o.IdleTimeout < 0 || o.FlightInterval < 0 ||
+	if o.HandshakeTimeout < 0 || o.IdleTimeout < 0 || o.AbsoluteTimeout < 0 || o.FlightInterval < 0 ||
 		o.MaxHandshakes < 0 || o.PrefixRate < 0 || o.MaxAssociations < 0 {
 		return o, fmt.Errorf("%w: negative limit", ErrOptions)
 	}
@@ -119,7 +124,9 @@ type Listener struct {
 	options ListenOptions
 	socket  *net.UDPConn
 	addr    netip.AddrPort
+	home    home
 	table   table
+	flights flights
 	pending handshakes
 	keeper  keeper
 	stats   counters
@@ -144,9 +151,10 @@ func Listen(o ListenOptions) (*Listener, error) {
 	}
 	setBuffers(socket)
 	l := &Listener{options: o, socket: socket, addr: localAddr(socket)}
-	l.table.init(o.MaxAssociations)
+	l.home.listener = l
+	l.table.init(o.MaxAssociations, newWheel(o.IdleTimeout, o.AbsoluteTimeout))
 	l.pending.init(o.MaxHandshakes, o.PrefixRate)
-	if err := l.restore(time.Now()); err != nil {
+	if err := l.restore(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -191,7 +199,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	reading.Wait()
 	l.tasks.Wait() // handshakes end with ctx
 	err = errors.Join(err, l.keep())
-	l.dropWhere(func(*association) bool { return true })
+	l.dropWhere(func(coap.Identity) bool { return true })
 	if closeErr := l.socket.Close(); !errors.Is(closeErr, net.ErrClosed) {
 		err = errors.Join(err, closeErr)
 	}
@@ -203,13 +211,13 @@ func (l *Listener) Run(ctx context.Context) error {
 // before it becomes an association.
 func (l *Listener) Drop(match func(coap.Identity) bool) int {
 	l.table.drops.Add(1)
-	return l.dropWhere(func(a *association) bool { return match(a.identity) })
+	return l.dropWhere(match)
 }
 
-func (l *Listener) dropWhere(match func(*association) bool) int {
+func (l *Listener) dropWhere(match func(coap.Identity) bool) int {
 	n := 0
-	for _, a := range l.table.all() {
-		if match(a) && a.end(true) {
+	for f := range l.table.all() {
+		if id, _, ok := l.about(f); ok && match(id) && l.end(f, true) {
 			n++
 		}
 	}
@@ -219,8 +227,8 @@ func (l *Listener) dropWhere(match func(*association) bool) int {
 // Peers yields the established associations; a plain listener knows none.
 func (l *Listener) Peers() iter.Seq[coap.Peer] {
 	return func(yield func(coap.Peer) bool) {
-		for _, a := range l.table.all() {
-			if !yield(a) {
+		for f := range l.table.all() {
+			if p := l.livePeer(f); p != nil && !yield(p) {
 				return
 			}
 		}
@@ -235,24 +243,33 @@ func (l *Listener) Stats() Stats {
 	return s
 }
 
-// sweepUntil ends idle associations and forgets stale flights.
+// sweepUntil ends associations whose time is over, forgets stale flights, and
+// keeps journal and names tidy.
 func (l *Listener) sweepUntil(ctx context.Context) {
-	period := min(max(l.options.IdleTimeout/4, time.Millisecond), 30*time.Second)
-	t := time.NewTicker(period)
+	t := time.NewTicker(min(time.Duration(l.table.wheel.tick)*instantUnit, 30*time.Second))
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-t.C:
-			for _, a := range l.table.all() {
-				if a.sweep(now, l.options.IdleTimeout) && a.end(true) {
-					l.stats.expired.Add(1)
-				}
-			}
-			if err := l.compact(); err != nil {
-				l.options.Log.LogAttrs(ctx, slog.LevelError, "keeping associations", slog.Any("error", err))
-			}
+		case <-t.C:
+			l.sweep(ctx)
 		}
+	}
+}
+
+func (l *Listener) sweep(ctx context.Context) {
+	now := l.now()
+	l.table.over(now, func(f ref) {
+		if l.end(f, true) {
+			l.stats.expired.Add(1)
+		}
+	})
+	l.flights.forget(now)
+	if l.table.names.sparse() {
+		l.table.repack()
+	}
+	if err := l.compact(); err != nil {
+		l.options.Log.LogAttrs(ctx, slog.LevelError, "keeping associations", slog.Any("error", err))
 	}
 }

@@ -1,11 +1,8 @@
 package transport
 
 import (
-	"cmp"
 	"context"
-	"hash/maphash"
 	"log/slog"
-	"slices"
 	"time"
 
 	"steward/lwm2m/journal"
@@ -14,125 +11,174 @@ import (
 // restore brings back the associations of an earlier run of the program, and
 // begins the journal of this one. What was read is consumed before any of it is
 // used.
-func (l *Listener) restore(now time.Time) error {
+func (l *Listener) restore() error {
 	o := &l.options.Keep
 	if o.Dir == "" {
 		return nil
 	}
-	left, found := l.left(now)
-	k := &l.keeper
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	left, err := journal.Read(o.Dir)
+	for _, f := range left.Frames {
+		if err == nil {
+			err = readEntries(f, l.table.load, l.table.redirect)
+		}
+	}
+	if err != nil {
+		l.options.Log.Warn("no associations restored", slog.Any("reason", err))
+	}
+	usable := err == nil
 	j, err := journal.Create(o.Dir, left)
 	if err != nil {
 		return err
 	}
-	k.journal, k.seed, k.names = j, maphash.MakeSeed(), make(map[uint64]*association, len(found))
-	for _, a := range found {
-		if err := l.revive(a); err != nil {
-			return err
-		}
+	k := &l.keeper
+	k.mu.Lock()
+	k.journal = j
+	err = l.revive(left, usable)
+	k.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	if err := j.Rewrite(snapshot(l.table.all(), (*association).state)); err != nil {
+	if err := j.Rewrite(l.snapshot(&k.mu, l.appendState)); err != nil {
 		return err
 	}
 	l.stats.restored.Store(uint64(l.table.size())) //nolint:gosec // G115: a size
 	return nil
 }
 
-// left returns the associations that were left and not idle for too long, the
-// oldest first.
-func (l *Listener) left(now time.Time) (*journal.Left, []*association) {
-	left, err := journal.Read(l.options.Keep.Dir)
-	all := entries{}
-	for _, f := range left.Frames {
-		if err == nil {
-			err = all.read(f)
-		}
+// load takes in an association that was kept, in the slot that it had. Nobody
+// uses the table yet.
+func (t *table) load(e *entry) {
+	r := t.row(e.slot)
+	if r == nil {
+		r = t.grow(e.slot)
 	}
-	if err != nil {
-		l.options.Log.Warn("no associations restored", slog.Any("reason", err))
-		return left, nil
+	if r.state == live { // what follows says more
+		t.names.drop(r.name)
 	}
-	found := make([]*association, 0, len(all))
-	for _, a := range all {
-		if !left.Clean && !a.resume(left, now) {
+	r.session, r.addr, r.name, r.generation = e.session, e.addr, t.names.put(e.identity), e.generation
+	r.seen, r.born = t.instantAt(e.seen), t.instantAt(e.born)
+	r.state, r.marks = live, restored|unjudged
+	if _, has := r.session.CID(); has {
+		r.marks |= hasCID
+	}
+	t.high = max(t.high, e.slot+1)
+}
+
+// redirect takes in a change of address.
+func (t *table) redirect(f ref, to address) {
+	if r := t.row(f.slot); r != nil && r.alive(f.generation) {
+		r.addr = to
+	}
+}
+
+// revive makes what was loaded a part of this run, as far as it is usable and
+// not over. The caller holds keeper.mu.
+func (l *Listener) revive(left *journal.Left, usable bool) error {
+	t := &l.table
+	now := l.now()
+	for slot := range t.high {
+		r := t.row(slot)
+		if r == nil {
 			continue
 		}
-		if a.listener = l; !a.sweep(now, l.options.IdleTimeout) {
-			found = append(found, a)
+		f := ref{slot, r.generation}
+		if r.state == live && !(usable && l.resumes(left, f, r, now)) {
+			t.names.drop(r.name)
+			r.state, r.marks, r.name = free, 0, name{}
 		}
+		if r.state != live {
+			t.giveFree(slot)
+			continue
+		}
+		if err := l.keeper.assign(f, r); err != nil {
+			return err
+		}
+		t.live++
+		t.enter(slot, r)
 	}
-	slices.SortFunc(found, func(a, b *association) int { return cmp.Compare(a.born, b.born) })
-	return left, found
-}
-
-// resume brings an association up to the last moments of a process that was
-// killed, and reports whether it could.
-func (a *association) resume(left *journal.Left, now time.Time) bool {
-	numbers, ok := left.Cell(a.place)
-	if !ok || numbers[cellID] != a.id {
-		return false
-	}
-	a.session.Resume(numbers[cellLimit], numbers[cellExpected])
-	a.seen.Store(now.UnixNano()) // the journal tells only of its beginning
-	return true
-}
-
-// revive makes a part of this run. The caller holds keeper.mu.
-func (l *Listener) revive(a *association) error {
-	k := &l.keeper
-	if err := k.assign(a); err != nil {
-		return err
-	}
-	replaced, ok := l.table.add(a, a.addr)
-	if replaced != nil { // the end of it was not written
-		l.table.remove(replaced, replaced.addr)
-		k.forget(replaced)
-	}
-	if !ok {
-		k.forget(a)
-		return nil
-	}
-	a.restored.Store(true)
-	a.unjudged.Store(true)
-	k.names[maphash.String(k.seed, a.identity.Name)] = a
 	return nil
 }
 
-// forget gives the place of an association back that was never used. The caller
-// holds mu.
-func (k *keeper) forget(a *association) {
-	k.free = append(k.free, a.place)
-	a.keeping, a.ended = keeping{}, true
-	if h := maphash.String(k.seed, a.identity.Name); k.names[h] == a {
-		delete(k.names, h)
+// enter makes a restored association known to whoever looks for it.
+func (t *table) enter(slot uint32, r *row) {
+	t.schedule(slot, r)
+	t.restored.insert(slot, t.nameHash)
+	other, taken := t.atAddr(r.addr)
+	if taken && !r.is(hasCID) { // it cannot be found in any other way
+		t.byAddr.remove(other, t.addrHash)
 	}
+	if !taken || !r.is(hasCID) {
+		t.byAddr.insert(slot, t.addrHash)
+	}
+}
+
+// resumes brings an association up to the last moments of a process that was
+// killed, and reports whether it goes on.
+func (l *Listener) resumes(left *journal.Left, f ref, r *row, now instant) bool {
+	if l.table.live >= l.table.limit {
+		return false
+	}
+	if !left.Clean {
+		numbers, ok := left.Cell(f.slot)
+		if !ok || numbers[cellID] != f.id() {
+			return false
+		}
+		r.session.Resume(numbers[cellLimit], numbers[cellExpected])
+		r.seen = now // the journal tells only of its beginning
+	}
+	return l.table.wheel.due(r) >= now
 }
 
 // judge asks whether the peer of a restored association may still have it, until
 // the answer is yes, and ends it otherwise. It reports whether the association
-// may be used. The caller does not hold mu.
-func (a *association) judge() bool {
-	if !a.unjudged.Load() {
-		return true
+// may be used. The caller holds no lock.
+func (l *Listener) judge(f ref) bool {
+	r := l.table.row(f.slot)
+	r.mu.Lock()
+	lives, judged := r.alive(f.generation), !r.is(unjudged)
+	r.mu.Unlock()
+	if !lives || judged {
+		return lives
 	}
-	if err := a.listener.options.Keep.Rejudge(a.identity); err != nil {
-		a.listener.options.Log.Info("restored association ended",
-			slog.String("peer", a.String()), slog.String("reason", err.Error()))
-		a.end(true)
+	id, addr, ok := l.about(f)
+	if !ok {
 		return false
 	}
-	a.unjudged.Store(false)
+	if err := l.options.Keep.Rejudge(id); err != nil {
+		l.options.Log.Info("restored association ended",
+			slog.String("peer", addr.addrPort().String()), slog.String("endpoint", id.Name), slog.String("reason", err.Error()))
+		l.end(f, true)
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.alive(f.generation) {
+		return false
+	}
+	r.marks &^= unjudged
 	return true
 }
 
 // judgeAll judges what nobody has used yet.
 func (l *Listener) judgeAll(ctx context.Context) {
-	for _, a := range l.table.all() {
+	for f := range l.table.all() {
 		if ctx.Err() != nil {
 			return
 		}
-		a.judge()
+		l.judge(f)
 	}
+}
+
+// now is the present time as the rows have it.
+func (l *Listener) now() instant { return instant(time.Since(l.table.began) / instantUnit) }
+
+// instantAt is a time of an earlier run of the program as the rows have it.
+func (t *table) instantAt(at time.Time) instant {
+	d := at.Sub(t.began) / instantUnit
+	return instant(min(max(d, -1<<31), 0)) //nolint:gosec // G115: bounded
+}
+
+// timeOf is the reverse.
+func (l *Listener) timeOf(i instant) time.Time {
+	return l.table.began.Add(time.Duration(i) * instantUnit)
 }

@@ -1,117 +1,241 @@
 package transport
 
 import (
-	"net/netip"
+	"crypto/rand"
+	"encoding/binary"
+	"hash/maphash"
+	"iter"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"steward/lwm2m/dtls"
 )
 
 type cid = [dtls.CIDLength]byte
 
-// table finds associations by connection identifier and by address.
-//
-// An association with an identifier is in byCID and, as long as nobody else is
-// there, in byAddr, where only the beginning of a new handshake and repeated
-// handshake records look for it. One without is in byAddr alone.
-type table struct {
-	drops atomic.Uint64 // number of Drop calls begun
-	limit int
+// slotBits is how much of a connection identifier is the number of the slot; the
+// next generationBits are of its generation, the rest is random.
+const (
+	slotBits       = 24
+	generationBits = 16
+	maxSlots       = 1 << slotBits
+)
 
-	mu     sync.RWMutex
-	byCID  map[cid]*association
-	byAddr map[netip.AddrPort]*association
-	every  map[*association]struct{}
+// A ref names an association: the slot of its row, and which of those that had
+// the slot it is.
+type ref struct{ slot, generation uint32 }
+
+// A seat is a row that was reserved for a handshake under way.
+type seat struct {
+	ref
+	cid cid
 }
 
-func (t *table) init(limit int) {
-	t.limit = limit
-	t.byCID = make(map[cid]*association)
-	t.byAddr = make(map[netip.AddrPort]*association)
-	t.every = make(map[*association]struct{})
+// table is the slab of the associations and what finds them. Of one with an
+// identifier the identifier says the slot; it is in byAddr too, as long as
+// nobody else is there, where only the beginning of a new handshake and repeated
+// handshake records look for it. One without is found by its address alone.
+//
+// Locks are taken in this order: the table's, a row's, that of names.
+type table struct {
+	drops  atomic.Uint64 // number of Drop calls begun
+	limit  int
+	began  time.Time // of which the rows' times count
+	seed   maphash.Seed
+	chunks atomic.Pointer[[]chunk] // grows, and is never changed otherwise
+	names  names
+
+	mu                  sync.RWMutex
+	high                uint32 // slots that were ever used
+	freeFirst, freeLast uint32 // list of free slots, slot+1
+	live                int
+	byAddr              index
+	// restored finds associations of an earlier run of the program by the name of
+	// their peer.
+	restored index
+	wheel    wheel
+}
+
+func (t *table) init(limit int, w wheel) {
+	t.limit = min(limit, maxSlots)
+	t.began = time.Now()
+	t.seed = maphash.MakeSeed()
+	t.chunks.Store(&[]chunk{})
+	t.wheel = w
 }
 
 func (t *table) size() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return len(t.every)
+	return t.live
 }
 
-func (t *table) full() bool { return t.size() >= t.limit }
-
-func (t *table) all() []*association {
+func (t *table) full() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	out := make([]*association, 0, len(t.every))
-	for a := range t.every {
-		out = append(out, a)
+	return t.live >= t.limit
+}
+
+// row returns the row of a slot, nil if there never was one.
+func (t *table) row(slot uint32) *row {
+	chunks := *t.chunks.Load()
+	if n := int(slot / chunkRows); n < len(chunks) && chunks[n].rows != nil {
+		return &chunks[n].rows[slot%chunkRows]
 	}
-	return out
+	return nil
 }
 
-func (t *table) withCID(id cid) *association {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.byCID[id]
+// peer returns the place of the peer of a slot that has a row.
+func (t *table) peer(slot uint32) **peer {
+	return &(*t.chunks.Load())[slot/chunkRows].peers[slot%chunkRows]
 }
 
-func (t *table) at(addr netip.AddrPort) *association {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	return t.byAddr[addr]
-}
-
-// add enters a at addr and returns the association it replaces there, if any:
-// one that could be reached by this address alone, or one of the same identity
-// (RFC 6347 §4.2.8, a peer that began anew). An association of somebody else
-// with an identifier stays, two devices behind one NAT port in turn. It reports
-// false when the table is full or the identifier is taken.
-func (t *table) add(a *association, addr netip.AddrPort) (replaced *association, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.every) >= t.limit {
-		return nil, false
+// grow makes the row of a slot, which is beyond all others, or of a run of the
+// program that went before. The caller holds mu.
+func (t *table) grow(slot uint32) *row {
+	chunks := *t.chunks.Load()
+	for n := slot / chunkRows; uint32(len(chunks)) <= n; { //nolint:gosec // G115: a small number
+		chunks = append(chunks, chunk{})
 	}
-	if a.hasCID {
-		if _, taken := t.byCID[a.cid]; taken {
-			return nil, false
+	if c := &chunks[slot/chunkRows]; c.rows == nil {
+		*c = chunk{rows: new([chunkRows]row), peers: new([chunkRows]*peer)}
+		var first [4]byte
+		_, _ = rand.Read(first[:]) // never fails
+		for i := range c.rows {    // no chunk begins as another run's did
+			c.rows[i].generation = binary.BigEndian.Uint32(first[:])
 		}
-		t.byCID[a.cid] = a
 	}
-	if old := t.byAddr[addr]; old != nil && (!old.hasCID || old.identity == a.identity) {
-		replaced = old
-	}
-	t.byAddr[addr] = a
-	t.every[a] = struct{}{}
-	return replaced, true
+	t.chunks.Store(&chunks)
+	t.high = max(t.high, slot+1)
+	return t.row(slot)
 }
 
-// remove forgets a, wherever it is.
-func (t *table) remove(a *association, addr netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.every, a)
-	if a.hasCID && t.byCID[a.cid] == a {
-		delete(t.byCID, a.cid)
-	}
-	if t.byAddr[addr] == a {
-		delete(t.byAddr, addr)
+// highest returns one more than the highest slot that was ever used.
+func (t *table) highest() uint32 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.high
+}
+
+// all yields the associations that live. What begins or ends meanwhile may or
+// may not be among them.
+func (t *table) all() iter.Seq[ref] {
+	return func(yield func(ref) bool) {
+		for slot := range t.highest() {
+			r := t.row(slot)
+			if r == nil {
+				continue
+			}
+			r.mu.Lock()
+			f, lives := ref{slot, r.generation}, r.state == live
+			r.mu.Unlock()
+			if lives && !yield(f) {
+				return
+			}
+		}
 	}
 }
 
-// move notes that a has gone from one address to another, without driving
-// anybody else out: who sent the record from there need not be who a is.
-func (t *table) move(a *association, from, to netip.AddrPort) {
+// reserve gives out a slot and the identifier of the association that is to have
+// it, ErrNoRoom if there is none. How many are too many is for occupy to say. The slot that was free for the longest time is
+// next, and its identifier differs from the last 65,535 that it had.
+func (t *table) reserve() (seat, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, live := t.every[a]; !live {
+	if t.freeFirst == 0 && t.high == maxSlots {
+		return seat{}, ErrNoRoom
+	}
+	slot := t.takeFree()
+	r := t.row(slot)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.generation++; r.generation == 0 { // of no cell of the journal
+		r.generation = 1
+	}
+	r.state = reserved
+	s := seat{ref: ref{slot, r.generation}}
+	_, _ = rand.Read(s.cid[(slotBits+generationBits)/8:]) // never fails
+	s.cid[0], s.cid[1], s.cid[2] = byte(slot>>16), byte(slot>>8), byte(slot)
+	binary.BigEndian.PutUint16(s.cid[slotBits/8:], uint16(r.generation)) //nolint:gosec // G115: its last bits
+	return s, nil
+}
+
+// takeFree returns a free slot. The caller holds mu and has seen that there is one.
+func (t *table) takeFree() uint32 {
+	if t.freeFirst == 0 {
+		slot := t.high
+		t.grow(slot)
+		return slot
+	}
+	slot := t.freeFirst - 1
+	r := t.row(slot)
+	if t.freeFirst, r.nextFree = r.nextFree, 0; t.freeFirst == 0 {
+		t.freeLast = 0
+	}
+	return slot
+}
+
+// giveFree makes a slot the last of the free ones. The caller holds mu.
+func (t *table) giveFree(slot uint32) {
+	if t.freeLast == 0 {
+		t.freeFirst = slot + 1
+	} else {
+		t.row(t.freeLast - 1).nextFree = slot + 1
+	}
+	t.freeLast = slot + 1
+}
+
+// release gives back a seat that came to nothing. One that has become an
+// association, or was released, stays as it is.
+func (t *table) release(s seat) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.row(s.slot)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != reserved || r.generation != s.generation {
 		return
 	}
-	if t.byAddr[from] == a {
-		delete(t.byAddr, from)
-	}
-	if t.byAddr[to] == nil {
-		t.byAddr[to] = a
-	}
+	r.state = free
+	t.giveFree(s.slot)
 }
+
+// slotOf is the slot that an identifier names.
+func slotOf(id cid) uint32 { return uint32(id[0])<<16 | uint32(id[1])<<8 | uint32(id[2]) }
+
+// withCID finds an association by its identifier.
+func (t *table) withCID(id cid) (ref, bool) {
+	r := t.row(slotOf(id))
+	if r == nil {
+		return ref{}, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != live || !r.is(hasCID) {
+		return ref{}, false
+	}
+	mine, _ := r.session.CID()
+	return ref{slotOf(id), r.generation}, mine == id
+}
+
+// at finds the association at an address, and says whether it has an identifier.
+func (t *table) at(a address) (f ref, identifier, ok bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	slot, ok := t.atAddr(a)
+	if !ok {
+		return ref{}, false, false
+	}
+	r := t.row(slot)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ref{slot, r.generation}, r.is(hasCID), r.state == live
+}
+
+// atAddr looks an address up. The caller holds mu.
+func (t *table) atAddr(a address) (uint32, bool) {
+	return t.byAddr.find(maphash.Comparable(t.seed, a), func(slot uint32) bool { return t.row(slot).addr == a })
+}
+
+func (t *table) addrHash(slot uint32) uint64 { return maphash.Comparable(t.seed, t.row(slot).addr) }

@@ -1,0 +1,64 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+)
+
+// ErrName reports an identity whose name is too long to be kept.
+var ErrName = errors.New("transport: overlong name of a peer")
+
+// establish makes an association of a seat and of the handshake that it was
+// reserved for, which has its identifier or none, and ends the one that it
+// replaces. It returns ErrNoRoom or ErrName, having said goodbye,
+// and then the seat is still reserved.
+func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) error {
+	if len(e.Identity.Name) > maxName {
+		l.decline(e, from)
+		return fmt.Errorf("%w: %d bytes", ErrName, len(e.Identity.Name))
+	}
+	n := l.table.names.put(e.Identity)
+	now := l.now()
+	if len(e.LastFlight) > 0 {
+		l.flights.keep(s.ref, e.LastFlight, now)
+	}
+	replaced, replaces, err := l.table.occupy(s.ref, addressOf(from), func(r *row) {
+		r.session, r.name, r.seen, r.born, r.forged, r.marks = e.Session, n, now, now, 0, 0
+		if _, has := e.Session.CID(); has {
+			r.marks |= hasCID
+		}
+		if len(e.LastFlight) > 0 {
+			r.marks |= inFlight
+		}
+	})
+	if err != nil {
+		l.flights.drop(s.ref)
+		l.table.names.drop(n)
+		l.decline(e, from)
+		return err
+	}
+	l.stats.handshakes.Add(1)
+	if err := l.keeper.add(l, s.ref, e.Identity.Role); err != nil {
+		l.options.Log.Warn("association will not survive a restart",
+			slog.String("peer", from.String()), slog.Any("reason", err))
+	}
+	if replaces {
+		l.end(replaced, false) // its peer has lost it, a close_notify would tell nobody
+	}
+	return nil
+}
+
+// decline ends what has not become an association.
+func (l *Listener) decline(e *dtls.Established, from netip.AddrPort) {
+	if out, err := e.Session.Seal(nil, dtls.Alert, []byte{alertWarning, alertCloseNotify}); err == nil {
+		_ = l.send(out, from) // counted there; it may be lost as well
+	}
+}
+
+// keptRole reports whether associations of a class are kept.
+func keptRole(r coap.Role) bool { return r == coap.RoleOperational || r == coap.RolePSK }
