@@ -80,6 +80,8 @@ func (r FirmwareResult) String() string {
 		FirmwareUnsupportedProto: "unsupported protocol",
 		FirmwareCancelled:        "cancelled",
 		FirmwareDeferred:         "deferred",
+		FirmwareConflict:         "another update stands in the way",
+		FirmwareDependency:       "another component must be updated along",
 	}, r)
 }
 

@@ -1,6 +1,6 @@
 // Package objects gives Go types to the objects that Steward itself works with:
-// the core objects 0 to 5 of LwM2M and the three objects of the trust transfer,
-// whose ids are configuration. Each type converts to and from the entries that
+// the core objects 0 to 5 of LwM2M, those that updates use, and the three objects
+// of the trust transfer, whose ids are configuration. Each type converts to and from the entries that
 // codecs read and write; everything else about objects is in objects/registry.
 //
 // Decoding takes the entries below one object instance and ignores the others,

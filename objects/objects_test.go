@@ -23,7 +23,8 @@ func roundTrip[T interface {
 	Entries(lwm2m.Path) []lwm2m.Entry
 }](t *testing.T, object uint16, want T, decode func(lwm2m.Path, []lwm2m.Entry) (T, error)) {
 	t.Helper()
-	schema := registry.Default().With(objects.Definitions(objects.DefaultIDs)...)
+	schema := registry.Default().With(objects.Definitions(objects.DefaultIDs)...).
+		With(objects.AdvancedFirmwareDefinition())
 	base := lwm2m.NewPath(object, 1)
 	entries := want.Entries(base)
 	for _, e := range entries {
@@ -91,6 +92,28 @@ func TestRoundTrip(t *testing.T) {
 			Delivery: objects.DeliveryBoth, Severity: new(uint8(1)), LastChange: when, MaxDefer: new(uint32(60)),
 			Automatic: new(true),
 		}, objects.DecodeFirmware)
+	})
+	t.Run("AdvancedFirmware", func(t *testing.T) {
+		roundTrip(t, objects.AdvancedFirmwareID, objects.AdvancedFirmware{
+			Firmware: objects.Firmware{
+				State: objects.FirmwareIdle, Result: objects.FirmwareConflict, Delivery: objects.DeliveryPush,
+				Protocols: map[uint16]objects.FirmwareProtocol{0: objects.ProtocolCoAPS, 1: objects.ProtocolHTTPS},
+				MaxDefer:  new(uint32(60)), LastChange: when,
+			},
+			Component: "modem", Current: "1.2", Linked: map[uint16]objects.Link{0: {Object: 33629, Instance: 2}},
+			Conflicting: map[uint16]objects.Link{0: {Object: 33629, Instance: 3}},
+		}, objects.DecodeAdvancedFirmware)
+	})
+	t.Run("Metadata", func(t *testing.T) {
+		roundTrip(t, objects.MetadataID, objects.Metadata{
+			Protocol: 1, Bootloader: []byte{1}, OEM: []byte{2}, Vendor: "v", Class: "c", Device: "d",
+		}, objects.DecodeMetadata)
+	})
+	t.Run("AppData", func(t *testing.T) {
+		roundTrip(t, objects.AppDataID, objects.AppData{
+			Data: map[uint16][]byte{0: {1}, 2: {3}}, Priority: new(int64(0)), Created: when, Description: "report",
+			Format: "suit-report", App: new(int64(7)),
+		}, objects.DecodeAppData)
 	})
 	t.Run("Anchor", func(t *testing.T) {
 		roundTrip(t, objects.DefaultIDs.Truststore, objects.Anchor{
