@@ -71,7 +71,8 @@ func (e *Engine) Block(ctx context.Context, p Peer, r *Request, offset int) (res
 type progressKey struct{}
 
 // WithProgress returns a context by which Do tells how many bytes of the request's
-// body the peer has acknowledged, block by block. tell must not block.
+// body the peer has acknowledged, block by block. tell runs on the goroutine of Do,
+// and the next block waits for it: so an upload is paced.
 func WithProgress(ctx context.Context, tell func(acknowledged int)) context.Context {
 	return context.WithValue(ctx, progressKey{}, tell)
 }

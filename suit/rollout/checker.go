@@ -13,70 +13,40 @@ import (
 	"steward/objects"
 )
 
-// A Prober asks a device what it is.
-type Prober interface {
-	// Read reads an object instance. It returns ErrUnreachable or ErrRefused.
-	Read(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error)
-	// Instances returns the instances of an object that the device registered; none
-	// if it has none. It returns ErrUnreachable if the device is not registered.
-	Instances(ctx context.Context, id fleet.ID, object uint16) ([]uint16, error)
-}
+// maxRead bounds the manifests whose requirements are remembered.
+const maxRead = 256
 
-// CheckerOptions configure a Checker. All fields are required.
-type CheckerOptions struct {
-	Releases Releases
-	Devices  Prober
-	// Installed returns the manifests that a device is known to run.
-	Installed func(ctx context.Context, id fleet.ID) ([]Installed, error)
-	// URI returns where devices fetch the envelope of a release.
-	URI func(release string) string
-}
-
-// A Checker says before anything is sent whether a device can accept a release: the
-// manifest is the policy, and what the device tells of itself the facts. Safe for
-// concurrent use.
-type Checker struct {
-	o CheckerOptions
+// A checker says before anything is sent whether a device can accept a release: the
+// manifest is the policy, and what the device tells of itself the facts.
+type checker struct {
+	o *CourierOptions
 
 	mu   sync.Mutex
 	read map[string]Requirements // by release and delivery, at most maxRead
 }
 
-// maxRead bounds the manifests whose requirements are remembered.
-const maxRead = 256
-
-// NewChecker returns a Checker.
-func NewChecker(o CheckerOptions) (*Checker, error) {
-	if o.Releases == nil || o.Devices == nil || o.Installed == nil || o.URI == nil {
-		return nil, errors.New("rollout: Releases, Devices, Installed and URI are required")
-	}
-	return &Checker{o: o, read: map[string]Requirements{}}, nil
-}
-
-// Check returns in words why a device cannot accept a release by a delivery; none if
-// nothing that is known speaks against it. It returns ErrUnreachable if the device
-// cannot be asked now.
-func (c *Checker) Check(ctx context.Context, id fleet.ID, r Release, d Delivery) ([]string, error) {
-	q, err := c.requirements(ctx, r.ID, d)
+// Check implements Deliverer.
+func (c *Courier) Check(ctx context.Context, o Order) ([]string, error) {
+	q, err := c.requirements(ctx, o.Release.ID, o.Delivery)
 	if err != nil {
 		return nil, err
 	}
-	place, err := c.Place(ctx, id, r, d)
+	at, err := c.place(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if place.Base.Len() == 0 {
+	if at.base.Len() == 0 {
 		return []string{"the device has no object for updates"}, nil
 	}
-	f, err := c.facts(ctx, id, place)
+	f, err := c.facts(ctx, o.Device, at)
 	if err != nil {
 		return nil, err
 	}
-	return q.Refusals(&f, d, c.o.URI(r.ID)), nil
+	return q.Refusals(&f, o.Delivery, c.o.URI(o.Release.ID, f.Protocols)), nil
 }
 
 // requirements returns those of a release, read once.
-func (c *Checker) requirements(ctx context.Context, release string, d Delivery) (Requirements, error) {
+func (c *checker) requirements(ctx context.Context, release string, d Delivery) (Requirements, error) {
 	key := release + "/" + string(d)
 	c.mu.Lock()
 	q, ok := c.read[key]
@@ -108,31 +78,36 @@ func (c *Checker) requirements(ctx context.Context, release string, d Delivery) 
 }
 
 // facts asks the device. What it does not answer is not known.
-func (c *Checker) facts(ctx context.Context, id fleet.ID, place Place) (f Facts, err error) {
-	f.Components = place.Names
+func (c *checker) facts(ctx context.Context, id fleet.ID, at place) (f Facts, err error) {
+	f.Components = at.names
 	for _, add := range []func(context.Context, fleet.ID, *Facts) error{c.identity, c.installed, c.memory} {
 		if err := add(ctx, id, &f); err != nil {
 			return f, err
 		}
 	}
-	entries, err := c.ask(ctx, id, place.Base)
+	return f, c.means(ctx, id, at, &f)
+}
+
+// means are the ways by which the device takes packages.
+func (c *checker) means(ctx context.Context, id fleet.ID, at place, f *Facts) error {
+	entries, err := c.ask(ctx, id, at.base)
 	if err != nil || entries == nil {
-		return f, err
+		return err
 	}
-	fw, err := objects.DecodeFirmware(place.Base, withoutNames(place.Base, entries))
+	fw, err := objects.DecodeFirmware(at.base, withoutNames(at.base, entries))
 	if err != nil {
-		return f, nil //nolint:nilerr // the update itself will tell what is wrong with the object
+		return nil //nolint:nilerr // the update itself will tell what is wrong with the object
 	}
 	f.Delivery = &fw.Delivery
 	for _, instance := range slices.Sorted(maps.Keys(fw.Protocols)) {
 		f.Protocols = append(f.Protocols, fw.Protocols[instance])
 	}
-	return f, nil
+	return nil
 }
 
 // identity is what the device says in object Device Metadata or, if it has none, what
 // the last release that it got here was made for.
-func (c *Checker) identity(ctx context.Context, id fleet.ID, f *Facts) error {
+func (c *checker) identity(ctx context.Context, id fleet.ID, f *Facts) error {
 	base := lwm2m.NewPath(objects.MetadataID, 0)
 	if has, err := c.has(ctx, id, objects.MetadataID); err != nil || !has {
 		return err
@@ -149,7 +124,7 @@ func (c *Checker) identity(ctx context.Context, id fleet.ID, f *Facts) error {
 }
 
 // installed is the highest sequence number known, and the class that it was for.
-func (c *Checker) installed(ctx context.Context, id fleet.ID, f *Facts) error {
+func (c *checker) installed(ctx context.Context, id fleet.ID, f *Facts) error {
 	all, err := c.o.Installed(ctx, id)
 	if err != nil {
 		return err
@@ -171,7 +146,7 @@ func (c *Checker) installed(ctx context.Context, id fleet.ID, f *Facts) error {
 }
 
 // memory is what /3/0/10 says is free.
-func (c *Checker) memory(ctx context.Context, id fleet.ID, f *Facts) error {
+func (c *checker) memory(ctx context.Context, id fleet.ID, f *Facts) error {
 	path := lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceMemoryFree)
 	entries, err := c.ask(ctx, id, path)
 	for _, e := range entries {
@@ -183,7 +158,7 @@ func (c *Checker) memory(ctx context.Context, id fleet.ID, f *Facts) error {
 }
 
 // ask reads what a device may have or not: its refusal is no error.
-func (c *Checker) ask(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
+func (c *checker) ask(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
 	entries, err := c.o.Devices.Read(ctx, id, p)
 	if errors.Is(err, ErrRefused) {
 		return nil, nil
@@ -191,7 +166,7 @@ func (c *Checker) ask(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.E
 	return entries, err
 }
 
-func (c *Checker) has(ctx context.Context, id fleet.ID, object uint16) (bool, error) {
+func (c *checker) has(ctx context.Context, id fleet.ID, object uint16) (bool, error) {
 	instances, err := c.o.Devices.Instances(ctx, id, object)
 	return len(instances) > 0, err
 }

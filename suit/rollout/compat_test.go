@@ -61,6 +61,10 @@ func (p *prober) Read(_ context.Context, _ fleet.ID, path lwm2m.Path) (out []lwm
 	return out, nil
 }
 
+func (*prober) Write(context.Context, fleet.ID, lwm2m.Path, lwm2m.Value) error { return nil }
+func (*prober) Execute(context.Context, fleet.ID, lwm2m.Path) error            { return nil }
+func (*prober) Observe(context.Context, fleet.ID, lwm2m.Path) error            { return nil }
+
 func (p *prober) Instances(_ context.Context, _ fleet.ID, object uint16) ([]uint16, error) {
 	return p.instances[object], nil
 }
@@ -143,8 +147,8 @@ func TestCheck(t *testing.T) {
 			if tt.parts == nil {
 				tt.parts = []string{"fw"}
 			}
-			c, r := checker(t, tt.device, tt.installed, tt.parts...)
-			got, err := c.Check(t.Context(), "a", r, tt.delivery)
+			c, r := courier(t, tt.device, tt.installed, tt.parts...)
+			got, err := c.Check(t.Context(), rollout.Order{Device: "a", Release: r, Delivery: tt.delivery})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,8 +159,10 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// checker returns a Checker with a release of sequence number 5 for some components.
-func checker(t *testing.T, p *prober, installed []rollout.Installed, parts ...string) (*rollout.Checker, rollout.Release) {
+// courier returns a Courier with a release of sequence number 5 for some components.
+func courier(t *testing.T, p rollout.Reach, installed []rollout.Installed, parts ...string) (
+	*rollout.Courier, rollout.Release,
+) {
 	t.Helper()
 	store := &rolltest.Store{}
 	r := rollout.Release{ID: "r", Sequence: 5, Class: class.String(), Vendor: vendor.String()}
@@ -166,10 +172,10 @@ func checker(t *testing.T, p *prober, installed []rollout.Installed, parts ...st
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := rollout.NewChecker(rollout.CheckerOptions{
-		Releases: store, Devices: p,
+	c, err := rollout.NewCourier(rollout.CourierOptions{
+		Releases: store, Payloads: rollout.NewPayloads(store, 0), Budgets: rollout.NewBudgets(0), Devices: p,
 		Installed: func(context.Context, fleet.ID) ([]rollout.Installed, error) { return installed, nil },
-		URI:       func(id string) string { return rollout.EnvelopeURI("coaps://h", id) },
+		URI:       func(id string, _ []objects.FirmwareProtocol) string { return rollout.EnvelopeURI("coaps://h", id) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -180,15 +186,16 @@ func checker(t *testing.T, p *prober, installed []rollout.Installed, parts ...st
 func TestCheckWaitsForTheDevice(t *testing.T) {
 	p := plain(objects.Firmware{}, nil, 1)
 	p.silent = true
-	c, r := checker(t, p, nil, "fw")
-	if _, err := c.Check(t.Context(), "a", r, rollout.Push); !errors.Is(err, rollout.ErrUnreachable) {
+	c, r := courier(t, p, nil, "fw")
+	if _, err := c.Check(t.Context(), rollout.Order{Device: "a", Release: r, Delivery: rollout.Push}); !errors.Is(err, rollout.ErrUnreachable) {
 		t.Errorf("Check of a silent device = %v, want ErrUnreachable", err)
 	}
-	if _, err := c.Check(t.Context(), "a", rollout.Release{ID: "x"}, rollout.Push); !errors.Is(err, rollout.ErrUnknown) {
+	none := rollout.Order{Release: rollout.Release{ID: "x"}, Delivery: rollout.Push}
+	if _, err := c.Check(t.Context(), none); !errors.Is(err, rollout.ErrUnknown) {
 		t.Errorf("Check of no release = %v, want ErrUnknown", err)
 	}
-	if _, err := rollout.NewChecker(rollout.CheckerOptions{}); err == nil {
-		t.Error("NewChecker without anything = nil")
+	if _, err := rollout.NewCourier(rollout.CourierOptions{}); err == nil {
+		t.Error("NewCourier without anything = nil")
 	}
 }
 

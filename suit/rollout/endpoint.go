@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"steward/lwm2m/coap"
 )
@@ -20,6 +21,9 @@ const (
 	segmentPayload  = "p"
 )
 
+// parts are what the segments stand for. It is never changed.
+var parts = map[string]Part{segmentEnvelope: PartPull, segmentPayload: PartImage}
+
 // EnvelopeURI returns where the endpoint at base ("coaps://host:port") has the
 // envelope of a release.
 func EnvelopeURI(base, release string) string {
@@ -31,10 +35,45 @@ func PayloadURI(base, release string) string {
 	return base + "/" + segmentUpdate + "/" + segmentPayload + "/" + release
 }
 
-// An Endpoint answers devices that fetch. Who may ask is decided before.
+// An Endpoint answers devices that fetch, by CoAP and HTTP, block by block or range
+// by range: it keeps nothing of a download, so that a device goes on where it was cut
+// off. All fields are required.
 type Endpoint struct {
-	Store Releases
-	Log   *slog.Logger
+	Payloads *Payloads
+	Grants   *Grants
+	Budgets  *Budgets
+	Log      *slog.Logger
+}
+
+// maxReleaseID is the length in bytes of the longest id of a release.
+const maxReleaseID = 64
+
+// releaseID reports whether a segment can be the id of a release: letters and digits.
+func releaseID(segment string) bool {
+	if segment == "" || len(segment) > maxReleaseID {
+		return false
+	}
+	for i := range len(segment) {
+		c := segment[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// open returns what a path means, if who may have it. It returns ErrUnknown or
+// ErrNotGranted.
+func (e *Endpoint) open(ctx context.Context, path []string, who coap.Identity) (*Payload, Grant, error) {
+	if len(path) != 3 || path[0] != segmentUpdate || parts[path[1]] == "" || !releaseID(path[2]) {
+		return nil, Grant{}, ErrUnknown
+	}
+	grant, err := e.Grants.Of(ctx, who, path[2])
+	if err != nil {
+		return nil, grant, err
+	}
+	p, err := e.Payloads.Open(ctx, path[2], parts[path[1]])
+	return p, grant, err
 }
 
 // ServeCoAP answers GET below /update.
@@ -42,26 +81,36 @@ func (e *Endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 	if r.Method != coap.GET {
 		return &coap.Response{Code: coap.MethodNotAllowed}
 	}
-	if len(r.Path) != 3 || r.Path[0] != segmentUpdate {
-		return &coap.Response{Code: coap.NotFound}
-	}
 	if f, ok := r.Accept.ID(); ok && f != contentOctets {
 		return &coap.Response{Code: coap.NotAcceptable}
 	}
-	content, err := e.Store.Content(ctx, r.Path[2])
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		e.Log.LogAttrs(ctx, slog.LevelError, "serving an update", slog.Any("error", err))
-		return &coap.Response{Code: coap.InternalServerError}
-	}
-	var body []byte
-	switch r.Path[1] {
-	case segmentEnvelope:
-		body = content.Pull
-	case segmentPayload:
-		body = content.Image
-	}
-	if body == nil {
+	p, grant, err := e.open(ctx, r.Path, r.Peer.Identity())
+	switch {
+	case errors.Is(err, ErrUnknown):
 		return &coap.Response{Code: coap.NotFound}
+	case errors.Is(err, ErrNotGranted):
+		return &coap.Response{Code: coap.Forbidden}
+	case err != nil:
+		return e.failed(ctx, err)
 	}
-	return &coap.Response{Code: coap.Content, ContentFormat: coap.FormatID(contentOctets), Payload: body}
+	if r.Offset >= p.Length {
+		return &coap.Response{Code: coap.BadRequest}
+	}
+	part := make([]byte, min(r.Limit, p.Length-r.Offset))
+	again, ok, err := e.Budgets.Take(ctx, grant.Campaign, grant.BytesPerSecond, len(part))
+	if err != nil || !ok {
+		seconds := uint32(again/time.Second) + 1 //nolint:gosec // G115: not negative, and short
+		return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(seconds)}
+	}
+	if _, err := p.Read(ctx, part, r.Offset); err != nil {
+		return e.failed(ctx, err)
+	}
+	return &coap.Response{
+		Code: coap.Content, ContentFormat: coap.FormatID(contentOctets), ETag: p.ETag[:], Total: p.Length, Payload: part,
+	}
+}
+
+func (e *Endpoint) failed(ctx context.Context, err error) *coap.Response {
+	e.Log.LogAttrs(ctx, slog.LevelError, "serving an update", slog.Any("error", err))
+	return &coap.Response{Code: coap.InternalServerError}
 }

@@ -45,6 +45,7 @@ type App struct {
 	engine    *coap.Engine
 	server    *server.Server
 	rollout   *rollout.Runner
+	updates   *rollout.Endpoint
 	transfers *coordinator.Coordinator
 	factory   *factoryPeers
 	coaps     *transport.Listener
@@ -80,11 +81,14 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	}
 	a.devices = a.db.Devices()
 	a.auditor = newAuditor(a.db, log)
-	a.registry = registry.Default()
+	a.registry = registry.Default().With(objects.AdvancedFirmwareDefinition())
 	if cfg.HandOver {
 		a.registry = a.registry.With(objects.Definitions(cfg.IDs)...)
 	}
 	if a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, a.revoked); err != nil {
+		return a, err
+	}
+	if err = a.buildUpdates(ctx); err != nil {
 		return a, err
 	}
 	if err = a.buildDeviceSide(); err != nil {
@@ -114,7 +118,7 @@ func (a *App) buildDeviceSide() (err error) {
 	handler.parts = map[surface]coap.Handler{
 		surfaceLwM2M:     a.server,
 		surfaceEST:       a.watchEnrolment(enrolment),
-		surfaceUpdate:    &rollout.Endpoint{Store: a.db.Rollout(), Log: a.log},
+		surfaceUpdate:    a.updates,
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
 	a.coaps, err = transport.Listen(transport.ListenOptions{

@@ -50,6 +50,20 @@ func (d deviceCalls) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm
 	return d.sorted(d.server.Write(ctx, id, p, []lwm2m.Entry{{Path: p, Value: v}}, server.Replace))
 }
 
+// Instances returns the instances of an object that the device registered.
+func (d deviceCalls) Instances(ctx context.Context, id fleet.ID, object uint16) (out []uint16, err error) {
+	r, err := d.server.Registration(ctx, id)
+	if err != nil {
+		return nil, d.sorted(err)
+	}
+	for _, o := range r.Objects {
+		if o.Path.Object() == object && o.Path.Len() == 2 {
+			out = append(out, o.Path.ID(1))
+		}
+	}
+	return out, nil
+}
+
 // Create creates an instance, whose id the device chooses.
 func (d deviceCalls) Create(ctx context.Context, id fleet.ID, object uint16, entries []lwm2m.Entry) error {
 	_, err := d.server.Create(ctx, id, object, -1, entries)

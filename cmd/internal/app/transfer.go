@@ -138,6 +138,12 @@ func (a *App) peerURI() string {
 	if a.cfg.Peer == "" {
 		return ""
 	}
-	_, port, _ := net.SplitHostPort(a.cfg.Peer) // validated by config
-	return "https://" + net.JoinHostPort(a.cfg.Host, port)
+	return "https://" + joinPort(a.cfg.Host, a.cfg.Peer)
+}
+
+// joinPort joins a host with the port of an address to listen on, which config has
+// validated.
+func joinPort(host, listen string) string {
+	_, port, _ := net.SplitHostPort(listen)
+	return net.JoinHostPort(host, port)
 }

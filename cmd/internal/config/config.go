@@ -33,6 +33,13 @@ type Options struct {
 	Peer  string `toml:"peer"`  // provider-to-provider API, "off": none
 	PKI   string `toml:"pki"`   // CRL and issuer certificates, "off": none
 
+	// Updates is where devices fetch updates by HTTPS with their certificates; by
+	// CoAP they fetch at CoAPS. "off": none.
+	Updates string `toml:"updates"`
+	// UpdateRate bounds what all devices fetch together, in bytes per second; 0: no
+	// bound.
+	UpdateRate int64 `toml:"update-rate"`
+
 	// PublicCoAPS is the host and port that devices are told for CoAPS, where it is
 	// not that of Host and CoAPS: behind a port forwarding. "": the same.
 	PublicCoAPS string `toml:"public-coaps"`
@@ -73,7 +80,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func Default() Options {
 	return Options{
 		Data: "steward-data", Name: "steward", Host: "127.0.0.1",
-		HTTP: "127.0.0.1:8080", CoAP: "off", CoAPS: ":5684", Peer: ":8443", PKI: ":8081",
+		HTTP: "127.0.0.1:8080", CoAP: "off", CoAPS: ":5684", Peer: ":8443", PKI: ":8081", Updates: "off",
 		Objects: Objects(objects.DefaultIDs),
 		Timers: Timers{
 			AckTimeout: Duration(2 * time.Second), Grace: Duration(24 * time.Hour),
@@ -99,6 +106,8 @@ func (o *Options) Load(path string) error {
 type Config struct {
 	Data, Name, Host             string
 	HTTP, CoAP, CoAPS, Peer, PKI string // listen addresses; "" for none
+	Updates                      string // likewise
+	UpdateRate                   int64  // bytes per second; 0: no bound
 	PublicCoAPS                  string // "": Host and the port of CoAPS
 	// HandOver is false if nobody chose ids for the three objects: the defaults
 	// stand in OMA's test range, which must not ship. IDs are zero then.
@@ -169,6 +178,7 @@ func (c *Config) addresses(o Options) error {
 		{"coaps", o.CoAPS, &c.CoAPS},
 		{"peer", o.Peer, &c.Peer},
 		{"pki", o.PKI, &c.PKI},
+		{"updates", o.Updates, &c.Updates},
 	} {
 		addr, err := listen(l.in, o.Host)
 		if err != nil {
@@ -178,6 +188,9 @@ func (c *Config) addresses(o Options) error {
 	}
 	if c.HTTP == "" || c.CoAPS == "" {
 		return fmt.Errorf("%w: http and coaps cannot be off", ErrConfig)
+	}
+	if c.UpdateRate = o.UpdateRate; c.UpdateRate < 0 {
+		return fmt.Errorf("%w: update-rate: %d is negative", ErrConfig, o.UpdateRate)
 	}
 	if o.PublicCoAPS != "" {
 		if host, _, err := net.SplitHostPort(o.PublicCoAPS); err != nil || checkHost(host) != nil {

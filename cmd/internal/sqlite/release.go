@@ -27,7 +27,7 @@ func (s Rollout) AddRelease(ctx context.Context, r rollout.Release, c rollout.Co
 			r.CreatedAt.UnixMicro()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("release.insert_content", r.ID, c.Push, c.Pull, c.Image); err != nil {
+		if err := tx.insertParts(r.ID, c); err != nil {
 			return err
 		}
 		return tx.Audit(audit.Row{
@@ -68,7 +68,17 @@ func (s Rollout) Content(ctx context.Context, release string) (c rollout.Content
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, rollout.ErrUnknown
 	}
-	return c, err
+	if err != nil {
+		return c, err
+	}
+	for p, data := range map[rollout.Part]*[]byte{
+		rollout.PartPush: &c.Push, rollout.PartPull: &c.Pull, rollout.PartImage: &c.Image,
+	} {
+		if *data, err = s.whole(ctx, release, p, *data); err != nil {
+			return rollout.Content{}, err
+		}
+	}
+	return c, nil
 }
 
 // Newest implements rollout.Releases.

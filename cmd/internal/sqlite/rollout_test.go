@@ -13,4 +13,8 @@ func TestRolloutStore(t *testing.T) {
 		t.Helper()
 		return withDevices(t, devices...).Rollout()
 	})
+	rolltest.TestContents(t, func(t *testing.T) rolltest.ContentStore {
+		t.Helper()
+		return withDevices(t).Rollout()
+	})
 }

@@ -10,4 +10,5 @@ import (
 
 func TestMemoryStore(t *testing.T) {
 	rolltest.TestStore(t, func(*testing.T, ...fleet.ID) rollout.Store { return &rolltest.Store{} })
+	rolltest.TestContents(t, func(*testing.T) rolltest.ContentStore { return &rolltest.Store{} })
 }

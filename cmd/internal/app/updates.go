@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"slices"
+
+	"steward/lwm2m"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/objects"
+	"steward/suit/rollout"
+)
+
+// buildUpdates makes the endpoint from which devices fetch, and its HTTPS listener if
+// there is to be one.
+func (a *App) buildUpdates(ctx context.Context) error {
+	budgets := rollout.NewBudgets(a.cfg.UpdateRate)
+	a.updates = &rollout.Endpoint{
+		Payloads: rollout.NewPayloads(a.db.Rollout(), 0), Grants: rollout.NewGrants(a.mayFetch), Budgets: budgets,
+		Log: a.log,
+	}
+	if a.cfg.Updates == "" {
+		return nil
+	}
+	proof := newCredentials(a.pki)
+	identify := func(r *http.Request) (coap.Identity, error) {
+		var chain [][]byte
+		for _, c := range r.TLS.PeerCertificates {
+			chain = append(chain, c.Raw)
+		}
+		return proof.Identify(chain, nil)
+	}
+	return a.web.add(ctx, "updates", a.cfg.Updates, &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*proof.cert},
+		// The inventory and the rights decide at each request, not a pool of roots.
+		ClientAuth: tls.RequireAnyClientCert,
+	}, a.updates.HTTP(identify), a.log)
+}
+
+// mayFetch says who may fetch a release: a device whose update brings it.
+func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (rollout.Grant, error) {
+	var d fleet.Device
+	err := fleet.ErrUnknown
+	switch who.Role {
+	case coap.RoleOperational:
+		d, err = a.devices.ByEndpoint(ctx, lwm2m.Endpoint(who.Name))
+	case coap.RoleFactory:
+		d, err = a.devices.ByFactory(ctx, fleet.Factory(who.Certificate))
+	default:
+	}
+	if errors.Is(err, fleet.ErrUnknown) {
+		return rollout.Grant{}, rollout.ErrNotGranted
+	}
+	if err != nil {
+		return rollout.Grant{}, err
+	}
+	j, err := a.db.Rollout().OfDevice(ctx, d.ID)
+	if errors.Is(err, rollout.ErrUnknown) {
+		return rollout.Grant{}, rollout.ErrNotGranted
+	}
+	if err != nil {
+		return rollout.Grant{}, err
+	}
+	c, err := a.db.View().Campaign(ctx, j.Campaign)
+	if err != nil {
+		return rollout.Grant{}, err
+	}
+	if c.Release != release {
+		return rollout.Grant{}, rollout.ErrNotGranted
+	}
+	return rollout.Grant{Device: d.ID, Campaign: c.ID, BytesPerSecond: c.Plan.Rates.BytesPerSecond}, nil
+}
+
+// envelopeURI is where a device that fetches by those protocols finds an envelope: by
+// CoAP, unless it knows HTTPS only.
+func (a *App) envelopeURI(release string, by []objects.FirmwareProtocol) string {
+	if a.cfg.Updates != "" && slices.Contains(by, objects.ProtocolHTTPS) && !slices.Contains(by, objects.ProtocolCoAPS) {
+		return rollout.EnvelopeURI(a.updatesURI(), release)
+	}
+	return rollout.EnvelopeURI(a.CoAPSURI(), release)
+}
+
+// updatesURI is where devices reach the HTTPS listener of updates.
+func (a *App) updatesURI() string { return "https://" + joinPort(a.cfg.Host, a.cfg.Updates) }
