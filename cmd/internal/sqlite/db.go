@@ -73,12 +73,24 @@ func Open(ctx context.Context, path string) (*DB, error) {
 // maxReaders bounds the readers' pool: more would wait for the same cores.
 const maxReaders = 8
 
+// Caches of a connection in KiB. What readers look up are single rows: the inner
+// pages of the trees are worth keeping, the rest is in the kernel's cache.
+const (
+	writerCache = 2048
+	readerCache = 512
+)
+
 // dsn puts the pragmas in the data source name because a pragma belongs to a
 // connection, and database/sql opens connections as it pleases. FULL: what was
 // acknowledged to a device or a provider must survive a power cut.
 func dsn(path, mode string) string {
+	cache := writerCache
+	if mode == "ro" {
+		cache = readerCache
+	}
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)",
+		fmt.Sprintf("cache_size(-%d)", cache),
 		"journal_size_limit(67108864)", // a log that a long reader made grow shrinks again, to 64 MiB
 	}}
 	// A path may hold what means something in a URI: "?", "#", "%".
