@@ -51,3 +51,26 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// null is a peer that swallows what is sent.
+type null struct{ n int }
+
+func (p *null) Send([]byte) error       { p.n++; return nil }
+func (p *null) Identity() coap.Identity { return coap.Identity{} }
+func (p *null) Addr() netip.AddrPort    { return netip.AddrPort{} }
+func (p *null) String() string          { return "null" }
+
+// BenchmarkQuickPost is one confirmable POST that the handler answers at once.
+func BenchmarkQuickPost(b *testing.B) {
+	answer := &coap.Response{Code: coap.Changed}
+	h := coap.HandlerFunc(func(context.Context, *coap.Request) *coap.Response { return answer })
+	e := coap.New(coap.Options{Handler: h, Quick: func(*coap.Request) bool { return true }})
+	peers := make([]null, 1000)
+	d := unhex(b, "4402b60b2161fb63b13101300138ff68656c6c6f")
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		p := &peers[n%len(peers)]
+		binary.BigEndian.PutUint16(d[2:], uint16(n/len(peers)))
+		e.Receive(p, d)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"hash/maphash"
-	"time"
 )
 
 // A body is one that a peer sends us in blocks, or fetches from us in blocks.
@@ -23,10 +22,10 @@ type body struct {
 	older, newer *body // by last use, among all
 }
 
-// store is the bodies of all peers, by last use.
-type store struct {
-	oldest, newest *body
-	count, bytes   int
+// wake implements sleeper: nobody has asked for the body for long.
+func (o *body) wake(e *Engine, _ *batch) {
+	e.discard(o)
+	e.tidy(o.link)
 }
 
 // find returns the body of l with that key.
@@ -50,15 +49,11 @@ func (e *Engine) keep(o *body) bool {
 	if !e.room(1, len(o.data), o) {
 		return false
 	}
-	o.timer.fire = func(*batch) {
-		e.discard(o)
-		e.tidy(o.link)
-	}
 	e.store.count++
 	e.store.bytes += len(o.data)
 	o.link.bodies = append(o.link.bodies, o)
 	e.pushNewest(o)
-	e.start(&o.timer, e.o.Params.ExchangeLifetime)
+	e.start(&o.timer, o, e.o.Params.ExchangeLifetime)
 	return true
 }
 
@@ -71,7 +66,7 @@ func (e *Engine) room(bodies, size int, but *body) bool {
 		if o == but {
 			return false
 		}
-		if o == nil || (!o.done && time.Until(o.timer.at) > p.ExchangeLifetime-p.transmitSpan()) {
+		if o == nil || (!o.done && e.left(&o.timer) > p.ExchangeLifetime-p.transmitSpan()) {
 			return false
 		}
 		l := o.link
@@ -88,7 +83,7 @@ func (e *Engine) touch(o *body) {
 	e.unchain(o)
 	e.pushNewest(o)
 	o.link.bodies = append(remove(o.link.bodies, o), o)
-	e.start(&o.timer, e.o.Params.ExchangeLifetime)
+	e.start(&o.timer, o, e.o.Params.ExchangeLifetime)
 }
 
 // discard forgets o; the link may be left without content.
@@ -98,41 +93,6 @@ func (e *Engine) discard(o *body) {
 	e.store.bytes -= len(o.data)
 	o.link.bodies = remove(o.link.bodies, o)
 	e.unchain(o)
-}
-
-func (e *Engine) pushNewest(o *body) {
-	s := &e.store
-	o.older, s.newest = s.newest, o
-	if o.older != nil {
-		o.older.newer = o
-	} else {
-		s.oldest = o
-	}
-}
-
-func (e *Engine) pushOldest(o *body) {
-	s := &e.store
-	o.newer, s.oldest = s.oldest, o
-	if o.newer != nil {
-		o.newer.older = o
-	} else {
-		s.newest = o
-	}
-}
-
-func (e *Engine) unchain(o *body) {
-	s := &e.store
-	if o.older != nil {
-		o.older.newer = o.newer
-	} else {
-		s.oldest = o.newer
-	}
-	if o.newer != nil {
-		o.newer.older = o.older
-	} else {
-		s.newest = o.older
-	}
-	o.older, o.newer = nil, nil
 }
 
 // receiveBlock takes one block of a request's body (RFC 7959 §2.5). It returns

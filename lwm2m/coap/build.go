@@ -1,51 +1,90 @@
 package coap
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 )
+
+// maxTag is the length of the longest entity tag (RFC 7252 §5.10).
+const maxTag = 8
 
 // maxText is the length of the longest path segment or query argument (RFC
 // 7252 §5.10).
 const maxText = 255
 
-// An optionList collects the options of a message, in order of their numbers.
-type optionList struct {
-	list    []Option
-	scratch []byte // holds the values of numbers
+// An encoder appends one message to b: its head, options in order of their
+// numbers, payload. What it is given has been checked.
+type encoder struct {
+	b    []byte
+	last message.OptionID
 }
 
-func (l *optionList) bytes(id message.OptionID, v []byte) {
-	l.list = append(l.list, Option{ID: id, Value: v})
+func (w *encoder) head(t Type, c Code, id uint16, token []byte) {
+	w.b = append(w.b, 1<<6|byte(t)<<4|byte(len(token)), byte(c), byte(id>>8), byte(id)) //nolint:gosec // G115: at most 8
+	w.b = append(w.b, token...)
 }
 
-func (l *optionList) uint(id message.OptionID, v uint32) {
-	var b [4]byte
-	n, err := message.EncodeUint32(b[:], v)
-	if err != nil {
-		return // cannot be: four bytes hold every uint32
+// writeOption appends one option (RFC 7252 §3.1).
+func writeOption[T []byte | string](w *encoder, id message.OptionID, v T) {
+	head := len(w.b)
+	w.b = append(w.b, 0)
+	number := w.extend(int(id - w.last))
+	length := w.extend(len(v))
+	w.b[head] = number<<4 | length
+	w.b = append(w.b, v...)
+	w.last = id
+}
+
+// extend returns the nibble of n and appends what goes beyond it.
+func (w *encoder) extend(n int) byte {
+	switch {
+	case n < beyondByte:
+		return byte(n) //nolint:gosec // G115: small
+	case n < beyondWord:
+		w.b = append(w.b, byte(n-beyondByte))
+		return nibbleByte
+	default:
+		n -= beyondWord
+		w.b = append(w.b, byte(n>>8), byte(n)) //nolint:gosec // G115: at most longestWord
+		return nibbleWord
 	}
-	start := len(l.scratch)
-	l.scratch = append(l.scratch, b[:n]...)
-	l.bytes(id, l.scratch[start:])
 }
 
-func (l *optionList) texts(id message.OptionID, values []string) {
+// uint writes a number in as few bytes as it needs (RFC 7252 §3.2).
+func (w *encoder) uint(id message.OptionID, v uint32) {
+	var all [4]byte
+	binary.BigEndian.PutUint32(all[:], v)
+	b := all[:]
+	for len(b) > 0 && b[0] == 0 {
+		b = b[1:]
+	}
+	writeOption(w, id, b)
+}
+
+func (w *encoder) texts(id message.OptionID, values []string) {
 	for _, s := range values {
-		l.bytes(id, []byte(s))
+		writeOption(w, id, s)
 	}
 }
 
-func (l *optionList) block(id message.OptionID, b block) {
+func (w *encoder) block(id message.OptionID, b block) {
 	if b.set {
-		l.uint(id, b.value())
+		w.uint(id, b.value())
 	}
 }
 
-func (l *optionList) format(id message.OptionID, f Format) {
+func (w *encoder) format(id message.OptionID, f Format) {
 	if n, ok := f.ID(); ok {
-		l.uint(id, uint32(n))
+		w.uint(id, uint32(n))
+	}
+}
+
+func (w *encoder) payload(p []byte) {
+	if len(p) > 0 {
+		w.b = append(append(w.b, payloadMarker), p...)
 	}
 }
 
@@ -56,64 +95,60 @@ type extra struct {
 	tag            []byte // Request-Tag; nil: absent
 }
 
-// requestOptions returns the options of r and x.
-func requestOptions(r *Request, x extra) []Option {
-	l := optionList{list: make([]Option, 0, len(r.Path)+len(r.Query)+8)}
+// request writes the options of r and x.
+func (w *encoder) request(r *Request, x extra) {
 	for _, v := range r.IfMatch {
-		l.bytes(message.IfMatch, v)
+		writeOption(w, message.IfMatch, v)
 	}
 	if r.ETag != nil {
-		l.bytes(message.ETag, r.ETag)
+		writeOption(w, message.ETag, r.ETag)
 	}
 	if r.IfNoneMatch {
-		l.bytes(message.IfNoneMatch, nil)
+		writeOption(w, message.IfNoneMatch, "")
 	}
 	switch r.Observe {
 	case ObserveNone:
 	case ObserveRegister:
-		l.uint(message.Observe, 0)
+		w.uint(message.Observe, 0)
 	case ObserveCancel:
-		l.uint(message.Observe, 1)
+		w.uint(message.Observe, 1)
 	}
-	l.texts(message.URIPath, r.Path)
-	l.format(message.ContentFormat, r.ContentFormat)
-	l.texts(message.URIQuery, r.Query)
-	l.format(message.Accept, r.Accept)
-	l.block(message.Block2, x.block2)
-	l.block(message.Block1, x.block1)
+	w.texts(message.URIPath, r.Path)
+	w.format(message.ContentFormat, r.ContentFormat)
+	w.texts(message.URIQuery, r.Query)
+	w.format(message.Accept, r.Accept)
+	w.block(message.Block2, x.block2)
+	w.block(message.Block1, x.block1)
 	if x.size1 > 0 {
-		l.uint(message.Size1, x.size1)
+		w.uint(message.Size1, x.size1)
 	}
 	if x.tag != nil {
-		l.bytes(optionRequestTag, x.tag)
+		writeOption(w, optionRequestTag, x.tag)
 	}
-	return l.list
 }
 
-// responseOptions returns the options of r and x; sequence counts only if r
-// is of an observation.
-func responseOptions(r *Response, sequence uint32, x extra) []Option {
-	var l optionList
+// response writes the options of r and x; sequence counts only if r is of an
+// observation.
+func (w *encoder) response(r *Response, sequence uint32, x extra) {
 	if len(r.ETag) > 0 {
-		l.bytes(message.ETag, r.ETag)
+		writeOption(w, message.ETag, r.ETag)
 	}
 	if r.Observe {
-		l.uint(message.Observe, sequence)
+		w.uint(message.Observe, sequence)
 	}
-	l.texts(message.LocationPath, r.LocationPath)
-	l.format(message.ContentFormat, r.ContentFormat)
+	w.texts(message.LocationPath, r.LocationPath)
+	w.format(message.ContentFormat, r.ContentFormat)
 	if n, ok := r.MaxAge.Seconds(); ok {
-		l.uint(message.MaxAge, n)
+		w.uint(message.MaxAge, n)
 	}
-	l.block(message.Block2, x.block2)
-	l.block(message.Block1, x.block1)
+	w.block(message.Block2, x.block2)
+	w.block(message.Block1, x.block1)
 	if x.size2 > 0 {
-		l.uint(message.Size2, x.size2)
+		w.uint(message.Size2, x.size2)
 	}
 	if x.size1 > 0 {
-		l.uint(message.Size1, x.size1)
+		w.uint(message.Size1, x.size1)
 	}
-	return l.list
 }
 
 // check returns ErrRequest if r has no encoding.
@@ -131,8 +166,10 @@ func (r *Request) check() error {
 			}
 		}
 	}
-	if len(r.ETag) > maxToken {
-		return fmt.Errorf("%w: entity tag of %d bytes", ErrRequest, len(r.ETag))
+	for _, tag := range append(slices.Clip(r.IfMatch), r.ETag) {
+		if len(tag) > maxTag {
+			return fmt.Errorf("%w: entity tag of %d bytes", ErrRequest, len(tag))
+		}
 	}
 	return nil
 }
@@ -142,7 +179,7 @@ func (r *Response) check() error {
 	if !r.Code.IsResponse() {
 		return fmt.Errorf("%w: %s is no response code", ErrMessage, r.Code)
 	}
-	if len(r.ETag) > maxToken || len(r.LocationPath) > maxOptions/2 {
+	if len(r.ETag) > maxTag || len(r.LocationPath) > maxOptions/2 {
 		return fmt.Errorf("%w: options of a response", ErrOptionForm)
 	}
 	for _, s := range r.LocationPath {

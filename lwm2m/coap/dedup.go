@@ -1,130 +1,104 @@
 package coap
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+)
 
-// dedupKey names a message received.
-type dedupKey struct {
-	link *link
-	id   uint16
-}
-
-// A received is a message that a duplicate must not repeat (RFC 7252 §4.5).
-type received struct {
-	key     dedupKey
-	reply   []byte // what a duplicate is answered; nil: nothing (yet)
-	expires time.Time
-	gone    bool
-
-	older, newer         *received // among all
-	peerOlder, peerNewer *received // among those of the peer
-}
-
-// dedup remembers the messages of all peers, oldest first. They all live
-// equally long, so that order is also the order of expiry.
+// dedup remembers the messages of all peers that a duplicate must not repeat
+// (RFC 7252 §4.5).
 type dedup struct {
-	table  map[dedupKey]*received
-	oldest *received
-	newest *received
-	timer  timer // runs while there is an oldest
-	bytes  int   // of all replies
+	life  moment // how long a message is remembered
+	main  memory
+	crowd memory // of peers that have their share of main
+	timer timer  // runs while something is remembered
 }
 
 // maxDedupBytes bounds the replies that are kept for duplicates: blocks of
 // 1 KiB weigh more than what MaxDedup has in mind.
 const maxDedupBytes = 32 << 20
 
-// A dedupList is the part of one peer, oldest first.
-type dedupList struct {
-	first, last *received
-	count       int
+// crowdPart is the part of all places that peers beyond their share have, so
+// that one that talks too much pushes out what itself said and not the others.
+const crowdPart = 16
+
+func (d *dedup) init(o *Options) {
+	d.life = moment(o.Params.ExchangeLifetime)
+	crowd := o.MaxDedup / crowdPart
+	d.crowd.limits(crowd, maxDedupBytes/crowdPart)
+	d.main.limits(o.MaxDedup-crowd, maxDedupBytes-maxDedupBytes/crowdPart)
 }
 
-// recall returns what is known of a message that l has just received, and
-// whether it is a duplicate. When a limit is met the oldest is forgotten.
-func (e *Engine) recall(l *link, id uint16) (r *received, duplicate bool) {
-	key := dedupKey{l, id}
-	if r := e.dedup.table[key]; r != nil {
-		return r, true
-	}
-	if l.remember.count >= maxDedupPerPeer {
-		e.forget(l.remember.first)
-	}
-	for len(e.dedup.table) > 0 && (len(e.dedup.table) >= e.o.MaxDedup || e.dedup.bytes > maxDedupBytes) {
-		oldest := e.dedup.oldest
-		e.forget(oldest)
-		if oldest.key.link != l {
-			e.tidy(oldest.key.link)
+// A mark is a remembered message's place, which may be lost to others.
+type mark struct {
+	in  *memory
+	pos uint64
+}
+
+// peerHash stands for p where no pointer to it shall be kept. It never changes.
+func (e *Engine) peerHash(p Peer) uint64 { return maphash.Comparable(e.seed, p) }
+
+// recognise reports whether a message received at now is a duplicate, and
+// appends what that is answered to dst; nil: nothing, or nothing yet.
+func (d *dedup) recognise(dst []byte, peer uint64, id uint16, now moment) (reply []byte, duplicate bool) {
+	d.expire(now)
+	for _, m := range [2]*memory{&d.main, &d.crowd} {
+		if pos, ok := m.find(peer, id); ok {
+			if reply, ok = m.answer(dst, pos); ok {
+				return reply, true
+			}
 		}
 	}
-	r = &received{key: key, expires: time.Now().Add(e.o.Params.ExchangeLifetime)}
-	e.dedup.table[key] = r
-	r.older, e.dedup.newest = e.dedup.newest, r
-	if r.older != nil {
-		r.older.newer = r
-	} else {
-		e.dedup.oldest = r
-		e.start(&e.dedup.timer, e.o.Params.ExchangeLifetime)
-	}
-	r.peerOlder, l.remember.last = l.remember.last, r
-	if r.peerOlder != nil {
-		r.peerOlder.peerNewer = r
-	} else {
-		l.remember.first = r
-	}
-	l.remember.count++
-	return r, false
+	return nil, false
 }
 
-// keepReply notes what a duplicate of r is answered from now on.
-func (e *Engine) keepReply(r *received, reply []byte) {
-	if !r.gone {
-		e.dedup.bytes += len(reply) - len(r.reply)
+// remember notes a message that is no duplicate. If there is no place, the
+// oldest is forgotten for it.
+func (e *Engine) remember(peer uint64, id uint16, now moment) mark {
+	d := &e.dedup
+	m := &d.main
+	if d.crowd.limit > 0 && m.of(peer) >= maxDedupPerPeer {
+		m = &d.crowd
 	}
-	r.reply = reply
+	pos := m.add(slot{peer: peer, id: id, at: now})
+	if d.timer.index == 0 {
+		e.start(&d.timer, d, time.Duration(d.life))
+	}
+	return mark{m, pos}
 }
 
-// forget drops r; the link may be left without content.
-func (e *Engine) forget(r *received) {
-	if r.gone {
-		return
+// keepReply notes what a duplicate is answered from now on.
+func (e *Engine) keepReply(at mark, reply []byte) {
+	if s := at.in.slot(at.pos); s != nil {
+		at.in.keep(s, reply)
 	}
-	r.gone = true
-	e.dedup.bytes -= len(r.reply)
-	delete(e.dedup.table, r.key)
-	if r.older != nil {
-		r.older.newer = r.newer
-	} else {
-		e.dedup.oldest = r.newer
-	}
-	if r.newer != nil {
-		r.newer.older = r.older
-	} else {
-		e.dedup.newest = r.older
-	}
-	l := &r.key.link.remember
-	if r.peerOlder != nil {
-		r.peerOlder.peerNewer = r.peerNewer
-	} else {
-		l.first = r.peerNewer
-	}
-	if r.peerNewer != nil {
-		r.peerNewer.peerOlder = r.peerOlder
-	} else {
-		l.last = r.peerOlder
-	}
-	l.count--
-	r.older, r.newer, r.peerOlder, r.peerNewer = nil, nil, nil, nil
 }
 
-// expireDedup forgets what is too old and sets the timer to the next.
-func (e *Engine) expireDedup() {
-	now := time.Now()
-	for e.dedup.oldest != nil && !e.dedup.oldest.expires.After(now) {
-		r := e.dedup.oldest
-		e.forget(r)
-		e.tidy(r.key.link)
-	}
-	if e.dedup.oldest != nil {
-		e.start(&e.dedup.timer, e.dedup.oldest.expires.Sub(now))
+// forgetPeer drops what is remembered of a peer that is gone, for another may
+// come to stand where it stood.
+func (d *dedup) forgetPeer(peer uint64) {
+	d.main.forget(peer)
+	d.crowd.forget(peer)
+}
+
+// expire drops what is too old.
+func (d *dedup) expire(now moment) {
+	d.main.expire(now - d.life)
+	d.crowd.expire(now - d.life)
+}
+
+// expiryPause is the least time between two expiries, which only free memory.
+const expiryPause = moment(time.Second)
+
+// wake implements sleeper.
+func (d *dedup) wake(e *Engine, _ *batch) {
+	now := e.now()
+	d.expire(now)
+	next := min(d.main.oldest(now), d.crowd.oldest(now)) + d.life
+	if d.busy() {
+		e.start(&d.timer, d, time.Duration(max(next-now, expiryPause)))
 	}
 }
+
+// busy reports whether anything is remembered.
+func (d *dedup) busy() bool { return d.main.live+d.crowd.live > 0 }

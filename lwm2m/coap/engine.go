@@ -19,25 +19,28 @@ const idShards = 4096
 // An Engine holds the exchange state of all peers of one process side. Its
 // methods may be called at the same time.
 type Engine struct {
-	o    Options
-	szx  uint8 // of o.BlockSize
-	seed maphash.Seed
-	wake chan struct{} // tells Run of an earlier deadline
-	done chan struct{} // closed when Run ends: the life of handlers
-	work sync.WaitGroup
-	pool sync.Pool // of *Message
+	o         Options
+	szx       uint8 // of o.BlockSize
+	seed      maphash.Seed
+	wake      chan struct{} // tells Run of an earlier deadline
+	done      chan struct{} // closed when Run ends: the life of handlers
+	work      sync.WaitGroup
+	pool      sync.Pool // of *inbox
+	exchanges sync.Pool // of *exchange
+	born      time.Time // moments count from here
 
-	mu       sync.Mutex
-	stopped  bool
-	links    map[Peer]*link
-	timers   timers
-	due      time.Time // when Run wakes by itself
-	ids      [idShards]uint16
-	sequence uint32 // of the latest notification sent
-	handlers int    // running
-	workers  workers
-	dedup    dedup
-	store    store
+	mu         sync.Mutex
+	stopped    bool
+	links      map[Peer]*link
+	watches    watches
+	timers     timers
+	due        moment // when Run wakes by itself
+	ids        [idShards]uint16
+	sequence   uint32 // of the latest notification sent
+	workers    workers
+	dedup      dedup
+	store      store
+	spareLinks []*link
 }
 
 // New returns an Engine. It panics on Options that make no sense, for they are
@@ -54,12 +57,11 @@ func New(o Options) *Engine {
 		wake:  make(chan struct{}, 1),
 		done:  make(chan struct{}),
 		links: map[Peer]*link{},
-		dedup: dedup{table: map[dedupKey]*received{}},
+		born:  time.Now(),
 	}
 	e.szx, _ = szxOf(o.BlockSize)
-	e.pool.New = func() any { return &Message{Options: make([]Option, 0, maxOptions)} }
-	e.dedup.timer.fire = func(*batch) { e.expireDedup() }
-	e.workers.timer.fire = func(*batch) { e.retire() }
+	e.pool.New = func() any { return newInbox() }
+	e.dedup.init(&e.o)
 	var seed [4 + 2*idShards]byte
 	_, _ = rand.Read(seed[:]) // never fails
 	for i := range e.ids {
@@ -102,6 +104,8 @@ func (e *Engine) shut() {
 	for _, l := range e.links {
 		e.drop(l)
 	}
+	e.watches = watches{}
+	e.stop(&e.dedup.timer)
 }
 
 // Closed ends all that is in flight with p, by ErrClosed, and forgets its
@@ -110,6 +114,12 @@ func (e *Engine) Closed(p Peer) {
 	e.mu.Lock()
 	if l := e.links[p]; l != nil {
 		e.drop(l)
+	}
+	hash := e.peerHash(p)
+	e.watches.forgetPeer(p, hash)
+	e.dedup.forgetPeer(hash)
+	if !e.dedup.busy() {
+		e.stop(&e.dedup.timer)
 	}
 	e.mu.Unlock()
 	if e.o.Closed != nil {
@@ -124,27 +134,26 @@ func (e *Engine) Receive(p Peer, datagram []byte) {
 	if e.o.Trace != nil {
 		e.o.Trace(p, false, datagram)
 	}
-	m, ok := e.pool.Get().(*Message)
+	in, ok := e.pool.Get().(*inbox)
 	if !ok {
 		return // cannot be: the pool makes nothing else
 	}
-	defer e.pool.Put(m)
-	if err := m.parse(datagram); err != nil {
+	defer e.pool.Put(in)
+	if err := in.message.parse(datagram); err != nil {
 		e.malformed(p, datagram, err)
 		return
 	}
-	var f fields
-	f.decode(m)
+	in.fields.decode(&in.message)
+	if e.quick(p, in) {
+		return
+	}
 	b := batch{}
 	e.mu.Lock()
 	if !e.stopped {
-		e.dispatch(p, m, &f, &b)
+		e.dispatch(p, &in.message, &in.fields, &b)
 	}
 	e.mu.Unlock()
 	e.flush(&b)
-	if b.job != nil {
-		e.hand(b.job)
-	}
 }
 
 // malformed rejects a datagram that is no message: a confirmable one by RST,
@@ -165,7 +174,7 @@ func (e *Engine) dispatch(p Peer, m *Message, f *fields, b *batch) {
 	case m.Code == Empty && m.Type == RST:
 		e.reset(e.links[p], m.ID)
 	case m.Code.IsRequest() && (m.Type == CON || m.Type == NON):
-		e.request(e.link(p), m, f, b)
+		e.request(p, m, f, b)
 	case m.Code.IsResponse() && m.Type == ACK:
 		e.piggybacked(e.links[p], m, f)
 	case m.Code.IsResponse() && (m.Type == CON || m.Type == NON):
@@ -179,7 +188,6 @@ func (e *Engine) dispatch(p Peer, m *Message, f *fields, b *batch) {
 type batch struct {
 	first outgoing
 	rest  []outgoing
-	job   *job // to be served then; nil: none
 }
 
 type outgoing struct {

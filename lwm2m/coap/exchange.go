@@ -1,19 +1,24 @@
 package coap
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 )
 
-// An exchange is one request message of ours and the wait for its response.
+// A token names a request of ours and what belongs to it. It is random, so that
+// nobody off the path can guess it (RFC 7252 §5.3.1), and has 32 bits, as the
+// RFC advises without transport security.
+type token [4]byte
+
+// An exchange is one request message of ours and the wait for its response. It
+// is used again when it is over.
 type exchange struct {
 	link    *link
-	token   []byte
-	tx      *transmission // nil for NON
-	timer   timer         // limits the wait for a separate response
-	holding bool          // occupies a place of NSTART
+	token   token
+	tx      transmission // unless the message is NON
+	timer   timer        // limits the wait for a separate response
+	holding bool         // occupies a place of NSTART
 	ended   bool
 	result  chan outcome // has room for the one outcome
 
@@ -28,12 +33,16 @@ type outcome struct {
 	err   error
 }
 
-// roundTrip sends m and returns the response message. x may carry what the
-// response is judged by.
-func (e *Engine) roundTrip(ctx context.Context, p Peer, m Message, x *exchange) (*reply, error) {
-	l, err := e.acquire(ctx, p)
+// roundTrip sends r with payload and x, and returns the response message. t is
+// what the response belongs to.
+func (e *Engine) roundTrip(ctx context.Context, t *transfer, r *Request, payload []byte, x extra) (*reply, error) {
+	l, err := e.acquire(ctx, t.peer)
 	if err != nil {
 		return nil, err
+	}
+	ex, ok := e.exchanges.Get().(*exchange)
+	if !ok {
+		ex = &exchange{result: make(chan outcome, 1)}
 	}
 	b := batch{}
 	e.mu.Lock()
@@ -41,44 +50,56 @@ func (e *Engine) roundTrip(ctx context.Context, p Peer, m Message, x *exchange) 
 		e.mu.Unlock()
 		return nil, ErrClosed
 	}
-	x.link, x.token, x.holding, x.result = l, m.Token, true, make(chan outcome, 1)
-	x.timer.fire = func(*batch) { e.conclude(x, outcome{err: ErrTimeout}) }
-	m.ID = e.nextID(l)
-	datagram, err := m.Append(nil)
-	if err != nil {
-		e.free(x)
-		e.mu.Unlock()
-		return nil, err
-	}
-	l.pending = append(l.pending, x)
-	if m.Type == CON {
-		x.tx = e.transmit(l, m.ID, datagram, &b, func(err error) { e.delivered(x, err) })
+	ex.link, ex.token, ex.holding, ex.ended = l, t.token, true, false
+	ex.block1, ex.block2, ex.watch, ex.cancels = x.block1, x.block2, t.watch, t.cancels
+	l.pending = append(l.pending, ex)
+	id := e.nextID(l)
+	w := encoder{b: ex.tx.datagram[:0]}
+	if r.NonConfirmable {
+		w.head(NON, r.Method, id, t.token[:])
 	} else {
-		e.start(&x.timer, e.o.Params.ExchangeLifetime)
-		b.add(p, datagram)
+		w.head(CON, r.Method, id, t.token[:])
+	}
+	w.request(r, x)
+	w.payload(payload)
+	if r.NonConfirmable {
+		ex.tx.datagram = w.b
+		e.start(&ex.timer, ex, e.o.Params.ExchangeLifetime)
+		b.add(t.peer, w.b)
+	} else {
+		e.transmit(&ex.tx, ex, l, id, w.b, &b)
 	}
 	e.mu.Unlock()
 	e.flush(&b)
+	out := e.await(ctx, ex)
+	e.exchanges.Put(ex)
+	return out.reply, out.err
+}
+
+// await returns the outcome of x, of which nothing is left in the engine then.
+func (e *Engine) await(ctx context.Context, x *exchange) outcome {
 	select {
 	case out := <-x.result:
-		return out.reply, out.err
+		return out
 	case <-ctx.Done():
 	}
 	e.mu.Lock()
 	e.conclude(x, outcome{err: ctx.Err()})
 	e.mu.Unlock()
-	out := <-x.result
-	return out.reply, out.err
+	return <-x.result
 }
 
-// delivered learns that the request has been acknowledged or given up.
-func (e *Engine) delivered(x *exchange, err error) {
+// wake implements sleeper: no response has come.
+func (x *exchange) wake(e *Engine, _ *batch) { e.conclude(x, outcome{err: ErrTimeout}) }
+
+// sent implements sender.
+func (x *exchange) sent(e *Engine, err error) {
 	switch {
 	case x.ended:
 	case err != nil:
 		e.conclude(x, outcome{err: err})
 	default: // a separate response will follow (RFC 7252 §5.2.2)
-		e.start(&x.timer, e.o.Params.ExchangeLifetime)
+		e.start(&x.timer, x, e.o.Params.ExchangeLifetime)
 		e.free(x)
 	}
 }
@@ -89,14 +110,14 @@ func (e *Engine) conclude(x *exchange, out outcome) {
 		return
 	}
 	x.ended = true
+	l := x.link
 	e.stop(&x.timer)
-	x.link.pending = remove(x.link.pending, x)
-	if x.tx != nil {
-		e.finish(x.tx, nil)
-	}
-	x.result <- out
+	l.pending = remove(l.pending, x)
+	e.finish(&x.tx, nil)
 	e.free(x)
-	e.tidy(x.link)
+	x.link, x.watch = nil, nil
+	x.result <- out
+	e.tidy(l)
 }
 
 // free gives the place of NSTART back.
@@ -107,37 +128,27 @@ func (e *Engine) free(x *exchange) {
 	}
 }
 
-// newToken returns a token that nothing in flight with p has. It is random, so
-// that nobody off the path can guess it (RFC 7252 §5.3.1).
-func (e *Engine) newToken(p Peer) []byte {
-	const size = 4 // 32 bits, as the RFC advises without transport security
-	token := make([]byte, size)
+// newToken returns a token that nothing in flight with p has.
+func (e *Engine) newToken(p Peer) (t token) {
+	hash := e.peerHash(p)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
-		_, _ = rand.Read(token) // never fails
-		l := e.links[p]
-		if l == nil || (l.exchange(token) == nil && l.watch(token) == nil) {
-			return token
+		_, _ = rand.Read(t[:]) // never fails
+		if e.links[p].exchange(t[:]) == nil && e.watches.find(hash, p, t[:]) == nil {
+			return t
 		}
 	}
 }
 
 // exchange returns the request in flight with that token.
-func (l *link) exchange(token []byte) *exchange {
-	for _, x := range l.pending {
-		if bytes.Equal(x.token, token) {
-			return x
-		}
+func (l *link) exchange(t []byte) *exchange {
+	if l == nil {
+		return nil
 	}
-	return nil
-}
-
-// watch returns our observation with that token.
-func (l *link) watch(token []byte) *Observation {
-	for _, o := range l.watches {
-		if bytes.Equal(o.token, token) {
-			return o
+	for _, x := range l.pending {
+		if string(x.token[:]) == string(t) {
+			return x
 		}
 	}
 	return nil
@@ -150,7 +161,7 @@ func (e *Engine) piggybacked(l *link, m *Message, f *fields) {
 	if t == nil {
 		return
 	}
-	if x := l.exchange(m.Token); x != nil && x.tx == t {
+	if x := l.exchange(m.Token); x != nil && &x.tx == t {
 		e.respondedTo(x, m, f)
 	}
 }
@@ -159,17 +170,16 @@ func (e *Engine) piggybacked(l *link, m *Message, f *fields) {
 // notification. What nobody waits for is reset, which ends an observation that
 // we have forgotten (RFC 7641 §3.6).
 func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
-	l := e.links[p]
-	if l == nil {
-		l = &link{}
-	}
-	if r := e.dedup.table[dedupKey{l, m.ID}]; r != nil && m.Type == CON {
-		if r.reply != nil {
-			b.add(p, r.reply)
+	hash, now := e.peerHash(p), e.now()
+	if m.Type == CON {
+		if reply, duplicate := e.dedup.recognise(nil, hash, m.ID, now); duplicate {
+			if reply != nil {
+				b.add(p, reply)
+			}
+			return
 		}
-		return
 	}
-	x, o := l.exchange(m.Token), l.watch(m.Token)
+	x, o := e.links[p].exchange(m.Token), e.watches.find(hash, p, m.Token)
 	if x == nil && (o == nil || f.unknown) {
 		if m.Type == CON || f.hasObserve {
 			b.add(p, emptyMessage(RST, m.ID))
@@ -177,7 +187,7 @@ func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 		return
 	}
 	if m.Type == CON {
-		e.acknowledgeResponse(l, m, f, b)
+		e.acknowledgeResponse(p, hash, now, m, f, b)
 	}
 	switch {
 	case x == nil:
@@ -189,14 +199,14 @@ func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 
 // acknowledgeResponse accepts a confirmable response that somebody waits for,
 // or rejects it for a critical option that we do not know.
-func (e *Engine) acknowledgeResponse(l *link, m *Message, f *fields, b *batch) {
-	r, _ := e.recall(l, m.ID)
-	reply := ACK
+func (e *Engine) acknowledgeResponse(p Peer, hash uint64, now moment, m *Message, f *fields, b *batch) {
+	at := e.remember(hash, m.ID, now)
+	reply := emptyMessage(ACK, m.ID)
 	if f.unknown {
-		reply = RST
+		reply = emptyMessage(RST, m.ID)
 	}
-	e.keepReply(r, emptyMessage(reply, m.ID))
-	b.add(l.peer, r.reply)
+	e.keepReply(at, reply)
+	b.add(p, reply)
 }
 
 // strange reports whether a separate response belongs to another block of the
@@ -219,9 +229,22 @@ func (e *Engine) respondedTo(x *exchange, m *Message, f *fields) {
 		return
 	}
 	if x.watch != nil && f.hasObserve && m.Code.IsSuccess() {
-		x.watch.begin(x.link, f.observe)
+		x.watch.begin(f.observe)
 	}
 	e.conclude(x, outcome{reply: f.response(m)})
+}
+
+// A confirmation is a confirmable message that wants no more than its ACK.
+type confirmation struct {
+	tx     transmission
+	link   *link
+	result chan error // has room for the one
+}
+
+// sent implements sender.
+func (c *confirmation) sent(e *Engine, err error) {
+	c.result <- err
+	e.release(c.link)
 }
 
 // confirm sends a confirmable message that build makes with the lock held, and
@@ -244,22 +267,19 @@ func (e *Engine) confirm(ctx context.Context, p Peer, build func(l *link, id uin
 		e.mu.Unlock()
 		return err
 	}
-	result := make(chan error, 1)
-	t := e.transmit(l, id, datagram, &b, func(err error) {
-		result <- err
-		e.release(l)
-	})
+	c := &confirmation{link: l, result: make(chan error, 1)}
+	e.transmit(&c.tx, c, l, id, datagram, &b)
 	e.mu.Unlock()
 	e.flush(&b)
 	select {
-	case err := <-result:
+	case err := <-c.result:
 		return err
 	case <-ctx.Done():
 	}
 	e.mu.Lock()
-	e.finish(t, ctx.Err())
+	e.finish(&c.tx, ctx.Err())
 	e.mu.Unlock()
-	return <-result
+	return <-c.result
 }
 
 // Ping asks whether p is there (RFC 7252 §4.3). It returns nil when the peer

@@ -65,6 +65,7 @@ func lengths(id message.OptionID) (low, high int, repeatable, ok bool) {
 // definition or of illegal length is ignored if elective and sets unknown if
 // critical (RFC 7252 §5.4).
 func (f *fields) decode(m *Message) {
+	*f = fields{}
 	var last message.OptionID
 	for _, o := range m.Options {
 		low, high, repeatable, ok := lengths(o.ID)
@@ -164,6 +165,9 @@ type reply struct {
 	block1, block2 block
 	size2          uint32
 }
+
+// whole reports whether r is the one block of its body.
+func (r *reply) whole() bool { return !r.block2.set || (r.block2.num == 0 && !r.block2.more) }
 
 // texts returns the values of a repeatable option, which share one string.
 func texts(m *Message, id message.OptionID) []string {

@@ -1,9 +1,6 @@
 package coap
 
-import (
-	"hash/maphash"
-	"slices"
-)
+import "slices"
 
 // Limits of one peer, so that none can use up what all share.
 const (
@@ -16,40 +13,60 @@ const (
 )
 
 // A link is the state of one peer. It exists only while a field beside the
-// first four is in use.
+// first three is in use.
 type link struct {
-	peer  Peer
-	shard int  // index of its message-id counter
-	gone  bool // dropped: must not be used again
+	peer Peer
+	hash uint64 // of peer
+	gone bool   // dropped: must not be used again
 
-	sent      []*transmission // confirmable messages awaiting their ACK
-	pending   []*exchange     // our requests awaiting their response
-	active    int             // of those, how many NSTART counts
-	waiting   []*waiter       // requests that NSTART holds back
-	handlers  int             // running for the peer
-	remember  dedupList
-	bodies    []*body
-	observers []*observer    // observations that the peer holds with us
-	watches   []*Observation // observations that we hold with the peer
-	tags      []tagged       // our block-wise uploads
+	sent       []*transmission // confirmable messages awaiting their ACK
+	pending    []*exchange     // our requests awaiting their response
+	active     int             // of those, how many NSTART counts
+	waiting    []*waiter       // requests that NSTART holds back
+	handlers   int             // running for the peer
+	delivering bool            // a worker has, or will have, the notifications
+	news       []notification  // that have come and are not delivered
+	bodies     []*body
+	observers  []*observer // observations that the peer holds with us
+	tags       []tagged    // our block-wise uploads
 }
+
+// maxSpareLinks bounds the links that are kept to be used again.
+const maxSpareLinks = 256
 
 // link returns the state of p, new if there is none.
 func (e *Engine) link(p Peer) *link {
 	l := e.links[p]
-	if l == nil {
-		l = &link{peer: p, shard: int(maphash.Comparable(e.seed, p) % idShards)}
-		e.links[p] = l
+	if l != nil {
+		return l
 	}
+	if last := len(e.spareLinks) - 1; last >= 0 {
+		l, e.spareLinks = e.spareLinks[last], e.spareLinks[:last]
+	} else {
+		l = &link{}
+	}
+	l.peer, l.hash = p, e.peerHash(p)
+	e.links[p] = l
 	return l
 }
 
-// tidy drops l from the table if nothing is left in it.
+// quiet reports whether nothing is left in l.
+func (l *link) quiet() bool {
+	return l.active == 0 && l.handlers == 0 && !l.delivering &&
+		len(l.sent)+len(l.pending)+len(l.waiting)+len(l.news)+len(l.bodies)+len(l.observers)+len(l.tags) == 0
+}
+
+// tidy drops l from the table if nothing is left in it: then nobody refers to it.
 func (e *Engine) tidy(l *link) {
-	if !l.gone && l.active == 0 && l.handlers == 0 && l.remember.count == 0 &&
-		len(l.sent)+len(l.pending)+len(l.waiting)+len(l.bodies)+len(l.observers)+len(l.watches)+len(l.tags) == 0 {
+	if l.gone || l.peer == nil || !l.quiet() {
+		return
+	}
+	delete(e.links, l.peer)
+	l.peer = nil
+	if len(e.spareLinks) < maxSpareLinks {
+		e.spareLinks = append(e.spareLinks, l)
+	} else {
 		l.gone = true
-		delete(e.links, l.peer)
 	}
 }
 
@@ -69,32 +86,33 @@ func (e *Engine) drop(l *link) {
 	for len(l.bodies) > 0 {
 		e.discard(l.bodies[0])
 	}
-	for l.remember.first != nil {
-		e.forget(l.remember.first)
-	}
-	for _, o := range l.watches {
-		o.forgotten, o.queue = true, nil
-	}
-	l.waiting, l.observers, l.watches, l.tags = nil, nil, nil, nil
+	l.waiting, l.observers, l.news, l.tags = nil, nil, nil, nil
+}
+
+// takeID returns the next message id of the shard of a peer's hash.
+func (e *Engine) takeID(hash uint64) uint16 {
+	id := &e.ids[hash%idShards]
+	*id++
+	return *id
 }
 
 // nextID returns a message id for l that none of its messages in flight has.
 func (e *Engine) nextID(l *link) uint16 {
 	for {
-		e.ids[l.shard]++
-		id := e.ids[l.shard]
-		if !slices.ContainsFunc(l.sent, func(t *transmission) bool { return t.id == id }) {
+		if id := e.takeID(l.hash); l.sentBy(id) == nil {
 			return id
 		}
 	}
 }
 
-// remove returns list without x, order kept, its tail cleared.
+// remove takes x out of list, order kept, its tail cleared. A list that is
+// empty keeps a small storage for what comes next.
 func remove[T comparable](list []T, x T) []T {
+	const small = 4
 	if i := slices.Index(list, x); i >= 0 {
 		list = slices.Delete(list, i, i+1)
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && cap(list) > small {
 		return nil
 	}
 	return list

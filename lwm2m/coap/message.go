@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -94,30 +95,59 @@ func (m *Message) parse(d []byte) error {
 	return m.parseOptions(rest)
 }
 
-// parseOptions reads options and payload by go-coap's codec, with no table of
-// definitions: with one it would drop options of illegal length in silence,
-// critical ones too.
+// parseOptions reads options and payload (RFC 7252 §3.1).
 func (m *Message) parseOptions(rest []byte) error {
-	options := message.Options(m.Options)
-	used, err := options.Unmarshal(rest, nil)
-	m.Options = options
-	if err != nil {
-		return fmt.Errorf("%w (%w)", ErrOptionForm, err)
-	}
-	if used < len(rest) {
-		m.Payload = rest[used:]
-		return nil
-	}
-	if used == 0 || rest[used-1] != payloadMarker {
-		return nil
-	}
-	// The last byte is 0xff. It belongs to an option if the rest does not
-	// stand without it, else it is a marker with nothing behind it.
-	again := make(message.Options, 0, maxOptions)
-	if _, err := again.Unmarshal(rest[:used-1], nil); err == nil {
-		return ErrNoPayload
+	number := 0
+	for len(rest) > 0 {
+		if rest[0] == payloadMarker {
+			if len(rest) == 1 {
+				return ErrNoPayload
+			}
+			m.Payload = rest[1:]
+			return nil
+		}
+		delta, length := int(rest[0]>>4), int(rest[0]&15)
+		rest = rest[1:]
+		var whole [2]bool
+		delta, rest, whole[0] = extended(delta, rest)
+		length, rest, whole[1] = extended(length, rest)
+		number += delta
+		if !whole[0] || !whole[1] || length > len(rest) || number > math.MaxUint16 {
+			return ErrOptionForm
+		}
+		if number > 0 {
+			if len(m.Options) == maxOptions {
+				return ErrOptionForm
+			}
+			m.Options = append(m.Options, Option{ID: message.OptionID(number), Value: rest[:length:length]})
+		}
+		rest = rest[length:]
 	}
 	return nil
+}
+
+// Nibbles of an option's head that say where its number or length goes on.
+const (
+	nibbleByte  = 13 // in one byte more
+	nibbleWord  = 14 // in two
+	beyondByte  = 13
+	beyondWord  = 269
+	longestWord = beyondWord + math.MaxUint16
+)
+
+// extended returns the number that a nibble and the bytes behind it stand for,
+// and what follows; false if it is truncated or reserved.
+func extended(nibble int, rest []byte) (n int, tail []byte, ok bool) {
+	switch {
+	case nibble < nibbleByte:
+		return nibble, rest, true
+	case nibble == nibbleByte && len(rest) >= 1:
+		return beyondByte + int(rest[0]), rest[1:], true
+	case nibble == nibbleWord && len(rest) >= 2:
+		return beyondWord + int(binary.BigEndian.Uint16(rest)), rest[2:], true
+	default:
+		return 0, nil, false
+	}
 }
 
 // Append appends the datagram of m to b. It returns ErrMessage if m has no
@@ -134,25 +164,16 @@ func (m Message) Append(b []byte) ([]byte, error) {
 		m.Options = slices.Clone(m.Options)
 		slices.SortStableFunc(m.Options, byNumber)
 	}
-	const optionHead = 5 // the longest head of an option
-	size := headerSize + len(m.Token) + 1 + len(m.Payload)
+	w := encoder{b: b}
+	w.head(m.Type, m.Code, m.ID, m.Token)
 	for _, o := range m.Options {
-		size += optionHead + len(o.Value)
+		if len(o.Value) > longestWord {
+			return nil, ErrOptionForm
+		}
+		writeOption(&w, o.ID, o.Value)
 	}
-	b = slices.Grow(b, size)
-	b = append(b, 1<<6|byte(m.Type)<<4|byte(len(m.Token)), byte(m.Code)) //nolint:gosec // G115: checked above
-	b = binary.BigEndian.AppendUint16(b, m.ID)
-	b = append(b, m.Token...)
-	n, err := message.Options(m.Options).Marshal(b[len(b):cap(b)])
-	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", ErrOptionForm, err)
-	}
-	b = b[:len(b)+n]
-	if len(m.Payload) > 0 {
-		b = append(b, payloadMarker)
-		b = append(b, m.Payload...)
-	}
-	return b, nil
+	w.payload(m.Payload)
+	return w.b, nil
 }
 
 // emptyMessage returns the datagram of an empty ACK or RST, or of a ping.

@@ -84,7 +84,7 @@ func (e *Engine) Notify(ctx context.Context, p Peer, token []byte, r *Response, 
 		return e.notifyNON(p, token, &n)
 	}
 	err := e.confirm(ctx, p, func(l *link, id uint16) ([]byte, error) {
-		return e.notification(l, token, &n, Message{Type: CON, ID: id})
+		return e.notification(l, token, &n, CON, id)
 	})
 	if errors.Is(err, ErrReset) || errors.Is(err, ErrTimeout) {
 		e.mu.Lock()
@@ -107,7 +107,7 @@ func (e *Engine) notifyNON(p Peer, token []byte, n *Response) error {
 		return ErrReset
 	}
 	id := e.nextID(l)
-	datagram, err := e.notification(l, token, n, Message{Type: NON, ID: id})
+	datagram, err := e.notification(l, token, n, NON, id)
 	if err == nil {
 		o.sentNON, o.nonID = true, id
 		b.add(p, datagram)
@@ -118,8 +118,8 @@ func (e *Engine) notifyNON(p Peer, token []byte, n *Response) error {
 	return err
 }
 
-// notification encodes n in m for the observer with that token.
-func (e *Engine) notification(l *link, token []byte, n *Response, m Message) ([]byte, error) {
+// notification encodes n for the observer with that token.
+func (e *Engine) notification(l *link, token []byte, n *Response, t Type, id uint16) ([]byte, error) {
 	o := l.observer(token)
 	if o == nil {
 		return nil, ErrReset
@@ -144,7 +144,9 @@ func (e *Engine) notification(l *link, token []byte, n *Response, m Message) ([]
 		r.Payload = kept.data[:end]
 	}
 	e.sequence = (e.sequence + 1) & maxSequence
-	m.Code, m.Token, m.Payload = r.Code, o.token, r.Payload
-	m.Options = responseOptions(&r, e.sequence, x)
-	return m.Append(nil)
+	w := encoder{b: make([]byte, 0, datagramSize+len(r.Payload))}
+	w.head(t, r.Code, id, o.token)
+	w.response(&r, e.sequence, x)
+	w.payload(r.Payload)
+	return w.b, nil
 }

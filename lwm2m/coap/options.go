@@ -46,15 +46,18 @@ type Options struct {
 
 	// Quick reports that Handler answers r without waiting for anything, a disk,
 	// the network or a lock held across such, and that Sent of its response
-	// waits neither. Such a request is served within Receive; every other by one
-	// of at most MaxHandlers goroutines, which are reused. Quick itself must not
-	// wait, nor retain r. Nil: no request is quick.
+	// waits neither. Such a request is served within Receive, without a copy of
+	// the datagram: what r refers to is valid until Handler returns. Every other
+	// is served by one of at most MaxHandlers goroutines, which are reused, and
+	// so is every request that observes or has Block options: Quick is not asked.
+	// It may be asked again for a duplicate, which is not served again. It must
+	// not wait, nor retain r. Nil: no request is quick.
 	Quick func(r *Request) bool
 
 	MaxBody   int // bytes of a body received, above it 4.13; 1 MiB
 	BlockSize int // preferred block size: 16, 32 … 1024; 1024
 
-	MaxDedup          int // messages remembered for all peers together; 65536
+	MaxDedup          int // messages remembered for all peers together, about 52 bytes each beside replies; 262144
 	MaxBlockTransfers int // bodies being reassembled or served, all peers together; 1024
 	MaxBlockBytes     int // bytes of all those bodies; 64 MiB
 	MaxHandlers       int // handlers running for all peers together, above it 5.03; 1024
@@ -74,7 +77,7 @@ type Options struct {
 const (
 	defaultMaxBody           = 1 << 20
 	defaultBlockSize         = 1024 // the largest of RFC 7959 §2.2
-	defaultMaxDedup          = 1 << 16
+	defaultMaxDedup          = 1 << 18
 	defaultMaxBlockTransfers = 1024
 	defaultMaxBlockBytes     = 64 << 20
 	defaultMaxHandlers       = 1024

@@ -31,14 +31,17 @@ func TestParts(t *testing.T) {
 	for _, total := range []int{1, 1024, 1025, 5000} {
 		for _, size := range []int{64, 1024} {
 			h := &parts{body: pattern(total)}
-			o := coap.Options{Handler: h, MaxBlockBytes: 1} // the engine keeps nothing
-			run(t, coap.Options{BlockSize: size}, o, coap.Medium{}, func(t *testing.T, p pair) {
-				t.Helper()
-				got := do(t, p, &coap.Request{Method: coap.GET, Path: []string{"a"}})
-				if !bytes.Equal(got.Payload, h.body) || h.calls != (total+size-1)/size {
-					t.Errorf("%d bytes by %d: got %d in %d calls", total, size, len(got.Payload), h.calls)
-				}
-			})
+			for _, way := range ways {
+				o := coap.Options{Handler: h, MaxBlockBytes: 1, Quick: way.quick} // the engine keeps nothing
+				run(t, coap.Options{BlockSize: size}, o, coap.Medium{}, func(t *testing.T, p pair) {
+					t.Helper()
+					h.calls = 0
+					got := do(t, p, &coap.Request{Method: coap.GET, Path: []string{"a"}})
+					if !bytes.Equal(got.Payload, h.body) || h.calls != (total+size-1)/size {
+						t.Errorf("%d bytes by %d: got %d in %d calls", total, size, len(got.Payload), h.calls)
+					}
+				})
+			}
 		}
 	}
 }

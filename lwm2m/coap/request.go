@@ -13,7 +13,9 @@ const (
 )
 
 // A Request is a whole request: its body was or will be cut in blocks by the
-// engine if need be.
+// engine if need be. A handler may keep the one it is given, except that which
+// Options.Quick has called quick: its slices are valid until the handler returns,
+// and whoever keeps one must copy it (its strings stay).
 type Request struct {
 	Peer           Peer // who asked; ignored by Do
 	Method         Code

@@ -11,11 +11,12 @@ import (
 // A job is one request on its way through the handler.
 type job struct {
 	link   *link
-	rec    *received
+	rec    mark
 	req    *Request
 	id     uint16
 	acked  bool  // by an empty ACK
 	ack    timer // sends it
+	tx     transmission
 	block1 block // to be echoed in the response
 	block2 block // wanted
 	tag    []byte
@@ -26,18 +27,21 @@ type job struct {
 const busyAge = 2
 
 // request takes a request message.
-func (e *Engine) request(l *link, m *Message, f *fields, b *batch) {
-	rec, duplicate := e.recall(l, m.ID)
-	if duplicate {
-		if rec.reply != nil && m.Type == CON {
-			b.add(l.peer, rec.reply)
+func (e *Engine) request(p Peer, m *Message, f *fields, b *batch) {
+	hash, now := e.peerHash(p), e.now()
+	if reply, duplicate := e.dedup.recognise(nil, hash, m.ID, now); duplicate {
+		if reply != nil && m.Type == CON {
+			b.add(p, reply)
 		}
 		return
 	}
+	rec := e.remember(hash, m.ID, now)
 	if f.unknown && m.Type == NON {
 		return // rejected in silence (RFC 7252 §5.4.1)
 	}
-	j := &job{link: l, rec: rec, id: m.ID, req: f.request(l.peer, m), block2: f.block2, tag: bytes.Clone(f.tag)}
+	l := e.link(p)
+	defer e.tidy(l)
+	j := &job{link: l, rec: rec, id: m.ID, req: f.request(p, m), block2: f.block2, tag: bytes.Clone(f.tag)}
 	e.part(j)
 	if f.block2.num > 0 {
 		j.req.Observe = ObserveNone // later blocks carry none (RFC 7959 §3.4)
@@ -72,56 +76,48 @@ func refusal(m *Message, f *fields) Code {
 	}
 }
 
-// begin admits a whole request to the handler, unless too many run.
+// begin has a worker run the handler of a whole request, unless too many do.
 func (e *Engine) begin(j *job, b *batch) {
 	l := j.link
 	if e.o.Handler == nil {
 		e.reply(j, &Response{Code: NotFound}, extra{block1: j.block1}, b)
 		return
 	}
-	if e.handlers >= e.o.MaxHandlers || l.handlers >= maxHandlersPerPeer {
+	if e.workers.busy >= e.o.MaxHandlers || l.handlers >= maxHandlersPerPeer {
 		e.reply(j, &Response{Code: ServiceUnavailable, MaxAge: MaxAgeSeconds(busyAge)}, extra{block1: j.block1}, b)
 		return
 	}
 	e.enlist(j)
-	e.handlers++
 	l.handlers++
-	e.work.Add(1)
-	b.job = j
-}
-
-// hand has j served: here and now if that is quick, else by a worker.
-func (e *Engine) hand(j *job) {
-	if e.o.Quick != nil && e.o.Quick(j.req) {
-		j.run(e)
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if !j.req.NonConfirmable {
-		j.ack.fire = func(b *batch) { e.acknowledge(j, b) }
-		e.start(&j.ack, e.o.Params.ProcessingDelay)
+		e.start(&j.ack, j, e.o.Params.ProcessingDelay)
 	}
 	e.assign(j)
 }
 
-// acknowledge tells the peer that the response will be separate (RFC 7252
-// §5.2.2).
-func (e *Engine) acknowledge(j *job, b *batch) {
+// wake implements sleeper: it tells the peer that the response will be separate
+// (RFC 7252 §5.2.2).
+func (j *job) wake(e *Engine, b *batch) {
 	j.acked = true
-	e.keepReply(j.rec, emptyMessage(ACK, j.id))
+	ack := emptyMessage(ACK, j.id)
+	e.keepReply(j.rec, ack)
 	if !j.link.gone {
-		b.add(j.link.peer, j.rec.reply)
+		b.add(j.link.peer, ack)
 	}
 }
 
-// run calls the handler and sends what it answers.
+// run implements task: it calls the handler and sends what it answers.
 func (j *job) run(e *Engine) {
-	defer e.work.Done()
-	resp := e.call(j)
+	resp := e.call(j.req)
 	b := batch{}
 	e.mu.Lock()
-	e.answer(j, resp, &b)
+	l := j.link
+	l.handlers--
+	e.stop(&j.ack)
+	if !l.gone {
+		e.finishJob(j, resp, &b)
+		e.tidy(l)
+	}
 	e.mu.Unlock()
 	e.flush(&b)
 	if resp != nil && resp.Sent != nil {
@@ -130,43 +126,40 @@ func (j *job) run(e *Engine) {
 }
 
 // call runs the handler; its panic is a 5.00 to the peer, not the end of all.
-func (e *Engine) call(j *job) *Response {
-	resp := &Response{Code: InternalServerError}
-	ctx := life{e.done}
+func (e *Engine) call(r *Request) *Response {
+	var resp *Response
+	ctx, returned := life{e.done}, false
 	func() {
 		defer func() {
 			if v := recover(); v != nil {
-				e.o.Log.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("peer", j.req.Peer.String()),
+				e.o.Log.LogAttrs(ctx, slog.LevelError, "handler panicked", slog.String("peer", r.Peer.String()),
 					slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			}
 		}()
-		resp = e.o.Handler.ServeCoAP(ctx, j.req)
+		resp = e.o.Handler.ServeCoAP(ctx, r)
+		returned = true
 	}()
+	if !returned {
+		return &Response{Code: InternalServerError}
+	}
 	return resp
 }
 
-// answer takes the handler's response; nil is none.
-func (e *Engine) answer(j *job, resp *Response, b *batch) {
+// finishJob takes the handler's response; nil is none.
+func (e *Engine) finishJob(j *job, resp *Response, b *batch) {
 	l := j.link
-	e.handlers--
-	l.handlers--
-	e.stop(&j.ack)
-	if l.gone {
-		return
-	}
-	defer e.tidy(l)
 	if resp == nil {
 		e.discharge(j)
 		if !j.req.NonConfirmable && !j.acked {
-			e.keepReply(j.rec, emptyMessage(RST, j.id))
-			b.add(l.peer, j.rec.reply)
+			reset := emptyMessage(RST, j.id)
+			e.keepReply(j.rec, reset)
+			b.add(l.peer, reset)
 		}
 		return
 	}
 	r := *resp
 	if err := r.check(); err != nil {
-		e.o.Log.Error("response cannot be sent",
-			slog.String("peer", l.peer.String()), slog.Any("reason", err))
+		e.unsendable(l.peer, err)
 		r = Response{Code: InternalServerError}
 	}
 	if r.Observe = r.Observe && r.Code.IsSuccess() && j.watch != nil; !r.Observe {
@@ -175,37 +168,47 @@ func (e *Engine) answer(j *job, resp *Response, b *batch) {
 	e.respond(j, &r, b)
 }
 
+// unsendable tells of a handler's response that has no encoding.
+func (e *Engine) unsendable(p Peer, err error) {
+	e.o.Log.Error("response cannot be sent", slog.String("peer", p.String()), slog.Any("reason", err))
+}
+
 // reply sends one response message: in the ACK, or, when an empty one has been
 // sent, in a confirmable message; to a NON in a NON.
 func (e *Engine) reply(j *job, r *Response, x extra, b *batch) {
 	l := j.link
-	m := Message{Type: ACK, Code: r.Code, ID: j.id, Token: j.req.Token, Payload: r.Payload}
 	if r.Observe {
 		e.sequence = (e.sequence + 1) & maxSequence
 	}
-	m.Options = responseOptions(r, e.sequence, x)
+	t, id := ACK, j.id
 	switch {
 	case j.req.NonConfirmable:
-		m.Type, m.ID = NON, e.nextID(l)
+		t, id = NON, e.nextID(l)
 	case j.acked:
-		m.Type, m.ID = CON, e.nextID(l)
+		t, id = CON, e.nextID(l)
 	}
-	datagram, err := m.Append(nil)
-	if err != nil {
-		return // cannot be: the options were checked
-	}
+	w := encoder{b: make([]byte, 0, datagramSize+len(r.Payload))}
+	w.head(t, r.Code, id, j.req.Token)
+	w.response(r, e.sequence, x)
+	w.payload(r.Payload)
 	switch {
-	case m.Type == ACK:
-		e.keepReply(j.rec, datagram)
-		b.add(l.peer, datagram)
-	case m.Type == CON && len(l.sent) < maxSentPerPeer:
-		e.transmit(l, m.ID, datagram, b, func(err error) {
-			if err != nil {
-				e.discharge(j) // the peer will not have the observation
-			}
-		})
+	case t == ACK:
+		e.keepReply(j.rec, w.b)
+		b.add(l.peer, w.b)
+	case t == CON && len(l.sent) < maxSentPerPeer:
+		e.transmit(&j.tx, j, l, id, w.b, b)
 	default:
-		b.add(l.peer, datagram)
+		b.add(l.peer, w.b)
+	}
+}
+
+// datagramSize is the usual size of a message without its payload, in bytes.
+const datagramSize = 40
+
+// sent implements sender: without its acceptance the peer has no observation.
+func (j *job) sent(e *Engine, err error) {
+	if err != nil {
+		e.discharge(j)
 	}
 }
 

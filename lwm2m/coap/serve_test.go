@@ -29,9 +29,22 @@ func slow(d time.Duration) coap.Handler {
 	})
 }
 
+// ways are the two in which a request may be served.
+var ways = []struct {
+	name  string
+	quick func(*coap.Request) bool
+}{{"by a worker", nil}, {"quick", func(*coap.Request) bool { return true }}}
+
 func TestDuplicates(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) { duplicates(t, way.quick) })
+	}
+}
+
+func duplicates(t *testing.T, quick func(*coap.Request) bool) {
+	t.Helper()
 	calls := 0
-	alone(t, coap.Options{Handler: counted(&calls)}, func(t *testing.T, e *coap.Engine, w *wire) {
+	alone(t, coap.Options{Handler: counted(&calls), Quick: quick}, func(t *testing.T, e *coap.Engine, w *wire) {
 		t.Helper()
 		request := coap.Message{Code: coap.POST, ID: 7, Token: []byte("tk"), Payload: []byte("x")}
 		for range 3 {
@@ -220,12 +233,14 @@ func TestOverload(t *testing.T) {
 
 func TestPanicIsInternalServerError(t *testing.T) {
 	h := coap.HandlerFunc(func(context.Context, *coap.Request) *coap.Response { panic("boom") })
-	run(t, coap.Options{}, coap.Options{Handler: h}, coap.Medium{}, func(t *testing.T, p pair) {
-		t.Helper()
-		if r := do(t, p, &coap.Request{Method: coap.GET}); r.Code != coap.InternalServerError {
-			t.Errorf("Do = %v", r.Code)
-		}
-	})
+	for _, way := range ways {
+		run(t, coap.Options{}, coap.Options{Handler: h, Quick: way.quick}, coap.Medium{}, func(t *testing.T, p pair) {
+			t.Helper()
+			if r := do(t, p, &coap.Request{Method: coap.GET}); r.Code != coap.InternalServerError {
+				t.Errorf("%s: Do = %v", way.name, r.Code)
+			}
+		})
+	}
 }
 
 // TestBadInput sends one datagram and compares all that comes back.
@@ -277,26 +292,32 @@ func TestBadInput(t *testing.T) {
 	})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			alone(t, coap.Options{Handler: h}, func(t *testing.T, e *coap.Engine, w *wire) {
-				t.Helper()
-				e.Receive(w, unhex(t, tt.in))
-				synctest.Wait()
-				got := ""
-				if len(w.sent) > 0 {
-					got = fmt.Sprintf("%x", w.sent[0])
-				}
-				if len(w.sent) > 1 || got != fmt.Sprintf("%x", unhex(t, tt.want)) {
-					t.Errorf("Receive(%s) sent %x, want %s", tt.in, w.sent, tt.want)
-				}
-				// The association lives on.
-				w.take(t)
-				receive(t, e, w, coap.Message{Code: coap.GET, ID: 1})
-				if m := w.take(t); len(m) != 1 || m[0].Code != coap.Content {
-					t.Errorf("afterwards: %+v", m)
-				}
-			})
+			badInput(t, coap.Options{Handler: h}, tt.in, tt.want)
+			badInput(t, coap.Options{Handler: h, Quick: ways[1].quick}, tt.in, tt.want)
 		})
 	}
+}
+
+func badInput(t *testing.T, o coap.Options, in, want string) {
+	t.Helper()
+	alone(t, o, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
+		e.Receive(w, unhex(t, in))
+		synctest.Wait()
+		got := ""
+		if len(w.sent) > 0 {
+			got = fmt.Sprintf("%x", w.sent[0])
+		}
+		if len(w.sent) > 1 || got != fmt.Sprintf("%x", unhex(t, want)) {
+			t.Errorf("Receive(%s) sent %x, want %s", in, w.sent, want)
+		}
+		// The association lives on.
+		w.take(t)
+		receive(t, e, w, coap.Message{Code: coap.GET, ID: 1})
+		if m := w.take(t); len(m) != 1 || m[0].Code != coap.Content {
+			t.Errorf("afterwards: %+v", m)
+		}
+	})
 }
 
 func TestCriticalOptionInResponse(t *testing.T) {
@@ -346,17 +367,31 @@ func TestForeignTokenIsIgnored(t *testing.T) {
 }
 
 func TestResponseFields(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) { responseFields(t, way.quick) })
+	}
+}
+
+func responseFields(t *testing.T, quick func(*coap.Request) bool) {
+	t.Helper()
 	want := coap.Response{
 		Code: coap.Created, LocationPath: []string{"rd", "abc"}, MaxAge: coap.MaxAgeSeconds(70000),
 		ETag: []byte{1, 2}, ContentFormat: coap.FormatID(11542), Payload: []byte("x"),
 	}
-	var got *coap.Request
+	var peer coap.Peer
+	var got string
 	h := coap.HandlerFunc(func(_ context.Context, r *coap.Request) *coap.Response {
-		got = r
+		seen := *r
+		peer = r.Peer
+		if len(r.Token) == 0 {
+			t.Error("no token")
+		}
+		seen.Peer, seen.Token = nil, nil
+		got = fmt.Sprintf("%+v", seen)
 		return &want
 	})
 	m := coap.Medium{A: coap.Identity{Name: "ep"}}
-	run(t, coap.Options{}, coap.Options{Handler: h}, m, func(t *testing.T, p pair) {
+	run(t, coap.Options{}, coap.Options{Handler: h, Quick: quick}, m, func(t *testing.T, p pair) {
 		t.Helper()
 		sent := coap.Request{
 			Method: coap.PUT, Path: []string{"a"}, Query: []string{"b=c"}, ContentFormat: coap.FormatID(0),
@@ -366,12 +401,11 @@ func TestResponseFields(t *testing.T) {
 		if fmt.Sprintf("%+v", *r) != fmt.Sprintf("%+v", want) {
 			t.Errorf("Do = %+v, want %+v", *r, want)
 		}
-		if got.Peer != coap.Peer(p.toClient) || got.Peer.Identity().Name != "ep" || len(got.Token) == 0 {
-			t.Errorf("peer %v, token %x", got.Peer, got.Token)
+		if peer != coap.Peer(p.toClient) || peer.Identity().Name != "ep" {
+			t.Errorf("peer %v", peer)
 		}
-		got.Peer, got.Token = nil, nil
-		if fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", sent) {
-			t.Errorf("handler saw %+v, want %+v", *got, sent)
+		if got != fmt.Sprintf("%+v", sent) {
+			t.Errorf("handler saw %s, want %+v", got, sent)
 		}
 	})
 }

@@ -26,7 +26,7 @@ type transfer struct {
 	e       *Engine
 	peer    Peer
 	request *Request
-	token   []byte
+	token   token
 	szx     uint8  // present block size
 	tag     []byte // Request-Tag; nil: none
 	watch   *Observation
@@ -53,15 +53,8 @@ func (t *transfer) run(ctx context.Context) (*Response, error) {
 
 // exchange performs one round trip of the transfer.
 func (t *transfer) exchange(ctx context.Context, r *Request, payload []byte, x extra) (*reply, error) {
-	m := Message{Type: CON, Code: r.Method, Token: t.token, Payload: payload}
-	if r.NonConfirmable {
-		m.Type = NON
-	}
 	x.tag = t.tag
-	m.Options = requestOptions(r, x)
-	return t.e.roundTrip(ctx, t.peer, m, &exchange{
-		block1: x.block1, block2: x.block2, watch: t.watch, cancels: t.cancels,
-	})
+	return t.e.roundTrip(ctx, t, r, payload, x)
 }
 
 // early is the Block2 option of a first request: present if we want smaller
@@ -124,7 +117,7 @@ var errChanged = errors.New("representation changed")
 func (t *transfer) download(ctx context.Context, first *reply) (*Response, error) {
 	const attempts = 3
 	for n := 1; ; n++ {
-		if !first.block2.set || (first.block2.num == 0 && !first.block2.more) {
+		if first.whole() {
 			return &first.Response, nil
 		}
 		if t.request.Observe != ObserveNone {

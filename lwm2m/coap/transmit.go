@@ -6,55 +6,62 @@ import (
 	"time"
 )
 
-// A transmission is a confirmable message of ours that awaits its ACK.
+// A sender is what a transmission belongs to.
+type sender interface {
+	// sent is called once with the lock held: nil acknowledged, ErrReset,
+	// ErrTimeout or ErrClosed.
+	sent(e *Engine, err error)
+}
+
+// A transmission is a confirmable message of ours that awaits its ACK. The zero
+// transmission has ended.
 type transmission struct {
-	link     *link
+	owner    sender
+	link     *link // nil: ended
 	id       uint16
 	datagram []byte
 	tries    int           // retransmissions so far
-	wait     time.Duration // before the next
+	pause    time.Duration // before the next
 	timer    timer
-	// done is called once with the lock held: nil acknowledged, ErrReset,
-	// ErrTimeout or ErrClosed. It may itself be nil.
-	done func(err error)
 }
 
 // transmit sends a confirmable message and repeats it until finish, with
 // binary exponential back-off (RFC 7252 §4.2).
-func (e *Engine) transmit(l *link, id uint16, datagram []byte, b *batch, done func(error)) *transmission {
-	p := e.o.Params
-	t := &transmission{link: l, id: id, datagram: datagram, done: done}
+func (e *Engine) transmit(t *transmission, owner sender, l *link, id uint16, datagram []byte, b *batch) {
+	p := &e.o.Params
+	t.owner, t.link, t.id, t.datagram, t.tries = owner, l, id, datagram, 0
 	spread := float64(p.AckTimeout) * (p.AckRandomFactor - 1)
-	t.wait = p.AckTimeout + time.Duration(spread*rand.Float64()) //nolint:gosec // G404: jitter, no secret
-	t.timer.fire = func(b *batch) { e.retransmit(t, b) }
+	t.pause = p.AckTimeout + time.Duration(spread*rand.Float64()) //nolint:gosec // G404: jitter, no secret
 	l.sent = append(l.sent, t)
-	e.start(&t.timer, t.wait)
+	e.start(&t.timer, t, t.pause)
 	b.add(l.peer, datagram)
-	return t
 }
 
-func (e *Engine) retransmit(t *transmission, b *batch) {
+// wake implements sleeper: it repeats the message, or gives up.
+func (t *transmission) wake(e *Engine, b *batch) {
+	l := t.link
 	if t.tries == e.o.Params.MaxRetransmit {
 		e.finish(t, ErrTimeout)
-		e.tidy(t.link)
+		e.tidy(l)
 		return
 	}
 	t.tries++
-	t.wait *= 2
-	e.start(&t.timer, t.wait)
-	b.add(t.link.peer, t.datagram)
+	t.pause *= 2
+	e.start(&t.timer, t, t.pause)
+	// A copy, for the answer may come, and the datagram's place be used again,
+	// before it is sent.
+	b.add(l.peer, slices.Clone(t.datagram))
 }
 
 // finish ends t, if it has not ended. The caller tidies the link.
 func (e *Engine) finish(t *transmission, err error) {
-	if !slices.Contains(t.link.sent, t) {
+	if t.link == nil {
 		return
 	}
 	e.stop(&t.timer)
 	t.link.sent = remove(t.link.sent, t)
-	if t.done != nil {
-		t.done(err)
-	}
+	t.link = nil
+	t.owner.sent(e, err)
 }
 
 // sentBy returns the message in flight with that id.

@@ -2,36 +2,46 @@ package coap
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"time"
 )
 
-// An Observation is one that we hold with a peer (RFC 7641 §3).
+// An Observation is one that we hold with a peer (RFC 7641 §3). A quiet one is
+// no more than what stands here: neither the call that established it nor its
+// context is kept.
 type Observation struct {
 	e       *Engine
 	peer    Peer
-	request Request
-	token   []byte
 	notify  func(*Response)
+	request string // a message without id and token
 
 	// The lock of the engine guards these.
-	begun     bool
-	forgotten bool
-	sequence  uint32
-	at        time.Time // when sequence arrived
-	queue     []*reply
-	running   bool // a goroutine drains the queue
+	next     *Observation // in the table
+	at       moment       // when sequence arrived
+	sequence uint32
+	hash     uint32 // of peer
+	token    token
+	state    observationState
 }
+
+type observationState uint8
+
+const (
+	asked observationState = iota // the peer has not accepted yet
+	begun
+	over
+)
 
 const (
 	// maxSequence is the largest number that the Observe option holds.
 	maxSequence = 1<<24 - 1
 	// newestFor is how long sequence numbers are compared (RFC 7641 §3.4).
 	newestFor = 128 * time.Second
-	// maxQueued is the number of notifications that wait for the function
-	// they are for; the oldest give way.
+	// maxQueued is the number of notifications of one observation that wait for
+	// the function they are for; the oldest give way.
 	maxQueued = 64
+	// maxNews is the number of those of all observations of one peer.
+	maxNews = 256
 )
 
 // Observe registers an observation of r, a GET or FETCH, with p and returns
@@ -43,31 +53,57 @@ const (
 func (e *Engine) Observe(
 	ctx context.Context, p Peer, r *Request, notify func(*Response),
 ) (first *Response, o *Observation, err error) {
-	o = &Observation{e: e, peer: p, request: *r, notify: notify}
-	o.request.Observe = ObserveRegister
-	t, err := e.newTransfer(p, &o.request)
+	request := *r
+	request.Observe = ObserveRegister
+	t, err := e.newTransfer(p, &request)
 	if err != nil {
 		return nil, nil, err
 	}
-	o.token, t.watch = t.token, o
+	o = &Observation{e: e, peer: p, notify: notify, token: t.token, request: request.frozen()}
+	t.watch = o
 	first, err = t.run(ctx)
-	e.mu.Lock()
-	begun := o.begun
-	e.mu.Unlock()
 	if err != nil {
 		o.Forget()
 		return nil, nil, err
 	}
-	if !begun {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o.state == asked {
 		return first, nil, nil
 	}
 	return first, o, nil
 }
 
+// frozen returns r as the shortest text that it can be made of again.
+func (r *Request) frozen() string {
+	w := encoder{}
+	t := CON
+	if r.NonConfirmable {
+		t = NON
+	}
+	w.head(t, r.Method, 0, nil)
+	w.request(r, extra{})
+	w.payload(r.Payload)
+	return string(w.b)
+}
+
+// thawed returns the request of o.
+func (o *Observation) thawed() (*Request, error) {
+	m, err := Parse([]byte(o.request))
+	if err != nil {
+		return nil, err
+	}
+	var f fields
+	f.decode(&m)
+	return f.request(o.peer, &m), nil
+}
+
 // begin is called with the lock held when the peer has accepted.
-func (o *Observation) begin(l *link, sequence uint32) {
-	o.begun, o.sequence, o.at = true, sequence, time.Now()
-	l.watches = append(l.watches, o)
+func (o *Observation) begin(sequence uint32) {
+	if o.state == asked {
+		o.state, o.sequence, o.at = begun, sequence, o.e.now()
+		o.e.watches.add(o, o.e.peerHash(o.peer))
+	}
 }
 
 // Peer returns the peer that is observed.
@@ -78,9 +114,10 @@ func (o *Observation) Peer() Peer { return o.peer }
 func (o *Observation) Forget() {
 	o.e.mu.Lock()
 	defer o.e.mu.Unlock()
-	o.forgotten, o.queue = true, nil
-	if l := o.e.links[o.peer]; l != nil {
-		l.watches = remove(l.watches, o)
+	o.e.watches.remove(o)
+	o.state = over
+	if l := o.e.links[o.peer]; l != nil && len(l.news) > 0 {
+		l.news = slices.DeleteFunc(l.news, func(n notification) bool { return n.of == o })
 		o.e.tidy(l)
 	}
 }
@@ -89,10 +126,13 @@ func (o *Observation) Forget() {
 // errors are those of Do; the observation is forgotten in any case.
 func (o *Observation) Cancel(ctx context.Context) error {
 	o.Forget()
-	r := o.request
+	r, err := o.thawed()
+	if err != nil {
+		return err
+	}
 	r.Observe = ObserveCancel
-	t := &transfer{e: o.e, peer: o.peer, request: &r, token: o.token, szx: o.e.szx, cancels: true}
-	_, err := t.upload(ctx)
+	t := &transfer{e: o.e, peer: o.peer, request: r, token: o.token, szx: o.e.szx, cancels: true}
+	_, err = t.upload(ctx)
 	return err
 }
 
@@ -101,70 +141,10 @@ func (o *Observation) Cancel(ctx context.Context) error {
 func (o *Observation) fresh(sequence uint32) bool {
 	const half = 1 << 23
 	v1, v2 := o.sequence, sequence
-	now := time.Now()
-	if (v1 >= v2 || v2-v1 >= half) && (v1 <= v2 || v1-v2 <= half) && !now.After(o.at.Add(newestFor)) {
+	now := o.e.now()
+	if (v1 >= v2 || v2-v1 >= half) && (v1 <= v2 || v1-v2 <= half) && now <= o.at+moment(newestFor) {
 		return false
 	}
 	o.sequence, o.at = v2, now
 	return true
-}
-
-// notified takes a notification.
-func (e *Engine) notified(o *Observation, m *Message, f *fields) {
-	if f.unknown || f.block2.szx == szxReserved {
-		return
-	}
-	if f.hasObserve && m.Code.IsSuccess() {
-		if !o.fresh(f.observe) {
-			return
-		}
-	} else if l := e.links[o.peer]; l != nil {
-		l.watches = remove(l.watches, o)
-		defer e.tidy(l)
-	}
-	if len(o.queue) >= maxQueued {
-		o.queue = slices.Delete(o.queue, 0, 1)
-	}
-	o.queue = append(o.queue, f.response(m))
-	if !o.running {
-		o.running = true
-		e.work.Add(1)
-		go o.deliver()
-	}
-}
-
-// deliver drains the queue.
-func (o *Observation) deliver() {
-	defer o.e.work.Done()
-	for {
-		o.e.mu.Lock()
-		if len(o.queue) == 0 {
-			o.running, o.queue = false, nil
-			o.e.mu.Unlock()
-			return
-		}
-		first := o.queue[0]
-		o.queue = slices.Delete(o.queue, 0, 1)
-		o.e.mu.Unlock()
-		o.complete(first)
-	}
-}
-
-// complete fetches the other blocks of a notification (RFC 7959 §3.4) and
-// hands it over.
-func (o *Observation) complete(first *reply) {
-	t := &transfer{e: o.e, peer: o.peer, request: &o.request, szx: o.e.szx}
-	ctx := life{o.e.done}
-	r, err := t.download(ctx, first)
-	if err != nil {
-		o.e.o.Log.LogAttrs(ctx, slog.LevelInfo, "notification incomplete",
-			slog.String("peer", o.peer.String()), slog.Any("reason", err))
-		return
-	}
-	o.e.mu.Lock()
-	forgotten := o.forgotten
-	o.e.mu.Unlock()
-	if !forgotten {
-		o.notify(r)
-	}
 }

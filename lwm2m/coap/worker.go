@@ -10,8 +10,8 @@ type task interface{ run(e *Engine) }
 
 // A worker is a goroutine that runs one task after the other.
 type worker struct {
-	tasks  chan task // has room for one; closed: end
-	parked time.Time
+	tasks chan task // has room for one; closed: end
+	since moment    // when it began to rest
 }
 
 // workers are the goroutines for tasks. They are started when all others are
@@ -19,16 +19,23 @@ type worker struct {
 type workers struct {
 	parked  []*worker // longest first
 	running bool      // Run runs: without it none may rest, for nobody would end it
+	busy    int       // have a task
+	backlog []task    // tasks that wait for a worker
 	timer   timer     // ends those that have rested
 }
 
 // workerRest is how long a worker without a task lives.
 const workerRest = 10 * time.Second
 
-// assign gives t to a worker. The lock is held, and the number of tasks is
-// bounded by the caller.
+// assign gives t to a worker, or has it wait for one when all that may be are
+// busy. The caller bounds the number of tasks that wait, and holds the lock.
 func (e *Engine) assign(t task) {
 	w := &e.workers
+	if w.busy >= e.o.MaxHandlers {
+		w.backlog = append(w.backlog, t)
+		return
+	}
+	w.busy++
 	if last := len(w.parked) - 1; last >= 0 {
 		w.parked[last].tasks <- t
 		w.parked[last] = nil
@@ -42,39 +49,49 @@ func (e *Engine) assign(t task) {
 // labour is the life of w, which begins with t.
 func (e *Engine) labour(w *worker, t task) {
 	defer e.work.Done()
-	for more := true; more; {
+	for t != nil {
 		t.run(e)
-		if more = e.park(w); more {
-			t, more = <-w.tasks
+		if next, rest := e.park(w); rest {
+			t = <-w.tasks
+		} else {
+			t = next
 		}
 	}
 }
 
-// park lets w rest until the next task; false if it shall end.
-func (e *Engine) park(w *worker) bool {
+// park returns the task that has waited longest, or lets w rest until there is
+// one; neither if it shall end.
+func (e *Engine) park(w *worker) (next task, rest bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.workers.running || e.stopped {
-		return false
+	all := &e.workers
+	if len(all.backlog) > 0 {
+		next = all.backlog[0]
+		all.backlog = remove(all.backlog, next)
+		return next, false
 	}
-	w.parked = time.Now()
-	if len(e.workers.parked) == 0 {
-		e.start(&e.workers.timer, workerRest)
+	all.busy--
+	if !all.running || e.stopped {
+		return nil, false
 	}
-	e.workers.parked = append(e.workers.parked, w)
-	return true
+	w.since = e.now()
+	if len(all.parked) == 0 {
+		e.start(&all.timer, all, workerRest)
+	}
+	all.parked = append(all.parked, w)
+	return nil, true
 }
 
-// retire ends the workers that have rested long enough.
-func (e *Engine) retire() {
-	w, now, n := &e.workers, time.Now(), 0
-	for n < len(w.parked) && now.Sub(w.parked[n].parked) >= workerRest {
+// wake implements sleeper: it ends the workers that have rested long enough.
+func (w *workers) wake(e *Engine, _ *batch) {
+	now, n := e.now(), 0
+	for n < len(w.parked) && now-w.parked[n].since >= moment(workerRest) {
 		close(w.parked[n].tasks)
 		n++
 	}
 	w.parked = slices.Delete(w.parked, 0, n)
 	if len(w.parked) > 0 {
-		e.start(&w.timer, workerRest-now.Sub(w.parked[0].parked))
+		e.start(&w.timer, w, workerRest-time.Duration(now-w.parked[0].since))
 	} else {
 		w.parked = nil
 	}
