@@ -6,7 +6,7 @@
 // peer. Client.ServeCoAP is the handler of the coap engine; Client.Run sends
 // what time brings about: notifications and registration updates.
 //
-// Bootstrap, the alternate path of §6.2.1, Disable (/1/x/4), epmin, epmax, hqmax
+// Bootstrap asks a bootstrap server for accounts. The alternate path of §6.2.1, Disable (/1/x/4), epmin, epmax, hqmax
 // and the storing of notifications while a server is away are not implemented.
 // Rights are the objects' own matter: Access Control is not consulted.
 //
@@ -51,6 +51,9 @@ type Options struct {
 	// Retry is how long Run waits after a failed Update or re-registration,
 	// doubled each time up to maxRetry; zero: 60 s (resource /1/x/18).
 	Retry time.Duration
+	// Consistent judges the configuration at Bootstrap-Finish; an error is
+	// answered with 4.06. nil: every one is accepted.
+	Consistent func(ctx context.Context) error
 	// Failed is told when Run could not refresh a registration, so that the
 	// owner can make a new association; nil: it is logged. It must not block.
 	Failed func(p coap.Peer, err error)
@@ -97,6 +100,7 @@ type account struct {
 	settings   Account
 	attributes map[lwm2m.Path]lwm2m.Attributes
 	turn       chan struct{} // held by whoever registers, updates or deregisters
+	finished   chan struct{} // closed by Bootstrap-Finish; nil without a bootstrap
 	registration
 }
 

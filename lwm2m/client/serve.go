@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"log/slog"
-	"slices"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -57,8 +56,8 @@ func (c *Client) serve(ctx context.Context, r *coap.Request) (*coap.Response, er
 	if !ok {
 		return nil, ErrUnauthorized
 	}
-	if slices.Equal(r.Path, []string{"bs"}) {
-		return nil, &CodeError{Code: coap.NotImplemented, Diagnostic: "bootstrap is not implemented"}
+	if s.Bootstrap {
+		return c.serveBootstrap(ctx, s, r)
 	}
 	p, err := lwm2m.ParseSegments(r.Path)
 	if err != nil {

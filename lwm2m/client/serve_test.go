@@ -139,7 +139,7 @@ func TestRefusalsOutsideThePaths(t *testing.T) {
 			method   coap.Code
 			want     coap.Code
 		}{
-			{"bs", coap.POST, coap.NotImplemented},
+			{"bs", coap.POST, coap.NotFound},
 			{"x", coap.GET, coap.NotFound},
 			{"3/0/6/0", coap.GET, coap.MethodNotAllowed}, // no paths of resource instances in 1.0
 			{"", coap.FETCH, coap.MethodNotAllowed},      // no composites either
