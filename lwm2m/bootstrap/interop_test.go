@@ -41,12 +41,13 @@ func join(t *testing.T, version lwm2m.Version, c bootstrap.Configuration) *bootD
 		lwm2m.Entry{Path: lwm2m.NewPath(0, 4, 10), Value: lwm2m.Integer(77)})
 	d.server = table(1, lwm2m.Entry{Path: lwm2m.NewPath(1, 2, 0), Value: lwm2m.Integer(77)})
 	var server *bootstrap.Server
-	deviceEngine := coap.New(coap.Options{Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
-		return d.client.ServeCoAP(ctx, r)
-	})})
-	serverEngine := coap.New(coap.Options{Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
-		return server.ServeCoAP(ctx, r)
-	})})
+	engine := func(serve func() coap.Handler) *coap.Engine {
+		return coap.New(coap.Options{Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
+			return serve().ServeCoAP(ctx, r)
+		})})
+	}
+	deviceEngine := engine(func() coap.Handler { return d.client })
+	serverEngine := engine(func() coap.Handler { return server })
 	server = newServer(t, d.store, serverEngine, always(c))
 	var err error
 	d.client, err = client.New(client.Options{
@@ -126,7 +127,8 @@ func TestNoProfile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := join(t, lwm2m.Version11, bootstrap.Configuration{})
 		var code *client.CodeError
-		if err := d.client.Bootstrap(t.Context(), d.toServer, 0); !errors.As(err, &code) || code.Code != coap.InternalServerError {
+		err := d.client.Bootstrap(t.Context(), d.toServer, 0)
+		if !errors.As(err, &code) || code.Code != coap.InternalServerError {
 			t.Errorf("%v", err)
 		}
 	})

@@ -234,19 +234,8 @@ func (c *Client) bootstrapWrite(ctx context.Context, s Session, r *coap.Request,
 // bootstrapDelete is Bootstrap-Delete: never of the bootstrap account, nor of the
 // Device instance (§6.1.7.7).
 func (c *Client) bootstrapDelete(ctx context.Context, s Session, p lwm2m.Path) (*coap.Response, error) {
-	for _, id := range c.order {
-		if p.Len() > 0 && id != p.Object() || id == deviceObject {
-			continue
-		}
-		provisioner, ok := c.objects[id].(Provisioner)
-		if !ok {
-			continue
-		}
-		for _, instance := range c.objects[id].Instances() {
-			at := lwm2m.NewPath(id, instance)
-			if !p.Contains(at) || id == securityObject && c.isBootstrapAccount(ctx, s, at) {
-				continue
-			}
+	for _, at := range c.erasable(ctx, s, p) {
+		if provisioner, ok := c.objects[at.Object()].(Provisioner); ok {
 			if err := provisioner.Erase(ctx, s, at); err != nil {
 				return nil, err
 			}
@@ -254,4 +243,20 @@ func (c *Client) bootstrapDelete(ctx context.Context, s Session, p lwm2m.Path) (
 		}
 	}
 	return &coap.Response{Code: coap.Deleted}, nil
+}
+
+// erasable returns the instances at or below p that bootstrap may delete.
+func (c *Client) erasable(ctx context.Context, s Session, p lwm2m.Path) (out []lwm2m.Path) {
+	for _, id := range c.order {
+		if id == deviceObject {
+			continue
+		}
+		for _, instance := range c.objects[id].Instances() {
+			at := lwm2m.NewPath(id, instance)
+			if p.Contains(at) && (id != securityObject || !c.isBootstrapAccount(ctx, s, at)) {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
 }
