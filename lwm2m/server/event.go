@@ -1,7 +1,9 @@
 package server
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"steward/lwm2m"
@@ -33,9 +35,15 @@ type Event struct {
 
 // subscribers is a list of functions that see every event.
 type subscribers struct {
-	mu   sync.Mutex
-	next int
-	fns  map[int]func(Event)
+	all atomic.Pointer[[]*func(Event)] // replaced as a whole; nil: none
+	mu  sync.Mutex                     // of who replaces it
+}
+
+func (l *subscribers) list() []*func(Event) {
+	if all := l.all.Load(); all != nil {
+		return *all
+	}
+	return nil
 }
 
 // Subscribe calls fn with every event until cancel is called. fn runs on the
@@ -45,28 +53,19 @@ func (s *Server) Subscribe(fn func(Event)) (cancel func()) {
 	l := &s.subs
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fns == nil {
-		l.fns = map[int]func(Event){}
-	}
-	id := l.next
-	l.next++
-	l.fns[id] = fn
+	all := append(slices.Clone(l.list()), &fn)
+	l.all.Store(&all)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		delete(l.fns, id)
+		left := slices.DeleteFunc(slices.Clone(l.list()), func(f *func(Event)) bool { return f == &fn })
+		l.all.Store(&left)
 	}
 }
 
 func (s *Server) emit(e Event) {
 	e.At = time.Now()
-	s.subs.mu.Lock()
-	fns := make([]func(Event), 0, len(s.subs.fns))
-	for _, fn := range s.subs.fns {
-		fns = append(fns, fn)
-	}
-	s.subs.mu.Unlock()
-	for _, fn := range fns {
-		fn(e)
+	for _, fn := range s.subs.list() {
+		(*fn)(e)
 	}
 }

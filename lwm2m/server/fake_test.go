@@ -110,7 +110,7 @@ func newWorld(t *testing.T) *world {
 
 func mustNew(t *testing.T, o server.Options) *server.Server {
 	t.Helper()
-	s, err := server.New(o)
+	s, err := server.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func (x *world) register(p coap.Peer, query, links string) string {
 
 func (x *world) registration() server.Registration {
 	x.t.Helper()
-	reg, err := x.Registration(x.t.Context(), "alpha")
+	reg, err := x.Registration("alpha")
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -335,7 +335,7 @@ func TestExpiry(t *testing.T) {
 			t.Error("gone in spite of an Update")
 		}
 		time.Sleep(102 * time.Second)
-		if _, err := x.Registration(t.Context(), "alpha"); !errors.Is(err, server.ErrNotRegistered) || x.Reachable("alpha") {
+		if _, err := x.Registration("alpha"); !errors.Is(err, server.ErrNotRegistered) || x.Reachable("alpha") {
 			t.Errorf("after its lifetime: %v, want ErrNotRegistered", err)
 		}
 		if err := x.c.Update(t.Context(), x.toServer); !errors.Is(err, client.ErrNotRegistered) {

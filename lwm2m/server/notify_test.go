@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -47,6 +48,7 @@ func TestNotifications(t *testing.T) {
 			{"an error", &coap.Response{Code: coap.NotFound}, 4},
 		} {
 			x.check(tt.name, raw.Notify(ctx, toServer, token, tt.res, true))
+			time.Sleep(time.Second) // values of notifications are written once a second
 			if synctest.Wait(); x.level() != tt.want {
 				t.Errorf("after %s: %d, want %d", tt.name, x.level(), tt.want)
 			}

@@ -14,13 +14,22 @@ import (
 // ErrNotObserved reports a device that answered the value but does not notify.
 var ErrNotObserved = errors.New("device answered without observing")
 
-// A watch is one observation of a session.
+// A watch is one observation of a session. There are several for each device, so
+// it is small. Server.mu guards all but the first two fields, which do not change.
 type watch struct {
-	// begun is closed when the attempt to establish it has ended, and the first
-	// values are kept: notifications wait for that.
-	begun       chan struct{}
-	err         error             // why it failed; set before begun is closed
-	observation *coap.Observation // guarded by Server.mu
+	entry *entry
+	path  lwm2m.Path
+
+	gone        bool   // no longer among those of the entry
+	next        *watch // in entry.watches
+	observation *coap.Observation
+	attempt     *attempt // nil once it has ended
+}
+
+// An attempt is the establishing of a watch.
+type attempt struct {
+	done chan struct{} // closed when it has ended, and the first values are kept
+	err  error         // why it failed; set before done is closed
 }
 
 // Observe adds p to what is wanted of the device and establishes it now if the
@@ -51,10 +60,10 @@ func (s *Server) CancelObserve(ctx context.Context, device fleet.ID, p lwm2m.Pat
 	}
 	var o *coap.Observation
 	s.mu.Lock()
-	if live := s.live[device]; live != nil {
-		if w := live.watches[p]; w != nil {
+	if e := s.devices[device]; e != nil {
+		if w := e.watching(p); w != nil {
 			o = w.observation // nil: just being established, which will find itself unwanted
-			delete(live.watches, p)
+			e.unwatch(w)
 		}
 	}
 	s.mu.Unlock()
@@ -74,68 +83,93 @@ func (s *Server) observe(ctx context.Context, device fleet.ID, p lwm2m.Path) err
 	if err := c.reaches(p); err != nil {
 		return err
 	}
-	w, first, err := s.watch(c.session, p)
+	w, begun, first, err := s.watch(c, p)
 	if err != nil {
 		return err
 	}
 	if first {
-		s.begin(limited, c, p, w)
+		s.begin(limited, c, w, begun)
+	}
+	if begun == nil {
+		return nil
 	}
 	select {
-	case <-w.begun:
-		return w.err
+	case <-begun.done:
+		return begun.err
 	case <-limited.Done():
 		return context.Cause(limited)
 	}
 }
 
-// watch returns the watch of a session on p, and whether the caller must begin it.
-func (s *Server) watch(live *session, p lwm2m.Path) (w *watch, first bool, err error) {
+// watch returns the watch of a session on p, the attempt to establish it that is
+// under way, and whether the caller must make that.
+func (s *Server) watch(c *call, p lwm2m.Path) (w *watch, begun *attempt, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if live.watches == nil {
-		return nil, false, ErrEnded
+	e := c.entry
+	if e.peer == nil || e.session != c.session {
+		return nil, nil, false, ErrEnded
 	}
-	if w = live.watches[p]; w != nil {
-		return w, false, nil
+	if w = e.watching(p); w != nil {
+		return w, w.attempt, false, nil
 	}
-	w = &watch{begun: make(chan struct{})}
-	live.watches[p] = w
-	return w, true, nil
+	w = &watch{entry: e, path: p, next: e.watches, attempt: &attempt{done: make(chan struct{})}}
+	e.watches = w
+	return w, w.attempt, true, nil
+}
+
+// watching returns the watch on p, nil if there is none. The caller holds mu.
+func (e *entry) watching(p lwm2m.Path) *watch {
+	for w := e.watches; w != nil; w = w.next {
+		if w.path == p {
+			return w
+		}
+	}
+	return nil
+}
+
+// unwatch takes w out. The caller holds mu.
+func (e *entry) unwatch(w *watch) {
+	for at := &e.watches; *at != nil; at = &(*at).next {
+		if *at == w {
+			*at, w.next, w.gone = w.next, nil, true
+			return
+		}
+	}
 }
 
 // begin establishes w.
-func (s *Server) begin(ctx context.Context, c *call, p lwm2m.Path, w *watch) {
-	defer close(w.begun)
-	o, res, err := s.ask(ctx, c, p, w)
+func (s *Server) begin(ctx context.Context, c *call, w *watch, begun *attempt) {
+	defer close(begun.done)
+	o, res, err := s.ask(ctx, c, w)
 	if res != nil { // values count even if no more will follow
-		s.values(ctx, c, p, res)
+		s.values(ctx, c.registration, w.path, res, s.recordFirst)
 	}
 	s.mu.Lock()
-	current := c.session.watches[p] == w
 	switch {
-	case current && err == nil:
+	case !w.gone && err == nil:
 		w.observation = o
-	case current:
-		delete(c.session.watches, p)
+	case !w.gone:
+		w.entry.unwatch(w)
 	case err == nil: // the session ended or p was cancelled meanwhile
 		err = ErrEnded
 	}
+	w.attempt = nil
 	s.mu.Unlock()
-	w.err = err
+	begun.err = err
 	if err != nil && o != nil {
 		o.Forget()
 	}
 }
 
 // ask sends the Observe in the formats that suit the device.
-func (s *Server) ask(ctx context.Context, c *call, p lwm2m.Path, w *watch) (*coap.Observation, *coap.Response, error) {
+func (s *Server) ask(ctx context.Context, c *call, w *watch) (*coap.Observation, *coap.Response, error) {
+	p := w.path
 	var o *coap.Observation
 	res, err := inFormats(s.readable(c, p), func(f uint16) (*coap.Response, error) {
 		r := c.request(coap.GET, p)
 		r.Accept, r.Observe = coap.FormatID(f), coap.ObserveRegister
-		notify := func(n *coap.Response) { s.notified(c, p, w, n) } //nolint:contextcheck // outlives ctx
-		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, notify)
+		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, w.notified)
 		if err != nil {
 			return nil, why(ctx, err)
 		}
@@ -153,41 +187,55 @@ func (s *Server) ask(ctx context.Context, c *call, p lwm2m.Path, w *watch) (*coa
 
 // notified takes one notification (§6.4.3) of the current session; what comes
 // for another is late. One without the Observe option, such as an error, is the
-// last: the observation is tried again at the device's next message.
-func (s *Server) notified(c *call, p lwm2m.Path, w *watch, n *coap.Response) {
-	<-w.begun
-	last := !n.Observe || !n.Code.IsSuccess()
+// last: the observation is tried again at the device's next message. It waits until
+// the first values are kept.
+func (w *watch) notified(n *coap.Response) {
+	s, last := w.entry.home, !n.Observe || !n.Code.IsSuccess()
 	s.mu.Lock()
-	current := c.session.watches[p] == w
+	if begun := w.attempt; begun != nil {
+		s.mu.Unlock()
+		<-begun.done
+		s.mu.Lock()
+	}
+	current := !w.gone
 	if current && last {
-		delete(c.session.watches, p)
-		c.session.unsettled = true
+		w.entry.unwatch(w)
+		w.entry.unsettled = true
+	}
+	var reg Registration
+	if current {
+		reg = w.entry.name()
 	}
 	s.mu.Unlock()
 	if !current {
 		return
 	}
 	if n.Code.IsSuccess() {
-		s.values(context.Background(), c, p, n) // the engine calls without a context, and waits for us
+		s.values(context.Background(), reg, w.path, n, s.recordSoon) // the engine calls without a context, and waits for us
 	}
 	if last {
-		s.emit(Event{Kind: Lost, Device: c.registration.Device, Path: p})
+		s.emit(Event{Kind: Lost, Device: reg.Device, Path: w.path})
 	}
 }
 
 // values decodes, keeps and tells what a device reported at p. A report that
 // cannot be read is dropped; the observation goes on.
-func (s *Server) values(ctx context.Context, c *call, p lwm2m.Path, res *coap.Response) {
-	device := c.registration.Device
-	entries, err := s.decode(c, p, res)
+func (s *Server) values(ctx context.Context, reg Registration, p lwm2m.Path, res *coap.Response,
+	keep func(context.Context, fleet.ID, []lwm2m.Entry) error,
+) {
+	entries, err := s.decode(reg, p, res)
 	if err == nil {
-		err = s.record(ctx, device, FromNotify, entries)
+		err = keep(ctx, reg.Device, entries)
 	}
 	if err != nil {
-		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "values not kept",
-			slog.String("endpoint", string(c.registration.Endpoint)),
+		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "values not kept", slog.String("endpoint", string(reg.Endpoint)),
 			slog.String("path", p.String()), slog.Any("error", err))
 		return
 	}
-	s.emit(Event{Kind: Notified, Device: device, Path: p, Entries: entries})
+	s.emit(Event{Kind: Notified, Device: reg.Device, Path: p, Entries: entries})
+}
+
+// recordFirst keeps the values that a device answered an Observe with.
+func (s *Server) recordFirst(ctx context.Context, device fleet.ID, entries []lwm2m.Entry) error {
+	return s.record(ctx, device, FromNotify, entries)
 }

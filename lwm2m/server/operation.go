@@ -38,7 +38,7 @@ func (s *Server) Read(ctx context.Context, device fleet.ID, p lwm2m.Path) ([]lwm
 	})
 	var entries []lwm2m.Entry
 	if err == nil {
-		entries, err = s.decode(c, p, res)
+		entries, err = s.decode(c.registration, p, res)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", p, err)

@@ -17,15 +17,15 @@ const observeTimeout = 2 * time.Minute
 func (s *Server) establish(device fleet.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	live := s.live[device]
-	if live == nil || s.queued[device] {
+	e := s.devices[device]
+	if e == nil || e.peer == nil || e.queued {
 		return
 	}
 	select {
 	case s.jobs <- device: // never blocks
-		s.queued[device], live.unsettled = true, false
+		e.queued, e.unsettled = true, false
 	default:
-		live.unsettled = true
+		e.unsettled = true
 	}
 }
 
@@ -34,7 +34,9 @@ func (s *Server) work(ctx context.Context) {
 		select {
 		case device := <-s.jobs:
 			s.mu.Lock()
-			delete(s.queued, device) // what comes from now on needs another look
+			if e := s.devices[device]; e != nil {
+				e.queued = false // what comes from now on needs another look
+			}
 			s.mu.Unlock()
 			s.reconcile(ctx, device)
 		case <-ctx.Done():
@@ -79,13 +81,13 @@ func final(err error) bool {
 func (s *Server) unsettle(device fleet.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if live := s.live[device]; live != nil {
-		live.unsettled = true
+	if e := s.devices[device]; e != nil && e.peer != nil {
+		e.unsettled = true
 	}
 }
 
-func (s *Server) isUnsettled(live *session) bool {
+func (s *Server) isUnsettled(e *entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return live.unsettled
+	return e.unsettled
 }

@@ -2,17 +2,15 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/codec"
-	"steward/lwm2m/fleet"
 )
 
 // register serves Register (§6.2.1): a device known by its identity replaces
@@ -27,6 +25,7 @@ func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response,
 	if err != nil {
 		return nil, err
 	}
+	by := s.prove(r.Peer)
 	if reg.Device, err = s.o.Identify(ctx, who, reg.Endpoint); err != nil {
 		return nil, err
 	}
@@ -35,31 +34,30 @@ func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response,
 		return nil, err
 	}
 	defer release()
-	now := time.Now()
-	reg.ID = newLocation()
-	reg.touch(r.Peer, now)
+	reg.ID = newLocation().String()
+	reg.touch(r.Peer, time.Now())
 	reg.RegisteredAt = reg.UpdatedAt
 	if err := s.o.Store.Register(ctx, reg); err != nil {
 		return nil, err
 	}
-	live, _ := s.adopt(r.Peer, reg)
+	e, session, _ := s.adopt(by, reg)
 	s.o.Log.LogAttrs(ctx, slog.LevelInfo, "registered", slog.String("endpoint", string(reg.Endpoint)),
 		slog.String("version", string(reg.Version)), slog.Duration("lifetime", reg.Lifetime))
 	return &coap.Response{
 		Code: coap.Created, LocationPath: []string{"rd", reg.ID},
-		Sent: s.answered(live, true, Event{Kind: Registered, Device: reg.Device}),
+		Sent: s.answered(e, session, true, Event{Kind: Registered, Device: reg.Device}),
 	}, nil
 }
 
 // answered returns what is to be done when the answer to a device has left: not
 // before it may the server send requests of its own (§6.2.1).
-func (s *Server) answered(live *session, establish bool, e Event) func() {
+func (s *Server) answered(e *entry, session uint32, establish bool, news Event) func() {
 	return func() {
-		live.open()
+		s.open(e, session)
 		if establish {
-			s.establish(e.Device)
+			s.establish(e.device)
 		}
-		s.emit(e)
+		s.emit(news)
 	}
 }
 
@@ -71,8 +69,13 @@ func read(r *coap.Request) (parameters, error) {
 	return parseQuery(r.Query)
 }
 
-// update serves Update (§6.2.2). One that changes nothing is a refresh.
+// update serves Update (§6.2.2). One that changes nothing but the lifetime is a
+// refresh.
 func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, error) {
+	if res := s.quick(r); res != nil {
+		return res, nil
+	}
+	by := s.prove(r.Peer)
 	before, release, err := s.owned(ctx, r)
 	if err != nil {
 		return nil, err
@@ -87,15 +90,35 @@ func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, e
 		return nil, err
 	}
 	reg.touch(r.Peer, time.Now())
-	if err := s.o.Store.Update(ctx, reg, reg.same(before)); err != nil {
+	if err := s.change(ctx, before, reg); err != nil {
 		return nil, err
 	}
-	live, returned := s.adopt(r.Peer, reg)
+	e, session, returned := s.adopt(by, reg)
 	// New objects may be what a wanted observation was refused for.
-	again := returned || len(r.Payload) > 0 || s.isUnsettled(live)
+	again := returned || len(r.Payload) > 0 || s.isUnsettled(e)
 	return &coap.Response{
-		Code: coap.Changed, Sent: s.answered(live, again, Event{Kind: Updated, Device: reg.Device}),
+		Code: coap.Changed, Sent: s.answered(e, session, again, Event{Kind: Updated, Device: reg.Device}),
 	}, nil
+}
+
+// change stores what an Update made of a registration. The caller has the turn.
+func (s *Server) change(ctx context.Context, before, after Registration) error {
+	if !after.same(before) {
+		return s.o.Store.Update(ctx, after)
+	}
+	if s.o.Signs != nil && s.touched(after) {
+		return nil
+	}
+	return s.o.Store.Refresh(ctx, []Refresh{after.refresh()})
+}
+
+// touched notes the sign of life in r, or returns false.
+func (s *Server) touched(r Registration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.devices[r.Device]
+	from, err := netip.ParseAddrPort(r.Address)
+	return e != nil && err == nil && s.touch(e, uint32(r.Lifetime/time.Second), from, r.UpdatedAt) //nolint:gosec // G115: parsed from 32 bits
 }
 
 // deregister serves De-register (§6.2.3).
@@ -116,8 +139,7 @@ func (s *Server) deregister(ctx context.Context, r *coap.Request) (*coap.Respons
 // turn of its device, if the association proves the device's identity. Another's
 // looks like none.
 func (s *Server) owned(ctx context.Context, r *coap.Request) (reg Registration, release func(), err error) {
-	id := r.Path[1]
-	if reg, err = s.o.Store.Registration(ctx, id); err != nil {
+	if reg, err = s.at(r.Path[1]); err != nil {
 		return reg, nil, err
 	}
 	device, err := s.o.Identify(ctx, r.Peer.Identity(), reg.Endpoint)
@@ -133,7 +155,7 @@ func (s *Server) owned(ctx context.Context, r *coap.Request) (reg Registration, 
 		return reg, nil, err
 	}
 	// Again, for it may have changed before our turn.
-	if reg, err = s.o.Store.Registration(ctx, id); err != nil {
+	if reg, err = s.at(r.Path[1]); err != nil {
 		release()
 		return reg, nil, err
 	}
@@ -148,51 +170,51 @@ func refused(err error) bool {
 // recognise finds the device behind an association that has not registered nor
 // updated: after a new handshake some devices just go on. Only a proved identity
 // counts, and only if it is the endpoint name.
-func (s *Server) recognise(ctx context.Context, p coap.Peer) (live *session, returned bool, err error) {
+func (s *Server) recognise(ctx context.Context, p coap.Peer) (from sender, err error) {
 	who := p.Identity()
 	if who.Role == coap.RoleNone || who.Name == "" {
-		return nil, false, ErrNotRegistered
+		return from, ErrNotRegistered
 	}
 	ep, err := lwm2m.ParseEndpoint(who.Name)
 	if err != nil {
-		return nil, false, ErrNotRegistered
+		return from, ErrNotRegistered
 	}
+	by := s.prove(p)
 	device, err := s.o.Identify(ctx, who, ep)
 	if err != nil && refused(err) {
 		err = fmt.Errorf("%w: %w", ErrNotRegistered, err)
 	}
 	if err != nil {
-		return nil, false, err
+		return from, err
 	}
 	release, err := s.turn(ctx, device)
 	if err != nil {
-		return nil, false, err
+		return from, err
 	}
 	defer release()
-	reg, err := s.o.Store.OfDevice(ctx, device)
-	if err != nil {
-		return nil, false, err
+	if from.registration, err = s.lookup(device); err != nil {
+		return from, err
 	}
-	live, returned = s.adopt(p, reg)
-	return live, returned, nil
+	from.entry, from.session, from.returned = s.adopt(by, from.registration)
+	return from, nil
+}
+
+// A sender is the session whose association a message came by.
+type sender struct {
+	entry        *entry
+	session      uint32
+	registration Registration
+	returned     bool // the session is new
 }
 
 // sender returns the session whose association p is.
-func (s *Server) sender(ctx context.Context, p coap.Peer) (live *session, returned bool, err error) {
+func (s *Server) sender(ctx context.Context, p coap.Peer) (sender, error) {
 	s.mu.Lock()
-	var device fleet.ID
-	device, ok := s.peers[p]
-	live = s.live[device]
-	s.mu.Unlock()
-	if ok {
-		return live, false, nil
+	if e := s.peers[p]; e != nil {
+		from := sender{entry: e, session: e.session, registration: e.registration()}
+		s.mu.Unlock()
+		return from, nil
 	}
+	s.mu.Unlock()
 	return s.recognise(ctx, p)
-}
-
-// newLocation returns 128 random bits in 22 characters.
-func newLocation() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }

@@ -271,7 +271,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		o := good
 		spoil(&o)
-		if _, err := server.New(o); err == nil {
+		if _, err := server.New(t.Context(), o); err == nil {
 			t.Errorf("New without good %s succeeded", name)
 		}
 	}

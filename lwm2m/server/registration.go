@@ -179,19 +179,30 @@ func (r Registration) update(p parameters, body []byte) (Registration, error) {
 	return r, nil
 }
 
-// same reports whether nothing but times and address differ.
+// same reports whether nothing but times, lifetime and address differ.
 func (r Registration) same(o Registration) bool {
-	return r.Lifetime == o.Lifetime && r.Binding == o.Binding && r.Queue == o.Queue && r.SMS == o.SMS &&
+	return r.Binding == o.Binding && r.Queue == o.Queue && r.SMS == o.SMS &&
 		r.Root == o.Root && slices.Equal(r.Formats, o.Formats) && slices.Equal(r.Objects, o.Objects) &&
 		slices.Equal(r.Unknown, o.Unknown)
 }
 
-// touch notes a sign of life. Times are what every Store can keep.
+// touch notes a sign of life. Times are what every Store can keep, and only rise.
 func (r *Registration) touch(p coap.Peer, now time.Time) {
 	now = now.UTC().Truncate(time.Microsecond)
+	if !now.After(r.UpdatedAt) {
+		now = r.UpdatedAt.Add(time.Microsecond)
+	}
 	r.UpdatedAt, r.ExpiresAt, r.Address = now, time.Time{}, p.Addr().String()
 	if r.Lifetime > 0 {
 		r.ExpiresAt = now.Add(r.Lifetime)
+	}
+}
+
+// refresh returns what a Store is told of a sign of life.
+func (r Registration) refresh() Refresh {
+	return Refresh{
+		ID: r.ID, Device: r.Device, Address: r.Address, Lifetime: r.Lifetime, UpdatedAt: r.UpdatedAt,
+		ExpiresAt: r.ExpiresAt,
 	}
 }
 

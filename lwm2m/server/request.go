@@ -118,12 +118,12 @@ func (s *Server) options(r Registration) codec.Options {
 
 // decode reads an answer about the node at p by the format that it names (§7.5:
 // decode what came, not what was asked for).
-func (s *Server) decode(c *call, p lwm2m.Path, res *coap.Response) ([]lwm2m.Entry, error) {
+func (s *Server) decode(reg Registration, p lwm2m.Path, res *coap.Response) ([]lwm2m.Entry, error) {
 	f, ok := res.ContentFormat.ID()
 	if !ok && len(res.Payload) == 0 {
 		return nil, nil
 	}
-	entries, err := s.options(c.registration).Decode(f, p, res.Payload, s.o.Schema)
+	entries, err := s.options(reg).Decode(f, p, res.Payload, s.o.Schema)
 	if err == nil {
 		err = inside(entries, p)
 	}

@@ -14,21 +14,18 @@ import (
 // established anew, for what it notifies is of observations nobody knows any
 // more. A peer without a registration is no error.
 func (s *Server) Returned(ctx context.Context, p coap.Peer) error {
-	live, returned, err := s.sender(ctx, p)
+	from, err := s.sender(ctx, p)
 	if errors.Is(err, ErrNotRegistered) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if returned {
-		live.open()
+	if from.returned {
+		s.open(from.entry, from.session)
 	}
-	s.mu.Lock()
-	device, again := live.registration.Device, returned || live.unsettled
-	s.mu.Unlock()
-	if again {
-		s.establish(device)
+	if from.returned || s.isUnsettled(from.entry) {
+		s.establish(from.entry.device)
 	}
 	return nil
 }
@@ -37,7 +34,7 @@ func (s *Server) Returned(ctx context.Context, p coap.Peer) error {
 // earlier run of the program. Its observations wait until it speaks. It returns
 // ErrNotRegistered or ErrUnreachable.
 func (s *Server) find(ctx context.Context, device fleet.ID) error {
-	reg, err := s.o.Store.OfDevice(ctx, device)
+	reg, err := s.lookup(device)
 	if err != nil {
 		return err
 	}
@@ -56,17 +53,18 @@ func (s *Server) find(ctx context.Context, device fleet.ID) error {
 	if s.Reachable(device) { // it came back before our turn
 		return nil
 	}
+	by := s.prove(p)
 	owner, err := s.o.Identify(ctx, p.Identity(), reg.Endpoint)
 	if err != nil || owner != device {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "restored association not used",
 			slog.String("endpoint", string(reg.Endpoint)), slog.Any("reason", err))
 		return ErrUnreachable
 	}
-	if reg, err = s.o.Store.OfDevice(ctx, device); err != nil { // it may have changed before our turn
+	if reg, err = s.lookup(device); err != nil { // it may have changed before our turn
 		return err
 	}
-	live, _ := s.adopt(p, reg)
-	live.open()
+	e, session, _ := s.adopt(by, reg)
+	s.open(e, session)
 	s.unsettle(device)
 	return nil
 }

@@ -11,13 +11,11 @@ import (
 
 // send serves Send (§6.4.6): values of a registered device, unasked.
 func (s *Server) send(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	live, returned, err := s.sender(ctx, r.Peer)
+	from, err := s.sender(ctx, r.Peer)
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	reg := live.registration
-	s.mu.Unlock()
+	reg := from.registration
 	entries, err := s.decodeSend(reg, r)
 	if err != nil {
 		return nil, err
@@ -27,7 +25,8 @@ func (s *Server) send(ctx context.Context, r *coap.Request) (*coap.Response, err
 	}
 	return &coap.Response{
 		Code: coap.Changed,
-		Sent: s.answered(live, returned || s.isUnsettled(live), Event{Kind: Sent, Device: reg.Device, Entries: entries}),
+		Sent: s.answered(from.entry, from.session, from.returned || s.isUnsettled(from.entry),
+			Event{Kind: Sent, Device: reg.Device, Entries: entries}),
 	}, nil
 }
 

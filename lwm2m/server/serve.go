@@ -55,13 +55,25 @@ func (s *Server) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response 
 			break
 		}
 	}
-	level, text := slog.LevelWarn, err.Error()
+	s.refused(ctx, r, code, err)
+	text := err.Error()
 	if code == coap.InternalServerError {
-		level, text = slog.LevelError, "" // our own trouble is not the device's business
+		text = "" // our own trouble is not the device's business
+	}
+	return &coap.Response{Code: code, Payload: []byte(diagnostic(text))}
+}
+
+// refused logs an answer that is an error.
+func (s *Server) refused(ctx context.Context, r *coap.Request, code coap.Code, err error) {
+	level := slog.LevelWarn
+	if code == coap.InternalServerError {
+		level = slog.LevelError
+	}
+	if !s.o.Log.Enabled(ctx, level) {
+		return
 	}
 	s.o.Log.LogAttrs(ctx, level, "request refused", slog.String("peer", r.Peer.String()),
 		slog.String("identity", r.Peer.Identity().Name), slog.String("code", code.String()), slog.Any("error", err))
-	return &coap.Response{Code: code, Payload: []byte(diagnostic(text))}
 }
 
 // diagnostic cuts text to maxDiagnostic bytes of valid UTF-8 (RFC 7252 §5.5.2).

@@ -11,7 +11,6 @@ package server
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"log/slog"
 	"sync"
 	"time"
@@ -50,12 +49,15 @@ type Options struct {
 	Schema    lwm2m.Schema
 	// Identify says which device an endpoint name is, by what the association
 	// proved. It returns ErrIdentity, ErrUnauthorized or ErrForbidden, and audits
-	// refusals. It is asked at every Register, Update and De-register.
+	// refusals. It is asked at every Register and De-register, and at Updates other
+	// than refreshes by an association of which it was asked before; see Doubt.
 	Identify func(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error)
 	// Find returns the association that a device has from an earlier run of the
 	// program, by which it can be asked before it has spoken in this one. nil: none
 	// has.
-	Find    func(ep lwm2m.Endpoint) (coap.Peer, bool)
+	Find func(ep lwm2m.Endpoint) (coap.Peer, bool)
+	// Signs keeps refreshes on their way to the Store. nil: each goes there at once.
+	Signs   Log
 	Log     *slog.Logger  // nil: none
 	Workers int           // devices whose observations are established at once; 64
 	Sweep   time.Duration // how often expired registrations are removed; 1 s
@@ -63,18 +65,23 @@ type Options struct {
 
 // A Server is the LwM2M server of one provider. Safe for concurrent use.
 type Server struct {
-	o     Options
-	subs  subscribers
-	seed  maphash.Seed
-	turns [turns]chan struct{}
+	o        Options
+	subs     subscribers
+	recorder *recorder
 
 	// jobs are devices whose observations are to be established.
 	jobs chan fleet.ID
 
-	mu     sync.Mutex
-	live   map[fleet.ID]*session
-	peers  map[coap.Peer]fleet.ID // the same sessions by their association
-	queued map[fleet.ID]bool      // devices in jobs
+	mu        sync.Mutex
+	devices   map[fleet.ID]*entry // all that are registered
+	locations map[Location]*entry // the same
+	peers     map[coap.Peer]*entry
+	turns     map[fleet.ID]*turn
+	forms     forms
+	expiry    expiry
+	doubts    uint64   // rises with each call of Doubt
+	dirty     []*entry // refreshed since they were stored
+	fold      folding
 }
 
 const (
@@ -82,13 +89,12 @@ const (
 	// wait for their next Update.
 	maxJobs        = 65536
 	defaultWorkers = 64
-	// turns is the number of locks that all devices share by hash.
-	turns = 256
 )
 
-// New returns a Server; Run it, and give it the requests below /rd and /dp. The
-// exchanger must tell Closed of associations that end.
-func New(o Options) (*Server, error) {
+// New returns a Server that knows what is registered by its Store; Run it, and
+// give it the requests below /rd and /dp. The exchanger must tell Closed of
+// associations that end. It returns the errors of the Store and of the log.
+func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Store == nil || o.Exchanger == nil || o.Identify == nil || o.Schema == nil {
 		return nil, errors.New("server: Store, Exchanger, Identify and Schema are required")
 	}
@@ -105,22 +111,26 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("server: Workers and Sweep must not be negative")
 	}
 	s := &Server{
-		o: o, seed: maphash.MakeSeed(), jobs: make(chan fleet.ID, maxJobs),
-		live: map[fleet.ID]*session{}, peers: map[coap.Peer]fleet.ID{}, queued: map[fleet.ID]bool{},
+		o: o, jobs: make(chan fleet.ID, maxJobs), recorder: newRecorder(),
+		devices: map[fleet.ID]*entry{}, locations: map[Location]*entry{}, peers: map[coap.Peer]*entry{},
+		turns: map[fleet.ID]*turn{}, forms: forms{},
 	}
-	for i := range s.turns {
-		s.turns[i] = make(chan struct{}, 1)
+	if err := s.load(ctx); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// Run establishes observations and removes expired registrations until ctx
-// ends. It returns after its last goroutine.
+// Run establishes observations, removes expired registrations and stores what may
+// be stored late, until ctx ends. It returns after its last goroutine, when all is
+// stored.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range s.o.Workers {
 		wg.Go(func() { s.work(ctx) })
 	}
+	wg.Go(func() { s.keepRecords(ctx) })
+	wg.Go(func() { s.keepRefreshes(ctx) })
 	tick := time.NewTicker(s.o.Sweep)
 	defer tick.Stop()
 	for {
@@ -130,34 +140,6 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			wg.Wait()
 			return nil
-		}
-	}
-}
-
-// sweepBatch bounds what one sweep removes at a time.
-const sweepBatch = 256
-
-// sweep removes registrations whose lifetime is over (§6.2.2).
-func (s *Server) sweep(ctx context.Context) {
-	for {
-		gone, err := s.o.Store.Expire(ctx, time.Now(), sweepBatch)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.o.Log.LogAttrs(ctx, slog.LevelError, "expiry", slog.Any("error", err))
-			}
-			return
-		}
-		for _, r := range gone {
-			release, err := s.turn(ctx, r.Device)
-			if err != nil {
-				return
-			}
-			s.drop(r.Device, r.ID)
-			release()
-			s.ended(ctx, r, Expired, "lifetime over")
-		}
-		if len(gone) < sweepBatch {
-			return
 		}
 	}
 }
@@ -177,7 +159,7 @@ func (s *Server) Dismiss(ctx context.Context, device fleet.ID, reason string) er
 		return err
 	}
 	defer release()
-	r, err := s.o.Store.OfDevice(ctx, device)
+	r, err := s.lookup(device)
 	if err == nil {
 		err = s.remove(ctx, r, "system", reason)
 	}
@@ -193,14 +175,13 @@ func (s *Server) Dismiss(ctx context.Context, device fleet.ID, reason string) er
 
 // remove ends a registration and what hangs on it. The caller has the turn.
 func (s *Server) remove(ctx context.Context, r Registration, actor, reason string) error {
-	if err := s.o.Store.Remove(ctx, r.ID, actor, reason); err != nil {
-		return err
+	err := s.o.Store.Remove(ctx, r, actor, reason)
+	if err == nil || errors.Is(err, ErrNotRegistered) {
+		s.drop(r.Device, r.ID)
 	}
-	s.drop(r.Device, r.ID)
-	return nil
+	return err
 }
 
-// Registration returns that of a device, or ErrNotRegistered.
-func (s *Server) Registration(ctx context.Context, device fleet.ID) (Registration, error) {
-	return s.o.Store.OfDevice(ctx, device)
-}
+// Registration returns that of a device, or ErrNotRegistered. Its slices must not
+// be changed.
+func (s *Server) Registration(device fleet.ID) (Registration, error) { return s.lookup(device) }

@@ -3,10 +3,7 @@ package server
 import (
 	"context"
 	"errors"
-	"hash/maphash"
-	"sync"
 
-	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
 )
@@ -21,33 +18,14 @@ var (
 	ErrEnded = errors.New("registration ended during the operation")
 )
 
-// A session is a registered device that can be reached now. Server.mu guards
-// all but the first two fields.
-type session struct {
-	peer coap.Peer
-	open func() // lets requests pass, once the answer to the device's own has left
-	pass chan struct{}
-
-	registration Registration
-	watches      map[lwm2m.Path]*watch // nil once the session is over
-	calls        map[*call]struct{}
-	unsettled    bool // an observation failed and is to be tried at the next message
-}
-
-func newSession(p coap.Peer, reg Registration) *session {
-	pass := make(chan struct{})
-	return &session{
-		peer: p, open: sync.OnceFunc(func() { close(pass) }), pass: pass, registration: reg,
-		watches: map[lwm2m.Path]*watch{}, calls: map[*call]struct{}{},
-	}
-}
-
 // A call is one operation on a device: its session as it was at the beginning.
 type call struct {
-	session      *session
+	entry        *entry
+	session      uint32
 	peer         coap.Peer
 	registration Registration
 	cancel       context.CancelCauseFunc
+	before, next *call // in entry.calls; guarded by Server.mu
 }
 
 // reach begins an operation, which finish ends. The context that it returns
@@ -56,24 +34,31 @@ type call struct {
 // it no request may be sent (§6.2.1).
 func (s *Server) reach(ctx context.Context, device fleet.ID) (context.Context, *call, error) {
 	s.mu.Lock()
-	live := s.live[device]
-	if live == nil {
+	e := s.devices[device]
+	if e == nil || e.peer == nil {
 		s.mu.Unlock()
 		if err := s.find(ctx, device); err != nil {
 			return nil, nil, err
 		}
 		s.mu.Lock()
-		if live = s.live[device]; live == nil { // gone again
+		if e = s.devices[device]; e == nil || e.peer == nil { // gone again
 			s.mu.Unlock()
 			return nil, nil, ErrUnreachable
 		}
 	}
 	limited, cancel := context.WithCancelCause(ctx)
-	c := &call{session: live, peer: live.peer, registration: live.registration, cancel: cancel}
-	live.calls[c] = struct{}{}
+	c := &call{entry: e, session: e.session, peer: e.peer, registration: e.registration(), cancel: cancel, next: e.calls}
+	if e.calls != nil {
+		e.calls.before = c
+	}
+	e.calls = c
+	pass := e.pass
 	s.mu.Unlock()
+	if pass == nil {
+		return limited, c, nil
+	}
 	select {
-	case <-live.pass:
+	case <-pass:
 		return limited, c, nil
 	case <-limited.Done():
 		s.finish(c)
@@ -84,7 +69,15 @@ func (s *Server) reach(ctx context.Context, device fleet.ID) (context.Context, *
 // finish ends an operation.
 func (s *Server) finish(c *call) {
 	s.mu.Lock()
-	delete(c.session.calls, c)
+	if c.entry.calls == c {
+		c.entry.calls = c.next
+	}
+	if c.before != nil {
+		c.before.next = c.next
+	}
+	if c.next != nil {
+		c.next.before = c.before
+	}
 	s.mu.Unlock()
 	c.cancel(nil)
 }
@@ -98,46 +91,73 @@ func why(ctx context.Context, err error) error {
 	return err
 }
 
-// turn waits until nothing else changes the registration of the device, so that
-// store and sessions change in the same order.
-func (s *Server) turn(ctx context.Context, device fleet.ID) (release func(), err error) {
-	t := s.turns[maphash.String(s.seed, string(device))%turns]
-	select {
-	case t <- struct{}{}:
-		return func() { <-t }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// open lets requests to the device of a session pass, once the answer to its own
+// has left.
+func (s *Server) open(e *entry, session uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.session == session && e.pass != nil {
+		close(e.pass)
+		e.pass = nil
 	}
 }
 
-// adopt makes p the way to the device in place of any other. If the session is
-// the same as before (an Update by the same association) it takes over the
-// registration and returns false. Otherwise observations are to be established,
-// after open. The caller has the turn.
-func (s *Server) adopt(p coap.Peer, reg Registration) (live *session, returned bool) {
+// A proof says that Identify named the device of an association.
+type proof struct {
+	peer   coap.Peer
+	doubts uint64 // Server.doubts when it was asked
+}
+
+// adopt makes reg the registration of its device, and the association that was
+// proved the way to it in place of any other. If both are the same as before (an
+// Update by the same association), the session goes on and adopt returns false.
+// Otherwise observations are to be established, after open. The caller has the turn.
+func (s *Server) adopt(by proof, reg Registration) (e *entry, session uint32, returned bool) {
+	var gone remains
 	s.mu.Lock()
-	if old := s.live[reg.Device]; old != nil && old.peer == p && old.registration.ID == reg.ID {
-		old.registration = reg
-		s.mu.Unlock()
-		return old, false
+	if old := s.devices[reg.Device]; old != nil && (old.peer != by.peer || old.location.String() != reg.ID) {
+		gone = s.forget(old)
 	}
-	gone := s.forget(reg.Device)
-	if other, ok := s.peers[p]; ok { // one association, one device: the later name counts
-		gone.add(s.forget(other))
+	e = s.keep(reg)
+	if returned = e.peer == nil; returned {
+		if other := s.peers[by.peer]; other != nil { // one association, one device: the later name counts
+			gone.add(s.forget(other))
+		}
+		s.peers[by.peer] = e
+		e.peer, e.pass = by.peer, make(chan struct{})
+		e.session++
 	}
-	live = newSession(p, reg)
-	s.live[reg.Device], s.peers[p] = live, reg.Device
+	e.proved = by.doubts == s.doubts
+	session = e.session
 	s.mu.Unlock()
 	gone.bury()
-	return live, true
+	return e, session, returned
 }
 
-// drop ends the session of the device if it belongs to the registration id.
+// prove begins a proof: what is asked of Identify after it counts.
+func (s *Server) prove(p coap.Peer) proof {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return proof{p, s.doubts}
+}
+
+// Doubt tells the server that a device is no longer what it was: whether its
+// association may go on is asked of Identify at its next message.
+func (s *Server) Doubt(device fleet.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubts++ // proofs under way are doubtful, whoever they are of
+	if e := s.devices[device]; e != nil {
+		e.proved = false
+	}
+}
+
+// drop forgets the registration id of a device, if it is the present one.
 func (s *Server) drop(device fleet.ID, id string) {
 	var gone remains
 	s.mu.Lock()
-	if live := s.live[device]; live != nil && live.registration.ID == id {
-		gone = s.forget(device)
+	if e := s.devices[device]; e != nil && e.location.String() == id {
+		gone = s.discard(e)
 	}
 	s.mu.Unlock()
 	gone.bury()
@@ -148,8 +168,8 @@ func (s *Server) drop(device fleet.ID, id string) {
 func (s *Server) Closed(p coap.Peer) {
 	var gone remains
 	s.mu.Lock()
-	if device, ok := s.peers[p]; ok {
-		gone = s.forget(device)
+	if e := s.peers[p]; e != nil {
+		gone = s.forget(e)
 	}
 	s.mu.Unlock()
 	gone.bury()
@@ -161,24 +181,23 @@ type remains struct {
 	watches []*coap.Observation
 }
 
-// forget takes the session of a device, if any, out of the tables. The caller
-// holds mu, and buries the remains without it.
-func (s *Server) forget(device fleet.ID) (gone remains) {
-	live := s.live[device]
-	if live == nil {
+// forget ends the session of an entry, if it has one. The caller holds mu, and
+// buries the remains without it.
+func (s *Server) forget(e *entry) (gone remains) {
+	if e.peer == nil {
 		return gone
 	}
-	delete(s.live, device)
-	delete(s.peers, live.peer)
-	for c := range live.calls {
+	delete(s.peers, e.peer)
+	for c := e.calls; c != nil; c = c.next {
 		gone.calls = append(gone.calls, c)
 	}
-	for _, w := range live.watches {
+	for w := e.watches; w != nil; w = w.next {
+		w.gone = true
 		if w.observation != nil {
 			gone.watches = append(gone.watches, w.observation)
 		}
 	}
-	live.calls, live.watches = nil, nil
+	e.peer, e.watches, e.pass, e.proved, e.unsettled = nil, nil, nil, false, false
 	return gone
 }
 
@@ -201,5 +220,6 @@ func (r *remains) bury() {
 func (s *Server) Reachable(device fleet.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.live[device] != nil
+	e := s.devices[device]
+	return e != nil && e.peer != nil
 }

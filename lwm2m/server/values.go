@@ -13,13 +13,32 @@ import (
 // people look at. Firmware and certificate stores are longer.
 const maxKept = 4096
 
-// record keeps the last known values of a device.
+// record keeps the last known values of a device, and returns when they are stored.
 func (s *Server) record(ctx context.Context, device fleet.ID, from Source, entries []lwm2m.Entry) error {
-	kept := s.kept(from, entries)
-	if len(kept) == 0 {
+	reports := s.reports(device, from, entries)
+	if len(reports) == 0 {
 		return nil
 	}
-	return s.o.Store.Record(ctx, device, from, kept, time.Now())
+	return s.o.Store.Record(ctx, reports)
+}
+
+// recordSoon keeps the values of a notification, for which nobody waits.
+func (s *Server) recordSoon(ctx context.Context, device fleet.ID, entries []lwm2m.Entry) error {
+	reports := s.reports(device, FromNotify, entries)
+	if len(reports) == 0 || s.recorder.add(reports) {
+		return nil
+	}
+	return s.o.Store.Record(ctx, reports)
+}
+
+func (s *Server) reports(device fleet.ID, from Source, entries []lwm2m.Entry) []Report {
+	kept := s.kept(from, entries)
+	now := time.Now()
+	out := make([]Report, 0, len(kept))
+	for _, e := range kept {
+		out = append(out, Report{Device: device, From: from, Entry: e, At: now})
+	}
+	return out
 }
 
 // kept returns what of entries may be kept, the newest of each path: nothing
@@ -34,6 +53,9 @@ func (s *Server) kept(from Source, entries []lwm2m.Entry) []lwm2m.Entry {
 			continue
 		}
 		out = append(out, e)
+	}
+	if len(out) < 2 { //nolint:mnd // nothing to sort
+		return out
 	}
 	// Stable: of two without a time the later one counts (§6.4.6, historical data).
 	slices.SortStableFunc(out, func(a, b lwm2m.Entry) int {

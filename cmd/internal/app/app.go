@@ -16,6 +16,7 @@ import (
 
 	"steward/cmd/internal/config"
 	"steward/cmd/internal/services"
+	"steward/cmd/internal/signlog"
 	"steward/cmd/internal/sqlite"
 	"steward/est"
 	"steward/est/estcoap"
@@ -37,6 +38,7 @@ type App struct {
 
 	dir     *directory
 	db      *sqlite.DB
+	signs   *signlog.Log
 	devices fleet.Store
 	pki     *pki
 	auditor *auditor
@@ -79,6 +81,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if a.db, err = sqlite.Open(ctx, a.dir.file(fileDB)); err != nil {
 		return a, err
 	}
+	if a.signs, err = signlog.Open(a.dir.file(dirRefreshes)); err != nil {
+		return a, err
+	}
 	a.devices = a.db.Devices()
 	a.auditor = newAuditor(a.db, log)
 	a.registry = registry.Default().With(objects.AdvancedFirmwareDefinition())
@@ -91,26 +96,27 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = a.buildUpdates(ctx); err != nil {
 		return a, err
 	}
-	if err = a.buildDeviceSide(); err != nil {
+	if err = a.buildDeviceSide(ctx); err != nil {
 		return a, err
 	}
 	return a, a.buildWebSide(ctx)
 }
 
 // buildDeviceSide makes everything that devices speak to.
-func (a *App) buildDeviceSide() (err error) {
+func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log}
 	a.engine = coap.New(coap.Options{
 		Handler: handler, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log, Closed: a.closed,
 		MaxBody: maxDeviceBody,
 	})
-	a.server, err = server.New(server.Options{
+	a.server, err = server.New(ctx, server.Options{
 		Store: a.db.Server(), Exchanger: a.engine, Schema: a.registry, Identify: a.identify, Log: a.log,
-		Find: a.find,
+		Find: a.find, Signs: a.signs,
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("registrations: %w", err)
 	}
+	a.db.WatchDevices(a.server.Doubt)
 	enrolment, err := estcoap.NewServer(estcoap.ServerOptions{CA: a.pki.ca, Log: a.log})
 	if err != nil {
 		return err
@@ -245,6 +251,9 @@ func (a *App) Close() error {
 	}
 	if a.web != nil && !a.ran {
 		errs = append(errs, a.web.Close())
+	}
+	if a.signs != nil {
+		errs = append(errs, a.signs.Close())
 	}
 	if a.db != nil {
 		errs = append(errs, a.db.Close())

@@ -28,6 +28,7 @@ const (
 	// dirAssociations must not be part of a backup, and is worthless in one: a copy
 	// of associations is never used.
 	dirAssociations = "associations"
+	dirRefreshes    = "refreshes"
 )
 
 // openDirectory makes the directory if need be and locks it for this process.

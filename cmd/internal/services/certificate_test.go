@@ -125,7 +125,7 @@ func TestRevoke(t *testing.T) {
 	w.trust(t)
 	ctx := t.Context()
 	d, issued := w.enrolled(t, "urn:dev:1")
-	w.registered(t, fleet.Device{ID: fleet.ID(d.ID), Endpoint: "urn:dev:1"}, time.Hour)
+	w.online(t, fleet.Device{ID: fleet.ID(d.ID), Endpoint: "urn:dev:1"})
 	for _, c := range w.ca.Chain() {
 		_, err := w.Certificates.Revoke(ctx, alice, id(hash(c.Raw)), web.Revocation{Reason: web.ReasonCompromise})
 		wantError(t, "Revoke "+c.Subject.CommonName, err, web.ErrConflict)

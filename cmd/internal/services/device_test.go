@@ -141,8 +141,9 @@ func TestDevice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		entries := []lwm2m.Entry{{Path: p, Value: lwm2m.String(text)}}
-		err = w.db.Server().Record(t.Context(), d.ID, server.FromRead, entries, now)
+		err = w.db.Server().Record(t.Context(), []server.Report{{
+			Device: d.ID, From: server.FromRead, Entry: lwm2m.Entry{Path: p, Value: lwm2m.String(text)}, At: now,
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{db: db, clock: esttest.NewClock(), peers: &exchanger{}, stream: &web.Stream{}}
 	w.ca = esttest.NewCA(t, "Alpha", db.Inventory(), w.clock.Now)
 	w.factory = esttest.NewFactory(t, w.clock.Now)
-	w.server, err = server.New(server.Options{
+	w.server, err = server.New(t.Context(), server.Options{
 		Store: db.Server(), Exchanger: w.peers, Schema: registry.Default(),
 		Identify: func(ctx context.Context, _ coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error) {
 			d, err := db.Devices().ByEndpoint(ctx, ep)

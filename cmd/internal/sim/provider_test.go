@@ -103,7 +103,7 @@ func (p *provider) start() {
 			return p.payload(r)
 		}),
 	})
-	srv, err = server.New(server.Options{
+	srv, err = server.New(p.t.Context(), server.Options{
 		Store: p.store, Exchanger: engine, Schema: sim.Schema(objects.DefaultIDs),
 		Identify: func(_ context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error) {
 			if who.Name != string(ep) {

@@ -12,6 +12,9 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
+
+	"steward/lwm2m/fleet"
 
 	_ "modernc.org/sqlite" // the driver registers itself as "sqlite"
 )
@@ -29,6 +32,7 @@ type DB struct {
 	closed      chan struct{} // closed by Close
 	closeOnce   sync.Once
 	statements  sync.Map // query name → *sql.Stmt on read
+	watcher     atomic.Pointer[func(fleet.ID)]
 }
 
 // Open opens or creates the database at path, migrates it and starts its writer,

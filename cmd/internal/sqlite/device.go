@@ -46,8 +46,18 @@ func (s Devices) List(ctx context.Context, after fleet.ID, limit int) ([]fleet.D
 
 // Put implements fleet.Store.
 func (s Devices) Put(ctx context.Context, d fleet.Device, actor, reason string) error {
-	return s.db.Update(ctx, func(tx *Tx) error { return putDevice(tx, d, actor, reason) })
+	if err := s.db.Update(ctx, func(tx *Tx) error { return putDevice(tx, d, actor, reason) }); err != nil {
+		return err
+	}
+	if fn := s.db.watcher.Load(); fn != nil {
+		(*fn)(d.ID)
+	}
+	return nil
 }
+
+// WatchDevices calls fn after each change of a device by Put, which returns only
+// then. There is one watcher.
+func (db *DB) WatchDevices(fn func(fleet.ID)) { db.watcher.Store(&fn) }
 
 // putDevice stores d and its audit row within a larger change.
 func putDevice(tx *Tx, d fleet.Device, actor, reason string) error {

@@ -25,6 +25,8 @@ type details struct {
 	Formats []uint16 `json:"formats,omitempty"`
 	Objects []link   `json:"objects,omitempty"`
 	Unknown []string `json:"unknown,omitempty"`
+
+	parsed []server.ObjectLink // of Objects
 }
 
 type link struct {
@@ -48,10 +50,7 @@ func (s Server) Register(ctx context.Context, r server.Registration) error {
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec("registration.delete_device", string(r.Device)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec("registration.insert", r.ID, string(r.Device), string(r.Endpoint), string(r.Version),
+		if _, err := tx.Exec("registration.put", string(r.Device), r.ID, string(r.Endpoint), string(r.Version),
 			int64(r.Lifetime/time.Second), r.Binding, r.Queue, r.SMS, r.Root, d, r.Address,
 			r.RegisteredAt.UnixMicro(), r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt)); err != nil {
 			return err
@@ -64,32 +63,15 @@ func (s Server) Register(ctx context.Context, r server.Registration) error {
 }
 
 // Update implements server.Registrations.
-func (s Server) Update(ctx context.Context, r server.Registration, refresh bool) error {
+func (s Server) Update(ctx context.Context, r server.Registration) error {
 	d, err := detailsOf(r)
 	if err != nil {
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		var res sql.Result
-		var err error
-		if refresh {
-			res, err = tx.Exec("registration.refresh", r.Address, r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt), r.ID)
-		} else {
-			res, err = tx.Exec("registration.update", int64(r.Lifetime/time.Second), r.Binding, r.Queue, r.SMS, r.Root,
-				d, r.Address, r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt), r.ID)
-		}
-		if err != nil {
+		if err := registered(tx.Exec("registration.update", int64(r.Lifetime/time.Second), r.Binding, r.Queue, r.SMS,
+			r.Root, d, r.Address, r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt), string(r.Device), r.ID)); err != nil {
 			return err
-		}
-		n, err := res.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return server.ErrNotRegistered
-		}
-		if refresh {
-			return nil
 		}
 		return tx.Audit(audit.Row{
 			Actor: "device:" + string(r.Endpoint), Action: "registration.update", Subject: string(r.Device),
@@ -98,65 +80,65 @@ func (s Server) Update(ctx context.Context, r server.Registration, refresh bool)
 	})
 }
 
-// Remove implements server.Registrations.
-func (s Server) Remove(ctx context.Context, id, actor, reason string) error {
-	return s.db.Update(ctx, func(tx *Tx) error {
-		var device string
-		err := tx.QueryRow("registration.delete", id).Scan(&device)
-		if errors.Is(err, sql.ErrNoRows) {
-			return server.ErrNotRegistered
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Audit(audit.Row{
-			Actor: actor, Action: "registration.remove", Subject: device, Reason: reason, Before: "registered",
-		})
-	})
-}
-
-// Registration implements server.Registrations.
-func (s Server) Registration(ctx context.Context, id string) (server.Registration, error) {
-	return scanRegistration(s.db.QueryRow(ctx, "registration.by_id", id))
-}
-
-// OfDevice implements server.Registrations.
-func (s Server) OfDevice(ctx context.Context, device fleet.ID) (server.Registration, error) {
-	return scanRegistration(s.db.QueryRow(ctx, "registration.by_device", string(device)))
-}
-
-// Expire implements server.Registrations.
-func (s Server) Expire(ctx context.Context, now time.Time, limit int) ([]server.Registration, error) {
-	// Nearly always there is nothing to do, and then no write transaction.
-	var due bool
-	if err := s.db.QueryRow(ctx, "registration.due", now.UnixMicro()).Scan(&due); err != nil || !due {
-		return nil, err
+// registered returns server.ErrNotRegistered if a statement changed no row.
+func registered(res sql.Result, err error) error {
+	if err != nil {
+		return err
 	}
-	var gone []server.Registration
-	err := s.db.Update(ctx, func(tx *Tx) error {
-		rows, err := tx.Query("registration.expire", now.UnixMicro(), limit)
-		if err != nil {
-			return err
-		}
-		gone, err = collect(rows, func(r *sql.Rows) (server.Registration, error) { return scanRegistration(r) })
-		if err != nil {
-			return err
-		}
-		for _, r := range gone {
-			if err := tx.Audit(audit.Row{
-				Actor: "system", Action: "registration.remove", Subject: string(r.Device), Reason: "lifetime over",
-				Before: "registered",
-			}); err != nil {
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = server.ErrNotRegistered
+	}
+	return err
+}
+
+// Refresh implements server.Registrations.
+func (s Server) Refresh(ctx context.Context, signs []server.Refresh) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		for _, n := range signs {
+			at := n.UpdatedAt.UnixMicro()
+			if _, err := tx.Exec("registration.refresh", n.Address, int64(n.Lifetime/time.Second), at, micro(n.ExpiresAt),
+				string(n.Device), n.ID, at); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// Remove implements server.Registrations.
+func (s Server) Remove(ctx context.Context, r server.Registration, actor, reason string) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if err := registered(tx.Exec("registration.delete", string(r.Device), r.ID)); err != nil {
+			return err
+		}
+		return tx.Audit(audit.Row{
+			Actor: actor, Action: "registration.remove", Subject: string(r.Device), Reason: reason, Before: "registered",
+		})
+	})
+}
+
+// EachRegistration implements server.Registrations.
+func (s Server) EachRegistration(ctx context.Context, fn func(server.Registration)) error {
+	rows, err := s.db.Query(ctx, "registration.all")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	slices.SortFunc(gone, func(a, b server.Registration) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
-	return gone, nil
+	known := map[string]details{} // most devices of a model tell the same
+	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
+		reg, err := scanRegistration(r, known)
+		if err == nil {
+			fn(reg)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// OfDevice returns the registration that is stored of a device, or
+// server.ErrNotRegistered. Refreshes reach it with a delay.
+func (s Server) OfDevice(ctx context.Context, device fleet.ID) (server.Registration, error) {
+	return scanRegistration(s.db.QueryRow(ctx, "registration.by_device", string(device)), nil)
 }
 
 // micro returns a time column that may be empty, for the zero time.
@@ -168,7 +150,8 @@ func micro(t time.Time) sql.NullInt64 {
 }
 
 // scanRegistration reads one registration; no row is server.ErrNotRegistered.
-func scanRegistration(row interface{ Scan(dest ...any) error }) (server.Registration, error) {
+// Details that were read before are taken from known, which may be nil.
+func scanRegistration(row interface{ Scan(dest ...any) error }, known map[string]details) (server.Registration, error) {
 	var r server.Registration
 	var lifetime, registered, updated int64
 	var expires sql.NullInt64
@@ -186,32 +169,45 @@ func scanRegistration(row interface{ Scan(dest ...any) error }) (server.Registra
 	if expires.Valid {
 		r.ExpiresAt = fromMicro(expires.Int64)
 	}
-	var d details
-	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return server.Registration{}, err
+	d, ok := known[text]
+	if !ok {
+		if d, err = parseDetails(text); err != nil {
+			return server.Registration{}, err
+		}
+		if known != nil && len(known) < maxKnown {
+			known[text] = d
+		}
 	}
-	r.Formats, r.Unknown = d.Formats, d.Unknown
+	r.Formats, r.Unknown, r.Objects = d.Formats, d.Unknown, d.parsed
+	return r, nil
+}
+
+// maxKnown bounds the details that are remembered while all are read.
+const maxKnown = 1024
+
+func parseDetails(text string) (d details, err error) {
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return d, err
+	}
 	for _, o := range d.Objects {
 		p, err := lwm2m.ParsePath(o.Path)
 		if err != nil {
-			return server.Registration{}, err
+			return d, err
 		}
-		r.Objects = append(r.Objects, server.ObjectLink{Path: p, Version: o.Version})
+		d.parsed = append(d.parsed, server.ObjectLink{Path: p, Version: o.Version})
 	}
-	return r, nil
+	return d, nil
 }
 
 // fromMicro reads a time column.
 func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
 // Record implements server.Values.
-func (s Server) Record(ctx context.Context, device fleet.ID, from server.Source, entries []lwm2m.Entry,
-	at time.Time,
-) error {
+func (s Server) Record(ctx context.Context, reports []server.Report) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
-		for _, e := range entries {
-			if _, err := tx.Exec("value.put", string(device), e.Path.String(), e.Value.Kind().String(), e.Value.Plain(),
-				string(from), at.UnixMicro()); err != nil {
+		for _, r := range reports {
+			if _, err := tx.Exec("value.put", string(r.Device), r.Entry.Path.String(), r.Entry.Value.Kind().String(),
+				r.Entry.Value.Plain(), string(r.From), r.At.UnixMicro()); err != nil {
 				return err
 			}
 		}

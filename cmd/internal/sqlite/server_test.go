@@ -38,7 +38,14 @@ func TestValues(t *testing.T) {
 		{Path: lwm2m.NewPath(3, 0, 100), Value: lwm2m.Float(0.1)},
 		{Path: lwm2m.NewPath(5, 0, 0), Value: lwm2m.Opaque([]byte{0, 1})},
 	}
-	if err := s.Record(t.Context(), "a", server.FromRead, want, time.Now()); err != nil {
+	now := time.Now()
+	var reports []server.Report
+	for _, e := range want {
+		late := lwm2m.Entry{Path: e.Path, Value: lwm2m.Integer(99)}
+		reports = append(reports, server.Report{Device: "a", From: server.FromRead, Entry: e, At: now},
+			server.Report{Device: "a", From: server.FromNotify, Entry: late, At: now.Add(-time.Second)})
+	}
+	if err := s.Record(t.Context(), reports); err != nil {
 		t.Fatal(err)
 	}
 	got, err := s.Values(t.Context(), "a")

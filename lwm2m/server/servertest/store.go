@@ -49,88 +49,83 @@ func (s *Store) Register(_ context.Context, r server.Registration) error {
 }
 
 // Update implements server.Registrations.
-func (s *Store) Update(_ context.Context, r server.Registration, refresh bool) error {
+func (s *Store) Update(_ context.Context, r server.Registration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.byID[r.ID]; !ok {
 		return server.ErrNotRegistered
 	}
 	s.byID[r.ID] = r
-	if !refresh {
-		s.audit("registration.update", r.Device)
+	s.audit("registration.update", r.Device)
+	return nil
+}
+
+// Refresh implements server.Registrations.
+func (s *Store) Refresh(_ context.Context, signs []server.Refresh) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range signs {
+		r, ok := s.byID[n.ID]
+		if !ok || r.Device != n.Device || !r.UpdatedAt.Before(n.UpdatedAt) {
+			continue
+		}
+		r.Address, r.Lifetime, r.UpdatedAt, r.ExpiresAt = n.Address, n.Lifetime, n.UpdatedAt, n.ExpiresAt
+		s.byID[n.ID] = r
 	}
 	return nil
 }
 
 // Remove implements server.Registrations.
-func (s *Store) Remove(_ context.Context, id, _, _ string) error {
+func (s *Store) Remove(_ context.Context, gone server.Registration, _, _ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.byID[id]
-	if !ok {
+	r, ok := s.byID[gone.ID]
+	if !ok || r.Device != gone.Device {
 		return server.ErrNotRegistered
 	}
-	delete(s.byID, id)
+	delete(s.byID, r.ID)
 	s.audit("registration.remove", r.Device)
 	return nil
 }
 
-// Registration implements server.Registrations.
-func (s *Store) Registration(_ context.Context, id string) (server.Registration, error) {
+// EachRegistration implements server.Registrations.
+func (s *Store) EachRegistration(_ context.Context, fn func(server.Registration)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.byID[id]
-	if !ok {
-		return server.Registration{}, server.ErrNotRegistered
+	for _, r := range s.byID {
+		fn(r)
 	}
-	return r, nil
+	return nil
 }
 
-// OfDevice implements server.Registrations.
-func (s *Store) OfDevice(_ context.Context, device fleet.ID) (server.Registration, error) {
+// Registered returns the registration that is stored of a device, and whether there
+// is one.
+func (s *Store) Registered(device fleet.ID) (server.Registration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.byID {
 		if r.Device == device {
-			return r, nil
+			return r, true
 		}
 	}
-	return server.Registration{}, server.ErrNotRegistered
-}
-
-// Expire implements server.Registrations.
-func (s *Store) Expire(_ context.Context, now time.Time, limit int) ([]server.Registration, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []server.Registration
-	for _, r := range s.byID {
-		if !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(now) {
-			out = append(out, r)
-		}
-	}
-	slices.SortFunc(out, func(a, b server.Registration) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
-	out = out[:min(limit, len(out))]
-	for _, r := range out {
-		delete(s.byID, r.ID)
-		s.audit("registration.remove", r.Device)
-	}
-	return out, nil
+	return server.Registration{}, false
 }
 
 // Record implements server.Values.
-func (s *Store) Record(_ context.Context, device fleet.ID, from server.Source, entries []lwm2m.Entry,
-	at time.Time,
-) error {
+func (s *Store) Record(_ context.Context, reports []server.Report) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.values == nil {
 		s.values = map[fleet.ID]map[lwm2m.Path]Value{}
 	}
-	if s.values[device] == nil {
-		s.values[device] = map[lwm2m.Path]Value{}
-	}
-	for _, e := range entries {
-		s.values[device][e.Path] = Value{e.Value, from, at}
+	for _, r := range reports {
+		if s.values[r.Device] == nil {
+			s.values[r.Device] = map[lwm2m.Path]Value{}
+		}
+		if s.values[r.Device][r.Entry.Path].At.After(r.At) {
+			continue
+		}
+		s.values[r.Device][r.Entry.Path] = Value{r.Entry.Value, r.From, r.At}
 	}
 	return nil
 }

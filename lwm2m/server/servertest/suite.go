@@ -17,7 +17,7 @@ import (
 func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) server.Store) {
 	t.Helper()
 	t.Run("registrations", func(t *testing.T) { testRegistrations(t, open(t, "a", "b")) })
-	t.Run("expiry", func(t *testing.T) { testExpiry(t, open(t, "a", "b", "c")) })
+	t.Run("refresh", func(t *testing.T) { testRefresh(t, open(t, "a", "b", "c")) })
 	t.Run("wanted", func(t *testing.T) { testWanted(t, open(t, "a", "b")) })
 	t.Run("values", func(t *testing.T) { testValues(t, open(t, "a")) })
 }
@@ -37,99 +37,117 @@ func registration(id string, device fleet.ID) server.Registration {
 	}
 }
 
+// stored returns the registrations of s by their ids.
+func stored(t *testing.T, s server.Store) map[string]server.Registration {
+	t.Helper()
+	all := map[string]server.Registration{}
+	if err := s.EachRegistration(t.Context(), func(r server.Registration) { all[r.ID] = r }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// holds checks that s has these registrations and no other.
+func holds(t *testing.T, what string, s server.Store, want ...server.Registration) {
+	t.Helper()
+	all := stored(t, s)
+	for _, r := range want {
+		if got := all[r.ID]; !reflect.DeepEqual(got, r) {
+			t.Errorf("%s: registration %s = %+v\nwant %+v", what, r.ID, got, r)
+		}
+	}
+	if len(all) != len(want) {
+		t.Errorf("%s: %d registrations, want %d", what, len(all), len(want))
+	}
+}
+
+func register(t *testing.T, s server.Store, all ...server.Registration) {
+	t.Helper()
+	for _, r := range all {
+		if err := s.Register(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func testRegistrations(t *testing.T, s server.Store) {
 	t.Helper()
 	ctx := t.Context()
-	for _, r := range []server.Registration{registration("1", "a"), registration("2", "b"), registration("3", "a")} {
-		if err := s.Register(ctx, r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := s.Registration(ctx, "1"); !errors.Is(err, server.ErrNotRegistered) {
-		t.Errorf("the replaced registration: %v, want ErrNotRegistered", err)
-	}
-	got, err := s.OfDevice(ctx, "a")
-	if want := registration("3", "a"); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("OfDevice = %+v, %v\nwant %+v", got, err, want)
-	}
-	testUpdates(t, s, got)
-	testRemove(t, s)
-}
-
-// testUpdates changes got, registration 3.
-func testUpdates(t *testing.T, s server.Store, got server.Registration) {
-	t.Helper()
-	ctx := t.Context()
-	got.Lifetime, got.Objects = time.Hour, got.Objects[:1]
-	if err := s.Update(ctx, got, false); err != nil {
+	register(t, s, registration("1", "a"), registration("2", "b"), registration("3", "a"))
+	got := registration("3", "a")
+	holds(t, "after Register", s, registration("2", "b"), got)
+	got.Lifetime, got.Objects, got.Binding = time.Hour, got.Objects[:1], "US"
+	if err := s.Update(ctx, got); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.Registration(ctx, "3"); err != nil || !reflect.DeepEqual(again, got) {
-		t.Errorf("after Update: %+v, %v", again, err)
-	}
-	got.UpdatedAt, got.ExpiresAt, got.Address = at.Add(1e9), at.Add(2e9), "127.0.0.2:6"
-	if err := s.Update(ctx, got, true); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := s.Registration(ctx, "3"); err != nil || !reflect.DeepEqual(again, got) {
-		t.Errorf("after a refresh: %+v, %v", again, err)
-	}
-	if err := s.Update(ctx, registration("1", "a"), true); !errors.Is(err, server.ErrNotRegistered) {
+	holds(t, "after Update", s, registration("2", "b"), got)
+	gone := registration("1", "a")
+	if err := s.Update(ctx, gone); !errors.Is(err, server.ErrNotRegistered) {
 		t.Errorf("Update of a gone registration = %v", err)
 	}
-}
-
-func testRemove(t *testing.T, s server.Store) {
-	t.Helper()
-	ctx := t.Context()
-	if err := s.Remove(ctx, "3", "me", "test"); err != nil {
+	if err := s.Remove(ctx, gone, "me", "test"); !errors.Is(err, server.ErrNotRegistered) {
+		t.Errorf("Remove of a gone registration = %v", err)
+	}
+	if err := s.Remove(ctx, got, "me", "test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Remove(ctx, "3", "me", "test"); !errors.Is(err, server.ErrNotRegistered) {
+	if err := s.Remove(ctx, got, "me", "test"); !errors.Is(err, server.ErrNotRegistered) {
 		t.Errorf("second Remove = %v, want ErrNotRegistered", err)
 	}
-	if _, err := s.OfDevice(ctx, "a"); !errors.Is(err, server.ErrNotRegistered) {
-		t.Errorf("OfDevice after Remove = %v", err)
-	}
+	holds(t, "after Remove", s, registration("2", "b"))
 }
 
-func testExpiry(t *testing.T, s server.Store) {
+// testRefresh stores signs of life that count, that are late, and of registrations
+// that are gone or were made anew.
+func testRefresh(t *testing.T, s server.Store) {
 	t.Helper()
 	ctx := t.Context()
 	a, b, c := registration("1", "a"), registration("2", "b"), registration("3", "c")
-	b.ExpiresAt = at.Add(time.Hour)
 	c.Lifetime, c.ExpiresAt = 0, time.Time{} // for ever
-	for _, r := range []server.Registration{a, b, c} {
-		if err := s.Register(ctx, r); err != nil {
+	register(t, s, a, b, c)
+	holds(t, "one for ever", s, a, b, c)
+	sign := func(r server.Registration, after time.Duration) server.Refresh {
+		return server.Refresh{
+			ID: r.ID, Device: r.Device, Address: "127.0.0.2:6", Lifetime: time.Hour, UpdatedAt: at.Add(after),
+			ExpiresAt: at.Add(after + time.Hour),
+		}
+	}
+	first := sign(a, time.Second)
+	for range 2 { // twice is once
+		if err := s.Refresh(ctx, []server.Refresh{first, sign(a, time.Minute), sign(c, 1), first}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, err := s.Registration(ctx, "3"); err != nil || !reflect.DeepEqual(got, c) {
-		t.Errorf("registration for ever = %+v, %v; want %+v", got, err, c)
+	refreshed := func(r server.Registration, n server.Refresh) server.Registration {
+		r.Address, r.Lifetime, r.UpdatedAt, r.ExpiresAt = n.Address, n.Lifetime, n.UpdatedAt, n.ExpiresAt
+		return r
 	}
-	for _, tt := range []struct {
-		after time.Duration
-		limit int
-		want  []string
-	}{
-		{0, 10, nil},
-		{2 * time.Hour, 1, []string{"1"}},
-		{2 * time.Minute, 10, nil},
-		{2 * time.Hour, 10, []string{"2"}},
-		{1e6 * time.Hour, 10, nil},
-	} {
-		got, err := s.Expire(ctx, at.Add(tt.after), tt.limit)
-		var ids []string
-		for _, r := range got {
-			ids = append(ids, r.ID)
-		}
-		if err != nil || !slices.Equal(ids, tt.want) {
-			t.Errorf("Expire after %v = %v, %v; want %v", tt.after, ids, err, tt.want)
-		}
+	a = refreshed(a, sign(a, time.Minute))
+	c2 := sign(c, time.Microsecond)
+	if err := s.Refresh(ctx, []server.Refresh{c2, sign(b, 0)}); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := s.Registration(ctx, "1"); !errors.Is(err, server.ErrNotRegistered) {
-		t.Errorf("an expired registration: %v, want ErrNotRegistered", err)
+	holds(t, "the latest counts", s, a, b, refreshed(c, c2))
+
+	if err := s.Remove(ctx, b, "me", "test"); err != nil {
+		t.Fatal(err)
 	}
+	anew := registration("4", "a")
+	register(t, s, anew)
+	other := sign(anew, time.Hour)
+	other.Device = "c"
+	if err := s.Refresh(ctx, []server.Refresh{sign(a, time.Hour), sign(b, time.Hour), other}); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, "what is gone stays gone", s, anew, refreshed(c, c2))
+	anew.UpdatedAt, anew.Lifetime = at.Add(time.Minute), time.Second
+	if err := s.Update(ctx, anew); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Refresh(ctx, []server.Refresh{sign(anew, time.Second)}); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, "an Update counts more than what came before", s, anew, refreshed(c, c2))
 }
 
 func testWanted(t *testing.T, s server.Store) {
@@ -160,7 +178,11 @@ func testValues(t *testing.T, s server.Store) {
 		{Path: lwm2m.NewPath(5, 0, 0), Value: lwm2m.Opaque([]byte{0, 255})},
 	}
 	for _, from := range []server.Source{server.FromRead, server.FromNotify} {
-		if err := s.Record(t.Context(), "a", from, entries, at); err != nil {
+		var reports []server.Report
+		for _, e := range entries {
+			reports = append(reports, server.Report{Device: "a", From: from, Entry: e, At: at})
+		}
+		if err := s.Record(t.Context(), reports); err != nil {
 			t.Errorf("Record = %v", err)
 		}
 	}
