@@ -14,6 +14,7 @@ import (
 // Limits of the event stream.
 const (
 	keepEvents      = 1024             // kept for clients that come back with Last-Event-ID
+	awaited         = time.Minute      // how long one that went away is expected back
 	subscriberQueue = 64               // events waiting for one client; a slower one is cut off
 	maxSubscribers  = 256              // open streams; each holds a connection
 	keepAlive       = 15 * time.Second // below the idle timeouts of usual proxies
@@ -22,10 +23,11 @@ const (
 // A Stream passes events from those who publish to those who watch. Its zero
 // value is ready. It starts no goroutine: a watcher's own request waits.
 type Stream struct {
-	mu          sync.Mutex // guards what follows
-	last        uint64     // id of the newest event
-	kept        []sequenced
+	mu          sync.Mutex  // guards what follows
+	last        uint64      // id of the newest event
+	kept        []sequenced // a ring: an event is at its id modulo keepEvents
 	subscribers map[*subscriber]struct{}
+	left        time.Time // when the last subscriber went away
 	closed      bool
 }
 
@@ -46,11 +48,10 @@ func (s *Stream) Publish(e Event) {
 	defer s.mu.Unlock()
 	s.last++
 	seq := sequenced{Event: e, id: s.last}
-	if len(s.kept) == keepEvents {
-		copy(s.kept, s.kept[1:])
-		s.kept = s.kept[:keepEvents-1]
+	if s.kept == nil {
+		s.kept = make([]sequenced, keepEvents)
 	}
-	s.kept = append(s.kept, seq)
+	s.kept[seq.id%keepEvents] = seq
 	for sub := range s.subscribers {
 		if !sub.match(e) {
 			continue
@@ -61,6 +62,13 @@ func (s *Stream) Publish(e Event) {
 			s.drop(sub)
 		}
 	}
+}
+
+// Watched reports whether anybody watches, or may come back for what was missed.
+func (s *Stream) Watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.subscribers) > 0 || !s.left.IsZero() && time.Since(s.left) < awaited
 }
 
 // Close ends all streams, and those that come later at once.
@@ -78,6 +86,7 @@ func (s *Stream) drop(sub *subscriber) {
 	if _, ok := s.subscribers[sub]; ok {
 		delete(s.subscribers, sub)
 		close(sub.events)
+		s.left = time.Now()
 	}
 }
 
@@ -89,9 +98,15 @@ func (s *Stream) subscribe(last uint64, match func(Event) bool) (*subscriber, []
 		return nil, nil, ErrUnavailable
 	}
 	var missed []sequenced
-	for _, e := range s.kept {
-		if last > 0 && e.id > last && match(e.Event) {
-			missed = append(missed, e)
+	if s.kept != nil && last > 0 {
+		oldest := uint64(1)
+		if s.last > keepEvents {
+			oldest = s.last - keepEvents + 1
+		}
+		for id := max(last+1, oldest); id <= s.last; id++ {
+			if e := s.kept[id%keepEvents]; match(e.Event) {
+				missed = append(missed, e)
+			}
 		}
 	}
 	sub := &subscriber{match: match, events: make(chan sequenced, subscriberQueue)}

@@ -176,3 +176,5 @@ func path(text string) lwm2m.Path {
 }
 
 func entry(text string, v lwm2m.Value) lwm2m.Entry { return lwm2m.Entry{Path: path(text), Value: v} }
+
+func deviceID(name string) fleet.ID { return fleet.ID(name) }

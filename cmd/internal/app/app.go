@@ -106,7 +106,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log}
 	a.engine = coap.New(coap.Options{
-		Handler: handler, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log, Closed: a.closed,
+		Handler: handler, Quick: handler.quick, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log, Closed: a.closed,
 		MaxBody: maxDeviceBody,
 	})
 	a.server, err = server.New(ctx, server.Options{
@@ -127,6 +127,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		surfaceUpdate:    a.updates,
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
+	handler.lwm2m = a.server.Quick
 	a.coaps, err = transport.Listen(transport.ListenOptions{
 		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki), Engine: a.engine, Log: a.log, Refused: a.refused,
 		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)

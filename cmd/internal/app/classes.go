@@ -53,8 +53,24 @@ func surfaceOf(path []string) surface {
 // An endpoint is the handler of all associations: class × path, then the parts.
 type endpoint struct {
 	parts   map[surface]coap.Handler
+	lwm2m   func(*coap.Request) bool // tells which requests of surfaceLwM2M are quick
 	auditor *auditor
 	log     *slog.Logger
+}
+
+// quick says which requests are answered without waiting for anything
+// (coap.Options.Quick): what is refused here, and what the LwM2M server has in
+// memory.
+func (e *endpoint) quick(r *coap.Request) bool {
+	s := surfaceOf(r.Path)
+	switch {
+	case s == "", !slices.Contains(classes[r.Peer.Identity().Role], s):
+		return true
+	case s == surfaceLwM2M:
+		return e.lwm2m(r)
+	default:
+		return false
+	}
 }
 
 // ServeCoAP implements coap.Handler. What a class may not use is refused before

@@ -71,6 +71,19 @@ func TestListAudit(t *testing.T) {
 func TestHub(t *testing.T) {
 	stream := &web.Stream{}
 	hub := services.NewHub(stream)
+	hub.Device(server.Event{Kind: server.Registered, Device: "nobody watches"})
+	watch := func(last string) string {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r := httptest.NewRequestWithContext(ctx, "GET", "/events", nil)
+		r.Header.Set("Last-Event-ID", last)
+		rec := httptest.NewRecorder()
+		if err := stream.Serve(rec, r, time.Minute, func(web.Event) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		return rec.Body.String()
+	}
+	watch("")
 	// A watcher that comes back gets what it missed, so all of this is kept for it.
 	stream.Publish(web.Event{Type: "first"})
 	hub.Device(server.Event{Kind: server.Registered, Device: "d"})
@@ -82,16 +95,10 @@ func TestHub(t *testing.T) {
 	hub.Job(rollout.Job{Campaign: "c", Device: "d", State: rollout.Done})
 	hub.Campaign("c")
 	hub.Transfer(coordinator.Event{Transfer: "t", Device: "d", State: "READY"})
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	r := httptest.NewRequestWithContext(ctx, "GET", "/events", nil)
-	r.Header.Set("Last-Event-ID", "1")
-	rec := httptest.NewRecorder()
-	if err := stream.Serve(rec, r, time.Minute, func(web.Event) bool { return true }); err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		hub.Device(server.Event{Kind: server.Updated, Device: "busy", At: time.Unix(2, 0)})
 	}
-	body := rec.Body.String()
+	body := watch("1")
 	for _, want := range []string{
 		`{"type":"device.state","subject":"d","data":{"kind":"registered"}}`,
 		`{"type":"device.value","subject":"d","data":{"path":"/3/0/9","text":"7","at":"1970-01-01T00:00:01Z"}}`,
@@ -106,5 +113,11 @@ func TestHub(t *testing.T) {
 	}
 	if n := strings.Count(body, `"subject":"many"`); n != 129 {
 		t.Errorf("%d events of a message with 1000 values", n)
+	}
+	if n := strings.Count(body, `"subject":"busy"`); n != 50 {
+		t.Errorf("%d events of 1000 updates within a second, want 50", n)
+	}
+	if strings.Contains(body, "nobody") {
+		t.Error("an event from before anybody watched")
 	}
 }

@@ -2,6 +2,8 @@ package services
 
 import (
 	"encoding/json"
+	"sync"
+	"time"
 
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
@@ -11,10 +13,31 @@ import (
 
 // A Hub passes what happens in a provider to those who watch its dashboard or
 // its REST API. Its methods never block.
-type Hub struct{ stream *web.Stream }
+type Hub struct {
+	stream *web.Stream
+
+	mu     sync.Mutex // guards the rest
+	second time.Time  // in which updates were counted
+	passed int
+}
 
 // NewHub returns a Hub that publishes on stream.
-func NewHub(stream *web.Stream) *Hub { return &Hub{stream} }
+func NewHub(stream *web.Stream) *Hub { return &Hub{stream: stream} }
+
+// maxUpdates bounds the signs of life that are published a second: beyond it no eye
+// follows, and those who watch would be cut off as too slow.
+const maxUpdates = 50
+
+// passes reports whether a sign of life at that time is to be published.
+func (h *Hub) passes(at time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at.Sub(h.second) >= time.Second || at.Before(h.second) {
+		h.second, h.passed = at, 0
+	}
+	h.passed++
+	return h.passed <= maxUpdates
+}
 
 // maxValues bounds the values of one message of a device that are published one
 // by one; those who watch a device with more read them again.
@@ -26,8 +49,12 @@ type happening struct {
 	Path string           `json:"path,omitempty"`
 }
 
-// Device publishes what happened to a device; server.Subscribe calls it.
+// Device publishes what happened to a device; server.Subscribe calls it. Where
+// nobody watches it does nothing.
 func (h *Hub) Device(e server.Event) {
+	if !h.stream.Watched() || e.Kind == server.Updated && !h.passes(e.At) {
+		return
+	}
 	switch e.Kind {
 	case server.Notified, server.Sent:
 		h.values(e)

@@ -65,7 +65,8 @@ func Open(dir string) (*Log, error) {
 	}
 	l := &Log{dir: dir}
 	for _, e := range entries {
-		if _, err := fmt.Sscanf(e.Name(), pattern, &l.number); err != nil {
+		_, err := fmt.Sscanf(e.Name(), pattern, &l.number)
+		if err != nil || fmt.Sprintf(pattern, l.number) != e.Name() {
 			return nil, fmt.Errorf("%w: %s", ErrFormat, e.Name())
 		}
 		l.old = append(l.old, filepath.Join(dir, e.Name()))
