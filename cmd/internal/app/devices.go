@@ -51,8 +51,8 @@ func (d deviceCalls) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm
 }
 
 // Instances returns the instances of an object that the device registered.
-func (d deviceCalls) Instances(ctx context.Context, id fleet.ID, object uint16) (out []uint16, err error) {
-	r, err := d.server.Registration(ctx, id)
+func (d deviceCalls) Instances(_ context.Context, id fleet.ID, object uint16) (out []uint16, err error) {
+	r, err := d.server.Registration(id)
 	if err != nil {
 		return nil, d.sorted(err)
 	}
