@@ -1,15 +1,14 @@
 package rollout_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"steward/lwm2m/fleet"
 	"steward/suit/rollout"
-	"steward/suit/rollout/rolltest"
 )
 
 func TestReleaseTable(t *testing.T) {
@@ -32,31 +31,21 @@ func TestReleaseTable(t *testing.T) {
 // withdrawn after its campaign began.
 func TestWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, store := &device{fetched: staged, update: success}, &rolltest.Store{}
-		start(t, store, rollout.Push, "a")
-		r, err := store.Release(t.Context(), "r")
-		if err != nil {
-			t.Fatal(err)
-		}
+		d := &device{fetched: staged, update: success, offline: 5}
+		w := newWorld(t, rollout.RunnerOptions{}, map[fleet.ID]*device{"a": d})
+		w.start(rollout.Draft{})
+		time.Sleep(time.Second) // of the bubble's clock
 		decision := rollout.Decision{On: rollout.WithdrawRelease, To: rollout.ReleaseWithdrawn}
-		if err := store.DecideRelease(t.Context(), "r", r.State, decision); err != nil {
+		if err := w.store.DecideRelease(t.Context(), "r", rollout.ReleaseApproved, decision); err != nil {
 			t.Fatal(err)
 		}
-		runner, err := rollout.NewRunner(rollout.RunnerOptions{
-			Store: store, Devices: d, URI: func(string) string { return "coaps://h" },
-		})
-		if err != nil {
-			t.Fatal(err)
+		w.Wake("")
+		time.Sleep(time.Hour)
+		if j := w.job("a"); j.State != rollout.Aborted || len(d.writes) != 0 || d.executed != 0 {
+			t.Errorf("a device of a withdrawn release: job %+v, %d writes, %d executed", j, len(d.writes), d.executed)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour) // of the bubble's clock
-		defer cancel()
-		if err := runner.Run(ctx); err != nil {
-			t.Fatal(err)
-		}
-		j, err := store.OfDevice(t.Context(), "a")
-		if !errors.Is(err, rollout.ErrUnknown) || len(d.writes) != 0 || d.executed != 0 {
-			t.Errorf("a device of a withdrawn release: job %+v, %v, %d writes, %d executed",
-				j, err, len(d.writes), d.executed)
+		if c := w.campaign(); c.State != rollout.CampaignAborted {
+			t.Errorf("its campaign is %s, want aborted", c.State)
 		}
 	})
 }

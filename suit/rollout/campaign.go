@@ -12,8 +12,6 @@ import (
 var (
 	// ErrCampaign reports a campaign that cannot be started as asked.
 	ErrCampaign = errors.New("unusable campaign")
-	// ErrBusy reports a device that has an unfinished job in another campaign.
-	ErrBusy = errors.New("device has an unfinished update")
 	// ErrEnded reports a command to a campaign that its state does not accept.
 	ErrEnded = errors.New("campaign does not accept this now")
 	// ErrMoved reports a campaign that somebody else changed meanwhile.
@@ -47,9 +45,11 @@ type Campaign struct {
 
 	CreatedAt  time.Time
 	CreatedBy  string
-	ApprovedBy string // "" before approval
-	StartedAt  time.Time
+	ApprovedBy string    // "" before approval
+	StartedAt  time.Time // of the first wave
+	TailAt     time.Time // of the tail
 	EndedAt    time.Time
+	Closing    bool  // the tail takes no more devices
 	Version    int64 // rises by one with each change
 }
 
@@ -147,6 +147,7 @@ type Draft struct {
 	Delivery Delivery
 	Plan     Plan
 	Devices  []fleet.ID // in the order in which they are to be updated
+	Snapshot *Filter    // takes those that fit now besides, after Devices; nil: none
 	By       string
 }
 

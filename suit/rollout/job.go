@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
 
 	"steward/lwm2m/fleet"
@@ -54,6 +55,9 @@ func (j *Job) Tally() Tally {
 // Counts are the jobs of a wave, or of a campaign, by tally. They are kept
 // incrementally: no event counts all jobs.
 type Counts map[Tally]int
+
+// inHand returns how many are begun and have not finished their download.
+func (c Counts) inHand() int { return c.Of(Queued) + c.Of(Delivering) + c.Of(Downloading) }
 
 // Of returns how many jobs have a state and are not set aside.
 func (c Counts) Of(s JobState) int { return c[Tally(s)] }
@@ -109,10 +113,13 @@ type Line struct {
 
 // A Candidate is a device that a campaign may take.
 type Candidate struct {
-	Device     fleet.ID
-	Endpoint   string
-	Ownership  fleet.Ownership
-	Model      string
+	Device    fleet.ID
+	Endpoint  string
+	Ownership fleet.Ownership
+
+	Manufacturer string
+	Model        string
+
 	Version    string // of its firmware, as last heard
 	Registered bool
 	Sequence   uint64 // of the newest release that it got here; 0: none
@@ -125,4 +132,10 @@ type Preview struct {
 
 	In     bool
 	Reason string // in words
+}
+
+// BlockedBy says in words that a job waits for another campaign: the older one
+// always finishes with a device first.
+func BlockedBy(campaign string) string {
+	return fmt.Sprintf("waits: the older campaign %q has not finished with this device", campaign)
 }

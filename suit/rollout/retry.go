@@ -23,6 +23,8 @@ const (
 	CodeTimeout = -2 // a reachable device took longer than Plan.Timeout
 	CodeRefused = -3 // the device answered a request with an error
 	CodeVersion = -4 // the device reports success, but not the version of the release
+	CodeForgot  = -5 // the device forgot what it had downloaded
+	CodeSilent  = -6 // the device was out of reach for too long; never tried again
 )
 
 // MaxTries bounds the tries for one code: no device is asked for ever.
@@ -38,6 +40,8 @@ func DefaultRetry() RetryMatrix {
 		int(objects.FirmwareCancelled):      {Tries: 1, Backoff: 600},
 		int(objects.FirmwareDeferred):       {Tries: 10, Backoff: 3600},
 		CodeTimeout:                         {Tries: 1, Backoff: 600},
+		CodeRefused:                         {Tries: 2, Backoff: 60},
+		CodeForgot:                          {Tries: 5, Backoff: 10},
 	}
 }
 
@@ -82,6 +86,10 @@ func resultText(code int) string {
 		return "the device refused"
 	case CodeVersion:
 		return "another version runs"
+	case CodeForgot:
+		return "the device forgot the download"
+	case CodeSilent:
+		return "out of reach"
 	case 12: //nolint:mnd // Advanced Firmware Update 33629
 		return "conflicts with another component"
 	case 13: //nolint:mnd // likewise

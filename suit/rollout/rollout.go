@@ -11,7 +11,6 @@ import (
 	"errors"
 	"time"
 
-	"steward/lwm2m/fleet"
 	"steward/suit"
 )
 
@@ -58,13 +57,6 @@ type Installed struct {
 	Release  string
 }
 
-// A Store keeps releases, campaigns and jobs. Every change is stored with its
-// audit row in one transaction. Implementations are safe for concurrent use.
-type Store interface {
-	Releases
-	Campaigns
-}
-
 // Releases keeps releases.
 type Releases interface {
 	// AddRelease stores a new release.
@@ -90,34 +82,3 @@ func (r Release) ManifestOf(d Delivery) suit.Digest {
 	}
 	return r.Manifest[0]
 }
-
-// Campaigns keeps campaigns and jobs.
-type Campaigns interface {
-	// AddCampaign stores a campaign with its jobs. It returns ErrBusy if a device
-	// has an unfinished job already.
-	AddCampaign(ctx context.Context, c Campaign, jobs []Job) error
-	// Campaign returns it with its jobs, or ErrUnknown.
-	Campaign(ctx context.Context, id string) (Campaign, []Job, error)
-	// ListCampaigns is like ListReleases.
-	ListCampaigns(ctx context.Context, before string, limit int) ([]Campaign, error)
-	// SetCampaign stores the campaign's state, if it is still from.
-	SetCampaign(ctx context.Context, id string, from, to CampaignState, actor, reason string) error
-	// Due returns up to limit unfinished jobs of running campaigns that are due.
-	Due(ctx context.Context, now time.Time, limit int) ([]Job, error)
-	// SetJob stores j if its version is still j.Version. It returns false if
-	// another was faster. The first job done for a device makes its manifest the
-	// installed one.
-	SetJob(ctx context.Context, j Job, before JobState) (bool, error)
-	// OfDevice returns the device's unfinished job, or ErrUnknown.
-	OfDevice(ctx context.Context, device fleet.ID) (Job, error)
-	// Installed returns the manifests that the device is known to run, by what its
-	// jobs reported; none is no error.
-	Installed(ctx context.Context, device fleet.ID) ([]Installed, error)
-}
-
-// The states of campaigns that have one wave.
-const (
-	Running CampaignState = "running"
-	Ended   CampaignState = "ended"
-	Stopped CampaignState = CampaignAborted
-)

@@ -3,17 +3,16 @@ package rollout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
-	"steward/objects"
 )
 
-// Errors that a Devices returns so that the Runner can tell them apart.
+// Errors that a Devices or a Deliverer returns so that the Runner can tell them
+// apart.
 var (
 	// ErrUnreachable reports a device that cannot be asked now; the job waits.
 	ErrUnreachable = errors.New("device cannot be reached now")
@@ -38,44 +37,56 @@ type Devices interface {
 type RunnerOptions struct {
 	Store   Store
 	Devices Devices
-	// URI returns where devices fetch the envelope of a release.
-	URI      func(release string) string
-	Log      *slog.Logger  // nil: none
-	Workers  int           // devices served at once; 32
-	Poll     time.Duration // first interval at which a silent device is asked; 2 s, doubling
-	MaxTries int           // of one state, before the job fails; 40
-	Changed  func(j Job)   // told after each change; nil: nobody
+	// Deliverer leads devices through their updates; nil: by object 5.
+	Deliverer Deliverer
+	// URI returns where devices fetch the envelope of a release; needed without a
+	// Deliverer.
+	URI func(release string) string
+	// People returns how many may approve; nil: one. With more than one, who drafted
+	// a campaign does not approve it.
+	People   func(ctx context.Context) (int, error)
+	Log      *slog.Logger    // nil: none
+	Workers  int             // devices served at once; 32
+	Poll     time.Duration   // first interval at which a silent device is asked; 2 s, doubling
+	MaxTries int             // to reach a silent device, before its job fails; 40
+	Discover time.Duration   // between two looks for devices that join late; 30 s
+	Changed  func(j Job)     // told after each change; nil: nobody
+	Moved    func(id string) // told after each change of a campaign itself; nil: nobody
 }
 
-// A Runner leads the devices of running campaigns through their updates.
+// A Runner leads campaigns through their waves and devices through their updates.
+// What it must look at is in memory: the campaigns that are not over and the jobs
+// that are in hand. An event of any other device costs one look-up there.
 type Runner struct {
 	o    RunnerOptions
 	wake chan struct{}
 
-	mu   sync.Mutex
-	busy map[fleet.ID]bool // devices that a worker has in hand
-	poke map[fleet.ID]bool // devices that said something since
+	mu        sync.Mutex
+	loaded    bool
+	open      map[fleet.ID]*openJob
+	due       dueQueue       // of open; entries may be out of date
+	loading   map[string]int // jobs of open that take a place for downloads, by campaign
+	campaigns map[string]*campaignTrack
 }
-
-// The paths of the only Firmware Update instance.
-var (
-	firmware    = lwm2m.NewPath(objects.FirmwareID, 0)
-	packagePath = firmware.Child(objects.FirmwarePackage)
-	uriPath     = firmware.Child(objects.FirmwareURI)
-	updatePath  = firmware.Child(objects.FirmwareUpdate)
-	versionPath = lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceFirmware)
-)
 
 const (
 	maxPoll     = 15 * time.Minute // the longest interval between two questions
 	callTimeout = 10 * time.Minute // of one operation, a block-wise push among them
-	dueBatch    = 256              // jobs read at a time
+	batch       = 256              // rows read or begun at a time
+	longest     = time.Minute      // between two looks at anything
+	firstPoll   = 2 * time.Second
 )
 
 // NewRunner returns a Runner; Run it.
 func NewRunner(o RunnerOptions) (*Runner, error) {
-	if o.Store == nil || o.Devices == nil || o.URI == nil {
-		return nil, errors.New("rollout: Store, Devices and URI are required")
+	if o.Store == nil || o.Devices == nil || o.Deliverer == nil && o.URI == nil {
+		return nil, errors.New("rollout: Store, Devices, and Deliverer or URI are required")
+	}
+	if o.Deliverer == nil {
+		o.Deliverer = FirmwareObject{Devices: o.Devices, Store: o.Store, URI: o.URI}
+	}
+	if o.People == nil {
+		o.People = func(context.Context) (int, error) { return 1, nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -84,52 +95,77 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 		o.Workers = 32
 	}
 	if o.Poll == 0 {
-		o.Poll = 2 * time.Second
+		o.Poll = firstPoll
 	}
 	if o.MaxTries == 0 {
 		o.MaxTries = 40
 	}
+	if o.Discover == 0 {
+		o.Discover = 30 * time.Second
+	}
 	if o.Changed == nil {
 		o.Changed = func(Job) {}
 	}
-	return &Runner{o: o, wake: make(chan struct{}, 1), busy: map[fleet.ID]bool{}, poke: map[fleet.ID]bool{}}, nil
+	if o.Moved == nil {
+		o.Moved = func(string) {}
+	}
+	return &Runner{
+		o: o, wake: make(chan struct{}, 1), open: map[fleet.ID]*openJob{}, loading: map[string]int{},
+		campaigns: map[string]*campaignTrack{},
+	}, nil
 }
 
-// Wake tells the Runner that a device registered or notified, or that a
-// campaign began. It does not block.
+// Wake tells the Runner that a device registered or notified; "" that something
+// changed which campaigns depend on. It does not block, and does nothing for a
+// device that no campaign has in hand.
 func (r *Runner) Wake(device fleet.ID) {
-	if device != "" {
-		r.mu.Lock()
-		r.poke[device] = true
-		r.mu.Unlock()
+	r.mu.Lock()
+	if device == "" {
+		for _, t := range r.campaigns {
+			t.dirty = true
+		}
 	}
+	e, ok := r.open[device]
+	if ok {
+		e.poked = true
+		if !e.busy && !e.job.waits() {
+			r.due.add(device, time.Time{})
+			e.at = time.Time{}
+		}
+	}
+	r.mu.Unlock()
+	if ok || device == "" {
+		r.nudge()
+	}
+}
+
+// nudge lets Run look again.
+func (r *Runner) nudge() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Run serves due jobs until ctx ends and returns after its last goroutine.
+// Run leads campaigns until ctx ends and returns after its last goroutine.
 func (r *Runner) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, r.o.Workers)
-	tick := time.NewTicker(r.o.Poll / 2)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		for _, j := range r.due(ctx) {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return nil
-			}
-			wg.Go(func() {
-				defer func() { <-slots }()
-				r.serve(ctx, j)
-			})
+		next := time.Now().Add(longest)
+		if err := r.load(ctx); err != nil {
+			r.broken(ctx, "loading campaigns", err)
+			next = time.Now().Add(r.o.Poll)
+		} else {
+			next = earliest(next, r.advance(ctx))
+			next = earliest(next, r.dispatch(ctx, &wg, slots))
 		}
+		timer.Reset(max(time.Until(next), 0))
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-r.wake:
 		case <-ctx.Done():
 			return nil
@@ -137,62 +173,48 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// due returns the jobs to be looked at and marks their devices as in hand.
-func (r *Runner) due(ctx context.Context) []Job {
-	jobs, err := r.o.Store.Due(ctx, time.Now(), dueBatch)
-	if err != nil && ctx.Err() == nil {
-		r.o.Log.LogAttrs(ctx, slog.LevelError, "due updates", slog.Any("error", err))
+// earliest returns the earlier of two times, of which zero means none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	for _, id := range r.poked() {
-		if j, err := r.o.Store.OfDevice(ctx, id); err == nil {
-			jobs = append(jobs, j)
-		}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	free := jobs[:0]
-	for _, j := range jobs {
-		if !r.busy[j.Device] {
-			r.busy[j.Device] = true
-			free = append(free, j)
-		} else {
-			r.poke[j.Device] = true // look again when the present worker is done
-		}
-	}
-	return free
+	return a
 }
 
-// poked returns the devices that said something and are not in hand.
-func (r *Runner) poked() (out []fleet.ID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id := range r.poke {
-		if !r.busy[id] {
-			delete(r.poke, id)
-			out = append(out, id)
+// dispatch hands due jobs to workers as long as one is free, and returns when the
+// next one is due. A worker that becomes free wakes Run.
+func (r *Runner) dispatch(ctx context.Context, wg *sync.WaitGroup, slots chan struct{}) time.Time {
+	for {
+		select {
+		case slots <- struct{}{}:
+		default:
+			return time.Time{}
 		}
+		j, next, ok := r.take(time.Now())
+		if !ok {
+			<-slots
+			return next
+		}
+		wg.Go(func() {
+			defer func() {
+				<-slots
+				r.nudge()
+			}()
+			r.serve(ctx, j)
+		})
 	}
-	return out
 }
 
 // serve takes a job as far as it goes without waiting.
 func (r *Runner) serve(ctx context.Context, j Job) {
-	defer func() {
-		r.mu.Lock()
-		delete(r.busy, j.Device)
-		again := r.poke[j.Device]
-		r.mu.Unlock()
-		if again {
-			r.Wake("")
-		}
-	}()
-	for !j.State.Over() && ctx.Err() == nil {
+	defer r.leave(j.Device)
+	for j.State.Open() && ctx.Err() == nil {
 		next, on := r.step(ctx, j)
 		if ctx.Err() != nil {
 			return
 		}
-		stored, ok := r.store(ctx, next, j.State, on)
-		if !ok || on == "" {
+		stored, ok := r.store(ctx, j, next, on)
+		if !ok || on == "" || stored.State == Waiting {
 			return
 		}
 		j = stored
@@ -200,63 +222,46 @@ func (r *Runner) serve(ctx context.Context, j Job) {
 }
 
 // store writes what step decided. It returns the job as it now stands, and false
-// if another runner, or an operator, was faster.
-func (r *Runner) store(ctx context.Context, j Job, before JobState, on JobEvent) (Job, bool) {
-	j.UpdatedAt = time.Now()
+// if it is no more what this worker believed, or could not be stored.
+func (r *Runner) store(ctx context.Context, before, j Job, on JobEvent) (Job, bool) {
+	now := time.Now()
+	j.UpdatedAt = now
 	if on != "" {
-		row, err := JobTable.Step(before, on)
+		row, err := JobTable.Step(before.State, on)
 		if err != nil {
-			r.o.Log.LogAttrs(ctx, slog.LevelError, "update step", slog.Any("error", err))
+			r.broken(ctx, "update step", err)
+			r.postpone(j.Device, now.Add(r.o.Poll))
 			return j, false
 		}
-		j.State, j.Tries, j.Due = row.To, 0, j.UpdatedAt
+		j.State, j.Tries = row.To, 0
+		if j.State != Waiting {
+			j.Due = now
+		}
+		if j.State.Over() {
+			j.EndedAt, j.Aside, j.Silent = now, "", time.Time{}
+		}
 	}
-	ok, err := r.o.Store.SetJob(ctx, j, before)
+	ok, err := r.o.Store.SetJob(ctx, before, j)
 	if err != nil {
-		r.o.Log.LogAttrs(ctx, slog.LevelError, "storing an update", slog.Any("error", err))
+		r.broken(ctx, "storing an update", err)
+		r.postpone(j.Device, now.Add(r.o.Poll))
 		return j, false
 	}
 	if !ok {
+		r.reread(ctx, j.Device)
 		return j, false
 	}
-	j.Version++
+	j.Version = before.Version + 1
+	r.keep(j, before)
 	r.o.Changed(j)
 	r.o.Log.LogAttrs(ctx, slog.LevelInfo, "update", slog.String("device", string(j.Device)),
 		slog.String("state", string(j.State)), slog.String("reason", j.Reason))
-	if j.State.Over() {
-		r.finish(ctx, j.Campaign)
-	}
 	return j, true
 }
 
-// finish ends a campaign whose last job is over.
-func (r *Runner) finish(ctx context.Context, campaign string) {
-	_, jobs, err := r.o.Store.Campaign(ctx, campaign)
-	if err == nil {
-		for _, j := range jobs {
-			if !j.State.Over() {
-				return
-			}
-		}
-		err = r.o.Store.SetCampaign(ctx, campaign, Running, Ended, "system", "every device is done or failed")
+// broken logs an error that is not a device's, unless the Runner is ending.
+func (r *Runner) broken(ctx context.Context, doing string, err error) {
+	if ctx.Err() == nil {
+		r.o.Log.LogAttrs(ctx, slog.LevelError, "updates", slog.String("doing", doing), slog.Any("error", err))
 	}
-	if err != nil && !errors.Is(err, ErrEnded) && ctx.Err() == nil {
-		r.o.Log.LogAttrs(ctx, slog.LevelError, "ending a campaign", slog.Any("error", err))
-	}
-}
-
-// later postpones a job: the device is silent or still at work.
-func (r *Runner) later(j Job, reason string) (Job, JobEvent) {
-	j.Tries++
-	j.Reason = reason
-	if j.Tries > r.o.MaxTries {
-		j.Reason = fmt.Sprintf("gave up after %d tries: %s", r.o.MaxTries, reason)
-		return j, Exhausted
-	}
-	wait := maxPoll
-	if shift := j.Tries - 1; shift < 12 { //nolint:mnd // 2 s doubled 12 times is above any bound
-		wait = min(wait, r.o.Poll<<shift)
-	}
-	j.Due = time.Now().Add(wait)
-	return j, ""
 }

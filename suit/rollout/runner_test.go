@@ -2,7 +2,6 @@ package rollout_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -21,10 +20,11 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestTables(t *testing.T) {
-	if err := rollout.JobTable.Check(rollout.Queued, rollout.Done, rollout.Failed, rollout.Aborted); err != nil {
+	err := rollout.JobTable.Check(rollout.Planned, rollout.Done, rollout.Failed, rollout.Aborted, rollout.Incompatible)
+	if err != nil {
 		t.Error(err)
 	}
-	err := rollout.CampaignTable.Check(rollout.CampaignDraft, rollout.CampaignDone, rollout.CampaignAborted,
+	err = rollout.CampaignTable.Check(rollout.CampaignDraft, rollout.CampaignDone, rollout.CampaignAborted,
 		rollout.CampaignFailed)
 	if err != nil {
 		t.Error(err)
@@ -32,34 +32,46 @@ func TestTables(t *testing.T) {
 	if err := rollout.WaveTable.Check(rollout.WavePending, rollout.WavePassed, rollout.WaveCancelled); err != nil {
 		t.Error(err)
 	}
-	got := rollout.JobTable.Mermaid(rollout.Queued)
-	if *update {
-		if err := os.WriteFile("testdata/job.mmd", []byte(got), 0o644); err != nil {
-			t.Fatal(err)
+	for file, got := range map[string]string{
+		"job":      rollout.JobTable.Mermaid(rollout.Planned),
+		"campaign": rollout.CampaignTable.Mermaid(rollout.CampaignDraft),
+		"wave":     rollout.WaveTable.Mermaid(rollout.WavePending),
+	} {
+		file = "testdata/" + file + ".mmd"
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	want, err := os.ReadFile("testdata/job.mmd")
-	if err != nil || got != string(want) {
-		t.Errorf("testdata/job.mmd differs (%v); run go test -update and read the diff\n%s", err, got)
+		want, err := os.ReadFile(file)
+		if err != nil || got != string(want) {
+			t.Errorf("%s differs (%v); run go test -update and read the diff\n%s", file, err, got)
+		}
 	}
 }
 
-// A device is object 5 with a will of its own.
+// A device is objects 3 and 5 with a will of its own.
 type device struct {
 	mu       sync.Mutex
 	fw       objects.Firmware
+	about    objects.Device
 	version  string
 	offline  int                   // calls that fail first
 	fetched  func(d *device)       // what happens after a package or URI was written
 	update   func(d *device)       // what happens after Update
 	writes   map[lwm2m.Path]string // last value of each path
+	began    []time.Time           // when a package or URI was written
 	executed int
+	refuses  bool // answers everything with an error
 }
 
 func (d *device) call() error {
 	if d.offline > 0 {
 		d.offline--
 		return rollout.ErrUnreachable
+	}
+	if d.refuses {
+		return fmt.Errorf("%w: 4.04", rollout.ErrRefused)
 	}
 	return nil
 }
@@ -69,6 +81,9 @@ func (d *device) Read(_ context.Context, _ fleet.ID, p lwm2m.Path) ([]lwm2m.Entr
 	defer d.mu.Unlock()
 	if err := d.call(); err != nil {
 		return nil, err
+	}
+	if p == lwm2m.NewPath(objects.DeviceID, 0) {
+		return d.about.Entries(p), nil
 	}
 	if p.Object() == objects.DeviceID {
 		return []lwm2m.Entry{{Path: p, Value: lwm2m.String(d.version)}}, nil
@@ -90,7 +105,10 @@ func (d *device) Write(_ context.Context, _ fleet.ID, p lwm2m.Path, v lwm2m.Valu
 		d.fw.State, d.fw.Result = objects.FirmwareIdle, objects.FirmwareInitial
 		return nil
 	}
-	d.fetched(d)
+	d.began = append(d.began, time.Now())
+	if d.fetched != nil {
+		d.fetched(d)
+	}
 	return nil
 }
 
@@ -116,6 +134,22 @@ func result(r objects.FirmwareResult) func(*device) {
 	return func(d *device) { d.fw.State, d.fw.Result = objects.FirmwareIdle, r }
 }
 
+// once does first at the first call, and then at the others.
+func once(first, then func(*device)) func(*device) {
+	n := 0
+	return func(d *device) {
+		if n++; n > 1 {
+			then(d)
+			return
+		}
+		first(d)
+	}
+}
+
+func nothing(*device) {}
+
+func downloads(d *device) { d.fw.State = objects.FirmwareDownloading }
+
 func TestRunner(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -136,6 +170,17 @@ func TestRunner(t *testing.T) {
 			rollout.Push, rollout.Failed, 0,
 		},
 		{
+			"connection lost once",
+			device{fetched: once(result(objects.FirmwareConnectionLost), staged), update: success},
+			rollout.Pull, rollout.Done, 1,
+		},
+		{
+			"puts it off once",
+			device{fetched: staged, update: once(result(objects.FirmwareDeferred), success)},
+			rollout.Push, rollout.Done, 2,
+		},
+		{"downloads for ever", device{fetched: downloads}, rollout.Pull, rollout.Failed, 0},
+		{
 			"install fails",
 			device{fetched: staged, update: result(objects.FirmwareFailed)},
 			rollout.Push, rollout.Failed, 1,
@@ -148,14 +193,9 @@ func TestRunner(t *testing.T) {
 			d.version = "1.0"
 		}}, rollout.Push, rollout.Failed, 1},
 		{"never answers", device{offline: 1 << 30}, rollout.Push, rollout.Failed, 0},
-		{"forgets once", device{fetched: func() func(*device) {
-			n := 0
-			return func(d *device) {
-				if n++; n > 1 {
-					staged(d)
-				}
-			}
-		}(), update: success}, rollout.Pull, rollout.Done, 1},
+		{"has no object 5", device{refuses: true}, rollout.Push, rollout.Failed, 0},
+		{"forgets once", device{fetched: once(nothing, staged), update: success}, rollout.Pull, rollout.Done, 1},
+		{"forgets always", device{fetched: nothing}, rollout.Pull, rollout.Failed, 0},
 	}
 	for i := range tests {
 		tt := &tests[i]
@@ -167,49 +207,155 @@ func TestRunner(t *testing.T) {
 
 func testRunner(t *testing.T, d *device, delivery rollout.Delivery, want rollout.JobState, executed int) {
 	t.Helper()
-	store := &rolltest.Store{}
-	start(t, store, delivery, "a")
-	r, err := rollout.NewRunner(rollout.RunnerOptions{
-		Store: store, Devices: d, URI: func(id string) string { return rollout.EnvelopeURI("coaps://h", id) },
-	})
-	if err != nil {
-		t.Fatal(err)
+	w := newWorld(t, rollout.RunnerOptions{}, map[fleet.ID]*device{"a": d})
+	w.start(rollout.Draft{Delivery: delivery})
+	time.Sleep(4 * 24 * time.Hour) // of the bubble's clock
+	j, c := w.job("a"), w.campaign()
+	if j.State != want {
+		t.Errorf("job = %+v, want %s", j, want)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- r.Run(ctx) }()
-	time.Sleep(24 * time.Hour) // of the bubble's clock
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
+	end := rollout.CampaignDone
+	if want != rollout.Done {
+		end = rollout.CampaignFailed
 	}
-	c, jobs, err := store.Campaign(t.Context(), "c")
-	if err != nil || jobs[0].State != want {
-		t.Errorf("job = %+v, %v; want %s", jobs, err, want)
-	}
-	if c.State != rollout.Ended {
-		t.Errorf("campaign is %s, want ended", c.State)
+	if c.State != end {
+		t.Errorf("campaign is %s, %s; want %s", c.State, c.Reason, end)
 	}
 	if d.executed != executed {
 		t.Errorf("Update executed %d times, want %d", d.executed, executed)
 	}
-	if got := d.writes[lwm2m.NewPath(5, 0, 1)]; delivery == rollout.Pull && got != "coaps://h/update/e/r" {
+	if got := d.writes[lwm2m.NewPath(5, 0, 1)]; delivery == rollout.Pull && want == rollout.Done &&
+		got != "coaps://h/update/e/r" {
 		t.Errorf("URI written: %q", got)
 	}
 }
 
-// start stores a release and a campaign of it for devices.
-func start(t *testing.T, s rollout.Store, delivery rollout.Delivery, devices ...fleet.ID) {
+// A world is a Runner with a store and devices, in a bubble.
+type world struct {
+	t       *testing.T
+	store   *rolltest.Store
+	devices map[fleet.ID]*device
+	o       rollout.RunnerOptions
+	*rollout.Runner
+
+	kill func() // ends the Runner
+}
+
+func newWorld(t *testing.T, o rollout.RunnerOptions, devices map[fleet.ID]*device) *world {
 	t.Helper()
-	now := time.Now()
-	err := s.AddRelease(t.Context(), rollout.Release{ID: "r", Version: "2.0", Sequence: 2, State: rollout.ReleaseApproved},
-		rollout.Content{Push: []byte("push"), Pull: []byte("pull"), Image: []byte("image")})
-	var jobs []rollout.Job
-	for _, d := range devices {
-		jobs = append(jobs, rollout.Job{Campaign: "c", Device: d, State: rollout.Queued, Due: now})
+	w := &world{t: t, store: &rolltest.Store{}, devices: devices, o: o}
+	w.o.Store, w.o.Devices = w.store, w
+	w.o.URI = func(id string) string { return rollout.EnvelopeURI("coaps://h", id) }
+	w.release("r", 2)
+	for id := range devices {
+		w.store.Know(rollout.Candidate{
+			Device: id, Endpoint: "ep-" + string(id), Ownership: fleet.Owned, Model: "m", Registered: true,
+		})
 	}
-	c := rollout.Campaign{ID: "c", Release: "r", Delivery: delivery, State: rollout.Running}
-	if err := errors.Join(err, s.AddCampaign(t.Context(), c, jobs)); err != nil {
-		t.Fatal(err)
+	w.run()
+	t.Cleanup(func() { w.kill() })
+	return w
+}
+
+func (w *world) release(id string, sequence uint64) {
+	w.t.Helper()
+	err := w.store.AddRelease(w.t.Context(), rollout.Release{
+		ID: id, Version: "2.0", Sequence: sequence, State: rollout.ReleaseApproved, Class: "c",
+	}, rollout.Content{Push: []byte("push"), Pull: []byte("pull"), Image: []byte("image")})
+	if err != nil {
+		w.t.Fatal(err)
 	}
+}
+
+// run starts a Runner on the store, as after a restart.
+func (w *world) run() {
+	w.t.Helper()
+	r, err := rollout.NewRunner(w.o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Runner = r
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	w.kill = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Error(err)
+		}
+	})
+}
+
+// start drafts, submits and approves a campaign of release r called c for all
+// devices, unless d says otherwise.
+func (w *world) start(d rollout.Draft) {
+	w.t.Helper()
+	if d.ID == "" {
+		d.ID = "c"
+	}
+	if d.Release == "" {
+		d.Release = "r"
+	}
+	if d.Delivery == "" {
+		d.Delivery = rollout.Push
+	}
+	if d.Devices == nil && d.Plan.Filter == nil {
+		d.Snapshot = &rollout.Filter{}
+	}
+	d.Name, d.By = d.ID, "ann"
+	if _, err := w.Start(w.t.Context(), d); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) campaign() rollout.Campaign {
+	w.t.Helper()
+	c, err := w.store.Campaign(w.t.Context(), "c")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// job returns the device's job in campaign c.
+func (w *world) job(id fleet.ID) rollout.Line {
+	w.t.Helper()
+	for _, l := range w.lines("c") {
+		if l.Device == id {
+			return l
+		}
+	}
+	w.t.Fatalf("no job of %s", id)
+	return rollout.Line{}
+}
+
+func (w *world) lines(campaign string) []rollout.Line {
+	w.t.Helper()
+	lines, err := w.store.Lines(w.t.Context(), campaign, rollout.Job{}, 1<<20)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return lines
+}
+
+func (w *world) device(id fleet.ID) *device { return w.devices[id] }
+
+// Read implements rollout.Devices.
+func (w *world) Read(ctx context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
+	return w.device(id).Read(ctx, id, p)
+}
+
+// Write implements rollout.Devices.
+func (w *world) Write(ctx context.Context, id fleet.ID, p lwm2m.Path, v lwm2m.Value) error {
+	return w.device(id).Write(ctx, id, p, v)
+}
+
+// Execute implements rollout.Devices.
+func (w *world) Execute(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
+	return w.device(id).Execute(ctx, id, p)
+}
+
+// Observe implements rollout.Devices.
+func (w *world) Observe(ctx context.Context, id fleet.ID, p lwm2m.Path) error {
+	return w.device(id).Observe(ctx, id, p)
 }

@@ -4,169 +4,216 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"steward/lwm2m"
 	"steward/objects"
 )
+
+// A turn is one look at one device.
+type turn struct {
+	r     *Runner
+	c     Campaign
+	order Order
+	j     Job
+	now   time.Time
+}
 
 // step asks the device how it is and does the next thing. It returns the job
 // with reason and result, and what was learnt; "" if there is nothing to do now.
 func (r *Runner) step(ctx context.Context, j Job) (Job, JobEvent) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	campaign, _, err := r.o.Store.Campaign(ctx, j.Campaign)
+	t := &turn{r: r, j: j, now: time.Now()}
+	r.mu.Lock()
+	track := r.campaigns[j.Campaign]
+	known := track != nil && track.campaign.ID != ""
+	if known {
+		t.c = track.campaign
+		t.order = Order{
+			Campaign: j.Campaign, Device: j.Device, Release: track.release, Delivery: t.c.Delivery,
+			BytesPerSecond: t.c.Plan.Rates.BytesPerSecond,
+		}
+	}
+	r.mu.Unlock()
+	if !known { // Run has not looked at it yet
+		return t.hold("waits for the campaign", t.now.Add(r.o.Poll))
+	}
+	if j.State == Waiting {
+		return t.wakes()
+	}
+	if reason, until := t.halted(); reason != "" {
+		return t.hold(reason, until)
+	}
+	if j.State == Queued {
+		return t.queued(ctx)
+	}
+	s, err := r.o.Deliverer.Status(ctx, t.order)
 	if err != nil {
-		return r.later(j, err.Error())
+		return t.failed(err)
 	}
-	release, err := r.o.Store.Release(ctx, campaign.Release)
-	if err != nil {
-		return r.later(j, err.Error())
-	}
-	if release.State == ReleaseWithdrawn && j.State != Installing {
-		j.Reason = "the release was withdrawn"
-		return j, Abandoned
-	}
-	fw, err := r.read(ctx, j)
-	if err != nil {
-		return r.failed(j, err)
-	}
-	j.Result = int(fw.Result)
+	t.answered(s)
 	switch j.State {
-	case Queued:
-		if err := r.prepare(ctx, j, fw); err != nil {
-			return r.failed(j, err)
-		}
-		return j, Begin
 	case Delivering:
-		if fw.State == objects.FirmwareDownloaded {
-			return j, Staged
-		}
-		if fw.State == objects.FirmwareDownloading { // a push whose answer was lost, or a pull under way
-			return j, Delivered
-		}
-		if err := r.deliver(ctx, j, campaign); err != nil {
-			return r.failed(j, err)
-		}
-		return j, Delivered
+		return t.delivering(ctx, s)
 	case Downloading:
-		return r.downloading(j, fw)
+		return t.downloading(s)
 	case Downloaded:
-		return r.execute(ctx, j, fw, release)
-	case Installing:
-		return r.installing(ctx, j, fw, release)
-	default: // over
-		return j, ""
+		return t.downloaded(ctx, s)
+	default:
+		return t.installing(ctx, s)
 	}
 }
 
-// read reads object 5 of the device.
-func (r *Runner) read(ctx context.Context, j Job) (objects.Firmware, error) {
-	entries, err := r.o.Devices.Read(ctx, j.Device, firmware)
+// halted says why nothing may begin or be installed now, "" if it may, and when
+// to look again.
+func (t *turn) halted() (string, time.Time) {
+	if t.j.State != Queued && t.j.State != Downloaded {
+		return "", time.Time{}
+	}
+	if t.c.State == CampaignPaused { // resuming wakes it
+		return "waits: the campaign is paused", t.now.Add(time.Hour)
+	}
+	if most := t.c.Plan.Rates.Concurrent; t.j.State == Queued && !t.r.reserve(t.j, most) {
+		return fmt.Sprintf("waits for one of %d places for downloads", most), t.now.Add(crowded * t.r.o.Poll)
+	}
+	return "", time.Time{}
+}
+
+// crowded is after how many polls a device asks for a place again: one that came
+// back while the others of its campaign take them all.
+const crowded = 5
+
+// wakes ends a wait.
+func (t *turn) wakes() (Job, JobEvent) {
+	if t.now.Before(t.j.Due) {
+		return t.j, ""
+	}
+	if t.c.State == CampaignPaused {
+		return t.hold("waits: the campaign is paused", t.now.Add(longest))
+	}
+	if t.j.Aside == Deferred {
+		t.j.Aside = ""
+	}
+	return t.j, Again
+}
+
+// queued begins with a device, if it is the time and the release suits it.
+func (t *turn) queued(ctx context.Context) (Job, JobEvent) {
+	d := t.r.o.Deliverer
+	wait, until, err := t.ready(ctx, t.c.Plan.Windows.Download, "download")
 	if err != nil {
-		return objects.Firmware{}, err
+		return t.failed(err)
 	}
-	return objects.DecodeFirmware(firmware, entries)
-}
-
-// failed sorts an error: silence is waited out, a refusal ends the job.
-func (r *Runner) failed(j Job, err error) (Job, JobEvent) {
-	if errors.Is(err, ErrRefused) && j.State != Queued && j.State != Installing {
-		j.Reason = err.Error()
-		return j, Refused
+	if wait != "" {
+		t.j.Reason, t.j.Due = wait, until
+		return t.j, NotYet
 	}
-	return r.later(j, err.Error())
-}
-
-// prepare observes state and result, and resets what an earlier update left
-// (an empty URI, LwM2M Firmware Update §E.6.1).
-func (r *Runner) prepare(ctx context.Context, j Job, fw objects.Firmware) error {
-	for _, p := range []lwm2m.Path{
-		firmware.Child(objects.FirmwareStateID), firmware.Child(objects.FirmwareResultID),
-	} {
-		if err := r.o.Devices.Observe(ctx, j.Device, p); err != nil {
-			return err
-		}
-	}
-	if fw.State == objects.FirmwareIdle && fw.Result == objects.FirmwareInitial {
-		return nil
-	}
-	return r.o.Devices.Write(ctx, j.Device, uriPath, lwm2m.String(""))
-}
-
-// deliver writes the package, or where it is.
-func (r *Runner) deliver(ctx context.Context, j Job, c Campaign) error {
-	if c.Delivery == Pull {
-		return r.o.Devices.Write(ctx, j.Device, uriPath, lwm2m.String(r.o.URI(c.Release)))
-	}
-	content, err := r.o.Store.Content(ctx, c.Release)
+	reasons, err := d.Check(ctx, t.order)
 	if err != nil {
-		return err
+		return t.failed(err)
 	}
-	return r.o.Devices.Write(ctx, j.Device, packagePath, lwm2m.Opaque(content.Push))
+	if len(reasons) > 0 {
+		t.j.Reason = joined(reasons)
+		return t.j, Unsuitable
+	}
+	s, err := d.Status(ctx, t.order)
+	if err != nil {
+		return t.failed(err)
+	}
+	t.answered(s)
+	if err := d.Prepare(ctx, t.order, s); err != nil {
+		return t.failed(err)
+	}
+	t.j.BeganAt, t.j.Reason = t.now, ""
+	if t.j.FirstAt.IsZero() {
+		t.j.FirstAt = t.now
+	}
+	return t.j, Begin
 }
 
-func (r *Runner) downloading(j Job, fw objects.Firmware) (Job, JobEvent) {
+func (t *turn) delivering(ctx context.Context, s Status) (Job, JobEvent) {
+	if s.State == objects.FirmwareDownloaded {
+		return t.j, Staged
+	}
+	if s.State == objects.FirmwareDownloading { // a push whose answer was lost, or a pull under way
+		return t.j, Delivered
+	}
+	if err := t.r.o.Deliverer.Deliver(ctx, t.order); err != nil {
+		return t.failed(err)
+	}
+	return t.j, Delivered
+}
+
+func (t *turn) downloading(s Status) (Job, JobEvent) {
 	switch {
-	case fw.State == objects.FirmwareDownloaded:
-		return j, Staged
-	case fw.State == objects.FirmwareIdle && fw.Result > objects.FirmwareSuccess:
-		j.Reason = fw.Result.String()
-		return j, Refused
-	case fw.State == objects.FirmwareIdle:
-		j.Reason = "the device forgot the download"
-		return j, Restarted
+	case s.State == objects.FirmwareDownloaded:
+		return t.j, Staged
+	case s.State == objects.FirmwareIdle && s.Result > int(objects.FirmwareSuccess):
+		return t.failure(s.Result, s.Reason)
+	case s.State == objects.FirmwareIdle:
+		return t.failure(CodeForgot, "")
 	}
-	return r.later(j, "the device is downloading")
+	return t.later("the device is downloading")
 }
 
-// execute installs, unless the device did so already and only the answer to
+// downloaded installs, unless the device did so already and only the answer to
 // Update was lost.
-func (r *Runner) execute(ctx context.Context, j Job, fw objects.Firmware, release Release) (Job, JobEvent) {
+func (t *turn) downloaded(ctx context.Context, s Status) (Job, JobEvent) {
 	switch {
-	case fw.State == objects.FirmwareUpdating:
-		return j, Executed
-	case fw.State == objects.FirmwareIdle && fw.Result == objects.FirmwareSuccess:
-		return r.installed(ctx, j, release)
-	case fw.State == objects.FirmwareIdle && fw.Result > objects.FirmwareSuccess:
-		j.Reason = fw.Result.String()
-		return j, Refused
-	case fw.State != objects.FirmwareDownloaded:
-		j.Reason = "the device forgot the download"
-		return j, Restarted
+	case s.State == objects.FirmwareUpdating:
+		return t.j, Executed
+	case s.State == objects.FirmwareIdle && s.Result == int(objects.FirmwareSuccess):
+		return t.installed(ctx)
+	case s.State == objects.FirmwareIdle && s.Result > int(objects.FirmwareSuccess):
+		return t.failure(s.Result, s.Reason)
+	case s.State != objects.FirmwareDownloaded:
+		return t.failure(CodeForgot, "")
 	}
-	if err := r.o.Devices.Execute(ctx, j.Device, updatePath); err != nil {
-		return r.failed(j, err)
+	wait, until, err := t.ready(ctx, t.c.Plan.Windows.Install, "install")
+	if err != nil {
+		return t.failed(err)
 	}
-	return j, Executed
+	if wait != "" {
+		t.j.BeganAt = t.now // what it waits is not its fault
+		return t.hold(wait, until)
+	}
+	if err := t.r.o.Deliverer.Execute(ctx, t.order); err != nil {
+		return t.failed(err)
+	}
+	return t.j, Executed
 }
 
-func (r *Runner) installing(ctx context.Context, j Job, fw objects.Firmware, release Release) (Job, JobEvent) {
+func (t *turn) installing(ctx context.Context, s Status) (Job, JobEvent) {
 	switch {
-	case fw.State == objects.FirmwareIdle && fw.Result == objects.FirmwareSuccess:
-		return r.installed(ctx, j, release)
-	case fw.Result > objects.FirmwareSuccess && fw.State != objects.FirmwareUpdating:
-		j.Reason = fw.Result.String()
-		return j, Refused
+	case s.State == objects.FirmwareIdle && s.Result == int(objects.FirmwareSuccess):
+		return t.installed(ctx)
+	case s.Result > int(objects.FirmwareSuccess) && s.State != objects.FirmwareUpdating:
+		return t.failure(s.Result, s.Reason)
 	}
-	return r.later(j, "the device is installing")
+	return t.later("the device is installing")
 }
 
 // installed takes a success only together with the version that was released.
-func (r *Runner) installed(ctx context.Context, j Job, release Release) (Job, JobEvent) {
-	entries, err := r.o.Devices.Read(ctx, j.Device, versionPath)
+func (t *turn) installed(ctx context.Context) (Job, JobEvent) {
+	got, err := t.r.o.Deliverer.Version(ctx, t.order)
 	if err != nil {
-		return r.failed(j, err)
+		return t.failed(err)
 	}
-	got := ""
-	for _, e := range entries {
-		if e.Path == versionPath {
-			got = e.Value.Text()
+	if want := t.order.Release.Version; want != "" && got != want {
+		return t.failure(CodeVersion, fmt.Sprintf("the device reports success and version %.40q, not %q", got, want))
+	}
+	t.j.Reason = "runs " + got
+	return t.j, Succeeded
+}
+
+// failed sorts an error: silence is waited out, a refusal follows the matrix.
+func (t *turn) failed(err error) (Job, JobEvent) {
+	if errors.Is(err, ErrRefused) {
+		t.heard()
+		if t.j.State == Installing {
+			return t.later(err.Error())
 		}
+		return t.failure(CodeRefused, err.Error())
 	}
-	if release.Version != "" && got != release.Version {
-		j.Reason = fmt.Sprintf("the device reports success and version %.40q, not %q", got, release.Version)
-		return j, Refused
-	}
-	j.Reason = "runs " + got
-	return j, Succeeded
+	return t.silent(err)
 }

@@ -147,7 +147,10 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
 		Store: a.db.Rollout(), Devices: newUpdateDevices(a.server), Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
 		URI:     func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
-		Changed: a.hub.Job,
+		Changed: a.hub.Job, Moved: a.hub.Campaign,
+		People: func(ctx context.Context) (int, error) {
+			return a.db.Accounts().Approvers(ctx, web.RoleRelease, a.now())
+		},
 	})
 	if err != nil {
 		return err

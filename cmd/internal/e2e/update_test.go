@@ -35,7 +35,7 @@ func TestUpdatePages(t *testing.T) {
 		person.do(t, "fill in", chromedp.SendKeys(chromedp.CSS("input[name=name]"), "by "+delivery),
 			chromedp.Click(chromedp.CSS("input[value="+delivery+"]")))
 		person.submit(t, "main form button.primary")
-		person.waitText(t, handOverLimit, "#campaign .pill", func(s string) bool { return strings.Contains(s, "ended") })
+		person.waitText(t, handOverLimit, "#campaign .pill", func(s string) bool { return strings.Contains(s, "done") })
 		person.look(t, "campaign-"+delivery)
 		for _, name := range w.names {
 			w.operate(t, name, "read", "/3/0/3")

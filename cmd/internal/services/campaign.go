@@ -60,7 +60,7 @@ func (s *campaigns) Campaign(ctx context.Context, id string) (web.Campaign, erro
 }
 
 func (s *campaigns) campaign(ctx context.Context, id string) (rollout.Campaign, error) {
-	c, err := s.view.Campaign(ctx, id)
+	c, err := s.DB.Rollout().Campaign(ctx, id)
 	if errors.Is(err, rollout.ErrUnknown) {
 		return c, notFound("update", id)
 	}
@@ -70,7 +70,7 @@ func (s *campaigns) campaign(ctx context.Context, id string) (rollout.Campaign, 
 func showCampaign(c rollout.Campaign, r rollout.Release, counts map[rollout.JobState]int) web.Campaign {
 	out := web.Campaign{
 		ID: c.ID, Name: c.Name, Release: showRelease(r), Delivery: web.Delivery(c.Delivery), State: string(c.State),
-		Counts: web.Counts{}, Ended: c.State != rollout.Running, CreatedAt: c.CreatedAt, CreatedBy: c.CreatedBy,
+		Counts: web.Counts{}, Ended: c.State.Over(), CreatedAt: c.CreatedAt, CreatedBy: c.CreatedBy,
 	}
 	for state, n := range counts {
 		out.Counts[string(state)] = n
@@ -78,9 +78,9 @@ func showCampaign(c rollout.Campaign, r rollout.Release, counts map[rollout.JobS
 	}
 	out.Done, out.Failed = counts[rollout.Done], counts[rollout.Failed]
 	switch {
-	case c.State == rollout.Running:
+	case !c.State.Over():
 		out.Level = web.LevelActive
-	case c.State == rollout.Stopped:
+	case c.State == rollout.CampaignAborted:
 		out.Level = web.LevelWarning
 	case out.Failed == 0:
 		out.Level = web.LevelGood
@@ -114,7 +114,8 @@ func (s *campaigns) Jobs(ctx context.Context, id string, p web.Page) (web.List[w
 var jobLevels = map[rollout.JobState]web.Level{
 	rollout.Queued: web.LevelNeutral, rollout.Delivering: web.LevelActive, rollout.Downloading: web.LevelActive,
 	rollout.Downloaded: web.LevelActive, rollout.Installing: web.LevelActive, rollout.Done: web.LevelGood,
-	rollout.Failed: web.LevelBad, rollout.Aborted: web.LevelWarning,
+	rollout.Failed: web.LevelBad, rollout.Aborted: web.LevelWarning, rollout.Incompatible: web.LevelWarning,
+	rollout.Planned: web.LevelNeutral, rollout.Waiting: web.LevelNeutral,
 }
 
 func showJob(j sqlite.JobLine, size int) web.Job {
@@ -143,20 +144,13 @@ func (s *campaigns) CreateCampaign(ctx context.Context, by web.Actor, n web.NewC
 	if err != nil {
 		return web.Campaign{}, err
 	}
-	now := s.Now()
-	c := rollout.Campaign{
+	c, err := s.Rollout.Start(ctx, rollout.Draft{
 		ID: s.NewID(), Name: cmp.Or(n.Name, strings.TrimSpace(r.Name+" "+r.Version)), Release: r.ID,
-		Delivery: rollout.Delivery(n.Delivery), State: rollout.Running, CreatedAt: now, CreatedBy: by.String(),
-	}
-	jobs := make([]rollout.Job, 0, len(ids))
-	for _, id := range ids {
-		jobs = append(jobs, rollout.Job{Campaign: c.ID, Device: id, State: rollout.Queued, Due: now, UpdatedAt: now})
-	}
-	if err := s.DB.Rollout().AddCampaign(ctx, c, jobs); err != nil {
+		Delivery: rollout.Delivery(n.Delivery), Devices: ids, By: by.String(),
+	})
+	if err != nil {
 		return web.Campaign{}, translate(err)
 	}
-	s.Rollout.Wake("")
-	s.Events.Campaign(c.ID)
 	return s.Campaign(ctx, c.ID)
 }
 
@@ -193,10 +187,9 @@ func (s *campaigns) AbortCampaign(ctx context.Context, by web.Actor, id, reason 
 	if _, err := s.campaign(ctx, id); err != nil {
 		return web.Campaign{}, err
 	}
-	err := s.DB.Rollout().SetCampaign(ctx, id, rollout.Running, rollout.Stopped, by.String(), reason)
-	if err != nil {
+	cmd := rollout.Command{ID: id, Actor: by.String(), Reason: reason}
+	if _, err := s.Rollout.Do(ctx, rollout.Abort, cmd); err != nil {
 		return web.Campaign{}, translate(err)
 	}
-	s.Events.Campaign(id)
 	return s.Campaign(ctx, id)
 }

@@ -35,7 +35,6 @@ var meanings = []struct {
 	{est.ErrUnknown, web.ErrNotFound, ""},
 
 	{fleet.ErrConflict, web.ErrConflict, ""},
-	{rollout.ErrBusy, web.ErrConflict, "a device has an unfinished update in another campaign"},
 	{rollout.ErrEnded, web.ErrConflict, ""},
 	{rollout.ErrDecided, web.ErrConflict, ""},
 	{rollout.ErrUnapproved, web.ErrConflict, ""},

@@ -152,11 +152,6 @@ func (v View) JobCounts(ctx context.Context, campaigns ...string) (map[string]ma
 	return out, err
 }
 
-// Campaign returns a campaign without its jobs, or rollout.ErrUnknown.
-func (v View) Campaign(ctx context.Context, id string) (rollout.Campaign, error) {
-	return scanCampaign(v.db.QueryRow(ctx, "view.campaign", id))
-}
-
 // RunningCampaigns counts the campaigns under way.
 func (v View) RunningCampaigns(ctx context.Context) (n int, err error) {
 	err = v.db.QueryRow(ctx, "view.running").Scan(&n)

@@ -26,7 +26,7 @@ func TestViewPlans(t *testing.T) {
 		"view.audit_of_subject":        "audit_subject",
 		"view.jobs":                    "PRIMARY KEY",
 		"view.job_counts":              "job_state",
-		"view.running":                 "campaign_running",
+		"view.running":                 "campaign_unfinished",
 		"view.transfer_rows_of_device": "transfer_row_factory",
 		"view.open_transfers":          "transfer_open",
 	} {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"steward/lwm2m/fleet"
 	"steward/suit/rollout"
@@ -18,8 +17,19 @@ type Store struct {
 	releases  []rollout.Release // oldest first
 	contents  map[string]rollout.Content
 	campaigns []rollout.Campaign // oldest first
-	jobs      []rollout.Job
+	jobs      map[key]rollout.Job
+	counts    map[string]map[int]rollout.Counts // kept with each change, as a database would
 	installed map[fleet.ID]rollout.Installed
+	devices   []rollout.Candidate // in order of ids
+	// Fail, unless nil, is asked before each write; its error is returned and
+	// nothing is stored.
+	Fail func() error
+}
+
+// A key names a job.
+type key struct {
+	campaign string
+	device   fleet.ID
 }
 
 // AddRelease implements rollout.Releases.
@@ -84,121 +94,6 @@ func (s *Store) DecideRelease(_ context.Context, id string, from rollout.Release
 	r := &s.releases[i]
 	r.State, r.Decisions = d.To, append(slices.Clone(r.Decisions), d)
 	return nil
-}
-
-// AddCampaign implements rollout.Campaigns.
-func (s *Store) AddCampaign(_ context.Context, c rollout.Campaign, jobs []rollout.Job) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range jobs {
-		if slices.ContainsFunc(s.jobs, func(o rollout.Job) bool { return o.Device == j.Device && !o.State.Over() }) {
-			return rollout.ErrBusy
-		}
-	}
-	s.campaigns, s.jobs = append(s.campaigns, c), append(s.jobs, jobs...)
-	return nil
-}
-
-// Campaign implements rollout.Campaigns.
-func (s *Store) Campaign(_ context.Context, id string) (rollout.Campaign, []rollout.Job, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := find(s.campaigns, func(c rollout.Campaign) bool { return c.ID == id })
-	var jobs []rollout.Job
-	for _, j := range s.jobs {
-		if j.Campaign == id {
-			jobs = append(jobs, j)
-		}
-	}
-	return c, jobs, err
-}
-
-// ListCampaigns implements rollout.Campaigns.
-func (s *Store) ListCampaigns(_ context.Context, before string, limit int) ([]rollout.Campaign, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return page(s.campaigns, func(c rollout.Campaign) string { return c.ID }, before, limit), nil
-}
-
-// SetCampaign implements rollout.Campaigns.
-func (s *Store) SetCampaign(_ context.Context, id string, from, to rollout.CampaignState, _, _ string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.campaigns {
-		if s.campaigns[i].ID != id {
-			continue
-		}
-		if s.campaigns[i].State != from {
-			return rollout.ErrEnded
-		}
-		s.campaigns[i].State = to
-		return nil
-	}
-	return rollout.ErrUnknown
-}
-
-// Due implements rollout.Campaigns.
-func (s *Store) Due(_ context.Context, now time.Time, limit int) (out []rollout.Job, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range s.jobs {
-		c, _ := find(s.campaigns, func(c rollout.Campaign) bool { return c.ID == j.Campaign })
-		if !j.State.Over() && c.State == rollout.Running && !j.Due.After(now) && len(out) < limit {
-			out = append(out, j)
-		}
-	}
-	return out, nil
-}
-
-// SetJob implements rollout.Campaigns.
-func (s *Store) SetJob(_ context.Context, j rollout.Job, _ rollout.JobState) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, old := range s.jobs {
-		if old.Campaign != j.Campaign || old.Device != j.Device {
-			continue
-		}
-		if old.Version != j.Version {
-			return false, nil
-		}
-		j.Version++
-		s.jobs[i] = j
-		if j.State == rollout.Done {
-			s.install(j)
-		}
-		return true, nil
-	}
-	return false, rollout.ErrUnknown
-}
-
-func (s *Store) install(j rollout.Job) {
-	c, _ := find(s.campaigns, func(c rollout.Campaign) bool { return c.ID == j.Campaign })
-	r, _ := find(s.releases, func(r rollout.Release) bool { return r.ID == c.Release })
-	if s.installed == nil {
-		s.installed = map[fleet.ID]rollout.Installed{}
-	}
-	s.installed[j.Device] = rollout.Installed{Digest: r.ManifestOf(c.Delivery), Sequence: r.Sequence, Release: r.ID}
-}
-
-// OfDevice implements rollout.Campaigns.
-func (s *Store) OfDevice(_ context.Context, device fleet.ID) (rollout.Job, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return find(s.jobs, func(j rollout.Job) bool {
-		c, _ := find(s.campaigns, func(c rollout.Campaign) bool { return c.ID == j.Campaign })
-		return j.Device == device && !j.State.Over() && c.State == rollout.Running
-	})
-}
-
-// Installed implements rollout.Campaigns.
-func (s *Store) Installed(_ context.Context, device fleet.ID) ([]rollout.Installed, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, ok := s.installed[device]
-	if !ok {
-		return nil, nil
-	}
-	return []rollout.Installed{i}, nil
 }
 
 // find returns the first item that is matches, or ErrUnknown.

@@ -23,12 +23,17 @@ func release(id string, sequence uint64) rollout.Release {
 }
 
 // TestStore checks that a Store keeps the promises of rollout.Store. open returns
-// an empty one in which devices a and b exist.
+// an empty one in which the devices exist.
 func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) rollout.Store) {
 	t.Helper()
 	t.Run("releases", func(t *testing.T) { testReleases(t, open(t)) })
 	t.Run("decisions", func(t *testing.T) { testDecisions(t, open(t)) })
 	t.Run("campaigns", func(t *testing.T) { testCampaigns(t, open(t, "a", "b")) })
+	t.Run("jobs", func(t *testing.T) { testJobs(t, open(t, "a", "b")) })
+	t.Run("effects", func(t *testing.T) { testEffects(t, open(t, "a", "b", "c", "d")) })
+	t.Run("blocked", func(t *testing.T) { testBlocked(t, open(t, "a", "b")) })
+	t.Run("late", func(t *testing.T) { testLate(t, open(t, "a", "b", "c")) })
+	t.Run("counts", func(t *testing.T) { testCounts(t, open(t, fleetOf(counted)...)) })
 }
 
 func testReleases(t *testing.T, s rollout.Store) {
@@ -61,72 +66,5 @@ func testReleases(t *testing.T, s rollout.Store) {
 	}
 	if _, err := s.Content(ctx, "x"); !errors.Is(err, rollout.ErrUnknown) {
 		t.Errorf("Content(x) = %v", err)
-	}
-}
-
-func testCampaigns(t *testing.T, s rollout.Store) {
-	t.Helper()
-	ctx := t.Context()
-	if err := s.AddRelease(ctx, release("01", 5), rollout.Content{Push: []byte{1}}); err != nil {
-		t.Fatal(err)
-	}
-	c := rollout.Campaign{
-		ID: "c1", Name: "n", Release: "01", Delivery: rollout.Push, State: rollout.Running, CreatedAt: at, CreatedBy: "x",
-	}
-	jobs := []rollout.Job{
-		{Campaign: "c1", Device: "a", State: rollout.Queued, Due: at, UpdatedAt: at},
-		{Campaign: "c1", Device: "b", State: rollout.Queued, Due: at.Add(time.Hour), UpdatedAt: at},
-	}
-	if err := s.AddCampaign(ctx, c, jobs); err != nil {
-		t.Fatal(err)
-	}
-	second := c
-	second.ID = "c2"
-	again := []rollout.Job{{Campaign: "c2", Device: "a", State: rollout.Queued, Due: at, UpdatedAt: at}}
-	if err := s.AddCampaign(ctx, second, again); !errors.Is(err, rollout.ErrBusy) {
-		t.Errorf("AddCampaign of a busy device = %v, want ErrBusy", err)
-	}
-	got, list, err := s.Campaign(ctx, "c1")
-	if err != nil || !reflect.DeepEqual(got, c) || !reflect.DeepEqual(list, jobs) {
-		t.Errorf("Campaign = %+v, %+v, %v", got, list, err)
-	}
-	due, err := s.Due(ctx, at, 10)
-	if err != nil || len(due) != 1 || due[0].Device != "a" {
-		t.Fatalf("Due = %+v, %v", due, err)
-	}
-	testJob(t, s, due[0])
-	if err := s.SetCampaign(ctx, "c1", rollout.Running, rollout.Stopped, "x", "y"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetCampaign(ctx, "c1", rollout.Running, rollout.Ended, "x", "y"); !errors.Is(err, rollout.ErrEnded) {
-		t.Errorf("SetCampaign of a stopped one = %v, want ErrEnded", err)
-	}
-	if due, err := s.Due(ctx, at.Add(2*time.Hour), 10); err != nil || len(due) != 0 {
-		t.Errorf("Due of a stopped campaign = %+v, %v", due, err)
-	}
-}
-
-func testJob(t *testing.T, s rollout.Store, j rollout.Job) {
-	t.Helper()
-	ctx := t.Context()
-	if got, err := s.OfDevice(ctx, "a"); err != nil || got.Campaign != "c1" {
-		t.Errorf("OfDevice = %+v, %v", got, err)
-	}
-	if got, err := s.Installed(ctx, "a"); err != nil || len(got) != 0 {
-		t.Errorf("Installed before = %+v, %v", got, err)
-	}
-	done := j
-	done.State, done.Reason, done.Result = rollout.Done, "well", 1
-	if ok, err := s.SetJob(ctx, done, rollout.Queued); err != nil || !ok {
-		t.Fatalf("SetJob = %v, %v", ok, err)
-	}
-	if ok, err := s.SetJob(ctx, j, rollout.Queued); err != nil || ok {
-		t.Errorf("SetJob of an old version = %v, %v; want false", ok, err)
-	}
-	if _, err := s.OfDevice(ctx, "a"); !errors.Is(err, rollout.ErrUnknown) {
-		t.Errorf("OfDevice after the end = %v, want ErrUnknown", err)
-	}
-	if got, err := s.Installed(ctx, "a"); err != nil || len(got) != 1 || got[0].Sequence != 5 {
-		t.Errorf("Installed = %+v, %v", got, err)
 	}
 }

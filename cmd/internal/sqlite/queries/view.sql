@@ -151,7 +151,8 @@ SELECT id, at, actor, action, subject, reason, before, after, prev, hash
  LIMIT ?2;
 
 -- name: view.jobs
-SELECT j.campaign, j.device, j.state, j.reason, j.result, j.tries, j.due, j.version, j.updated_at, d.endpoint
+SELECT j.campaign, j.device, j.position, j.wave, j.state, j.aside, j.reason, j.result, j.tries, j.attempts, j.zone,
+       j.due, j.silent, j.began_at, j.first_at, j.ended_at, j.version, j.updated_at, d.endpoint
   FROM job j
   JOIN device d ON d.id = j.device
  WHERE j.campaign = ? AND j.device > ?
@@ -164,11 +165,10 @@ SELECT campaign, state, COUNT(*)
  WHERE campaign IN (SELECT value FROM json_each(?))
  GROUP BY campaign, state;
 
--- name: view.campaign
-SELECT id, name, release, delivery, state, created_at, created_by FROM campaign WHERE id = ?;
-
 -- name: view.running
-SELECT COUNT(*) FROM campaign WHERE state = 'running';
+SELECT COUNT(*)
+  FROM campaign
+ WHERE state NOT IN ('done', 'aborted', 'failed') AND state NOT IN ('draft', 'review');
 
 -- name: view.deliveries
 SELECT push IS NOT NULL, pull IS NOT NULL FROM release_content WHERE release = ?;

@@ -1,0 +1,214 @@
+package rollout
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"time"
+
+	"steward/lwm2m/fleet"
+)
+
+// An openJob is a job that a campaign has in hand.
+type openJob struct {
+	job   Job
+	at    time.Time // when to look at it; the entry of the queue that counts
+	busy  bool      // a worker has it
+	poked bool      // the device said something since the worker took it
+	place bool      // it has been promised a place for its download
+}
+
+// loads reports whether the job takes a place for downloads.
+func (e *openJob) loads() bool {
+	return e.place || e.job.Aside == "" && (e.job.State == Delivering || e.job.State == Downloading)
+}
+
+// waits reports whether a word of the device changes nothing: the job waits for
+// time to pass.
+func (j *Job) waits() bool { return j.State == Waiting }
+
+// A dueQueue orders devices by when to look at them.
+type dueQueue []dueEntry
+
+type dueEntry struct {
+	device fleet.ID
+	at     time.Time
+}
+
+// Len implements heap.Interface.
+func (q *dueQueue) Len() int { return len(*q) }
+
+// Less implements heap.Interface.
+func (q *dueQueue) Less(i, j int) bool { return (*q)[i].at.Before((*q)[j].at) }
+
+// Swap implements heap.Interface.
+func (q *dueQueue) Swap(i, j int) { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
+
+// Push implements heap.Interface.
+func (q *dueQueue) Push(x any) { *q = append(*q, x.(dueEntry)) } //nolint:errcheck,forcetypeassert // only add pushes
+
+// Pop implements heap.Interface.
+func (q *dueQueue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
+}
+
+func (q *dueQueue) add(device fleet.ID, at time.Time) { heap.Push(q, dueEntry{device, at}) }
+
+// take gives a due job to a worker, or says when the next one is due.
+func (r *Runner) take(now time.Time) (j Job, next time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.due) > 0 {
+		first := r.due[0]
+		e := r.open[first.device]
+		if e == nil || e.busy || !e.at.Equal(first.at) {
+			heap.Pop(&r.due)
+			continue
+		}
+		if first.at.After(now) {
+			return Job{}, first.at, false
+		}
+		heap.Pop(&r.due)
+		e.busy, e.poked = true, false
+		return e.job, time.Time{}, true
+	}
+	return Job{}, time.Time{}, false
+}
+
+// edit changes an open job, or takes it out if f returns false, and keeps count of
+// the places for downloads. The caller holds mu.
+func (r *Runner) edit(device fleet.ID, f func(e *openJob) bool) {
+	e := r.open[device]
+	if e == nil {
+		return
+	}
+	if e.loads() {
+		r.loading[e.job.Campaign]--
+	}
+	if !f(e) {
+		delete(r.open, device)
+		return
+	}
+	if e.loads() {
+		r.loading[e.job.Campaign]++
+	}
+}
+
+// leave ends a worker's turn with a device.
+func (r *Runner) leave(device fleet.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edit(device, func(e *openJob) bool {
+		e.busy, e.place = false, false
+		if e.poked && !e.job.waits() {
+			e.at = time.Time{}
+		}
+		r.due.add(device, e.at)
+		return true
+	})
+}
+
+// keep takes over what a worker has stored.
+func (r *Runner) keep(j, before Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edit(j.Device, func(e *openJob) bool {
+		e.job, e.at, e.place = j, j.Due, false
+		return j.State.Open()
+	})
+	for id, t := range r.campaigns {
+		counted := id == j.Campaign && j.Tally() != before.Tally()
+		freed := t.blocked && j.State.Over() // perhaps of a device that this one waits for
+		t.dirty = t.dirty || counted || freed
+	}
+}
+
+// put adds a job, or takes over a newer version of one. The caller holds mu.
+func (r *Runner) put(j Job) {
+	if r.open[j.Device] == nil {
+		r.open[j.Device] = &openJob{}
+	}
+	r.edit(j.Device, func(e *openJob) bool {
+		if e.job.Campaign == j.Campaign && e.job.Version >= j.Version {
+			return true
+		}
+		e.job, e.at = j, j.Due
+		if !e.busy {
+			r.due.add(j.Device, e.at)
+		}
+		return true
+	})
+}
+
+// postpone looks at a device again later, after an error that is not its own.
+func (r *Runner) postpone(device fleet.ID, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edit(device, func(e *openJob) bool {
+		e.at, e.poked = at, false
+		return true
+	})
+}
+
+// reread takes over what somebody else has made of a device's job.
+func (r *Runner) reread(ctx context.Context, device fleet.ID) {
+	j, err := r.o.Store.OfDevice(ctx, device)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.edit(device, func(e *openJob) bool {
+		switch {
+		case errors.Is(err, ErrUnknown):
+			return false
+		case err != nil:
+			e.at = time.Now().Add(r.o.Poll)
+		default:
+			e.job, e.at = j, j.Due
+		}
+		return true
+	})
+}
+
+// reserve promises a job a place among the downloads of its campaign, if one of
+// most is free; 0 is no bound.
+func (r *Runner) reserve(j Job, most int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	free := most == 0 || r.loading[j.Campaign] < most
+	r.edit(j.Device, func(e *openJob) bool {
+		free = free || e.place
+		e.place = free
+		return true
+	})
+	return free
+}
+
+// reload takes over the open jobs of one campaign, or of all for "".
+func (r *Runner) reload(ctx context.Context, campaign string) error {
+	found := map[fleet.ID]bool{}
+	for after := fleet.ID(""); ; {
+		jobs, err := r.o.Store.OpenJobs(ctx, campaign, after, batch)
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		for _, j := range jobs {
+			found[j.Device] = true
+			r.put(j)
+		}
+		r.mu.Unlock()
+		if len(jobs) < batch {
+			break
+		}
+		after = jobs[len(jobs)-1].Device
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for device, e := range r.open {
+		if !found[device] && !e.busy && e.job.Campaign == campaign {
+			r.edit(device, func(*openJob) bool { return false })
+		}
+	}
+	return nil
+}
