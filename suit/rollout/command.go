@@ -74,7 +74,7 @@ func (r *Runner) command(ctx context.Context, on CampaignEvent, cmd Command) (Ca
 		if on == Resume {
 			event = Resuming(c.Resumes)
 		}
-		if ch.Do, err = c.apply(event, words(on, cmd), ch.At); err != nil {
+		if ch.Do, err = c.apply(event, told(on, cmd), ch.At); err != nil {
 			return c, err
 		}
 		err = r.o.Store.SetCampaign(ctx, c, ch)
@@ -101,8 +101,8 @@ func (r *Runner) took(c Campaign) {
 	r.o.Moved(c.ID)
 }
 
-// words says who did what, and why.
-func words(on CampaignEvent, cmd Command) string {
+// told says who did what, and why.
+func told(on CampaignEvent, cmd Command) string {
 	s := map[CampaignEvent]string{
 		Submit: "submitted", Reject: "sent back", Approve: "approved", Pause: "paused", Resume: "resumed",
 		Finish: "finished", Abort: "aborted",

@@ -64,7 +64,7 @@ func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (
 	if err != nil {
 		return rollout.Grant{}, err
 	}
-	c, err := a.db.View().Campaign(ctx, j.Campaign)
+	c, err := a.db.Rollout().Campaign(ctx, j.Campaign)
 	if err != nil {
 		return rollout.Grant{}, err
 	}
