@@ -61,6 +61,8 @@ const (
 	resourceReturn   = 12
 	resourceMandate  = 13
 	firmwareObject   = 5
+
+	advancedFirmwareObject = 33629
 )
 
 // PlaceOf returns the place of a path on a device with these object ids. A path
@@ -74,7 +76,7 @@ func PlaceOf(p lwm2m.Path, ids ObjectIDs) Place {
 		return AtTruststore
 	case ids.Enrolment:
 		return AtEnrolment
-	case firmwareObject:
+	case firmwareObject, advancedFirmwareObject:
 		return AtFirmware
 	case ids.Transfer:
 		if p.Len() < 3 {

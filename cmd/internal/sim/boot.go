@@ -62,6 +62,7 @@ func (l *life) load() (err error) {
 		Handler: l, Params: coap.Params{AckTimeout: l.o.AckTimeout}, BlockSize: l.o.BlockSize,
 		MaxBody: maxPackage, Log: l.o.Log, Trace: l.links.trace,
 	})
+	l.reports = newReports(l)
 	if l.fw, err = newFirmware(l); err != nil {
 		return err
 	}

@@ -72,6 +72,8 @@ func (o *serverObject) execute(_ context.Context, s client.Session, p lwm2m.Path
 // one erases.
 const dataPrefix = "data/"
 
+var batteryLevel = lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceBatteryLevel)
+
 const deviceKey = dataPrefix + "device"
 
 // deviceData is what a server may set in object Device.
@@ -98,7 +100,8 @@ func newBattery(l *life) *battery {
 		_ = json.Unmarshal(raw, &data) // the device wrote it itself
 	}
 	version, _ := l.fw.running()
-	total, free, status := int64(512), int64(300), int64(0)
+	total := int64(2 * capacity >> 10 * len(l.fw.target.components))
+	free, status := total/2, int64(0)
 	base := lwm2m.NewPath(objects.DeviceID, 0)
 	b.table = client.NewTable(client.TableOptions{
 		ID: objects.DeviceID, Version: "1.2", Schema: l.d.schema,

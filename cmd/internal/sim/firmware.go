@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"steward/lwm2m/client"
 	"steward/objects"
 	"steward/suit"
+	"steward/suit/cose"
 	"steward/suit/process"
 	"steward/transfer"
 )
@@ -32,9 +34,14 @@ type progress struct {
 	URI     string                 `json:"uri,omitempty"`
 	Version string                 `json:"version,omitempty"` // of the package
 	Since   time.Time              `json:"since"`
+
+	Instance  uint16            `json:"instance,omitempty"`  // to which the package came
+	Linked    []uint16          `json:"linked,omitempty"`    // updated along
+	Conflicts map[uint16]uint16 `json:"conflicts,omitempty"` // instances refused because of others
 }
 
-// A firmware is object Firmware Update before a manifest processor.
+// A firmware is object Firmware Update, or Advanced Firmware Update, before a
+// manifest processor.
 type firmware struct {
 	l      *life
 	table  *client.Table
@@ -54,7 +61,7 @@ func newFirmware(l *life) (*firmware, error) {
 	f := &firmware{l: l, target: &target{nv: l.nv, components: components, floor: l.d.b.Firmware.Sequence}}
 	f.now = f.stored()
 	f.table = client.NewTable(client.TableOptions{
-		ID: objects.FirmwareID, Version: "1.1", Schema: l.d.schema, Values: f.entries(),
+		ID: f.object(), Version: versions[f.object()], Schema: l.d.schema, Values: f.entries(),
 		Resources: []uint16{
 			objects.FirmwarePackage, objects.FirmwareURI, objects.FirmwareUpdate, objects.FirmwareVersion,
 			objects.FirmwareName, objects.FirmwareCancel,
@@ -64,20 +71,14 @@ func newFirmware(l *life) (*firmware, error) {
 	return f, nil
 }
 
+// versions are those of the objects by which updates come. It is never changed.
+var versions = map[uint16]string{objects.FirmwareID: "1.1", objects.AdvancedFirmwareID: "1.0"}
+
 func (f *firmware) stored() (p progress) {
 	if raw := f.l.nv.Get(progressKey); raw != nil {
 		_ = json.Unmarshal(raw, &p) // the device wrote it itself
 	}
 	return p
-}
-
-// entries returns the object's values. The caller holds mu, or is alone.
-func (f *firmware) entries() []lwm2m.Entry {
-	o := objects.Firmware{
-		URI: f.now.URI, State: f.now.State, Result: f.now.Result, Version: f.now.Version,
-		Protocols: map[uint16]objects.FirmwareProtocol{0: objects.ProtocolCoAPS}, Delivery: objects.DeliveryBoth,
-	}
-	return o.Entries(lwm2m.NewPath(objects.FirmwareID, 0))
 }
 
 // reload takes up what is stored, after a wipe.
@@ -86,7 +87,25 @@ func (f *firmware) reload() {
 	defer f.mu.Unlock()
 	f.stop()
 	f.now = f.stored()
-	f.table.Replace(lwm2m.NewPath(objects.FirmwareID, 0), f.entries()...)
+	f.show()
+}
+
+// show puts the values into the object. The caller holds mu.
+func (f *firmware) show() {
+	entries := f.entries()
+	for i := range f.target.components {
+		base := f.baseOf(uint16(i)) //nolint:gosec // G115: few
+		var own []lwm2m.Entry
+		for _, e := range entries {
+			if base.Contains(e.Path) {
+				own = append(own, e)
+			}
+		}
+		f.table.Replace(base, own...)
+		if f.object() == objects.FirmwareID {
+			return // there is but one, whatever the component is called
+		}
+	}
 }
 
 // set stores a new progress, together with other changes, and shows it.
@@ -104,7 +123,7 @@ func (f *firmware) set(p progress, changes map[string][]byte) error {
 		return err
 	}
 	f.now = p
-	f.table.Replace(lwm2m.NewPath(objects.FirmwareID, 0), f.entries()...)
+	f.show()
 	return nil
 }
 
@@ -138,23 +157,31 @@ func (f *firmware) running() (version string, sequence uint64) {
 	return versionOf(in.Envelope), in.Sequence
 }
 
-// versionOf returns what the manifest's text calls the version of the component,
-// or a name for its sequence number.
+// versionOf returns what the manifest calls the version of what it installs: by
+// set-version or in its text, or a name for its sequence number.
 func versionOf(envelope []byte) string {
 	e, err := suit.Decode(envelope, suit.Limits{})
 	if err != nil {
 		return ""
 	}
+	return versionIn(e, "")
+}
+
+// versionIn is versionOf for one component; "" stands for any.
+func versionIn(e *suit.Envelope, id suit.ComponentID) string {
 	m, err := e.Manifest()
 	if err != nil {
 		return ""
 	}
 	for _, text := range m.Text {
-		for _, fields := range text.Components {
-			if version := fields[suit.TextComponentVersion]; version != "" {
+		for component, fields := range text.Components {
+			if version := fields[suit.TextComponentVersion]; version != "" && (id == "" || id == component) {
 				return version
 			}
 		}
+	}
+	if m.Version != nil {
+		return m.Version.String()
 	}
 	return fmt.Sprintf("sequence %d", m.Sequence)
 }
@@ -167,9 +194,13 @@ func (f *firmware) write(ctx context.Context, _ client.Session, _ lwm2m.Path, en
 		if id != objects.FirmwarePackage && id != objects.FirmwareURI {
 			return client.ErrMethodNotAllowed
 		}
-		envelope, uri := e.Value.Bytes(), e.Value.Text()
+		envelope, uri, instance := e.Value.Bytes(), e.Value.Text(), e.Path.ID(1)
 		p := f.progress()
 		switch {
+		case instance != p.Instance && p.State != objects.FirmwareIdle && (len(envelope) > 0 || uri != ""):
+			if err := f.conflict(p, instance); err != nil {
+				return err
+			}
 		case p.State == objects.FirmwareUpdating:
 			return client.ErrMethodNotAllowed
 		case len(envelope) == 0 && uri == "":
@@ -179,11 +210,11 @@ func (f *firmware) write(ctx context.Context, _ client.Session, _ lwm2m.Path, en
 		case p.State != objects.FirmwareIdle:
 			return client.ErrMethodNotAllowed
 		case id == objects.FirmwarePackage:
-			return f.push(ctx, envelope)
+			return f.push(ctx, envelope, instance)
 		case len(uri) > math.MaxUint8:
 			return client.ErrBadRequest
 		default:
-			return f.pull(uri)
+			return f.pull(uri, instance)
 		}
 	}
 	return nil
@@ -191,8 +222,8 @@ func (f *firmware) write(ctx context.Context, _ client.Session, _ lwm2m.Path, en
 
 // push takes an envelope that the server wrote. What is wrong with it shows in
 // the result.
-func (f *firmware) push(ctx context.Context, envelope []byte) error {
-	if err := f.set(progress{State: objects.FirmwareDownloading}, nil); err != nil {
+func (f *firmware) push(ctx context.Context, envelope []byte, instance uint16) error {
+	if err := f.set(progress{State: objects.FirmwareDownloading, Instance: instance}, nil); err != nil {
 		return err
 	}
 	f.l.d.event(Event{Kind: Downloading, Detail: fmt.Sprintf("%d bytes pushed", len(envelope))})
@@ -206,18 +237,20 @@ func (f *firmware) push(ctx context.Context, envelope []byte) error {
 func (f *firmware) take(ctx context.Context, envelope []byte, uri string) error {
 	p, err := f.processor()
 	if err != nil {
-		return f.fail(err)
+		return f.fail(err, nil)
 	}
 	k, err := p.Open(ctx, envelope)
-	if err == nil {
-		err = k.Download(ctx)
-	}
 	if err != nil {
-		return f.fail(err)
+		return f.fail(err, p.Report(envelope, err, nil))
 	}
-	version := versionOf(envelope)
-	err = f.set(progress{State: objects.FirmwareDownloaded, URI: uri, Version: version},
-		map[string][]byte{envelopeKey: envelope})
+	if err = k.Download(ctx); err != nil {
+		return f.fail(err, k.Report(err, nil))
+	}
+	version, instance := versionOf(envelope), f.progress().Instance
+	err = f.set(progress{
+		State: objects.FirmwareDownloaded, URI: uri, Version: version, Instance: instance,
+		Linked: f.linked(k.Manifest, instance),
+	}, map[string][]byte{envelopeKey: envelope})
 	if err == nil {
 		f.l.d.event(Event{Kind: Downloaded, Version: version, Sequence: k.Manifest.Sequence})
 	}
@@ -229,7 +262,14 @@ func (f *firmware) processor() (*process.Processor, error) {
 	f.l.mu.Lock()
 	anchors := f.l.tr.Trusted(transfer.SUITSigner)
 	f.l.mu.Unlock()
-	o := process.Options{Target: f.target, Fetch: fetcher{f.l}}
+	key, err := f.l.decryption()
+	if err != nil {
+		return nil, err
+	}
+	o := process.Options{
+		Target: f.target, Fetch: fetcher{f.l}, TrustDomains: true, Keys: []*cose.RecipientKey{key},
+		Management: f.l.management(),
+	}
 	for _, a := range anchors {
 		c, err := a.X509()
 		if err != nil {
@@ -237,23 +277,34 @@ func (f *firmware) processor() (*process.Processor, error) {
 		}
 		o.Anchors = append(o.Anchors, process.Anchor{Key: c.PublicKey})
 	}
-	var err error
 	if o.Identity, err = f.l.d.b.Identity(); err != nil {
 		return nil, err
 	}
 	return process.New(o)
 }
 
-// fail ends an update with the result that err means. Only an error of the memory
-// is returned.
-func (f *firmware) fail(err error) error {
+// fail ends an update with the result that err means, and keeps the report for the
+// server; nil is none. Only an error of the memory is returned.
+func (f *firmware) fail(err error, report *suit.Report) error {
 	if errors.Is(err, ErrPowerCut) {
 		return f.l.written(err)
 	}
 	f.l.d.event(f.l.about(Event{Kind: UpdateFailed, Error: err.Error()}))
 	changes := f.target.unstaged()
 	changes[envelopeKey] = nil
-	return f.set(progress{Result: objects.FirmwareResult(process.Result(err))}, changes) //nolint:gosec // 1 to 9
+	f.reportLater(changes, report)
+	before := f.progress()
+	return f.set(progress{Result: f.result(err), Instance: before.Instance, Linked: before.Linked}, changes)
+}
+
+// result is the Update Result that an error means. Where there are several
+// components, one may be missing for another.
+func (f *firmware) result(err error) objects.FirmwareResult {
+	e, ok := errors.AsType[*process.Error](err)
+	if ok && f.object() == objects.AdvancedFirmwareID && e.Stage == process.StageDependencies {
+		return objects.FirmwareDependency
+	}
+	return objects.FirmwareResult(process.Result(err)) //nolint:gosec // 1 to 9
 }
 
 // cancel ends what is under way.
@@ -263,7 +314,8 @@ func (f *firmware) cancel(result objects.FirmwareResult) error {
 	f.mu.Unlock()
 	changes := f.target.unstaged()
 	changes[envelopeKey] = nil
-	return f.set(progress{Result: result}, changes)
+	before := f.progress()
+	return f.set(progress{Result: result, Instance: before.Instance, Linked: before.Linked}, changes)
 }
 
 // stop ends the work under way. The caller holds mu.
@@ -277,6 +329,9 @@ func (f *firmware) stop() {
 
 func (f *firmware) execute(_ context.Context, _ client.Session, p lwm2m.Path, _ string) error {
 	now := f.progress()
+	if n := p.ID(1); n != now.Instance && !slices.Contains(now.Linked, n) {
+		return client.ErrMethodNotAllowed
+	}
 	switch p.ID(2) {
 	case objects.FirmwareUpdate:
 		if now.State != objects.FirmwareDownloaded {

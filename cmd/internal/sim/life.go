@@ -30,19 +30,21 @@ type life struct {
 	fw      *firmware
 	battery *battery
 	account *serverObject
+	reports *client.Table
 
 	wake  chan struct{}
 	fault atomic.Pointer[error] // of the memory; ends this life
 	held  atomic.Int64          // answers that must leave before effects are performed
 	work  sync.WaitGroup
 
-	mu      sync.Mutex // guards all below; the journal is written under it
-	tr      *transfer.Device
-	state   transfer.DeviceState
-	changed chan struct{} // closed when the state changes
-	restart bool
-	absence time.Duration // how much longer the restart takes than Options.Reboot
-	renew   bool          // asked for by Enrol of object Enrolment
+	mu        sync.Mutex // guards all below; the journal is written under it
+	tr        *transfer.Device
+	state     transfer.DeviceState
+	changed   chan struct{} // closed when the state changes
+	restart   bool
+	reporting bool          // a report is on its way
+	absence   time.Duration // how much longer the restart takes than Options.Reboot
+	renew     bool          // asked for by Enrol of object Enrolment
 
 	// Of the main loop alone.
 	ticked   time.Time // powered time is counted up to here
@@ -171,6 +173,7 @@ func (l *life) step(ctx context.Context) time.Time {
 	if !now.Before(l.retryAt) {
 		l.act(ctx, waiting)
 	}
+	l.reportSoon(ctx)
 	return l.idle(ctx)
 }
 

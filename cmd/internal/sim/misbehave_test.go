@@ -97,14 +97,21 @@ func TestMisbehaviour(t *testing.T) {
 }
 
 // lead takes a device through an update as a campaign does, by what the device
-// says of itself, until over says that it has gone far enough.
+// says of itself, until over says that it has gone far enough; nil: until it is
+// updated.
 func (p *provider) lead(
 	path lwm2m.Path, value lwm2m.Value, over func(*provider, objects.FirmwareState, objects.FirmwareResult) bool,
 ) {
 	p.t.Helper()
+	if over == nil {
+		_ = p.write(path.Prefix(2).Child(objects.FirmwareURI), lwm2m.String("")) // what was before
+		over = func(_ *provider, state objects.FirmwareState, result objects.FirmwareResult) bool {
+			return state == objects.FirmwareIdle && result == objects.FirmwareSuccess
+		}
+	}
 	for {
-		state, _ := p.read(endpoint, firmwareState).Int()
-		result, _ := p.read(endpoint, firmwareResult).Int()
+		state, _ := p.read(endpoint, path.Prefix(2).Child(objects.FirmwareStateID)).Int()
+		result, _ := p.read(endpoint, path.Prefix(2).Child(objects.FirmwareResultID)).Int()
 		if over(p, objects.FirmwareState(state), objects.FirmwareResult(result)) {
 			return
 		}
@@ -113,7 +120,7 @@ func (p *provider) lead(
 			_ = p.write(path, value) // the answer may be lost
 		case objects.FirmwareDownloaded:
 			if objects.FirmwareResult(result) != objects.FirmwareDeferred {
-				_ = p.srv.Execute(p.t.Context(), endpoint, firmwareUpdate, "") // likewise
+				_ = p.srv.Execute(p.t.Context(), endpoint, path.Prefix(2).Child(objects.FirmwareUpdate), "") // likewise
 			}
 		case objects.FirmwareDownloading, objects.FirmwareUpdating:
 		}

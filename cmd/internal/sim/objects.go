@@ -12,7 +12,7 @@ import (
 func (l *life) objects() []client.Object {
 	ids := l.d.b.IDs()
 	all := []client.Object{
-		l.account.table, l.battery.table, l.fw.table,
+		l.account.table, l.battery.table, l.fw.table, l.reports, newMetadata(l),
 		&truststoreObject{single{id: ids.Truststore}, l},
 		&enrolmentObject{single{id: ids.Enrolment}, l},
 		&transferObject{single{id: ids.Transfer}, l},

@@ -40,6 +40,8 @@ type provider struct {
 	mu       sync.Mutex
 	srv      *server.Server
 	payloads map[string][]byte
+	served   int      // bytes of payloads by CoAP
+	ranges   []string // asked for by HTTP
 	events   chan server.Event
 	stop     func()
 	listener *transport.Listener
@@ -148,7 +150,11 @@ func (p *provider) payload(r *coap.Request) *coap.Response {
 	if !ok {
 		return &coap.Response{Code: coap.NotFound}
 	}
-	return &coap.Response{Code: coap.Content, ContentFormat: coap.FormatID(42), Payload: body}
+	part := body[min(r.Offset, len(body)):min(r.Offset+r.Limit, len(body))]
+	p.served += len(part)
+	return &coap.Response{
+		Code: coap.Content, ContentFormat: coap.FormatID(42), ETag: []byte{1}, Total: len(body), Payload: part,
+	}
 }
 
 func (p *provider) uri() string { return "coaps://" + p.addr }

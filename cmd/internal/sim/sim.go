@@ -102,6 +102,7 @@ const (
 	Installing   Kind = "installing"
 	Updated      Kind = "updated" // Version runs
 	UpdateFailed Kind = "update_failed"
+	Reported     Kind = "reported" // what came of an update: the server has it
 	Rebooted     Kind = "rebooted"
 	Misbehaving  Kind = "misbehaving" // on purpose; Detail says how
 	Stopped      Kind = "stopped"
@@ -138,9 +139,10 @@ func New(b *bundle.Bundle, o Options) (*Device, error) {
 	return newDevice(b, o, Schema(b.IDs()))
 }
 
-// Schema returns the registry with the three objects under ids.
+// Schema returns the registry with the three objects under ids, and Advanced
+// Firmware Update.
 func Schema(ids objects.IDs) lwm2m.Schema {
-	return registry.Default().With(objects.Definitions(ids)...)
+	return registry.Default().With(append(objects.Definitions(ids), objects.AdvancedFirmwareDefinition())...)
 }
 
 func newDevice(b *bundle.Bundle, o Options, schema lwm2m.Schema) (*Device, error) {

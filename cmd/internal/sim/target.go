@@ -21,6 +21,7 @@ const (
 	suitPrefix    = "suit/"
 	installedKey  = suitPrefix + "installed"
 	contentPrefix = suitPrefix + "content/"
+	versionPrefix = suitPrefix + "version/"
 	stagingPrefix = suitPrefix + "staging/"
 	stagedKey     = stagingPrefix + "manifest"
 	imagePrefix   = stagingPrefix + "image/"
@@ -54,9 +55,13 @@ type installed struct {
 type image struct {
 	process.Image
 
-	Data []byte
+	Data []byte `json:"-"` // beside, in pieces
+	Kept int    // bytes of Data that are in the memory
 	Done bool
 }
+
+// pieceSize is the number of bytes that a power cut in a download costs at most.
+const pieceSize = 64 << 10
 
 func keyOf(prefix string, id suit.ComponentID) string { return prefix + hex.EncodeToString([]byte(id)) }
 
@@ -79,6 +84,15 @@ func parseInstalled(raw []byte) (process.Installed, error) {
 		Sequence: i.Sequence, Envelope: i.Envelope,
 		Manifest: suit.Digest{Algorithm: suit.DigestAlgorithm(i.Algorithm), Value: i.Digest},
 	}, nil
+}
+
+// version returns the version of what a component holds, or what the factory put
+// there.
+func (t *target) version(id suit.ComponentID, factory string) string {
+	if v := t.nv.Get(keyOf(versionPrefix, id)); v != nil {
+		return string(v)
+	}
+	return factory
 }
 
 // Installed implements process.Target.
@@ -143,8 +157,13 @@ type images interface {
 	put(id suit.ComponentID, i image) error
 }
 
-// stored keeps images in the device's memory.
+// stored keeps images in the device's memory, in pieces: each is written once.
 type stored struct{ nv *nvm.File }
+
+// keyOfPiece returns where the nth piece of an image stands.
+func keyOfPiece(id suit.ComponentID, n int) string {
+	return fmt.Sprintf("%s/%d", keyOf(imagePrefix, id), n)
+}
 
 func (s *stored) get(id suit.ComponentID) (i image, ok bool, err error) {
 	raw := s.nv.Get(keyOf(imagePrefix, id))
@@ -154,15 +173,32 @@ func (s *stored) get(id suit.ComponentID) (i image, ok bool, err error) {
 	if err := json.Unmarshal(raw, &i); err != nil {
 		return image{}, false, fmt.Errorf("staged image: %w", err)
 	}
-	return i, true, nil
+	i.Data = make([]byte, 0, i.Kept)
+	for n := 0; len(i.Data) < i.Kept; n++ {
+		piece := s.nv.Get(keyOfPiece(id, n))
+		if len(piece) == 0 {
+			return image{}, false, nil // of another image
+		}
+		i.Data = append(i.Data, piece...)
+	}
+	return i, len(i.Data) == i.Kept, nil
 }
 
 func (s *stored) put(id suit.ComponentID, i image) error {
+	changes := map[string][]byte{}
+	for n := 0; n*pieceSize < len(i.Data); n++ {
+		piece := i.Data[n*pieceSize : min((n+1)*pieceSize, len(i.Data))]
+		if (n+1)*pieceSize > i.Kept || len(piece) < pieceSize { // else it is there
+			changes[keyOfPiece(id, n)] = piece
+		}
+	}
+	i.Kept = len(i.Data)
 	raw, err := json.Marshal(i)
 	if err != nil {
 		return err
 	}
-	return s.nv.Put(keyOf(imagePrefix, id), raw)
+	changes[keyOf(imagePrefix, id)] = raw
+	return s.nv.Write(changes)
 }
 
 // memory keeps images until the device restarts.
@@ -190,8 +226,8 @@ func (a *area) Read(ctx context.Context, id suit.ComponentID) (io.ReadCloser, er
 	if _, err := a.target.Component(ctx, id); err != nil {
 		return nil, err
 	}
-	content, ok := a.view[id]
-	if !ok {
+	content, written := a.view[id]
+	if !written {
 		content = a.target.nv.Get(keyOf(contentPrefix, id))
 	}
 	if content == nil {
@@ -225,6 +261,15 @@ func (a *area) Create(ctx context.Context, id suit.ComponentID, want process.Ima
 	return &writer{area: a, id: id, image: old}, uint64(len(old.Data)), false, nil
 }
 
+// Remove implements process.Remover.
+func (a *area) Remove(ctx context.Context, id suit.ComponentID) error {
+	if _, err := a.target.Component(ctx, id); err != nil {
+		return err
+	}
+	a.view[id] = nil
+	return nil
+}
+
 // Swap implements process.Staging.
 func (a *area) Swap(ctx context.Context, x, y suit.ComponentID) error {
 	contents := make([][]byte, 0, 2)
@@ -255,8 +300,13 @@ func (a *area) Commit(_ context.Context, in process.Installed) error {
 	}
 	changes := a.target.unstaged()
 	changes[installedKey] = raw
+	e, err := suit.Decode(in.Envelope, suit.Limits{})
+	named := err == nil
 	for id, content := range a.view {
 		changes[keyOf(contentPrefix, id)] = content
+		if named {
+			changes[keyOf(versionPrefix, id)] = []byte(versionIn(e, id))
+		}
 	}
 	return a.target.nv.Write(changes)
 }
@@ -267,8 +317,8 @@ func (a *area) Discard(context.Context) error {
 	return a.target.nv.Write(a.target.unstaged())
 }
 
-// A writer appends to one image (process.Writer). It writes to the memory when it
-// ends: what a power cut in the middle costs is one download.
+// A writer appends to one image (process.Writer). It writes to the memory piece by
+// piece.
 type writer struct {
 	area  *area
 	id    suit.ComponentID
@@ -281,6 +331,11 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, fmt.Errorf("%w: more than %d bytes", process.ErrNoSpace, capacity)
 	}
 	w.image.Data = append(w.image.Data, p...)
+	if len(w.image.Data) >= w.image.Kept+pieceSize {
+		if err := w.save(); err != nil {
+			return 0, err
+		}
+	}
 	return len(p), nil
 }
 
@@ -290,7 +345,7 @@ func (w *writer) Complete() error {
 	if w.image.Data == nil {
 		w.image.Data = []byte{}
 	}
-	if err := w.area.images.put(w.id, w.image); err != nil {
+	if err := w.save(); err != nil {
 		return err
 	}
 	w.area.view[w.id] = w.image.Data
@@ -298,4 +353,11 @@ func (w *writer) Complete() error {
 }
 
 // Close implements process.Writer.
-func (w *writer) Close() error { return w.area.images.put(w.id, w.image) }
+func (w *writer) Close() error { return w.save() }
+
+// save puts what came so far into the memory.
+func (w *writer) save() error {
+	err := w.area.images.put(w.id, w.image)
+	w.image.Kept = len(w.image.Data)
+	return err
+}

@@ -38,8 +38,8 @@ func (f *firmware) begin(ctx context.Context) {
 }
 
 // pull begins to fetch the envelope at uri.
-func (f *firmware) pull(uri string) error {
-	if err := f.set(progress{State: objects.FirmwareDownloading, URI: uri}, nil); err != nil {
+func (f *firmware) pull(uri string, instance uint16) error {
+	if err := f.set(progress{State: objects.FirmwareDownloading, URI: uri, Instance: instance}, nil); err != nil {
 		return err
 	}
 	f.l.d.event(Event{Kind: Downloading, Detail: uri})
@@ -55,8 +55,10 @@ func (f *firmware) download(ctx context.Context, uri string) {
 	if f.spoilDownload() {
 		return
 	}
+	var envelope []byte // as far as it has come
 	for attempt := uint64(1); ; attempt++ {
-		envelope, err := fetcher{f.l}.get(ctx, uri)
+		var err error
+		envelope, err = fetcher{f.l}.get(ctx, uri, envelope)
 		if ctx.Err() != nil {
 			return // resumed in the next life, or cancelled
 		}
@@ -65,7 +67,7 @@ func (f *firmware) download(ctx context.Context, uri string) {
 			return
 		}
 		if !errors.Is(err, process.ErrConnection) || attempt >= maxDownloads {
-			_ = f.fail(err) // likewise
+			_ = f.fail(err, nil) // likewise
 			return
 		}
 		if !wait(ctx, f.l.o.retry().Delay(attempt, dice())) {
@@ -82,7 +84,7 @@ func (f *firmware) install(ctx context.Context) {
 	envelope := f.l.nv.Get(envelopeKey)
 	f.l.d.event(f.l.about(Event{Kind: Installing}))
 	for attempt := uint64(1); ; attempt++ {
-		err := f.update(ctx, envelope)
+		report, err := f.update(ctx, envelope)
 		switch {
 		case err == nil:
 			f.l.reboot()
@@ -90,7 +92,7 @@ func (f *firmware) install(ctx context.Context) {
 		case ctx.Err() != nil:
 			return // resumed in the next life
 		case !errors.Is(err, process.ErrConnection) || attempt >= maxDownloads:
-			_ = f.fail(err) // the error is the memory's, and is kept
+			_ = f.fail(err, report) // the error is the memory's, and is kept
 			return
 		}
 		if !wait(ctx, f.l.o.retry().Delay(attempt, dice())) {
@@ -99,12 +101,18 @@ func (f *firmware) install(ctx context.Context) {
 	}
 }
 
-func (f *firmware) update(ctx context.Context, envelope []byte) error {
+// update carries an envelope out and returns the report.
+func (f *firmware) update(ctx context.Context, envelope []byte) (*suit.Report, error) {
 	p, err := f.processor()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.Update(ctx, envelope)
+	k, err := p.Open(ctx, envelope)
+	if err != nil {
+		return p.Report(envelope, err, nil), err
+	}
+	err = k.Install(ctx)
+	return k.Report(err, nil), err
 }
 
 // resume goes on with what the last life left. An update whose manifest is in
@@ -145,20 +153,40 @@ func (f *firmware) committed() bool {
 // confirm boots what was installed.
 func (f *firmware) confirm(ctx context.Context) {
 	p, err := f.processor()
+	var report *suit.Report
 	if err == nil {
-		err = p.Boot(ctx)
+		report, err = f.boot(ctx, p)
 	}
 	if err != nil {
-		_ = f.fail(err) // the error is the memory's, and is kept
+		_ = f.fail(err, report) // the error is the memory's, and is kept
 		return
 	}
 	version, sequence := f.running()
 	f.l.battery.table.Set(lwm2m.Entry{
 		Path: lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceFirmware), Value: lwm2m.String(version),
 	})
-	err = f.set(progress{Result: objects.FirmwareSuccess, Version: version}, map[string][]byte{envelopeKey: nil, faultsKey: nil})
+	changes := map[string][]byte{envelopeKey: nil, faultsKey: nil}
+	f.reportLater(changes, report)
+	before := f.progress()
+	err = f.set(progress{
+		Result: objects.FirmwareSuccess, Version: version, Instance: before.Instance, Linked: before.Linked,
+	}, changes)
 	if err == nil {
 		f.l.d.event(Event{Kind: Updated, Version: version, Sequence: sequence})
 		_ = f.l.compact() // likewise
 	}
+}
+
+// boot invokes what is installed and returns the report.
+func (f *firmware) boot(ctx context.Context, p *process.Processor) (*suit.Report, error) {
+	in, _, err := f.target.manifest()
+	if err != nil {
+		return nil, err
+	}
+	k, err := p.Open(ctx, in.Envelope)
+	if err != nil {
+		return p.Report(in.Envelope, err, nil), err
+	}
+	err = k.Invoke(ctx)
+	return k.Report(err, nil), err
 }
