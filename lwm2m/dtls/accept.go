@@ -30,17 +30,6 @@ type AcceptOptions struct {
 	FlightInterval time.Duration
 }
 
-// Established is the outcome of a handshake.
-type Established struct {
-	Session  Session
-	Identity coap.Identity
-	// Chain and PSKIdentity are what Identify was asked about.
-	Chain       [][]byte
-	PSKIdentity []byte
-	// LastFlight repeats our last flight verbatim, for a peer that lost it.
-	LastFlight []byte
-}
-
 // Accept leads one handshake as server over l, from the ClientHello that was
 // delivered first, and returns once it is complete, has failed or ctx has ended.
 // A certificate of the client is required unless it chose a PSK suite, and the
@@ -212,11 +201,11 @@ func (x *exported) session() (Session, error) {
 	s := Session{next: x.SequenceNumber}
 	switch dtls.CipherSuiteID(x.CipherSuiteID) {
 	case dtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8, dtls.TLS_PSK_WITH_AES_128_CCM_8:
-		s.suite = suiteCCM8
+		s.protection = CCM8
 	case dtls.TLS_ECDHE_ECDSA_WITH_AES_128_CCM, dtls.TLS_PSK_WITH_AES_128_CCM:
-		s.suite = suiteCCM
+		s.protection = CCM
 	case dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_PSK_WITH_AES_128_GCM_SHA256:
-		s.suite = suiteGCM
+		s.protection = GCM
 	default:
 		return Session{}, fmt.Errorf("%w: %04x", ErrSuite, x.CipherSuiteID)
 	}

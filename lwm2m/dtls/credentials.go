@@ -28,6 +28,22 @@ type Credentials interface {
 	Identify(chain [][]byte, pskIdentity []byte) (coap.Identity, error)
 }
 
+// RawKeys are Credentials that know peers by raw public keys (RFC 7250), too. Our own
+// raw public key is that of our certificate.
+type RawKeys interface {
+	// IdentifyKey judges a peer that has proved possession of the key of a
+	// SubjectPublicKeyInfo, DER. An error refuses the handshake.
+	IdentifyKey(spki []byte) (coap.Identity, error)
+}
+
+// A Resumer are Credentials that let the sessions of certificates be resumed.
+type Resumer interface {
+	// Resume says whether a peer may go on as who it was found to be by its
+	// certificate: it may have been revoked since, or have expired. An error demands a
+	// full handshake.
+	Resume(coap.Identity) error
+}
+
 // ClientOptions are the credentials of the dialling side: a certificate with
 // Verify, or a pre-shared key.
 type ClientOptions struct {

@@ -14,10 +14,10 @@ const keySlots = 2048
 
 // An expanded is a key with its schedule.
 type expanded struct {
-	key   [keyLength]byte
-	suite suite
-	block cipher.Block
-	gcm   cipher.AEAD // of suiteGCM
+	key        [keyLength]byte
+	protection Protection
+	block      cipher.Block
+	gcm        cipher.AEAD // of GCM
 }
 
 // A protector seals and opens records and remembers the keys it expanded last, so
@@ -36,17 +36,17 @@ var protectors = sync.Pool{New: func() any { return new(protector) }}
 
 // expand returns the schedule of key, which is as good as random: its first bytes
 // choose its slot.
-func (p *protector) expand(s suite, key *[keyLength]byte) (*expanded, error) {
+func (p *protector) expand(s Protection, key *[keyLength]byte) (*expanded, error) {
 	slot := &p.keys[binary.LittleEndian.Uint16(key[:])%keySlots]
-	if k := *slot; k != nil && k.key == *key && k.suite == s {
+	if k := *slot; k != nil && k.key == *key && k.protection == s {
 		return k, nil
 	}
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("dtls: %w", err)
 	}
-	k := &expanded{key: *key, suite: s, block: block}
-	if s == suiteGCM {
+	k := &expanded{key: *key, protection: s, block: block}
+	if s == GCM {
 		if k.gcm, err = cipher.NewGCM(block); err != nil {
 			return nil, fmt.Errorf("dtls: %w", err)
 		}
@@ -64,12 +64,12 @@ func (p *protector) setNonce(implicit *[ivLength]byte, explicit []byte) {
 
 // seal encrypts body in place and appends the tag. extra is additional data in
 // p.extra.
-func (p *protector) seal(s suite, key *[keyLength]byte, out []byte, body int, extra []byte) ([]byte, error) {
+func (p *protector) seal(s Protection, key *[keyLength]byte, out []byte, body int, extra []byte) ([]byte, error) {
 	k, err := p.expand(s, key)
 	if err != nil {
 		return nil, err
 	}
-	if s == suiteGCM {
+	if s == GCM {
 		return k.gcm.Seal(out[:body], p.nonce[:], out[body:], extra), nil
 	}
 	end := len(out)
@@ -80,12 +80,12 @@ func (p *protector) seal(s suite, key *[keyLength]byte, out []byte, body int, ex
 }
 
 // open appends what sealed holds to dst. It returns ErrForged.
-func (p *protector) open(s suite, key *[keyLength]byte, dst, sealed, extra []byte) ([]byte, error) {
+func (p *protector) open(s Protection, key *[keyLength]byte, dst, sealed, extra []byte) ([]byte, error) {
 	k, err := p.expand(s, key)
 	if err != nil {
 		return nil, err
 	}
-	if s == suiteGCM {
+	if s == GCM {
 		out, err := k.gcm.Open(dst, p.nonce[:], sealed, extra)
 		if err != nil {
 			return nil, ErrForged

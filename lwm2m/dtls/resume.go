@@ -10,7 +10,7 @@ import (
 var ErrState = errors.New("dtls: not the state of a session")
 
 // stateLength is the length in bytes of an encoded session.
-const stateLength = 2*(keyLength+ivLength) + 3*8 + maxCID + CIDLength + 3
+const stateLength = KeyBlockLength + 3*8 + maxCID + CIDLength + 5
 
 // AppendBinary appends the session, keys and all, to dst. It implements
 // encoding.BinaryAppender and never fails. Whoever stores the result must keep
@@ -29,7 +29,8 @@ func (s *Session) AppendBinary(dst []byte) ([]byte, error) {
 	if s.hasCID {
 		has = 1
 	}
-	return append(dst, s.peerCIDLength, has, byte(s.suite)), nil
+	dst = append(dst, s.peerCIDLength, has, byte(s.protection))
+	return binary.BigEndian.AppendUint16(dst, s.limit), nil
 }
 
 // ReadSession reads a session from the beginning of b and returns what follows
@@ -51,12 +52,13 @@ func ReadSession(b []byte) (s Session, rest []byte, err error) {
 	s.next, s.newest, s.window = number(), number(), number()
 	take(s.peerCID[:])
 	take(s.localCID[:])
-	s.peerCIDLength, s.hasCID, s.suite = b[0], b[1] == 1, suite(b[2])
-	if s.peerCIDLength > maxCID || b[1] > 1 || s.suite < suiteCCM8 || s.suite > suiteGCM ||
+	s.peerCIDLength, s.hasCID, s.protection = b[0], b[1] == 1, Protection(b[2])
+	s.limit = binary.BigEndian.Uint16(b[3:])
+	if s.peerCIDLength > maxCID || b[1] > 1 || s.protection < CCM8 || s.protection > GCM ||
 		s.next > sequenceMask+1 || s.newest > sequenceMask {
 		return Session{}, nil, ErrState
 	}
-	return s, b[3:], nil
+	return s, b[5:], nil
 }
 
 // Next is the sequence number of our next record.

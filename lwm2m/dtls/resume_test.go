@@ -44,10 +44,10 @@ func TestReadSessionRefuses(t *testing.T) {
 	for name, change := range map[string]func(b []byte) []byte{
 		"truncated":                func(b []byte) []byte { return b[:len(b)-1] },
 		"empty":                    func([]byte) []byte { return nil },
-		"unknown suite":            func(b []byte) []byte { b[len(b)-1] = 4; return b },
-		"no suite":                 func(b []byte) []byte { b[len(b)-1] = 0; return b },
-		"flag neither 0 nor 1":     func(b []byte) []byte { b[len(b)-2] = 2; return b },
-		"overlong identifier":      func(b []byte) []byte { b[len(b)-3] = 33; return b },
+		"unknown suite":            func(b []byte) []byte { b[len(b)-3] = 4; return b },
+		"no suite":                 func(b []byte) []byte { b[len(b)-3] = 0; return b },
+		"flag neither 0 nor 1":     func(b []byte) []byte { b[len(b)-4] = 2; return b },
+		"overlong identifier":      func(b []byte) []byte { b[len(b)-5] = 33; return b },
 		"sequence number too high": func(b []byte) []byte { b[40] = 1; return b },
 	} {
 		if s, _, err := dtls.ReadSession(change(bytes.Clone(good))); !errors.Is(err, dtls.ErrState) {

@@ -19,16 +19,24 @@ var (
 	// ErrExhausted reports a session that has used up its sequence numbers; only a new
 	// handshake helps (RFC 6347 §4.1).
 	ErrExhausted = errors.New("dtls: sequence numbers exhausted")
+	// ErrTooLong reports a message longer than the peer takes in one record (RFC 8449
+	// §4); a smaller CoAP block helps.
+	ErrTooLong = errors.New("dtls: longer than the peer takes")
 )
 
-// suite is the record protection of a session.
-type suite uint8
+// A Protection is the record protection of a session.
+type Protection uint8
 
+// The protections, all with keys of 128 bits.
 const (
-	suiteCCM8 suite = iota + 1 // AES_128_CCM_8, RFC 6655
-	suiteCCM                   // AES_128_CCM, RFC 6655
-	suiteGCM                   // AES_128_GCM, RFC 5288
+	CCM8 Protection = iota + 1 // AES_128_CCM_8, RFC 6655
+	CCM                        // AES_128_CCM, RFC 6655
+	GCM                        // AES_128_GCM, RFC 5288
 )
+
+// MaxPeerCID is the longest connection identifier in bytes that we accept from a
+// peer; RFC 9146 allows 255.
+const MaxPeerCID = 32
 
 const (
 	keyLength      = 16
@@ -37,12 +45,12 @@ const (
 	nonceLength    = ivLength + explicitLength
 	windowLength   = 64 // records; RFC 6347 §4.1.2.6 recommends it
 	sessionEpoch   = 1  // there is no renegotiation: one handshake, one epoch
-	maxCID         = 32 // longest connection identifier we accept from a peer; RFC 9146 allows 255
+	maxCID         = MaxPeerCID
 )
 
-// tag returns the length in bytes of the suite's authentication tag.
-func (s suite) tag() int {
-	if s == suiteCCM8 {
+// tag returns the length in bytes of the authentication tag.
+func (p Protection) tag() int {
+	if p == CCM8 {
 		return 8
 	}
 	return 16
@@ -61,7 +69,44 @@ type Session struct {
 	localCID          [CIDLength]byte
 	peerCIDLength     uint8
 	hasCID            bool // the peer must send localCID
-	suite             suite
+	protection        Protection
+	limit             uint16 // longest plaintext the peer takes; 0: any
+}
+
+// KeyBlockLength is the length in bytes of a key block: the keys and the implicit
+// nonces of both sides (RFC 5246 §6.3).
+const KeyBlockLength = 2 * (keyLength + ivLength)
+
+// SessionOptions are what the server's side of a handshake has agreed on.
+type SessionOptions struct {
+	// Protection is CCM8, CCM or GCM.
+	Protection Protection
+	// KeyBlock are KeyBlockLength bytes, the client's halves first.
+	KeyBlock []byte
+	// PeerCID is what our records must carry, up to 32 bytes; empty: nothing.
+	PeerCID []byte
+	// CID is what the peer's records carry: CIDLength bytes, or none.
+	CID []byte
+	// Limit is the longest plaintext in bytes that the peer takes in a record
+	// (RFC 6066 §4, RFC 8449 §4). Zero: any.
+	Limit uint16
+}
+
+// NewSession makes the server's session of epoch 1, in which nothing was sent or
+// received. It returns ErrState for lengths that do not fit.
+func NewSession(o SessionOptions) (Session, error) {
+	if o.Protection < CCM8 || o.Protection > GCM || len(o.KeyBlock) != KeyBlockLength || len(o.PeerCID) > maxCID ||
+		len(o.CID) != 0 && len(o.CID) != CIDLength {
+		return Session{}, ErrState
+	}
+	s := Session{protection: o.Protection, limit: o.Limit, hasCID: len(o.CID) > 0}
+	b := o.KeyBlock
+	for _, part := range [][]byte{s.readKey[:], s.writeKey[:], s.readIV[:], s.writeIV[:]} {
+		b = b[copy(part, b):]
+	}
+	s.peerCIDLength = uint8(copy(s.peerCID[:], o.PeerCID)) //nolint:gosec // G115: at most maxCID
+	copy(s.localCID[:], o.CID)
+	return s, nil
 }
 
 // CID returns the identifier by which the peer addresses this session, and
@@ -88,7 +133,7 @@ func (s *Session) Open(dst []byte, r Record) (Opened, error) {
 	case s.seen(r.Sequence):
 		return Opened{}, ErrReplay
 	}
-	length := len(r.Fragment) - explicitLength - s.suite.tag()
+	length := len(r.Fragment) - explicitLength - s.protection.tag()
 	if length < 0 {
 		return Opened{}, ErrTruncated
 	}
@@ -96,7 +141,7 @@ func (s *Session) Open(dst []byte, r Record) (Opened, error) {
 	defer protectors.Put(p)
 	p.setNonce(&s.readIV, r.Fragment)
 	extra := additionalData(p.extra[:0], r.Type, r.Header[3:11], r.CID, length)
-	plain, err := p.open(s.suite, &s.readKey, dst, r.Fragment[explicitLength:], extra)
+	plain, err := p.open(s.protection, &s.readKey, dst, r.Fragment[explicitLength:], extra)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -122,10 +167,13 @@ func (s *Session) RepeatedFinished(r Record) bool {
 }
 
 // Seal appends one record of type t that carries plaintext to dst. It returns
-// ErrExhausted.
+// ErrExhausted or ErrTooLong.
 func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, error) {
 	if s.next > sequenceMask {
 		return dst, ErrExhausted
+	}
+	if s.limit > 0 && len(plaintext) > int(s.limit) {
+		return dst, ErrTooLong
 	}
 	var sequence [8]byte // epoch and sequence number, which is the explicit nonce as well
 	binary.BigEndian.PutUint64(sequence[:], sessionEpoch<<48|s.next)
@@ -136,7 +184,7 @@ func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, err
 	if len(cid) > 0 {
 		outer, inner = TLS12CID, inner+1
 	}
-	total := explicitLength + inner + s.suite.tag()
+	total := explicitLength + inner + s.protection.tag()
 	dst = slices.Grow(dst, headerLength+len(cid)+total)
 	dst = append(dst, byte(outer), versionDTLS12>>8, versionDTLS12&0xff)
 	dst = append(dst, sequence[:]...)
@@ -152,7 +200,7 @@ func (s *Session) Seal(dst []byte, t ContentType, plaintext []byte) ([]byte, err
 	defer protectors.Put(p)
 	p.setNonce(&s.writeIV, sequence[:])
 	extra := additionalData(p.extra[:0], outer, sequence[:], cid, inner)
-	return p.seal(s.suite, &s.writeKey, dst, body, extra)
+	return p.seal(s.protection, &s.writeKey, dst, body, extra)
 }
 
 // additionalData appends what the AEAD authenticates besides the plaintext:

@@ -1,0 +1,122 @@
+package handshake
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"steward/lwm2m/dtls"
+)
+
+// takeCertificate reads the client's chain or raw public key; who it is will be
+// asked once it has proved the key.
+func (m *machine) takeCertificate(body []byte) error {
+	var ok bool
+	if m.offers.clientRaw {
+		m.rawKey, ok = parseRawKey(body)
+	} else {
+		m.chain, ok = parseChain(body)
+	}
+	switch {
+	case !ok:
+		return fail(alertDecodeError, dtls.ErrHandshake, "certificate message")
+	case len(m.rawKey) == 0 && len(m.chain) == 0:
+		return fail(alertHandshakeFailure, dtls.ErrHandshake, "no certificate") // RFC 5246 §7.4.6
+	}
+	m.phase = phaseKeyExchange
+	return nil
+}
+
+// takeKeyExchange computes the premaster secret and what follows from it.
+func (m *machine) takeKeyExchange(body []byte) error {
+	x, ok := parseClientKeyExchange(body, m.suite)
+	if !ok {
+		return fail(alertDecodeError, dtls.ErrHandshake, "client key exchange")
+	}
+	var premaster []byte
+	if m.suite.ecdhe {
+		var err error
+		if premaster, err = agree(m.share, x.point); err != nil {
+			return &failure{alertIllegalParameter, err}
+		}
+		m.share = nil
+	}
+	if m.suite.psk {
+		premaster = premasterPSK(premaster, m.keyOf(x.identity))
+	}
+	m.deriveMaster(premaster)
+	clear(premaster)
+	if err := m.newSession(); err != nil {
+		return &failure{alertInternalError, err}
+	}
+	m.phase = phaseVerify
+	if m.suite.psk {
+		m.phase = phaseFinished
+	}
+	return nil
+}
+
+// keyOf returns the key of a PSK identity. One without gets a key that nobody knows,
+// so that it fares like somebody with the wrong key (RFC 4279 §2).
+func (m *machine) keyOf(identity []byte) []byte {
+	m.psk = append([]byte{}, identity...)
+	key, err := m.server.o.Credentials.PSK(m.psk)
+	if err == nil && len(key) == 0 {
+		err = dtls.ErrUnknownIdentity
+	}
+	if err != nil {
+		m.unknown = fmt.Errorf("%w: %w", dtls.ErrRefused, err)
+		key = make([]byte, 16)
+		_, _ = rand.Read(key) // never fails
+	}
+	m.pskHash = sha256.Sum256(key)
+	return key
+}
+
+// deriveMaster makes the master secret: over the handshake so far (RFC 7627 §4), or
+// over the randoms alone (RFC 5246 §8.1) where that is allowed.
+func (m *machine) deriveMaster(premaster []byte) {
+	if m.offers.masterSecret {
+		prf(m.master[:], premaster, labelExtended, digestOf(m.log))
+		return
+	}
+	prf(m.master[:], premaster, labelMaster, m.clientRandom[:], m.serverRandom[:])
+}
+
+// newSession makes the session of the master secret.
+func (m *machine) newSession() (err error) {
+	block := keyBlock(&m.master, &m.clientRandom, &m.serverRandom)
+	m.session, err = dtls.NewSession(dtls.SessionOptions{
+		Protection: m.suite.protection, KeyBlock: block,
+		PeerCID: m.offers.peerCID, CID: m.offers.cid, Limit: m.offers.limit,
+	})
+	clear(block)
+	return err
+}
+
+// takeVerify checks the proof of the client's key: a signature of the messages
+// before (RFC 5246 §7.4.8).
+func (m *machine) takeVerify(body []byte) error {
+	s, signature, ok := parseCertificateVerify(body)
+	switch {
+	case !ok:
+		return fail(alertDecodeError, dtls.ErrHandshake, "certificate verify")
+	case !slices.Contains(schemes, s):
+		return fail(alertIllegalParameter, dtls.ErrHandshake, "signature algorithm %04x", uint16(s))
+	}
+	der := m.rawKey
+	if der == nil {
+		der = m.chain[0]
+	}
+	key, err := m.server.keys.of(der, m.rawKey != nil)
+	if err != nil {
+		return &failure{alertBadCertificate, err}
+	}
+	if err := s.verify(key, signature, transcript(m.log[:len(m.log)-1])); err != nil {
+		return &failure{alertDecryptError, err}
+	}
+	m.server.keys.keep(der, key)
+	m.phase = phaseFinished
+	return nil
+}

@@ -1,0 +1,277 @@
+package handshake
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/sha256"
+	"net/netip"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
+)
+
+// A phase says which message must come next:
+//
+//	hello → certificate → keyExchange → verify → finished → established
+//	hello ─────────────→ keyExchange ──────────→ finished    pre-shared key
+//	hello ─────────────────────────────────────→ finished    resumption
+type phase uint8
+
+const (
+	phaseHello phase = iota
+	phaseCertificate
+	phaseKeyExchange
+	phaseVerify
+	phaseFinished
+	phaseEstablished
+)
+
+// A step is what a phase waits for.
+type step struct {
+	typ   uint8
+	epoch uint16
+	take  func(m *machine, body []byte) error
+}
+
+// step returns what the machine waits for; established, it waits for nothing.
+func (m *machine) step() step {
+	switch m.phase {
+	case phaseHello:
+		return step{typeClientHello, 0, (*machine).takeHello}
+	case phaseCertificate:
+		return step{typeCertificate, 0, (*machine).takeCertificate}
+	case phaseKeyExchange:
+		return step{typeClientKeyExchange, 0, (*machine).takeKeyExchange}
+	case phaseVerify:
+		return step{typeCertificateVerify, 0, (*machine).takeVerify}
+	case phaseFinished:
+		return step{typeFinished, 1, (*machine).takeFinished}
+	default:
+		return step{}
+	}
+}
+
+const (
+	recordCCS       = byte(dtls.ChangeCipherSpec)
+	recordAlert     = byte(dtls.Alert)
+	recordHandshake = byte(dtls.Handshake)
+
+	// maxEarly bounds the records kept that are not to be read yet: the keys, or the
+	// Finished before them, are still missing.
+	maxEarly = 8
+	// maxForged is how many records of epoch 1 may fail to authenticate. A wrong
+	// pre-shared key shows in nothing else, and whoever guesses at an address gets in
+	// the way of a handshake only with luck.
+	maxForged = 3
+)
+
+// A machine is one handshake. It is fed datagrams and sends datagrams; it starts
+// nothing and waits for nothing.
+type machine struct {
+	server *Server
+	addr   netip.AddrPort
+	phase  phase
+	digest [digestLength]byte // of the offer, from the cookie; zero: not known
+
+	in     reassembly
+	log    []message // the handshake so far, the hello first
+	flight []message // what we sent last in the clear, for the client to answer
+	said   uint16    // how many messages are ours
+	record uint64    // number of our next record in epoch 0
+	epoch1 bool      // our ChangeCipherSpec went out
+	ccs    bool      // the client's arrived
+	again  bool      // the client has repeated its hello
+	early  [][]byte  // records to be read later
+	forged int
+
+	clientRandom, serverRandom [randomLength]byte
+	suite                      *suite
+	offers                     agreed
+	share                      *ecdh.PrivateKey
+	master                     [masterLength]byte
+	session                    dtls.Session
+
+	chain    [][]byte // of the client, not proved before takeVerify
+	rawKey   []byte   // the same for a raw public key
+	psk      []byte
+	pskHash  [sha256.Size]byte
+	unknown  error // why the identity has no key
+	resumed  *ticket
+	identity coap.Identity
+	mark     uint64 // of the judgement
+	last     []byte // our last flight
+}
+
+// agreed is what remains of the client's offers.
+type agreed struct {
+	serverName   string
+	masterSecret bool
+	ticket       bool // the client wants one
+	clientRaw    bool // its certificate is a raw public key
+	limit        uint16
+	peerCID, cid []byte
+}
+
+// receive takes a datagram. An error ends the handshake, and is a failure when the
+// peer is to be told.
+func (m *machine) receive(datagram []byte) error {
+	for rest := datagram; len(rest) > 0; {
+		r, next, err := dtls.ParseRecord(rest)
+		if err != nil {
+			break // RFC 6347 §4.1.2.7: discarded silently
+		}
+		if err := m.takeRecord(r, rest[:len(rest)-len(next)]); err != nil {
+			return err
+		}
+		rest = next
+	}
+	if m.phase != phaseFinished || !m.ccs || len(m.early) == 0 {
+		return nil
+	}
+	early := m.early
+	m.early = nil
+	for _, raw := range early {
+		r, _, err := dtls.ParseRecord(raw)
+		if err != nil {
+			continue
+		}
+		if err := m.takeProtected(r, raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *machine) takeRecord(r dtls.Record, raw []byte) error {
+	switch {
+	case r.Epoch == 1:
+		return m.takeProtected(r, raw)
+	case r.Epoch != 0 || m.phase == phaseEstablished:
+		return nil
+	}
+	switch r.Type {
+	case dtls.Handshake:
+		return m.takeFragments(r.Fragment, 0)
+	case dtls.ChangeCipherSpec:
+		m.ccs = m.ccs || bytes.Equal(r.Fragment, []byte{1})
+		return nil
+	case dtls.Alert:
+		return takeAlert(r.Fragment)
+	default:
+		return nil
+	}
+}
+
+// takeProtected reads a record of epoch 1 if its time has come. What the client
+// says beyond its Finished is for the session.
+func (m *machine) takeProtected(r dtls.Record, raw []byte) error {
+	if m.phase != phaseFinished {
+		m.keep(raw)
+		return nil
+	}
+	probe := m.session
+	o, err := probe.Open(nil, r)
+	switch {
+	case err != nil:
+		if m.forged++; m.forged >= maxForged {
+			return m.mistrust()
+		}
+		return nil
+	case o.Type == dtls.Handshake && m.ccs:
+		m.session = probe
+		return m.takeFragments(o.Plaintext, 1)
+	case o.Type == dtls.Alert:
+		m.session = probe
+		return takeAlert(o.Plaintext)
+	default:
+		m.keep(raw)
+		return nil
+	}
+}
+
+// mistrust is the end of a client whose Finished our keys do not open. It is the
+// same whether we know its identity or not (RFC 4279 §2 allows decrypt_error for
+// both).
+func (m *machine) mistrust() error {
+	if m.unknown != nil {
+		return &failure{alertDecryptError, m.unknown}
+	}
+	return fail(alertDecryptError, dtls.ErrHandshake, "finished cannot be decrypted")
+}
+
+func (m *machine) keep(raw []byte) {
+	if len(m.early) < maxEarly {
+		m.early = append(m.early, bytes.Clone(raw))
+	}
+}
+
+// takeFragments reads the messages in a handshake record, whole or in part.
+func (m *machine) takeFragments(b []byte, epoch uint16) error {
+	for len(b) > 0 && m.phase != phaseEstablished {
+		f, rest, ok := parseFragment(b)
+		if !ok {
+			return nil
+		}
+		b = rest
+		if f.seq < m.in.next {
+			m.again = m.again || f.typ == typeClientHello && epoch == 0
+			continue
+		}
+		if f.seq == m.in.next && f.length > maxLength(f.typ) {
+			return fail(alertUnexpectedMessage, dtls.ErrHandshake, "message of type %d with %d bytes", f.typ, f.length)
+		}
+		m.in.add(f, epoch)
+		if err := m.takeMessages(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *machine) takeMessages() error {
+	for m.phase != phaseEstablished {
+		msg, epoch, ok := m.in.take()
+		if !ok {
+			return nil
+		}
+		want := m.step()
+		if msg.typ != want.typ || epoch != want.epoch {
+			return fail(alertUnexpectedMessage, dtls.ErrHandshake, "message of type %d in epoch %d, want %d", msg.typ, epoch,
+				want.typ)
+		}
+		m.log = append(m.log, msg)
+		if err := want.take(m, msg.body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeAlert ends the handshake on a fatal alert or a closure; warnings are ignored.
+func takeAlert(b []byte) error {
+	if len(b) != 2 || b[0] != levelFatal && alert(b[1]) != alertCloseNotify {
+		return nil
+	}
+	return &peerAlert{alert(b[1])}
+}
+
+// digestOf is the hash of messages (RFC 5246 §7.4.9).
+func digestOf(log []message) []byte {
+	h := sha256.New()
+	for _, msg := range log {
+		header := msg.header()
+		_, _ = h.Write(header[:]) // never fails
+		_, _ = h.Write(msg.body)
+	}
+	return h.Sum(nil)
+}
+
+// transcript are the messages themselves.
+func transcript(log []message) []byte {
+	var out []byte
+	for _, msg := range log {
+		header := msg.header()
+		out = append(append(out, header[:]...), msg.body...)
+	}
+	return out
+}

@@ -1,0 +1,114 @@
+package handshake
+
+import (
+	"encoding/binary"
+
+	"steward/lwm2m/dtls"
+)
+
+const (
+	// mtu is the longest datagram of a flight: what every IPv6 path carries (RFC 8200 §5)
+	// less its headers. A flight that was repeated in vain is cut into smallMTU (RFC 6347
+	// §4.1.1.1).
+	mtu      = 1280 - 40 - 8
+	smallMTU = 548
+	// patience is how many repetitions go out before the datagrams get smaller.
+	patience = 2
+	// minFragment is the shortest piece of a message that is worth a record.
+	minFragment = 32
+)
+
+func appendRecordHeader(dst []byte, typ byte, sequence uint64, length int) []byte {
+	dst = append(dst, typ, version12>>8, version12&0xff)
+	dst = binary.BigEndian.AppendUint64(dst, sequence)
+	return binary.BigEndian.AppendUint16(dst, uint16(length)) //nolint:gosec // G115: a datagram's
+}
+
+// A packer gathers records in datagrams.
+type packer struct {
+	m      *machine
+	mtu    int
+	buffer []byte
+}
+
+// add appends the records of a message, in as many pieces as it takes.
+func (p *packer) add(msg message) {
+	most := p.mtu - recordHeader - messageHeader
+	if l := int(p.m.offers.limit); l > 0 {
+		most = min(most, l-messageHeader)
+	}
+	for offset := 0; ; {
+		left := len(msg.body) - offset
+		room := p.mtu - len(p.buffer) - recordHeader - messageHeader
+		if room < min(left, minFragment) {
+			p.flush()
+			continue
+		}
+		n := min(left, room, most)
+		p.buffer = appendRecordHeader(p.buffer, recordHandshake, p.m.record, messageHeader+n)
+		p.m.record++
+		header := fragmentHeader(msg, offset, n)
+		p.buffer = append(append(p.buffer, header[:]...), msg.body[offset:offset+n]...)
+		if offset += n; offset == len(msg.body) {
+			return
+		}
+	}
+}
+
+// addFinished appends ChangeCipherSpec and, under the new keys, the Finished.
+func (p *packer) addFinished(finished message) error {
+	const room = 128 // for both, with the longest connection identifier
+	if len(p.buffer)+room > p.mtu {
+		p.flush()
+	}
+	p.buffer = append(appendRecordHeader(p.buffer, recordCCS, p.m.record, 1), 1)
+	p.m.record++
+	p.m.epoch1 = true
+	header := finished.header()
+	sealed, err := p.m.session.Seal(p.buffer, dtls.Handshake, append(header[:], finished.body...))
+	p.buffer = sealed
+	return err
+}
+
+func (p *packer) flush() {
+	if len(p.buffer) > 0 {
+		p.m.server.o.Host.Send(p.buffer, p.m.addr)
+		p.buffer = p.buffer[:0]
+	}
+}
+
+// transmit sends the flight that the client is to answer, for the first time or
+// again: records take new numbers, messages keep theirs (RFC 6347 §4.2.4).
+func (m *machine) transmit(repeated int) error {
+	p := packer{m: m, mtu: mtu}
+	if repeated > patience {
+		p.mtu = smallMTU
+	}
+	p.buffer = make([]byte, 0, p.mtu)
+	for _, msg := range m.flight {
+		if msg.typ != typeFinished {
+			p.add(msg)
+			continue
+		}
+		if err := p.addFinished(msg); err != nil {
+			return err
+		}
+	}
+	p.flush()
+	return nil
+}
+
+// sendAlert tells the client why its handshake ends, under the keys once it has been
+// told to expect them.
+func (m *machine) sendAlert(a alert) {
+	body := []byte{levelFatal, byte(a)}
+	if !m.epoch1 {
+		record := append(appendRecordHeader(nil, recordAlert, m.record, len(body)), body...)
+		m.record++
+		m.server.o.Host.Send(record, m.addr)
+		return
+	}
+	if record, err := m.session.Seal(nil, dtls.Alert, body); err == nil {
+		m.server.o.Host.Send(record, m.addr)
+	}
+}
