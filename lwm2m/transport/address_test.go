@@ -103,9 +103,7 @@ func TestForgeryLimit(t *testing.T) {
 	altered[9]++
 	n.inject(altered)
 	<-conn.Done()
-	if st := s.Stats(); st.Associations != 0 {
-		t.Errorf("Stats = %+v", st)
-	}
+	eventually(t, "its end", func() bool { return s.Stats().Associations == 0 })
 }
 
 // TestRestartFromSameAddress: a device that lost its state and has no
@@ -154,7 +152,7 @@ func TestOldAssociationSurvivesAttempts(t *testing.T) {
 			do(t, e, conn, coap.GET, "")
 			peer := s.peer()
 
-			n.inject(clientHello(t))
+			n.begin(clientHello(t))
 			eventually(t, "a handshake beside", func() bool { return s.Stats().HandshakesPending == 1 })
 			if got := do(t, e, conn, coap.GET, ""); got != "sensor" || s.peer() != peer {
 				t.Errorf("GET beside a handshake = %q from %s", got, s.peer())
@@ -268,5 +266,6 @@ func TestIdleAssociationsCostNoGoroutine(t *testing.T) {
 	if got := s.Stats().Associations; got < 90 { // a port may come again, and its association be replaced
 		t.Errorf("%d associations", got)
 	}
-	eventually(t, "no more goroutines than for one", func() bool { return runtime.NumGoroutine() <= before })
+	const workers = 8 // that the engine or the handshakes may have started meanwhile
+	eventually(t, "no goroutine for each", func() bool { return runtime.NumGoroutine() <= before+workers })
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"time"
 
 	"steward/lwm2m/dtls"
 )
@@ -67,12 +66,7 @@ func (l *Listener) receive(ctx context.Context, datagram []byte, from netip.Addr
 	case r.Epoch != 0:
 		l.receiveProtected(datagram, from) //nolint:contextcheck // what a message starts is the engine's
 	case dtls.IsHello(r):
-		h, err := dtls.ParseHello(r)
-		if err != nil {
-			l.stats.drop(DropMalformed)
-			return
-		}
-		l.hello(ctx, datagram, h, from)
+		l.pending.hello(datagram, from)
 	default:
 		l.receivePlain(datagram, from) //nolint:contextcheck // what a message starts is the engine's
 	}
@@ -86,8 +80,7 @@ func (l *Listener) receiveCID(datagram []byte, id cid, from netip.AddrPort) {
 		l.receiveFor(f, a)
 		return
 	}
-	if p := l.pending.at(from); p != nil && p.link.Deliver(datagram) {
-		p.heard.Store(time.Now().UnixNano())
+	if l.pending.deliver(datagram, from) {
 		return
 	}
 	if f, ok := l.table.withCID(id); ok { // the handshake completed in between
@@ -105,8 +98,7 @@ func (l *Listener) receiveProtected(datagram []byte, from netip.AddrPort) {
 	if ok && !identifier && l.receiveFor(f, a) {
 		return
 	}
-	if p := l.pending.at(from); p != nil {
-		l.deliver(p, datagram, time.Now())
+	if l.pending.deliver(datagram, from) {
 		return
 	}
 	if !ok {
@@ -118,8 +110,7 @@ func (l *Listener) receiveProtected(datagram []byte, from netip.AddrPort) {
 // and unprotected alerts: they concern a handshake under way, or repeat the
 // flight of one that has just completed.
 func (l *Listener) receivePlain(datagram []byte, from netip.AddrPort) {
-	if p := l.pending.at(from); p != nil {
-		l.deliver(p, datagram, time.Now())
+	if l.pending.deliver(datagram, from) {
 		return
 	}
 	a := arrival{datagram: datagram, from: addressOf(from), now: l.now()}

@@ -15,11 +15,9 @@ var ErrName = errors.New("transport: overlong name of a peer")
 
 // establish makes an association of a seat and of the handshake that it was
 // reserved for, which has its identifier or none, and ends the one that it
-// replaces. It returns ErrNoRoom or ErrName, having said goodbye,
-// and then the seat is still reserved.
+// replaces. It returns ErrNoRoom or ErrName, and then the seat is still reserved.
 func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) error {
 	if len(e.Identity.Name) > maxName {
-		l.decline(e, from)
 		return fmt.Errorf("%w: %d bytes", ErrName, len(e.Identity.Name))
 	}
 	n := l.table.names.put(e.Identity)
@@ -39,7 +37,6 @@ func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) e
 	if err != nil {
 		l.flights.drop(s.ref)
 		l.table.names.drop(n)
-		l.decline(e, from)
 		return err
 	}
 	l.stats.handshakes.Add(1)
@@ -51,13 +48,6 @@ func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) e
 		l.end(replaced, false) // its peer has lost it, a close_notify would tell nobody
 	}
 	return nil
-}
-
-// decline ends what has not become an association.
-func (l *Listener) decline(e *dtls.Established, from netip.AddrPort) {
-	if out, err := e.Session.Seal(nil, dtls.Alert, []byte{alertWarning, alertCloseNotify}); err == nil {
-		_ = l.send(out, from) // counted there; it may be lost as well
-	}
 }
 
 // keptRole reports whether associations of a class are kept.

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +56,12 @@ func (s *site) refusal() error {
 		return nil
 	}
 	return s.refusals[len(s.refusals)-1]
+}
+
+func (s *site) allRefusals() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refusals)
 }
 
 // fast are CoAP parameters that make a lost datagram cheap.

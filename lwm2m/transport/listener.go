@@ -51,7 +51,7 @@ const (
 	defaultHandshakeTimeout = 20 * time.Second
 	defaultIdleTimeout      = 24 * time.Hour
 	defaultAbsoluteTimeout  = 7 * 24 * time.Hour
-	defaultMaxHandshakes    = 1024    // about 40 kB each while they last
+	defaultMaxHandshakes    = 8192    // about 2 kB each while they last
 	defaultPrefixRate       = 1000    // new handshakes per second and prefix
 	defaultMaxAssociations  = 1 << 20 // about 250 bytes each
 )
@@ -75,7 +75,7 @@ type ListenOptions struct {
 	AbsoluteTimeout time.Duration
 	// FlightInterval is the handshake's first retransmission interval. Zero: 1 s.
 	FlightInterval time.Duration
-	// MaxHandshakes caps handshakes under way. Zero: 1024.
+	// MaxHandshakes caps handshakes under way, of clients whose address is proved. Zero: 8192.
 	MaxHandshakes int
 	// PrefixRate caps new handshakes per second from one IPv4 /24 or IPv6 /56. Zero: 1000.
 	PrefixRate int
@@ -153,8 +153,7 @@ func Listen(o ListenOptions) (*Listener, error) {
 	l := &Listener{options: o, socket: socket, addr: localAddr(socket)}
 	l.home.listener = l
 	l.table.init(o.MaxAssociations, newWheel(o.IdleTimeout, o.AbsoluteTimeout))
-	l.pending.init(o.MaxHandshakes, o.PrefixRate)
-	if err := l.restore(); err != nil {
+	if err := errors.Join(l.pending.init(l), l.restore()); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -186,6 +185,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		reading.Go(func() { failed <- l.read(ctx) })
 	}
 	if l.options.Credentials != nil {
+		l.tasks.Go(func() { l.pending.run(ctx) })
 		l.tasks.Go(func() { l.judgeAll(ctx) })
 		l.tasks.Go(func() { l.sweepUntil(ctx) })
 	}

@@ -293,7 +293,7 @@ func TestRunEnds(t *testing.T) {
 	go func() { ended <- l.Run(ctx) }()
 	conn := dial(t, e, "coaps://"+l.Addr().String(), creds.client(t, "sensor"))
 	half := listenUDP(t)
-	_, _ = half.WriteToUDPAddrPort(clientHello(t), l.Addr())
+	begin(t, half, l.Addr())
 	eventually(t, "a handshake under way", func() bool { return l.Stats().HandshakesPending == 1 })
 	cancel()
 	if err := <-ended; err != nil {

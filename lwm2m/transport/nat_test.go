@@ -131,3 +131,25 @@ func untilHello() func(bool, []byte) bool {
 		return begun
 	}
 }
+
+// begin begins a handshake from the client's address and leaves it half open. It
+// returns the hello with its cookie.
+func (n *nat) begin(hello []byte) []byte {
+	n.tb.Helper()
+	request := make(chan []byte, 1)
+	n.setFilter(func(toServer bool, d []byte) bool {
+		const typeAt, verifyRequest = 13, 3
+		if !toServer && d[0] == byte(dtls.Handshake) && d[typeAt] == verifyRequest {
+			select {
+			case request <- append([]byte(nil), d...):
+			default:
+			}
+		}
+		return true
+	})
+	n.inject(hello)
+	proved := withCookie(hello, <-request)
+	n.inject(proved)
+	n.setFilter(nil)
+	return proved
+}

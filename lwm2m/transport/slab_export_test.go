@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 
@@ -68,13 +69,9 @@ func (s *Slab) Occupy(tb testing.TB, id cid, who coap.Identity, port uint16) {
 // testSession has made-up keys.
 func testSession(tb testing.TB, id cid) dtls.Session {
 	tb.Helper()
-	const cidAt, end = 96, 104 // in the encoding of a session
-	state := make([]byte, end, end+3)
-	for i := range 2 * 20 {
-		state[i] = FillKey
-	}
-	copy(state[cidAt:], id[:])
-	s, _, err := dtls.ReadSession(append(state, 0, 1, 1)) // no identifier of the peer's, one of ours, CCM_8
+	s, err := dtls.NewSession(dtls.SessionOptions{
+		Protection: dtls.CCM8, KeyBlock: bytes.Repeat([]byte{FillKey}, dtls.KeyBlockLength), CID: id[:],
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}

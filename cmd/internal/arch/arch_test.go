@@ -19,16 +19,17 @@ const module = "steward/"
 // layers lists, for each package, every package of this module that it may
 // import. A package missing here may import nothing; cmd may import all.
 var layers = map[string][]string{
-	"lwm2m/fleet":         {"lwm2m"},
-	"lwm2m/tlv":           {"lwm2m"},
-	"lwm2m/internal/cbor": {"lwm2m"},
-	"lwm2m/senml":         {"lwm2m", "lwm2m/internal/cbor"},
-	"lwm2m/lwcbor":        {"lwm2m", "lwm2m/internal/cbor"},
-	"lwm2m/plain":         {"lwm2m", "lwm2m/internal/cbor"},
-	"lwm2m/linkformat":    {"lwm2m"},
-	"lwm2m/codec":         {"lwm2m", "lwm2m/tlv", "lwm2m/senml", "lwm2m/lwcbor", "lwm2m/plain", "lwm2m/linkformat"},
-	"lwm2m/dtls":          {"lwm2m/coap"},
-	"lwm2m/transport":     {"lwm2m/coap", "lwm2m/dtls", "lwm2m/journal"},
+	"lwm2m/fleet":          {"lwm2m"},
+	"lwm2m/tlv":            {"lwm2m"},
+	"lwm2m/internal/cbor":  {"lwm2m"},
+	"lwm2m/senml":          {"lwm2m", "lwm2m/internal/cbor"},
+	"lwm2m/lwcbor":         {"lwm2m", "lwm2m/internal/cbor"},
+	"lwm2m/plain":          {"lwm2m", "lwm2m/internal/cbor"},
+	"lwm2m/linkformat":     {"lwm2m"},
+	"lwm2m/codec":          {"lwm2m", "lwm2m/tlv", "lwm2m/senml", "lwm2m/lwcbor", "lwm2m/plain", "lwm2m/linkformat"},
+	"lwm2m/dtls":           {"lwm2m/coap"},
+	"lwm2m/dtls/handshake": {"lwm2m/coap", "lwm2m/dtls"},
+	"lwm2m/transport":      {"lwm2m/coap", "lwm2m/dtls", "lwm2m/dtls/handshake", "lwm2m/journal"},
 	"lwm2m/server": {
 		"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit",
 	},

@@ -17,7 +17,7 @@ const (
 	Taken     Outcome = iota // it belongs to a handshake
 	Verified                 // the client was asked to prove its address; nothing is remembered
 	Malformed                // it is not a client's hello
-	Busy                     // another handshake of the address is under way
+	Busy                     // a later handshake of the address is under way
 	Full                     // too many handshakes are under way
 	Declined                 // Host.Admit said no
 	Overrun                  // the handshake has too much to read already
@@ -79,37 +79,42 @@ func (s *Server) proved(datagram []byte, record uint64, seq uint16, from netip.A
 	c := s.byAddr[from]
 	if c != nil && c.random == h.random {
 		defer s.mu.Unlock()
-		return s.deliver(c, datagram, now)
+		return s.deliver(c, datagram)
 	}
-	if c != nil && now.Sub(c.heard) < supersedeAfter {
+	if c != nil && c.former == h.random { // an old hello that was delayed
 		s.mu.Unlock()
 		return Busy
 	}
 	full := s.running >= s.o.Limit
 	s.mu.Unlock()
-	switch {
-	case full:
+	if full {
 		return Full
-	case !s.o.Host.Admit(from, now):
+	}
+	place := s.o.Host.Admit(from, now)
+	if place == nil {
 		return Declined
 	}
-	return s.begin(&conn{
+	outcome := s.begin(&conn{
 		random: h.random, due: now.Add(s.o.FlightInterval), interval: s.o.FlightInterval, end: now.Add(s.o.Timeout),
 		machine: machine{
-			server: s, addr: from, record: record, digest: digest, in: reassembly{next: seq},
+			server: s, addr: from, place: place, record: record, digest: digest, in: reassembly{next: seq},
 		},
-	}, datagram, now)
+	}, datagram)
+	if outcome == Full {
+		place.Ended(nil)
+	}
+	return outcome
 }
 
 // begin enters a handshake and gives it its first datagram.
-func (s *Server) begin(c *conn, datagram []byte, now time.Time) Outcome {
+func (s *Server) begin(c *conn, datagram []byte) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running >= s.o.Limit { // others were first
 		return Full
 	}
-	if old := s.byAddr[c.addr]; old != nil {
-		old.superseded = true
+	if old := s.byAddr[c.addr]; old != nil { // a device that restarted gets in at once
+		old.superseded, c.former = true, old.random
 		s.schedule(old)
 	}
 	if len(s.byAddr) == 0 {
@@ -117,27 +122,26 @@ func (s *Server) begin(c *conn, datagram []byte, now time.Time) Outcome {
 	}
 	s.byAddr[c.addr] = c
 	s.running++
-	return s.deliver(c, datagram, now)
+	return s.deliver(c, datagram)
 }
 
 // Deliver takes a datagram that does not begin with a ClientHello, if a handshake is
 // under way at its address.
-func (s *Server) Deliver(datagram []byte, from netip.AddrPort, now time.Time) Outcome {
+func (s *Server) Deliver(datagram []byte, from netip.AddrPort) Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.byAddr[from]
 	if c == nil {
 		return Unknown
 	}
-	return s.deliver(c, datagram, now)
+	return s.deliver(c, datagram)
 }
 
 // deliver puts a copy of a datagram into a handshake's inbox. The caller holds mu.
-func (s *Server) deliver(c *conn, datagram []byte, now time.Time) Outcome {
+func (s *Server) deliver(c *conn, datagram []byte) Outcome {
 	if len(c.inbox) == maxInbox {
 		return Overrun
 	}
-	c.heard = now
 	c.inbox = append(c.inbox, bytes.Clone(datagram))
 	s.schedule(c)
 	return Taken

@@ -16,7 +16,7 @@ const ticksPerFlight = 4
 type conn struct {
 	machine // of the worker that has it
 
-	random [randomLength]byte
+	random, former [randomLength]byte // of the hello, and of the one it superseded
 
 	// Server.mu guards the rest.
 	inbox      [][]byte
@@ -27,7 +27,6 @@ type conn struct {
 	late       bool // the deadline has passed
 	repeat     bool // the flight's interval has passed
 	repeats    int
-	heard      time.Time
 	due, end   time.Time
 	interval   time.Duration
 }
@@ -76,6 +75,7 @@ func (s *Server) serve(c *conn) {
 		s.mu.Unlock()
 		if superseded {
 			s.end(c)
+			c.place.Ended(nil)
 			return
 		}
 		if s.read(c, inbox) {
@@ -133,12 +133,12 @@ func (s *Server) fail(c *conn, reason error) {
 	if errors.As(reason, &f) {
 		c.sendAlert(f.alert)
 	}
-	s.o.Host.Refused(c.addr, reason)
+	c.place.Ended(reason)
 }
 
 // finish hands a completed handshake over, then what came early.
 func (s *Server) finish(c *conn, rest [][]byte) {
-	next, err := s.o.Host.Established(c.addr, c.established(), c.mark)
+	next, err := c.place.Established(c.established())
 	if err != nil {
 		s.fail(c, &failure{alertAccessDenied, err})
 		return

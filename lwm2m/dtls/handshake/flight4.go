@@ -57,8 +57,11 @@ func (m *machine) keepOffers(o *offers) {
 		serverName: o.serverName, masterSecret: o.masterSecret, limit: o.limit(),
 		ticket: o.ticket != nil && o.masterSecret && !m.server.o.NoTickets,
 	}
-	if o.cid != nil && len(o.cid) <= dtls.MaxPeerCID && m.server.o.CID != nil {
-		m.offers.peerCID, m.offers.cid = o.cid, m.server.o.CID()
+	if o.cid != nil && len(o.cid) <= dtls.MaxPeerCID {
+		m.offers.peerCID, m.offers.cid = o.cid, m.place.CID()
+	}
+	if m.offers.cid == nil { // both sides use one or neither
+		m.offers.peerCID = nil
 	}
 }
 

@@ -36,7 +36,7 @@ func (m *machine) takeFinished(body []byte) error {
 
 // judge asks who the client is, which has proved it.
 func (m *machine) judge() error {
-	m.mark = m.server.o.Host.Mark()
+	m.place.Judging()
 	identity, err := Judge(m.server.o.Credentials, &dtls.Established{
 		Chain: m.chain, PSKIdentity: m.psk, RawKey: m.rawKey,
 	})

@@ -70,6 +70,7 @@ const (
 type machine struct {
 	server *Server
 	addr   netip.AddrPort
+	place  Place
 	phase  phase
 	digest [digestLength]byte // of the offer, from the cookie; zero: not known
 
@@ -78,7 +79,6 @@ type machine struct {
 	flight []message // what we sent last in the clear, for the client to answer
 	said   uint16    // how many messages are ours
 	record uint64    // number of our next record in epoch 0
-	epoch1 bool      // our ChangeCipherSpec went out
 	ccs    bool      // the client's arrived
 	again  bool      // the client has repeated its hello
 	early  [][]byte  // records to be read later
@@ -98,7 +98,6 @@ type machine struct {
 	unknown  error // why the identity has no key
 	resumed  *ticket
 	identity coap.Identity
-	mark     uint64 // of the judgement
 	last     []byte // our last flight
 }
 
@@ -157,6 +156,11 @@ func (m *machine) takeRecord(r dtls.Record, raw []byte) error {
 		return nil
 	case dtls.Alert:
 		return takeAlert(r.Fragment)
+	case dtls.TLS12CID: // pion wraps alerts before there are keys; it is worth as much as one in the clear
+		if n := len(r.Fragment); n > 0 && r.Fragment[n-1] == recordAlert {
+			return takeAlert(r.Fragment[:n-1])
+		}
+		return nil
 	default:
 		return nil
 	}

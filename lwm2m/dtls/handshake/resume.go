@@ -26,7 +26,7 @@ func (m *machine) resumable(h *clientHello, o *offers) *ticket {
 			return nil
 		}
 	}
-	m.mark = m.server.o.Host.Mark()
+	m.place.Judging()
 	identity, err := Judge(m.server.o.Credentials, &dtls.Established{
 		Resumed: true, Identity: t.identity, PSKIdentity: t.psk, RawKey: t.rawKey,
 	})

@@ -63,7 +63,6 @@ func (p *packer) addFinished(finished message) error {
 	}
 	p.buffer = append(appendRecordHeader(p.buffer, recordCCS, p.m.record, 1), 1)
 	p.m.record++
-	p.m.epoch1 = true
 	header := finished.header()
 	sealed, err := p.m.session.Seal(p.buffer, dtls.Handshake, append(header[:], finished.body...))
 	p.buffer = sealed
@@ -98,11 +97,11 @@ func (m *machine) transmit(repeated int) error {
 	return nil
 }
 
-// sendAlert tells the client why its handshake ends, under the keys once it has been
-// told to expect them.
+// sendAlert tells the client why its handshake ends: under the keys in a resumption,
+// whose client was told first to expect them.
 func (m *machine) sendAlert(a alert) {
 	body := []byte{levelFatal, byte(a)}
-	if !m.epoch1 {
+	if m.resumed == nil || m.phase != phaseFinished {
 		record := append(appendRecordHeader(nil, recordAlert, m.record, len(body)), body...)
 		m.record++
 		m.server.o.Host.Send(record, m.addr)

@@ -27,10 +27,6 @@ const (
 	defaultFlight  = time.Second      // RFC 6347 §4.2.4.1
 	defaultTimeout = 20 * time.Second // four repetitions and some patience
 	defaultLimit   = 8192             // about 2 kB each while they last
-	// supersedeAfter is how long a handshake must have heard nothing before a hello
-	// with another random takes its place: a device that restarted in the middle of one
-	// gets in, a hello of old that is replayed cannot cut short one that is alive.
-	supersedeAfter = time.Second
 	// maxInbox is how many datagrams wait for a worker: a flight of a certificate chain
 	// in the smallest fragments, twice.
 	maxInbox = 64
@@ -43,18 +39,27 @@ const (
 type Host interface {
 	// Send writes a datagram, which it must not retain.
 	Send(datagram []byte, to netip.AddrPort)
-	// Admit reports whether a client whose address is proved may begin a handshake.
-	Admit(from netip.AddrPort, now time.Time) bool
-	// Mark is called right before a client is judged; its value comes back with the
-	// outcome.
-	Mark() uint64
-	// Established takes over a completed handshake, before its last flight is sent. next
-	// gets the datagrams that came early, and may be nil. An error refuses the client.
-	Established(from netip.AddrPort, e *dtls.Established, mark uint64) (next func(datagram []byte), err error)
-	// Refused is told of every handshake of a proved address that came to nothing.
-	// Reasons wrap dtls.ErrRefused, dtls.ErrTimeout or dtls.ErrHandshake, or are what
-	// Established returned.
-	Refused(from netip.AddrPort, reason error)
+	// Admit makes room for a handshake of a client whose address is proved; nil is none.
+	Admit(from netip.AddrPort, now time.Time) Place
+}
+
+// A Place is what a Host has for one handshake. Its methods are called by one
+// goroutine at a time, and none after Ended.
+type Place interface {
+	// CID returns the connection identifier to be agreed on, dtls.CIDLength bytes; nil
+	// is none.
+	CID() []byte
+	// Judging is called right before the client is judged, so that a revocation
+	// meanwhile can be noticed.
+	Judging()
+	// Established takes over the completed handshake, before its last flight is sent.
+	// next gets the datagrams that came early, and may be nil. An error refuses the
+	// client, and Ended gets it.
+	Established(e *dtls.Established) (next func(datagram []byte), err error)
+	// Ended is the end of a handshake that came to nothing. The reason wraps
+	// dtls.ErrRefused, dtls.ErrTimeout or dtls.ErrHandshake, or is what Established
+	// returned, or is nil when the client began anew or the server ends.
+	Ended(reason error)
 }
 
 // Options configure a Server.
@@ -64,8 +69,6 @@ type Options struct {
 	// resumed.
 	Host        Host
 	Credentials dtls.Credentials
-	// CID makes a connection identifier of dtls.CIDLength bytes; nil negotiates none.
-	CID func() []byte
 	// FlightInterval is the first retransmission interval, doubled each time. Zero: 1 s.
 	FlightInterval time.Duration
 	// Timeout ends a handshake that has not completed. Zero: 20 s.
@@ -157,7 +160,10 @@ func (s *Server) Run(ctx context.Context) {
 	s.timer.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.byAddr)
+	for addr, c := range s.byAddr {
+		delete(s.byAddr, addr)
+		c.place.Ended(nil)
+	}
 	s.running = 0
 }
 

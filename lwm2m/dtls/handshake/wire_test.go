@@ -23,9 +23,10 @@ import (
 type site struct {
 	*handshake.Server
 	outcomes chan outcome
-	mark     atomic.Uint64
 	decline  atomic.Bool
 	refuse   error // what Established answers
+	noCID    bool
+	places   atomic.Int64 // given out, and neither established nor ended
 
 	mu    sync.Mutex
 	wires map[netip.AddrPort]*wire
@@ -35,8 +36,8 @@ type site struct {
 type outcome struct {
 	from netip.AddrPort
 	*dtls.Established
-	mark uint64
-	err  error
+	judged int
+	err    error
 }
 
 func (s *site) Send(d []byte, to netip.AddrPort) {
@@ -48,21 +49,47 @@ func (s *site) Send(d []byte, to netip.AddrPort) {
 	}
 }
 
-func (s *site) Admit(netip.AddrPort, time.Time) bool { return !s.decline.Load() }
-func (s *site) Mark() uint64                         { return s.mark.Add(1) }
+func (s *site) Admit(from netip.AddrPort, _ time.Time) handshake.Place {
+	if s.decline.Load() {
+		return nil
+	}
+	s.places.Add(1)
+	return &place{site: s, from: from}
+}
 
-func (s *site) Established(from netip.AddrPort, e *dtls.Established, mark uint64) (func([]byte), error) {
+// A place counts itself.
+type place struct {
+	site   *site
+	from   netip.AddrPort
+	judged int
+}
+
+func (p *place) CID() []byte {
+	if p.site.noCID {
+		return nil
+	}
+	return newCID()
+}
+
+func (p *place) Judging() { p.judged++ }
+
+func (p *place) Established(e *dtls.Established) (func([]byte), error) {
+	s := p.site
 	if s.refuse != nil {
 		return nil, s.refuse
 	}
 	s.mu.Lock()
-	w := s.wires[from]
+	w := s.wires[p.from]
 	s.mu.Unlock()
-	s.outcomes <- outcome{from: from, Established: e, mark: mark}
+	s.places.Add(-1)
+	s.outcomes <- outcome{from: p.from, Established: e, judged: p.judged}
 	return func(d []byte) { w.records <- append([]byte(nil), d...) }, nil
 }
 
-func (s *site) Refused(from netip.AddrPort, reason error) { s.outcomes <- outcome{from: from, err: reason} }
+func (p *place) Ended(reason error) {
+	p.site.places.Add(-1)
+	p.site.outcomes <- outcome{from: p.from, err: reason}
+}
 
 const flight = 50 * time.Millisecond
 
@@ -70,7 +97,7 @@ const flight = 50 * time.Millisecond
 func newSite(tb testing.TB, c dtls.Credentials, change func(*handshake.Options)) *site {
 	tb.Helper()
 	s := &site{outcomes: make(chan outcome, 1024), wires: map[netip.AddrPort]*wire{}}
-	o := handshake.Options{Host: s, Credentials: c, CID: newCID, FlightInterval: flight, Timeout: 10 * time.Second}
+	o := handshake.Options{Host: s, Credentials: c, FlightInterval: flight, Timeout: 10 * time.Second}
 	if change != nil {
 		change(&o)
 	}
@@ -94,7 +121,7 @@ func (s *site) feed(d []byte, from netip.AddrPort) handshake.Outcome {
 	case dtls.IsHello(r):
 		return s.Hello(d, from, time.Now())
 	default:
-		return s.Deliver(d, from, time.Now())
+		return s.Deliver(d, from)
 	}
 }
 
