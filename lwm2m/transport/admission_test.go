@@ -216,7 +216,7 @@ func FuzzReceive(f *testing.F) {
 	f.Cleanup(func() { _ = l.Close() })
 	from := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), 9)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		transport.Inject(t.Context(), l, in, from)
+		transport.Inject(l, in, from)
 		if n := l.Stats(); n.Associations != 0 || n.HandshakesPending > 4 {
 			t.Errorf("Inject(%x): %+v", in, n)
 		}

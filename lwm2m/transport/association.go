@@ -30,6 +30,8 @@ type arrival struct {
 	datagram []byte
 	from     address
 	now      instant
+	shard    *shard
+	stamp    int64 // when the kernel received it, in Unix nanoseconds; 0: unknown
 }
 
 // sendTo seals one record for an association and sends it. It returns ErrClosed
@@ -49,12 +51,16 @@ func (l *Listener) sendTo(f ref, t dtls.ContentType, plaintext []byte) error {
 		return ErrClosed
 	}
 	out, err := l.seal(f, r, (*buffer)[:0], t, plaintext)
-	to := r.addr
+	to, s := r.addr, l.shards[r.shard]
+	var stamp int64
+	if at := l.table.stamp(f.slot); at != nil {
+		stamp, *at = *at, 0
+	}
 	r.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return l.sendAddr(out, to)
+	return s.send(out, to, stamp)
 }
 
 // receive handles the protected records of a datagram and reports whether one
@@ -133,7 +139,10 @@ func (l *Listener) open(f ref, dst []byte, record dtls.Record, a arrival) (dtls.
 	if o.Type == dtls.ApplicationData {
 		r.marks &^= inFlight
 	}
-	r.seen = a.now
+	r.seen, r.shard = a.now, a.shard.number
+	if at := l.table.stamp(f.slot); at != nil && isRequest(o) {
+		*at = a.stamp
+	}
 	moved := o.Newest && r.addr != a.from
 	p := l.peerOf(f)
 	r.mu.Unlock()
@@ -150,6 +159,13 @@ func (l *Listener) open(f ref, dst []byte, record dtls.Record, a arrival) (dtls.
 		l.options.Keep.Woke(p)
 	}
 	return o, p, nil
+}
+
+// isRequest reports whether a record carries a request of CoAP (RFC 7252 §3).
+func isRequest(o dtls.Opened) bool {
+	const codeAt, lastRequest = 1, 31
+	return o.Type == dtls.ApplicationData && len(o.Plaintext) > codeAt &&
+		o.Plaintext[codeAt] > 0 && o.Plaintext[codeAt] <= lastRequest
 }
 
 // moved follows an association to another address, unless a newer record has
@@ -199,7 +215,7 @@ func (l *Listener) repeatFlight(f ref) {
 		return
 	}
 	if _, addr, ok := l.about(f); ok {
-		_ = l.sendAddr(again, addr) // counted there; the peer will ask again
+		_ = l.shards[0].send(again, addr, 0) // counted there; the peer will ask again
 	}
 }
 
@@ -219,10 +235,10 @@ func (l *Listener) end(f ref, notify bool) bool {
 	if r.is(kept) {
 		l.keeper.ended(f)
 	}
-	addr, p := r.addr, l.wipe(f, r)
+	addr, s, p := r.addr, l.shards[r.shard], l.wipe(f, r)
 	r.mu.Unlock()
 	if len(goodbye) > 0 {
-		_ = l.sendAddr(goodbye, addr) // counted there; it may be lost as well
+		_ = s.send(goodbye, addr, 0) // counted there; it may be lost as well
 	}
 	l.vacate(f, p)
 	return true

@@ -26,7 +26,7 @@ func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) e
 		l.flights.keep(s.ref, e.LastFlight, now)
 	}
 	replaced, replaces, err := l.table.occupy(s.ref, addressOf(from), func(r *row) {
-		r.session, r.name, r.seen, r.born, r.forged, r.marks = e.Session, n, now, now, 0, 0
+		r.session, r.name, r.seen, r.born, r.forged, r.marks, r.shard = e.Session, n, now, now, 0, 0, 0
 		if _, has := e.Session.CID(); has {
 			r.marks |= hasCID
 		}

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,8 +11,8 @@ import (
 )
 
 // Inject hands l a datagram as if its socket had received it.
-func Inject(ctx context.Context, l *Listener, datagram []byte, from netip.AddrPort) {
-	l.receive(ctx, datagram, from)
+func Inject(l *Listener, datagram []byte, from netip.AddrPort) {
+	l.receive(arrival{datagram: datagram, from: addressOf(from), now: l.now(), shard: l.shards[0]})
 }
 
 // ParseURI shows what a URI is taken for.
@@ -24,7 +23,7 @@ func ParseURI(uri string) (host string, port uint16, secure bool, err error) {
 
 // Kill ends l as the death of the process would: nothing is written, nothing is
 // sent. Its Run returns.
-func Kill(l *Listener) error { return errors.Join(l.abandon(), l.socket.Close()) }
+func Kill(l *Listener) error { return errors.Join(l.abandon(), l.close()) }
 
 // ReadEntries reads a frame of the journal and returns how many associations it
 // leaves, written again.
@@ -81,7 +80,7 @@ func Fill(tb testing.TB, l *Listener, n int) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		e := dtls.Established{Session: testSession(tb, place.cid), Identity: coap.Identity{
+		e := dtls.Established{Session: testSession(tb, &place.cid, nil), Identity: coap.Identity{
 			Role: coap.RoleOperational, Name: fmt.Sprintf("urn:dev:ops:000000-%08d", i),
 		}}
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 5684)

@@ -135,7 +135,7 @@ func (p *place) Established(e *dtls.Established) (func(datagram []byte), error) 
 		}
 	}
 	return func(d []byte) {
-		l.receiveFor(p.seat.ref, arrival{datagram: d, from: addressOf(p.from), now: l.now()})
+		l.receiveFor(p.seat.ref, arrival{datagram: d, from: addressOf(p.from), now: l.now(), shard: l.shards[0]})
 	}, nil
 }
 

@@ -15,6 +15,9 @@ const chunkRows = 1024
 type chunk struct {
 	rows  *[chunkRows]row
 	peers *[chunkRows]*peer // guarded by the rows' locks; nil: nobody has asked
+	// stamps say when the kernel received a request that was not answered yet. They
+	// are guarded like peers, and nil when the listener has none.
+	stamps *[chunkRows]int64
 }
 
 // A state says what a row holds.
@@ -50,6 +53,7 @@ type row struct {
 	forged     uint32 // records that were not authentic
 	state      state
 	marks      uint8
+	shard      uint8 // by which the last authentic record came
 
 	// Links of lists, guarded by the table's lock: slot+1, 0 ends the list.
 	nextFree, nextDue uint32

@@ -60,18 +60,24 @@ func (s *Slab) Occupy(tb testing.TB, id cid, who coap.Identity, port uint16) {
 	tb.Helper()
 	n := s.t.names.put(who)
 	if _, _, err := s.t.occupy(s.seats[id].ref, address{port: port}, func(r *row) {
-		r.session, r.name, r.marks = testSession(tb, id), n, hasCID
+		r.session, r.name, r.marks = testSession(tb, &id, nil), n, hasCID
 	}); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-// testSession has made-up keys.
-func testSession(tb testing.TB, id cid) dtls.Session {
+// testSession has made-up keys, the same for both directions, and reads records
+// with our identifier, or writes them with the peer's; nil: with none.
+func testSession(tb testing.TB, ours, peers *cid) dtls.Session {
 	tb.Helper()
-	s, err := dtls.NewSession(dtls.SessionOptions{
-		Protection: dtls.CCM8, KeyBlock: bytes.Repeat([]byte{FillKey}, dtls.KeyBlockLength), CID: id[:],
-	})
+	o := dtls.SessionOptions{Protection: dtls.CCM8, KeyBlock: bytes.Repeat([]byte{FillKey}, dtls.KeyBlockLength)}
+	if ours != nil {
+		o.CID = ours[:]
+	}
+	if peers != nil {
+		o.PeerCID = peers[:]
+	}
+	s, err := dtls.NewSession(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

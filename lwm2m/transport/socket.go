@@ -5,13 +5,6 @@ import (
 	"net/netip"
 )
 
-// setBuffers asks for large socket buffers. It is best effort: the kernel caps
-// them (net.core.rmem_max), and a smaller buffer loses datagrams only sooner.
-func setBuffers(c *net.UDPConn) {
-	_ = c.SetReadBuffer(bufferSize)
-	_ = c.SetWriteBuffer(bufferSize)
-}
-
 // localAddr is the address a socket is bound to.
 func localAddr(c *net.UDPConn) netip.AddrPort {
 	a, ok := c.LocalAddr().(*net.UDPAddr)

@@ -21,6 +21,7 @@ const (
 	DropAssociationCap DropReason = "association_cap" // too many associations
 	DropQueue          DropReason = "queue"           // handshake has not kept up
 	DropSendFailed     DropReason = "send_failed"     // the kernel refused a datagram of ours
+	DropKernelQueue    DropReason = "kernel_queue"    // no room in the socket's buffer; we never saw it
 )
 
 // Stats are counters since the start, and the present sizes.
@@ -36,6 +37,10 @@ type Stats struct {
 	DatagramsOut      uint64
 	BytesIn           uint64
 	BytesOut          uint64
+	Sockets           int
+	ReceiveBuffer     int                   // bytes that all sockets together may hold; 0: unknown
+	SendBuffer        int                   // the same for what is sent
+	Latency           *Latency              // of requests; nil without ListenOptions.Stamps
 	Drops             map[DropReason]uint64 // only reasons that occurred
 }
 
@@ -47,20 +52,9 @@ var reasons = [...]DropReason{
 
 // counters are updated without a lock.
 type counters struct {
-	restored, handshakes                         atomic.Uint64
-	refused, expired, rebound                    atomic.Uint64
-	datagramsIn, datagramsOut, bytesIn, bytesOut atomic.Uint64
-	drops                                        [len(reasons)]atomic.Uint64
-}
-
-func (c *counters) received(bytes int) {
-	c.datagramsIn.Add(1)
-	c.bytesIn.Add(uint64(bytes)) //nolint:gosec // G115: a length
-}
-
-func (c *counters) sent(bytes int) {
-	c.datagramsOut.Add(1)
-	c.bytesOut.Add(uint64(bytes)) //nolint:gosec // G115: a length
+	restored, handshakes      atomic.Uint64
+	refused, expired, rebound atomic.Uint64
+	drops                     [len(reasons)]atomic.Uint64
 }
 
 func (c *counters) drop(r DropReason) {
@@ -76,8 +70,6 @@ func (c *counters) snapshot() Stats {
 	s := Stats{
 		Restored: c.restored.Load(), Handshakes: c.handshakes.Load(), Refused: c.refused.Load(),
 		Expired: c.expired.Load(), Rebound: c.rebound.Load(),
-		DatagramsIn: c.datagramsIn.Load(), DatagramsOut: c.datagramsOut.Load(),
-		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		Drops: make(map[DropReason]uint64),
 	}
 	for i := range c.drops {

@@ -39,12 +39,13 @@ type seat struct {
 //
 // Locks are taken in this order: the table's, a row's, that of names.
 type table struct {
-	drops  atomic.Uint64 // number of Drop calls begun
-	limit  int
-	began  time.Time // of which the rows' times count
-	seed   maphash.Seed
-	chunks atomic.Pointer[[]chunk] // grows, and is never changed otherwise
-	names  names
+	drops   atomic.Uint64 // number of Drop calls begun
+	limit   int
+	stamped bool      // chunks have stamps
+	began   time.Time // of which the rows' times count
+	seed    maphash.Seed
+	chunks  atomic.Pointer[[]chunk] // grows, and is never changed otherwise
+	names   names
 
 	mu                  sync.RWMutex
 	high                uint32 // slots that were ever used
@@ -91,6 +92,15 @@ func (t *table) peer(slot uint32) **peer {
 	return &(*t.chunks.Load())[slot/chunkRows].peers[slot%chunkRows]
 }
 
+// stamp returns the place of the stamp of a slot that has a row, nil if there are
+// none.
+func (t *table) stamp(slot uint32) *int64 {
+	if stamps := (*t.chunks.Load())[slot/chunkRows].stamps; stamps != nil {
+		return &stamps[slot%chunkRows]
+	}
+	return nil
+}
+
 // grow makes the row of a slot, which is beyond all others, or of a run of the
 // program that went before. The caller holds mu.
 func (t *table) grow(slot uint32) *row {
@@ -100,6 +110,9 @@ func (t *table) grow(slot uint32) *row {
 	}
 	if c := &chunks[slot/chunkRows]; c.rows == nil {
 		*c = chunk{rows: new([chunkRows]row), peers: new([chunkRows]*peer)}
+		if t.stamped {
+			c.stamps = new([chunkRows]int64)
+		}
 		var first [4]byte
 		_, _ = rand.Read(first[:]) // never fails
 		for i := range c.rows {    // no chunk begins as another run's did
