@@ -240,6 +240,7 @@ func (v *view) step(ctx context.Context, on CampaignEvent, reason string) error 
 // again at once.
 func (v *view) store(ctx context.Context, on CampaignEvent, reason string, left int) error {
 	ch := Change{Actor: system, Reason: reason, Before: v.c.State, Left: left, At: v.now}
+	v.c.Reason = reason
 	if on != "" {
 		do, err := v.c.apply(on, reason, v.now)
 		if err != nil {

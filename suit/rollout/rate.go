@@ -32,7 +32,7 @@ func (r Rates) check() error {
 	return nil
 }
 
-// A pace hands out starts: a second's worth at once, one at least. It begins with
+// A pace hands out starts: a second's worth at once, and one. It begins with
 // one, also after a restart of the server, which therefore never bursts.
 type pace struct {
 	credit float64
@@ -49,7 +49,7 @@ func (p *pace) take(want int, perMinute float64, now time.Time) (n int, next tim
 	if p.at.IsZero() {
 		p.credit = 1
 	} else {
-		p.credit = min(p.credit+now.Sub(p.at).Seconds()*perSecond, max(perSecond, 1))
+		p.credit = min(p.credit+now.Sub(p.at).Seconds()*perSecond, perSecond+1)
 	}
 	p.at = now
 	n = min(want, int(p.credit+rounding))
