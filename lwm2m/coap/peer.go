@@ -8,7 +8,8 @@ type Role string
 // The classes of associations.
 const (
 	RoleNone        Role = ""            // nothing proved: NoSec
-	RolePSK         Role = "psk"         // a pre-shared key
+	RolePSK         Role = "psk"         // a pre-shared key for LwM2M
+	RoleBootstrap   Role = "bootstrap"   // a pre-shared key for the Bootstrap-Server
 	RoleFactory     Role = "factory"     // a certificate of a listed factory CA
 	RoleOperational Role = "operational" // a live certificate of our own CA
 	RoleServer      Role = "server"      // the peer is a server that we dialled
@@ -18,7 +19,7 @@ const (
 // comparable; the zero Identity is that of a peer without security.
 type Identity struct {
 	Role        Role
-	Name        string   // common name of the certificate's subject, or the PSK identity
+	Name        string   // common name of the certificate's subject, or whose the PSK is
 	Certificate [32]byte // SHA-256 of the leaf certificate's DER; zero without one
 }
 

@@ -30,7 +30,7 @@ type name struct {
 
 // roles numbers the classes of associations.
 var roles = [...]coap.Role{
-	coap.RoleNone, coap.RolePSK, coap.RoleFactory, coap.RoleOperational, coap.RoleServer,
+	coap.RoleNone, coap.RolePSK, coap.RoleFactory, coap.RoleOperational, coap.RoleServer, coap.RoleBootstrap,
 }
 
 func (n name) size() int {

@@ -15,11 +15,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"steward/cmd/internal/config"
+	"steward/cmd/internal/keys"
 	"steward/cmd/internal/services"
 	"steward/cmd/internal/signlog"
 	"steward/cmd/internal/sqlite"
 	"steward/est"
 	"steward/est/estcoap"
+	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/server"
@@ -40,12 +42,14 @@ type App struct {
 	db      *sqlite.DB
 	signs   *signlog.Log
 	devices fleet.Store
+	keys    sqlite.Credentials // pre-shared keys of devices
 	pki     *pki
 	auditor *auditor
 
 	registry  *registry.Registry
 	engine    *coap.Engine
 	server    *server.Server
+	bootstrap *bootstrap.Server
 	rollout   *rollout.Runner
 	updates   *rollout.Endpoint
 	transfers *coordinator.Coordinator
@@ -85,6 +89,11 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	a.devices = a.db.Devices()
+	seal, err := keys.OpenSealer(a.dir.file(dirKeys, fileSeal))
+	if err != nil {
+		return a, err
+	}
+	a.keys = a.db.Credentials(seal)
 	a.auditor = newAuditor(a.db, log)
 	a.registry = registry.Default().With(objects.AdvancedFirmwareDefinition())
 	if cfg.HandOver {
@@ -106,8 +115,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log}
 	a.engine = coap.New(coap.Options{
-		Handler: handler, Quick: handler.quick, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log, Closed: a.closed,
-		MaxBody: maxDeviceBody,
+		Handler: handler, Quick: handler.quick, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log,
+		Closed: a.closed, MaxBody: maxDeviceBody,
 	})
 	a.server, err = server.New(ctx, server.Options{
 		Store: a.db.Server(), Exchanger: a.engine, Schema: a.registry, Identify: a.identify, Log: a.log,
@@ -117,19 +126,24 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		return fmt.Errorf("registrations: %w", err)
 	}
 	a.db.WatchDevices(a.server.Doubt)
+	if err = a.buildBootstrap(); err != nil {
+		return err
+	}
 	enrolment, err := estcoap.NewServer(estcoap.ServerOptions{CA: a.pki.ca, Log: a.log})
 	if err != nil {
 		return err
 	}
 	handler.parts = map[surface]coap.Handler{
 		surfaceLwM2M:     a.server,
+		surfaceBootstrap: a.bootstrap,
 		surfaceEST:       a.watchEnrolment(enrolment),
 		surfaceUpdate:    a.updates,
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
 	handler.lwm2m = a.server.Quick
 	a.coaps, err = transport.Listen(transport.ListenOptions{
-		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki), Engine: a.engine, Log: a.log, Refused: a.refused,
+		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki, a.devices, a.keys), Engine: a.engine, Log: a.log,
+		Refused:        a.refused,
 		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)
 		Keep: transport.KeepOptions{
 			Dir: a.dir.file(dirAssociations), Rejudge: a.rejudge, Woke: a.woke,
@@ -235,7 +249,7 @@ var errPartEnded = errors.New("a part of the server ended")
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
-		a.engine.Run, a.server.Run, a.rollout.Run, a.auditor.Run, a.background, a.verifyAudit, a.welcome,
+		a.engine.Run, a.server.Run, a.bootstrap.Run, a.rollout.Run, a.auditor.Run, a.background, a.verifyAudit, a.welcome,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

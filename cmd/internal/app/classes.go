@@ -19,18 +19,21 @@ type surface string
 // The surfaces, by the first segments of their paths.
 const (
 	surfaceLwM2M     surface = "lwm2m"     // /rd, /dp
+	surfaceBootstrap surface = "bootstrap" // /bs, /bspack
 	surfaceEST       surface = "est"       // /est, /.well-known/est
 	surfaceUpdate    surface = "update"    // /update
 	surfaceDiscovery surface = "discovery" // /.well-known/core
 )
 
 // classes says which class of association may use which surface. What EST
-// grants to whom in detail, the CA decides; bootstrap (/bs) and attestation
-// (/ra) are not built and are nowhere.
+// grants to whom in detail, the CA decides; attestation (/ra) is not built and is
+// nowhere.
 var classes = map[coap.Role][]surface{
 	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery},
-	coap.RoleFactory:     {surfaceEST, surfaceUpdate, surfaceDiscovery},
-	coap.RoleNone:        {surfaceLwM2M},
+	coap.RoleFactory:     {surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceDiscovery},
+	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate},
+	coap.RoleBootstrap:   {surfaceBootstrap},
+	coap.RoleNone:        {surfaceLwM2M, surfaceBootstrap},
 }
 
 // surfaceOf returns the surface that a path belongs to, "" for none.
@@ -40,6 +43,8 @@ func surfaceOf(path []string) surface {
 		return ""
 	case path[0] == "rd", path[0] == "dp":
 		return surfaceLwM2M
+	case path[0] == "bs", path[0] == "bspack":
+		return surfaceBootstrap
 	case path[0] == "est", path[0] == ".well-known" && len(path) > 1 && path[1] == "est":
 		return surfaceEST
 	case path[0] == "update":

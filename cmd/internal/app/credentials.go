@@ -22,29 +22,70 @@ func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 // credentials are what the coaps endpoint proves and demands. It implements
 // dtls.Credentials.
 type credentials struct {
-	ca   *est.CA
-	cert *tls.Certificate
+	ca      *est.CA
+	cert    *tls.Certificate
+	devices fleet.Store
+	psk     fleet.Credentials
 }
 
 // newCredentials serves one certificate, whatever name a client asks for: the
 // client checks the name.
-func newCredentials(p *pki) *credentials {
+func newCredentials(p *pki, devices fleet.Store, psk fleet.Credentials) *credentials {
 	chain := [][]byte{p.server.cert.Raw, p.ca.Certificate().Raw}
-	return &credentials{p.ca, &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}}
+	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
+	return &credentials{ca: p.ca, cert: cert, devices: devices, psk: psk}
 }
 
 // Certificate implements dtls.Credentials.
 func (c *credentials) Certificate(string) (*tls.Certificate, error) { return c.cert, nil }
 
-// PSK implements dtls.Credentials. Devices with pre-shared keys are not built.
-func (c *credentials) PSK([]byte) ([]byte, error) { return nil, dtls.ErrUnknownIdentity }
+// PSK implements dtls.Credentials.
+func (c *credentials) PSK(identity []byte) ([]byte, error) {
+	k, err := c.psk.Credential(context.Background(), string(identity))
+	if errors.Is(err, fleet.ErrNoCredential) {
+		return nil, dtls.ErrUnknownIdentity
+	}
+	return k.Secret, err
+}
+
+// ofKey says whose a pre-shared key is: the name is that of the device, whatever
+// the identity of the key.
+func (c *credentials) ofKey(identity string) (coap.Identity, error) {
+	k, err := c.psk.Credential(context.Background(), identity)
+	if errors.Is(err, fleet.ErrNoCredential) {
+		return coap.Identity{}, dtls.ErrUnknownIdentity
+	}
+	if err != nil {
+		return coap.Identity{}, err
+	}
+	d, err := c.devices.Device(context.Background(), k.Device)
+	if err != nil {
+		return coap.Identity{}, err
+	}
+	if d.Ownership == fleet.Left {
+		return coap.Identity{}, fmt.Errorf("%s was handed over to another provider", d.Endpoint)
+	}
+	role := coap.RolePSK
+	if k.Use == fleet.UseBootstrap {
+		role = coap.RoleBootstrap
+	}
+	return coap.Identity{Role: role, Name: string(d.Endpoint)}, nil
+}
 
 // Identify implements dtls.Credentials: our inventory and our rights decide.
-func (c *credentials) Identify(chain [][]byte, _ []byte) (coap.Identity, error) {
+func (c *credentials) Identify(chain [][]byte, pskIdentity []byte) (coap.Identity, error) {
+	if len(chain) == 0 {
+		return c.ofKey(string(pskIdentity))
+	}
+	return c.ofChain(context.Background(), chain)
+}
+
+// ofChain says whose a certificate is.
+func (c *credentials) ofChain(ctx context.Context, chain [][]byte) (coap.Identity, error) {
 	if len(chain) == 0 {
 		return coap.Identity{}, dtls.ErrUnknownIdentity
 	}
-	client, err := c.ca.Identify(context.Background(), chain)
+	client, err := c.ca.Identify(ctx, chain)
 	if err != nil {
 		return coap.Identity{}, err
 	}
@@ -91,9 +132,9 @@ func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint
 // ep; nil if it may.
 func mayRegister(who coap.Identity, ep lwm2m.Endpoint, d fleet.Device, known bool) error {
 	switch {
-	case who.Role == coap.RoleOperational && who.Name != string(ep):
+	case bound(who) && who.Name != string(ep):
 		return server.ErrIdentity
-	case who.Role == coap.RoleOperational && known && d.Ownership != fleet.Left:
+	case bound(who) && known && d.Ownership != fleet.Left:
 		return nil
 	case who.Role == coap.RoleNone && known && d.NoSec:
 		return nil
@@ -102,6 +143,11 @@ func mayRegister(who coap.Identity, ep lwm2m.Endpoint, d fleet.Device, known boo
 	default:
 		return server.ErrForbidden
 	}
+}
+
+// bound reports whether an identity speaks for one name.
+func bound(who coap.Identity) bool {
+	return who.Role == coap.RoleOperational || who.Role == coap.RolePSK
 }
 
 // admitNoSec makes a device of an endpoint that came without security, where the

@@ -25,6 +25,7 @@ const (
 	fileToken = "admin.token"
 	dirKeys   = "keys"
 	dirPKI    = "pki"
+	fileSeal  = "seal.key" // in dirKeys: opens the secrets in the database
 	// dirAssociations must not be part of a backup, and is worthless in one: a copy
 	// of associations is never used.
 	dirAssociations = "associations"

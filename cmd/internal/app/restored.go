@@ -6,6 +6,7 @@ import (
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
 )
 
 // maxReturned bounds the devices that wait to be welcomed back. One that finds
@@ -15,7 +16,16 @@ const maxReturned = 8192
 // rejudge says whether a device may keep the association that it had before we
 // were restarted: its certificate may have been revoked since, or have expired.
 func (a *App) rejudge(who coap.Identity) error {
-	if who.Role != coap.RoleOperational {
+	switch who.Role {
+	case coap.RoleOperational:
+	case coap.RolePSK:
+		d, err := a.devices.ByEndpoint(context.Background(), lwm2m.Endpoint(who.Name))
+		if err != nil {
+			return err
+		}
+		_, err = a.keys.CredentialOf(context.Background(), d.ID, fleet.UseServer)
+		return err
+	default:
 		return fmt.Errorf("associations of the class %q are not kept", who.Role)
 	}
 	return a.pki.ca.Live(context.Background(), who.Certificate, a.now())

@@ -25,13 +25,13 @@ func (a *App) buildUpdates(ctx context.Context) error {
 	if a.cfg.Updates == "" {
 		return nil
 	}
-	proof := newCredentials(a.pki)
+	proof := newCredentials(a.pki, a.devices, a.keys)
 	identify := func(r *http.Request) (coap.Identity, error) {
 		var chain [][]byte
 		for _, c := range r.TLS.PeerCertificates {
 			chain = append(chain, c.Raw)
 		}
-		return proof.Identify(chain, nil)
+		return proof.ofChain(r.Context(), chain)
 	}
 	return a.web.add(ctx, "updates", a.cfg.Updates, &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*proof.cert},
@@ -45,7 +45,7 @@ func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (
 	var d fleet.Device
 	err := fleet.ErrUnknown
 	switch who.Role {
-	case coap.RoleOperational:
+	case coap.RoleOperational, coap.RolePSK:
 		d, err = a.devices.ByEndpoint(ctx, lwm2m.Endpoint(who.Name))
 	case coap.RoleFactory:
 		d, err = a.devices.ByFactory(ctx, fleet.Factory(who.Certificate))

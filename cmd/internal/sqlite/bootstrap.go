@@ -103,33 +103,9 @@ func (s Bootstrap) PutProfile(ctx context.Context, p bootstrap.Profile, actor st
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		var clash int
-		if err := tx.QueryRow("profile.clash", p.Tag, p.Name).Scan(&clash); err != nil {
-			return err
-		}
-		if clash > 0 {
-			return fmt.Errorf("%w %q", bootstrap.ErrProfileTag, p.Tag)
-		}
-		rows, err := tx.Query("profile.list", bootstrap.MaxProfiles+1)
+		before, err := profileBefore(tx, p)
 		if err != nil {
 			return err
-		}
-		all, err := collect(rows, scanProfile)
-		if err != nil {
-			return err
-		}
-		before := ""
-		for _, q := range all {
-			if q.Name == p.Name {
-				text, err := json.Marshal(q)
-				if err != nil {
-					return err
-				}
-				before = string(text)
-			}
-		}
-		if before == "" && len(all) >= bootstrap.MaxProfiles {
-			return fmt.Errorf("%w: there are %d already", bootstrap.ErrProfile, len(all))
 		}
 		if _, err := tx.Exec("profile.put", p.Name, p.Tag, string(details)); err != nil {
 			return err
@@ -138,6 +114,35 @@ func (s Bootstrap) PutProfile(ctx context.Context, p bootstrap.Profile, actor st
 			Actor: actor, Action: "bootstrap.profile", Subject: p.Name, Before: before, After: string(details),
 		})
 	})
+}
+
+// profileBefore returns the profile that p takes the place of, as JSON, or why p
+// cannot be stored.
+func profileBefore(tx *Tx, p bootstrap.Profile) (before string, err error) {
+	rows, err := tx.Query("profile.list", bootstrap.MaxProfiles)
+	if err != nil {
+		return "", err
+	}
+	all, err := collect(rows, scanProfile)
+	if err != nil {
+		return "", err
+	}
+	for _, q := range all {
+		switch {
+		case q.Name == p.Name:
+			text, err := json.Marshal(q)
+			if err != nil {
+				return "", err
+			}
+			before = string(text)
+		case q.Tag == p.Tag:
+			return "", fmt.Errorf("%w %q", bootstrap.ErrProfileTag, p.Tag)
+		}
+	}
+	if before == "" && len(all) == bootstrap.MaxProfiles {
+		return "", fmt.Errorf("%w: there are %d already", bootstrap.ErrProfile, len(all))
+	}
+	return before, nil
 }
 
 // Profiles implements bootstrap.Profiles.

@@ -85,7 +85,8 @@ func TestCredentials(t *testing.T) {
 		"by identity": func() (fleet.Credential, error) { return s.Credential(t.Context(), "meter-1") },
 		"of device":   func() (fleet.Credential, error) { return s.CredentialOf(t.Context(), "A", fleet.UseServer) },
 	} {
-		if got, err := get(); err != nil || got.Device != "A" || !bytes.Equal(got.Secret, c.Secret) || got.CreatedAt != c.CreatedAt {
+		got, err := get()
+		if err != nil || got.Device != "A" || !bytes.Equal(got.Secret, c.Secret) || got.CreatedAt != c.CreatedAt {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}

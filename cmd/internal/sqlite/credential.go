@@ -65,7 +65,9 @@ func (s Credentials) Credential(ctx context.Context, identity string) (fleet.Cre
 }
 
 // CredentialOf implements fleet.Credentials.
-func (s Credentials) CredentialOf(ctx context.Context, device fleet.ID, use fleet.CredentialUse) (fleet.Credential, error) {
+func (s Credentials) CredentialOf(ctx context.Context, device fleet.ID, use fleet.CredentialUse) (
+	fleet.Credential, error,
+) {
 	return s.scan(s.db.QueryRow(ctx, "device_key.of_device", string(device), string(use)))
 }
 

@@ -28,9 +28,6 @@ SELECT device, state, details, started_at, ended_at FROM bootstrap_report WHERE 
 INSERT INTO bootstrap_profile (name, tag, details) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET tag = excluded.tag, details = excluded.details;
 
--- name: profile.clash
-SELECT COUNT(*) FROM bootstrap_profile WHERE tag = ? AND name <> ?;
-
 -- name: profile.list
 SELECT name, tag, details FROM bootstrap_profile ORDER BY name LIMIT ?;
 

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"steward/lwm2m"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/bootstrap"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/objects"
+)
+
+// usageAnchor is the certificate usage 2 of §E.1 (DANE-TA): what stands in
+// /0/x/4 is an anchor of the server's chain.
+const usageAnchor = 2
+
+// pskLength is that of keys that we make: as many bits as the cipher uses.
+const pskLength = 16
+
+func (a *App) buildBootstrap() (err error) {
+	a.bootstrap, err = bootstrap.New(bootstrap.Options{
+		Store: a.db.Bootstrap(), Exchanger: a.engine, Schema: a.registry, Identify: a.identifyBootstrap,
+		Configure: a.configure, Log: a.log,
+	})
+	return err
+}
+
+// identifyBootstrap says which device asks for bootstrap: one with a key for it, one
+// by its factory certificate, or one that may come without security.
+func (a *App) identifyBootstrap(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error) {
+	d, err := a.devices.ByEndpoint(ctx, ep)
+	switch {
+	case errors.Is(err, fleet.ErrUnknown):
+		err = bootstrap.ErrIdentity
+	case err != nil:
+		return "", err
+	case d.Ownership == fleet.Left:
+		err = bootstrap.ErrIdentity
+	case who.Role == coap.RoleNone && !d.NoSec:
+		err = bootstrap.ErrUnauthorized
+	case who.Role == coap.RoleNone:
+		return d.ID, nil
+	case who.Role == coap.RoleFactory && fleet.Factory(who.Certificate) != d.Factory,
+		who.Role == coap.RoleBootstrap && who.Name != string(ep):
+		err = bootstrap.ErrIdentity
+	default:
+		return d.ID, nil
+	}
+	a.auditor.add(audit.Row{
+		Actor: "device:" + who.Name, Action: "bootstrap.refuse", Subject: string(ep), Reason: err.Error(),
+	})
+	return "", fmt.Errorf("%w: %s as %.80q", err, who.Role, ep)
+}
+
+// configure says what a device is to hold, by the profile for its tags.
+func (a *App) configure(ctx context.Context, id fleet.ID) (bootstrap.Configuration, error) {
+	d, err := a.devices.Device(ctx, id)
+	if err != nil {
+		return bootstrap.Configuration{}, err
+	}
+	profiles, err := a.db.Bootstrap().Profiles(ctx)
+	if err != nil {
+		return bootstrap.Configuration{}, err
+	}
+	p, ok := bootstrap.For(profiles, d.Tags)
+	if !ok {
+		return bootstrap.Configuration{}, fmt.Errorf("%w with the tags %q", bootstrap.ErrNoConfiguration, d.Tags)
+	}
+	security, err := a.security(ctx, d, p)
+	if err != nil {
+		return bootstrap.Configuration{}, err
+	}
+	security.ShortServer = p.Short
+	own := objects.Server{ShortID: p.Short, Lifetime: int64(p.Lifetime / time.Second), Storing: true, Binding: "U"}
+	if p.Queue {
+		own.Binding = "UQ"
+	}
+	own.MinPeriod, own.MaxPeriod = period(p.MinPeriod), period(p.MaxPeriod)
+	send := false
+	own.MuteSend = &send
+	return bootstrap.Configuration{Accounts: []bootstrap.Account{{
+		Short:    p.Short,
+		Security: security.Entries(lwm2m.NewPath(objects.SecurityID, 0)),
+		Server:   own.Entries(lwm2m.NewPath(objects.ServerID, 0)),
+	}}}, nil
+}
+
+// period is nil for one that is not set.
+func period(d time.Duration) *int64 {
+	if d == 0 {
+		return nil
+	}
+	seconds := int64(d / time.Second)
+	return &seconds
+}
+
+// security is the device's account at our LwM2M server.
+func (a *App) security(ctx context.Context, d fleet.Device, p bootstrap.Profile) (objects.Security, error) {
+	switch p.Mode {
+	case bootstrap.ModePSK:
+		key, err := a.serverKey(ctx, d)
+		return objects.Security{
+			URI: a.CoAPSURI(), Mode: objects.ModePSK, Identity: []byte(key.Identity), SecretKey: key.Secret,
+		}, err
+	case bootstrap.ModeEST:
+		usage := uint8(usageAnchor)
+		return objects.Security{
+			URI: a.CoAPSURI(), Mode: objects.ModeEST, ServerKey: a.anchor(), Usage: &usage,
+		}, nil
+	case bootstrap.ModeNoSec:
+		uri, err := a.coapURI()
+		return objects.Security{URI: uri, Mode: objects.ModeNoSec}, err
+	}
+	return objects.Security{}, fmt.Errorf("%w: mode %q", bootstrap.ErrNoConfiguration, p.Mode)
+}
+
+// serverKey returns the device's pre-shared key, made at its first bootstrap: a
+// device that lost our last answer gets the same again.
+func (a *App) serverKey(ctx context.Context, d fleet.Device) (fleet.Credential, error) {
+	key, err := a.keys.CredentialOf(ctx, d.ID, fleet.UseServer)
+	if !errors.Is(err, fleet.ErrNoCredential) {
+		return key, err
+	}
+	key = fleet.Credential{
+		Device: d.ID, Use: fleet.UseServer, Identity: string(d.ID), Secret: make([]byte, pskLength), CreatedAt: a.now(),
+	}
+	_, _ = rand.Read(key.Secret) // never fails
+	return key, a.keys.PutCredential(ctx, key, systemActor, "first bootstrap")
+}
+
+// anchor is the CA that issued our server's certificate, DER.
+func (a *App) anchor() []byte { return slices.Clone(a.pki.ca.Certificate().Raw) }
+
+// coapURI is where devices without security are sent to; only devices that an
+// operator marked are served there.
+func (a *App) coapURI() (string, error) {
+	if a.coap == nil {
+		return "", fmt.Errorf("%w: no listener without security (--coap)", bootstrap.ErrNoConfiguration)
+	}
+	return "coap://" + hostPort(a.cfg.Host, a.coap.Addr()), nil
+}
