@@ -37,6 +37,7 @@ type entry struct {
 	proved    bool // peer proved the identity, and the device has not changed since
 	unsettled bool // an observation failed and is to be tried at the next message
 	queued    bool // in Server.jobs
+	unwanted  bool // nothing is to be observed, as far as is known
 	dirty     bool // in Server.dirty
 }
 

@@ -44,6 +44,7 @@ func (s *Server) Observe(ctx context.Context, device fleet.ID, p lwm2m.Path, act
 	if err := s.o.Store.Want(ctx, device, p, true, actor); err != nil {
 		return err
 	}
+	s.mark(device, 0, false)
 	err := s.observe(ctx, device, p)
 	if err != nil && !final(err) {
 		s.unsettle(device)

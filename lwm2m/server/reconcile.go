@@ -18,7 +18,7 @@ func (s *Server) establish(device fleet.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.devices[device]
-	if e == nil || e.peer == nil || e.queued {
+	if e == nil || e.peer == nil || e.queued || e.unwanted {
 		return
 	}
 	select {
@@ -47,12 +47,19 @@ func (s *Server) work(ctx context.Context) {
 
 // reconcile establishes the wanted observations that the device does not have.
 func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
+	s.mu.Lock()
+	wants := s.wants
+	s.mu.Unlock()
 	wanted, err := s.o.Store.Wanted(ctx, device)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.o.Log.LogAttrs(ctx, slog.LevelError, "wanted observations", slog.Any("error", err))
 		}
 		s.unsettle(device)
+		return
+	}
+	if len(wanted) == 0 {
+		s.mark(device, wants, true)
 		return
 	}
 	for _, p := range wanted {
@@ -67,6 +74,19 @@ func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
 			s.unsettle(device)
 			return // the rest would fail alike
 		}
+	}
+}
+
+// mark notes that nothing is to be observed of a device, as of a number of changes,
+// or that something is.
+func (s *Server) mark(device fleet.ID, asOf uint64, unwanted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !unwanted {
+		s.wants++
+	}
+	if e := s.devices[device]; e != nil && (!unwanted || asOf == s.wants) {
+		e.unwanted = unwanted
 	}
 }
 

@@ -80,6 +80,7 @@ type Server struct {
 	forms     forms
 	expiry    expiry
 	doubts    uint64   // rises with each call of Doubt
+	wants     uint64   // rises with each observation that is wanted
 	dirty     []*entry // refreshed since they were stored
 	fold      folding
 }

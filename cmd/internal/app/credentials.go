@@ -108,7 +108,7 @@ func (a *App) refused(addr netip.AddrPort, reason error) {
 // certificate speaks for its own name only; without security, only devices that
 // an operator marked may come.
 func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error) {
-	d, err := a.devices.ByEndpoint(ctx, ep)
+	d, err := a.db.Devices().Standing(ctx, ep)
 	if err != nil && !errors.Is(err, fleet.ErrUnknown) {
 		return "", err
 	}
@@ -120,12 +120,19 @@ func (a *App) identify(ctx context.Context, who coap.Identity, ep lwm2m.Endpoint
 		return "", a.refuseRegister(ctx, who, ep, err)
 	}
 	if d.Ownership == fleet.Expected {
-		d.Ownership = fleet.Owned
-		if err := a.devices.Put(ctx, d, "device:"+string(ep), "first registration"); err != nil {
-			return "", err
-		}
+		return d.ID, a.own(ctx, d.ID)
 	}
 	return d.ID, nil
+}
+
+// own makes a device ours that was expected and is here now.
+func (a *App) own(ctx context.Context, id fleet.ID) error {
+	d, err := a.devices.Device(ctx, id)
+	if err != nil {
+		return err
+	}
+	d.Ownership = fleet.Owned
+	return a.devices.Put(ctx, d, "device:"+string(d.Endpoint), "first registration")
 }
 
 // mayRegister returns why an association may not register d, the device called

@@ -266,3 +266,39 @@ func TestCloseFoldsTheLog(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditChainWithOthers lets a job fail after its row, and another process write
+// in between: the chain goes on from what is stored.
+func TestAuditChainWithOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "steward.db")
+	var all [2]*DB
+	for i := range all {
+		db, err := Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		all[i] = db
+	}
+	row := audit.Row{Actor: "test", Action: "x", Subject: "s"}
+	errUndone := errors.New("undone")
+	for i := range 6 {
+		err := all[i%2].Update(t.Context(), func(tx *Tx) error {
+			if err := tx.Audit(row); err != nil {
+				return err
+			}
+			return errUndone
+		})
+		if !errors.Is(err, errUndone) {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := all[i%2].Audit(t.Context(), row); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n, err := all[0].VerifyAudit(t.Context()); err != nil || n != 12 {
+		t.Errorf("VerifyAudit = %d, %v; want 12", n, err)
+	}
+}

@@ -35,6 +35,17 @@ func (s Devices) ByEndpoint(ctx context.Context, e lwm2m.Endpoint) (fleet.Device
 	return scanDevice(s.db.QueryRow(ctx, "device.by_endpoint", string(e)))
 }
 
+// Standing returns as much of a device as decides whether it may register: id,
+// ownership, and whether it may do without security. Or fleet.ErrUnknown.
+func (s Devices) Standing(ctx context.Context, e lwm2m.Endpoint) (fleet.Device, error) {
+	d := fleet.Device{Endpoint: e}
+	err := s.db.QueryRow(ctx, "device.standing", string(e)).Scan(&d.ID, &d.Ownership, &d.NoSec)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fleet.ErrUnknown
+	}
+	return d, err
+}
+
 // List implements fleet.Store.
 func (s Devices) List(ctx context.Context, after fleet.ID, limit int) ([]fleet.Device, error) {
 	rows, err := s.db.Query(ctx, "device.list", string(after), limit)

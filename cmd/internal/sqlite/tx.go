@@ -14,7 +14,7 @@ import (
 var ErrClosed = errors.New("database closed")
 
 const (
-	maxGroup = 128                  // jobs committed together at most: bounds the wait of the first
+	maxGroup = 512                  // jobs committed together at most: bounds the wait of the first
 	linger   = 2 * time.Millisecond // how long a group waits for company when it has any
 )
 
@@ -37,6 +37,15 @@ type Tx struct {
 type writer struct {
 	conn *sql.Conn
 	prep map[string]*sql.Stmt
+	tail chainTail
+}
+
+// A chainTail is the hash of the newest audit row, which the next one names. The
+// writer knows it as long as nobody else writes to the file.
+type chainTail struct {
+	known   bool
+	hash    [32]byte
+	version int64 // PRAGMA data_version when it was known
 }
 
 // Update runs fn in a write transaction and returns after the commit reached the
@@ -131,25 +140,41 @@ func (w *writer) commit(group []*job) {
 // transact runs the jobs in one transaction, each below a savepoint of its own,
 // and leaves their errors in errs. Its own error undoes them all.
 func (w *writer) transact(group []*job, errs []error) error {
-	ctx := context.Background()
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := w.control("writer.begin"); err != nil {
 		return err
 	}
-	err := func() error {
-		for i, j := range group {
-			var broken error
-			if errs[i], broken = w.runOne(j); broken != nil { //nolint:contextcheck // each job has its own
-				return broken
-			}
+	err := w.lookAround()
+	for i, j := range group {
+		if err != nil {
+			break
 		}
-		_, err := w.conn.ExecContext(ctx, "COMMIT")
-		return err
-	}()
+		errs[i], err = w.runOne(j)
+	}
+	if err == nil {
+		err = w.control("writer.commit")
+	}
 	if err != nil {
-		_, undo := w.conn.ExecContext(ctx, "ROLLBACK")
-		return errors.Join(err, undo)
+		w.tail.known = false
+		return errors.Join(err, w.control("writer.rollback"))
 	}
 	return nil
+}
+
+// control runs a statement that has neither arguments nor a result.
+func (w *writer) control(name string) error {
+	_, err := (&Tx{ctx: context.Background(), w: w}).Exec(name)
+	return err
+}
+
+// lookAround makes sure that what the writer remembers of the file is still true:
+// it was, unless somebody else wrote to it.
+func (w *writer) lookAround() error {
+	var version int64
+	err := (&Tx{ctx: context.Background(), w: w}).QueryRow("writer.version").Scan(&version)
+	if err == nil && version != w.tail.version {
+		w.tail = chainTail{version: version}
+	}
+	return err
 }
 
 // runOne runs j below a savepoint. broken is an error of the transaction itself,
@@ -158,18 +183,18 @@ func (w *writer) runOne(j *job) (failed, broken error) {
 	if err := j.ctx.Err(); err != nil {
 		return err, nil
 	}
-	ctx := context.WithoutCancel(j.ctx)
-	if _, err := w.conn.ExecContext(ctx, "SAVEPOINT job"); err != nil {
+	if err := w.control("writer.save"); err != nil { //nolint:contextcheck // the group's, not the job's
 		return nil, err
 	}
-	failed = runSafely(j.run, &Tx{ctx: ctx, w: w})
+	tail := w.tail
+	failed = runSafely(j.run, &Tx{ctx: context.WithoutCancel(j.ctx), w: w})
 	if failed != nil {
-		if _, err := w.conn.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
+		w.tail = tail
+		if err := w.control("writer.undo"); err != nil { //nolint:contextcheck // as above
 			return failed, err
 		}
 	}
-	_, broken = w.conn.ExecContext(ctx, "RELEASE job")
-	return failed, broken
+	return failed, w.control("writer.release") //nolint:contextcheck // as above
 }
 
 // runSafely turns a panic of fn into an error: the writer serves everybody.
@@ -232,16 +257,29 @@ func (tx *Tx) Audit(r audit.Row) error {
 		r.At = time.Now()
 	}
 	r.At = r.At.Truncate(time.Microsecond) // what the column keeps is what is hashed
-	var prev [32]byte
+	prev, err := tx.lastHash()
+	if err != nil {
+		return err
+	}
+	hash := audit.Hash(prev, r)
+	_, err = tx.Exec("audit.insert", r.At.UnixMicro(), r.Actor, r.Action, r.Subject, r.Reason,
+		r.Before, r.After, prev[:], hash[:])
+	tail := &tx.w.tail
+	tail.hash, tail.known = hash, err == nil
+	return err
+}
+
+// lastHash returns the hash of the newest audit row, zeros if there is none.
+func (tx *Tx) lastHash() (prev [32]byte, err error) {
+	if tx.w.tail.known {
+		return tx.w.tail.hash, nil
+	}
 	var last []byte
 	switch err := tx.QueryRow("audit.last").Scan(&last); {
 	case err == nil:
 		copy(prev[:], last)
 	case !errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("audit.last: %w", err)
+		return prev, fmt.Errorf("audit.last: %w", err)
 	}
-	hash := audit.Hash(prev, r)
-	_, err := tx.Exec("audit.insert", r.At.UnixMicro(), r.Actor, r.Action, r.Subject, r.Reason,
-		r.Before, r.After, prev[:], hash[:])
-	return err
+	return prev, nil
 }

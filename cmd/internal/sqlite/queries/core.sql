@@ -1,3 +1,24 @@
+-- name: writer.begin
+BEGIN IMMEDIATE;
+
+-- name: writer.commit
+COMMIT;
+
+-- name: writer.rollback
+ROLLBACK;
+
+-- name: writer.save
+SAVEPOINT job;
+
+-- name: writer.undo
+ROLLBACK TO job;
+
+-- name: writer.release
+RELEASE job;
+
+-- name: writer.version
+PRAGMA data_version;
+
 -- name: audit.last
 SELECT hash FROM audit ORDER BY id DESC LIMIT 1;
 
@@ -34,6 +55,9 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at FROM device WHE
 
 -- name: device.by_endpoint
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at FROM device WHERE endpoint = ?;
+
+-- name: device.standing
+SELECT id, ownership, nosec FROM device WHERE endpoint = ?;
 
 -- name: device.list
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at
