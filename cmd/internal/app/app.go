@@ -143,7 +143,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	handler.lwm2m = a.server.Quick
 	a.coaps, err = transport.Listen(transport.ListenOptions{
 		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki, a.devices, a.keys), Engine: a.engine, Log: a.log,
-		Refused:        a.refused,
+		Refused: a.refused, Stamps: a.cfg.Stamps,
 		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)
 		Keep: transport.KeepOptions{
 			Dir: a.dir.file(dirAssociations), Rejudge: a.rejudge, Woke: a.woke,

@@ -111,8 +111,11 @@ type Config struct {
 	PublicCoAPS                  string // "": Host and the port of CoAPS
 	// HandOver is false if nobody chose ids for the three objects: the defaults
 	// stand in OMA's test range, which must not ship. IDs are zero then.
-	HandOver           bool
-	AllowNoSec         bool
+	HandOver   bool
+	AllowNoSec bool
+	// Stamps has the kernel say when datagrams of the coaps endpoint came, for the
+	// latency among its counters. Nobody sets it but measurements.
+	Stamps             bool
 	IDs                objects.IDs
 	AckTimeout         time.Duration
 	Grace, Retry, Poll time.Duration
