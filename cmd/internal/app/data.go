@@ -35,8 +35,10 @@ const (
 // openDirectory makes the directory if need be and locks it for this process.
 // The kernel drops the lock with the process, however that ends.
 func openDirectory(path string) (*directory, error) {
-	if err := os.MkdirAll(filepath.Join(path, dirPKI), 0o700); err != nil {
-		return nil, err
+	for _, inner := range []string{dirPKI, dirKeys} {
+		if err := os.MkdirAll(filepath.Join(path, inner), 0o700); err != nil {
+			return nil, err
+		}
 	}
 	lock, err := os.OpenFile(filepath.Join(path, fileLock), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
