@@ -32,8 +32,9 @@ type CourierOptions struct {
 	// Installed returns the manifests that a device is known to run.
 	Installed func(ctx context.Context, id fleet.ID) ([]Installed, error)
 	// Told returns what the device itself reported of a release, in words; "" if
-	// nothing. Nil: nobody collects reports.
-	Told func(ctx context.Context, o Order) (string, error)
+	// nothing. may says that a report may still be on its way. Nil: nobody collects
+	// reports.
+	Told func(ctx context.Context, o Order, may bool) (string, error)
 	// URI returns where a device that fetches by those protocols (nil: not known)
 	// finds the envelope of a release. Devices are never told any other URI.
 	URI func(release string, by []objects.FirmwareProtocol) string
@@ -65,7 +66,7 @@ func NewCourier(o CourierOptions) (*Courier, error) {
 		return nil, errors.New("rollout: Releases, Payloads, Budgets, Devices, Installed and URI are required")
 	}
 	if o.Told == nil {
-		o.Told = func(context.Context, Order) (string, error) { return "", nil }
+		o.Told = func(context.Context, Order, bool) (string, error) { return "", nil }
 	}
 	if o.Stall == 0 {
 		o.Stall = defaultStall
@@ -78,8 +79,13 @@ func NewCourier(o CourierOptions) (*Courier, error) {
 	}, nil
 }
 
+// askTimeout bounds everything but a push, which has Stall.
+const askTimeout = 3 * time.Minute
+
 // Status implements Deliverer.
 func (c *Courier) Status(ctx context.Context, o Order) (Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	at, err := c.place(ctx, o)
 	if err != nil {
 		return Status{}, err
@@ -93,17 +99,22 @@ func (c *Courier) Status(ctx context.Context, o Order) (Status, error) {
 		return Status{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	s := Status{State: fw.State, Result: int(fw.Result)}
-	if fw.Result > objects.FirmwareSuccess {
-		if s.Reason, err = c.o.Told(ctx, o); err != nil {
-			return s, err
-		}
+	if fw.Result <= objects.FirmwareSuccess || fw.Result == objects.FirmwareDeferred {
+		return s, nil
 	}
-	return s, nil
+	may, err := c.has(ctx, o.Device, objects.AppDataID)
+	if err != nil {
+		return s, err
+	}
+	s.Reason, err = c.o.Told(ctx, o, may)
+	return s, err
 }
 
 // Prepare implements Deliverer: an empty URI resets what an earlier update left
 // (LwM2M Firmware Update §E.6.1).
 func (c *Courier) Prepare(ctx context.Context, o Order, s Status) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	at, err := c.place(ctx, o)
 	if err != nil {
 		return err
@@ -187,6 +198,8 @@ func (c *Courier) pace(ctx context.Context, o Order, n int) {
 // Execute implements Deliverer: instances that the device lists as linked are updated
 // along.
 func (c *Courier) Execute(ctx context.Context, o Order) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	at, err := c.place(ctx, o)
 	if err != nil {
 		return err
@@ -196,6 +209,8 @@ func (c *Courier) Execute(ctx context.Context, o Order) error {
 
 // Version implements Deliverer.
 func (c *Courier) Version(ctx context.Context, o Order) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	at, err := c.place(ctx, o)
 	if err != nil {
 		return "", err

@@ -71,7 +71,7 @@ type Runner struct {
 
 const (
 	maxPoll     = 15 * time.Minute // the longest interval between two questions
-	callTimeout = 10 * time.Minute // of one operation, a block-wise push among them
+	callTimeout = 10 * time.Minute // of one operation, but for a push
 	batch       = 256              // rows read or begun at a time
 	longest     = time.Minute      // between two looks at anything
 	firstPoll   = 2 * time.Second

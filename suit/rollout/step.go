@@ -21,8 +21,11 @@ type turn struct {
 // step asks the device how it is and does the next thing. It returns the job
 // with reason and result, and what was learnt; "" if there is nothing to do now.
 func (r *Runner) step(ctx context.Context, j Job) (Job, JobEvent) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
+	if j.State != Delivering { // a push may take hours: who delivers sees to its progress
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+	}
 	t := &turn{r: r, j: j, now: time.Now()}
 	r.mu.Lock()
 	track := r.campaigns[j.Campaign]

@@ -52,6 +52,7 @@ type App struct {
 	bootstrap *bootstrap.Server
 	rollout   *rollout.Runner
 	updates   *rollout.Endpoint
+	reporter  *rollout.Reporter
 	transfers *coordinator.Coordinator
 	factory   *factoryPeers
 	coaps     *transport.Listener
@@ -137,7 +138,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		surfaceLwM2M:     a.server,
 		surfaceBootstrap: a.bootstrap,
 		surfaceEST:       a.watchEnrolment(enrolment),
-		surfaceUpdate:    a.updates,
+		surfaceUpdate:    coap.HandlerFunc(a.serveUpdates),
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
 	handler.lwm2m = a.server.Quick
@@ -158,10 +159,14 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 			return fmt.Errorf("coap: %w", err)
 		}
 	}
+	courier, err := a.courier()
+	if err != nil {
+		return err
+	}
 	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
 		Store: a.db.Rollout(), Devices: newUpdateDevices(a.server), Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
-		URI:     func(release string) string { return rollout.EnvelopeURI(a.CoAPSURI(), release) },
-		Changed: a.hub.Job, Moved: a.hub.Campaign,
+		Deliverer: courier,
+		Changed:   a.hub.Job, Moved: a.hub.Campaign,
 		People: func(ctx context.Context) (int, error) {
 			return a.db.Accounts().Approvers(ctx, web.RoleRelease, a.now())
 		},
@@ -249,7 +254,8 @@ var errPartEnded = errors.New("a part of the server ended")
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
-		a.engine.Run, a.server.Run, a.bootstrap.Run, a.rollout.Run, a.auditor.Run, a.background, a.verifyAudit, a.welcome,
+		a.engine.Run, a.server.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
+		a.verifyAudit, a.welcome,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

@@ -40,6 +40,8 @@ const keyIDLength = 8
 func (a *App) watch(e server.Event) {
 	a.hub.Device(e)
 	switch e.Kind {
+	case server.Sent:
+		a.reporter.Sent(e.Device, e.Entries)
 	case server.Registered, server.Updated, server.Notified:
 		a.rollout.Wake(e.Device)
 		if a.cfg.HandOver {

@@ -14,9 +14,15 @@ import (
 	"steward/suit/rollout"
 )
 
-// buildUpdates makes the endpoint from which devices fetch, and its HTTPS listener if
-// there is to be one.
-func (a *App) buildUpdates(ctx context.Context) error {
+// buildUpdates makes what collects reports, the endpoint from which devices fetch,
+// and its HTTPS listener if there is to be one.
+func (a *App) buildUpdates(ctx context.Context) (err error) {
+	a.reporter, err = rollout.NewReporter(rollout.ReporterOptions{
+		Store: a.db.Rollout(), Releases: a.db.Rollout(), Current: a.currentRelease, Who: a.deviceOf, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
 	budgets := rollout.NewBudgets(a.cfg.UpdateRate)
 	a.updates = &rollout.Endpoint{
 		Payloads: rollout.NewPayloads(a.db.Rollout(), 0), Grants: rollout.NewGrants(a.mayFetch), Budgets: budgets,
@@ -40,8 +46,38 @@ func (a *App) buildUpdates(ctx context.Context) error {
 	}, a.updates.HTTP(identify), a.log)
 }
 
-// mayFetch says who may fetch a release: a device whose update brings it.
-func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (rollout.Grant, error) {
+// serveUpdates is the endpoint by CoAP: what devices fetch and what they report.
+func (a *App) serveUpdates(ctx context.Context, r *coap.Request) *coap.Response {
+	if len(r.Path) == 2 && r.Path[1] == rollout.SegmentReport {
+		return a.reporter.ServeCoAP(ctx, r)
+	}
+	return a.updates.ServeCoAP(ctx, r)
+}
+
+// courier makes what leads devices through updates.
+func (a *App) courier() (*rollout.Courier, error) {
+	return rollout.NewCourier(rollout.CourierOptions{
+		Releases: a.db.Rollout(), Payloads: a.updates.Payloads, Budgets: a.updates.Budgets,
+		Devices: newUpdateDevices(a.server), Installed: a.db.Rollout().Installed, Told: a.reporter.Told,
+		URI: a.envelopeURI,
+	})
+}
+
+// currentRelease is what a device is given now.
+func (a *App) currentRelease(ctx context.Context, id fleet.ID) (rollout.Release, error) {
+	j, err := a.db.Rollout().OfDevice(ctx, id)
+	if err != nil {
+		return rollout.Release{}, err
+	}
+	c, err := a.db.Rollout().Campaign(ctx, j.Campaign)
+	if err != nil {
+		return rollout.Release{}, err
+	}
+	return a.db.Rollout().Release(ctx, c.Release)
+}
+
+// deviceOf says which device an association is, or rollout.ErrUnknown.
+func (a *App) deviceOf(ctx context.Context, who coap.Identity) (fleet.ID, error) {
 	var d fleet.Device
 	err := fleet.ErrUnknown
 	switch who.Role {
@@ -52,12 +88,21 @@ func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (
 	default:
 	}
 	if errors.Is(err, fleet.ErrUnknown) {
+		return "", rollout.ErrUnknown
+	}
+	return d.ID, err
+}
+
+// mayFetch says who may fetch a release: a device whose update brings it.
+func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (rollout.Grant, error) {
+	id, err := a.deviceOf(ctx, who)
+	if errors.Is(err, rollout.ErrUnknown) {
 		return rollout.Grant{}, rollout.ErrNotGranted
 	}
 	if err != nil {
 		return rollout.Grant{}, err
 	}
-	j, err := a.db.Rollout().OfDevice(ctx, d.ID)
+	j, err := a.db.Rollout().OfDevice(ctx, id)
 	if errors.Is(err, rollout.ErrUnknown) {
 		return rollout.Grant{}, rollout.ErrNotGranted
 	}
@@ -71,7 +116,7 @@ func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (
 	if c.Release != release {
 		return rollout.Grant{}, rollout.ErrNotGranted
 	}
-	return rollout.Grant{Device: d.ID, Campaign: c.ID, BytesPerSecond: c.Plan.Rates.BytesPerSecond}, nil
+	return rollout.Grant{Device: id, Campaign: c.ID, BytesPerSecond: c.Plan.Rates.BytesPerSecond}, nil
 }
 
 // envelopeURI is where a device that fetches by those protocols finds an envelope: by

@@ -4,7 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"math"
+	"time"
 
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+	"steward/suit"
 	"steward/suit/rollout"
 )
 
@@ -69,4 +75,90 @@ func (s Rollout) whole(ctx context.Context, release string, p rollout.Part, mark
 		all = append(all, piece...)
 	}
 	return all, err
+}
+
+// maxReports is the number of reports kept of one device.
+const maxReports = 16
+
+// AddReport implements rollout.ReportStore.
+func (s Rollout) AddReport(ctx context.Context, r rollout.DeviceReport) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec("suit_report.put", string(r.Device), r.Digest.Encode(), r.Release, r.Succeeded, r.Reason,
+			r.Raw, r.At.UnixMicro()); err != nil {
+			return err
+		}
+		_, err := tx.Exec("suit_report.trim", string(r.Device), string(r.Device), maxReports-1)
+		return err
+	})
+}
+
+// ReportOf implements rollout.ReportStore.
+func (s Rollout) ReportOf(ctx context.Context, device fleet.ID, manifest suit.Digest) (rollout.DeviceReport, error) {
+	r, err := scanDeviceReport(s.db.QueryRow(ctx, "suit_report.of_manifest", string(device), manifest.Encode()))
+	r.Device = device
+	return r, err
+}
+
+// ReportsOf implements rollout.ReportStore.
+func (s Rollout) ReportsOf(ctx context.Context, device fleet.ID, limit int) ([]rollout.DeviceReport, error) {
+	rows, err := s.db.Query(ctx, "suit_report.of_device", string(device), limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(row *sql.Rows) (rollout.DeviceReport, error) {
+		r, err := scanDeviceReport(row)
+		r.Device = device
+		return r, err
+	})
+}
+
+func scanDeviceReport(row interface{ Scan(dest ...any) error }) (r rollout.DeviceReport, err error) {
+	var digest []byte
+	var at int64
+	err = row.Scan(&digest, &r.Release, &r.Succeeded, &r.Reason, &r.Raw, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, rollout.ErrUnknown
+	}
+	if err != nil {
+		return r, err
+	}
+	r.At = fromMicro(at)
+	r.Digest, err = suit.ParseDigest(digest)
+	return r, err
+}
+
+// AddInstalled notes manifests that a device runs and that no update of ours
+// installed, with an audit row naming actor.
+func (s Rollout) AddInstalled(ctx context.Context, device fleet.ID, all []rollout.Installed, actor string) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		for _, i := range all {
+			sequence := int64(min(i.Sequence, math.MaxInt64)) //nolint:gosec // G115: bounded
+			if _, err := tx.Exec("installed_manifest.put", string(device), int64(i.Digest.Algorithm), i.Digest.Value,
+				sequence, "", "transfer", time.Now().UnixMicro()); err != nil {
+				return err
+			}
+			if err := tx.Audit(audit.Row{
+				Actor: actor, Action: "device.manifest", Subject: string(device),
+				Reason: "the device came with a manifest in force",
+				After:  fmt.Sprintf("%s, sequence number %d", i.Digest, i.Sequence),
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// brought returns the manifests that AddInstalled noted.
+func (s Rollout) brought(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
+	rows, err := s.db.Query(ctx, "installed_manifest.of_device", string(device))
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (i rollout.Installed, err error) {
+		var algorithm, sequence int64
+		err = r.Scan(&algorithm, &i.Digest.Value, &sequence)
+		i.Digest.Algorithm, i.Sequence = suit.DigestAlgorithm(algorithm), uint64(max(sequence, 0))
+		return i, err
+	})
 }

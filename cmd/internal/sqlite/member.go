@@ -43,11 +43,15 @@ func (s Rollout) Known(ctx context.Context, ids []fleet.ID) ([]rollout.Candidate
 
 // Installed implements rollout.Members.
 func (s Rollout) Installed(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
+	all, err := s.brought(ctx, device)
+	if err != nil {
+		return nil, err
+	}
 	var details string
 	var delivery rollout.Delivery
-	err := s.db.QueryRow(ctx, "job.last_done", string(device)).Scan(&details, &delivery)
+	err = s.db.QueryRow(ctx, "job.last_done", string(device)).Scan(&details, &delivery)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+		return all, nil
 	}
 	if err != nil {
 		return nil, err
@@ -56,5 +60,5 @@ func (s Rollout) Installed(ctx context.Context, device fleet.ID) ([]rollout.Inst
 	if err := json.Unmarshal([]byte(details), &r); err != nil {
 		return nil, err
 	}
-	return []rollout.Installed{{Digest: r.ManifestOf(delivery), Sequence: r.Sequence, Release: r.ID}}, nil
+	return append(all, rollout.Installed{Digest: r.ManifestOf(delivery), Sequence: r.Sequence, Release: r.ID}), nil
 }

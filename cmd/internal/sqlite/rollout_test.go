@@ -13,6 +13,10 @@ func TestRolloutStore(t *testing.T) {
 		t.Helper()
 		return withDevices(t, devices...).Rollout()
 	})
+	rolltest.TestReports(t, func(t *testing.T, devices ...fleet.ID) rollout.ReportStore {
+		t.Helper()
+		return withDevices(t, devices...).Rollout()
+	})
 	rolltest.TestContents(t, func(t *testing.T) rolltest.ContentStore {
 		t.Helper()
 		return withDevices(t).Rollout()

@@ -10,5 +10,6 @@ import (
 
 func TestMemoryStore(t *testing.T) {
 	rolltest.TestStore(t, func(*testing.T, ...fleet.ID) rollout.Store { return &rolltest.Store{} })
+	rolltest.TestReports(t, func(*testing.T, ...fleet.ID) rollout.ReportStore { return &rolltest.Reports{} })
 	rolltest.TestContents(t, func(*testing.T) rolltest.ContentStore { return &rolltest.Store{} })
 }
