@@ -275,10 +275,10 @@ func (r *run) close() error {
 		errs = append(errs, r.gen.close())
 	}
 	if c, ok := r.server.(*child); ok {
-		c.stop()
+		errs = append(errs, c.stop())
 	}
 	if r.echo != nil {
-		r.echo.stop()
+		errs = append(errs, r.echo.stop())
 	}
 	return errors.Join(errs...)
 }

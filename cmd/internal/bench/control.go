@@ -123,10 +123,11 @@ func (c *controller) usage() (usage, error) {
 	u.CPU = time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	u.Heap = m.HeapAlloc
+	u.Heap, u.Goroutines = m.HeapAlloc, runtime.NumGoroutine()
 	if c.sockets != nil {
 		s := c.sockets()
-		u.Handshakes, u.Associations, u.Replays = s.Handshakes, s.Associations, s.Drops[transport.DropReplay]
+		u.Handshakes, u.Associations, u.Pending = s.Handshakes, s.Associations, s.HandshakesPending
+		u.Replays = s.Drops[transport.DropReplay]
 	}
 	return u, nil
 }

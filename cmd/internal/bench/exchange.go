@@ -274,7 +274,9 @@ const (
 )
 
 // register is a Register (Core 1.2.2 §6.2.1).
-func register(d *device, id uint16) (coap.Message, error) {
+func register(d *device, id uint16) (coap.Message, error) { return registerFor(d, id, lifetime) }
+
+func registerFor(d *device, id uint16, lifetime string) (coap.Message, error) {
 	return coap.Message{
 		Type: coap.CON, Code: coap.POST, ID: id, Token: token(id),
 		Options: []coap.Option{

@@ -25,7 +25,9 @@ type usage struct {
 	Heap         uint64 `json:"heap_bytes"`
 	Handshakes   uint64 `json:"handshakes"`
 	Associations int    `json:"associations"`
+	Pending      int    `json:"pending"` // handshakes under way
 	Replays      uint64 `json:"replays"` // records refused as seen before
+	Goroutines   int    `json:"goroutines"`
 }
 
 // A server is the process that is measured.
@@ -126,8 +128,7 @@ func start(ctx context.Context, dir, name string, args ...string) (*child, error
 	c.lines = bufio.NewScanner(out)
 	c.lines.Buffer(nil, maxLine)
 	if !c.lines.Scan() {
-		c.stop()
-		return nil, fmt.Errorf("%w: %s ended: %s", ErrServer, name, c.lastWords())
+		return nil, fmt.Errorf("%w: no greeting of %s: %w", ErrServer, name, c.stop())
 	}
 	c.greeting = c.lines.Text()
 	return c, nil
@@ -173,10 +174,14 @@ func (c *child) usage(settled bool) (u usage, err error) {
 	return u, err
 }
 
-// stop ends the child in order, or by force if it takes too long.
-func (c *child) stop() {
+// stop ends the child in order, or by force if it takes too long, and reports if
+// it did not end well.
+func (c *child) stop() error {
 	_ = c.in.Close() // it ends with its stdin
 	timer := time.AfterFunc(stopTimeout, func() { _ = c.cmd.Process.Kill() })
 	defer timer.Stop()
-	_ = c.cmd.Wait() // how it ended tells nothing about the figures
+	if err := c.cmd.Wait(); err != nil {
+		return fmt.Errorf("%w: it ended by %w: %s", ErrServer, err, c.lastWords())
+	}
+	return nil
 }

@@ -156,7 +156,9 @@ func (r *run) again(ctx context.Context, ended func()) error {
 	if r.o.Kill {
 		_ = old.cmd.Process.Kill() // it cannot have ended: we hold its stdin
 	}
-	old.stop()
+	if err := old.stop(); err != nil && !r.o.Kill {
+		return err
+	}
 	ended()
 	begin := time.Now()
 	c, err := startServer(ctx, r.dir, r.gen.server.String())

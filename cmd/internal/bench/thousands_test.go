@@ -1,0 +1,32 @@
+package bench_test
+
+import (
+	"testing"
+	"time"
+
+	"steward/cmd/internal/bench"
+)
+
+// TestThousands lets thousands of devices register, be observed, notify, talk and
+// outlive a kill of the server, with the race detector in both processes where it
+// is built in: the first race that it finds in the server ends that, and so the
+// run.
+func TestThousands(t *testing.T) {
+	t.Setenv("GORACE", "halt_on_error=1")
+	devices := 300
+	if raced {
+		devices = 2000
+	}
+	for _, w := range []bench.Work{bench.Observe, bench.Restart} {
+		r, err := bench.Run(t.Context(), bench.Options{
+			Work: w, Devices: devices, Observations: 1, Kill: true, Duration: time.Second, Dir: t.TempDir(),
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", w, err)
+		}
+		if r.Ops < devices/2 || *r.Loss > 0 || *r.NewHandshakes != 0 {
+			t.Errorf("%s = %+v", w, r)
+		}
+		t.Logf("%s: %d operations by %d devices", w, r.Ops, devices)
+	}
+}
