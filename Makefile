@@ -6,7 +6,10 @@ GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0
 VULN     := go run golang.org/x/vuln/cmd/govulncheck@v1.3.0
 FUZZTIME ?= 10s
 
-.PHONY: all demo build test race lint fuzz e2e fmt golden vuln
+SOAK     ?= 10m
+QUICK    ?=
+
+.PHONY: all demo build test race lint fuzz e2e soak bench fmt golden vuln
 all: lint test build
 
 demo: build # one device's whole life, on this machine; Ctrl-C ends it
@@ -23,6 +26,13 @@ race:
 
 e2e: build # the real binary, foreign clients and the browser; needs what .ci/run installs
 	STEWARD_E2E=1 go test -count=1 -timeout 30m ./cmd/internal/e2e/...
+
+soak: # the whole server, round after round, with the same memory in the last as in the first
+	STEWARD_SOAK=$(SOAK) go test -count=1 -timeout 24h -v -run '^TestSoak$$' ./cmd/internal/bench
+
+bench: build # every figure of BENCHMARKS.md, as Markdown: 20 minutes of a quiet machine; QUICK=1: 4
+	@go -C cmd/internal/bench/testdata/gocoap build -o $(CURDIR)/bin/gocoap .
+	@./bin/steward bench table --gocoap bin/gocoap $(if $(QUICK),--quick)
 
 lint:
 	@test -z "$$($(GOFUMPT) -l .)" || { $(GOFUMPT) -d .; exit 1; }

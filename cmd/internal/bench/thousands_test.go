@@ -13,7 +13,7 @@ import (
 // run.
 func TestThousands(t *testing.T) {
 	t.Setenv("GORACE", "halt_on_error=1")
-	devices := 300
+	devices := 200
 	if raced {
 		devices = 2000
 	}

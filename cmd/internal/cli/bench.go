@@ -40,23 +40,88 @@ func newBench() *cobra.Command {
 		Long: `Starts a server as a process of its own over a temporary data directory (or
 takes one that runs: --server), loads it from 127.0.0.0/8, and reports rate,
 latency, loss, the CPU time of the server's process an operation, its memory, and
-in the same run the floor: raw UDP echo, or the bare cryptography of a handshake.`,
+in the same run the floor: raw UDP echo, or the bare cryptography of a handshake.
+
+The result goes to stdout, as a table or with --json as one object; what happens
+meanwhile goes to stderr. What was measured in one run can be compared, best by
+its ratios; rates and latencies are those of the machine and of what else it did.`,
+		Example: `  steward bench requests --devices 1000 --duration 5s
+  steward bench idle --devices 200000 --json
+  steward bench restart --devices 200000 --duration 10s --kill
+  steward bench storm --storming 5000
+  steward bench table --quick > figures.md`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, w := range bench.Works() {
 		cmd.AddCommand(newWork(w))
 	}
-	cmd.AddCommand(newBenchServe(), newBenchEcho())
+	cmd.AddCommand(newBenchTable(), newBenchServe(), newBenchEcho())
 	return cmd
+}
+
+// benchLong explain the workloads.
+var benchLong = map[bench.Work]string{
+	bench.Requests: `Devices send small confirmable POSTs to a path that does not exist, over
+associations by DTLS 1.2 with AES_128_CCM_8 and connection identifiers. That is
+what a message costs: record, CoAP, and nothing behind it.`,
+	bench.Handshakes: `Devices make full handshakes with certificates of both sides on P-256, one at a
+time a socket, and confirm each by one CoAP ping.`,
+	bench.Register: `Devices that are connected register, each once. The server answers 2.01 when
+the registration is on the disk.`,
+	bench.Update: `Devices that are registered update their registration, each once, with nothing
+that changed.`,
+	bench.Observe: `Registered devices send confirmable notifications of a resource that the server
+observes; it stores each value.`,
+	bench.Idle: `Devices connect and say nothing more. Resident memory is read before the first
+and after the last, each time after two forced collections; the difference is
+what a device costs. With --registered they register, and with --observations the
+server observes so many resources of each.`,
+	bench.Restart: `Up to 1000 devices talk and 100 at once register while the server ends, at a
+random moment, and begins again over the same data. Then:
+  registrations  each device updates its own: one that had its 2.01 and is not
+                 known has been lost
+  talking        a device without an answer after one retransmission counts, and
+                 makes a new handshake
+  replays        a record of each, answered before, is sent again: the server must
+                 refuse it
+  reads          the server reads from 2000 devices, talking and quiet ones
+  capture        of all protected records of both directions: how many use a
+                 sequence number or nonce that another has used under their key`,
+	bench.Storm: `Devices talk, first alone, then beside others that all make handshakes at once,
+and, with --spoofed, beside ClientHellos of invented senders, at most 25,000 a
+second. The generator has the lowest priority (nice 19).`,
 }
 
 func newWork(w bench.Work) *cobra.Command {
 	o := benchOptions{Options: bench.Options{Work: w}}
 	cmd := &cobra.Command{
-		Use: string(w), Short: benchTexts[w], Args: noArgs,
+		Use: string(w), Short: benchTexts[w], Long: benchLong[w], Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return measure(cmd, o) },
 	}
 	o.flags(cmd.Flags())
+	return cmd
+}
+
+// newBenchTable is "make bench".
+func newBenchTable() *cobra.Command {
+	var o bench.SuiteOptions
+	cmd := &cobra.Command{
+		Use: "table", Short: "Measure everything in turn and print it as Markdown", Args: noArgs,
+		Long: `Does every measurement of BENCHMARKS.md, one after the other, each by a process
+of its own, and prints their figures as Markdown tables, beside the targets. It
+takes some twenty minutes on two cores, with --quick and small numbers four.
+
+The row of go-coap takes a server that is built from cmd/internal/bench/testdata/gocoap.`,
+		Example: `  (cd cmd/internal/bench/testdata/gocoap && go build -o /tmp/gocoap .)
+  steward bench table --gocoap /tmp/gocoap > figures.md`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Progress = cmd.ErrOrStderr()
+			return bench.Suite(cmd.Context(), o, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&o.Quick, "quick", false, "small numbers, for a few minutes")
+	cmd.Flags().StringVar(&o.GoCoAP, "gocoap", "", "`program` that serves by go-coap, to be measured beside")
+	cmd.Flags().StringVar(&o.Dir, "dir", "", "`directory` in which data directories are made, and removed")
 	return cmd
 }
 
