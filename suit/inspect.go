@@ -45,6 +45,16 @@ func (e *Envelope) Inspect(allowed ...DigestAlgorithm) string {
 	return p.String()
 }
 
+// Signatures says in words who the authentication blocks claim to be by. It proves
+// nothing.
+func (e *Envelope) Signatures() []string {
+	list := make([]string, 0, len(e.Blocks))
+	for _, b := range e.Blocks {
+		list = append(list, describeBlock(b))
+	}
+	return list
+}
+
 // describeBlock names the kind, the algorithm and the key of a COSE message.
 func describeBlock(raw []byte) string {
 	kind, err := cose.KindOf(raw)

@@ -61,7 +61,9 @@ func (missing) ListReleases(context.Context, Page) (List[Release], error) {
 	return List[Release]{}, ErrNotBuilt
 }
 
-func (missing) Release(context.Context, string) (Release, error) { return Release{}, ErrNotBuilt }
+func (missing) Release(context.Context, string) (ReleaseDetail, error) {
+	return ReleaseDetail{}, ErrNotBuilt
+}
 
 func (missing) AddRelease(context.Context, Actor, NewRelease) (Release, error) {
 	return Release{}, ErrNotBuilt
@@ -69,6 +71,36 @@ func (missing) AddRelease(context.Context, Actor, NewRelease) (Release, error) {
 
 func (missing) DecideRelease(context.Context, Actor, string, ReleaseCommand) (Release, error) {
 	return Release{}, ErrNotBuilt
+}
+
+func (missing) SetBill(context.Context, Actor, string, []byte) (BillSummary, error) {
+	return BillSummary{}, ErrNotBuilt
+}
+
+func (missing) Bill(context.Context, string) ([]byte, error) { return nil, ErrNotBuilt }
+
+func (missing) Parts(context.Context, string, Page) (List[Part], error) {
+	return List[Part]{}, ErrNotBuilt
+}
+
+func (missing) Findings(context.Context, string, Page) (List[Finding], error) {
+	return List[Finding]{}, ErrNotBuilt
+}
+
+func (missing) ListVulnerabilities(context.Context, Page) (List[Vulnerability], error) {
+	return List[Vulnerability]{}, ErrNotBuilt
+}
+
+func (missing) VulnerabilityLists(context.Context) ([]VulnerabilityList, error) {
+	return nil, ErrNotBuilt
+}
+
+func (missing) ImportVulnerabilities(context.Context, Actor, string, []byte) (VulnerabilityList, error) {
+	return VulnerabilityList{}, ErrNotBuilt
+}
+
+func (missing) RemoveVulnerabilities(context.Context, Actor, string, string) error {
+	return ErrNotBuilt
 }
 
 func (missing) ListCampaigns(context.Context, Page) (List[Campaign], error) {

@@ -34,6 +34,8 @@ type DeviceFilter struct {
 	Insecure  bool        // only those registered without security
 	Campaign  string      // only those of one campaign; "" for all
 	Ownership string      // expected, owned, left; "" for all
+	Exposed   string      // running a release that this vulnerability affects; "*": by any; "" for all
+	Release   string      // running this release; "" for all
 }
 
 // A DeviceState says how a device stands to this provider now.

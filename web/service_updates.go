@@ -11,7 +11,7 @@ type Releases interface {
 	// ListReleases returns the releases, the newest first.
 	ListReleases(ctx context.Context, p Page) (List[Release], error)
 	// Release returns one.
-	Release(ctx context.Context, id string) (Release, error)
+	Release(ctx context.Context, id string) (ReleaseDetail, error)
 	// AddRelease checks and stores a signed envelope, or authors and signs one for
 	// an image. It returns ErrInvalid for an envelope that does not verify.
 	AddRelease(ctx context.Context, by Actor, r NewRelease) (Release, error)

@@ -15,17 +15,19 @@ import (
 // for what the present state does not allow, and have no effect when they
 // return an error. Lists are ordered, and their cursors are opaque here.
 type Services struct {
-	Overview     Overviews
-	Activity     Activity
-	Devices      Devices
-	Operations   Operations
-	Factories    Factories
-	Certificates Certificates
-	Releases     Releases
-	Campaigns    Campaigns
-	Transfers    Transfers
-	Partners     Partners
-	Settings     Settings
+	Overview        Overviews
+	Activity        Activity
+	Devices         Devices
+	Operations      Operations
+	Factories       Factories
+	Certificates    Certificates
+	Releases        Releases
+	Bills           Bills
+	Campaigns       Campaigns
+	Transfers       Transfers
+	Partners        Partners
+	Settings        Settings
+	Vulnerabilities Vulnerabilities
 }
 
 // Complete returns s with a service that answers ErrNotBuilt in each empty place.
@@ -38,6 +40,8 @@ func (s Services) Complete() Services {
 	fill(&s.Factories, Factories(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Releases, Releases(none))
+	fill(&s.Bills, Bills(none))
+	fill(&s.Vulnerabilities, Vulnerabilities(none))
 	fill(&s.Campaigns, Campaigns(none))
 	fill(&s.Transfers, Transfers(none))
 	fill(&s.Partners, Partners(none))

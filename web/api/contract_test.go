@@ -154,6 +154,8 @@ func TestAnswersFitContract(t *testing.T) {
 		"POST /api/v1/certificates/{id}/revoke":  `{"reason":"superseded","comment":"x"}`,
 		"POST /api/v1/releases":                  `{"name":"n","image":"AA=="}`,
 		"POST /api/v1/releases/{id}/commands":    `{"action":"approve"}`,
+		"PUT /api/v1/releases/{id}/bill":         `{}`,
+		"POST /api/v1/vulnerability-lists":       `{}`,
 		"POST /api/v1/campaigns":                 `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
 		"POST /api/v1/campaigns/{id}/abort":      `{"reason":"x"}`,
 		"POST /api/v1/transfers":                 `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,

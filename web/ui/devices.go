@@ -27,6 +27,7 @@ func (u *UI) devices(w http.ResponseWriter, r *http.Request) error {
 	f := web.DeviceFilter{
 		State: web.DeviceState(q.Get("state")), Text: q.Get("q"), Tag: q.Get("tag"),
 		Insecure: q.Get("insecure") != "", Campaign: q.Get("campaign"),
+		Exposed: q.Get("exposed"), Release: q.Get("release"),
 	}
 	list, err := u.s.Devices.ListDevices(r.Context(), f, p)
 	if err != nil {

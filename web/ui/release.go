@@ -8,17 +8,80 @@ import (
 	"steward/web"
 )
 
-// A releasePage is one release and who decided about it.
-type releasePage struct{ web.Release }
+// A releasePage is one release: what it is, who decided about it, and what is known
+// against its parts.
+type releasePage struct {
+	web.ReleaseDetail
+
+	Known []web.Finding
+	Next  string // address of the next part of Known; "" on the last
+}
 
 func releasePath(id string) string { return "/updates/releases/" + url.PathEscape(id) }
 
 func (u *UI) release(w http.ResponseWriter, r *http.Request) error {
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
 	release, err := u.s.Releases.Release(r.Context(), web.Param(r, "id"))
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "release", "updates", release.Name, releasePage{release})
+	findings, err := u.s.Bills.Findings(r.Context(), release.ID, p)
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "release", "updates", release.Name,
+		releasePage{release, findings.Items, web.NextURL(r.URL, findings.Next)})
+}
+
+// A partsPage is the bill of materials of a release.
+type partsPage struct {
+	web.Release
+
+	Parts []web.Part
+	Next  string // address of the next part; "" on the last
+}
+
+func (u *UI) parts(w http.ResponseWriter, r *http.Request) error {
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	release, err := u.s.Releases.Release(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	parts, err := u.s.Bills.Parts(r.Context(), release.ID, p)
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "parts_of", "updates", release.Name,
+		partsPage{release.Release, parts.Items, web.NextURL(r.URL, parts.Next)})
+}
+
+// bill hands out the bill as it was uploaded.
+func (u *UI) bill(w http.ResponseWriter, r *http.Request) error {
+	document, err := u.s.Bills.Bill(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", `attachment; filename="bill.json"`)
+	_, _ = w.Write(document) // an error is a client that went away
+	return nil
+}
+
+func (u *UI) setBill(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	document, err := uploaded(r, "bill")
+	var b web.BillSummary
+	if err == nil {
+		b, err = u.s.Bills.SetBill(r.Context(), web.ActorFrom(r.Context()), id, document)
+	}
+	said := plural(b.Parts, "part") + " read, " + strconv.Itoa(b.Findings["affected"]) + " affected findings."
+	return u.done(w, r, err, releasePath(id), said, releasePath(id))
 }
 
 func (u *UI) decideRelease(w http.ResponseWriter, r *http.Request) error {

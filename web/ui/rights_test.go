@@ -27,8 +27,11 @@ var rights = map[string]web.Role{
 
 	"POST /devices": web.RoleOperator, "POST /devices/{id}/operations": web.RoleOperator,
 	"GET /updates/releases/{id}": web.RoleViewer, "POST /updates/releases": web.RoleRelease,
-	"POST /updates/releases/{id}/commands": web.RoleRelease,
-	"GET /updates/new":                     web.RoleOperator, "POST /updates": web.RoleOperator,
+	"POST /updates/releases/{id}/commands": web.RoleRelease, "POST /updates/releases/{id}/bill": web.RoleRelease,
+	"GET /updates/releases/{id}/bill.json": web.RoleViewer, "GET /updates/releases/{id}/parts": web.RoleViewer,
+	"GET /updates/vulnerabilities": web.RoleViewer, "POST /updates/vulnerabilities": web.RoleRelease,
+	"POST /updates/vulnerabilities/{id}/remove": web.RoleRelease,
+	"GET /updates/new":                          web.RoleOperator, "POST /updates": web.RoleOperator,
 	"POST /updates/{id}/abort": web.RoleOperator, "GET /transfers/new": web.RoleOperator,
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 

@@ -83,7 +83,8 @@ var pages = []string{
 	"/", "/account", "/devices", "/devices?q=none&state=online", "/devices/" + webtest.ID, "/certificates",
 	"/certificates/" + webtest.ID, "/updates", "/updates/new", "/updates/" + webtest.ID, "/transfers", "/transfers/new",
 	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/activity",
-	"/activity?subject=x",
+	"/activity?subject=x", "/updates/releases/" + webtest.ID, "/updates/releases/" + webtest.ID + "/parts",
+	"/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x",
 }
 
 // TestPagesEscape renders each page for each role with text that tries to

@@ -42,7 +42,7 @@ type Call struct {
 func (f *Fake) Services() web.Services {
 	return web.Services{
 		Overview: f, Activity: f, Devices: f, Operations: f, Factories: f,
-		Certificates: f, Releases: f, Campaigns: f, Transfers: f, Partners: f, Settings: f,
+		Certificates: f, Releases: f, Bills: f, Vulnerabilities: f, Campaigns: f, Transfers: f, Partners: f, Settings: f,
 	}
 }
 

@@ -21,8 +21,18 @@ func (f *Fake) ListReleases(_ context.Context, p web.Page) (web.List[web.Release
 }
 
 // Release implements web.Releases.
-func (f *Fake) Release(_ context.Context, id string) (web.Release, error) {
-	return f.release(), f.known(id)
+func (f *Fake) Release(_ context.Context, id string) (web.ReleaseDetail, error) {
+	d := web.ReleaseDetail{Release: f.release(), Running: 3, Exposed: 2}
+	if !f.Empty {
+		b := f.bill()
+		d.Bill = &b
+		texts := []string{f.Text}
+		d.Manifests = []web.Manifest{{
+			Delivery: web.Push, Sequence: 2, Digest: f.Text, Signatures: texts, Components: texts, Dependencies: texts,
+			Steps: texts, Texts: texts, Diagnostic: f.Text,
+		}}
+	}
+	return d, f.known(id)
 }
 
 // AddRelease implements web.Releases.

@@ -46,9 +46,10 @@ var layers = map[string][]string{
 	"suit/process/processtest": {"suit", "suit/cose", "suit/process"},
 	"suit/author":              {"suit", "suit/cose"},
 	"suit/rollout": {
-		"suit", "suit/cose", "suit/author", "objects", "lwm2m", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit",
+		"suit", "suit/sbom", "suit/cose", "suit/author", "objects", "lwm2m", "lwm2m/coap", "lwm2m/machine",
+		"lwm2m/fleet", "lwm2m/audit",
 	},
-	"suit/rollout/rolltest": {"suit", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
+	"suit/rollout/rolltest": {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
 	"est":                   {"est/c509", "lwm2m/machine", "lwm2m/audit"},
 	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
 	"est/esttest":           {"est", "lwm2m/audit"},

@@ -38,7 +38,8 @@ func (s *releases) DecideRelease(
 	if d.To == rollout.ReleaseWithdrawn {
 		s.Rollout.Wake("") // its jobs end
 	}
-	return s.Release(ctx, id)
+	r, err = s.release(ctx, id)
+	return showRelease(r), err
 }
 
 // decide returns what a person's decision does to r. Who approves is another than

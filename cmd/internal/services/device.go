@@ -31,7 +31,8 @@ const (
 func (s *devices) ListDevices(ctx context.Context, f web.DeviceFilter, p web.Page) (web.List[web.Device], error) {
 	now := s.Now()
 	q := sqlite.DeviceQuery{
-		Text: f.Text, Tag: f.Tag, Insecure: f.Insecure, Campaign: f.Campaign, Now: now, Limit: limit(p),
+		Text: f.Text, Tag: f.Tag, Insecure: f.Insecure, Campaign: f.Campaign, Exposed: f.Exposed,
+		Release: f.Release, Now: now, Limit: limit(p),
 	}
 	if err := selectState(&q, f); err != nil {
 		return web.List[web.Device]{}, err

@@ -15,6 +15,7 @@ import (
 	"steward/lwm2m/machine"
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
+	"steward/suit/sbom"
 	"steward/transfer/coordinator"
 	"steward/web"
 )
@@ -32,6 +33,7 @@ var meanings = []struct {
 
 	{fleet.ErrUnknown, web.ErrNotFound, ""},
 	{rollout.ErrUnknown, web.ErrNotFound, ""},
+	{rollout.ErrNoBill, web.ErrNotFound, ""},
 	{est.ErrUnknown, web.ErrNotFound, ""},
 
 	{fleet.ErrConflict, web.ErrConflict, ""},
@@ -58,6 +60,9 @@ var meanings = []struct {
 	{coordinator.ErrUnreachable, web.ErrUnreachable, ""},
 
 	{rollout.ErrRelease, web.ErrInvalid, ""},
+	{sbom.ErrFormat, web.ErrInvalid, ""},
+	{sbom.ErrSyntax, web.ErrInvalid, ""},
+	{sbom.ErrLimit, web.ErrTooLarge, ""},
 	{rollout.ErrCampaign, web.ErrInvalid, ""},
 	{est.ErrFactory, web.ErrInvalid, ""},
 	{est.ErrName, web.ErrInvalid, ""},

@@ -38,12 +38,24 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if out.TransfersActive, out.AwaitApproval, err = s.countTransfers(ctx); err != nil {
 		return web.Overview{}, err
 	}
-	out.Notices = s.notices(out, devices, now)
+	exposed, err := s.view.Exposed(ctx)
+	if err != nil {
+		return web.Overview{}, translate(err)
+	}
+	out.Notices = s.notices(out, devices, exposed, now)
 	return out, nil
 }
 
 // notices tells what an operator should know, worst first.
-func (s *overviews) notices(o web.Overview, d sqlite.DeviceCounts, now time.Time) (out []web.Notice) {
+func (s *overviews) notices(
+	o web.Overview, d sqlite.DeviceCounts, exposed int, now time.Time,
+) (out []web.Notice) {
+	if exposed > 0 {
+		out = append(out, web.Notice{
+			Level: web.LevelWarning, Link: "/devices?exposed=*",
+			Text: count(exposed, "device runs", "devices run") + " a release with a known vulnerability.",
+		})
+	}
 	for _, c := range s.CA.Chain() {
 		if left := c.NotAfter.Sub(now); left < soonAuthority {
 			out = append(out, web.Notice{

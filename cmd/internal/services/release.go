@@ -16,6 +16,7 @@ import (
 	"steward/suit/author"
 	"steward/suit/cose"
 	"steward/suit/rollout"
+	"steward/suit/sbom"
 	"steward/web"
 )
 
@@ -62,9 +63,54 @@ func showRelease(r rollout.Release) web.Release {
 }
 
 // Release implements web.Releases.
-func (s *releases) Release(ctx context.Context, id string) (web.Release, error) {
+func (s *releases) Release(ctx context.Context, id string) (web.ReleaseDetail, error) {
 	r, err := s.release(ctx, id)
-	return showRelease(r), err
+	if err != nil {
+		return web.ReleaseDetail{}, err
+	}
+	out := web.ReleaseDetail{Release: showRelease(r)}
+	content, err := s.DB.Rollout().Content(ctx, id)
+	if err != nil {
+		return out, translate(err)
+	}
+	for _, one := range []struct {
+		delivery web.Delivery
+		envelope []byte
+	}{{web.Push, content.Push}, {web.Pull, content.Pull}} {
+		if one.envelope == nil {
+			continue
+		}
+		d, err := rollout.Describe(one.envelope)
+		if err != nil {
+			return out, translate(err)
+		}
+		out.Manifests = append(out.Manifests, web.Manifest{
+			Delivery: one.delivery, Sequence: d.Sequence, Digest: d.Digest.String(), Signatures: d.Signatures,
+			Components: d.Components, Dependencies: d.Dependencies, Steps: d.Steps, Texts: d.Texts, Diagnostic: d.Diagnostic,
+		})
+	}
+	return out, s.showExposure(ctx, &out)
+}
+
+// showExposure adds what is known against the parts of a release.
+func (s *releases) showExposure(ctx context.Context, r *web.ReleaseDetail) error {
+	var err error
+	if r.Running, err = s.view.Running(ctx, r.ID); err != nil {
+		return translate(err)
+	}
+	b, err := s.DB.Bills().Bill(ctx, r.ID)
+	if errors.Is(err, rollout.ErrNoBill) {
+		return nil
+	}
+	if err != nil {
+		return translate(err)
+	}
+	summary, err := s.showBill(ctx, b)
+	r.Bill = &summary
+	if summary.Findings[string(sbom.Affected)] > 0 {
+		r.Exposed = r.Running
+	}
+	return err
 }
 
 func (b *base) release(ctx context.Context, id string) (rollout.Release, error) {

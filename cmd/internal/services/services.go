@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"steward/cmd/internal/sqlite"
@@ -70,16 +71,18 @@ func New(o Options) (web.Services, error) {
 	if o.Dropped == nil {
 		o.Dropped = func(est.Hash, fleet.ID) {}
 	}
-	b := &base{Options: o, view: o.DB.View()}
+	b := &base{Options: o, view: o.DB.View(), findings: &sync.Mutex{}}
 	out := web.Services{
-		Overview:     &overviews{base: b},
-		Activity:     &activity{base: b},
-		Devices:      &devices{base: b},
-		Operations:   &operations{base: b},
-		Factories:    &factories{base: b},
-		Certificates: &certificates{base: b},
-		Releases:     &releases{base: b},
-		Campaigns:    &campaigns{base: b},
+		Overview:        &overviews{base: b},
+		Activity:        &activity{base: b},
+		Devices:         &devices{base: b},
+		Operations:      &operations{base: b},
+		Factories:       &factories{base: b},
+		Certificates:    &certificates{base: b},
+		Releases:        &releases{base: b},
+		Bills:           &bills{base: b},
+		Vulnerabilities: &weaknesses{base: b},
+		Campaigns:       &campaigns{base: b},
 	}
 	if o.Coordinator != nil {
 		out.Transfers, out.Partners = &transfers{base: b}, &partners{base: b}
@@ -91,7 +94,8 @@ func New(o Options) (web.Services, error) {
 type base struct {
 	Options
 
-	view sqlite.View
+	view     sqlite.View
+	findings *sync.Mutex // one at a time compares bills with lists
 }
 
 // endpointPrefix marks an id that is an endpoint name.

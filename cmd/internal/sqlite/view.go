@@ -52,6 +52,8 @@ type DeviceQuery struct {
 	Tag       string
 	Insecure  bool   // registered and allowed without security
 	Campaign  string // with a job of that campaign
+	Exposed   string // running a release that a vulnerability affects; "*": by any
+	Release   string // running that release
 	Now       time.Time
 	After     lwm2m.Endpoint // the last of the page before; "" asks for the first
 	Limit     int
@@ -71,7 +73,7 @@ func (v View) Devices(ctx context.Context, q DeviceQuery) ([]DeviceLine, error) 
 		online = q.Presence == PresenceOnline
 	}
 	rows, err := v.db.Query(ctx, name, string(q.After), q.Limit, text(q.Text), text(q.Tag), online, q.Now.UnixMicro(),
-		text(string(q.Ownership)), text(q.Campaign))
+		text(string(q.Ownership)), text(q.Campaign), text(q.Exposed), text(q.Release))
 	if err != nil {
 		return nil, err
 	}

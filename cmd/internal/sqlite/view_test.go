@@ -24,6 +24,8 @@ func TestViewPlans(t *testing.T) {
 		"view.audit":                   "INTEGER PRIMARY KEY",
 		"view.audit_of_actor":          "audit_actor",
 		"view.audit_of_subject":        "audit_subject",
+		"view.findings":                "PRIMARY KEY",
+		"view.vulnerabilities":         "finding_vulnerability",
 		"view.jobs":                    "PRIMARY KEY",
 		"view.job_counts":              "job_state",
 		"view.running":                 "campaign_unfinished",
@@ -47,7 +49,7 @@ func TestViewPlans(t *testing.T) {
 func explain(t *testing.T, db *DB, name string) string {
 	t.Helper()
 	args := make([]any, strings.Count(query(name), "?")) // one for each at most
-	for n := 8; n > 0; n-- {
+	for n := 10; n > 0; n-- {
 		if strings.Contains(query(name), fmt.Sprint("?", n)) {
 			args = args[:n]
 			break

@@ -1,7 +1,7 @@
 -- Lists for pages: each has a cursor and a limit. A parameter that is NULL
 -- selects all. The queries of one list differ in the condition that an index
 -- serves. Parameters of devices: after, limit, text, tag, online, now, then
--- ownership and campaign. A registration without an end lasts for ever.
+-- ownership, campaign, vulnerability ("*": any) and release. A registration without an end lasts for ever.
 
 -- name: view.devices
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
@@ -13,6 +13,9 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
    AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?7 IS NULL OR ownership = ?7)
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
+   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
+        (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
+   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
  ORDER BY endpoint
  LIMIT ?2;
 
@@ -25,6 +28,9 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
    AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
    AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
+   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
+        (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
+   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
  ORDER BY endpoint
  LIMIT ?2;
 
@@ -38,6 +44,9 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
    AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?7 IS NULL OR ownership = ?7)
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
+   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
+        (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
+   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
  ORDER BY endpoint
  LIMIT ?2;
 
