@@ -145,14 +145,14 @@ func (w *world) exposes(t *testing.T, release, status string, devices int) {
 func (w *world) finish(t *testing.T, campaign string) {
 	t.Helper()
 	store := w.db.Rollout()
-	_, jobs, err := store.Campaign(t.Context(), campaign)
-	if err != nil {
-		t.Fatal(err)
+	lines, err := store.Lines(t.Context(), campaign, rollout.Job{Position: -1}, 100)
+	if err != nil || len(lines) == 0 {
+		t.Fatal(lines, err)
 	}
-	for _, j := range jobs {
-		before := j.State
-		j.State = rollout.Done
-		if ok, err := store.SetJob(t.Context(), j, before); err != nil || !ok {
+	for _, l := range lines {
+		done := l.Job
+		done.State = rollout.Done
+		if ok, err := store.SetJob(t.Context(), l.Job, done); err != nil || !ok {
 			t.Fatal(ok, err)
 		}
 	}
