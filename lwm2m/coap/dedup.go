@@ -40,11 +40,13 @@ func (e *Engine) peerHash(p Peer) uint64 { return maphash.Comparable(e.seed, p) 
 
 // recognise reports whether a message received at now is a duplicate, and
 // appends what that is answered to dst; nil: nothing, or nothing yet.
-func (d *dedup) recognise(dst []byte, peer uint64, id uint16, now moment) (reply []byte, duplicate bool) {
+func (e *Engine) recognise(dst []byte, peer uint64, id uint16, now moment) (reply []byte, duplicate bool) {
+	d := &e.dedup
 	d.expire(now)
 	for _, m := range [2]*memory{&d.main, &d.crowd} {
 		if pos, ok := m.find(peer, id); ok {
 			if reply, ok = m.answer(dst, pos); ok {
+				e.stats.Duplicates++
 				return reply, true
 			}
 		}

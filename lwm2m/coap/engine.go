@@ -31,6 +31,7 @@ type Engine struct {
 
 	mu         sync.Mutex
 	stopped    bool
+	stats      Stats // its counters
 	links      map[Peer]*link
 	watches    watches
 	timers     timers
@@ -159,6 +160,9 @@ func (e *Engine) Receive(p Peer, datagram []byte) {
 // malformed rejects a datagram that is no message: a confirmable one by RST,
 // another in silence (RFC 7252 §4.2, §4.3). The association lives on.
 func (e *Engine) malformed(p Peer, d []byte, err error) {
+	e.mu.Lock()
+	e.stats.Malformed++
+	e.mu.Unlock()
 	e.o.Log.Info("malformed message",
 		slog.String("peer", p.String()), slog.Any("reason", err))
 	if len(d) >= headerSize && d[0]>>6 == 1 && Type(d[0]>>4&3) == CON {

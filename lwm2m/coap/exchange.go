@@ -172,7 +172,7 @@ func (e *Engine) piggybacked(l *link, m *Message, f *fields) {
 func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 	hash, now := e.peerHash(p), e.now()
 	if m.Type == CON {
-		if reply, duplicate := e.dedup.recognise(nil, hash, m.ID, now); duplicate {
+		if reply, duplicate := e.recognise(nil, hash, m.ID, now); duplicate {
 			if reply != nil {
 				b.add(p, reply)
 			}

@@ -7,18 +7,23 @@ import (
 
 // State counts what the engine holds, for tests of its bounds.
 type State struct {
-	Links, Timers, Dedup, Bodies, BodyBytes, Handlers, Workers, Watches int
+	Links, Timers, Dedup, Bodies, BodyBytes, Handlers, Workers, Watches, Observers, News int
 }
 
 // State returns the present counts.
 func (e *Engine) State() State {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return State{
+	s := State{
 		Links: len(e.links), Timers: len(e.timers), Dedup: e.dedup.main.live + e.dedup.crowd.live,
 		Bodies: e.store.count, BodyBytes: e.store.bytes, Handlers: e.workers.busy, Workers: len(e.workers.parked),
 		Watches: e.watches.count,
 	}
+	for _, l := range e.links {
+		s.Observers += len(l.observers)
+		s.News += len(l.news)
+	}
+	return s
 }
 
 // check verifies that counts, chains and chunks agree.

@@ -22,12 +22,18 @@ func (e *Engine) notified(o *Observation, m *Message, f *fields) {
 		return
 	}
 	l := e.link(o.peer)
-	l.news = append(makeRoom(l.news, o), notification{o, f.response(m)})
+	before := len(l.news)
+	l.news = makeRoom(l.news, o)
+	e.stats.Overtaken += uint64(before - len(l.news)) //nolint:gosec // G115: not negative
+	l.news = append(l.news, notification{o, f.response(m)})
 	if !l.delivering {
 		l.delivering = true
 		e.assign(l)
 	}
 }
+
+// keptNews is the room for notifications that a link keeps when it is quiet.
+const keptNews = 4
 
 // makeRoom takes the oldest notification out of news if those of o are too
 // many, or all: one of o if there is any.
@@ -57,7 +63,10 @@ func (l *link) run(e *Engine) {
 	for n := 0; ; n++ {
 		e.mu.Lock()
 		if l.gone || len(l.news) == 0 {
-			l.delivering, l.news = false, nil
+			l.delivering = false
+			if cap(l.news) > keptNews {
+				l.news = nil
+			}
 			e.tidy(l)
 			e.mu.Unlock()
 			return

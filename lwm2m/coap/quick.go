@@ -14,7 +14,7 @@ func (e *Engine) quick(p Peer, in *inbox) bool {
 		e.mu.Unlock()
 		return true
 	}
-	if reply, duplicate := e.dedup.recognise(in.reply[:0], hash, m.ID, now); duplicate {
+	if reply, duplicate := e.recognise(in.reply[:0], hash, m.ID, now); duplicate {
 		e.mu.Unlock()
 		if reply != nil && m.Type == CON {
 			in.reply = reply
@@ -22,6 +22,8 @@ func (e *Engine) quick(p Peer, in *inbox) bool {
 		}
 		return true
 	}
+	e.stats.Requests++
+	e.stats.Quick++
 	rec := e.remember(hash, m.ID, now)
 	if m.Type == NON {
 		own = e.takeID(hash)

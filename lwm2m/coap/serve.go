@@ -29,12 +29,13 @@ const busyAge = 2
 // request takes a request message.
 func (e *Engine) request(p Peer, m *Message, f *fields, b *batch) {
 	hash, now := e.peerHash(p), e.now()
-	if reply, duplicate := e.dedup.recognise(nil, hash, m.ID, now); duplicate {
+	if reply, duplicate := e.recognise(nil, hash, m.ID, now); duplicate {
 		if reply != nil && m.Type == CON {
 			b.add(p, reply)
 		}
 		return
 	}
+	e.stats.Requests++
 	rec := e.remember(hash, m.ID, now)
 	if f.unknown && m.Type == NON {
 		return // rejected in silence (RFC 7252 §5.4.1)
@@ -84,6 +85,7 @@ func (e *Engine) begin(j *job, b *batch) {
 		return
 	}
 	if e.workers.busy >= e.o.MaxHandlers || l.handlers >= maxHandlersPerPeer {
+		e.stats.Refused++
 		e.reply(j, &Response{Code: ServiceUnavailable, MaxAge: MaxAgeSeconds(busyAge)}, extra{block1: j.block1}, b)
 		return
 	}
