@@ -117,8 +117,12 @@ func (missing) CreateCampaign(context.Context, Actor, NewCampaign) (Campaign, er
 	return Campaign{}, ErrNotBuilt
 }
 
-func (missing) AbortCampaign(context.Context, Actor, string, string) (Campaign, error) {
+func (missing) CommandCampaign(context.Context, Actor, string, CampaignCommand) (Campaign, error) {
 	return Campaign{}, ErrNotBuilt
+}
+
+func (missing) CampaignReport(context.Context, string, ReportFormat) (File, error) {
+	return File{}, ErrNotBuilt
 }
 
 func (missing) ListTransfers(context.Context, TransferFilter, Page) (List[Transfer], error) {

@@ -87,10 +87,14 @@ type Campaigns interface {
 	Campaign(ctx context.Context, id string) (Campaign, error)
 	// Jobs returns the devices of a campaign and how far each is.
 	Jobs(ctx context.Context, id string, p Page) (List[Job], error)
-	// CreateCampaign starts one at once.
+	// CreateCampaign drafts one and, unless only that is asked, submits and approves
+	// it; where another person must approve it stays in review.
 	CreateCampaign(ctx context.Context, by Actor, c NewCampaign) (Campaign, error)
-	// AbortCampaign stops jobs that have not begun to install.
-	AbortCampaign(ctx context.Context, by Actor, id, reason string) (Campaign, error)
+	// CommandCampaign does one of a campaign's actions. It returns ErrConflict if
+	// the state does not allow it, ErrForbidden to a drafter who may not approve.
+	CommandCampaign(ctx context.Context, by Actor, id string, c CampaignCommand) (Campaign, error)
+	// CampaignReport tells what became of one, as a file.
+	CampaignReport(ctx context.Context, id string, format ReportFormat) (File, error)
 }
 
 // A Delivery says how an envelope reaches a device.
@@ -101,31 +105,6 @@ const (
 	Push Delivery = "push" // block-wise write of the envelope to /5/0/0
 	Pull Delivery = "pull" // a URI in /5/0/1, which the device fetches
 )
-
-// A NewCampaign names a release and who gets it.
-type NewCampaign struct {
-	Name     string        `json:"name"`
-	Release  string        `json:"release"`
-	Delivery Delivery      `json:"delivery"`
-	Devices  Array[string] `json:"devices"` // ids; at least one
-}
-
-// A Campaign is one roll-out.
-type Campaign struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Release   Release   `json:"release"`
-	Delivery  Delivery  `json:"delivery"`
-	State     string    `json:"state"` // as the campaign's table names it
-	Level     Level     `json:"level"`
-	Total     int       `json:"total"`
-	Done      int       `json:"done"`
-	Failed    int       `json:"failed"`
-	Counts    Counts    `json:"counts"` // jobs by state
-	Ended     bool      `json:"ended"`
-	CreatedAt time.Time `json:"created_at"`
-	CreatedBy string    `json:"created_by"`
-}
 
 // A Job is one device in a campaign.
 type Job struct {

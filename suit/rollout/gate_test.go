@@ -30,8 +30,10 @@ func TestGate(t *testing.T) {
 			name: "no gate, all failed", counts: rollout.Counts{"failed": 3},
 			want: rollout.VerdictPass, reason: "wave 1: passed, 0 of 3 done, 3 failed",
 		},
-		{name: "empty wave", gate: rollout.Gate{MinSample: 3, Success: 90}, want: rollout.VerdictPass,
-			reason: "wave 1: passed, 0 of 0 done"},
+		{
+			name: "empty wave", gate: rollout.Gate{MinSample: 3, Success: 90}, want: rollout.VerdictPass,
+			reason: "wave 1: passed, 0 of 0 done",
+		},
 		{
 			name: "share of the whole wave", gate: rollout.Gate{MaxFailedPercent: five},
 			counts: rollout.Counts{"failed": 3, "planned": 17},

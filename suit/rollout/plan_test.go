@@ -66,8 +66,12 @@ func TestWindows(t *testing.T) {
 		{"on the day", weekend, "", "2026-11-29T12:29:00Z", "2026-11-29T12:29:00Z"},
 		{"a week later", weekend, "", "2026-11-29T12:30:00Z", "2026-12-05T10:00:00Z"},
 		{"the earlier of two", append(night, weekend...), "", "2026-11-28T05:00:00Z", "2026-11-28T10:00:00Z"},
-		{"the night of the clock change", []rollout.Window{{From: "04:00", To: "05:00"}}, "Europe/Stockholm",
-			"2026-10-25T00:30:00Z", "2026-10-25T03:00:00Z"},
+		{
+			"the night of the clock change",
+			[]rollout.Window{{From: "04:00", To: "05:00"}},
+			"Europe/Stockholm",
+			"2026-10-25T00:30:00Z", "2026-10-25T03:00:00Z",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

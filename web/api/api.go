@@ -170,6 +170,8 @@ func (a *API) updateRoutes() []route {
 		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign, upload: true},
 		{method: get, pattern: "/campaigns/{id}", role: viewer, handler: a.campaign},
 		{method: get, pattern: "/campaigns/{id}/jobs", role: viewer, handler: a.jobs},
+		{method: get, pattern: "/campaigns/{id}/report", role: viewer, handler: a.campaignReport},
+		{method: post, pattern: "/campaigns/{id}/commands", role: operator, handler: a.commandCampaign},
 		{method: post, pattern: "/campaigns/{id}/abort", role: operator, handler: a.abortCampaign},
 	}
 }

@@ -158,6 +158,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"POST /api/v1/vulnerability-lists":       `{}`,
 		"POST /api/v1/campaigns":                 `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
 		"POST /api/v1/campaigns/{id}/abort":      `{"reason":"x"}`,
+		"POST /api/v1/campaigns/{id}/commands":   `{"action":"pause"}`,
 		"POST /api/v1/transfers":                 `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
 		"POST /api/v1/transfers/{id}/commands":   `{"action":"submit"}`,
 		"POST /api/v1/partners":                  `{"identity":{}}`,

@@ -246,7 +246,7 @@ func TestFormsReachTheServices(t *testing.T) {
 		{certificates + "/revoke", url.Values{"reason": {"superseded"}, "confirm": {"revoke"}}, "Revoke", certificates},
 		{certificates + "/revoke", url.Values{"reason": {"superseded"}}, "", certificates},
 		{"/updates", url.Values{"name": {"n"}, "release": {id}, "device": {id, id}}, "CreateCampaign", "/updates/" + id},
-		{"/updates/" + id + "/abort", url.Values{"reason": {"why"}}, "AbortCampaign", "/updates/" + id},
+		{"/updates/" + id + "/abort", url.Values{"reason": {"why"}}, "CommandCampaign", "/updates/" + id},
 		{"/transfers", url.Values{"partner": {id}, "device": {id}, "latest": {"2026-03-02T10:00"}}, "Draft", transfer},
 		{transfer + "/commands", url.Values{"action": {"submit"}}, "Command", transfer},
 		{transfer + "/commands", url.Values{"action": {"approve"}, "confirm": {"5"}}, "Command", transfer},

@@ -165,6 +165,7 @@ func (u *UI) campaign(w http.ResponseWriter, r *http.Request) error {
 func (u *UI) abortCampaign(w http.ResponseWriter, r *http.Request) error {
 	id := web.Param(r, "id")
 	page := "/updates/" + url.PathEscape(id)
-	_, err := u.s.Campaigns.AbortCampaign(r.Context(), web.ActorFrom(r.Context()), id, r.PostFormValue("reason"))
+	_, err := u.s.Campaigns.CommandCampaign(r.Context(), web.ActorFrom(r.Context()), id,
+		web.CampaignCommand{Action: web.CampaignAbort, Reason: r.PostFormValue("reason")})
 	return u.done(w, r, err, page, "Aborted. Devices that already install will finish.", page)
 }

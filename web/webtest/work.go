@@ -49,6 +49,11 @@ func (f *Fake) campaign() web.Campaign {
 	return web.Campaign{
 		ID: ID, Name: f.Text, Release: f.release(), Delivery: web.Push, State: f.Text, Level: web.LevelActive,
 		Total: 5, Done: 2, Failed: 1, Counts: map[string]int{"DOWNLOADING": 2, f.Text: 1}, CreatedAt: Noon, CreatedBy: f.Text,
+		Reason: f.Text, ApprovedBy: f.Text, Actions: []web.CampaignAction{web.CampaignPause, web.CampaignAbort},
+		Waves: []web.CampaignWave{{
+			Name: f.Text, State: f.Text, Reason: f.Text, Current: true, Total: 5,
+			Counts: map[string]int{f.Text: 5},
+		}},
 	}
 }
 
@@ -75,9 +80,16 @@ func (f *Fake) CreateCampaign(_ context.Context, by web.Actor, c web.NewCampaign
 	return f.campaign(), f.note("CreateCampaign", by, "", c)
 }
 
-// AbortCampaign implements web.Campaigns.
-func (f *Fake) AbortCampaign(_ context.Context, by web.Actor, id, reason string) (web.Campaign, error) {
-	return f.campaign(), f.note("AbortCampaign", by, id, reason)
+// CommandCampaign implements web.Campaigns.
+func (f *Fake) CommandCampaign(_ context.Context, by web.Actor, id string, c web.CampaignCommand) (
+	web.Campaign, error,
+) {
+	return f.campaign(), f.note("CommandCampaign", by, id, c)
+}
+
+// CampaignReport implements web.Campaigns.
+func (f *Fake) CampaignReport(_ context.Context, id string, format web.ReportFormat) (web.File, error) {
+	return web.File{Name: "report." + string(format), Type: "text/plain", Body: []byte(f.Text)}, f.known(id)
 }
 
 func (f *Fake) transfer() web.Transfer {

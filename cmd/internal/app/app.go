@@ -168,7 +168,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		Deliverer: courier,
 		Changed:   a.hub.Job, Moved: a.hub.Campaign,
 		People: func(ctx context.Context) (int, error) {
-			return a.db.Accounts().Approvers(ctx, web.RoleRelease, a.now())
+			return a.db.Accounts().Approvers(ctx, web.RoleOperator, a.now())
 		},
 	})
 	if err != nil {

@@ -20,9 +20,13 @@ func (a *App) services() (web.Services, error) {
 	if err != nil {
 		return web.Services{}, fmt.Errorf("suit signer: %w", err)
 	}
+	reports, err := a.reportSigner()
+	if err != nil {
+		return web.Services{}, err
+	}
 	all, err := services.New(services.Options{
 		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers,
-		Registry: a.registry, SUITSigner: signer,
+		Registry: a.registry, SUITSigner: signer, ReportSigner: reports,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 	})

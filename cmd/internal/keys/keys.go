@@ -42,6 +42,7 @@ const (
 	Transfer Name = "transfer" // offers, messages, device information
 	SUIT     Name = "suit"     // manifests
 	Mandate  Name = "mandate"  // of a service user
+	Report   Name = "report"   // reports of campaigns
 )
 
 // A Ring is a directory of keys. Safe for concurrent use.

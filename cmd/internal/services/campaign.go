@@ -1,11 +1,10 @@
 package services
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 
 	"steward/cmd/internal/sqlite"
 	"steward/lwm2m/fleet"
@@ -22,14 +21,6 @@ func (s *campaigns) ListCampaigns(ctx context.Context, p web.Page) (web.List[web
 	if err != nil {
 		return web.List[web.Campaign]{}, translate(err)
 	}
-	var ids []string
-	for _, c := range rows {
-		ids = append(ids, c.ID)
-	}
-	counts, err := s.view.JobCounts(ctx, ids...)
-	if err != nil {
-		return web.List[web.Campaign]{}, translate(err)
-	}
 	known := map[string]rollout.Release{} // campaigns often share a release
 	return paged(p, rows, func(c rollout.Campaign) string { return c.ID },
 		func(c rollout.Campaign) (web.Campaign, error) {
@@ -41,7 +32,7 @@ func (s *campaigns) ListCampaigns(ctx context.Context, p web.Page) (web.List[web
 				}
 				known[c.Release] = r
 			}
-			return showCampaign(c, r, counts[c.ID]), nil
+			return s.show(ctx, c, r)
 		})
 }
 
@@ -51,12 +42,11 @@ func (s *campaigns) Campaign(ctx context.Context, id string) (web.Campaign, erro
 	if err != nil {
 		return web.Campaign{}, err
 	}
-	counts, err := s.view.JobCounts(ctx, id)
-	if err != nil {
-		return web.Campaign{}, translate(err)
-	}
 	r, err := s.release(ctx, c.Release)
-	return showCampaign(c, r, counts[id]), err
+	if err != nil {
+		return web.Campaign{}, err
+	}
+	return s.show(ctx, c, r)
 }
 
 func (s *campaigns) campaign(ctx context.Context, id string) (rollout.Campaign, error) {
@@ -67,17 +57,48 @@ func (s *campaigns) campaign(ctx context.Context, id string) (rollout.Campaign, 
 	return c, translate(err)
 }
 
-func showCampaign(c rollout.Campaign, r rollout.Release, counts map[rollout.JobState]int) web.Campaign {
+// show adds what is counted of a campaign.
+func (s *campaigns) show(ctx context.Context, c rollout.Campaign, r rollout.Release) (web.Campaign, error) {
+	counts, err := s.DB.Rollout().Counts(ctx, c.ID)
+	if err != nil {
+		return web.Campaign{}, translate(err)
+	}
+	plan, err := json.Marshal(c.Plan)
+	if err != nil {
+		return web.Campaign{}, err
+	}
+	return showCampaign(c, r, counts, plan), nil
+}
+
+func showCampaign(c rollout.Campaign, r rollout.Release, counts map[int]rollout.Counts, plan []byte) web.Campaign {
 	out := web.Campaign{
 		ID: c.ID, Name: c.Name, Release: showRelease(r), Delivery: web.Delivery(c.Delivery), State: string(c.State),
-		Counts: web.Counts{}, Ended: c.State.Over(), CreatedAt: c.CreatedAt, CreatedBy: c.CreatedBy,
+		Reason: c.Reason, Counts: web.Counts{}, Ended: c.State.Over(), Plan: plan, CreatedAt: c.CreatedAt,
+		CreatedBy: c.CreatedBy, ApprovedBy: c.ApprovedBy,
 	}
-	for state, n := range counts {
-		out.Counts[string(state)] = n
-		out.Total += n
+	for n := range len(c.Waves) + 1 {
+		wave := web.CampaignWave{
+			Name: c.WaveName(n), Current: n == c.Wave && (c.State.Active() || c.State == rollout.CampaignPaused),
+			Counts: web.Counts{},
+		}
+		if !c.IsTail(n) {
+			wave.State, wave.Reason, wave.Moved = string(c.Waves[n].State), c.Waves[n].Reason, c.Waves[n].Moved
+		}
+		for tally, k := range counts[n] {
+			wave.Counts[string(tally)] = k
+			wave.Total += k
+			out.Counts[string(tally)] += k
+			out.Total += k
+		}
+		out.Done, out.Failed = out.Done+counts[n].Done(), out.Failed+counts[n].Failed()
+		out.Waves = append(out.Waves, wave)
 	}
-	out.Done, out.Failed = counts[rollout.Done], counts[rollout.Failed]
+	for _, on := range rollout.Commands(c.State) {
+		out.Actions = append(out.Actions, web.CampaignAction(on))
+	}
 	switch {
+	case c.State == rollout.CampaignPaused:
+		out.Level = web.LevelWarning
 	case !c.State.Over():
 		out.Level = web.LevelActive
 	case c.State == rollout.CampaignAborted:
@@ -131,29 +152,6 @@ func showJob(j sqlite.JobLine, size int) web.Job {
 	return out
 }
 
-// CreateCampaign implements web.Campaigns.
-func (s *campaigns) CreateCampaign(ctx context.Context, by web.Actor, n web.NewCampaign) (web.Campaign, error) {
-	if err := checkText("name", n.Name, maxName); err != nil {
-		return web.Campaign{}, err
-	}
-	r, err := s.deliverable(ctx, n)
-	if err != nil {
-		return web.Campaign{}, err
-	}
-	ids, err := s.targets(ctx, n.Devices, fleet.Expected, fleet.Owned)
-	if err != nil {
-		return web.Campaign{}, err
-	}
-	c, err := s.Rollout.Start(ctx, rollout.Draft{
-		ID: s.NewID(), Name: cmp.Or(n.Name, strings.TrimSpace(r.Name+" "+r.Version)), Release: r.ID,
-		Delivery: rollout.Delivery(n.Delivery), Devices: ids, By: by.String(),
-	})
-	if err != nil {
-		return web.Campaign{}, translate(err)
-	}
-	return s.Campaign(ctx, c.ID)
-}
-
 // deliverable returns the release of n if it can be delivered as n asks.
 func (s *campaigns) deliverable(ctx context.Context, n web.NewCampaign) (rollout.Release, error) {
 	if n.Delivery != web.Push && n.Delivery != web.Pull {
@@ -177,19 +175,4 @@ func (s *campaigns) deliverable(ctx context.Context, n web.NewCampaign) (rollout
 		return r, conflict("this release cannot be delivered by " + string(n.Delivery))
 	}
 	return r, nil
-}
-
-// AbortCampaign implements web.Campaigns.
-func (s *campaigns) AbortCampaign(ctx context.Context, by web.Actor, id, reason string) (web.Campaign, error) {
-	if err := checkText("reason", reason, maxReason); err != nil {
-		return web.Campaign{}, err
-	}
-	if _, err := s.campaign(ctx, id); err != nil {
-		return web.Campaign{}, err
-	}
-	cmd := rollout.Command{ID: id, Actor: by.String(), Reason: reason}
-	if _, err := s.Rollout.Do(ctx, rollout.Abort, cmd); err != nil {
-		return web.Campaign{}, translate(err)
-	}
-	return s.Campaign(ctx, id)
 }

@@ -227,14 +227,15 @@ func TestCampaign(t *testing.T) {
 	if o, err := w.Overview.Overview(ctx, w.clock.Now()); err != nil || o.CampaignsActive != 1 {
 		t.Errorf("Overview = %+v, %v", o, err)
 	}
-	done, err := w.Campaigns.AbortCampaign(ctx, alice, c.ID, "wrong image")
+	abort := web.CampaignCommand{Action: web.CampaignAbort, Reason: "wrong image"}
+	done, err := w.Campaigns.CommandCampaign(ctx, alice, c.ID, abort)
 	if err != nil || !done.Ended || done.State != "aborted" || done.Counts["aborted"] != 5 ||
 		done.Level != web.LevelWarning {
-		t.Errorf("AbortCampaign = %+v, %v", done, err)
+		t.Errorf("CommandCampaign = %+v, %v", done, err)
 	}
 	if row := w.audited(t, "campaign.state"); row.Actor != "operator:alice" || row.Reason != "wrong image" {
 		t.Errorf("audit row = %+v", row.Row)
 	}
-	_, err = w.Campaigns.AbortCampaign(ctx, alice, c.ID, "")
-	wantError(t, "AbortCampaign again", err, web.ErrConflict)
+	_, err = w.Campaigns.CommandCampaign(ctx, alice, c.ID, abort)
+	wantError(t, "abort again", err, web.ErrConflict)
 }

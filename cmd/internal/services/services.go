@@ -38,6 +38,8 @@ type Options struct {
 
 	// SUITSigner signs the manifests of images that are uploaded.
 	SUITSigner *cose.Signer
+	// ReportSigner signs reports of campaigns.
+	ReportSigner *cose.Signer
 	// SUITKeys are the keys of others whose envelopes may be imported, beside those
 	// of SUIT signers in our inventory. Nil: none.
 	SUITKeys []crypto.PublicKey
@@ -62,8 +64,8 @@ func New(o Options) (web.Services, error) {
 	if o.DB == nil || o.Server == nil || o.CA == nil || o.Rollout == nil || o.Registry == nil {
 		return web.Services{}, fmt.Errorf("%w: DB, Server, CA, Rollout and Registry", ErrOptions)
 	}
-	if o.SUITSigner == nil || o.UpdateURI == nil || o.NewID == nil || o.Now == nil {
-		return web.Services{}, fmt.Errorf("%w: SUITSigner, UpdateURI, NewID and Now", ErrOptions)
+	if o.SUITSigner == nil || o.ReportSigner == nil || o.UpdateURI == nil || o.NewID == nil || o.Now == nil {
+		return web.Services{}, fmt.Errorf("%w: SUITSigner, ReportSigner, UpdateURI, NewID and Now", ErrOptions)
 	}
 	if o.Events == nil {
 		o.Events = NewHub(&web.Stream{})

@@ -102,8 +102,9 @@ func newWorld(t *testing.T) *world {
 	}
 	w.options = services.Options{
 		DB: db, Server: w.server, CA: w.ca, Rollout: runner, Registry: registry.Default(), SUITSigner: signer,
-		UpdateURI: func(id string) string { return rollout.PayloadURI("coaps://127.0.0.1:5684", id) },
-		Name:      "Alpha", NewID: w.newID, Now: w.clock.Now, Events: services.NewHub(w.stream),
+		ReportSigner: signer,
+		UpdateURI:    func(id string) string { return rollout.PayloadURI("coaps://127.0.0.1:5684", id) },
+		Name:         "Alpha", NewID: w.newID, Now: w.clock.Now, Events: services.NewHub(w.stream),
 		Dropped: func(h est.Hash, _ fleet.ID) { w.dropped = append(w.dropped, h) },
 	}
 	w.build(t, w.options)
@@ -252,8 +253,8 @@ func TestHostileIDs(t *testing.T) {
 		wantError(t, "Campaign", err, web.ErrNotFound)
 		_, err = w.Campaigns.Jobs(ctx, id, web.Page{})
 		wantError(t, "Jobs", err, web.ErrNotFound)
-		_, err = w.Campaigns.AbortCampaign(ctx, alice, id, "")
-		wantError(t, "AbortCampaign", err, web.ErrNotFound)
+		_, err = w.Campaigns.CommandCampaign(ctx, alice, id, web.CampaignCommand{Action: web.CampaignAbort})
+		wantError(t, "CommandCampaign", err, web.ErrNotFound)
 		if id == "" {
 			continue // no cursor and no filter
 		}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"math"
 	"time"
@@ -125,31 +124,6 @@ func (v View) Jobs(ctx context.Context, campaign string, after fleet.ID, limit i
 		l.Job, err = scanJob(also{r, []any{&l.Endpoint}})
 		return l, err
 	})
-}
-
-// JobCounts returns for each of the campaigns how many jobs are in each state.
-func (v View) JobCounts(ctx context.Context, campaigns ...string) (map[string]map[rollout.JobState]int, error) {
-	list, err := json.Marshal(append([]string{}, campaigns...))
-	if err != nil {
-		return nil, err
-	}
-	rows, err := v.db.Query(ctx, "view.job_counts", string(list))
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]map[rollout.JobState]int{}
-	_, err = collect(rows, func(r *sql.Rows) (struct{}, error) {
-		var campaign string
-		var state rollout.JobState
-		var n int
-		err := r.Scan(&campaign, &state, &n)
-		if out[campaign] == nil {
-			out[campaign] = map[rollout.JobState]int{}
-		}
-		out[campaign][state] = n
-		return struct{}{}, err
-	})
-	return out, err
 }
 
 // RunningCampaigns counts the campaigns under way.

@@ -27,7 +27,6 @@ func TestViewPlans(t *testing.T) {
 		"view.findings":                "PRIMARY KEY",
 		"view.vulnerabilities":         "finding_vulnerability",
 		"view.jobs":                    "PRIMARY KEY",
-		"view.job_counts":              "job_state",
 		"view.running":                 "campaign_unfinished",
 		"view.transfer_rows_of_device": "transfer_row_factory",
 		"view.open_transfers":          "transfer_open",

@@ -168,12 +168,6 @@ SELECT j.campaign, j.device, j.position, j.wave, j.state, j.aside, j.reason, j.r
  ORDER BY j.device
  LIMIT ?;
 
--- name: view.job_counts
-SELECT campaign, state, COUNT(*)
-  FROM job
- WHERE campaign IN (SELECT value FROM json_each(?))
- GROUP BY campaign, state;
-
 -- name: view.running
 SELECT COUNT(*)
   FROM campaign
