@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -42,9 +43,10 @@ func (c Cell) Load(k int) uint64 {
 
 // cells is a file in shared memory that grows by segments.
 type cells struct {
-	mu       sync.Mutex
-	file     *os.File
-	segments [][]byte
+	file *os.File
+	// segments are those that are mapped; a longer list takes the place of this one.
+	segments atomic.Pointer[[][]byte]
+	growing  sync.Mutex
 }
 
 func createCells(path string) (*cells, error) {
@@ -52,47 +54,56 @@ func createCells(path string) (*cells, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	return &cells{file: f}, nil
+	c := &cells{file: f}
+	c.segments.Store(new([][]byte))
+	return c, nil
 }
 
 func (c *cells) at(i uint32) (Cell, error) {
 	if c == nil {
 		return Cell{}, ErrClosed
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for uint32(len(c.segments)) <= i/segmentCells { //nolint:gosec // G115: a small number
-		if err := c.grow(); err != nil {
+	segments := *c.segments.Load()
+	for uint32(len(segments)) <= i/segmentCells { //nolint:gosec // G115: a small number
+		var err error
+		if segments, err = c.grow(len(segments)); err != nil {
 			return Cell{}, fmt.Errorf("journal: %w", err)
 		}
 	}
 	at := i % segmentCells * cellSize
-	return Cell{(*[cellSize]byte)(c.segments[i/segmentCells][at:])}, nil
+	return Cell{(*[cellSize]byte)(segments[i/segmentCells][at:])}, nil
 }
 
-// grow adds a segment. Its zeros are written, not only promised by the length:
-// a full disk must be an error now and not the end of the process later.
-func (c *cells) grow() error {
-	at := int64(len(c.segments)) * segmentSize
+// grow adds a segment to n of them, unless somebody else was first. Its zeros are
+// written, not only promised by the length: a full disk must be an error now and
+// not the end of the process later.
+func (c *cells) grow(n int) ([][]byte, error) {
+	c.growing.Lock()
+	defer c.growing.Unlock()
+	segments := *c.segments.Load()
+	if len(segments) > n {
+		return segments, nil
+	}
+	at := int64(n) * segmentSize
 	if _, err := c.file.WriteAt(make([]byte, segmentSize), at); err != nil {
-		return err
+		return nil, err
 	}
 	s, err := syscall.Mmap(int(c.file.Fd()), at, segmentSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
 	if err != nil {
-		return os.NewSyscallError("mmap", err)
+		return nil, os.NewSyscallError("mmap", err)
 	}
-	c.segments = append(c.segments, s)
-	return nil
+	segments = append(segments[:n:n], s)
+	c.segments.Store(&segments)
+	return segments, nil
 }
 
 // close unmaps the cells: nobody may have one any more.
 func (c *cells) close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.growing.Lock()
+	defer c.growing.Unlock()
 	var errs []error
-	for _, s := range c.segments {
+	for _, s := range *c.segments.Swap(new([][]byte)) {
 		errs = append(errs, syscall.Munmap(s))
 	}
-	c.segments = nil
 	return errors.Join(append(errs, c.file.Close())...)
 }

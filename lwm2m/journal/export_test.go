@@ -13,7 +13,7 @@ func OpenFrames(tb testing.TB, raw []byte) (frames [][]byte, torn bool) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return (&Journal{aead: aead}).open(raw)
+	return (&file{aead: aead}).open(raw)
 }
 
 // SealFrames is the inverse of OpenFrames.
@@ -23,22 +23,15 @@ func SealFrames(tb testing.TB, frames [][]byte) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	j := &Journal{aead: aead}
-	w := &writer{}
+	var raw []byte
+	x := &file{aead: aead}
 	for _, f := range frames {
-		if err := j.write(w, f); err != nil {
+		if raw, err = x.seal(raw, f); err != nil {
 			tb.Fatal(err)
 		}
 	}
-	return *w
-}
-
-type writer []byte
-
-func (w *writer) Write(p []byte) (int, error) {
-	*w = append(*w, p...)
-	return len(p), nil
+	return raw
 }
 
 // Break makes writes to the file of j fail until it is rewritten.
-func Break(j *Journal) error { return j.file.Close() }
+func Break(j *Journal) error { return j.now.Close() }

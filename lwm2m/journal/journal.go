@@ -11,16 +11,16 @@
 package journal
 
 import (
-	"bufio"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 )
 
 // Errors of reading and writing.
@@ -52,26 +52,24 @@ const (
 	lengthSize = 4
 	tagSize    = 16
 	nonceSize  = 12
-	bufferSize = 256 << 10
 	// minGrowth is what a journal may always grow by before it is worth a Rewrite.
 	minGrowth = 1 << 20
 )
 
-// A Journal is open for appending. Its methods are not safe for concurrent use;
-// its cells are, each for itself.
+// A Journal is open for appending. Its methods may be called at the same time,
+// but for Rewrite and Close, of which one may run at a time.
 type Journal struct {
-	dir        string
-	boot       string
-	generation uint64
-	life       uint64 // generation of the first rewrite, which names the cells' file
-	cells      *cells
+	dir  string
+	boot string
+	life uint64 // generation of the first rewrite, which names the cells' file
+	// cells are nil when the journal is closed; a cell is safe for itself.
+	cells atomic.Pointer[cells]
 
-	file     *os.File // nil: none yet, or closed
-	aead     cipher.AEAD
-	frames   uint64 // written, the number of the next nonce
-	size     int64
-	base     int64 // size after the rewrite
-	unusable bool  // the file ends with a part of a frame
+	mu         sync.Mutex
+	generation uint64
+	now        *file // nil: none yet, or closed
+	next       *file // that a Rewrite is making; nil: none
+	base       int64 // size of now after the rewrite
 }
 
 // Create begins a journal in dir in place of what was left there. It becomes
@@ -81,10 +79,11 @@ func Create(dir string, left *Left) (*Journal, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	j := &Journal{dir: dir, boot: bootID(), generation: left.generation, life: left.generation + 1}
-	var err error
-	if j.cells, err = createCells(j.path(cellsPrefix, j.life)); err != nil {
+	c, err := createCells(path(dir, cellsPrefix, j.life))
+	if err != nil {
 		return nil, err
 	}
+	j.cells.Store(c)
 	return j, nil
 }
 
@@ -95,17 +94,20 @@ const (
 	cellsPrefix   = "cells-"
 )
 
-func (j *Journal) path(prefix string, number uint64) string {
-	return filepath.Join(j.dir, fmt.Sprintf("%s%016x", prefix, number))
+func path(dir, prefix string, number uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%s%016x", prefix, number))
 }
 
-// Cell returns cell i, all zeros when it is new. It is valid until Close.
-func (j *Journal) Cell(i uint32) (Cell, error) { return j.cells.at(i) }
+// Cell returns cell i, all zeros when it is new. It is valid until Close. It takes
+// no lock when the cell, or one above it, was there before.
+func (j *Journal) Cell(i uint32) (Cell, error) { return j.cells.Load().at(i) }
 
 // Rewrite replaces the journal, and all that was left by earlier ones, by one of
-// these frames. When it returns no other can be read any more.
+// these frames. When it returns no other can be read any more. What is appended
+// meanwhile is in both, in the new one between the frames that were taken before
+// and after. Nobody waits longer than for the writing of one frame.
 func (j *Journal) Rewrite(frames iter.Seq[[]byte]) error {
-	if j.cells == nil {
+	if j.cells.Load() == nil {
 		return ErrClosed
 	}
 	return j.rewrite(frames, false)
@@ -114,77 +116,84 @@ func (j *Journal) Rewrite(frames iter.Seq[[]byte]) error {
 // Close leaves these frames to the next process and ends the journal. If it
 // fails it leaves what the death of the process would.
 func (j *Journal) Close(frames iter.Seq[[]byte]) error {
-	if j.cells == nil {
+	if j.cells.Load() == nil {
 		return ErrClosed
 	}
-	path := j.path(cellsPrefix, j.life)
 	if err := j.rewrite(frames, true); err != nil {
 		return errors.Join(err, j.Abandon())
 	}
-	return errors.Join(j.Abandon(), os.Remove(path))
+	return errors.Join(j.Abandon(), os.Remove(path(j.dir, cellsPrefix, j.life)))
 }
 
 // Abandon gives the files free and leaves them as the death of the process
 // would.
 func (j *Journal) Abandon() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	var errs []error
-	if j.file != nil {
-		errs = append(errs, j.file.Close())
-		j.file = nil
+	if j.now != nil {
+		errs = append(errs, j.now.Close())
+		j.now = nil
 	}
-	if j.cells != nil {
-		errs = append(errs, j.cells.close())
-		j.cells = nil
+	if c := j.cells.Swap(nil); c != nil {
+		errs = append(errs, c.close())
 	}
 	return errors.Join(errs...)
 }
 
 // rewrite makes the journal of the next generation. The old one stays valid
-// until the key is replaced.
-func (j *Journal) rewrite(frames iter.Seq[[]byte], clean bool) (err error) {
-	next := *j
-	next.generation, next.frames, next.size, next.unusable = j.generation+1, 0, 0, false
-	key := newKey()
-	if next.aead, err = aeadOf(key); err != nil {
-		return err
-	}
-	path := j.path(journalPrefix, next.generation)
-	next.file, err = os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
+// until the key is replaced, and both have the same to say then.
+func (j *Journal) rewrite(frames iter.Seq[[]byte], clean bool) error {
+	j.mu.Lock()
+	generation := j.generation + 1
+	j.mu.Unlock()
+	name, key := path(j.dir, journalPrefix, generation), newKey()
+	next, err := createFile(name, key)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("journal: %w", err), next.file.Close(), os.Remove(path))
-		}
-	}()
-	w := bufio.NewWriterSize(next.file, bufferSize)
-	if err = next.write(w, header{clean: clean, life: j.life, boot: j.boot}.append(nil)); err != nil {
 		return err
 	}
+	if err = j.fill(next, frames, clean); err == nil {
+		err = writeKey(filepath.Join(j.dir, keyFile), generation, key)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.next = nil
+	if err != nil {
+		return errors.Join(fmt.Errorf("journal: %w", err), next.Close(), os.Remove(name))
+	}
+	if j.now != nil {
+		_ = j.now.Close() // nothing of it is needed any more
+	}
+	j.now, j.generation, j.base = next, generation, next.size
+	j.clear()
+	return nil
+}
+
+// fill writes the header and the frames of a new file.
+func (j *Journal) fill(next *file, frames iter.Seq[[]byte], clean bool) error {
+	err := next.write(header{clean: clean, life: j.life, boot: j.boot}.append(nil))
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.next = next
+	j.mu.Unlock()
 	for f := range frames {
-		if err = next.write(w, f); err != nil {
+		j.mu.Lock()
+		err := next.write(f)
+		j.mu.Unlock()
+		if err != nil {
 			return err
 		}
-	}
-	if err = w.Flush(); err != nil {
-		return err
 	}
 	if clean {
-		if err = next.file.Sync(); err != nil {
-			return err
-		}
+		return next.Sync()
 	}
-	if err = writeKey(filepath.Join(j.dir, keyFile), next.generation, key); err != nil {
-		return err
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if next.unusable { // what was appended meanwhile is not in it
+		return ErrClosed
 	}
-	next.base = next.size
-	old := j.file
-	*j = next
-	if old != nil {
-		_ = old.Close() // nothing of it is needed any more
-	}
-	j.clear()
 	return nil
 }
 
@@ -193,7 +202,7 @@ func (j *Journal) clear() {
 	for prefix, number := range map[string]uint64{journalPrefix: j.generation, cellsPrefix: j.life} {
 		files, _ := filepath.Glob(filepath.Join(j.dir, prefix+"*")) // the pattern is good
 		for _, f := range files {
-			if f != j.path(prefix, number) {
+			if f != path(j.dir, prefix, number) {
 				_ = os.Remove(f)
 			}
 		}
@@ -203,35 +212,23 @@ func (j *Journal) clear() {
 // Append adds one frame. When it fails for another reason than ErrFrame, as on a
 // full disk, only a Rewrite makes the journal usable again.
 func (j *Journal) Append(frame []byte) error {
-	if j.file == nil || j.unusable {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.next != nil {
+		_ = j.next.write(frame) // its failure is the rewrite's
+	}
+	if j.now == nil {
 		return ErrClosed
 	}
-	err := j.write(j.file, frame)
-	j.unusable = err != nil && !errors.Is(err, ErrFrame) // a part of the frame may be there
-	return err
+	return j.now.write(frame)
 }
 
 // Grown reports whether a Rewrite is due: so much was appended that it is worth
 // its while, or Append has failed.
 func (j *Journal) Grown() bool {
-	return j.file != nil && (j.unusable || j.size-j.base > max(j.base, minGrowth))
-}
-
-// write seals one frame. Its nonce is its number, under a key of this file alone.
-func (j *Journal) write(w io.Writer, frame []byte) error {
-	if len(frame) > MaxFrame {
-		return fmt.Errorf("%w: %d bytes", ErrFrame, len(frame))
-	}
-	out := make([]byte, lengthSize, lengthSize+len(frame)+tagSize)
-	binary.BigEndian.PutUint32(out, uint32(len(frame)+tagSize)) //nolint:gosec // G115: at most MaxFrame
-	out = j.aead.Seal(out, nonceOf(j.frames), frame, nil)
-	n, err := w.Write(out)
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	j.frames++
-	j.size += int64(n)
-	return nil
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.now != nil && (j.now.unusable || j.now.size-j.base > max(j.base, minGrowth))
 }
 
 func nonceOf(frame uint64) []byte {

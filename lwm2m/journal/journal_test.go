@@ -347,3 +347,27 @@ func TestWriteFails(t *testing.T) {
 	}
 	wantFrames(t, "after a Close that failed", read(t, dir), "repaired", "goes on", "still")
 }
+
+// TestAppendBesideRewrite: what is appended while a Rewrite is under way is in
+// the old journal, which the death of the process would leave until the end of
+// the Rewrite, and in the new one at its place.
+func TestAppendBesideRewrite(t *testing.T) {
+	dir := t.TempDir()
+	j := begin(t, dir, "base")
+	if err := j.Rewrite(func(yield func([]byte) bool) {
+		add(t, j, "early")
+		if !yield([]byte("first")) {
+			t.Error("the first frame was refused")
+		}
+		add(t, j, "between")
+		wantFrames(t, "meanwhile", read(t, dir), "base", "early", "between")
+		if !yield([]byte("second")) {
+			t.Error("the second frame was refused")
+		}
+		add(t, j, "late")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, j, "after")
+	wantFrames(t, "in the end", read(t, dir), "early", "first", "between", "second", "late", "after")
+}

@@ -36,18 +36,18 @@ func Read(dir string) (*Left, error) {
 	if err != nil {
 		return left, err
 	}
-	j := &Journal{dir: dir, boot: bootID()}
-	if j.aead, err = aeadOf(key); err != nil {
+	aead, err := aeadOf(key)
+	if err != nil {
 		return left, err
 	}
-	raw, err := os.ReadFile(j.path(journalPrefix, generation))
+	raw, err := os.ReadFile(path(dir, journalPrefix, generation))
 	if errors.Is(err, fs.ErrNotExist) {
 		return left, fmt.Errorf("%w: no file", ErrConsumed)
 	}
 	if err != nil {
 		return left, fmt.Errorf("journal: %w", err)
 	}
-	frames, torn := j.open(raw)
+	frames, torn := (&file{aead: aead}).open(raw)
 	if len(frames) == 0 {
 		return left, ErrConsumed
 	}
@@ -56,36 +56,15 @@ func Read(dir string) (*Left, error) {
 		return left, err
 	}
 	if !h.clean {
-		if h.boot == "" || h.boot != j.boot {
+		if h.boot == "" || h.boot != bootID() {
 			return left, ErrHost
 		}
-		if left.cells, err = os.ReadFile(j.path(cellsPrefix, h.life)); err != nil {
+		if left.cells, err = os.ReadFile(path(dir, cellsPrefix, h.life)); err != nil {
 			return left, fmt.Errorf("journal: %w", err)
 		}
 	}
 	left.Clean, left.Frames, left.Torn = h.clean, frames[1:], torn
 	return left, nil
-}
-
-// open decrypts the frames of a file, in place, up to the first that is not
-// whole.
-func (j *Journal) open(raw []byte) (frames [][]byte, torn bool) {
-	for len(raw) > 0 {
-		if len(raw) < lengthSize {
-			return frames, true
-		}
-		n := int(binary.BigEndian.Uint32(raw))
-		if n < tagSize || n > MaxFrame+tagSize || len(raw)-lengthSize < n {
-			return frames, true
-		}
-		sealed := raw[lengthSize : lengthSize+n]
-		frame, err := j.aead.Open(sealed[:0], nonceOf(uint64(len(frames))), sealed, nil)
-		if err != nil {
-			return frames, true
-		}
-		frames, raw = append(frames, frame), raw[lengthSize+n:]
-	}
-	return frames, false
 }
 
 // Cell returns the numbers of cell i as they were last, and whether there is one.

@@ -68,6 +68,11 @@ const MaxForged = maxForged
 // Compact rewrites the journal of l if it has grown.
 func Compact(l *Listener) error { return l.compact() }
 
+// Rewrite rewrites the journal of l.
+func Rewrite(l *Listener) error {
+	return l.keeper.journal.Rewrite(l.snapshot(&l.keeper.mu, l.appendState))
+}
+
 // FillKey is what the keys of Fill's sessions consist of.
 const FillKey = 0x5a
 

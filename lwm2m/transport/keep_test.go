@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -541,4 +542,43 @@ func BenchmarkKeep(b *testing.B) {
 		size += info.Size()
 	}
 	b.ReportMetric(float64(size)/associations, "bytes/association")
+}
+
+// TestCompactionUnderLoad compacts the journal again and again while devices
+// come, move and end: after a kill exactly those that live are there.
+func TestCompactionUnderLoad(t *testing.T) {
+	x := newLives(t, newCredentials(t))
+	speakers := transport.FillSpeakers(t, x.Listener, 300)
+	var busy sync.WaitGroup
+	stop := make(chan struct{})
+	busy.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := transport.Rewrite(x.Listener); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	for round := range uint16(5) {
+		for i, s := range speakers {
+			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(round), byte(i)}), uint16(1000+i))
+			transport.Inject(x.Listener, s.Ping(t, round), from)
+		}
+		transport.Fill(t, x.Listener, 100)
+		x.Drop(func(id coap.Identity) bool { return strings.HasPrefix(id.Name, "urn:dev:ops:000000") })
+	}
+	close(stop)
+	busy.Wait()
+	x.kill()
+	x.begin()
+	x.wantRestored(300)
+	for p := range x.Peers() {
+		if a := p.Addr().Addr().As4(); a[0] != 127 || a[2] != 4 {
+			t.Fatalf("%s has an old address", p)
+		}
+	}
 }
