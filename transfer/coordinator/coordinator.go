@@ -58,6 +58,9 @@ type Options struct {
 	StatusSigner transfer.Signer
 	// Manifests returns what a device of ours runs. Nil: nothing is known.
 	Manifests func(ctx context.Context, id fleet.ID) ([]transfer.ManifestRef, error)
+	// Brought is told which manifests a device runs that comes to us, so that its
+	// sequence numbers go on; it may be told so again. Nil: nobody is told.
+	Brought func(ctx context.Context, id fleet.ID, manifests []transfer.ManifestRef, actor string) error
 	// People returns how many may approve. With more than one, who drafted a
 	// transfer cannot approve it. Nil: one.
 	People func(ctx context.Context) (int, error)
@@ -141,6 +144,9 @@ func New(o Options) (*Coordinator, error) {
 func (o *Options) setDefaults() {
 	if o.StatusSigner.Key == nil {
 		o.StatusSigner = o.Signer
+	}
+	if o.Brought == nil {
+		o.Brought = func(context.Context, fleet.ID, []transfer.ManifestRef, string) error { return nil }
 	}
 	if o.Manifests == nil {
 		o.Manifests = func(context.Context, fleet.ID) ([]transfer.ManifestRef, error) { return nil, nil }

@@ -70,6 +70,9 @@ func (c *Coordinator) grant(ctx context.Context, s *step) error {
 	if err == nil {
 		s.row.Device, err = c.expect(ctx, s)
 	}
+	if err == nil && len(pair.Switch.Manifests) > 0 {
+		err = c.o.Brought(ctx, s.row.Device, pair.Switch.Manifests, "peer:"+s.t.PartnerName)
+	}
 	switch {
 	case errors.Is(err, est.ErrFactory), errors.Is(err, est.ErrName), errors.Is(err, est.ErrEndpoint),
 		errors.Is(err, machine.ErrNoRow), errors.Is(err, fleet.ErrConflict): // it was free when it was judged

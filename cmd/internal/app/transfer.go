@@ -12,6 +12,8 @@ import (
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
+	"steward/suit"
+	"steward/suit/rollout"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/web"
@@ -80,7 +82,7 @@ func (a *App) buildTransfers() error {
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
 		StatusSigner: transfer.Signer{Key: a.pki.issuer.key, Certificate: a.pki.issuer.cert.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
-		Manifests: a.manifests, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
+		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		Changed: a.hub.Transfer,
 		People:  func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, web.RoleAdmin, a.now()) },
 	})
@@ -101,6 +103,18 @@ func (a *App) manifests(ctx context.Context, id fleet.ID) ([]transfer.ManifestRe
 		})
 	}
 	return refs, nil
+}
+
+// brought notes what a device runs that comes to us.
+func (a *App) brought(ctx context.Context, id fleet.ID, refs []transfer.ManifestRef, actor string) error {
+	all := make([]rollout.Installed, 0, len(refs))
+	for _, r := range refs {
+		all = append(all, rollout.Installed{
+			Digest:   suit.Digest{Algorithm: suit.DigestAlgorithm(r.Digest.Alg), Value: r.Digest.Value},
+			Sequence: r.Sequence,
+		})
+	}
+	return a.db.Rollout().AddInstalled(ctx, id, all, actor)
 }
 
 // enrolled tells the coordinator about the answer to a /sen.
