@@ -37,7 +37,7 @@ func (s *Server) settle(ctx context.Context) {
 	wait := !s.fold.refused && (n == 0 || n > foldFew && now.Before(s.fold.due))
 	s.mu.Unlock()
 	if !wait {
-		s.failed(ctx, "folding refreshes", s.foldAll(ctx, now))
+		s.failed(ctx, "folding refreshes", s.foldAll(ctx))
 	}
 }
 
@@ -62,7 +62,7 @@ func (s *Server) keepRefreshes(ctx context.Context) {
 			s.settle(context.WithoutCancel(ctx))
 		case <-ctx.Done():
 			last := context.WithoutCancel(ctx)
-			s.failed(last, "folding refreshes", s.foldAll(last, time.Now()))
+			s.failed(last, "folding refreshes", s.foldAll(last))
 			s.failed(last, "log of refreshes", s.o.Signs.Sync())
 			return
 		}
@@ -79,14 +79,14 @@ func (s *Server) failed(ctx context.Context, what string, err error) {
 // foldAll brings all refreshes to the Store and then drops the files that held
 // them. What was appended before the new file began is of entries that were dirty
 // then: they are either in the Store or among those taken now.
-func (s *Server) foldAll(ctx context.Context, now time.Time) error {
+func (s *Server) foldAll(ctx context.Context) error {
 	drop, err := s.o.Signs.Rotate()
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	all := s.dirty
-	s.dirty, s.fold.due, s.fold.refused = nil, now.Add(foldEvery), false
+	s.dirty, s.fold.refused = nil, false
 	s.mu.Unlock()
 	for first := 0; first < len(all); first += foldBatch {
 		part := all[first:min(first+foldBatch, len(all))]

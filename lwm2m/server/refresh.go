@@ -159,6 +159,9 @@ func (s *Server) touch(e *entry, lifetime uint32, from netip.AddrPort, now time.
 func (s *Server) note(e *entry, sign Sign) {
 	if !e.dirty {
 		e.dirty = true
+		if len(s.dirty) == 0 {
+			s.fold.due = sign.At.Add(foldEvery)
+		}
 		s.dirty = append(s.dirty, e)
 		if e.expires != 0 { // who looks into the Store shall not find it expired
 			if before := time.UnixMicro(e.expires).Add(-foldMargin); before.Before(s.fold.due) {
