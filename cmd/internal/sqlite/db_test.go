@@ -302,3 +302,50 @@ func TestAuditChainWithOthers(t *testing.T) {
 		t.Errorf("VerifyAudit = %d, %v; want 12", n, err)
 	}
 }
+
+// TestRepeatable lets repeatable writes, good and failing ones, share groups with
+// others: each keeps its own fate, and the audit chain holds.
+func TestRepeatable(t *testing.T) {
+	db := open(t)
+	errThird := errors.New("third")
+	var wg sync.WaitGroup
+	for i := range 300 {
+		update := db.Update
+		if i%2 == 0 {
+			update = db.UpdateRepeatable
+		}
+		wg.Go(func() {
+			err := update(t.Context(), func(tx *Tx) error {
+				if _, err := tx.Exec("setting.put", fmt.Sprint(i), []byte{1}); err != nil {
+					return err
+				}
+				if err := tx.Audit(audit.Row{Action: "x", Subject: fmt.Sprint(i)}); err != nil {
+					return err
+				}
+				if i%3 == 0 && i > 100 {
+					return errThird
+				}
+				return nil
+			})
+			if (i%3 == 0 && i > 100) != errors.Is(err, errThird) {
+				t.Errorf("update %d = %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 300 {
+		var v []byte
+		err := db.QueryRow(t.Context(), "setting.get", fmt.Sprint(i)).Scan(&v)
+		if (i%3 == 0 && i > 100) != errors.Is(err, sql.ErrNoRows) {
+			t.Errorf("setting %d: %v", i, err)
+		}
+	}
+	if n, err := db.VerifyAudit(t.Context()); err != nil || n != 300-66 {
+		t.Errorf("VerifyAudit = %d, %v; want %d", n, err, 300-66)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := db.UpdateRepeatable(gone, func(*Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("UpdateRepeatable after cancel = %v", err)
+	}
+}

@@ -49,7 +49,7 @@ func (s Server) Register(ctx context.Context, r server.Registration) error {
 	if err != nil {
 		return err
 	}
-	return s.db.Update(ctx, func(tx *Tx) error {
+	return s.db.UpdateRepeatable(ctx, func(tx *Tx) error {
 		if _, err := tx.Exec("registration.put", string(r.Device), r.ID, string(r.Endpoint), string(r.Version),
 			int64(r.Lifetime/time.Second), r.Binding, r.Queue, r.SMS, r.Root, d, r.Address,
 			r.RegisteredAt.UnixMicro(), r.UpdatedAt.UnixMicro(), micro(r.ExpiresAt)); err != nil {
@@ -94,7 +94,7 @@ func registered(res sql.Result, err error) error {
 
 // Refresh implements server.Registrations.
 func (s Server) Refresh(ctx context.Context, signs []server.Refresh) error {
-	return s.db.Update(ctx, func(tx *Tx) error {
+	return s.db.UpdateRepeatable(ctx, func(tx *Tx) error {
 		for _, n := range signs {
 			at := n.UpdatedAt.UnixMicro()
 			if _, err := tx.Exec("registration.refresh", n.Address, int64(n.Lifetime/time.Second), at, micro(n.ExpiresAt),
@@ -204,7 +204,7 @@ func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
 // Record implements server.Values.
 func (s Server) Record(ctx context.Context, reports []server.Report) error {
-	return s.db.Update(ctx, func(tx *Tx) error {
+	return s.db.UpdateRepeatable(ctx, func(tx *Tx) error {
 		for _, r := range reports {
 			if _, err := tx.Exec("value.put", string(r.Device), r.Entry.Path.String(), r.Entry.Value.Kind().String(),
 				r.Entry.Value.Plain(), string(r.From), r.At.UnixMicro()); err != nil {

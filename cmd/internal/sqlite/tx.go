@@ -20,9 +20,10 @@ const (
 
 // A job is one Update waiting for its group.
 type job struct {
-	ctx  context.Context //nolint:containedctx // it travels with the call that it belongs to
-	run  func(*Tx) error
-	done chan error
+	ctx        context.Context //nolint:containedctx // it travels with the call that it belongs to
+	run        func(*Tx) error
+	repeatable bool
+	done       chan error
 }
 
 // A Tx is the part of a write transaction that one Update sees.
@@ -53,7 +54,17 @@ type chainTail struct {
 // whose fn returns an error is undone alone. fn must not call Update, must use
 // only tx, and may run after ctx has ended only if it had already begun.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
-	j := &job{ctx: ctx, run: fn, done: make(chan error, 1)}
+	return db.submit(&job{ctx: ctx, run: fn, done: make(chan error, 1)})
+}
+
+// UpdateRepeatable is Update for an fn that may run twice, and nearly always
+// succeeds: it changes nothing but through tx, and costs less.
+func (db *DB) UpdateRepeatable(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.submit(&job{ctx: ctx, run: fn, repeatable: true, done: make(chan error, 1)})
+}
+
+func (db *DB) submit(j *job) error {
+	ctx := j.ctx
 	select {
 	case db.jobs <- j:
 	case <-db.closed:
@@ -137,18 +148,27 @@ func (w *writer) commit(group []*job) {
 	}
 }
 
-// transact runs the jobs in one transaction, each below a savepoint of its own,
-// and leaves their errors in errs. Its own error undoes them all.
+// transact runs the jobs in one transaction, and leaves their errors in errs. Its
+// own error undoes them all. Each job runs below a savepoint of its own, for which
+// SQLite copies every page that it changes; those that are repeatable do without,
+// unless one of them fails.
 func (w *writer) transact(group []*job, errs []error) error {
 	if err := w.control("writer.begin"); err != nil {
 		return err
 	}
 	err := w.lookAround()
+	bare := err == nil && w.runBare(group)
+	if err == nil && !bare {
+		w.tail.known = false
+		err = errors.Join(w.control("writer.rollback"), w.control("writer.begin"))
+	}
 	for i, j := range group {
 		if err != nil {
 			break
 		}
-		errs[i], err = w.runOne(j)
+		if !bare || !j.repeatable {
+			errs[i], err = w.runOne(j)
+		}
 	}
 	if err == nil {
 		err = w.control("writer.commit")
@@ -158,6 +178,17 @@ func (w *writer) transact(group []*job, errs []error) error {
 		return errors.Join(err, w.control("writer.rollback"))
 	}
 	return nil
+}
+
+// runBare runs the repeatable jobs without savepoints. It returns false if one
+// failed, or nobody waits for it any more: then nothing of them may be kept.
+func (w *writer) runBare(group []*job) bool {
+	for _, j := range group {
+		if j.repeatable && (j.ctx.Err() != nil || runSafely(j.run, &Tx{ctx: context.Background(), w: w}) != nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // control runs a statement that has neither arguments nor a result.
