@@ -52,7 +52,7 @@ type Judgement struct {
 func (g Gate) Judge(name string, c, waived Counts, settled, now time.Time) Judgement {
 	rest := sample{
 		failed: c.Failed() - waived.Failed(), away: c.Away() - waived.Away(), refused: c.Refused() - waived.Refused(),
-		finished: c.Done() + c.Failed() - waived.Done() - waived.Failed(), total: c.Total(),
+		finished: c.Done() + c.Failed(), total: c.Total(),
 	}
 	over := c.Waiting() == 0
 	if why := g.limit(rest, over); why != "" {
@@ -105,7 +105,7 @@ func (g Gate) stop(name, why string) Judgement {
 	return Judgement{Verdict: VerdictStop, Reason: fmt.Sprintf("%s: %s: %s", name, why, done)}
 }
 
-// A sample is what a gate looks at, less what was waived.
+// A sample is what a gate looks at: what failed, less what was waived, among all.
 type sample struct{ failed, away, refused, finished, total int }
 
 // limit says which limit is exceeded, "" for none. Before the end a share is
