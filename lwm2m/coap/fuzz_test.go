@@ -27,6 +27,7 @@ func FuzzReceive(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			e := coap.New(coap.Options{
 				MaxDedup: 8, MaxBlockTransfers: 2, MaxBlockBytes: 64, MaxBody: 48, BlockSize: 16, MaxHandlers: 4,
+				Quick: func(r *coap.Request) bool { return r.Method == coap.POST },
 				Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
 					if r.Method == coap.PUT {
 						time.Sleep(time.Second)

@@ -114,7 +114,7 @@ func (m *memory) add(s slot) uint64 {
 	for m.next-m.first >= uint64(m.limit) { //nolint:gosec // G115: not negative
 		m.drop()
 	}
-	if int(m.next-m.first) >= len(m.heads) { //nolint:gosec // G115: at most limit
+	if n := int(m.next - m.first); n >= len(m.heads) && len(m.heads) < m.limit { //nolint:gosec // G115: at most limit
 		m.grow()
 	}
 	last := len(m.slots) - 1
@@ -148,9 +148,13 @@ func (m *memory) link(pos uint64) {
 	*head, c.newest = uint32(pos), uint32(pos) //nolint:gosec // G115: the low bits are meant
 }
 
-// grow doubles the tables.
+// grow makes the tables larger: in few steps, for each visits all slots.
 func (m *memory) grow() {
-	size := max(2*len(m.heads), leastTable)
+	const step = 8
+	size := max(step*len(m.heads), leastTable)
+	for size > leastTable && size/2 >= m.limit {
+		size /= 2
+	}
 	m.heads, m.peers = make([]uint32, size), make([]crowd, size)
 	for pos := m.first; pos < m.next; pos++ {
 		m.link(pos)
