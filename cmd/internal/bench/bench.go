@@ -237,7 +237,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		if r.fleet, err = makeIdentities(ctx, r.dir, r.o.fleet(), r.o.wanted()); err != nil {
 			return err
 		}
-		c, err := startServer(ctx, r.dir, "127.0.0.1:0")
+		c, err := startServer(ctx, r.dir, "127.0.0.1:0", r.o.serverArguments()...)
 		if err != nil {
 			return err
 		}
@@ -251,6 +251,14 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	}
 	r.gen, err = newGenerator(r.fleet.upTo(r.o.Devices), addr, r.o.Sockets)
 	return err
+}
+
+// serverArguments are what the server is told beside its place.
+func (o Options) serverArguments() []string {
+	if o.Work == Storm {
+		return []string{"--stamps"}
+	}
+	return nil
 }
 
 // fleet is the number of devices, those that storm included.

@@ -27,6 +27,8 @@ const (
 	commandHeap   = "heap"
 	commandCrypto = "crypto"
 	commandRead   = "read" // devices, from the first named to before the second
+	commandMark   = "mark" // begin of what latency tells
+	commandTell   = "latency"
 )
 
 // An answer is a child's answer to a command.
@@ -43,6 +45,7 @@ type controller struct {
 	sockets func() transport.Stats // nil: none
 	read    readFunc               // nil: none
 	profile *os.File
+	mark    *transport.Latency // nil: none
 }
 
 // obey serves commands until in ends or ctx has.
@@ -105,6 +108,10 @@ func (c *controller) do(ctx context.Context, line string) (any, error) {
 		return handshakeFloor()
 	case commandRead:
 		return c.readAll(ctx, argument)
+	case commandMark:
+		return true, c.setMark()
+	case commandTell:
+		return c.latency()
 	default:
 		return nil, fmt.Errorf("%w: %.40q", errCommand, command)
 	}

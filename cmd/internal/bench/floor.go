@@ -96,7 +96,7 @@ func (e *echoes) close() error {
 // circulate keeps n datagrams of a socket under way, in the manner of a lane. Those
 // that are lost come to its mind when none is left.
 func (e *echoes) circulate(s *net.UDPConn, n int) {
-	box := newMailbox(s)
+	box := newMailbox(s, mailboxSize)
 	datagram := make([]byte, echoSize)
 	for {
 		_ = s.SetReadDeadline(time.Now().Add(ackTimeout)) // it is open

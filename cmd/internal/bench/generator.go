@@ -69,14 +69,18 @@ func newGenerator(f *identities, server netip.AddrPort, sockets int) (*generator
 	g := &generator{
 		fleet: f, server: server, patience: maxSends, devices: make([]device, f.n), closed: make(chan struct{}),
 	}
+	size := mailboxSize
+	if sockets > maxSockets { // they are for one handshake each
+		size = smallMailbox
+	}
 	for i := range min(sockets, f.n) {
-		local := &net.UDPAddr{IP: net.IPv4(127, 1, byte(i), 1)}
+		local := &net.UDPAddr{IP: net.IPv4(127, 1, byte(i), 1)} // of more than 256, some share a network
 		conn, err := net.DialUDP("udp4", local, net.UDPAddrFromAddrPort(server))
 		if err != nil {
 			return nil, errors.Join(err, g.close())
 		}
 		widen(conn)
-		s := &socket{g: g, conn: conn, box: newMailbox(conn), turn: make(chan struct{}, 1)}
+		s := &socket{g: g, conn: conn, box: newMailbox(conn, size), turn: make(chan struct{}, 1)}
 		g.sockets = append(g.sockets, s)
 	}
 	for i := range g.devices {

@@ -9,8 +9,11 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// mailboxSize is how many datagrams one system call carries at most.
-const mailboxSize = 64
+// How many datagrams one system call carries at most.
+const (
+	mailboxSize  = 64
+	smallMailbox = 4
+)
 
 // A mailbox reads and writes the datagrams of a socket many to a system call: the
 // generator shares the processors with what it measures.
@@ -24,9 +27,9 @@ type mailbox struct {
 	held    bool // datagrams wait for release
 }
 
-func newMailbox(c *net.UDPConn) *mailbox {
+func newMailbox(c *net.UDPConn, size int) *mailbox {
 	m := &mailbox{conn: ipv4.NewPacketConn(c)}
-	for range mailboxSize {
+	for range size {
 		m.in = append(m.in, ipv4.Message{Buffers: [][]byte{make([]byte, maxDatagram)}})
 		m.out = append(m.out, ipv4.Message{Buffers: [][]byte{nil}})
 	}

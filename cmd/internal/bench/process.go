@@ -91,8 +91,9 @@ const (
 )
 
 // startServer starts a server of our own over the data directory in dir.
-func startServer(ctx context.Context, dir, addr string) (*child, error) {
-	return start(ctx, dir, "server", "bench", "serve", "--data", dataDir(dir), "--coaps", addr)
+func startServer(ctx context.Context, dir, addr string, more ...string) (*child, error) {
+	args := append([]string{"bench", "serve", "--data", dataDir(dir), "--coaps", addr}, more...)
+	return start(ctx, dir, "server", args...)
 }
 
 func startEcho(ctx context.Context, dir string) (*child, error) {

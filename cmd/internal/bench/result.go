@@ -60,6 +60,12 @@ type Result struct {
 
 	QuietP50 float64 `json:"quiet_p50_ms,omitempty"` // of a storm: before it
 	QuietP99 float64 `json:"quiet_p99_ms,omitempty"`
+	// Latencies in the server, from the kernel's receive stamp until the kernel had
+	// the answer.
+	ServerQuietP50 float64 `json:"server_quiet_p50_ms,omitempty"`
+	ServerQuietP99 float64 `json:"server_quiet_p99_ms,omitempty"`
+	ServerP50      float64 `json:"server_p50_ms,omitempty"`
+	ServerP99      float64 `json:"server_p99_ms,omitempty"`
 	// Stormed and StormFailed are the handshakes that broke in.
 	Stormed      int     `json:"stormed,omitempty"`
 	StormFailed  int     `json:"storm_failed,omitempty"`
@@ -83,6 +89,8 @@ func (r *Result) WriteTable(w io.Writer) error {
 	row(r.Ratio > 0, "ratio", "%.2f × floor", r.Ratio)
 	row(r.P99 > 0, "latency", "p50 %.2f ms, p99 %.2f ms", r.P50, r.P99)
 	row(r.QuietP99 > 0, "before the storm", "p50 %.2f ms, p99 %.2f ms", r.QuietP50, r.QuietP99)
+	row(r.ServerQuietP99 > 0, "in the server", "p99 %.2f ms, before the storm %.2f ms: %.1f ×", r.ServerP99,
+		r.ServerQuietP99, r.ServerP99/r.ServerQuietP99)
 	if r.Loss != nil {
 		row(true, "loss", "%s, %d retransmissions", percent(*r.Loss), r.Repeats)
 	}

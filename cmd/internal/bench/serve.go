@@ -20,14 +20,23 @@ func serverConfig(data, addr string) (config.Config, error) {
 	return config.New(o)
 }
 
-// Serve is the server's process: it listens for devices at addr, prints its coaps
-// URI and runs until ctx or in ends, obeying what the measuring process writes to in.
-func Serve(ctx context.Context, data, addr string, in io.Reader, out io.Writer, log *slog.Logger) error {
-	cfg, err := serverConfig(data, addr)
+// ServeOptions configure the server's process.
+type ServeOptions struct {
+	Data   string // directory of everything that lasts
+	Addr   string // for devices
+	Stamps bool   // measure latencies from the kernel's receive stamps, which costs time
+	Log    *slog.Logger
+}
+
+// Serve is the server's process: it listens for devices, prints its coaps URI and
+// runs until ctx or in ends, obeying what the measuring process writes to in.
+func Serve(ctx context.Context, o ServeOptions, in io.Reader, out io.Writer) error {
+	cfg, err := serverConfig(o.Data, o.Addr)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	a, err := app.New(ctx, cfg, log)
+	cfg.Stamps = o.Stamps
+	a, err := app.New(ctx, cfg, o.Log)
 	if err != nil {
 		return err
 	}

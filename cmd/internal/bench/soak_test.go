@@ -16,7 +16,7 @@ const (
 	// soakDevices handshake, register and so on in every round of a soak.
 	soakDevices = 400
 	// soakFlood is how many ClientHellos of invented senders come in each.
-	soakFlood = 200
+	soakFlood = 20_000
 	// soakRounds is what it takes to tell a trend.
 	soakRounds = 6
 	// soakGrowth is the ratio that the memory of the last rounds may have to that of

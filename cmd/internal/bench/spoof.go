@@ -59,7 +59,7 @@ func (r *run) spoof(ctx context.Context, server netip.AddrPort, hello []byte) er
 	}
 	defer socket.Close() //nolint:errcheck // the answers to nobody
 	widen(socket)
-	box := newMailbox(socket)
+	box := newMailbox(socket, mailboxSize)
 	box.hold() // it sends when it is full
 	to := net.UDPAddrFromAddrPort(server)
 	begin := time.Now()

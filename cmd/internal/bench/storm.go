@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 
@@ -12,21 +13,20 @@ import (
 	"steward/lwm2m/coap"
 )
 
-// stormSockets is from how many addresses handshakes break in at once: the server
-// leads one an address.
-const stormSockets = 256
+// stormSockets is from how many addresses handshakes break in at once at most: the
+// server leads one an address.
+const stormSockets = 5000
 
 // storm lets the devices talk, first alone, then beside the handshakes of others
 // and ClientHellos of invented senders. The whole generator steps back behind the
-// server; latencies are still those that the generator sees, its own waits
-// included.
+// server, whose own latencies count; those that the generator sees have its waits
+// in them.
 func (r *run) storm(ctx context.Context) error {
 	r.result.Devices = r.o.Devices
 	if err := r.establish(ctx, r.o.Devices); err != nil {
 		return err
 	}
-	addr := r.gen.server
-	others, err := newGenerator(r.fleet.rest(r.o.Devices), addr, stormSockets)
+	others, err := newGenerator(r.fleet.rest(r.o.Devices), r.gen.server, stormSockets)
 	if err != nil {
 		return err
 	}
@@ -39,35 +39,52 @@ func (r *run) storm(ctx context.Context) error {
 		return err
 	}
 	do := expect(post, coap.NotFound)
-	quiet := r.gen.talk(ctx, r.timed(), do)
+	var quiet outcome
+	before, err := r.stamped(func() { quiet = r.gen.talk(ctx, r.timed(), do) })
+	if err != nil {
+		return err
+	}
 	r.result.QuietP50, r.result.QuietP99 = quiet.percentile(0.5), quiet.percentile(0.99)
-	before, err := r.server.usage(true)
+	r.result.ServerQuietP50, r.result.ServerQuietP99 = before.P50, before.P99
+	empty, err := r.server.usage(true)
 	if err != nil {
 		return err
 	}
-	var stormed outcome
-	o, used, err := r.account(ctx, func() outcome {
-		var breaking errgroup.Group
-		over := make(chan struct{})
-		breaking.Go(func() error {
-			stormed = load(ctx, bounds{devices: r.o.Storming, inFlight: stormSockets}, others.handshake)
-			return nil
-		})
-		breaking.Go(func() error { return r.spoof(ctx, addr, hello) })
-		go func() { err = breaking.Wait(); close(over) }()
-		talking := r.timed()
-		talking.over = over
-		return r.gen.talk(ctx, talking, do)
-	})
+	var used usage
+	var o outcome
+	during, err := r.stamped(func() { o, used, err = r.account(ctx, func() outcome { return r.breakIn(ctx, others, hello, do) }) })
 	if err != nil {
 		return err
 	}
+	r.result.ServerP50, r.result.ServerP99 = during.P50, during.P99
 	r.result.take(o)
 	r.handshakesSeen(used)
-	r.result.Stormed, r.result.StormFailed, r.result.StormSeconds = stormed.done, stormed.lost, stormed.took.Seconds()
 	after, err := r.server.usage(true)
-	r.result.RSSEmpty, r.result.RSSFull = before.RSS, after.RSS
+	r.result.RSSEmpty, r.result.RSSFull = empty.RSS, after.RSS
 	return err
+}
+
+// breakIn lets the devices talk as long as others break in.
+func (r *run) breakIn(ctx context.Context, others *generator, hello []byte, do exchange) outcome {
+	var breaking errgroup.Group
+	over := make(chan struct{})
+	breaking.Go(func() error {
+		b := bounds{devices: r.o.Storming, inFlight: stormSockets}
+		stormed := load(ctx, b, others.handshake)
+		r.result.Stormed, r.result.StormFailed, r.result.StormSeconds = stormed.done, stormed.lost, stormed.took.Seconds()
+		return nil
+	})
+	breaking.Go(func() error { return r.spoof(ctx, r.gen.server, hello) })
+	var err error
+	go func() { err = breaking.Wait(); close(over) }()
+	talking := r.timed()
+	talking.over = over
+	o := r.gen.talk(ctx, talking, do)
+	<-over
+	if err != nil {
+		r.result.Note = fmt.Sprintf("spoofing ended: %v", err)
+	}
+	return o
 }
 
 // stepBack gives every thread of this process the lowest priority. Threads to

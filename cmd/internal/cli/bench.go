@@ -199,19 +199,20 @@ func (o *benchOptions) target() (*bench.Target, error) {
 
 // newBenchServe is the process of the server that is measured.
 func newBenchServe() *cobra.Command {
-	var data, addr string
+	var o bench.ServeOptions
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server that is measured", Args: noArgs, Hidden: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := newLog(cmd.ErrOrStderr(), "warn", false)
-			if err != nil {
+			var err error
+			if o.Log, err = newLog(cmd.ErrOrStderr(), "warn", false); err != nil {
 				return err
 			}
-			return bench.Serve(cmd.Context(), data, addr, cmd.InOrStdin(), cmd.OutOrStdout(), log)
+			return bench.Serve(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "", "`directory` of everything that lasts")
-	cmd.Flags().StringVar(&addr, "coaps", "127.0.0.1:0", "address for devices")
+	cmd.Flags().StringVar(&o.Data, "data", "", "`directory` of everything that lasts")
+	cmd.Flags().StringVar(&o.Addr, "coaps", "127.0.0.1:0", "address for devices")
+	cmd.Flags().BoolVar(&o.Stamps, "stamps", false, "measure latencies from the kernel's stamps")
 	return cmd
 }
 
