@@ -43,7 +43,8 @@ func TestWorks(t *testing.T) {
 		"rss_bytes_per_device", "rss_empty_bytes", "rss_full_bytes", "new_handshakes", "devices", "seconds", "work",
 	}
 	storm := []string{
-		"quiet_p99_ms", "server_quiet_p99_ms", "server_p99_ms", "stormed", "storm_seconds", "spoofed", "spoofed_per_s", "p99_ms", "loss", "ops",
+		"quiet_p99_ms", "server_quiet_p99_ms", "server_p99_ms", "stormed", "storm_seconds", "spoofed", "spoofed_per_s",
+		"p99_ms", "loss", "ops",
 	}
 	for _, tt := range []struct {
 		work  bench.Work

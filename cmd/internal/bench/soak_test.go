@@ -19,9 +19,6 @@ const (
 	soakFlood = 20_000
 	// soakRounds is what it takes to tell a trend.
 	soakRounds = 6
-	// soakGrowth is the ratio that the memory of the last rounds may have to that of
-	// the first.
-	soakGrowth = 1.15
 )
 
 // TestSoak lets devices do again and again all that makes a server remember
@@ -56,12 +53,20 @@ func TestSoak(t *testing.T) {
 		heap, rss = append(heap, float64(u.Heap)), append(rss, float64(u.RSS))
 		goroutines = append(goroutines, float64(u.Goroutines))
 	}
-	for what, values := range map[string][]float64{"heap": heap, "RSS": rss, "goroutines": goroutines} {
-		third := len(values) / 3
-		ratio := mean(values[len(values)-third:]) / mean(values[:third])
-		t.Logf("%s: the last %d of %d rounds have %.3f × that of the first", what, third, len(values), ratio)
-		if ratio > soakGrowth {
-			t.Errorf("%s grows: %.3f × that of the beginning, want at most %v", what, ratio, soakGrowth)
+	for _, m := range []struct {
+		name   string
+		values []float64
+		growth float64 // allowed
+	}{
+		{"heap", heap, 1.1},
+		{"RSS", rss, 1.2},               // the kernel's view, with what the collector holds in reserve
+		{"goroutines", goroutines, 1.5}, // those that may work again live for a while
+	} {
+		third := len(m.values) / 3
+		ratio := mean(m.values[len(m.values)-third:]) / mean(m.values[:third])
+		t.Logf("%s: the last %d of %d rounds have %.3f × that of the first", m.name, third, len(m.values), ratio)
+		if ratio > m.growth {
+			t.Errorf("%s grows: %.3f × that of the beginning, want at most %v", m.name, ratio, m.growth)
 		}
 	}
 }

@@ -52,8 +52,11 @@ func (r *run) storm(ctx context.Context) error {
 	}
 	var used usage
 	var o outcome
-	during, err := r.stamped(func() { o, used, err = r.account(ctx, func() outcome { return r.breakIn(ctx, others, hello, do) }) })
-	if err != nil {
+	var failed error
+	during, err := r.stamped(func() {
+		o, used, failed = r.account(ctx, func() outcome { return r.breakIn(ctx, others, hello, do) })
+	})
+	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	r.result.ServerP50, r.result.ServerP99 = during.P50, during.P99
