@@ -31,9 +31,11 @@ type FactoryAuthority struct {
 type NewDevice struct {
 	// Certificate is the factory certificate (PEM or DER). With it the device may
 	// enrol here once, unless NoRight.
-	Certificate []byte        `json:"certificate,omitempty"`
-	Endpoint    string        `json:"endpoint,omitempty"` // needed without a certificate
-	NoRight     bool          `json:"no_right,omitempty"` // known only; the right to enrol comes otherwise
-	NoSec       bool          `json:"nosec,omitempty"`    // may register without security
-	Tags        Array[string] `json:"tags,omitempty"`
+	Certificate []byte `json:"certificate,omitempty"`
+	// Endpoint is needed without a certificate. Such a device comes by a pre-shared
+	// key, which it is given afterwards, or without security.
+	Endpoint string        `json:"endpoint,omitempty"`
+	NoRight  bool          `json:"no_right,omitempty"` // known only; the right to enrol comes otherwise
+	NoSec    bool          `json:"nosec,omitempty"`    // may register without security
+	Tags     Array[string] `json:"tags,omitempty"`
 }

@@ -20,6 +20,7 @@ type Services struct {
 	Devices         Devices
 	Operations      Operations
 	Factories       Factories
+	Bootstraps      Bootstraps
 	Certificates    Certificates
 	Releases        Releases
 	Bills           Bills
@@ -38,6 +39,7 @@ func (s Services) Complete() Services {
 	fill(&s.Devices, Devices(none))
 	fill(&s.Operations, Operations(none))
 	fill(&s.Factories, Factories(none))
+	fill(&s.Bootstraps, Bootstraps(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))

@@ -90,7 +90,8 @@ func readContract(t *testing.T) contract {
 // writes it, and a path that the fake knows.
 func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	t.Helper()
-	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "{path}", "3/0")
+	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "{path}", "3/0",
+		"{name}", "usual", "{use}", "server")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))
@@ -151,6 +152,8 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/devices/{id}/lwm2m/{path}":  `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 		"POST /api/v1/devices/{id}/lwm2m/{path}": `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 		"POST /api/v1/factory-authorities":       `{"certificate":"AA=="}`,
+		"PUT /api/v1/bootstrap-profiles/{name}":  `{"mode":"psk","short_id":1,"lifetime":300}`,
+		"PUT /api/v1/devices/{id}/keys/{use}":    `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
 		"POST /api/v1/certificates/{id}/revoke":  `{"reason":"superseded","comment":"x"}`,
 		"POST /api/v1/releases":                  `{"name":"n","image":"AA=="}`,
 		"POST /api/v1/releases/{id}/commands":    `{"action":"approve"}`,

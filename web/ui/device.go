@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 type devicePage struct {
 	web.DeviceDetail
 
+	Keys     web.DeviceKeys
 	Tree     []instanceNode
 	Activity []web.AuditRow
 }
@@ -61,11 +63,17 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	keys, err := u.s.Bootstraps.DeviceKeys(r.Context(), id)
+	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
+		return err
+	}
 	recent, err := u.s.Activity.ListAudit(r.Context(), web.AuditFilter{Subject: d.ID}, web.Page{Size: recentRows})
 	if err != nil {
 		return err
 	}
-	page := devicePage{DeviceDetail: d, Tree: tree(u.o.Registry, d.Objects, values), Activity: recent.Items}
+	page := devicePage{
+		DeviceDetail: d, Keys: keys, Tree: tree(u.o.Registry, d.Objects, values), Activity: recent.Items,
+	}
 	return u.show(w, r, http.StatusOK, "device", "devices", d.Endpoint, page)
 }
 

@@ -36,7 +36,9 @@ var rights = map[string]web.Role{
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 
 	"POST /account/invite": web.RoleAdmin, "POST /factories": web.RoleAdmin,
-	"POST /certificates/{id}/revoke": web.RoleAdmin, "POST /partners": web.RoleAdmin,
+	"POST /certificates/{id}/revoke": web.RoleAdmin, "GET /bootstrap": web.RoleViewer,
+	"POST /bootstrap": web.RoleAdmin, "POST /bootstrap/remove": web.RoleAdmin, "POST /devices/{id}/keys": web.RoleAdmin,
+	"POST /partners":            web.RoleAdmin,
 	"POST /partners/{id}/state": web.RoleAdmin,
 }
 

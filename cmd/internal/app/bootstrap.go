@@ -145,3 +145,18 @@ func (a *App) coapURI() (string, error) {
 	}
 	return "coap://" + hostPort(a.cfg.Host, a.coap.Addr()), nil
 }
+
+// keyChanged ends the sessions by a device's former key.
+func (a *App) keyChanged(id fleet.ID, use fleet.CredentialUse) {
+	ctx := context.Background()
+	d, err := a.devices.Device(ctx, id)
+	if err != nil {
+		a.logError(ctx, "sessions by a former key", err)
+		return
+	}
+	role := coap.RolePSK
+	if use == fleet.UseBootstrap {
+		role = coap.RoleBootstrap
+	}
+	a.coaps.Drop(func(who coap.Identity) bool { return who.Role == role && who.Name == string(d.Endpoint) })
+}

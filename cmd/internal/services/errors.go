@@ -8,6 +8,7 @@ import (
 
 	"steward/est"
 	"steward/lwm2m"
+	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/codec"
 	"steward/lwm2m/fleet"
@@ -34,6 +35,9 @@ var meanings = []struct {
 	{fleet.ErrUnknown, web.ErrNotFound, ""},
 	{rollout.ErrUnknown, web.ErrNotFound, ""},
 	{rollout.ErrNoBill, web.ErrNotFound, ""},
+	{fleet.ErrCredential, web.ErrInvalid, ""},
+	{bootstrap.ErrProfileTag, web.ErrConflict, ""},
+	{bootstrap.ErrProfile, web.ErrInvalid, ""},
 	{est.ErrUnknown, web.ErrNotFound, ""},
 
 	{fleet.ErrConflict, web.ErrConflict, ""},

@@ -137,9 +137,6 @@ func endpointWithout(n web.NewDevice) (lwm2m.Endpoint, error) {
 	if err != nil {
 		return "", web.Invalid("endpoint", "needed without a certificate: up to 255 printable characters")
 	}
-	if !n.NoSec {
-		return "", web.Invalid("nosec", "a device without a certificate can only come without security")
-	}
 	return ep, nil
 }
 

@@ -35,6 +35,11 @@ type Options struct {
 	Registry *registry.Registry
 	// Coordinator runs hand-overs. Nil: Transfers and Partners are not built.
 	Coordinator Coordinator
+	// Keys keeps the pre-shared keys of devices.
+	Keys fleet.Credentials
+	// KeyChanged is called after a device's key was replaced or removed, to end
+	// sessions by the old one. Nil: nobody is told.
+	KeyChanged func(device fleet.ID, use fleet.CredentialUse)
 
 	// SUITSigner signs the manifests of images that are uploaded.
 	SUITSigner *cose.Signer
@@ -70,6 +75,9 @@ func New(o Options) (web.Services, error) {
 	if o.Events == nil {
 		o.Events = NewHub(&web.Stream{})
 	}
+	if o.KeyChanged == nil {
+		o.KeyChanged = func(fleet.ID, fleet.CredentialUse) {}
+	}
 	if o.Dropped == nil {
 		o.Dropped = func(est.Hash, fleet.ID) {}
 	}
@@ -85,6 +93,9 @@ func New(o Options) (web.Services, error) {
 		Bills:           &bills{base: b},
 		Vulnerabilities: &weaknesses{base: b},
 		Campaigns:       &campaigns{base: b},
+	}
+	if o.Keys != nil {
+		out.Bootstraps = &bootstraps{base: b}
 	}
 	if o.Coordinator != nil {
 		out.Transfers, out.Partners = &transfers{base: b}, &partners{base: b}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"net/http"
+
+	"steward/web"
+)
+
+func (a *API) bootstrapRoutes() []route {
+	const get, put, del = http.MethodGet, http.MethodPut, http.MethodDelete
+	return []route{
+		{method: get, pattern: "/bootstrap-profiles", role: web.RoleViewer, handler: a.profiles},
+		{method: put, pattern: "/bootstrap-profiles/{name}", role: web.RoleAdmin, handler: a.putProfile},
+		{method: del, pattern: "/bootstrap-profiles/{name}", role: web.RoleAdmin, handler: a.removeProfile},
+		{method: get, pattern: "/devices/{id}/keys", role: web.RoleViewer, handler: a.deviceKeys},
+		{method: put, pattern: "/devices/{id}/keys/{use}", role: web.RoleAdmin, handler: a.putDeviceKey},
+		{method: del, pattern: "/devices/{id}/keys/{use}", role: web.RoleAdmin, handler: a.removeDeviceKey},
+	}
+}
+
+type profilesView struct {
+	Items web.Array[web.BootstrapProfile] `json:"items"`
+}
+
+func (a *API) profiles(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Bootstraps.BootstrapProfiles(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, profilesView{all})
+}
+
+func (a *API) putProfile(w http.ResponseWriter, r *http.Request) error {
+	var in web.BootstrapProfile
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	name := web.Param(r, "name")
+	if in.Name != "" && in.Name != name {
+		return web.Invalid("name", "not the name in the address")
+	}
+	in.Name = name
+	p, err := a.s.Bootstraps.PutBootstrapProfile(r.Context(), web.ActorFrom(r.Context()), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, p)
+}
+
+func (a *API) removeProfile(w http.ResponseWriter, r *http.Request) error {
+	err := a.s.Bootstraps.RemoveBootstrapProfile(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "name"))
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) deviceKeys(w http.ResponseWriter, r *http.Request) error {
+	return one(w, r, a.s.Bootstraps.DeviceKeys)
+}
+
+func (a *API) putDeviceKey(w http.ResponseWriter, r *http.Request) error {
+	var in web.NewDeviceKey
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	use := web.KeyUse(web.Param(r, "use"))
+	if in.Use != "" && in.Use != use {
+		return web.Invalid("use", "not the use in the address")
+	}
+	in.Use = use
+	k, err := a.s.Bootstraps.PutDeviceKey(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, k)
+}
+
+func (a *API) removeDeviceKey(w http.ResponseWriter, r *http.Request) error {
+	k, err := a.s.Bootstraps.RemoveDeviceKey(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"),
+		web.KeyUse(web.Param(r, "use")))
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, k)
+}

@@ -1,0 +1,108 @@
+package web
+
+import (
+	"context"
+	"time"
+)
+
+// Bootstraps says what devices are configured with, and by which keys those
+// without a certificate come.
+type Bootstraps interface {
+	// BootstrapProfiles returns all profiles in order of names.
+	BootstrapProfiles(ctx context.Context) ([]BootstrapProfile, error)
+	// PutBootstrapProfile stores p in place of that with the same name. It returns
+	// ErrConflict if another profile has the tag.
+	PutBootstrapProfile(ctx context.Context, by Actor, p BootstrapProfile) (BootstrapProfile, error)
+	// RemoveBootstrapProfile deletes the profile called name.
+	RemoveBootstrapProfile(ctx context.Context, by Actor, name string) error
+	// DeviceKeys returns which keys a device has, and its last bootstrap.
+	DeviceKeys(ctx context.Context, device string) (DeviceKeys, error)
+	// PutDeviceKey gives a device a pre-shared key; sessions by an earlier one end.
+	// It returns ErrConflict if another device has the key's identity.
+	PutDeviceKey(ctx context.Context, by Actor, device string, k NewDeviceKey) (DeviceKeys, error)
+	// RemoveDeviceKey takes the key for a use away and ends sessions by it.
+	RemoveDeviceKey(ctx context.Context, by Actor, device string, use KeyUse) (DeviceKeys, error)
+}
+
+// A KeyUse says what a pre-shared key is for.
+type KeyUse string
+
+// The uses of pre-shared keys.
+const (
+	KeyServer    KeyUse = "server"    // registration and device management
+	KeyBootstrap KeyUse = "bootstrap" // the Bootstrap-Server
+)
+
+// A BootstrapProfile is what devices of a group are configured with.
+type BootstrapProfile struct {
+	Name      string `json:"name"`
+	Tag       string `json:"tag"`  // of the devices it is for; "": all that no other profile is for
+	Mode      string `json:"mode"` // psk, est, nosec
+	ShortID   int    `json:"short_id"`
+	Lifetime  int    `json:"lifetime"`   // seconds
+	MinPeriod int    `json:"min_period"` // seconds; 0: not set
+	MaxPeriod int    `json:"max_period"` // seconds; 0: not set
+	Queue     bool   `json:"queue"`
+}
+
+// A NewDeviceKey is a pre-shared key to be. Who sets it knows it: it is never
+// shown again.
+type NewDeviceKey struct {
+	Use      KeyUse `json:"use"`
+	Identity string `json:"identity"`
+	Key      []byte `json:"key"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// DeviceKeys are a device's keys, without their secrets, and its last bootstrap.
+type DeviceKeys struct {
+	Keys      Array[DeviceKey] `json:"keys"`
+	Bootstrap *DeviceBootstrap `json:"bootstrap,omitempty"` // nil: never
+}
+
+// A DeviceKey is a pre-shared key without its secret.
+type DeviceKey struct {
+	Use       KeyUse    `json:"use"`
+	Identity  string    `json:"identity"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// A DeviceBootstrap is how a bootstrap went.
+type DeviceBootstrap struct {
+	State     string               `json:"state"` // asked, writing, finishing, repairing, checking, done, failed
+	Reason    string               `json:"reason"`
+	Address   string               `json:"address"`
+	StartedAt time.Time            `json:"started_at"`
+	EndedAt   *time.Time           `json:"ended_at,omitempty"`
+	Steps     Array[BootstrapStep] `json:"steps"`
+}
+
+// A BootstrapStep is one exchange of a bootstrap.
+type BootstrapStep struct {
+	Milliseconds int64  `json:"milliseconds"` // since the beginning
+	What         string `json:"what"`
+	Answer       string `json:"answer"`
+	Note         string `json:"note,omitempty"`
+}
+
+func (missing) BootstrapProfiles(context.Context) ([]BootstrapProfile, error) {
+	return nil, ErrNotBuilt
+}
+
+func (missing) PutBootstrapProfile(context.Context, Actor, BootstrapProfile) (BootstrapProfile, error) {
+	return BootstrapProfile{}, ErrNotBuilt
+}
+
+func (missing) RemoveBootstrapProfile(context.Context, Actor, string) error { return ErrNotBuilt }
+
+func (missing) DeviceKeys(context.Context, string) (DeviceKeys, error) {
+	return DeviceKeys{}, ErrNotBuilt
+}
+
+func (missing) PutDeviceKey(context.Context, Actor, string, NewDeviceKey) (DeviceKeys, error) {
+	return DeviceKeys{}, ErrNotBuilt
+}
+
+func (missing) RemoveDeviceKey(context.Context, Actor, string, KeyUse) (DeviceKeys, error) {
+	return DeviceKeys{}, ErrNotBuilt
+}
