@@ -38,6 +38,7 @@ type Campaign struct {
 	State      string                `json:"state"` // as the campaign's table names it
 	Level      Level                 `json:"level"`
 	Reason     string                `json:"reason,omitempty"` // why it stands where it does
+	Since      time.Time             `json:"since"`            // of State
 	Total      int                   `json:"total"`
 	Done       int                   `json:"done"`
 	Failed     int                   `json:"failed"`
@@ -49,17 +50,71 @@ type Campaign struct {
 	CreatedAt  time.Time             `json:"created_at"`
 	CreatedBy  string                `json:"created_by"`
 	ApprovedBy string                `json:"approved_by,omitempty"`
+	StartedAt  time.Time             `json:"started_at,omitzero"`
+	EndedAt    time.Time             `json:"ended_at,omitzero"`
+	ETA        time.Time             `json:"eta,omitzero"` // when the rest is over at the pace so far; zero: nobody can say
 }
 
 // A CampaignWave is how one wave stands; the tail is the last.
 type CampaignWave struct {
 	Name    string `json:"name"`
-	State   string `json:"state,omitempty"`  // as the wave's table names it; none for the tail
+	State   string `json:"state,omitempty"` // as the wave's table names it; none for the tail
+	Level   Level  `json:"level"`
 	Current bool   `json:"current"`          // under way
 	Reason  string `json:"reason,omitempty"` // the last word of its gate
 	Total   int    `json:"total"`
 	Moved   int    `json:"moved"` // devices that went on to the tail
 	Counts  Counts `json:"counts"`
+	Gate    string `json:"gate,omitempty"` // what must hold before the next one begins, in words
+
+	BeganAt time.Time `json:"began_at,omitzero"`
+	EndedAt time.Time `json:"ended_at,omitzero"`
+}
+
+// A JobFilter selects devices of a campaign. Its zero value selects all.
+type JobFilter struct {
+	State string // as in Campaign.Counts; "" for all
+}
+
+// A Job is one device in a campaign.
+type Job struct {
+	Device    string    `json:"device"`
+	Endpoint  string    `json:"endpoint"`
+	Wave      string    `json:"wave"`
+	State     string    `json:"state"`           // as the job's table names it
+	Aside     string    `json:"aside,omitempty"` // why its wave goes on without it: away, deferred, blocked
+	Level     Level     `json:"level"`
+	Reason    string    `json:"reason,omitempty"` // why it waits or failed
+	Result    int       `json:"result"`           // update result; 0 is none yet
+	Report    string    `json:"report,omitempty"` // what the device itself reported, in words
+	Tries     int       `json:"tries"`            // tries over again
+	Sent      int       `json:"sent"`             // bytes
+	Size      int       `json:"size"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// A CampaignPreview says who a campaign would take, and why.
+type CampaignPreview struct {
+	Items Array[PreviewLine] `json:"items"`
+	Next  string             `json:"next_page_token,omitempty"` // "" on the last part
+	In    int                `json:"in"`                        // of this part
+	Out   int                `json:"out"`
+	Waves Array[PreviewWave] `json:"waves"` // as the plan divides those that are in
+}
+
+// A PreviewLine is one device of a preview.
+type PreviewLine struct {
+	Device   string `json:"device"`
+	Endpoint string `json:"endpoint"`
+	Version  string `json:"version,omitempty"` // of its firmware, as last heard
+	In       bool   `json:"in"`
+	Reason   string `json:"reason"`
+}
+
+// A PreviewWave is a wave as the plan divides the devices.
+type PreviewWave struct {
+	Name string `json:"name"`
+	Size int    `json:"size"`
 }
 
 // A CampaignAction names what a person may do to a campaign.

@@ -109,7 +109,11 @@ func (missing) ListCampaigns(context.Context, Page) (List[Campaign], error) {
 
 func (missing) Campaign(context.Context, string) (Campaign, error) { return Campaign{}, ErrNotBuilt }
 
-func (missing) Jobs(context.Context, string, Page) (List[Job], error) {
+func (missing) PreviewCampaign(context.Context, NewCampaign, Page) (CampaignPreview, error) {
+	return CampaignPreview{}, ErrNotBuilt
+}
+
+func (missing) Jobs(context.Context, string, JobFilter, Page) (List[Job], error) {
 	return List[Job]{}, ErrNotBuilt
 }
 

@@ -86,10 +86,12 @@ type Campaigns interface {
 	// Campaign returns one.
 	Campaign(ctx context.Context, id string) (Campaign, error)
 	// Jobs returns the devices of a campaign and how far each is.
-	Jobs(ctx context.Context, id string, p Page) (List[Job], error)
+	Jobs(ctx context.Context, id string, f JobFilter, p Page) (List[Job], error)
 	// CreateCampaign drafts one and, unless only that is asked, submits and approves
 	// it; where another person must approve it stays in review.
 	CreateCampaign(ctx context.Context, by Actor, c NewCampaign) (Campaign, error)
+	// PreviewCampaign says of a part of the devices whether c would take them.
+	PreviewCampaign(ctx context.Context, c NewCampaign, p Page) (CampaignPreview, error)
 	// CommandCampaign does one of a campaign's actions. It returns ErrConflict if
 	// the state does not allow it, ErrForbidden to a drafter who may not approve.
 	CommandCampaign(ctx context.Context, by Actor, id string, c CampaignCommand) (Campaign, error)
@@ -105,16 +107,3 @@ const (
 	Push Delivery = "push" // block-wise write of the envelope to /5/0/0
 	Pull Delivery = "pull" // a URI in /5/0/1, which the device fetches
 )
-
-// A Job is one device in a campaign.
-type Job struct {
-	Device    string    `json:"device"`
-	Endpoint  string    `json:"endpoint"`
-	State     string    `json:"state"` // as the job's table names it
-	Level     Level     `json:"level"`
-	Reason    string    `json:"reason,omitempty"` // why it waits or failed
-	Result    int       `json:"result"`           // /5/0/5; 0 is none yet
-	Sent      int       `json:"sent"`             // bytes
-	Size      int       `json:"size"`
-	UpdatedAt time.Time `json:"updated_at"`
-}

@@ -168,6 +168,7 @@ func (a *API) updateRoutes() []route {
 		{method: http.MethodDelete, pattern: "/vulnerability-lists/{id}", role: release, handler: a.removeVulnerabilities},
 		{method: get, pattern: "/campaigns", role: viewer, handler: a.campaigns},
 		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign, upload: true},
+		{method: post, pattern: "/campaigns/preview", role: operator, handler: a.previewCampaign, upload: true},
 		{method: get, pattern: "/campaigns/{id}", role: viewer, handler: a.campaign},
 		{method: get, pattern: "/campaigns/{id}/jobs", role: viewer, handler: a.jobs},
 		{method: get, pattern: "/campaigns/{id}/report", role: viewer, handler: a.campaignReport},

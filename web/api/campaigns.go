@@ -38,8 +38,24 @@ func (a *API) createCampaign(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) jobs(w http.ResponseWriter, r *http.Request) error {
 	return listed(w, r, func(p web.Page) (web.List[web.Job], error) {
-		return a.s.Campaigns.Jobs(r.Context(), web.Param(r, "id"), p)
+		return a.s.Campaigns.Jobs(r.Context(), web.Param(r, "id"), web.JobFilter{State: r.URL.Query().Get("state")}, p)
 	})
+}
+
+func (a *API) previewCampaign(w http.ResponseWriter, r *http.Request) error {
+	var in web.NewCampaign
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	preview, err := a.s.Campaigns.PreviewCampaign(r.Context(), in, p)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, preview)
 }
 
 func (a *API) commandCampaign(w http.ResponseWriter, r *http.Request) error {

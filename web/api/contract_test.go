@@ -160,6 +160,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/releases/{id}/bill":         `{}`,
 		"POST /api/v1/vulnerability-lists":       `{}`,
 		"POST /api/v1/campaigns":                 `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
+		"POST /api/v1/campaigns/preview":         `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
 		"POST /api/v1/campaigns/{id}/abort":      `{"reason":"x"}`,
 		"POST /api/v1/campaigns/{id}/commands":   `{"action":"pause"}`,
 		"POST /api/v1/transfers":                 `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,

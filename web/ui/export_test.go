@@ -18,3 +18,12 @@ func Choices(devices web.Devices, r *http.Request, chosen []string) (choices, er
 	u := &UI{s: web.Services{Devices: devices}}
 	return u.choices(r, chosen)
 }
+
+// Bar returns what a bar says and how wide its parts are together.
+func Bar(counts web.Counts, total int) (text string, width int) {
+	b := newBar(counts, total)
+	for _, p := range b.Parts {
+		width += p.Width
+	}
+	return b.Text, width
+}

@@ -21,11 +21,19 @@ import (
 // functions are what templates may call.
 func functions() template.FuncMap {
 	return template.FuncMap{
-		"ago": ago, "date": date, "words": words, "upper": upperFirst, "short": short, "bytes": bytesText, "plural": plural,
+		"ago": ago, "date": date, "words": words, "upper": upperFirst, "weekdays": weekdays, "short": short, "bytes": bytesText, "plural": plural,
 		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict,
 		"join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds,
 	}
+}
+
+// weekdays are the names of the days, Sunday first.
+func weekdays() (names []string) {
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		names = append(names, d.String())
+	}
+	return names
 }
 
 // seconds returns a measured time: "1.7 s".

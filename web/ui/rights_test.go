@@ -32,7 +32,8 @@ var rights = map[string]web.Role{
 	"GET /updates/vulnerabilities": web.RoleViewer, "POST /updates/vulnerabilities": web.RoleRelease,
 	"POST /updates/vulnerabilities/{id}/remove": web.RoleRelease,
 	"GET /updates/new":                          web.RoleOperator, "POST /updates": web.RoleOperator,
-	"POST /updates/{id}/abort": web.RoleOperator, "GET /transfers/new": web.RoleOperator,
+	"POST /updates/{id}/commands": web.RoleOperator, "POST /updates/preview": web.RoleOperator,
+	"GET /updates/{id}/report": web.RoleViewer, "GET /transfers/new": web.RoleOperator,
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 
 	"POST /account/invite": web.RoleAdmin, "POST /factories": web.RoleAdmin,

@@ -246,7 +246,12 @@ func TestFormsReachTheServices(t *testing.T) {
 		{certificates + "/revoke", url.Values{"reason": {"superseded"}, "confirm": {"revoke"}}, "Revoke", certificates},
 		{certificates + "/revoke", url.Values{"reason": {"superseded"}}, "", certificates},
 		{"/updates", url.Values{"name": {"n"}, "release": {id}, "device": {id, id}}, "CreateCampaign", "/updates/" + id},
-		{"/updates/" + id + "/abort", url.Values{"reason": {"why"}}, "CommandCampaign", "/updates/" + id},
+		{"/updates/" + id + "/commands", url.Values{"action": {"pause"}}, "CommandCampaign", "/updates/" + id},
+		{
+			"/updates/" + id + "/commands", url.Values{"action": {"abort"}, "reason": {"why"}, "confirm": {"5"}},
+			"CommandCampaign", "/updates/" + id,
+		},
+		{"/updates/" + id + "/commands", url.Values{"action": {"abort"}, "confirm": {"4"}}, "", "/updates/" + id},
 		{"/transfers", url.Values{"partner": {id}, "device": {id}, "latest": {"2026-03-02T10:00"}}, "Draft", transfer},
 		{transfer + "/commands", url.Values{"action": {"submit"}}, "Command", transfer},
 		{transfer + "/commands", url.Values{"action": {"approve"}, "confirm": {"5"}}, "Command", transfer},

@@ -45,53 +45,6 @@ func (f *Fake) DecideRelease(_ context.Context, by web.Actor, id string, c web.R
 	return f.release(), f.note("DecideRelease", by, id, c)
 }
 
-func (f *Fake) campaign() web.Campaign {
-	return web.Campaign{
-		ID: ID, Name: f.Text, Release: f.release(), Delivery: web.Push, State: f.Text, Level: web.LevelActive,
-		Total: 5, Done: 2, Failed: 1, Counts: map[string]int{"DOWNLOADING": 2, f.Text: 1}, CreatedAt: Noon, CreatedBy: f.Text,
-		Reason: f.Text, ApprovedBy: f.Text, Actions: []web.CampaignAction{web.CampaignPause, web.CampaignAbort},
-		Waves: []web.CampaignWave{{
-			Name: f.Text, State: f.Text, Reason: f.Text, Current: true, Total: 5,
-			Counts: map[string]int{f.Text: 5},
-		}},
-	}
-}
-
-// ListCampaigns implements web.Campaigns.
-func (f *Fake) ListCampaigns(_ context.Context, p web.Page) (web.List[web.Campaign], error) {
-	return list(f, p, f.campaign())
-}
-
-// Campaign implements web.Campaigns.
-func (f *Fake) Campaign(_ context.Context, id string) (web.Campaign, error) {
-	return f.campaign(), f.known(id)
-}
-
-// Jobs implements web.Campaigns.
-func (f *Fake) Jobs(_ context.Context, _ string, p web.Page) (web.List[web.Job], error) {
-	return list(f, p, web.Job{
-		Device: ID, Endpoint: f.Text, State: f.Text, Level: web.LevelBad, Reason: f.Text, Sent: 10, Size: 100,
-		UpdatedAt: Noon,
-	})
-}
-
-// CreateCampaign implements web.Campaigns.
-func (f *Fake) CreateCampaign(_ context.Context, by web.Actor, c web.NewCampaign) (web.Campaign, error) {
-	return f.campaign(), f.note("CreateCampaign", by, "", c)
-}
-
-// CommandCampaign implements web.Campaigns.
-func (f *Fake) CommandCampaign(_ context.Context, by web.Actor, id string, c web.CampaignCommand) (
-	web.Campaign, error,
-) {
-	return f.campaign(), f.note("CommandCampaign", by, id, c)
-}
-
-// CampaignReport implements web.Campaigns.
-func (f *Fake) CampaignReport(_ context.Context, id string, format web.ReportFormat) (web.File, error) {
-	return web.File{Name: "report." + string(format), Type: "text/plain", Body: []byte(f.Text)}, f.known(id)
-}
-
 func (f *Fake) transfer() web.Transfer {
 	return web.Transfer{
 		ID: ID, Direction: web.Outgoing, Partner: ID, PartnerName: f.Text, State: "OFFERED", Level: web.LevelActive,

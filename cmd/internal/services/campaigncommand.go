@@ -35,12 +35,7 @@ func (s *campaigns) CreateCampaign(ctx context.Context, by web.Actor, n web.NewC
 			return web.Campaign{}, err
 		}
 	}
-	if n.Match != nil {
-		d.Snapshot = &rollout.Filter{
-			Manufacturer: n.Match.Manufacturer, Model: n.Match.Model, Class: n.Match.Class, Tag: n.Match.Tag,
-			Version: n.Match.Version,
-		}
-	}
+	d.Snapshot = matching(n.Match, nil)
 	begin := s.Rollout.Start
 	if n.Draft {
 		begin = s.Rollout.Draft

@@ -211,12 +211,12 @@ func TestCampaign(t *testing.T) {
 		c.CreatedBy != "operator:alice" || c.Release.ID != r.ID {
 		t.Fatalf("CreateCampaign = %+v, %v", c, err)
 	}
-	jobs, err := w.Campaigns.Jobs(ctx, c.ID, web.Page{Size: 3})
+	jobs, err := w.Campaigns.Jobs(ctx, c.ID, web.JobFilter{}, web.Page{Size: 3})
 	if err != nil || len(jobs.Items) != 3 || jobs.Next == "" || jobs.Items[0].Endpoint != "a" ||
 		jobs.Items[0].Size != r.Size {
 		t.Errorf("Jobs = %+v, %v", jobs, err)
 	}
-	rest, err := w.Campaigns.Jobs(ctx, c.ID, web.Page{Size: 3, After: jobs.Next})
+	rest, err := w.Campaigns.Jobs(ctx, c.ID, web.JobFilter{}, web.Page{Size: 3, After: jobs.Next})
 	if err != nil || len(rest.Items) != 2 || rest.Next != "" {
 		t.Errorf("Jobs = %+v, %v", rest, err)
 	}

@@ -251,7 +251,7 @@ func TestHostileIDs(t *testing.T) {
 		wantError(t, "Release", err, web.ErrNotFound)
 		_, err = w.Campaigns.Campaign(ctx, id)
 		wantError(t, "Campaign", err, web.ErrNotFound)
-		_, err = w.Campaigns.Jobs(ctx, id, web.Page{})
+		_, err = w.Campaigns.Jobs(ctx, id, web.JobFilter{}, web.Page{})
 		wantError(t, "Jobs", err, web.ErrNotFound)
 		_, err = w.Campaigns.CommandCampaign(ctx, alice, id, web.CampaignCommand{Action: web.CampaignAbort})
 		wantError(t, "CommandCampaign", err, web.ErrNotFound)

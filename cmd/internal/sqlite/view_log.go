@@ -114,9 +114,10 @@ type JobLine struct {
 }
 
 // Jobs returns up to limit jobs of a campaign in order of their devices' ids,
-// after the given one; "" starts at the first.
-func (v View) Jobs(ctx context.Context, campaign string, after fleet.ID, limit int) ([]JobLine, error) {
-	rows, err := v.db.Query(ctx, "view.jobs", campaign, string(after), limit)
+// after the given one; "" starts at the first. tally selects those that count as
+// it; "" all.
+func (v View) Jobs(ctx context.Context, campaign, tally string, after fleet.ID, limit int) ([]JobLine, error) {
+	rows, err := v.db.Query(ctx, "view.jobs", campaign, string(after), limit, text(tally))
 	if err != nil {
 		return nil, err
 	}

@@ -164,9 +164,10 @@ SELECT j.campaign, j.device, j.position, j.wave, j.state, j.aside, j.reason, j.r
        j.due, j.silent, j.began_at, j.first_at, j.ended_at, j.version, j.updated_at, d.endpoint
   FROM job j
   JOIN device d ON d.id = j.device
- WHERE j.campaign = ? AND j.device > ?
+ WHERE j.campaign = ?1 AND j.device > ?2
+   AND (?4 IS NULL OR ?4 = CASE j.aside WHEN '' THEN j.state ELSE j.aside END)
  ORDER BY j.device
- LIMIT ?;
+ LIMIT ?3;
 
 -- name: view.running
 SELECT COUNT(*)
