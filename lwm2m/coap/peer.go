@@ -13,14 +13,17 @@ const (
 	RoleFactory     Role = "factory"     // a certificate of a listed factory CA
 	RoleOperational Role = "operational" // a live certificate of our own CA
 	RoleServer      Role = "server"      // the peer is a server that we dialled
+	RoleRawKey      Role = "rawkey"      // a raw public key that is known
 )
 
 // An Identity is what the handshake of an association proved. It is
 // comparable; the zero Identity is that of a peer without security.
 type Identity struct {
-	Role        Role
-	Name        string   // common name of the certificate's subject, or whose the PSK is
-	Certificate [32]byte // SHA-256 of the leaf certificate's DER; zero without one
+	Role Role
+	Name string // common name of the certificate's subject, or whose the PSK is
+	// Certificate is the SHA-256 of the leaf certificate's DER, or of the
+	// SubjectPublicKeyInfo of a raw public key; zero without either.
+	Certificate [32]byte
 }
 
 // A Peer is the far end of one association. Its dynamic value must be

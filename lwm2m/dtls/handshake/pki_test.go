@@ -1,7 +1,9 @@
 package handshake_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
@@ -25,12 +27,18 @@ func selfSigned(tb testing.TB, name string) *tls.Certificate {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return selfSignedBy(tb, name, key)
+}
+
+// selfSignedBy is selfSigned for a key of any kind.
+func selfSignedBy(tb testing.TB, name string, key crypto.Signer) *tls.Certificate {
+	tb.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -45,7 +53,13 @@ type credentials struct {
 	server map[string]*tls.Certificate
 	client *tls.Certificate
 	psk    map[string][]byte
+	judged int // calls of Identify
+
+	revoked error // what Resume says
 }
+
+// Resume implements dtls.Resumer.
+func (c *credentials) Resume(coap.Identity) error { return c.revoked }
 
 func (c *credentials) Certificate(name string) (*tls.Certificate, error) {
 	if cert, ok := c.server[name]; ok {
@@ -62,6 +76,7 @@ func (c *credentials) PSK(identity []byte) ([]byte, error) {
 }
 
 func (c *credentials) Identify(chain [][]byte, psk []byte) (coap.Identity, error) {
+	c.judged++
 	if chain == nil {
 		return coap.Identity{Role: coap.RolePSK, Name: string(psk)}, nil
 	}
@@ -73,8 +88,19 @@ func (c *credentials) Identify(chain [][]byte, psk []byte) (coap.Identity, error
 
 func newCredentials(tb testing.TB) *credentials {
 	tb.Helper()
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	return &credentials{
-		server: map[string]*tls.Certificate{"": selfSigned(tb, "default"), "sp.example": selfSigned(tb, "sp.example")},
+		server: map[string]*tls.Certificate{
+			"": selfSigned(tb, "default"), "sp.example": selfSigned(tb, "sp.example"),
+			"ed.example": selfSignedBy(tb, "ed.example", edwards), "p384.example": selfSignedBy(tb, "p384.example", p384),
+		},
 		client: selfSigned(tb, "device"),
 		psk:    map[string][]byte{"dev-1": []byte("0123456789abcdef")},
 	}
