@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"steward/lwm2m/dtls"
-	"steward/lwm2m/dtls/handshake"
 )
 
 // talk sends a message both ways.
@@ -73,4 +72,3 @@ func firstOf(chain [][]byte) []byte {
 
 func (o outcome) Chain0() []byte { return firstOf(o.Chain) }
 
-var _ = handshake.Taken

@@ -408,6 +408,9 @@ func (c *Client) take(m message) error {
 	before := digestOf(c.log)
 	c.log = append(c.log, m)
 	s := cryptobyte.String(m.body)
+	if c.suite == nil && m.typ != typeServerHello {
+		return fmt.Errorf("%w: message of type %d before the server hello", ErrPeer, m.typ)
+	}
 	switch m.typ {
 	case typeServerHello:
 		return c.takeServerHello(s)

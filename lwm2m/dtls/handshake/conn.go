@@ -95,7 +95,7 @@ func (s *Server) serve(c *conn) {
 // repeatable reports whether the client may have lost our flight, and counts the
 // repetition.
 func (c *conn) repeatable() bool {
-	if len(c.flight) == 0 || c.repeats == maxRepeats {
+	if c.flight == 0 || c.repeats == maxRepeats {
 		return false
 	}
 	c.repeats++
@@ -105,7 +105,7 @@ func (c *conn) repeatable() bool {
 // timeout is the end of a handshake that took too long. A client whose identity has
 // no key ends so too, if it does not insist.
 func (c *conn) timeout() error {
-	if c.unknown != nil {
+	if c.proof != nil && c.unknown != nil {
 		return c.unknown
 	}
 	return fmt.Errorf("%w: no message of type %d", dtls.ErrTimeout, c.step().typ)

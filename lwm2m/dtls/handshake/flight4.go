@@ -203,8 +203,8 @@ func (m *machine) number() uint16 {
 // say appends a message to the flight.
 func (m *machine) say(typ uint8, body []byte) {
 	msg := message{typ, m.number(), body}
-	m.flight = append(m.flight, msg)
 	m.log = append(m.log, msg)
+	m.flight++
 }
 
 // keyExchange makes a ServerKeyExchange: an ephemeral key, after an empty hint with a

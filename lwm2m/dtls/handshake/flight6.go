@@ -71,7 +71,7 @@ func Judge(c dtls.Credentials, e *dtls.Established) (coap.Identity, error) {
 // finish makes flight 6 (RFC 6347 §4.2.4): a ticket if the client wants one,
 // ChangeCipherSpec and Finished. It is kept, to be repeated byte for byte.
 func (m *machine) finish() error {
-	m.flight = m.flight[:0:0]
+	m.flight = 0
 	p := packer{m: m, mtu: mtu}
 	if m.offers.ticket {
 		ticket := message{typeNewSessionTicket, m.number(), ticketBody(m.newTicket())}

@@ -395,7 +395,7 @@ func TestHalfOpenMemory(t *testing.T) {
 		half(i)
 	}
 	each := (heap() - before) / n
-	if s.Pending() != n+1 || each > 2500 {
+	if s.Pending() != n+1 || each > 2048 {
 		t.Errorf("%d pending, %d bytes each", s.Pending(), each)
 	}
 	t.Logf("%d bytes for a handshake half open", each)

@@ -76,10 +76,10 @@ type machine struct {
 
 	in     reassembly
 	log    []message // the handshake so far, the hello first
-	flight []message // what we sent last in the clear, for the client to answer
+	flight int       // how many messages after the hello the client is to answer
 	said   uint16    // how many messages are ours
 	record uint64    // number of our next record in epoch 0
-	ccs    bool      // the client's arrived
+	ccs    bool      // the client's ChangeCipherSpec arrived
 	again  bool      // the client has repeated its hello
 	early  [][]byte  // records to be read later
 	forged int
@@ -88,17 +88,8 @@ type machine struct {
 	suite                      *suite
 	offers                     agreed
 	share                      *ecdh.PrivateKey
-	master                     [masterLength]byte
-	session                    dtls.Session
 
-	chain    [][]byte // of the client, not proved before takeVerify
-	rawKey   []byte   // the same for a raw public key
-	psk      []byte
-	pskHash  [sha256.Size]byte
-	unknown  error // why the identity has no key
-	resumed  *ticket
-	identity coap.Identity
-	last     []byte // our last flight
+	*proof // nil until the client answers our flight, or resumes
 }
 
 // agreed is what remains of the client's offers.
@@ -109,6 +100,22 @@ type agreed struct {
 	clientRaw    bool // its certificate is a raw public key
 	limit        uint16
 	peerCID, cid []byte
+}
+
+// A proof is what comes of the client's last flight. It is apart so that those
+// who never send one cost less.
+type proof struct {
+	master  [masterLength]byte
+	session dtls.Session
+
+	chain    [][]byte // of the client, not proved before takeVerify
+	rawKey   []byte   // the same for a raw public key
+	psk      []byte
+	pskHash  [sha256.Size]byte
+	unknown  error // why the identity has no key
+	resumed  *ticket
+	identity coap.Identity
+	last     []byte // our last flight
 }
 
 // receive takes a datagram. An error ends the handshake, and is a failure when the
@@ -244,6 +251,9 @@ func (m *machine) takeMessages() error {
 				want.typ)
 		}
 		m.log = append(m.log, msg)
+		if m.proof == nil && m.phase != phaseHello {
+			m.proof = new(proof)
+		}
 		if err := want.take(m, msg.body); err != nil {
 			return err
 		}

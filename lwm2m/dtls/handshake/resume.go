@@ -39,8 +39,8 @@ func (m *machine) resumable(h *clientHello, o *offers) *ticket {
 // resume sends the flight that ends with our Finished (RFC 5246 §7.3, RFC 5077 §3.1).
 // The ticket stays good until its session is too old.
 func (m *machine) resume(t *ticket, h *clientHello, o *offers) error {
-	m.suite, m.master, m.resumed = suiteOf(t.suite), t.master, t
-	m.identity, m.psk, m.rawKey = t.identity, t.psk, t.rawKey
+	m.suite = suiteOf(t.suite)
+	m.proof = &proof{master: t.master, resumed: t, identity: t.identity, psk: t.psk, rawKey: t.rawKey}
 	if err := m.newSession(); err != nil {
 		return &failure{alertInternalError, err}
 	}

@@ -84,7 +84,7 @@ func (m *machine) transmit(repeated int) error {
 		p.mtu = smallMTU
 	}
 	p.buffer = make([]byte, 0, p.mtu)
-	for _, msg := range m.flight {
+	for _, msg := range m.log[1 : 1+m.flight] {
 		if msg.typ != typeFinished {
 			p.add(msg)
 			continue
@@ -101,7 +101,7 @@ func (m *machine) transmit(repeated int) error {
 // whose client was told first to expect them.
 func (m *machine) sendAlert(a alert) {
 	body := []byte{levelFatal, byte(a)}
-	if m.resumed == nil || m.phase != phaseFinished {
+	if m.phase != phaseFinished || m.resumed == nil {
 		record := append(appendRecordHeader(nil, recordAlert, m.record, len(body)), body...)
 		m.record++
 		m.server.o.Host.Send(record, m.addr)
