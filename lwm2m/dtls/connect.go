@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -24,8 +23,7 @@ type ConnectOptions struct {
 	FlightInterval time.Duration
 }
 
-// Connect is Accept for the dialling side: it leads one handshake as client over
-// l and hands over the keys, so that a program can hold associations by the
+// Connect leads one handshake as client over l and hands over the keys, so that a program can hold associations by the
 // hundred thousand. Errors wrap ErrNoVerify, ErrRefused, ErrTimeout or ErrHandshake.
 func Connect(ctx context.Context, l *Link, o ConnectOptions) (Established, error) {
 	c := &Client{identity: coap.Identity{Role: coap.RoleServer}}
@@ -38,7 +36,7 @@ func Connect(ctx context.Context, l *Link, o ConnectOptions) (Established, error
 	if o.CID != nil {
 		options = append(options, dtls.WithConnectionIDGenerator(o.CID))
 	}
-	conn, err := dtls.ClientWithOptions(clientEngine{engine{l}}, l.remote, options...)
+	conn, err := dtls.ClientWithOptions(engine{l}, l.remote, options...)
 	if err != nil {
 		return Established{}, fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
@@ -53,28 +51,6 @@ func Connect(ctx context.Context, l *Link, o ConnectOptions) (Established, error
 	if err != nil {
 		return Established{}, err
 	}
-	s, err := x.clientSession()
-	return Established{Session: s, Identity: c.identity}, err
-}
-
-// clientSession is session for the other end: the randoms and the keys change sides.
-func (x *exported) clientSession() (Session, error) {
-	x.LocalRandom, x.RemoteRandom = x.RemoteRandom, x.LocalRandom
 	s, err := x.session()
-	s.readKey, s.writeKey = s.writeKey, s.readKey
-	s.readIV, s.writeIV = s.writeIV, s.readIV
-	return s, err
-}
-
-// clientEngine is engine for the dialling side, which keeps no last flight: the
-// server speaks last.
-type clientEngine struct{ engine }
-
-func (e clientEngine) WriteTo(b []byte, _ net.Addr) (int, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.muted && len(b) > 0 {
-		e.send(b)
-	}
-	return len(b), nil
+	return Established{Session: s, Identity: c.identity}, err
 }

@@ -1,9 +1,9 @@
 // Package dtls holds DTLS 1.2 associations (RFC 6347) with connection
-// identifiers (RFC 9146), apart from any socket: Accept and Dial lead a
-// handshake over a datagram link, a Session protects the records that follow,
-// and ParseRecord reads their headers. The handshake engine behind Accept hands
-// over keys and sequence numbers and is then gone, so that an idle association
-// is one small value without pointers.
+// identifiers (RFC 9146), apart from any socket: a Session protects records and
+// ParseRecord reads their headers, Dial and Connect lead a handshake as client. That
+// of servers is in the package handshake, and ends in Established. What leads a
+// handshake hands over keys and sequence numbers and is then gone, so that an idle
+// association is one small value without pointers.
 package dtls
 
 import (

@@ -8,16 +8,12 @@ import (
 	"time"
 )
 
-const (
-	linkQueue  = 16 // datagrams waiting for the engine; a flight has at most a few
-	earlyQueue = 8  // datagrams kept for the session that is about to exist
-	// unknownPSK is the alert unknown_psk_identity (RFC 4279 §2).
-	unknownPSK = 115
-)
+// linkQueue is how many datagrams wait for the engine; a flight has at most a few.
+const linkQueue = 16
 
-// A Link carries the datagrams of one server handshake between a socket that
-// serves many peers and the handshake engine. The socket's reader calls
-// Deliver; Accept does the rest.
+// A Link carries the datagrams of one client handshake between a socket that serves
+// many associations and the handshake engine. The socket's reader calls Deliver;
+// Connect does the rest.
 type Link struct {
 	local, remote net.Addr
 	send          func(datagram []byte)
@@ -27,13 +23,8 @@ type Link struct {
 	closed chan struct{}
 	once   sync.Once
 
-	mu         sync.Mutex
-	muted      bool
-	unknownPSK bool
-	proved     bool     // our ServerHello went out, which takes a valid cookie
-	last       []byte   // our last flight, kept to answer a repeated Finished
-	early      [][]byte // what came after it: for the session, not for the engine
-	drained    bool
+	mu    sync.Mutex
+	muted bool
 }
 
 // NewLink returns a link to the peer at remote. send writes one datagram to it
@@ -46,21 +37,9 @@ func NewLink(local, remote net.Addr, send func(datagram []byte)) *Link {
 }
 
 // Deliver hands the link a datagram of its peer, which it copies. It never
-// blocks, and reports false when the datagram was dropped because a queue is
-// full or the handshake has ended.
+// blocks, and reports false when the datagram was dropped because the queue is
+// full.
 func (l *Link) Deliver(datagram []byte) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.drained {
-		return false
-	}
-	if l.last != nil {
-		if len(l.early) == earlyQueue {
-			return false
-		}
-		l.early = append(l.early, append([]byte(nil), datagram...))
-		return true
-	}
 	select {
 	case l.in <- append([]byte(nil), datagram...):
 		return true
@@ -69,41 +48,11 @@ func (l *Link) Deliver(datagram []byte) bool {
 	}
 }
 
-// Proved reports whether the peer answered our cookie: until then its address
-// may be anybody's invention (RFC 6347 §4.2.1).
-func (l *Link) Proved() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.proved
-}
-
-// Drain ends the link and returns the datagrams that came for the session.
-func (l *Link) Drain() [][]byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.drained = true
-	return l.early
-}
-
 // mute keeps the engine silent: nothing may leave under its keys once they were taken over.
 func (l *Link) mute() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.muted = true
-}
-
-// markUnknown notes that the peer's identity has no key, for the alert that follows.
-func (l *Link) markUnknown() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.unknownPSK = true
-}
-
-// lastFlight returns our last flight, nil before it.
-func (l *Link) lastFlight() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last
 }
 
 // engine is the link as the handshake engine sees it, a net.PacketConn.
@@ -123,24 +72,9 @@ func (e engine) ReadFrom(b []byte) (int, net.Addr, error) {
 func (e engine) WriteTo(b []byte, _ net.Addr) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.muted || len(b) == 0 {
-		return len(b), nil
+	if !e.muted && len(b) > 0 {
+		e.send(b)
 	}
-	switch ContentType(b[0]) {
-	case Handshake:
-		if len(b) > headerLength && b[headerLength] == serverHelloType {
-			e.proved = true
-		}
-	case ChangeCipherSpec: // only the last flight begins with it
-		e.last = append([]byte(nil), b...)
-	case Alert:
-		if e.unknownPSK && len(b) == headerLength+2 {
-			b = append([]byte(nil), b...)
-			b[headerLength+1] = unknownPSK
-		}
-	default:
-	}
-	e.send(b)
 	return len(b), nil
 }
 

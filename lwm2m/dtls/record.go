@@ -29,7 +29,6 @@ const (
 	versionDTLS12   = 0xfefd
 	versionDTLS10   = 0xfeff // ClientHello records may carry it (RFC 6347 §4.2.1)
 	clientHelloType = 1
-	serverHelloType = 2
 	messageHeader   = 12 // handshake message header (RFC 6347 §4.2.2)
 	randomLength    = 32
 )
@@ -44,8 +43,6 @@ var (
 	ErrContentType = errors.New("dtls: unknown content type")
 	// ErrLength reports a fragment longer than the protocol allows.
 	ErrLength = errors.New("dtls: overlong record")
-	// ErrNoHello reports a record that does not begin a ClientHello.
-	ErrNoHello = errors.New("dtls: not a client hello")
 )
 
 // A Record is one DTLS record as it lies in a datagram; its slices alias it.
@@ -92,30 +89,6 @@ func ParseRecord(datagram []byte) (r Record, rest []byte, err error) {
 	r.Header = datagram[:header]
 	r.Fragment = datagram[header : header+length]
 	return r, datagram[header+length:], nil
-}
-
-// A Hello is what tells one ClientHello from another before anything in it can
-// be trusted.
-type Hello struct {
-	Random  [randomLength]byte // the same in a repetition and in the answer to a cookie
-	Message uint16             // message_seq: 0 for a first hello
-}
-
-// ParseHello reads the beginning of the ClientHello in an epoch 0 handshake
-// record. Everything else, a later fragment of one included, is ErrNoHello; one
-// too short to hold a random is ErrTruncated.
-func ParseHello(r Record) (Hello, error) {
-	if !IsHello(r) {
-		return Hello{}, ErrNoHello
-	}
-	const begin = messageHeader + 2 // client_version comes before the random
-	if len(r.Fragment) < begin+randomLength {
-		return Hello{}, ErrTruncated
-	}
-	return Hello{
-		Random:  [randomLength]byte(r.Fragment[begin:]),
-		Message: binary.BigEndian.Uint16(r.Fragment[4:]),
-	}, nil
 }
 
 // IsHello reports whether r begins a ClientHello in the clear.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"steward/est"
 	"steward/lwm2m"
@@ -20,7 +21,7 @@ import (
 func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 
 // credentials are what the coaps endpoint proves and demands. It implements
-// dtls.Credentials.
+// dtls.Credentials and dtls.Resumer.
 type credentials struct {
 	ca      *est.CA
 	cert    *tls.Certificate
@@ -94,6 +95,15 @@ func (c *credentials) ofChain(ctx context.Context, chain [][]byte) (coap.Identit
 		role = coap.RoleOperational
 	}
 	return coap.Identity{Role: role, Name: client.Name, Certificate: client.Certificate}, nil
+}
+
+// Resume implements dtls.Resumer: operational certificates that are still good. The
+// others show themselves each time.
+func (c *credentials) Resume(who coap.Identity) error {
+	if who.Role != coap.RoleOperational {
+		return fmt.Errorf("%w: sessions of the class %q are not resumed", dtls.ErrRefused, who.Role)
+	}
+	return c.ca.Live(context.Background(), who.Certificate, time.Now())
 }
 
 // refused audits a handshake that was refused.

@@ -71,4 +71,3 @@ func firstOf(chain [][]byte) []byte {
 }
 
 func (o outcome) Chain0() []byte { return firstOf(o.Chain) }
-

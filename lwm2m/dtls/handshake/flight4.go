@@ -165,7 +165,6 @@ func (m *machine) beginFull(h *clientHello, o *offers) error {
 	m.offers.ticket = hello.ticket
 	certificates := !c.suite.psk
 	if certificates {
-		hello.serverName = o.serverName != ""
 		hello.clientCert, hello.serverCert = c.clientCert, c.cert
 		m.offers.clientRaw = c.clientCert.typ == certRawPublicKey
 	}
