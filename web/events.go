@@ -27,7 +27,8 @@ type Stream struct {
 	last        uint64      // id of the newest event
 	kept        []sequenced // a ring: an event is at its id modulo keepEvents
 	subscribers map[*subscriber]struct{}
-	left        time.Time // when the last subscriber went away
+	leaving     bool      // a subscriber went away since the last call of Watched
+	left        time.Time // when that was seen
 	closed      bool
 }
 
@@ -64,11 +65,15 @@ func (s *Stream) Publish(e Event) {
 	}
 }
 
-// Watched reports whether anybody watches, or may come back for what was missed.
-func (s *Stream) Watched() bool {
+// Watched reports whether anybody watches at now, or may come back for what was
+// missed.
+func (s *Stream) Watched(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.subscribers) > 0 || !s.left.IsZero() && time.Since(s.left) < awaited
+	if s.leaving {
+		s.leaving, s.left = false, now
+	}
+	return len(s.subscribers) > 0 || !s.left.IsZero() && now.Sub(s.left) < awaited
 }
 
 // Close ends all streams, and those that come later at once.
@@ -86,7 +91,7 @@ func (s *Stream) drop(sub *subscriber) {
 	if _, ok := s.subscribers[sub]; ok {
 		delete(s.subscribers, sub)
 		close(sub.events)
-		s.left = time.Now()
+		s.leaving = true
 	}
 }
 

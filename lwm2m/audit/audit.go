@@ -44,7 +44,7 @@ func Hash(prev [sha256.Size]byte, r Row) [sha256.Size]byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(s))) //nolint:gosec // G115: rows are far below 4 GiB
 		b = append(b, s...)
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro())) //nolint:gosec // G115: the same bits
+	b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro()))
 	return sha256.Sum256(b)
 }
 

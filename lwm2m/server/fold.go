@@ -72,7 +72,7 @@ func (s *Server) keepRefreshes(ctx context.Context) {
 // failed logs what nobody else can be told.
 func (s *Server) failed(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.o.Log.LogAttrs(ctx, slog.LevelError, what, slog.Any("error", err))
+		s.o.Log.LogAttrs(ctx, slog.LevelError, "background", slog.String("what", what), slog.Any("error", err))
 	}
 }
 

@@ -118,7 +118,8 @@ func (s *Server) touched(r Registration) bool {
 	defer s.mu.Unlock()
 	e := s.devices[r.Device]
 	from, err := netip.ParseAddrPort(r.Address)
-	return e != nil && err == nil && s.touch(e, uint32(r.Lifetime/time.Second), from, r.UpdatedAt) //nolint:gosec // G115: parsed from 32 bits
+	lifetime := uint32(r.Lifetime / time.Second) //nolint:gosec // G115: parsed from 32 bits
+	return e != nil && err == nil && s.touch(e, lifetime, from, r.UpdatedAt)
 }
 
 // deregister serves De-register (§6.2.3).

@@ -5,7 +5,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -119,14 +118,12 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		Handler: handler, Quick: handler.quick, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log,
 		Closed: a.closed, MaxBody: maxDeviceBody,
 	})
-	a.server, err = server.New(ctx, server.Options{
-		Store: a.db.Server(), Exchanger: a.engine, Schema: a.registry, Identify: a.identify, Log: a.log,
-		Find: a.find, Signs: a.signs,
-	})
-	if err != nil {
-		return fmt.Errorf("registrations: %w", err)
+	var kept errgroup.Group // what there was before: both take a while where devices are many
+	kept.Go(func() error { return a.loadRegistrations(ctx) })
+	kept.Go(a.listen)
+	if err := kept.Wait(); err != nil {
+		return err
 	}
-	a.db.WatchDevices(a.server.Doubt)
 	if err = a.buildBootstrap(); err != nil {
 		return err
 	}
@@ -142,23 +139,6 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
 	handler.lwm2m = a.server.Quick
-	a.coaps, err = transport.Listen(transport.ListenOptions{
-		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki, a.devices, a.keys), Engine: a.engine, Log: a.log,
-		Refused: a.refused, Stamps: a.cfg.Stamps,
-		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)
-		Keep: transport.KeepOptions{
-			Dir: a.dir.file(dirAssociations), Rejudge: a.rejudge, Woke: a.woke,
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("coaps: %w", err)
-	}
-	if a.cfg.CoAP != "" {
-		a.coap, err = transport.Listen(transport.ListenOptions{Addr: a.cfg.CoAP, Engine: a.engine, Log: a.log})
-		if err != nil {
-			return fmt.Errorf("coap: %w", err)
-		}
-	}
 	courier, err := a.courier()
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ type happening struct {
 // Device publishes what happened to a device; server.Subscribe calls it. Where
 // nobody watches it does nothing.
 func (h *Hub) Device(e server.Event) {
-	if !h.stream.Watched() || e.Kind == server.Updated && !h.passes(e.At) {
+	if !h.stream.Watched(time.Now()) || e.Kind == server.Updated && !h.passes(e.At) {
 		return
 	}
 	switch e.Kind {

@@ -24,7 +24,7 @@ func appendRecord(b []byte, s server.Sign) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0)
 	b = append(b, s.Location[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(s.At.UnixMicro()))       //nolint:gosec // G115: and back
+	b = binary.BigEndian.AppendUint64(b, uint64(s.At.UnixMicro()))
 	b = binary.BigEndian.AppendUint32(b, uint32(s.Lifetime/time.Second)) //nolint:gosec // G115: came from 32 bits
 	address := s.Address.Addr().As16()
 	b = append(b, address[:]...)

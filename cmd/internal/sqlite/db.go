@@ -70,7 +70,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		write: write, read: read,
 		jobs: make(chan *job, maxGroup), done: make(chan struct{}), closed: make(chan struct{}),
 	}
-	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}}) //nolint:contextcheck // lives until Close, not with ctx
+	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}})
 	return db, nil
 }
 

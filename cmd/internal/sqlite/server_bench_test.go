@@ -1,14 +1,17 @@
 package sqlite
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"steward/lwm2m"
+	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/server"
+	"steward/objects/registry"
 )
 
 // BenchmarkRegister registers devices, 100 at a time, each for the first time.
@@ -76,7 +79,8 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 	err = db.Update(b.Context(), func(tx *Tx) error {
 		for i, n := range all {
-			if err := putDevice(tx, fleet.Device{ID: n.Device, Endpoint: lwm2m.Endpoint(fmt.Sprint(i))}, "test", ""); err != nil {
+			d := fleet.Device{ID: n.Device, Endpoint: lwm2m.Endpoint(fmt.Sprint(i))}
+			if err := putDevice(tx, d, "test", ""); err != nil {
 				return err
 			}
 			if _, err := tx.Exec("registration.put", string(n.Device), n.ID, "", "1.1", 60, "U", false, "", "", "{}", "",
@@ -97,6 +101,50 @@ func BenchmarkRefresh(b *testing.B) {
 			part[k].UpdatedAt = part[k].UpdatedAt.Add(time.Second)
 		}
 		if err := db.Server().Refresh(b.Context(), part); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLoad starts a server on 100,000 registrations.
+func BenchmarkLoad(b *testing.B) {
+	db, err := Open(b.Context(), b.TempDir()+"/steward.db")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	const devices = 100_000
+	r := server.Registration{
+		Version: lwm2m.Version11, Lifetime: time.Hour, Binding: "U", Address: "127.0.0.1:5683",
+		RegisteredAt: time.Now(), UpdatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), Formats: []uint16{112, 60},
+		Objects: []server.ObjectLink{
+			{Path: lwm2m.NewPath(1, 0)}, {Path: lwm2m.NewPath(3, 0), Version: "1.2"}, {Path: lwm2m.NewPath(3303, 0)},
+		},
+	}
+	var group sync.WaitGroup
+	for first := range 512 {
+		group.Go(func() {
+			for i := first; i < devices; i += 512 {
+				r := r
+				r.Device, r.Endpoint = fleet.ID(fmt.Sprintf("01BENCH%019d", i)), lwm2m.Endpoint(fmt.Sprint("ep-", i))
+				r.ID = server.Location{byte(i), byte(i >> 8), byte(i >> 16)}.String()
+				err := db.Devices().Put(b.Context(), fleet.Device{ID: r.Device, Endpoint: r.Endpoint}, "test", "")
+				if err == nil {
+					err = db.Server().Register(b.Context(), r)
+				}
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for b.Loop() {
+		_, err := server.New(b.Context(), server.Options{
+			Store: db.Server(), Exchanger: coap.New(coap.Options{}), Schema: registry.Default(),
+			Identify: func(context.Context, coap.Identity, lwm2m.Endpoint) (fleet.ID, error) { return "", nil },
+		})
+		if err != nil {
 			b.Fatal(err)
 		}
 	}
