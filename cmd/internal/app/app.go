@@ -51,6 +51,7 @@ type App struct {
 	bootstrap *bootstrap.Server
 	rollout   *rollout.Runner
 	updates   *rollout.Endpoint
+	courier   *rollout.Courier
 	reporter  *rollout.Reporter
 	transfers *coordinator.Coordinator
 	factory   *factoryPeers
@@ -139,13 +140,12 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
 	handler.lwm2m = a.server.Quick
-	courier, err := a.courier()
-	if err != nil {
+	if a.courier, err = a.newCourier(); err != nil {
 		return err
 	}
 	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
 		Store: a.db.Rollout(), Devices: newUpdateDevices(a.server), Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
-		Deliverer: courier,
+		Deliverer: a.courier,
 		Changed:   a.hub.Job, Moved: a.hub.Campaign,
 		People: func(ctx context.Context) (int, error) {
 			return a.db.Accounts().Approvers(ctx, web.RoleOperator, a.now())

@@ -54,8 +54,8 @@ func (a *App) serveUpdates(ctx context.Context, r *coap.Request) *coap.Response 
 	return a.updates.ServeCoAP(ctx, r)
 }
 
-// courier makes what leads devices through updates.
-func (a *App) courier() (*rollout.Courier, error) {
+// newCourier makes what leads devices through updates.
+func (a *App) newCourier() (*rollout.Courier, error) {
 	return rollout.NewCourier(rollout.CourierOptions{
 		Releases: a.db.Rollout(), Payloads: a.updates.Payloads, Budgets: a.updates.Budgets,
 		Devices: newUpdateDevices(a.server), Installed: a.db.Rollout().Installed, Told: a.reporter.Told,

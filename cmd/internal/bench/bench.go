@@ -44,17 +44,18 @@ const (
 	Idle       Work = "idle"       // memory of devices that say nothing
 	Restart    Work = "restart"    // the server restarts under its associations
 	Storm      Work = "storm"      // many handshakes beside devices that talk
+	Push       Work = "push"       // an image of 1 MiB to all devices at once
 )
 
 // Works returns the workloads in the order of their documentation.
 func Works() []Work {
-	return []Work{Requests, Handshakes, Register, Update, Observe, Idle, Restart, Storm}
+	return []Work{Requests, Handshakes, Register, Update, Observe, Idle, Restart, Storm, Push}
 }
 
 // Options configure a run. Zero means the default named.
 type Options struct {
 	Work     Work
-	Devices  int           // 1000
+	Devices  int           // 1000; of push 100
 	InFlight int           // operations under way at once; 100
 	Duration time.Duration // of the measured part of requests, handshakes, observe and storm; 5 s
 	Sockets  int           // of the generator; 16
@@ -106,6 +107,9 @@ func (o Options) withDefaults() (Options, error) {
 	if !slices.Contains(Works(), o.Work) {
 		return o, fmt.Errorf("%w: workload %.20q", ErrOptions, o.Work)
 	}
+	if o.Work == Push && o.Devices == 0 {
+		o.Devices = pushDevices
+	}
 	for _, l := range []struct {
 		name              string
 		value             *int
@@ -156,6 +160,8 @@ func (o Options) checkTarget() error {
 		return fmt.Errorf("%w: only a server of our own can be profiled", ErrOptions)
 	case o.Work == Observe || o.Work == Idle && o.Observations > 0:
 		return fmt.Errorf("%w: at another server nobody asks for observations", ErrOptions)
+	case o.Work == Push:
+		return fmt.Errorf("%w: only a server of our own can be told to push", ErrOptions)
 	case o.Work == Restart:
 		return fmt.Errorf("%w: only a server of our own can be restarted", ErrOptions)
 	case t.Certificate != nil && o.Work != Requests && o.Work != Handshakes:
@@ -219,7 +225,7 @@ func (r *run) measure(ctx context.Context) error {
 	}
 	return map[Work]func(*run, context.Context) error{
 		Requests: (*run).requests, Handshakes: (*run).handshakes, Register: (*run).register, Update: (*run).update,
-		Observe: (*run).observe, Idle: (*run).idle, Restart: (*run).restart, Storm: (*run).storm,
+		Observe: (*run).observe, Idle: (*run).idle, Restart: (*run).restart, Storm: (*run).storm, Push: (*run).pushes,
 	}[r.o.Work](r, ctx)
 }
 

@@ -58,6 +58,7 @@ func TestWorks(t *testing.T) {
 		{bench.Observe, message, 0},
 		{bench.Idle, memory, 0},
 		{bench.Storm, storm, 0},
+		{bench.Push, []string{"bytes_per_s", "bytes_per_cpu_s", "ops", "ops_per_s", "server_cpu_us_per_op"}, 8 * 1024},
 	} {
 		t.Run(string(tt.work), func(t *testing.T) {
 			o := small(t, tt.work)

@@ -26,6 +26,7 @@ const (
 	commandStop   = "stop-profile"
 	commandHeap   = "heap"
 	commandCrypto = "crypto"
+	commandPush   = "push" // a release to the first devices
 	commandRead   = "read" // devices, from the first named to before the second
 	commandMark   = "mark" // begin of what latency tells
 	commandTell   = "latency"
@@ -44,6 +45,7 @@ var errCommand = errors.New("unknown command")
 type controller struct {
 	sockets func() transport.Stats // nil: none
 	read    readFunc               // nil: none
+	push    pusher                 // nil: none
 	profile *os.File
 	mark    *transport.Latency // nil: none
 }
@@ -106,6 +108,8 @@ func (c *controller) do(ctx context.Context, line string) (any, error) {
 		return true, writeHeap(argument)
 	case commandCrypto:
 		return handshakeFloor()
+	case commandPush:
+		return c.pushAll(ctx, argument)
 	case commandRead:
 		return c.readAll(ctx, argument)
 	case commandMark:

@@ -91,6 +91,10 @@ func (d *device) serve(m *coap.Message) {
 	if m.Type == coap.NON {
 		answer.Type = coap.NON
 	}
+	if m.Code == coap.PUT {
+		d.reply(take(m))
+		return
+	}
 	var path []string
 	observe, format := false, codec.SenMLCBOR
 	for _, o := range m.Options {

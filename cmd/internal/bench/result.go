@@ -12,16 +12,18 @@ import (
 // A Result is what a run found. Fields that do not apply are nil or zero, and
 // absent in JSON.
 type Result struct {
-	Work      Work    `json:"work"`
-	Devices   int     `json:"devices"`
-	Seconds   float64 `json:"seconds"` // of the measured part
-	Ops       int     `json:"ops,omitempty"`
-	OpsPerS   float64 `json:"ops_per_s,omitempty"`
-	ServerCPU float64 `json:"server_cpu_us_per_op,omitempty"`
-	FloorCPU  float64 `json:"floor_us_per_op,omitempty"`
-	Ratio     float64 `json:"ratio_to_floor,omitempty"`
-	P50       float64 `json:"p50_ms,omitempty"`
-	P99       float64 `json:"p99_ms,omitempty"`
+	Work         Work    `json:"work"`
+	Devices      int     `json:"devices"`
+	Seconds      float64 `json:"seconds"` // of the measured part
+	Ops          int     `json:"ops,omitempty"`
+	OpsPerS      float64 `json:"ops_per_s,omitempty"`
+	ServerCPU    float64 `json:"server_cpu_us_per_op,omitempty"`
+	FloorCPU     float64 `json:"floor_us_per_op,omitempty"`
+	Ratio        float64 `json:"ratio_to_floor,omitempty"`
+	P50          float64 `json:"p50_ms,omitempty"`
+	P99          float64 `json:"p99_ms,omitempty"`
+	BytesPerS    float64 `json:"bytes_per_s,omitempty"`     // of images pushed
+	BytesPerCPUS float64 `json:"bytes_per_cpu_s,omitempty"` // likewise, a second of the server's CPU
 	// Loss is the part of the operations that got no answer, all repetitions included.
 	Loss *float64 `json:"loss,omitempty"`
 	// Repeats are retransmissions of the generator.
@@ -84,6 +86,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	row(true, "work", "%s, %d devices, %.1f s", r.Work, r.Devices, r.Seconds)
 	row(r.Ops > 0, "operations", "%d, %.0f/s", r.Ops, r.OpsPerS)
+	row(r.BytesPerS > 0, "pushed", "%.1f MB/s, %.1f MB a second of the server's CPU", r.BytesPerS/1e6, r.BytesPerCPUS/1e6)
 	row(r.ServerCPU > 0, "server CPU", "%.1f µs an operation", r.ServerCPU)
 	row(r.FloorCPU > 0, "floor", "%.1f µs an operation", r.FloorCPU)
 	row(r.Ratio > 0, "ratio", "%.2f × floor", r.Ratio)

@@ -46,7 +46,7 @@ func Serve(ctx context.Context, o ServeOptions, in io.Reader, out io.Writer) err
 	go func() { failed <- a.Run(ctx) }()
 	_, err = fmt.Fprintln(out, a.CoAPSURI())
 	if err == nil {
-		err = (&controller{sockets: a.SocketStats, read: a.ReadDevice}).obey(ctx, in, out)
+		err = (&controller{sockets: a.SocketStats, read: a.ReadDevice, push: a}).obey(ctx, in, out)
 	}
 	cancel()
 	return errors.Join(err, <-failed, a.Close())

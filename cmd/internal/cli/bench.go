@@ -32,6 +32,7 @@ var benchTexts = map[bench.Work]string{
 	bench.Idle:       "Measure the memory of devices that say nothing",
 	bench.Restart:    "Measure a restart under devices that talk",
 	bench.Storm:      "Measure devices that talk beside a storm of handshakes",
+	bench.Push:       "Measure an image of 1 MiB that goes to all devices at once",
 }
 
 func newBench() *cobra.Command {
@@ -87,6 +88,9 @@ random moment, and begins again over the same data. Then:
   reads          the server reads from 2000 devices, talking and quiet ones
   capture        of all protected records of both directions: how many use a
                  sequence number or nonce that another has used under their key`,
+	bench.Push: `The server pushes an envelope with an image of 1 MiB to registered devices, to all
+at once, block by block of 1024 bytes. An operation is a block: compare it with a
+request.`,
 	bench.Storm: `Devices talk, first alone, then beside others that all make handshakes at once,
 and, with --spoofed, beside ClientHellos of invented senders, at most 25,000 a
 second. The generator has the lowest priority (nice 19).`,
