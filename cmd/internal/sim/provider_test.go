@@ -375,12 +375,19 @@ func (p *provider) readAll(id fleet.ID, path lwm2m.Path) []lwm2m.Entry {
 		}
 		away := errors.Is(err, server.ErrUnreachable) || errors.Is(err, server.ErrNotRegistered) ||
 			errors.Is(err, server.ErrEnded) ||
-			errors.Is(err, coap.ErrClosed) || errors.Is(err, coap.ErrTimeout)
+			unknownYet(err) || errors.Is(err, coap.ErrClosed) || errors.Is(err, coap.ErrTimeout)
 		if !away || time.Now().After(deadline) {
 			p.t.Fatalf("%s: read %v: %v", p.name, path, err)
 		}
 		p.pause()
 	}
+}
+
+// unknownYet reports the answer of a device that has just come back and does not yet
+// know whose association it is.
+func unknownYet(err error) bool {
+	answer, ok := errors.AsType[*server.ResponseError](err)
+	return ok && answer.Code == coap.Unauthorized
 }
 
 // pause lets others run.
