@@ -183,3 +183,13 @@ func (c *credentials) client(tb testing.TB, name string) dtls.ClientOptions {
 	tb.Helper()
 	return dtls.ClientOptions{Certificate: c.authority.issue(tb, name), Verify: c.authority.verify, CID: true}
 }
+
+// Resume implements dtls.Resumer.
+func (c *credentials) Resume(who coap.Identity) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.revoked[who.Name] {
+		return errRevoked
+	}
+	return nil
+}

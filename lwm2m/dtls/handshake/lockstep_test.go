@@ -39,6 +39,7 @@ func newStage(tb testing.TB, c dtls.Credentials, change func(*handshake.Options)
 func (s *stage) Send(d []byte, to netip.AddrPort) {
 	s.out[to] = append(s.out[to], append([]byte(nil), d...))
 }
+
 func (s *stage) Admit(from netip.AddrPort, _ time.Time) handshake.Place {
 	s.places++
 	return &seat{s, from}
