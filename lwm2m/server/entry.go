@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"steward/lwm2m"
@@ -73,7 +74,9 @@ func (s *Server) keep(r Registration) *entry {
 		delete(s.locations, e.location)
 		s.forms.drop(e.form)
 	}
-	e.endpoint, e.form = r.Endpoint, s.forms.take(&r)
+	if e.form = s.forms.take(&r); e.endpoint != r.Endpoint {
+		e.endpoint = lwm2m.Endpoint(strings.Clone(string(r.Endpoint))) // not all that came in the message with it
+	}
 	e.location, _ = ParseLocation(r.ID) // all that is registered or loaded has one
 	e.address, _ = netip.ParseAddrPort(r.Address)
 	e.lifetime = uint32(r.Lifetime / time.Second) //nolint:gosec // G115: parsed from 32 bits
