@@ -19,7 +19,7 @@ import (
 )
 
 // open returns a new database that closes with the test.
-func open(t *testing.T) *DB {
+func open(t testing.TB) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "steward.db"))
 	if err != nil {
