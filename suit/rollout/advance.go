@@ -272,18 +272,26 @@ func (c *Campaign) apply(on CampaignEvent, reason string, now time.Time) ([]Camp
 		c.Since = now
 	}
 	c.State, c.Reason = row.To, reason
-	if c.State == CampaignAborting || c.State == CampaignAborted {
-		for i := range c.Waves {
-			if w := &c.Waves[i]; w.State != WavePassed && w.State != WaveCancelled {
-				if err := w.apply(WaveCancel); err != nil {
-					return nil, err
-				}
-				w.EndedAt = now
-			}
-		}
-	}
 	if c.State.Over() {
 		c.EndedAt = now
 	}
+	if c.State == CampaignAborting || c.State == CampaignAborted {
+		return row.Do, c.cancelWaves(now)
+	}
 	return row.Do, nil
+}
+
+// cancelWaves ends the waves that have not passed.
+func (c *Campaign) cancelWaves(now time.Time) error {
+	for i := range c.Waves {
+		w := &c.Waves[i]
+		if w.State == WavePassed || w.State == WaveCancelled {
+			continue
+		}
+		if err := w.apply(WaveCancel); err != nil {
+			return err
+		}
+		w.EndedAt = now
+	}
+	return nil
 }

@@ -99,7 +99,7 @@ func keys(c rollout.Counts) (out []rollout.Tally) {
 func TestWaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, rollout.RunnerOptions{}, good(40, failing(7, 8), dead(3, 20)))
-		gate := rollout.Gate{MaxFailedPercent: ptr(5.0), Soak: 600}
+		gate := rollout.Gate{MaxFailedPercent: new(5.0), Soak: 600}
 		w.start(rollout.Draft{Plan: rollout.Plan{Waves: []rollout.WaveSpec{
 			{Canary: true, Count: 4, Gate: rollout.Gate{Success: 100, MinSample: 2, Soak: 3600}},
 			{Percent: 50, Gate: gate},
@@ -200,7 +200,7 @@ func TestGateAborts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, rollout.RunnerOptions{}, good(10, failing(0, 1)))
 		w.start(rollout.Draft{Plan: rollout.Plan{Waves: []rollout.WaveSpec{
-			{Count: 2, Gate: rollout.Gate{MaxFailures: ptr(0), Action: rollout.AbortCampaign}},
+			{Count: 2, Gate: rollout.Gate{MaxFailures: new(0), Action: rollout.AbortCampaign}},
 		}}})
 		time.Sleep(time.Hour)
 		w.is(rollout.CampaignAborted, "more than 0: aborted")
@@ -297,7 +297,8 @@ func TestWindowsAndPower(t *testing.T) {
 			j.Zone != "+03:00" {
 			t.Errorf("at 03:30 of its own: %+v", j.Job)
 		}
-		if j := w.job("d002"); j.State != rollout.Waiting || !strings.Contains(j.Reason, "opens at 2000-01-01T02:00:00+01:00") {
+		opens := "opens at 2000-01-01T02:00:00+01:00"
+		if j := w.job("d002"); j.State != rollout.Waiting || !strings.Contains(j.Reason, opens) {
 			t.Errorf("at 01:30 of the plan's zone: %+v", j.Job)
 		}
 		time.Sleep(100 * time.Minute) // 02:10 UTC

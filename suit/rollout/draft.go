@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"steward/lwm2m/fleet"
@@ -74,29 +75,22 @@ func (r *Runner) Start(ctx context.Context, d Draft) (Campaign, error) {
 }
 
 // members returns the devices of a draft in order, each once.
-func (r *Runner) members(ctx context.Context, d Draft, release Release) (out []fleet.ID, err error) {
+func (r *Runner) members(ctx context.Context, d Draft, release Release) ([]fleet.ID, error) {
+	all := slices.Clone(d.Devices)
+	if d.Snapshot != nil {
+		fit, err := r.fitting(ctx, *d.Snapshot, release)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, fit...)
+	}
+	var out []fleet.ID
 	seen := map[fleet.ID]bool{}
-	for _, id := range d.Devices {
+	for _, id := range all {
 		if !seen[id] {
 			seen[id] = true
 			out = append(out, id)
 		}
-	}
-	for after := fleet.ID(""); d.Snapshot != nil; {
-		found, err := r.o.Store.Candidates(ctx, *d.Snapshot, "", after, batch)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range found {
-			if in, _ := fits(c, release); in && !seen[c.Device] {
-				seen[c.Device] = true
-				out = append(out, c.Device)
-			}
-		}
-		if len(found) < batch || len(out) > MaxDevices {
-			break
-		}
-		after = found[len(found)-1].Device
 	}
 	switch {
 	case len(out) > MaxDevices:
@@ -105,6 +99,26 @@ func (r *Runner) members(ctx context.Context, d Draft, release Release) (out []f
 		return nil, fmt.Errorf("%w: no devices", ErrCampaign)
 	}
 	return out, nil
+}
+
+// fitting returns the devices that fit f and a release, a few more than MaxDevices
+// at most.
+func (r *Runner) fitting(ctx context.Context, f Filter, release Release) (out []fleet.ID, err error) {
+	for after := fleet.ID(""); ; {
+		found, err := r.o.Store.Candidates(ctx, f, "", after, batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range found {
+			if in, _ := fits(c, release); in {
+				out = append(out, c.Device)
+			}
+		}
+		if len(found) < batch || len(out) > MaxDevices {
+			return out, nil
+		}
+		after = found[len(found)-1].Device
+	}
 }
 
 // checkPlan returns ErrCampaign for a plan that makes no sense.

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -78,7 +79,7 @@ func (g Gate) Judge(name string, c, waived Counts, settled, now time.Time) Judge
 
 // summary tells the counts that people ask for.
 func summary(c Counts) string {
-	s := fmt.Sprintf("%d of %d done", c.Done(), c.Total())
+	parts := []string{fmt.Sprintf("%d of %d done", c.Done(), c.Total())}
 	for _, part := range []struct {
 		n    int
 		word string
@@ -91,10 +92,10 @@ func summary(c Counts) string {
 		{c[Tally(Blocked)], "busy in an older campaign"},
 	} {
 		if part.n > 0 {
-			s += fmt.Sprintf(", %d %s", part.n, part.word)
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 		}
 	}
-	return s
+	return strings.Join(parts, ", ")
 }
 
 func (g Gate) stop(name, why string) Judgement {

@@ -8,11 +8,9 @@ import (
 	"steward/suit/rollout"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestGate(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0).UTC()
-	five := ptr(5.0)
+	five := new(5.0)
 	tests := []struct {
 		name    string
 		gate    rollout.Gate
@@ -55,27 +53,27 @@ func TestGate(t *testing.T) {
 			want:   rollout.VerdictRun, reason: "wave 1: 9 of 20 finished",
 		},
 		{
-			name: "refused are not failed", gate: rollout.Gate{MaxFailures: ptr(0)},
+			name: "refused are not failed", gate: rollout.Gate{MaxFailures: new(0)},
 			counts: rollout.Counts{"refused": 3, "done": 7},
 			want:   rollout.VerdictPass, reason: "wave 1: passed, 7 of 10 done, 3 refused",
 		},
 		{
-			name: "too many refused", gate: rollout.Gate{MaxRefused: ptr(2)},
+			name: "too many refused", gate: rollout.Gate{MaxRefused: new(2)},
 			counts: rollout.Counts{"refused": 3, "done": 1, "queued": 6},
 			want:   rollout.VerdictStop, reason: "wave 1: 3 of 10 refused before sending, more than 2: paused",
 		},
 		{
-			name: "failures, abort", gate: rollout.Gate{MaxFailures: ptr(1), Action: rollout.AbortCampaign},
+			name: "failures, abort", gate: rollout.Gate{MaxFailures: new(1), Action: rollout.AbortCampaign},
 			counts: rollout.Counts{"failed": 2, "queued": 1},
 			want:   rollout.VerdictStop, reason: "wave 1: 2 of 3 failed, more than 1: aborted",
 		},
 		{
-			name: "as many failures as allowed", gate: rollout.Gate{MaxFailures: ptr(2)},
+			name: "as many failures as allowed", gate: rollout.Gate{MaxFailures: new(2)},
 			counts: rollout.Counts{"failed": 2, "done": 1},
 			want:   rollout.VerdictPass, reason: "wave 1: passed, 1 of 3 done, 2 failed",
 		},
 		{
-			name: "unreachable", gate: rollout.Gate{MaxUnreachable: ptr(1)},
+			name: "unreachable", gate: rollout.Gate{MaxUnreachable: new(1)},
 			counts: rollout.Counts{"away": 2, "done": 8},
 			want:   rollout.VerdictStop, reason: "wave 1: 2 of 10 out of reach, more than 1: paused",
 		},
@@ -110,17 +108,17 @@ func TestGate(t *testing.T) {
 			settled: now.Add(-time.Minute), want: rollout.VerdictPass, reason: "wave 1: passed, 2 of 2 done",
 		},
 		{
-			name: "fails in the soak", gate: rollout.Gate{Soak: 60, MaxFailures: ptr(0)},
+			name: "fails in the soak", gate: rollout.Gate{Soak: 60, MaxFailures: new(0)},
 			counts: rollout.Counts{"done": 2, "failed": 1}, settled: now.Add(-time.Second),
 			want: rollout.VerdictStop, reason: "wave 1: 1 of 3 failed, more than 0: paused",
 		},
 		{
-			name: "what was waived", gate: rollout.Gate{MaxFailedPercent: five, MaxUnreachable: ptr(0)},
+			name: "what was waived", gate: rollout.Gate{MaxFailedPercent: five, MaxUnreachable: new(0)},
 			counts: rollout.Counts{"failed": 3, "away": 1, "planned": 16}, waived: rollout.Counts{"failed": 3, "away": 1},
 			want: rollout.VerdictRun, reason: "wave 1: 3 of 20 finished",
 		},
 		{
-			name: "more than was waived", gate: rollout.Gate{MaxFailures: ptr(1)},
+			name: "more than was waived", gate: rollout.Gate{MaxFailures: new(1)},
 			counts: rollout.Counts{"failed": 5, "done": 15}, waived: rollout.Counts{"failed": 3},
 			want: rollout.VerdictStop, reason: "wave 1: 2 of 20 failed, more than 1: paused",
 		},
@@ -151,7 +149,11 @@ func TestDivide(t *testing.T) {
 	}{
 		{"no plan", 7, nil, []int{7}, nil},
 		{"no devices", 0, nil, nil, nil},
-		{"canary, shares, the rest", 200, []rollout.WaveSpec{canary, {Percent: 10}, {Percent: 25}}, []int{5, 20, 50, 125}, nil},
+		{
+			"canary, shares, the rest", 200,
+			[]rollout.WaveSpec{canary, {Percent: 10}, {Percent: 25}},
+			[]int{5, 20, 50, 125}, nil,
+		},
 		{"shares are rounded up", 7, []rollout.WaveSpec{{Percent: 10}, {Percent: 90}}, []int{1, 6}, nil},
 		{"all that are left, in the middle", 9, []rollout.WaveSpec{{Count: 2}, {Name: "rest"}, {Count: 2}}, []int{2, 7}, nil},
 		{"fewer than the canary", 3, []rollout.WaveSpec{canary, {Percent: 50}}, []int{3}, nil},
@@ -161,7 +163,7 @@ func TestDivide(t *testing.T) {
 		{"canary later", 9, []rollout.WaveSpec{{Count: 1}, canary}, nil, rollout.ErrCampaign},
 		{"canary by share", 9, []rollout.WaveSpec{{Canary: true, Percent: 1}}, nil, rollout.ErrCampaign},
 		{"gate", 9, []rollout.WaveSpec{{Gate: rollout.Gate{Success: 101}}}, nil, rollout.ErrCampaign},
-		{"gate below zero", 9, []rollout.WaveSpec{{Gate: rollout.Gate{MaxFailures: ptr(-1)}}}, nil, rollout.ErrCampaign},
+		{"gate below zero", 9, []rollout.WaveSpec{{Gate: rollout.Gate{MaxFailures: new(-1)}}}, nil, rollout.ErrCampaign},
 		{"gate that goes on", 9, []rollout.WaveSpec{{Gate: rollout.Gate{Action: "go"}}}, nil, rollout.ErrCampaign},
 		{"too many", 9, make([]rollout.WaveSpec, rollout.MaxWaves+1), nil, rollout.ErrCampaign},
 	}

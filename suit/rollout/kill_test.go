@@ -152,7 +152,7 @@ func TestRefused(t *testing.T) {
 		w.o.Deliverer = picky{rollout.FirmwareObject{Devices: w, Store: w.store, URI: w.o.URI}}
 		w.run()
 		w.start(rollout.Draft{Plan: rollout.Plan{
-			Waves: []rollout.WaveSpec{{Gate: rollout.Gate{MaxFailures: ptr(0), MaxRefused: ptr(0)}}},
+			Waves: []rollout.WaveSpec{{Gate: rollout.Gate{MaxFailures: new(0), MaxRefused: new(0)}}},
 		}})
 		time.Sleep(time.Minute)
 		w.is(rollout.CampaignPaused, "1 of 3 refused before sending, more than 0: paused")

@@ -46,7 +46,7 @@ func (r *Runner) WriteCSV(ctx context.Context, id string, to io.Writer) error {
 			stamp(l.EndedAt),
 		}
 		for i, f := range fields {
-			if f != "" && strings.Contains("=+@\t\r-", f[:1]) && (f[0] != '-' || !number(f)) {
+			if f != "" && strings.IndexByte("=+@\t\r-", f[0]) >= 0 && !number(f) {
 				fields[i] = "'" + f
 			}
 		}

@@ -98,5 +98,5 @@ func resultText(code int) string {
 	if code < 0 || code > int(objects.FirmwareDeferred) {
 		return fmt.Sprintf("result %d", code)
 	}
-	return objects.FirmwareResult(code).String() //nolint:gosec // G115: checked above
+	return objects.FirmwareResult(code).String()
 }

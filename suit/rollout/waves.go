@@ -73,12 +73,12 @@ func (v *view) tail(ctx context.Context) error {
 	p := &v.c.Plan
 	dynamic := p.Filter != nil && !v.c.Closing
 	if p.TailFor > 0 && !v.c.Closing {
-		if end := v.c.TailAt.Add(p.TailFor.Duration()); v.now.Before(end) {
-			v.next = end
-		} else {
+		end := v.c.TailAt.Add(p.TailFor.Duration())
+		if !v.now.Before(end) {
 			v.c.Closing = true
 			return v.step(ctx, Finish, "the time of the tail is over before the device came")
 		}
+		v.next = end
 	}
 	if dynamic {
 		if err := v.seek(ctx); err != nil {

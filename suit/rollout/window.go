@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,14 +41,14 @@ func (c Clock) parse() (time.Duration, error) {
 // String returns w for people.
 func (w Window) String() string {
 	s := string(w.From) + "-" + string(w.To)
-	for i, d := range w.Days {
-		sep := ", "
-		if i == 0 {
-			sep = " on "
-		}
-		s += sep + d.String()
+	if len(w.Days) == 0 {
+		return s
 	}
-	return s
+	days := make([]string, 0, len(w.Days))
+	for _, d := range w.Days {
+		days = append(days, d.String())
+	}
+	return s + " on " + strings.Join(days, ", ")
 }
 
 // zone returns where a device is: what it told, else what the plan says.
@@ -77,31 +78,35 @@ func opens(windows []Window, zone *time.Location, now time.Time) time.Time {
 		return now
 	}
 	var next time.Time
-	local := now.In(zone)
 	for _, w := range windows {
-		from, errFrom := w.From.parse()
-		to, errTo := w.To.parse()
-		if errFrom != nil || errTo != nil {
-			continue // not stored: the plan was checked
-		}
-		if to <= from {
-			to += day
-		}
-		for ahead := -1; ahead <= daysAhead; ahead++ {
-			midnight := time.Date(local.Year(), local.Month(), local.Day()+ahead, 0, 0, 0, 0, zone)
-			if len(w.Days) > 0 && !slices.Contains(w.Days, midnight.Weekday()) {
-				continue
-			}
-			begin, end := at(midnight, from), at(midnight, to)
-			if !now.Before(begin) && now.Before(end) {
-				return now
-			}
-			if begin.After(now) && (next.IsZero() || begin.Before(next)) {
-				next = begin
-			}
-		}
+		next = earliest(next, w.opens(zone, now))
 	}
 	return next
+}
+
+// opens returns now if w is open, else when it opens next.
+func (w Window) opens(zone *time.Location, now time.Time) time.Time {
+	from, errFrom := w.From.parse()
+	to, errTo := w.To.parse()
+	if errFrom != nil || errTo != nil {
+		return time.Time{} // not stored: the plan was checked
+	}
+	if to <= from {
+		to += day
+	}
+	local := now.In(zone)
+	for ahead := -1; ahead <= daysAhead; ahead++ {
+		midnight := time.Date(local.Year(), local.Month(), local.Day()+ahead, 0, 0, 0, 0, zone)
+		begin, end := at(midnight, from), at(midnight, to)
+		switch {
+		case len(w.Days) > 0 && !slices.Contains(w.Days, midnight.Weekday()), !now.Before(end):
+		case now.Before(begin):
+			return begin
+		default:
+			return now
+		}
+	}
+	return time.Time{}
 }
 
 const (
@@ -115,23 +120,30 @@ func at(midnight time.Time, d time.Duration) time.Time {
 	return time.Date(midnight.Year(), midnight.Month(), midnight.Day(), 0, int(d/time.Minute), 0, 0, midnight.Location())
 }
 
+func (w Window) check() error {
+	from, err := w.From.parse()
+	if err != nil {
+		return err
+	}
+	to, err := w.To.parse()
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return fmt.Errorf("%w: window %s is no time", ErrCampaign, w)
+	}
+	for _, d := range w.Days {
+		if d < time.Sunday || d > time.Saturday {
+			return fmt.Errorf("%w: weekday %d", ErrCampaign, d)
+		}
+	}
+	return nil
+}
+
 func (w *Windows) check() error {
 	for _, x := range slices.Concat(w.Download, w.Install) {
-		from, err := x.From.parse()
-		if err != nil {
+		if err := x.check(); err != nil {
 			return err
-		}
-		to, err := x.To.parse()
-		if err != nil {
-			return err
-		}
-		if from == to {
-			return fmt.Errorf("%w: window %s is no time", ErrCampaign, x)
-		}
-		for _, d := range x.Days {
-			if d < time.Sunday || d > time.Saturday {
-				return fmt.Errorf("%w: weekday %d", ErrCampaign, d)
-			}
 		}
 	}
 	if w.Zone != "" {

@@ -125,15 +125,15 @@ func (s Rollout) SetCampaign(ctx context.Context, c rollout.Campaign, ch rollout
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		res, err := tx.Exec("campaign.set", string(c.State), c.Reason, details, c.ID, c.Version)
+		have, err := scanCampaign(tx.QueryRow("campaign.get", c.ID))
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			if _, unknown := scanCampaign(tx.QueryRow("campaign.get", c.ID)); unknown != nil {
-				return unknown
-			}
-			return errors.Join(rollout.ErrMoved, err)
+		if have.Version != c.Version {
+			return rollout.ErrMoved
+		}
+		if _, err := tx.Exec("campaign.set", string(c.State), c.Reason, details, c.ID); err != nil {
+			return err
 		}
 		for _, do := range ch.Do {
 			if err := campaignEffect(tx, c, ch, do); err != nil {

@@ -91,29 +91,39 @@ func (s Rollout) StartJobs(ctx context.Context, c rollout.Campaign, wave, limit 
 			return err
 		}
 		jobs, err := collect(rows, func(r *sql.Rows) (rollout.Job, error) { return scanJob(r) })
-		if err != nil || len(jobs) == 0 {
+		if err != nil {
 			return err
 		}
-		for i := range jobs {
-			if err := startJob(tx, &jobs[i], now); err != nil {
-				return err
-			}
-			if jobs[i].State == rollout.Queued {
-				started = append(started, jobs[i])
-			}
-		}
+		started, err = startJobs(tx, jobs, now)
 		blocked = len(jobs) - len(started)
-		for t, n := range map[rollout.Tally]int{
-			rollout.Tally(rollout.Planned): -len(jobs), rollout.Tally(rollout.Queued): len(started),
-			rollout.Tally(rollout.Blocked): blocked,
-		} {
-			if err := tally(tx, c.ID, wave, t, n); err != nil {
-				return err
-			}
-		}
-		return nil
+		return err
 	})
 	return started, blocked, err
+}
+
+// startJobs queues planned jobs of one wave, or sets them aside, counts them, and
+// returns those that are queued.
+func startJobs(tx *Tx, jobs []rollout.Job, now time.Time) (started []rollout.Job, err error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	for i := range jobs {
+		if err := startJob(tx, &jobs[i], now); err != nil {
+			return nil, err
+		}
+		if jobs[i].State == rollout.Queued {
+			started = append(started, jobs[i])
+		}
+	}
+	for t, n := range map[rollout.Tally]int{
+		rollout.Tally(rollout.Planned): -len(jobs), rollout.Tally(rollout.Queued): len(started),
+		rollout.Tally(rollout.Blocked): len(jobs) - len(started),
+	} {
+		if err := tally(tx, jobs[0].Campaign, jobs[0].Wave, t, n); err != nil {
+			return nil, err
+		}
+	}
+	return started, nil
 }
 
 // startJob queues a planned job, or sets it aside while another campaign has its

@@ -140,7 +140,7 @@ func testEffects(t *testing.T, s rollout.Store) {
 func wantCounts(t *testing.T, s rollout.Store, campaign string, want map[int]rollout.Counts) {
 	t.Helper()
 	got, err := s.Counts(t.Context(), campaign)
-	if err != nil || !maps.EqualFunc(got, want, func(a, b rollout.Counts) bool { return maps.Equal(a, b) }) {
+	if err != nil || !maps.EqualFunc(got, want, maps.Equal) {
 		t.Errorf("Counts(%s) = %v, %v; want %v", campaign, got, err, want)
 	}
 }

@@ -21,7 +21,7 @@ SELECT id, name, release, delivery, state, created_at, created_by, reason, detai
  ORDER BY id;
 
 -- name: campaign.set
-UPDATE campaign SET state = ?, reason = ?, details = ?, version = version + 1 WHERE id = ? AND version = ?;
+UPDATE campaign SET state = ?, reason = ?, details = ?, version = version + 1 WHERE id = ?;
 
 -- name: campaign.counts
 SELECT wave, tally, n FROM wave_count WHERE campaign = ? AND n > 0;
