@@ -41,6 +41,7 @@ func TestWithdrawn(t *testing.T) {
 		}
 		w.Wake("")
 		time.Sleep(time.Hour)
+		w.kill()
 		if j := w.job("a"); j.State != rollout.Aborted || len(d.writes) != 0 || d.executed != 0 {
 			t.Errorf("a device of a withdrawn release: job %+v, %d writes, %d executed", j, len(d.writes), d.executed)
 		}

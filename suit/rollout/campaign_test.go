@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,7 +130,9 @@ func TestWaves(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		w.is(rollout.CampaignTail, "tail begins")
+		w.device("d020").mu.Lock()
 		w.device("d020").offline = 0
+		w.device("d020").mu.Unlock()
 		w.Wake("d020")
 		time.Sleep(24 * time.Hour)
 		w.is(rollout.CampaignDone, "37 of 40 done, 3 failed")
@@ -217,6 +220,7 @@ func TestRates(t *testing.T) {
 		begin := time.Now()
 		w.start(rollout.Draft{Plan: rollout.Plan{Rates: rollout.Rates{StartsPerMinute: 6}}})
 		time.Sleep(20 * time.Minute)
+		w.kill()
 		var all []time.Time
 		for _, d := range w.devices {
 			all = append(all, d.began...)
@@ -240,17 +244,21 @@ func TestRates(t *testing.T) {
 // TestConcurrent counts the downloads at once, devices that come back among them.
 func TestConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		loading, most := 0, 0
 		w := newWorld(t, rollout.RunnerOptions{}, good(50, func(i int, d *device) {
 			d.fetched = func(d *device) {
 				downloads(d)
-				if loading++; loading > most {
-					most = loading
-				}
+				mu.Lock()
+				loading++
+				most = max(most, loading)
+				mu.Unlock()
 				time.AfterFunc(time.Minute, func() {
 					d.mu.Lock()
 					defer d.mu.Unlock()
+					mu.Lock()
 					loading--
+					mu.Unlock()
 					staged(d)
 				})
 			}
@@ -264,6 +272,8 @@ func TestConcurrent(t *testing.T) {
 		})
 		time.Sleep(6 * time.Hour)
 		w.is(rollout.CampaignDone, "50 of 50 done")
+		mu.Lock()
+		defer mu.Unlock()
 		if most != 3 {
 			t.Errorf("%d downloads at once, want 3", most)
 		}

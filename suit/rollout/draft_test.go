@@ -85,12 +85,13 @@ func TestIncompleteDraft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, rollout.RunnerOptions{}, good(1200))
 		writes := 0
-		w.store.Fail = func() error {
+		w.store.FailBy(func() error {
 			if writes++; writes == 2 {
 				return errKilled
 			}
 			return nil
-		}
+		})
+
 		d := rollout.Draft{ID: "c", Release: "r", Delivery: rollout.Push, Snapshot: &rollout.Filter{}, By: "ann"}
 		if _, err := w.Draft(t.Context(), d); !errors.Is(err, errKilled) {
 			t.Fatalf("Draft = %v", err)

@@ -152,7 +152,8 @@ func TestDivide(t *testing.T) {
 		{
 			"canary, shares, the rest", 200,
 			[]rollout.WaveSpec{canary, {Percent: 10}, {Percent: 25}},
-			[]int{5, 20, 50, 125}, nil,
+			[]int{5, 20, 50, 125},
+			nil,
 		},
 		{"shares are rounded up", 7, []rollout.WaveSpec{{Percent: 10}, {Percent: 90}}, []int{1, 6}, nil},
 		{"all that are left, in the middle", 9, []rollout.WaveSpec{{Count: 2}, {Name: "rest"}, {Count: 2}}, []int{2, 7}, nil},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +45,7 @@ func killAt(t *testing.T, n int) int {
 	}
 	writes, killed := 0, make(chan struct{})
 	w.start(rollout.Draft{Plan: plan, Devices: []fleet.ID{"d000", "d001", "d002", "d003", "d004", "d005"}})
-	w.store.Fail = func() error {
+	w.store.FailBy(func() error {
 		switch writes++; {
 		case writes == n+1:
 			close(killed)
@@ -53,16 +54,18 @@ func killAt(t *testing.T, n int) int {
 			return errKilled // it is dead, and only the others of its goroutines do not know
 		}
 		return nil
-	}
+	})
 	select {
 	case <-killed:
 	case <-time.After(3 * time.Hour):
+		w.kill()
 		return writes
 	}
 	w.kill()
-	w.store.Fail = nil
+	w.store.FailBy(nil)
 	w.run()
 	time.Sleep(3 * time.Hour)
+	w.kill()
 	w.is(rollout.CampaignDone, "5 of 6 done")
 	if c := w.counts(); c.Done() != 5 || c.Of(rollout.Aborted) != 1 {
 		t.Errorf("killed at write %d: %v", n, c)
@@ -79,26 +82,26 @@ func killAt(t *testing.T, n int) int {
 type counting struct {
 	rollout.Store
 
-	calls int
+	calls atomic.Int64
 }
 
 func (c *counting) Campaign(ctx context.Context, id string) (rollout.Campaign, error) {
-	c.calls++
+	c.calls.Add(1)
 	return c.Store.Campaign(ctx, id)
 }
 
 func (c *counting) OfDevice(ctx context.Context, id fleet.ID) (rollout.Job, error) {
-	c.calls++
+	c.calls.Add(1)
 	return c.Store.OfDevice(ctx, id)
 }
 
 func (c *counting) Counts(ctx context.Context, id string) (map[int]rollout.Counts, error) {
-	c.calls++
+	c.calls.Add(1)
 	return c.Store.Counts(ctx, id)
 }
 
 func (c *counting) OpenJobs(ctx context.Context, id string, after fleet.ID, n int) ([]rollout.Job, error) {
-	c.calls++
+	c.calls.Add(1)
 	return c.Store.OpenJobs(ctx, id, after, n)
 }
 
@@ -116,13 +119,13 @@ func TestForeignEvents(t *testing.T) {
 		if n := rollout.OpenDevices(w.Runner); n != 1 {
 			t.Errorf("%d devices in hand, want the dead one", n)
 		}
-		before := store.calls
+		before := store.calls.Load()
 		if n := testing.AllocsPerRun(10000, func() { w.Wake("somebody") }); n > 0 {
 			t.Errorf("an event of another device allocates %v times", n)
 		}
 		synctest.Wait()
-		if store.calls != before {
-			t.Errorf("10000 events of another device asked the store %d times", store.calls-before)
+		if n := store.calls.Load() - before; n != 0 {
+			t.Errorf("10000 events of another device asked the store %d times", n)
 		}
 		w.device("d000").mu.Lock()
 		w.device("d000").offline = 0
@@ -156,11 +159,13 @@ func TestRefused(t *testing.T) {
 		}})
 		time.Sleep(time.Minute)
 		w.is(rollout.CampaignPaused, "1 of 3 refused before sending, more than 0: paused")
+		w.kill()
 		j := w.job("d001")
 		if j.State != rollout.Incompatible || len(w.device("d001").writes) > 0 ||
 			j.Reason != "made for class A, the device is B; 1 MB needed, 12 KB free" {
 			t.Errorf("the refused device: %+v, writes %v", j.Job, w.device("d001").writes)
 		}
+		w.run()
 		w.do(rollout.Resume)
 		time.Sleep(time.Minute)
 		w.is(rollout.CampaignDone, "2 of 3 done, 1 refused")

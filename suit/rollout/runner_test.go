@@ -210,6 +210,7 @@ func testRunner(t *testing.T, d *device, delivery rollout.Delivery, want rollout
 	w := newWorld(t, rollout.RunnerOptions{}, map[fleet.ID]*device{"a": d})
 	w.start(rollout.Draft{Delivery: delivery})
 	time.Sleep(4 * 24 * time.Hour) // of the bubble's clock
+	w.kill()
 	j, c := w.job("a"), w.campaign()
 	if j.State != want {
 		t.Errorf("job = %+v, want %s", j, want)

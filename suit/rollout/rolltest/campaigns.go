@@ -10,10 +10,10 @@ import (
 
 // writable reports whether a write is to fail. The caller holds mu.
 func (s *Store) writable() error {
-	if s.Fail == nil {
+	if s.fail == nil {
 		return nil
 	}
-	return s.Fail()
+	return s.fail()
 }
 
 // AddCampaign implements rollout.Campaigns.

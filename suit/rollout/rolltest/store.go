@@ -21,9 +21,15 @@ type Store struct {
 	counts    map[string]map[int]rollout.Counts // kept with each change, as a database would
 	installed map[fleet.ID]rollout.Installed
 	devices   []rollout.Candidate // in order of ids
-	// Fail, unless nil, is asked before each write; its error is returned and
-	// nothing is stored.
-	Fail func() error
+	fail      func() error
+}
+
+// FailBy has the Store ask before each write from now on: an error is returned,
+// and nothing is stored. Nil: every write succeeds.
+func (s *Store) FailBy(fail func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
 }
 
 // A key names a job.
