@@ -7,34 +7,16 @@ func (e *Engine) quick(p Peer, in *inbox) bool {
 	if e.o.Quick == nil || e.o.Handler == nil || !in.plain() || !e.o.Quick(in.borrowed(p, e.szx)) {
 		return false
 	}
-	m, hash, now := &in.message, e.peerHash(p), e.now()
-	var own uint16 // id of the answer to a NON
-	e.mu.Lock()
-	if e.stopped {
-		e.mu.Unlock()
+	rec, own, ok := e.admit(p, in)
+	if !ok {
 		return true
 	}
-	if reply, duplicate := e.recognise(in.reply[:0], hash, m.ID, now); duplicate {
-		e.mu.Unlock()
-		if reply != nil && m.Type == CON {
-			in.reply = reply
-			e.send(p, reply)
-		}
-		return true
-	}
-	e.stats.Requests++
-	e.stats.Quick++
-	rec := e.remember(hash, m.ID, now)
-	if m.Type == NON {
-		own = e.takeID(hash)
-	}
-	e.work.Add(1) // Run ends after us
-	e.mu.Unlock()
 	defer e.work.Done()
-	resp := e.call(&in.request)
-	if resp != nil && (len(resp.Payload) > 16<<e.szx || resp.Total > 0) {
+	m, resp := &in.message, e.call(&in.request)
+	switch {
+	case resp != nil && (len(resp.Payload) > 16<<e.szx || resp.Total > 0):
 		e.respondLarge(p, rec, m.ID, &in.request, resp)
-	} else if in.answer(e, resp, own) {
+	case in.answer(e, resp, own):
 		if m.Type == CON {
 			e.mu.Lock()
 			e.keepReply(rec, in.reply)
@@ -46,6 +28,34 @@ func (e *Engine) quick(p Peer, in *inbox) bool {
 		resp.Sent()
 	}
 	return true
+}
+
+// admit remembers the message and has Run wait for its handler; own is the id of
+// the answer to a NON. It returns false if there is nothing to serve: a duplicate,
+// which it answers, or an engine that has stopped.
+func (e *Engine) admit(p Peer, in *inbox) (rec mark, own uint16, ok bool) {
+	m, hash, now := &in.message, e.peerHash(p), e.now()
+	e.mu.Lock()
+	if e.stopped {
+		e.mu.Unlock()
+		return mark{}, 0, false
+	}
+	if reply, duplicate := e.recognise(in.reply[:0], hash, m.ID, now); duplicate {
+		e.mu.Unlock()
+		if reply != nil && m.Type == CON {
+			in.reply = reply
+			e.send(p, reply)
+		}
+		return mark{}, 0, false
+	}
+	defer e.mu.Unlock()
+	e.stats.Requests++
+	e.stats.Quick++
+	if m.Type == NON {
+		own = e.takeID(hash)
+	}
+	e.work.Add(1)
+	return e.remember(hash, m.ID, now), own, true
 }
 
 // answer writes the datagram of resp, which fits one; id counts for a NON. It
