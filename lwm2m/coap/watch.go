@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"time"
+	"unique"
 )
 
 // An Observation is one that we hold with a peer (RFC 7641 §3). A quiet one is
@@ -13,7 +14,7 @@ type Observation struct {
 	e       *Engine
 	peer    Peer
 	notify  func(*Response)
-	request string // a message without id and token
+	request unique.Handle[string] // a message without id and token; many are the same
 
 	// The lock of the engine guards these.
 	next     *Observation // in the table
@@ -59,7 +60,7 @@ func (e *Engine) Observe(
 	if err != nil {
 		return nil, nil, err
 	}
-	o = &Observation{e: e, peer: p, notify: notify, token: t.token, request: request.frozen()}
+	o = &Observation{e: e, peer: p, notify: notify, token: t.token, request: unique.Make(request.frozen())}
 	t.watch = o
 	first, err = t.run(ctx)
 	if err != nil {
@@ -89,7 +90,7 @@ func (r *Request) frozen() string {
 
 // thawed returns the request of o.
 func (o *Observation) thawed() (*Request, error) {
-	m, err := Parse([]byte(o.request))
+	m, err := Parse([]byte(o.request.Value()))
 	if err != nil {
 		return nil, err
 	}
