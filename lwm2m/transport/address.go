@@ -10,7 +10,7 @@ import (
 // holds no pointer, so that rows of associations cost the collector nothing.
 type address struct {
 	ip   [16]byte // IPv4 as ::ffff:a.b.c.d
-	zone uint32   // index of the interface of a link-local address
+	zone uint16   // index of the interface of a link-local address
 	port uint16
 }
 
@@ -19,18 +19,18 @@ func addressOf(a netip.AddrPort) address {
 }
 
 // zoneOf returns the index of a zone, 0 for none.
-func zoneOf(name string) uint32 {
+func zoneOf(name string) uint16 {
 	if name == "" {
 		return 0
 	}
-	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return uint32(n)
+	if n, err := strconv.ParseUint(name, 10, 16); err == nil {
+		return uint16(n)
 	}
 	i, err := net.InterfaceByName(name)
 	if err != nil {
 		return 0
 	}
-	return uint32(i.Index) //nolint:gosec // G115: the kernel's number of an interface
+	return uint16(i.Index) //nolint:gosec // G115: the kernel's number of an interface
 }
 
 // addrPort returns a with an IPv4 address as such.

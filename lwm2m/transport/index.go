@@ -28,7 +28,7 @@ func (x *index) find(hash uint64, meant func(slot uint32) bool) (slot uint32, ok
 // insert enters a slot that is not there. hashOf returns the hash of any slot
 // that is.
 func (x *index) insert(slot uint32, hashOf func(slot uint32) uint64) {
-	if 4*(x.used+1) > 3*len(x.places) {
+	if 8*(x.used+1) > 7*len(x.places) {
 		old := x.places
 		x.places = make([]uint32, max(minIndex, 2*len(old)))
 		for _, p := range old {

@@ -100,7 +100,7 @@ func fromSockaddr(raw *unix.RawSockaddrInet6) (a address) {
 	}
 	a.ip, a.port = raw.Addr, ntohs(raw.Port)
 	if a.ip[0] == 0xfe && a.ip[1]&0xc0 == 0x80 { // link-local
-		a.zone = raw.Scope_id
+		a.zone = uint16(raw.Scope_id) //nolint:gosec // G115: the kernel numbers interfaces from 1
 	}
 	return a
 }
@@ -108,7 +108,7 @@ func fromSockaddr(raw *unix.RawSockaddrInet6) (a address) {
 // toSockaddr writes an address for a socket of either family, and returns its length.
 func toSockaddr(raw *unix.RawSockaddrInet6, a address, six bool) uint32 {
 	if six {
-		*raw = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: ntohs(a.port), Addr: a.ip, Scope_id: a.zone}
+		*raw = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: ntohs(a.port), Addr: a.ip, Scope_id: uint32(a.zone)}
 		return unix.SizeofSockaddrInet6
 	}
 	four := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw)) //nolint:gosec // G103: it is shorter

@@ -51,13 +51,14 @@ type row struct {
 	// so that nobody takes the next one for them.
 	generation uint32
 	forged     uint32 // records that were not authentic
-	state      state
-	marks      uint8
-	shard      uint8 // by which the last authentic record came
 
 	// Links of lists, guarded by the table's lock: slot+1, 0 ends the list.
 	nextFree, nextDue uint32
-	scheduled         bool // it is in a bucket of the wheel, whatever its state
+
+	state     state
+	marks     uint8
+	shard     uint8 // by which the last authentic record came
+	scheduled bool  // it is in a bucket of the wheel, whatever its state; guarded by the table's lock
 }
 
 func (r *row) is(marks uint8) bool { return r.marks&marks != 0 }

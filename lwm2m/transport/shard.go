@@ -77,9 +77,7 @@ func (s *shard) read() error {
 
 // hand handles n datagrams that were read, then writes what was sent meanwhile.
 func (s *shard) hand(n int) {
-	s.mu.Lock()
-	s.handing = true
-	s.mu.Unlock()
+	s.begin()
 	now, bytes := s.listener.now(), 0
 	for i := range n {
 		a := arrival{shard: s, now: now}
@@ -94,6 +92,17 @@ func (s *shard) hand(n int) {
 	}
 	s.traffic.datagramsIn.Add(uint64(n)) //nolint:gosec // G115: a batch
 	s.traffic.bytesIn.Add(uint64(bytes)) //nolint:gosec // G115: a batch
+	s.end()
+}
+
+// begin and end enclose the handing over of a batch.
+func (s *shard) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handing = true
+}
+
+func (s *shard) end() {
 	s.mu.Lock()
 	s.handing = false
 	s.out, s.spare = s.spare, s.out

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"testing"
+	"time"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
@@ -121,3 +122,27 @@ func (s *Slab) Repack() { s.t.repack() }
 
 // NameBytes is what names take: of those that live, and of all.
 func (s *Slab) NameBytes() (live, all int) { return s.t.names.live, s.t.names.live + s.t.names.dead }
+
+// Limits sets what ends associations.
+func (s *Slab) Limits(idle, absolute time.Duration) { s.t.wheel = newWheel(idle, absolute) }
+
+// Over ends those whose time is over by now, tenths of a second, and returns them.
+func (s *Slab) Over(now int32) (ended []cid) {
+	s.t.over(instant(now), func(f ref) {
+		id, _ := s.t.row(f.slot).session.CID()
+		ended = append(ended, id)
+	})
+	for _, id := range ended {
+		s.Remove(id)
+	}
+	return ended
+}
+
+// Speak notes that an association has spoken.
+func (s *Slab) Speak(id cid, now int32) { s.t.row(slotOf(id)).seen = instant(now) }
+
+// Born sets when an association began, of which it does not know yet.
+func (s *Slab) Born(id cid, now int32) {
+	r := s.t.row(slotOf(id))
+	r.born, r.seen = instant(now), instant(now)
+}

@@ -73,3 +73,14 @@ func (g *GrowingLatency) Observe(d time.Duration) { g.observe(d) }
 
 // Snapshot returns what was counted.
 func (g *GrowingLatency) Snapshot() *Latency { return g.snapshot() }
+
+// HandOver handles datagrams as if the first socket of l had received them at
+// once.
+func HandOver(l *Listener, datagrams [][]byte, from netip.AddrPort) {
+	s := l.shards[0]
+	s.begin()
+	for _, d := range datagrams {
+		l.receive(arrival{datagram: d, from: addressOf(from), now: l.now(), shard: s})
+	}
+	s.end()
+}

@@ -3,8 +3,8 @@ package transport
 import "time"
 
 const (
-	// wheelBuckets divide the idle timeout: an association ends so much of it late
-	// at most.
+	// wheelBuckets divide the shorter of the timeouts: an association ends so much
+	// of it late at most.
 	wheelBuckets = 256
 	minTick      = instant(1)
 )
@@ -23,7 +23,7 @@ type wheel struct {
 
 func newWheel(idle, absolute time.Duration) wheel {
 	w := wheel{idle: instantOf(idle), absolute: instantOf(absolute)}
-	w.tick = max(minTick, (w.idle+wheelBuckets-1)/wheelBuckets)
+	w.tick = max(minTick, (min(w.idle, w.absolute)+wheelBuckets-1)/wheelBuckets)
 	return w
 }
 
