@@ -9,20 +9,25 @@ import (
 	"steward/lwm2m/coap"
 )
 
-// contentOctets is the Content-Format of envelopes and payloads: none is
-// registered for SUIT envelopes, so application/octet-stream it is.
-const contentOctets = 42
+// The Content-Formats of what devices fetch: none is registered for SUIT envelopes,
+// so application/octet-stream it is; texts are CBOR.
+const (
+	contentOctets = 42
+	contentCBOR   = 60
+)
 
 // The path below which devices fetch: /update/e/<release> for the envelope,
-// /update/p/<release> for the payload that its manifest names.
+// /update/p/<release> for the payload that its manifest names, /update/t/<release>
+// for the texts that were severed from it.
 const (
 	segmentUpdate   = "update"
 	segmentEnvelope = "e"
 	segmentPayload  = "p"
+	segmentText     = "t"
 )
 
 // parts are what the segments stand for. It is never changed.
-var parts = map[string]Part{segmentEnvelope: PartPull, segmentPayload: PartImage}
+var parts = map[string]Part{segmentEnvelope: PartPull, segmentPayload: PartImage, segmentText: PartText}
 
 // EnvelopeURI returns where the endpoint at base ("coaps://host:port") has the
 // envelope of a release.
@@ -81,7 +86,11 @@ func (e *Endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 	if r.Method != coap.GET {
 		return &coap.Response{Code: coap.MethodNotAllowed}
 	}
-	if f, ok := r.Accept.ID(); ok && f != contentOctets {
+	format := uint16(contentOctets)
+	if len(r.Path) > 1 && r.Path[1] == segmentText {
+		format = contentCBOR
+	}
+	if f, ok := r.Accept.ID(); ok && f != format {
 		return &coap.Response{Code: coap.NotAcceptable}
 	}
 	p, grant, err := e.open(ctx, r.Path, r.Peer.Identity())
@@ -106,7 +115,7 @@ func (e *Endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 		return e.failed(ctx, err)
 	}
 	return &coap.Response{
-		Code: coap.Content, ContentFormat: coap.FormatID(contentOctets), ETag: p.ETag[:], Total: p.Length, Payload: part,
+		Code: coap.Content, ContentFormat: coap.FormatID(format), ETag: p.ETag[:], Total: p.Length, Payload: part,
 	}
 }
 

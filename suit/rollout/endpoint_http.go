@@ -69,8 +69,12 @@ func (e *Endpoint) download(w http.ResponseWriter, r *http.Request, who coap.Ide
 		return
 	}
 	media := "application/octet-stream"
-	if parts[path[1]] == PartPull {
+	switch parts[path[1]] {
+	case PartPull:
 		media = MediaEnvelope
+	case PartText:
+		media = "application/cbor"
+	case PartPush, PartImage:
 	}
 	header := w.Header()
 	header.Set("Content-Type", media)

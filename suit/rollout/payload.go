@@ -16,6 +16,7 @@ const (
 	PartPush  Part = "push"  // Content.Push
 	PartPull  Part = "pull"  // Content.Pull
 	PartImage Part = "image" // Content.Image
+	PartText  Part = "text"  // Content.Text
 )
 
 // ChunkSize is the number of bytes of a chunk, the unit in which parts are stored and

@@ -123,7 +123,25 @@ func ImportRelease(id, name, by string, envelope, image []byte, verify func(*sui
 	default:
 		return Release{}, Content{}, fmt.Errorf("%w: neither an integrated payload nor an image", ErrRelease)
 	}
+	if m.Version != nil {
+		r.Version = m.Version.String()
+		c.sever(e)
+	}
 	return r, c, nil
+}
+
+// sever takes the texts out of the envelope (§8.6): only people read them, where the
+// manifest itself says which version it installs. Devices are spared the bytes.
+func (c *Content) sever(e *suit.Envelope) {
+	if c.Text = e.Severable[suit.ElementText]; c.Text == nil {
+		return
+	}
+	e.Sever(suit.ElementText)
+	for _, envelope := range []*[]byte{&c.Push, &c.Pull} {
+		if *envelope != nil {
+			*envelope = e.Encode()
+		}
+	}
 }
 
 // describe takes vendor, class, digest and version from the manifest.

@@ -48,6 +48,7 @@ type Content struct {
 	Push  []byte // envelope with integrated payload; nil: cannot be pushed
 	Pull  []byte // envelope whose payload is fetched; nil: cannot be pulled
 	Image []byte // the payload that Pull's manifest names; nil with an integrated one
+	Text  []byte // the texts that were severed from both, encoded; nil: they are inside, or there are none
 }
 
 // Installed is a manifest that a device is known to run.

@@ -19,7 +19,9 @@ func (tx *Tx) insertParts(release string, c rollout.Content) error {
 	for _, part := range []struct {
 		name rollout.Part
 		data []byte
-	}{{rollout.PartPush, c.Push}, {rollout.PartPull, c.Pull}, {rollout.PartImage, c.Image}} {
+	}{
+		{rollout.PartPush, c.Push}, {rollout.PartPull, c.Pull}, {rollout.PartImage, c.Image}, {rollout.PartText, c.Text},
+	} {
 		for n := 0; n*rollout.ChunkSize < len(part.data); n++ {
 			piece := part.data[n*rollout.ChunkSize : min((n+1)*rollout.ChunkSize, len(part.data))]
 			if _, err := tx.Exec("chunk.insert", release, string(part.name), n, piece); err != nil {

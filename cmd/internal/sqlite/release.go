@@ -71,8 +71,12 @@ func (s Rollout) Content(ctx context.Context, release string) (c rollout.Content
 	if err != nil {
 		return c, err
 	}
+	if _, err := s.Length(ctx, release, rollout.PartText); err == nil {
+		c.Text = []byte{} // there is one
+	}
 	for p, data := range map[rollout.Part]*[]byte{
 		rollout.PartPush: &c.Push, rollout.PartPull: &c.Pull, rollout.PartImage: &c.Image,
+		rollout.PartText: &c.Text,
 	} {
 		if *data, err = s.whole(ctx, release, p, *data); err != nil {
 			return rollout.Content{}, err

@@ -11,7 +11,9 @@ func (s *Store) part(release string, p rollout.Part) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.contents[release]
-	return map[rollout.Part][]byte{rollout.PartPush: c.Push, rollout.PartPull: c.Pull, rollout.PartImage: c.Image}[p]
+	return map[rollout.Part][]byte{
+		rollout.PartPush: c.Push, rollout.PartPull: c.Pull, rollout.PartImage: c.Image, rollout.PartText: c.Text,
+	}[p]
 }
 
 // Length implements rollout.Contents.

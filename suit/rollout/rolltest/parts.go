@@ -20,11 +20,11 @@ func TestContents(t *testing.T, open func(t *testing.T) ContentStore) {
 	t.Helper()
 	s, ctx := open(t), t.Context()
 	long := bytes.Repeat([]byte("0123456789abcdef"), rollout.ChunkSize/8) // two chunks
-	c := rollout.Content{Push: long[:rollout.ChunkSize+1], Image: long}
+	c := rollout.Content{Push: long[:rollout.ChunkSize+1], Image: long, Text: long[:rollout.ChunkSize+7]}
 	if err := s.AddRelease(ctx, release("01", 1), c); err != nil {
 		t.Fatal(err)
 	}
-	for part, want := range map[rollout.Part][]byte{rollout.PartPush: c.Push, rollout.PartImage: c.Image} {
+	for part, want := range map[rollout.Part][]byte{rollout.PartPush: c.Push, rollout.PartImage: c.Image, rollout.PartText: c.Text} {
 		if n, err := s.Length(ctx, "01", part); err != nil || n != len(want) {
 			t.Errorf("Length(%s) = %d, %v, want %d", part, n, err, len(want))
 		}
@@ -49,7 +49,8 @@ func TestContents(t *testing.T, open func(t *testing.T) ContentStore) {
 	if _, err := s.Chunk(ctx, "02", rollout.PartPush, 0); !errors.Is(err, rollout.ErrUnknown) {
 		t.Errorf("Chunk of no release = %v, want ErrUnknown", err)
 	}
-	if got, err := s.Content(ctx, "01"); err != nil || !bytes.Equal(got.Image, c.Image) || got.Pull != nil {
+	if got, err := s.Content(ctx, "01"); err != nil || !bytes.Equal(got.Image, c.Image) || got.Pull != nil ||
+		!bytes.Equal(got.Text, c.Text) {
 		t.Errorf("Content = %d, %d, %d bytes, %v", len(got.Push), len(got.Pull), len(got.Image), err)
 	}
 }
