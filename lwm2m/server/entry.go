@@ -35,11 +35,12 @@ type entry struct {
 	pass    chan struct{} // closed once requests may be sent; nil: they may
 	session uint32        // number of the session, to tell it from earlier ones
 
-	proved    bool // peer proved the identity, and the device has not changed since
-	unsettled bool // an observation failed and is to be tried at the next message
-	queued    bool // in Server.jobs
-	unwanted  bool // nothing is to be observed, as far as is known
-	dirty     bool // in Server.dirty
+	proved    bool  // peer proved the identity, and the device has not changed since
+	unsettled bool  // an observation failed and is to be tried at the next message
+	queued    bool  // in Server.agenda
+	unwanted  bool  // nothing is to be observed, as far as is known
+	tries     uint8 // how often it was asked again since it spoke
+	dirty     bool  // in Server.dirty
 }
 
 // registration returns what the entry says. Its slices are shared.

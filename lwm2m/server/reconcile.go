@@ -4,43 +4,137 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"steward/lwm2m/fleet"
 )
 
-// observeTimeout bounds what a worker gives to one Observe of one device: more
-// than MAX_TRANSMIT_WAIT, 93 s.
-const observeTimeout = 2 * time.Minute
+const (
+	// observeTimeout bounds what a worker gives to one Observe of one device: more
+	// than MAX_TRANSMIT_WAIT, 93 s.
+	observeTimeout = 2 * time.Minute
+	// retryAfter is how long a device that did not answer an Observe is left alone,
+	// unless it speaks before; maxRetries is how often it is asked again then.
+	retryAfter = 2 * time.Minute
+	maxRetries = 5
+)
+
+// An agenda is the devices whose observations are to be established. Server.mu
+// guards all but hint.
+type agenda struct {
+	hint    chan struct{} // holds one: there is more to do
+	queue   []fleet.ID    // each once
+	working int           // workers
+	later   []retry       // in order of time
+}
+
+// A retry is a device to be asked again, if it has not spoken before.
+type retry struct {
+	device  fleet.ID
+	session uint32
+	at      time.Time
+}
 
 // establish queues the device for the workers, once.
 func (s *Server) establish(device fleet.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.devices[device]
-	if e == nil || e.peer == nil || e.queued || e.unwanted {
-		return
-	}
-	select {
-	case s.jobs <- device: // never blocks
-		e.queued, e.unsettled = true, false
-	default:
-		e.unsettled = true
+	if e := s.devices[device]; e != nil {
+		e.tries = 0
+		s.enqueue(e)
 	}
 }
 
-func (s *Server) work(ctx context.Context) {
+// enqueue queues e. The caller holds mu.
+func (s *Server) enqueue(e *entry) {
+	if e.peer == nil || e.queued || e.unwanted {
+		return
+	}
+	e.queued, e.unsettled = true, false
+	s.agenda.queue = append(s.agenda.queue, e.device)
+	select {
+	case s.agenda.hint <- struct{}{}:
+	default:
+	}
+}
+
+// dispatch starts workers as long as there is something to do, until ctx ends.
+func (s *Server) dispatch(ctx context.Context, wg *sync.WaitGroup) {
 	for {
 		select {
-		case device := <-s.jobs:
-			s.mu.Lock()
-			if e := s.devices[device]; e != nil {
-				e.queued = false // what comes from now on needs another look
-			}
-			s.mu.Unlock()
-			s.reconcile(ctx, device)
+		case <-s.agenda.hint:
 		case <-ctx.Done():
 			return
+		}
+		s.mu.Lock()
+		more := min(len(s.agenda.queue), s.o.Workers-s.agenda.working)
+		s.agenda.working += more
+		s.mu.Unlock()
+		for range more {
+			wg.Go(func() { s.work(ctx) })
+		}
+	}
+}
+
+// work serves devices until none waits.
+func (s *Server) work(ctx context.Context) {
+	for {
+		device, ok := s.next(ctx)
+		if !ok {
+			return
+		}
+		s.reconcile(ctx, device)
+	}
+}
+
+// next takes a device off the queue, or the worker out of their number.
+func (s *Server) next(ctx context.Context) (device fleet.ID, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := &s.agenda
+	if len(a.queue) == 0 || ctx.Err() != nil {
+		a.working--
+		return "", false
+	}
+	device, a.queue = a.queue[0], a.queue[1:]
+	if len(a.queue) == 0 {
+		a.queue = nil
+	}
+	if e := s.devices[device]; e != nil {
+		e.queued = false // what comes from now on needs another look
+	}
+	return device, true
+}
+
+// postpone has the device asked again later, a few times: its answer may have been
+// lost, and it may not speak for days. One that sleeps speaks when it wakes.
+func (s *Server) postpone(device fleet.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.devices[device]
+	if e == nil || e.peer == nil {
+		return
+	}
+	e.unsettled = true
+	if e.tries < maxRetries && !e.form.queue {
+		e.tries++
+		s.agenda.later = append(s.agenda.later, retry{device, e.session, time.Now().Add(retryAfter)})
+	}
+}
+
+// remind queues the devices that are to be asked again by now.
+func (s *Server) remind(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := &s.agenda
+	for len(a.later) > 0 && !a.later[0].at.After(now) {
+		r := a.later[0]
+		if a.later = a.later[1:]; len(a.later) == 0 {
+			a.later = nil
+		}
+		if e := s.devices[r.device]; e != nil && e.session == r.session && e.unsettled {
+			s.enqueue(e)
 		}
 	}
 }
@@ -55,7 +149,7 @@ func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
 		if ctx.Err() == nil {
 			s.o.Log.LogAttrs(ctx, slog.LevelError, "wanted observations", slog.Any("error", err))
 		}
-		s.unsettle(device)
+		s.postpone(device)
 		return
 	}
 	if len(wanted) == 0 {
@@ -71,7 +165,7 @@ func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
 				slog.String("path", p.String()), slog.Any("error", err))
 		}
 		if err != nil && !final(err) {
-			s.unsettle(device)
+			s.postpone(device)
 			return // the rest would fail alike
 		}
 	}

@@ -59,7 +59,7 @@ type Options struct {
 	// Signs keeps refreshes on their way to the Store. nil: each goes there at once.
 	Signs   Log
 	Log     *slog.Logger  // nil: none
-	Workers int           // devices whose observations are established at once; 64
+	Workers int           // devices whose observations are established at once, at most; 512
 	Sweep   time.Duration // how often expired registrations are removed; 1 s
 }
 
@@ -68,9 +68,6 @@ type Server struct {
 	o        Options
 	subs     subscribers
 	recorder *recorder
-
-	// jobs are devices whose observations are to be established.
-	jobs chan fleet.ID
 
 	mu        sync.Mutex
 	devices   map[fleet.ID]*entry // all that are registered
@@ -83,14 +80,10 @@ type Server struct {
 	wants     uint64   // rises with each observation that is wanted
 	dirty     []*entry // refreshed since they were stored
 	fold      folding
+	agenda    agenda
 }
 
-const (
-	// maxJobs bounds the devices that wait for their observations; beyond it they
-	// wait for their next Update.
-	maxJobs        = 65536
-	defaultWorkers = 64
-)
+const defaultWorkers = 512
 
 // New returns a Server that knows what is registered by its Store; Run it, and
 // give it the requests below /rd and /dp. The exchanger must tell Closed of
@@ -112,7 +105,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.New("server: Workers and Sweep must not be negative")
 	}
 	s := &Server{
-		o: o, jobs: make(chan fleet.ID, maxJobs), recorder: newRecorder(),
+		o: o, recorder: newRecorder(), agenda: agenda{hint: make(chan struct{}, 1)},
 		devices: map[fleet.ID]*entry{}, locations: map[Location]*entry{}, peers: map[coap.Peer]*entry{},
 		turns: map[fleet.ID]*turn{}, forms: forms{},
 	}
@@ -127,17 +120,16 @@ func New(ctx context.Context, o Options) (*Server, error) {
 // stored.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for range s.o.Workers {
-		wg.Go(func() { s.work(ctx) })
-	}
+	wg.Go(func() { s.dispatch(ctx, &wg) })
 	wg.Go(func() { s.keepRecords(ctx) })
 	wg.Go(func() { s.keepRefreshes(ctx) })
 	tick := time.NewTicker(s.o.Sweep)
 	defer tick.Stop()
 	for {
 		select {
-		case <-tick.C:
+		case now := <-tick.C:
 			s.sweep(ctx)
+			s.remind(now)
 		case <-ctx.Done():
 			wg.Wait()
 			return nil
