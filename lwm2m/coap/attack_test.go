@@ -166,6 +166,46 @@ func notificationOf(t *testing.T, d *device, n int) []byte {
 	})
 }
 
+// TestFloodOfPeers has each message come from another peer, as from spoofed
+// addresses where there is no security: nothing but what is remembered stays.
+func TestFloodOfPeers(t *testing.T) {
+	const dedup, bodies = 4096, 64
+	o := coap.Options{
+		Handler: coap.HandlerFunc(echo), MaxDedup: dedup, MaxBlockTransfers: bodies,
+		Quick: func(r *coap.Request) bool { return r.Method == coap.GET },
+	}
+	alone(t, o, func(t *testing.T, e *coap.Engine, w *wire) {
+		t.Helper()
+		upload := &sender{e: e, w: w, path: "x"} // has begun before, and goes on
+		const each = 5000
+		if m := upload.send(t, coap.PUT, make([]byte, 16), blockOption(27, 0, true)); m.Code != coap.Continue {
+			t.Fatalf("first block: %v", m.Code)
+		}
+		block := coap.Option{ID: 27, Value: []byte{0x0e}}
+		peers := make([]null, 3*each)
+		for i := range each {
+			e.Receive(&peers[3*i], encode(t, coap.Message{Type: coap.NON, Code: coap.GET, ID: 1}))
+			e.Receive(&peers[3*i+1], encode(t, coap.Message{Type: coap.NON, Code: coap.POST, ID: 1}))
+			m := coap.Message{Type: coap.NON, Code: coap.PUT, ID: 1, Payload: make([]byte, 1024), Options: []coap.Option{block}}
+			e.Receive(&peers[3*i+2], encode(t, m))
+			if i%1000 > 0 {
+				continue
+			}
+			synctest.Wait()
+			if s := e.State(); s.Dedup > dedup || s.Links > bodies+1 || s.Bodies > bodies {
+				t.Fatalf("%+v", s)
+			}
+		}
+		if m := upload.send(t, coap.PUT, make([]byte, 16), blockOption(27, 1, false)); m.Code != coap.Content {
+			t.Errorf("last block: %v", m.Code)
+		}
+		time.Sleep(10 * time.Minute)
+		if s := e.State(); s != (coap.State{}) {
+			t.Errorf("left %+v", s)
+		}
+	})
+}
+
 // TestStats sees the counters count.
 func TestStats(t *testing.T) {
 	o := coap.Options{Handler: slow(time.Second), MaxHandlers: 1}

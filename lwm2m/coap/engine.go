@@ -41,6 +41,7 @@ type Engine struct {
 	workers    workers
 	dedup      dedup
 	store      store
+	news       int // notifications that wait to be delivered, of all peers
 	spareLinks []*link
 }
 

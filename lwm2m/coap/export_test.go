@@ -72,6 +72,13 @@ func (e *Engine) Check() error {
 			size += len(o.data)
 		}
 	}
+	news := 0
+	for _, l := range e.links {
+		news += len(l.news)
+	}
+	if news != e.news {
+		return fmt.Errorf("news: %d of peers, %d counted", news, e.news)
+	}
 	chained := 0
 	for o := e.store.oldest; o != nil; o = o.newer {
 		chained++

@@ -86,6 +86,7 @@ func (e *Engine) drop(l *link) {
 	for len(l.bodies) > 0 {
 		e.discard(l.bodies[0])
 	}
+	e.news -= len(l.news)
 	l.waiting, l.observers, l.news, l.tags = nil, nil, nil, nil
 }
 

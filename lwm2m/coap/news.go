@@ -22,10 +22,13 @@ func (e *Engine) notified(o *Observation, m *Message, f *fields) {
 		return
 	}
 	l := e.link(o.peer)
-	before := len(l.news)
-	l.news = makeRoom(l.news, o)
-	e.stats.Overtaken += uint64(before - len(l.news)) //nolint:gosec // G115: not negative
+	if i := overtaken(l.news, o, e.news >= maxAllNews); i >= 0 {
+		l.news = slices.Delete(l.news, i, i+1)
+		e.news--
+		e.stats.Overtaken++
+	}
 	l.news = append(l.news, notification{o, f.response(m)})
+	e.news++
 	if !l.delivering {
 		l.delivering = true
 		e.assign(l)
@@ -35,11 +38,12 @@ func (e *Engine) notified(o *Observation, m *Message, f *fields) {
 // keptNews is the room for notifications that a link keeps when it is quiet.
 const keptNews = 4
 
-// makeRoom takes the oldest notification out of news if those of o are too
-// many, or all: one of o if there is any.
-func makeRoom(news []notification, o *Observation) []notification {
-	if len(news) < maxQueued {
-		return news
+// overtaken returns which of the notifications of a peer gives way to a new one
+// of o, -1 for none: the oldest of o, if there is any, when those of o, of the
+// peer or of all are too many.
+func overtaken(news []notification, o *Observation, full bool) int {
+	if len(news) == 0 || (len(news) < maxQueued && !full) {
+		return -1
 	}
 	own, oldest := 0, -1
 	for i, n := range news {
@@ -50,11 +54,10 @@ func makeRoom(news []notification, o *Observation) []notification {
 			}
 		}
 	}
-	if own < maxQueued && len(news) < maxNews {
-		return news
+	if own < maxQueued && len(news) < maxNews && !full {
+		return -1
 	}
-	oldest = max(oldest, 0)
-	return slices.Delete(news, oldest, oldest+1)
+	return max(oldest, 0)
 }
 
 // run implements task: it delivers the notifications of a peer, one at a time.
@@ -78,6 +81,7 @@ func (l *link) run(e *Engine) {
 		}
 		first := l.news[0]
 		l.news = slices.Delete(l.news, 0, 1)
+		e.news--
 		e.mu.Unlock()
 		first.of.deliver(first.first)
 	}

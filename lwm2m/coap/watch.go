@@ -43,6 +43,8 @@ const (
 	maxQueued = 64
 	// maxNews is the number of those of all observations of one peer.
 	maxNews = 256
+	// maxAllNews is the number of those of all peers, at which each has but one.
+	maxAllNews = 1 << 15
 )
 
 // Observe registers an observation of r, a GET or FETCH, with p and returns
@@ -118,7 +120,9 @@ func (o *Observation) Forget() {
 	o.e.watches.remove(o)
 	o.state = over
 	if l := o.e.links[o.peer]; l != nil && len(l.news) > 0 {
+		before := len(l.news)
 		l.news = slices.DeleteFunc(l.news, func(n notification) bool { return n.of == o })
+		o.e.news -= before - len(l.news)
 		o.e.tidy(l)
 	}
 }
