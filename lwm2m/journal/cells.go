@@ -11,7 +11,7 @@ import (
 )
 
 // CellNumbers is how many numbers a cell holds.
-const CellNumbers = 3
+const CellNumbers = 2
 
 const (
 	cellSize = 8 * CellNumbers

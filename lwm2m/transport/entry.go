@@ -127,7 +127,7 @@ func (r *reader) entry() (e entry) {
 
 func (r *reader) ref() ref {
 	f := refOf(r.number())
-	r.bad = r.bad || f.slot >= maxSlots || f.generation == 0
+	r.bad = r.bad || f.slot >= maxSlots || f.generation&lowMask == 0 || f.generation>>lowBits == 0
 	return f
 }
 

@@ -491,7 +491,7 @@ func FuzzEntries(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(append([]byte{5}, make([]byte, 8)...))
 	f.Add(append([]byte{4}, make([]byte, 250)...))
-	entry := append([]byte{4, 0, 0, 0, 0, 0, 0, 0, 7}, make([]byte, 106)...)
+	entry := append([]byte{4, 0, 0, 0, 0, 1, 0, 0, 7}, make([]byte, 106)...)
 	entry = append(append(entry, 1), make([]byte, 16)...)                             // suite, times
 	entry = append(entry, 6, 127, 0, 0, 1, 0x16, 0x34, 3, 'p', 's', 'k', 2, 'i', 'd') // address, role, name
 	f.Add(append(entry, make([]byte, 32)...))

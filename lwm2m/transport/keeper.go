@@ -45,19 +45,8 @@ func (o *KeepOptions) check(secure bool) error {
 	return nil
 }
 
-const (
-	// reservedRecords is how many sequence numbers are reserved at once.
-	reservedRecords = 1024
-	// batchSize is about how much of a snapshot goes into one frame, in bytes.
-	batchSize = 64 << 10
-)
-
-// The numbers of the cell of a slot.
-const (
-	cellID       = 0 // whose it is, 0: nobody's
-	cellLimit    = 1 // first sequence number that is not reserved for sending
-	cellExpected = 2 // one more than the highest sequence number received
-)
+// batchSize is about how much of a snapshot goes into one frame, in bytes.
+const batchSize = 64 << 10
 
 // id names an association in the journal. It is never 0, and unique among those
 // of one run of the program.
@@ -75,26 +64,26 @@ type keeper struct {
 
 // cell returns the cell of a slot whose association is kept. The caller holds the
 // row's lock.
-func (k *keeper) cell(f ref) journal.Cell {
+func (k *keeper) cell(f ref) cell {
 	c, _ := k.journal.Cell(f.slot) // was there when the association was marked
-	return c
+	return cell{c}
 }
 
 // seal is Session.Seal with a number that is reserved. The caller holds the row's lock.
 func (l *Listener) seal(f ref, r *row, dst []byte, t dtls.ContentType, plaintext []byte) ([]byte, error) {
 	if r.is(kept) {
-		if c := l.keeper.cell(f); r.session.Next() >= c.Load(cellLimit) {
-			c.Store(cellLimit, r.session.Next()+reservedRecords)
+		if c := l.keeper.cell(f); r.session.Next() >= c.limit() {
+			c.reserve(f, r.session.Next())
 		}
 	}
 	return r.session.Seal(dst, t, plaintext)
 }
 
 // received notes the highest number received. The caller holds the row's lock.
-func (k *keeper) received(f ref, r *row) { k.cell(f).Store(cellExpected, r.session.Expected()) }
+func (k *keeper) received(f ref, r *row) { k.cell(f).expect(f, r.session.Expected()) }
 
 // ended notes that a kept association is no more. The caller holds the row's lock.
-func (k *keeper) ended(f ref) { k.cell(f).Store(cellID, 0) }
+func (k *keeper) ended(f ref) { k.cell(f).clear() }
 
 // add enters a new association in the journal, if it is of a kind that is kept.
 func (k *keeper) add(l *Listener, f ref, role coap.Role) error {
@@ -128,7 +117,7 @@ func (k *keeper) add(l *Listener, f ref, role coap.Role) error {
 
 // assign gives an association its cell, if it lives. The caller holds mu.
 func (k *keeper) assign(f ref, r *row) error {
-	cell, err := k.journal.Cell(f.slot)
+	own, err := k.journal.Cell(f.slot)
 	if err != nil {
 		return err
 	}
@@ -138,10 +127,7 @@ func (k *keeper) assign(f ref, r *row) error {
 		return nil
 	}
 	r.marks |= kept
-	cell.Store(cellID, 0) // nobody's, until the numbers are right
-	cell.Store(cellExpected, r.session.Expected())
-	cell.Store(cellLimit, r.session.Next()+reservedRecords)
-	cell.Store(cellID, f.id())
+	beginCell(own.Store, f, r.session.Next(), r.session.Expected())
 	return nil
 }
 

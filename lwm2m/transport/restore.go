@@ -120,10 +120,11 @@ func (l *Listener) resumes(left *journal.Left, f ref, r *row, now instant) bool 
 	}
 	if !left.Clean {
 		numbers, ok := left.Cell(f.slot)
-		if !ok || numbers[cellID] != f.id() {
+		limit, expected, mine := cellLeft(numbers, f)
+		if !ok || !mine {
 			return false
 		}
-		r.session.Resume(numbers[cellLimit], numbers[cellExpected])
+		r.session.Resume(limit, expected)
 		r.seen = now // the journal tells only of its beginning
 	}
 	return l.table.wheel.due(r) >= now

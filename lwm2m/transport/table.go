@@ -152,7 +152,7 @@ func (t *table) all() iter.Seq[ref] {
 
 // reserve gives out a slot and the identifier of the association that is to have
 // it, ErrNoRoom if there is none. How many are too many is for occupy to say. The slot that was free for the longest time is
-// next, and its identifier differs from the last 65,535 that it had.
+// next, and its identifier differs from the last 65,534 that it had.
 func (t *table) reserve() (seat, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -163,10 +163,7 @@ func (t *table) reserve() (seat, error) {
 	r := t.row(slot)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.generation++; r.generation == 0 { // of no cell of the journal
-		r.generation = 1
-	}
-	r.state = reserved
+	r.generation, r.state = nextGeneration(r.generation), reserved
 	s := seat{ref: ref{slot, r.generation}}
 	_, _ = rand.Read(s.cid[(slotBits+generationBits)/8:]) // never fails
 	s.cid[0], s.cid[1], s.cid[2] = byte(slot>>16), byte(slot>>8), byte(slot)

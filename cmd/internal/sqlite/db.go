@@ -81,7 +81,7 @@ const maxReaders = 8
 // pages of the trees are worth keeping, the rest is in the kernel's cache.
 const (
 	writerCache = 2048
-	readerCache = 512
+	readerCache = 256
 )
 
 // dsn puts the pragmas in the data source name because a pragma belongs to a
