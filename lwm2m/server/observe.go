@@ -144,7 +144,7 @@ func (s *Server) begin(ctx context.Context, c *call, w *watch, begun *attempt) {
 	defer close(begun.done)
 	o, res, err := s.ask(ctx, c, w)
 	if res != nil { // values count even if no more will follow
-		s.values(ctx, c.registration, w.path, res, s.recordFirst)
+		s.values(ctx, c.registration, w.path, res)
 	}
 	s.mu.Lock()
 	switch {
@@ -212,7 +212,7 @@ func (w *watch) notified(n *coap.Response) {
 		return
 	}
 	if n.Code.IsSuccess() {
-		s.values(context.Background(), reg, w.path, n, s.recordSoon) // the engine calls without a context, and waits for us
+		s.values(context.Background(), reg, w.path, n) // the engine calls without a context, and waits for us
 	}
 	if last {
 		s.emit(Event{Kind: Lost, Device: reg.Device, Path: w.path})
@@ -221,12 +221,10 @@ func (w *watch) notified(n *coap.Response) {
 
 // values decodes, keeps and tells what a device reported at p. A report that
 // cannot be read is dropped; the observation goes on.
-func (s *Server) values(ctx context.Context, reg Registration, p lwm2m.Path, res *coap.Response,
-	keep func(context.Context, fleet.ID, []lwm2m.Entry) error,
-) {
+func (s *Server) values(ctx context.Context, reg Registration, p lwm2m.Path, res *coap.Response) {
 	entries, err := s.decode(reg, p, res)
 	if err == nil {
-		err = keep(ctx, reg.Device, entries)
+		err = s.recordSoon(ctx, reg.Device, entries)
 	}
 	if err != nil {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "values not kept", slog.String("endpoint", string(reg.Endpoint)),
@@ -234,9 +232,4 @@ func (s *Server) values(ctx context.Context, reg Registration, p lwm2m.Path, res
 		return
 	}
 	s.emit(Event{Kind: Notified, Device: reg.Device, Path: p, Entries: entries})
-}
-
-// recordFirst keeps the values that a device answered an Observe with.
-func (s *Server) recordFirst(ctx context.Context, device fleet.ID, entries []lwm2m.Entry) error {
-	return s.record(ctx, device, FromNotify, entries)
 }

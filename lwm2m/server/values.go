@@ -22,7 +22,7 @@ func (s *Server) record(ctx context.Context, device fleet.ID, from Source, entri
 	return s.o.Store.Record(ctx, reports)
 }
 
-// recordSoon keeps the values of a notification, for which nobody waits.
+// recordSoon keeps the values of an observation, for which nobody waits.
 func (s *Server) recordSoon(ctx context.Context, device fleet.ID, entries []lwm2m.Entry) error {
 	reports := s.reports(device, FromNotify, entries)
 	if len(reports) == 0 || s.recorder.add(reports) {
