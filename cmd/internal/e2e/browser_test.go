@@ -156,6 +156,7 @@ func (p *tab) submit(t *testing.T, css string) int {
 	defer cancel()
 	res, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(css)))
 	if err != nil {
+		p.shoot(t, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
 		t.Fatalf("click %s: %v\npage: %s", css, err, p.text(t, "body"))
 	}
 	return int(res.Status)

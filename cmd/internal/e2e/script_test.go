@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,7 +24,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata", UpdateScripts: *update, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
-			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm,
+			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm, "capture": scriptCapture,
 		},
 	})
 }
@@ -54,6 +55,19 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 		return err
 	})
 	ts.Check(err)
+}
+
+// scriptCapture sets a variable to what the first group of an expression matches in
+// the last stdout: capture ID '^id +(\S+)'.
+func scriptCapture(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: capture VARIABLE EXPRESSION")
+	}
+	m := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) != 2 {
+		ts.Fatalf("no match for %q", args[1])
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 // scriptTerminate sends SIGTERM to all commands in the background.

@@ -25,18 +25,22 @@ func TestUpdatePages(t *testing.T) {
 	for i, delivery := range []string{"push", "pull"} {
 		version := fmt.Sprintf("%d.0.0", i+2)
 		person.release(t, w, version)
+		if i == 0 {
+			person.bill(t, w)
+		}
 		person.open(t, "http://"+w.alpha.http+"/devices")
 		person.do(t, "choose", chromedp.Click(chromedp.CSS("tbody tr:nth-child(1) input[type=checkbox]")),
 			chromedp.Click(chromedp.CSS("tbody tr:nth-child(2) input[type=checkbox]")))
 		person.submit(t, `button[formaction^="/updates/new"]`)
 		if i == 0 {
-			person.look(t, "update-new")
+			person.plan(t)
 		}
 		person.do(t, "fill in", chromedp.SendKeys(chromedp.CSS("input[name=name]"), "by "+delivery),
 			chromedp.Click(chromedp.CSS("input[value="+delivery+"]")))
 		person.submit(t, "main form button.primary")
 		person.waitText(t, handOverLimit, "#campaign .pill", func(s string) bool { return strings.Contains(s, "done") })
 		person.look(t, "campaign-"+delivery)
+		person.exposed(t, w, 2-2*i)
 		for _, name := range w.names {
 			w.operate(t, name, "read", "/3/0/3")
 			if got := w.value(t, name, "/3/0/3"); !strings.Contains(got, version) {
@@ -90,6 +94,71 @@ func (p *tab) release(t *testing.T, w *world, version string) {
 	p.submit(t, `form[action$="/commands"] button.primary`)
 	if text := p.text(t, ".head"); !strings.Contains(text, "approved") {
 		t.Fatalf("release was not approved:\n%s", text)
+	}
+}
+
+// bill adds the bill of materials of the release on the page, and a list that knows
+// something against it.
+func (p *tab) bill(t *testing.T, w *world) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"bill": `{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [
+			{"name": "mbedtls", "version": "3.5.0", "purl": "pkg:github/mbed-tls/mbedtls@3.5.0"},
+			{"name": "<script>alert(1)</script>", "version": "1"}]}`,
+		"list": `[{"id": "CVE-2026-0001", "summary": "an overread", "database_specific": {"severity": "HIGH"},
+			"affected": [{"package": {"purl": "pkg:github/mbed-tls/mbedtls"}, "versions": ["3.5.0"]}]}]`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release := eval[string](t, p, "location.href")
+	p.look(t, "release")
+	p.do(t, "bill", chromedp.Click(chromedp.CSS("details.card summary")),
+		chromedp.SetUploadFiles(chromedp.CSS("input[name=bill]"), []string{filepath.Join(dir, "bill")}))
+	p.submit(t, `form[action$="/bill"] button`)
+	p.open(t, "http://"+w.alpha.http+"/updates/vulnerabilities")
+	p.do(t, "list", chromedp.SendKeys(chromedp.CSS("input[name=name]"), "nightly"),
+		chromedp.SetUploadFiles(chromedp.CSS("input[name=list]"), []string{filepath.Join(dir, "list")}))
+	p.submit(t, `form[action="/updates/vulnerabilities"] button`)
+	if text := p.text(t, "main"); !strings.Contains(text, "CVE-2026-0001") {
+		t.Fatalf("the vulnerability is not listed:\n%s", text)
+	}
+	p.look(t, "vulnerabilities")
+	p.open(t, release)
+	if text := p.text(t, "main"); !strings.Contains(text, "CVE-2026-0001") || !strings.Contains(text, "2 parts") {
+		t.Fatalf("the release does not show what is known against it:\n%s", text)
+	}
+	p.look(t, "release-known")
+	p.follow(t, "2 parts")
+	if text := p.text(t, "main"); !strings.Contains(text, "<script>alert(1)</script>") {
+		t.Errorf("the parts are\n%s", text)
+	}
+}
+
+// plan fills in a canary with a gate, and looks at the preview.
+func (p *tab) plan(t *testing.T) {
+	t.Helper()
+	p.look(t, "update-new")
+	unfold := func() { eval[bool](t, p, `[...document.querySelectorAll("form details")].every((d) => d.open = true)`) }
+	unfold()
+	p.do(t, "canary", chromedp.SendKeys(chromedp.CSS("input[name=canary]"), "1"),
+		chromedp.SendKeys(chromedp.CSS("input[name=success]"), "100"))
+	p.submit(t, `button[formaction="/updates/preview"]`)
+	if text := p.text(t, "main"); !strings.Contains(text, "2 devices in, 0 not") || !strings.Contains(text, "canary: 1") {
+		t.Fatalf("the preview says\n%s", text)
+	}
+	p.look(t, "update-preview")
+}
+
+// exposed checks how many devices run a release with a known vulnerability.
+func (p *tab) exposed(t *testing.T, w *world, want int) {
+	t.Helper()
+	p.open(t, "http://"+w.alpha.http+"/devices?exposed=CVE-2026-0001")
+	const rows = `document.querySelectorAll("#devices tbody tr").length`
+	if got := eval[int](t, p, rows); got != want {
+		t.Errorf("%d devices are exposed, want %d:\n%s", got, want, p.text(t, "main"))
 	}
 }
 

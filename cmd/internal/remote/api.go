@@ -66,18 +66,41 @@ func (a *API) Post(ctx context.Context, path string, in, out any) error {
 	return a.do(ctx, http.MethodPost, path, in, out)
 }
 
+// Send sends a JSON document as it is, and reads the answer into out; nil reads
+// none.
+func (a *API) Send(ctx context.Context, method, path string, document []byte, out any) error {
+	answer, err := a.raw(ctx, method, path, document)
+	if err != nil || out == nil {
+		return err
+	}
+	return json.Unmarshal(answer, out)
+}
+
+// Fetch returns the answer to a GET as it is.
+func (a *API) Fetch(ctx context.Context, path string) ([]byte, error) {
+	return a.raw(ctx, http.MethodGet, path, nil)
+}
+
 func (a *API) do(ctx context.Context, method, path string, in, out any) error {
-	var body io.Reader
+	var body []byte
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
 			return err
 		}
-		body = bytes.NewReader(b)
+	}
+	return a.Send(ctx, method, path, body, out)
+}
+
+// raw sends a request, whose body is JSON, and returns what comes back.
+func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, error) {
+	var body io.Reader
+	if in != nil {
+		body = bytes.NewReader(in)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.base+"/api/v1"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+a.token)
 	req.Header.Set("Accept", "application/json")
@@ -86,24 +109,21 @@ func (a *API) do(ctx context.Context, method, path string, in, out any) error {
 	}
 	res, err := a.client.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }() // read to its end or given up
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if res.StatusCode >= http.StatusBadRequest {
 		e := &ProblemError{Status: res.StatusCode}
 		if json.Unmarshal(answer, &e.Problem) != nil {
 			e.Problem = web.Problem{Code: "no_problem_document", Title: http.StatusText(res.StatusCode)}
 		}
-		return fmt.Errorf("%s %s: %w", method, path, e)
+		return nil, fmt.Errorf("%s %s: %w", method, path, e)
 	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, out)
+	return answer, nil
 }
 
 // All reads every page of a list. path may have a query.
