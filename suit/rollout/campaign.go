@@ -49,8 +49,9 @@ type Campaign struct {
 	StartedAt  time.Time // of the first wave
 	TailAt     time.Time // of the tail
 	EndedAt    time.Time
-	Closing    bool  // the tail takes no more devices
-	Version    int64 // rises by one with each change
+	Closing    bool   // the tail takes no more devices
+	TailWaived Counts // what people accepted in the tail by resuming; nil: nothing
+	Version    int64  // rises by one with each change
 }
 
 // A Plan is how a campaign goes about it. The zero Plan is one wave without a
@@ -71,6 +72,9 @@ type Plan struct {
 	// Timeout is how long one try of a reachable device may take, from the first
 	// byte to the end; 0: 24 hours.
 	Timeout Seconds `json:"timeout,omitempty"`
+	// TailGate is asked while the tail is served. Only its limits count: the tail
+	// passes nothing on.
+	TailGate Gate `json:"tail_gate,omitzero"`
 	// TailFor is how long the tail stays open for devices that are out of reach, or
 	// join late; 0: until every job is over, and with a Filter until somebody
 	// finishes the campaign.

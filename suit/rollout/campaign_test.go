@@ -59,6 +59,7 @@ func (w *world) do(on rollout.CampaignEvent) rollout.Campaign {
 // is checks the state of campaign c and what its reason says.
 func (w *world) is(state rollout.CampaignState, reason string) {
 	w.t.Helper()
+	synctest.Wait()
 	if c := w.campaign(); c.State != state || !strings.Contains(c.Reason, reason) {
 		w.t.Errorf("campaign is %s, %q; want %s, %q", c.State, c.Reason, state, reason)
 	}
@@ -68,6 +69,7 @@ func (w *world) is(state rollout.CampaignState, reason string) {
 // its jobs.
 func (w *world) counts() rollout.Counts {
 	w.t.Helper()
+	synctest.Wait()
 	kept, err := w.store.Counts(w.t.Context(), "c")
 	if err != nil {
 		w.t.Fatal(err)
@@ -352,6 +354,26 @@ func TestTail(t *testing.T) {
 		w.do(rollout.Finish)
 		time.Sleep(time.Minute)
 		w.is(rollout.CampaignDone, "4 of 4 done")
+	})
+}
+
+// TestTailGate checks that devices which join late are not begun without end while
+// they fail.
+func TestTailGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, rollout.RunnerOptions{}, good(40, failing(3, 4, 5)))
+		w.start(rollout.Draft{Devices: []fleet.ID{"d000"}, Plan: rollout.Plan{
+			Filter: &rollout.Filter{Model: "m"}, Rates: rollout.Rates{StartsPerMinute: 6},
+			TailGate: rollout.Gate{MaxFailures: new(1)},
+		}})
+		time.Sleep(time.Hour)
+		w.is(rollout.CampaignPaused, "tail: 2 of 39 failed, more than 1: paused")
+		w.do(rollout.Resume)
+		time.Sleep(time.Hour)
+		w.is(rollout.CampaignTail, "resumed by bob")
+		w.do(rollout.Finish)
+		time.Sleep(time.Minute)
+		w.is(rollout.CampaignDone, "37 of 40 done, 3 failed")
 	})
 }
 

@@ -143,12 +143,16 @@ func (r *Runner) prepare(ctx context.Context, c *Campaign, on CampaignEvent, cmd
 
 // waive takes what stopped a wave as accepted: its gate counts from here.
 func (r *Runner) waive(ctx context.Context, c *Campaign, now time.Time) error {
-	if c.State != CampaignPaused || c.IsTail(c.Wave) || c.Waves[c.Wave].State != WaveHeld {
+	if c.State != CampaignPaused || !c.IsTail(c.Wave) && c.Waves[c.Wave].State != WaveHeld {
 		return nil
 	}
 	counts, err := r.o.Store.Counts(ctx, c.ID)
 	if err != nil {
 		return err
+	}
+	if c.IsTail(c.Wave) {
+		c.TailWaived = counts[c.Wave]
+		return nil
 	}
 	w := &c.Waves[c.Wave]
 	w.Waived = maps.Clone(counts[c.Wave])

@@ -90,6 +90,8 @@ func campaignTable() machine.Table[CampaignState, CampaignEvent, CampaignEffect]
 		{From: CampaignTail, On: NoneDone, To: CampaignFailed},
 		{From: CampaignTail, On: Finish, To: CampaignTail, Do: end},
 		{From: CampaignTail, On: Pause, To: CampaignPaused},
+		{From: CampaignTail, On: GatePause, To: CampaignPaused},
+		{From: CampaignTail, On: GateAbort, To: CampaignAborting, Do: end},
 		{From: CampaignTail, On: Abort, To: CampaignAborting, Do: end},
 		{From: CampaignPaused, On: Resuming(CampaignScheduled), To: CampaignScheduled},
 		{From: CampaignPaused, On: Resuming(CampaignCanary), To: CampaignCanary, Do: wake},

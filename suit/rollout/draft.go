@@ -38,7 +38,7 @@ func (r *Runner) Draft(ctx context.Context, d Draft) (Campaign, error) {
 	}
 	jobs := make([]Job, 0, len(devices))
 	for i, id := range devices {
-		jobs = append(jobs, newJob(c.ID, id, i, waveOf(c.Waves, i), now))
+		jobs = append(jobs, newJob(&c, id, i, waveOf(c.Waves, i), now))
 	}
 	first := min(len(jobs), page)
 	if err := r.o.Store.AddCampaign(ctx, c, jobs[:first]); err != nil {
@@ -129,7 +129,7 @@ func (r *Runner) checkPlan(ctx context.Context, p *Plan, release Release) error 
 	case p.Needs.Battery < 0 || p.Needs.Battery > percent:
 		return fmt.Errorf("%w: a battery level of %d %%", ErrCampaign, p.Needs.Battery)
 	}
-	for _, check := range []func() error{p.Rates.check, p.Windows.check, p.Retry.check} {
+	for _, check := range []func() error{p.Rates.check, p.Windows.check, p.Retry.check, p.TailGate.check} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -51,10 +51,7 @@ type Judgement struct {
 // accepted; settled is when the last job finished, zero if it just did. A stop
 // says "paused" or "aborted" as the gate's action is.
 func (g Gate) Judge(name string, c, waived Counts, settled, now time.Time) Judgement {
-	rest := sample{
-		failed: c.Failed() - waived.Failed(), away: c.Away() - waived.Away(), refused: c.Refused() - waived.Refused(),
-		finished: c.Done() + c.Failed(), total: c.Total(),
-	}
+	rest := sampleOf(c, waived)
 	over := c.Waiting() == 0
 	if why := g.limit(rest, over); why != "" {
 		return g.stop(name, why)
@@ -107,27 +104,50 @@ func (g Gate) stop(name, why string) Judgement {
 }
 
 // A sample is what a gate looks at: what failed, less what was waived, among all.
-type sample struct{ failed, away, refused, finished, total int }
+type sample struct {
+	failed, away, refused, finished, total int
+
+	more string // " more" where something was waived
+}
+
+func sampleOf(c, waived Counts) sample {
+	s := sample{
+		failed: c.Failed() - waived.Failed(), away: c.Away() - waived.Away(), refused: c.Refused() - waived.Refused(),
+		finished: c.Done() + c.Failed(), total: c.Total(),
+	}
+	if waived != nil {
+		s.more = " more"
+	}
+	return s
+}
+
+// Limits says only whether a limit is exceeded: a stop, or a run.
+func (g Gate) Limits(name string, c, waived Counts) Judgement {
+	if why := g.limit(sampleOf(c, waived), false); why != "" {
+		return g.stop(name, why)
+	}
+	return Judgement{Verdict: VerdictRun}
+}
 
 // limit says which limit is exceeded, "" for none. Before the end a share is
 // taken of the finished if they are enough, and of the whole wave otherwise:
 // that it can only grow beyond.
 func (g Gate) limit(s sample, over bool) string {
 	if g.MaxFailures != nil && s.failed > *g.MaxFailures {
-		return fmt.Sprintf("%d of %d failed, more than %d", s.failed, s.total, *g.MaxFailures)
+		return fmt.Sprintf("%d%s of %d failed, more than %d", s.failed, s.more, s.total, *g.MaxFailures)
 	}
 	of := s.total
 	if over || g.MinSample > 0 && s.finished >= g.MinSample {
 		of = s.finished
 	}
 	if g.MaxFailedPercent != nil && share(s.failed, of) > *g.MaxFailedPercent {
-		return fmt.Sprintf("%d of %d failed, more than %s %%", s.failed, of, decimal(*g.MaxFailedPercent))
+		return fmt.Sprintf("%d%s of %d failed, more than %s %%", s.failed, s.more, of, decimal(*g.MaxFailedPercent))
 	}
 	if g.MaxUnreachable != nil && s.away > *g.MaxUnreachable {
-		return fmt.Sprintf("%d of %d out of reach, more than %d", s.away, s.total, *g.MaxUnreachable)
+		return fmt.Sprintf("%d%s of %d out of reach, more than %d", s.away, s.more, s.total, *g.MaxUnreachable)
 	}
 	if g.MaxRefused != nil && s.refused > *g.MaxRefused {
-		return fmt.Sprintf("%d of %d refused before sending, more than %d", s.refused, s.total, *g.MaxRefused)
+		return fmt.Sprintf("%d%s of %d refused before sending, more than %d", s.refused, s.more, s.total, *g.MaxRefused)
 	}
 	return ""
 }

@@ -120,7 +120,7 @@ func TestGate(t *testing.T) {
 		{
 			name: "more than was waived", gate: rollout.Gate{MaxFailures: new(1)},
 			counts: rollout.Counts{"failed": 5, "done": 15}, waived: rollout.Counts{"failed": 3},
-			want: rollout.VerdictStop, reason: "wave 1: 2 of 20 failed, more than 1: paused",
+			want: rollout.VerdictStop, reason: "wave 1: 2 more of 20 failed, more than 1: paused",
 		},
 		{
 			name: "a waived sample is not asked again", gate: rollout.Gate{MinSample: 9, Success: 99},

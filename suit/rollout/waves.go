@@ -19,10 +19,7 @@ func (v *view) wave(ctx context.Context) error {
 		if err := w.apply(WaveStop); err != nil {
 			return err
 		}
-		if w.Spec.Gate.Action == AbortCampaign {
-			return v.step(ctx, GateAbort, j.Reason)
-		}
-		return v.step(ctx, GatePause, j.Reason)
+		return v.step(ctx, w.Spec.Gate.event(), j.Reason)
 	case VerdictPass:
 		return v.pass(ctx, w, counts, j.Reason)
 	case VerdictSoak:
@@ -41,6 +38,14 @@ func (v *view) wave(ctx context.Context) error {
 		return v.store(ctx, "", name+": a device came back while it soaked", v.c.Wave)
 	}
 	return v.begin(ctx, counts)
+}
+
+// event returns what a gate does that does not open.
+func (g Gate) event() CampaignEvent {
+	if g.Action == AbortCampaign {
+		return GateAbort
+	}
+	return GatePause
 }
 
 // settle notes that nothing of the wave is under way any more.
@@ -70,7 +75,10 @@ func (v *view) pass(ctx context.Context, w *Wave, counts Counts, reason string) 
 // tail serves the devices that no wave waited for, and those that join late,
 // until every job is over.
 func (v *view) tail(ctx context.Context) error {
-	p := &v.c.Plan
+	p, counts := &v.c.Plan, v.counts[len(v.c.Waves)]
+	if j := p.TailGate.Limits("tail", counts, v.c.TailWaived); j.Verdict == VerdictStop {
+		return v.step(ctx, p.TailGate.event(), j.Reason)
+	}
 	dynamic := p.Filter != nil && !v.c.Closing
 	if p.TailFor > 0 && !v.c.Closing {
 		end := v.c.TailAt.Add(p.TailFor.Duration())
@@ -86,7 +94,7 @@ func (v *view) tail(ctx context.Context) error {
 		}
 	}
 	if v.total.Over() < v.total.Total() || dynamic {
-		return v.begin(ctx, v.counts[len(v.c.Waves)])
+		return v.begin(ctx, counts)
 	}
 	reason := summary(v.total)
 	if v.total.Done() == 0 && v.total.Total() > 0 {
@@ -147,7 +155,7 @@ func (v *view) seek(ctx context.Context) error {
 	var jobs []Job
 	for _, d := range found {
 		if in, _ := fits(d, v.track.release); in {
-			jobs = append(jobs, newJob(v.c.ID, d.Device, v.c.Size, len(v.c.Waves), v.now))
+			jobs = append(jobs, newJob(&v.c, d.Device, v.c.Size, len(v.c.Waves), v.now))
 		}
 	}
 	v.track.seekAt = v.now.Add(v.r.o.Discover)
@@ -164,8 +172,9 @@ func (v *view) seek(ctx context.Context) error {
 }
 
 // newJob returns a job that nobody has begun.
-func newJob(campaign string, device fleet.ID, position, wave int, now time.Time) Job {
+func newJob(c *Campaign, device fleet.ID, position, wave int, now time.Time) Job {
 	return Job{
-		Campaign: campaign, Device: device, Position: position, Wave: wave, State: Planned, Due: now, UpdatedAt: now,
+		Campaign: c.ID, Device: device, Position: position, Wave: wave, State: Planned,
+		Reason: "planned for " + c.WaveName(wave), Due: now, UpdatedAt: now,
 	}
 }

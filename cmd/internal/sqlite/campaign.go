@@ -25,11 +25,13 @@ type campaignDetails struct {
 	TailAt     time.Time             `json:"tail_at,omitzero"`
 	EndedAt    time.Time             `json:"ended_at,omitzero"`
 	Closing    bool                  `json:"closing,omitempty"`
+	TailWaived rollout.Counts        `json:"tail_waived,omitempty"`
 }
 
 func campaignColumn(c rollout.Campaign) (string, error) {
 	raw, err := json.Marshal(campaignDetails{
 		c.Plan, c.Size, c.Resumes, c.Since, c.Wave, c.Waves, c.ApprovedBy, c.StartedAt, c.TailAt, c.EndedAt, c.Closing,
+		c.TailWaived,
 	})
 	return string(raw), err
 }
@@ -51,7 +53,7 @@ func scanCampaign(row scanner) (c rollout.Campaign, err error) {
 	}
 	c.Plan, c.Size, c.Resumes, c.Since, c.Wave, c.Waves = d.Plan, d.Size, d.Resumes, d.Since, d.Wave, d.Waves
 	c.ApprovedBy, c.StartedAt, c.TailAt, c.EndedAt, c.Closing = d.ApprovedBy, d.StartedAt, d.TailAt, d.EndedAt, d.Closing
-	c.CreatedAt = fromMicro(created)
+	c.TailWaived, c.CreatedAt = d.TailWaived, fromMicro(created)
 	return c, nil
 }
 

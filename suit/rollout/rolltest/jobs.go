@@ -146,7 +146,7 @@ func (s *Store) SetJob(_ context.Context, before, j rollout.Job) (bool, error) {
 func (s *Store) unblock(j rollout.Job) {
 	for _, other := range s.jobs {
 		if other.Device == j.Device && other.Aside == rollout.Blocked && other.State == rollout.Planned {
-			other.Aside, other.Reason = "", ""
+			other.Aside, other.Reason = "", "its device is free again"
 			other.Version++
 			s.put(other)
 		}

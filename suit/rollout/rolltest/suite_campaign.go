@@ -86,6 +86,7 @@ func testCampaigns(t *testing.T, s rollout.Store) {
 	}
 	old := c
 	c.Waves[0].State, c.Wave, c.TailAt, c.Closing = rollout.WavePassed, 1, at, true
+	c.TailWaived = rollout.Counts{"away": 2}
 	c.Waves[0].Waived = rollout.Counts{"failed": 1}
 	c = change(t, s, c, rollout.CampaignWaves, 0)
 	if got, err := s.Campaign(ctx, "c1"); err != nil || !reflect.DeepEqual(got, c) {

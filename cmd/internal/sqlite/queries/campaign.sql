@@ -52,7 +52,7 @@ UPDATE job
 
 -- name: campaign.unblock
 UPDATE job
-   SET aside = '', reason = '', version = version + 1
+   SET aside = '', reason = 'its device is free again', version = version + 1
  WHERE aside = 'blocked'
    AND device IN (SELECT a.device FROM job a WHERE a.campaign = ? AND a.state = 'aborted' AND a.ended_at = ?)
 RETURNING campaign, wave;
@@ -130,7 +130,7 @@ UPDATE job
 
 -- name: job.unblock
 UPDATE job
-   SET aside = '', reason = '', version = version + 1
+   SET aside = '', reason = 'its device is free again', version = version + 1
  WHERE device = ? AND aside = 'blocked'
 RETURNING campaign, wave;
 
