@@ -32,8 +32,14 @@ type world struct {
 // more arguments.
 func newWorld(t *testing.T, n int, beta ...string) *world {
 	t.Helper()
+	return newWorldWith(t, n, scaled, append(beta, scaled...))
+}
+
+// newWorldWith is newWorld with the arguments of both.
+func newWorldWith(t *testing.T, n int, alpha, beta []string) *world {
+	t.Helper()
 	w := &world{dir: t.TempDir()}
-	w.alpha, w.beta = serve(t, "Alpha", scaled...), serve(t, "Beta", append(beta, scaled...)...)
+	w.alpha, w.beta = serve(t, "Alpha", alpha...), serve(t, "Beta", beta...)
 	var settings json.RawMessage
 	w.alpha.get(t, "/api/v1/device-settings", &settings)
 	file := filepath.Join(w.dir, "settings.json")
@@ -130,7 +136,12 @@ func (w *world) introduce(t *testing.T) {
 // online waits until all devices are registered at p.
 func (w *world) online(t *testing.T, p *provider) {
 	t.Helper()
-	eventually(t, onlineLimit, "devices are online at "+p.name, func() error {
+	w.onlineWithin(t, p, onlineLimit)
+}
+
+func (w *world) onlineWithin(t *testing.T, p *provider, limit time.Duration) {
+	t.Helper()
+	eventually(t, limit, "devices are online at "+p.name, func() error {
 		devices, err := p.devices(t.Context())
 		if err != nil {
 			return err
