@@ -89,6 +89,9 @@ type Target struct {
 	PSK         []byte
 	Certificate *tls.Certificate
 	PID         int // of its process on this machine, for its CPU time and memory; 0: unknown
+	// AnyAnswer takes every answer to a request for a path that is none of LwM2M's;
+	// else it must be 4.04.
+	AnyAnswer bool
 }
 
 // Limits of a run: it must not be mistaken for an attack, nor become one.

@@ -183,6 +183,8 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"bench", "requests", "--devices", "-1"}, 2},
 		{[]string{"bench", "requests", "--psk", "00"}, 2},
+		{[]string{"bench", "requests", "--target", "leshan"}, 2},
+		{[]string{"bench", "requests", "--server", "coaps://127.0.0.1:1", "--psk", "00", "--target", "x"}, 2},
 		{[]string{"bench", "requests", "--server", "coaps://127.0.0.1:1", "--psk", "x"}, 2},
 		{[]string{"bench", "requests", "--server", "coaps://127.0.0.1:1", "--cert", "missing", "--key", "missing"}, 2},
 		{[]string{"bench", "idle", "--in-flight", "3"}, 2},

@@ -55,7 +55,8 @@ func echo(socket *net.UDPConn) error {
 		if err != nil {
 			return err
 		}
-		if _, err := socket.WriteToUDPAddrPort(buffer[:n], from); err != nil && !errors.Is(err, syscall.ENOBUFS) {
+		_, err = socket.WriteToUDPAddrPort(buffer[:n], from)
+		if err != nil && !errors.Is(err, syscall.ENOBUFS) && !errors.Is(err, net.ErrClosed) {
 			return err
 		}
 	}

@@ -9,8 +9,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
-
-	"steward/lwm2m/coap"
 )
 
 // stormSockets is from how many addresses handshakes break in at once at most: the
@@ -38,7 +36,7 @@ func (r *run) storm(ctx context.Context) error {
 	if err := stepBack(); err != nil {
 		return err
 	}
-	do := expect(post, coap.NotFound)
+	do := r.posting()
 	var quiet outcome
 	before, err := r.stamped(func() { quiet = r.gen.talk(ctx, r.timed(), do) })
 	if err != nil {
