@@ -17,9 +17,9 @@ import (
 type benchOptions struct {
 	bench.Options
 
-	server, target, psk, cert, key string
-	pid                            int
-	json                   bool
+	server, kind, psk, cert, key string
+	pid                          int
+	json                         bool
 }
 
 // benchTexts say in a line what each workload measures.
@@ -134,7 +134,7 @@ func (o *benchOptions) flags(f *pflag.FlagSet) {
 	f.IntVar(&o.Devices, "devices", 0, "how many devices (default 1000)")
 	f.IntVar(&o.Sockets, "sockets", 0, "sockets of the generator (default 16)")
 	f.StringVar(&o.server, "server", "", "coaps `URI` on 127.0.0.0/8 of a server that runs already")
-	f.StringVar(&o.target, "target", "", "of --server: what it is, steward or leshan, of which nothing is used but the "+
+	f.StringVar(&o.kind, "target", "", "of --server: what it is, steward or leshan, of which nothing is used but the "+
 		"paths of LwM2M (default leshan)")
 	f.StringVar(&o.psk, "psk", "", "of --server: pre-shared key in `hex`, its identity being the endpoint name")
 	f.StringVar(&o.cert, "cert", "", "of --server: PEM `file` with the client's chain, for all")
@@ -185,18 +185,18 @@ func measure(cmd *cobra.Command, o benchOptions) error {
 // target is the server that runs already; nil: none.
 func (o *benchOptions) target() (*bench.Target, error) {
 	if o.server == "" {
-		if o.psk != "" || o.cert != "" || o.key != "" || o.pid != 0 || o.target != "" {
+		if o.psk != "" || o.cert != "" || o.key != "" || o.pid != 0 || o.kind != "" {
 			return nil, fmt.Errorf("%w: --target, --psk, --cert, --key and --pid belong to --server", bench.ErrOptions)
 		}
 		return nil, nil //nolint:nilnil // nil is what Options mean by none
 	}
 	t := &bench.Target{URI: o.server, PID: o.pid}
-	switch o.target {
+	switch o.kind {
 	case "", "leshan":
 		t.AnyAnswer = true // what it says to a path that it does not know is its own choice
 	case "steward":
 	default:
-		return nil, fmt.Errorf("%w: target %.20q, want steward or leshan", bench.ErrOptions, o.target)
+		return nil, fmt.Errorf("%w: target %.20q, want steward or leshan", bench.ErrOptions, o.kind)
 	}
 	var err error
 	if t.PSK, err = hex.DecodeString(o.psk); err != nil {
