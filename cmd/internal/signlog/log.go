@@ -88,6 +88,9 @@ func (l *Log) create() (*os.File, error) {
 	}
 	_, err = f.WriteString(header)
 	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
 		err = syncDir(l.dir)
 	}
 	if err != nil {
@@ -193,9 +196,13 @@ func (l *Log) Replay(fn func(server.Sign)) error {
 	return nil
 }
 
-// replay reads one file. One that ends within its header holds nothing.
+// replay reads one file. One whose header a crash tore, or left as zeros, holds
+// nothing: records follow only once it is on the disk.
 func replay(raw []byte, fn func(server.Sign)) error {
 	n := min(len(raw), len(header))
+	if bytes.Equal(raw, make([]byte, len(raw))) {
+		return nil
+	}
 	if !bytes.Equal(raw[:n], []byte(header[:n])) {
 		return ErrFormat
 	}

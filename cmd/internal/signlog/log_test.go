@@ -130,6 +130,9 @@ func TestTornTail(t *testing.T) {
 		check(t, os.WriteFile(filepath.Join(dir, "000000000001.signs"), raw, 0o600))
 		return left(t, dir)
 	}
+	if got := replayed(make([]byte, len(whole))); len(got) != 0 {
+		t.Fatalf("a file of zeros: %d signs", len(got))
+	}
 	for n := range len(whole) + 1 {
 		want := signs(0, max(0, n-header)/record)
 		if got := replayed(whole[:n]); !slices.Equal(got, want) {
