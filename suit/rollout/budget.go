@@ -50,7 +50,9 @@ func (b *bucket) delay(now time.Time, n int, rate int64) (time.Duration, time.Ti
 // Take waits until n bytes of a campaign may go. If that would take too long it
 // returns false and when to ask again. rate is the campaign's; 0: no bound. It
 // returns the error of ctx.
-func (b *Budgets) Take(ctx context.Context, campaign string, rate int64, n int) (again time.Duration, ok bool, err error) {
+func (b *Budgets) Take(ctx context.Context, campaign string, rate int64, n int) (
+	again time.Duration, ok bool, err error,
+) {
 	wait, ok := b.reserve(campaign, rate, n, maxPatience)
 	if !ok || wait <= 0 {
 		return wait, ok, nil

@@ -121,7 +121,10 @@ func TestCheck(t *testing.T) {
 			name: "newer installed", device: plain(both, ours, 64), installed: []rollout.Installed{{Sequence: 4}, {Sequence: 9}},
 			want: []string{"sequence number 5 is older than 9, which the device has (installed by another provider)"},
 		},
-		{name: "the same installed", device: plain(both, ours, 64), installed: []rollout.Installed{{Sequence: 5, Release: "x"}}},
+		{
+			name: "the same installed", device: plain(both, ours, 64),
+			installed: []rollout.Installed{{Sequence: 5, Release: "x"}},
+		},
 		{name: "no room", device: plain(both, ours, 1), want: []string{"1200 bytes are needed, the device has 1024 free"}},
 		{name: "pull only", device: plain(pullOnly, ours, 64), want: []string{"the device takes updates by pull only"}},
 		{
@@ -187,7 +190,8 @@ func TestCheckWaitsForTheDevice(t *testing.T) {
 	p := plain(objects.Firmware{}, nil, 1)
 	p.silent = true
 	c, r := courier(t, p, nil, "fw")
-	if _, err := c.Check(t.Context(), rollout.Order{Device: "a", Release: r, Delivery: rollout.Push}); !errors.Is(err, rollout.ErrUnreachable) {
+	o := rollout.Order{Device: "a", Release: r, Delivery: rollout.Push}
+	if _, err := c.Check(t.Context(), o); !errors.Is(err, rollout.ErrUnreachable) {
 		t.Errorf("Check of a silent device = %v, want ErrUnreachable", err)
 	}
 	none := rollout.Order{Release: rollout.Release{ID: "x"}, Delivery: rollout.Push}

@@ -62,7 +62,8 @@ const (
 
 // NewCourier returns a Courier.
 func NewCourier(o CourierOptions) (*Courier, error) {
-	if o.Releases == nil || o.Payloads == nil || o.Budgets == nil || o.Devices == nil || o.Installed == nil || o.URI == nil {
+	if o.Releases == nil || o.Payloads == nil || o.Budgets == nil || o.Devices == nil || o.Installed == nil ||
+		o.URI == nil {
 		return nil, errors.New("rollout: Releases, Payloads, Budgets, Devices, Installed and URI are required")
 	}
 	if o.Told == nil {

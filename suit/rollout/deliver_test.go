@@ -81,7 +81,8 @@ func TestCourierByComponent(t *testing.T) {
 			t.Fatalf("Status = %+v, %v", s, err)
 		}
 		s.Result = int(objects.FirmwareConflict) // something was left
-		if err := errors.Join(c.Prepare(t.Context(), o, s), c.Deliver(t.Context(), o), c.Execute(t.Context(), o)); err != nil {
+		err = errors.Join(c.Prepare(t.Context(), o, s), c.Deliver(t.Context(), o), c.Execute(t.Context(), o))
+		if err != nil {
 			t.Fatal(err)
 		}
 		want := []string{
@@ -248,7 +249,8 @@ func TestReporter(t *testing.T) {
 				t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 			}
 		}
-		if got, err := reports.ReportsOf(ctx, "a", 9); err != nil || len(got) != 1 || !got[0].Succeeded || got[0].Release != "r" {
+		got, err := reports.ReportsOf(ctx, "a", 9)
+		if err != nil || len(got) != 1 || !got[0].Succeeded || got[0].Release != "r" {
 			t.Errorf("ReportsOf = %+v, %v", got, err)
 		}
 		cancel()
@@ -279,7 +281,11 @@ func TestExplain(t *testing.T) {
 		m    *suit.Manifest
 		want string
 	}{
-		{suit.Failure{Record: at, Reason: suit.ReportCondition}, m, "image digest does not match (condition-image-match, component 1)"},
+		{
+			suit.Failure{Record: at, Reason: suit.ReportCondition},
+			m,
+			"image digest does not match (condition-image-match, component 1)",
+		},
 		{suit.Failure{Record: at, Reason: suit.ReportCondition, Code: 3}, nil, "condition not met (reason 10, code 3)"},
 		{suit.Failure{Reason: suit.ReportUnauthorised}, m, "not authentic (reason 4, code 0)"},
 	} {

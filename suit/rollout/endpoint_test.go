@@ -262,7 +262,8 @@ func TestEndpointHTTP(t *testing.T) {
 		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
 		if err != nil || res.StatusCode != tt.status || tt.body != nil && !bytes.Equal(body, tt.body) {
-			t.Errorf("%s: %d with %d bytes, %v; want %d with %d", tt.name, res.StatusCode, len(body), err, tt.status, len(tt.body))
+			t.Errorf("%s: %d with %d bytes, %v; want %d with %d", tt.name, res.StatusCode, len(body), err, tt.status,
+				len(tt.body))
 		}
 		if tt.name == "whole" {
 			tag = res.Header.Get("ETag")

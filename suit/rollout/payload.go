@@ -39,7 +39,7 @@ type Payloads struct {
 	most     int
 
 	mu      sync.Mutex
-	chunks  map[chunkKey]*list.Element // of recent, at most most
+	chunks  map[chunkKey]*list.Element // of recent
 	recent  *list.List                 // of *chunk, the latest first
 	lengths map[chunkKey]int           // at most maxLengths
 	loading map[chunkKey]*load
@@ -54,6 +54,12 @@ type chunkKey struct {
 type chunk struct {
 	key  chunkKey
 	data []byte
+}
+
+// chunkOf returns the chunk of an element of Payloads.recent, which holds nothing else.
+func chunkOf(e *list.Element) *chunk {
+	c, _ := e.Value.(*chunk)
+	return c
 }
 
 // A load is a chunk that is being read, for all who wait for it.
@@ -132,7 +138,7 @@ func (p *Payloads) chunk(ctx context.Context, key chunkKey) ([]byte, error) {
 	p.mu.Lock()
 	if e, ok := p.chunks[key]; ok {
 		p.recent.MoveToFront(e)
-		data := e.Value.(*chunk).data //nolint:forcetypeassert // nothing else is in the list
+		data := chunkOf(e).data
 		p.mu.Unlock()
 		return data, nil
 	}
@@ -167,7 +173,7 @@ func (p *Payloads) chunk(ctx context.Context, key chunkKey) ([]byte, error) {
 func (p *Payloads) keep(c *chunk) {
 	for p.recent.Len() >= p.most {
 		oldest := p.recent.Back()
-		delete(p.chunks, oldest.Value.(*chunk).key) //nolint:forcetypeassert // nothing else is in the list
+		delete(p.chunks, chunkOf(oldest).key)
 		p.recent.Remove(oldest)
 	}
 	p.chunks[c.key] = p.recent.PushFront(c)

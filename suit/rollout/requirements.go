@@ -42,7 +42,7 @@ func RequirementsOf(envelope []byte) (Requirements, error) {
 		}
 	}
 	for i, id := range m.Components {
-		if _, manifest := m.Dependency(i); !manifest && !passing[uint64(i)] { //nolint:gosec // not negative
+		if _, manifest := m.Dependency(i); !manifest && !passing[uint64(i)] {
 			q.Components = append(q.Components, id)
 		}
 	}

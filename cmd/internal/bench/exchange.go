@@ -45,6 +45,8 @@ func (d *device) message(datagram []byte) {
 		return
 	}
 	switch {
+	case m.Code == coap.PUT:
+		d.reply(take(&m))
 	case m.Code.IsRequest():
 		d.serve(&m)
 	case m.Type == coap.ACK || m.Type == coap.RST:
@@ -90,10 +92,6 @@ func (d *device) serve(m *coap.Message) {
 	answer := coap.Message{Type: coap.ACK, Code: coap.NotFound, ID: m.ID, Token: m.Token}
 	if m.Type == coap.NON {
 		answer.Type = coap.NON
-	}
-	if m.Code == coap.PUT {
-		d.reply(take(m))
-		return
 	}
 	var path []string
 	observe, format := false, codec.SenMLCBOR

@@ -2,6 +2,8 @@ package sim_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -10,9 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"crypto"
-	"crypto/x509"
 
 	"steward/cmd/internal/bundle"
 	"steward/cmd/internal/sim"
@@ -155,9 +154,10 @@ func TestBadInput(t *testing.T) {
 			}
 		}
 		e := r.await(sim.UpdateFailed)
-		alpha.awaitInt(endpoint, advanced(0, objects.FirmwareStateID), int64(objects.FirmwareIdle))
+		alpha.awaitInt(advanced(0, objects.FirmwareStateID), int64(objects.FirmwareIdle))
 		checkRefusal(t, c, raw, e, awaitReport(t, reports, raw))
-		if result, _ := alpha.read(endpoint, advanced(0, objects.FirmwareResultID)).Int(); result != int64(c.Expected.Update) {
+		result, _ := alpha.read(endpoint, advanced(0, objects.FirmwareResultID)).Int()
+		if result != int64(c.Expected.Update) {
 			t.Errorf("%s: result %d, want %d (%s)", c.Name, result, c.Expected.Update, e.Error)
 		}
 		if after := installedIn(t, dir, b); !sameValues(before, after) {

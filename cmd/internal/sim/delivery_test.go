@@ -97,7 +97,7 @@ func TestAdvancedFirmware(t *testing.T) {
 		0: objects.FirmwareIdle, 1: objects.FirmwareDownloaded, 2: objects.FirmwareDownloaded,
 	}
 	for instance, state := range want {
-		alpha.awaitInt(endpoint, advanced(instance, objects.FirmwareStateID), int64(state))
+		alpha.awaitInt(advanced(instance, objects.FirmwareStateID), int64(state))
 	}
 	if _, n, _ := alpha.read(endpoint, advanced(1, objects.AdvancedLinked).Child(0)).Link(); n != 2 {
 		t.Errorf("linked instance %d, want 2", n)
@@ -107,7 +107,7 @@ func TestAdvancedFirmware(t *testing.T) {
 	if err := alpha.write(advanced(0, objects.FirmwarePackage), lwm2m.Opaque(other)); err != nil {
 		t.Fatal(err)
 	}
-	alpha.awaitInt(endpoint, advanced(0, objects.FirmwareResultID), int64(objects.FirmwareConflict))
+	alpha.awaitInt(advanced(0, objects.FirmwareResultID), int64(objects.FirmwareConflict))
 	if _, n, _ := alpha.read(endpoint, advanced(0, objects.AdvancedConflicting).Child(0)).Link(); n != 1 {
 		t.Errorf("conflicting instance %d, want 1", n)
 	}
@@ -123,7 +123,7 @@ func TestAdvancedFirmware(t *testing.T) {
 			t.Errorf("component %d runs %q, want %q", instance, got, current)
 		}
 	}
-	alpha.awaitInt(endpoint, advanced(2, objects.FirmwareResultID), int64(objects.FirmwareSuccess))
+	alpha.awaitInt(advanced(2, objects.FirmwareResultID), int64(objects.FirmwareSuccess))
 }
 
 // TestExtensions runs manifests that a minimal processor refuses.
@@ -202,7 +202,7 @@ func TestPullResumes(t *testing.T) {
 			if cuts.Load() != 1 {
 				t.Fatalf("%d power cuts, want 1", cuts.Load())
 			}
-			checkUpdated(t, alpha, endpoint, dir, b, "sequence 2")
+			checkUpdated(t, alpha, dir, b, "sequence 2")
 			alpha.mu.Lock()
 			defer alpha.mu.Unlock()
 			if limit := len(payload) + 2*64<<10; scheme == "coaps" && alpha.served > limit {
@@ -280,7 +280,8 @@ func TestReports(t *testing.T) {
 	r.await(sim.Reported)
 	mu.Lock()
 	defer mu.Unlock()
-	if len(got) != 2 || got[0].Failure == nil || got[0].Failure.Reason != suit.ReportUnauthorised || got[1].Failure != nil {
+	if len(got) != 2 || got[0].Failure == nil || got[1].Failure != nil ||
+		got[0].Failure.Reason != suit.ReportUnauthorised {
 		t.Fatalf("reports %+v", got)
 	}
 	if e, err := suit.Decode(good, suit.Limits{}); err != nil || !e.Digest.Equal(got[1].Digest) {

@@ -26,19 +26,9 @@ func (f fetcher) https(ctx context.Context, u *url.URL, offset int64) (io.ReadCl
 		return nil, err
 	}
 	for range maxBusy {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		res, err := ask(ctx, client, u, offset)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", process.ErrURI, err)
-		}
-		if offset > 0 {
-			r.Header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
-		}
-		res, err := client.Do(r)
-		if errors.Is(err, ErrServer) {
 			return nil, err
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", process.ErrConnection, err)
 		}
 		if res.StatusCode == http.StatusServiceUnavailable {
 			_ = res.Body.Close() // its text is of no use
@@ -55,6 +45,22 @@ func (f fetcher) https(ctx context.Context, u *url.URL, offset int64) (io.ReadCl
 		return body, nil
 	}
 	return nil, fmt.Errorf("%w: server is busy", process.ErrConnection)
+}
+
+// ask sends one request.
+func ask(ctx context.Context, client *http.Client, u *url.URL, offset int64) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", process.ErrURI, err)
+	}
+	if offset > 0 {
+		r.Header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
+	}
+	res, err := client.Do(r)
+	if err != nil && !errors.Is(err, ErrServer) {
+		err = fmt.Errorf("%w: %w", process.ErrConnection, err)
+	}
+	return res, err
 }
 
 // opened returns the body of an answer from offset on.

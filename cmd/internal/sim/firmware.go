@@ -94,7 +94,7 @@ func (f *firmware) reload() {
 func (f *firmware) show() {
 	entries := f.entries()
 	for i := range f.target.components {
-		base := f.baseOf(uint16(i)) //nolint:gosec // G115: few
+		base := f.baseOf(uint16(i))
 		var own []lwm2m.Entry
 		for _, e := range entries {
 			if base.Contains(e.Path) {

@@ -8,7 +8,6 @@ import (
 	"steward/cmd/internal/sim"
 	"steward/cmd/internal/sim/nvm"
 	"steward/lwm2m"
-	"steward/lwm2m/fleet"
 	"steward/objects"
 	"steward/suit"
 	"steward/suit/author"
@@ -58,21 +57,21 @@ func manifest(t *testing.T, by transfer.Signer, version string, sequence uint64,
 	return raw
 }
 
-func (p *provider) awaitInt(id fleet.ID, path lwm2m.Path, want int64) {
+func (p *provider) awaitInt(path lwm2m.Path, want int64) {
 	p.t.Helper()
 	for {
-		if got, _ := p.read(id, path).Int(); got == want {
+		if got, _ := p.read(endpoint, path).Int(); got == want {
 			return
 		}
 		p.pause()
 	}
 }
 
-func checkUpdated(t *testing.T, p *provider, id fleet.ID, dir string, b *bundle.Bundle, version string) {
+func checkUpdated(t *testing.T, p *provider, dir string, b *bundle.Bundle, version string) {
 	t.Helper()
-	p.awaitInt(id, firmwareState, int64(objects.FirmwareIdle))
-	p.awaitInt(id, firmwareResult, int64(objects.FirmwareSuccess))
-	if got := p.read(id, lwm2m.NewPath(3, 0, 3)).Text(); got != version {
+	p.awaitInt(firmwareState, int64(objects.FirmwareIdle))
+	p.awaitInt(firmwareResult, int64(objects.FirmwareSuccess))
+	if got := p.read(endpoint, lwm2m.NewPath(3, 0, 3)).Text(); got != version {
 		t.Errorf("read /3/0/3 = %q, want %q", got, version)
 	}
 	s, err := sim.Inspect(dir, b)
@@ -91,12 +90,12 @@ func TestFirmwareByPush(t *testing.T) {
 	if err := alpha.write(firmwarePackage, lwm2m.Opaque(manifest(t, alpha.suit, "2.0.0", 2, ""))); err != nil {
 		t.Fatal(err)
 	}
-	alpha.awaitInt("dev1", firmwareState, int64(objects.FirmwareDownloaded))
+	alpha.awaitInt(firmwareState, int64(objects.FirmwareDownloaded))
 	if err := alpha.srv.Execute(t.Context(), "dev1", firmwareUpdate, ""); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.Updated)
-	checkUpdated(t, alpha, "dev1", dir, b, "2.0.0")
+	checkUpdated(t, alpha, dir, b, "2.0.0")
 
 	// Again, from outside the factory's image, and never back.
 	if err := alpha.write(firmwareURI, lwm2m.String("")); err != nil {
@@ -106,7 +105,7 @@ func TestFirmwareByPush(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await(sim.UpdateFailed)
-	alpha.awaitInt("dev1", firmwareResult, int64(objects.FirmwareFailed))
+	alpha.awaitInt(firmwareResult, int64(objects.FirmwareFailed))
 }
 
 func TestFirmwareByPull(t *testing.T) {
@@ -123,12 +122,12 @@ func TestFirmwareByPull(t *testing.T) {
 	if err := alpha.write(firmwareURI, lwm2m.String(alpha.uri()+"/update/e/envelope")); err != nil {
 		t.Fatal(err)
 	}
-	alpha.awaitInt("dev1", firmwareState, int64(objects.FirmwareDownloaded))
+	alpha.awaitInt(firmwareState, int64(objects.FirmwareDownloaded))
 	if err := alpha.srv.Execute(t.Context(), "dev1", firmwareUpdate, ""); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.Updated)
-	checkUpdated(t, alpha, "dev1", dir, b, "2.0.0")
+	checkUpdated(t, alpha, dir, b, "2.0.0")
 }
 
 func TestFirmwareIsRefused(t *testing.T) {
@@ -153,8 +152,8 @@ func TestFirmwareIsRefused(t *testing.T) {
 			t.Fatalf("%s: %v", row.name, err)
 		}
 		r.await(sim.UpdateFailed)
-		alpha.awaitInt("dev1", firmwareResult, int64(row.result))
-		alpha.awaitInt("dev1", firmwareState, int64(objects.FirmwareIdle))
+		alpha.awaitInt(firmwareResult, int64(row.result))
+		alpha.awaitInt(firmwareState, int64(objects.FirmwareIdle))
 	}
 }
 

@@ -86,7 +86,7 @@ func TestMisbehaviour(t *testing.T) {
 			})
 			r.await(sim.Misbehaving)
 			if tt.updated {
-				checkUpdated(t, alpha, endpoint, dir, b, "2.0.0")
+				checkUpdated(t, alpha, dir, b, "2.0.0")
 				return
 			}
 			if got := alpha.read(endpoint, lwm2m.NewPath(3, 0, 3)).Text(); got != "1.0.0" {

@@ -191,7 +191,7 @@ func (m *move) open() {
 // awaitState reads the state at p until it is want.
 func (m *move) awaitState(p *provider, want transfer.DeviceState) {
 	m.t.Helper()
-	p.awaitInt(endpoint, transferState, int64(want.Number()))
+	p.awaitInt(transferState, int64(want.Number()))
 }
 
 // finish reads the DONE receipt at beta and finalises.

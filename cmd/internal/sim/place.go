@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"steward/lwm2m"
@@ -32,7 +33,7 @@ func (f *firmware) entries() []lwm2m.Entry {
 	}
 	var all []lwm2m.Entry
 	for i, id := range f.target.components {
-		instance := uint16(i) //nolint:gosec // G115: a bundle names few components
+		instance := uint16(i)
 		o := objects.AdvancedFirmware{
 			Firmware: f.shown(instance), Component: id.String(), Current: f.target.version(id, f.l.d.b.Firmware.Version),
 		}
@@ -50,7 +51,7 @@ func (f *firmware) entries() []lwm2m.Entry {
 func objectLinks(instances []uint16) map[uint16]objects.Link {
 	out := map[uint16]objects.Link{}
 	for i, n := range instances {
-		out[uint16(i)] = objects.Link{Object: objects.AdvancedFirmwareID, Instance: n} //nolint:gosec // G115: few
+		out[uint16(i)] = objects.Link{Object: objects.AdvancedFirmwareID, Instance: n}
 	}
 	return out
 }
@@ -73,7 +74,7 @@ func (f *firmware) shown(instance uint16) objects.Firmware {
 // linked returns the other instances that a manifest changes.
 func (f *firmware) linked(m *suit.Manifest, instance uint16) (out []uint16) {
 	for i, id := range f.target.components {
-		n := uint16(i) //nolint:gosec // G115: few
+		n := uint16(i)
 		if n != instance && slices.Contains(m.Components, id) {
 			out = append(out, n)
 		}
@@ -83,10 +84,11 @@ func (f *firmware) linked(m *suit.Manifest, instance uint16) (out []uint16) {
 
 // conflict notes that a package for an instance came while another package waits.
 func (f *firmware) conflict(p progress, instance uint16) error {
-	conflicts := map[uint16]uint16{instance: p.Instance}
-	for n, other := range p.Conflicts {
-		conflicts[n] = other
+	conflicts := maps.Clone(p.Conflicts) // what is shown is not changed
+	if conflicts == nil {
+		conflicts = map[uint16]uint16{}
 	}
+	conflicts[instance] = p.Instance
 	p.Conflicts = conflicts
 	f.l.d.event(f.l.about(Event{
 		Kind: UpdateFailed, Error: fmt.Sprintf("instance %d waits for Update", p.Instance),

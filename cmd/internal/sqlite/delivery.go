@@ -134,7 +134,7 @@ func scanDeviceReport(row interface{ Scan(dest ...any) error }) (r rollout.Devic
 func (s Rollout) AddInstalled(ctx context.Context, device fleet.ID, all []rollout.Installed, actor string) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
 		for _, i := range all {
-			sequence := int64(min(i.Sequence, math.MaxInt64)) //nolint:gosec // G115: bounded
+			sequence := int64(min(i.Sequence, math.MaxInt64))
 			if _, err := tx.Exec("installed_manifest.put", string(device), int64(i.Digest.Algorithm), i.Digest.Value,
 				sequence, "", "transfer", time.Now().UnixMicro()); err != nil {
 				return err
