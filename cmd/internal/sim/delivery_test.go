@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
@@ -251,8 +250,7 @@ func TestReports(t *testing.T) {
 	alpha, rogue, f := newProvider(t, "alpha"), newProvider(t, "rogue"), newFactory(t)
 	r := start(t, f.device(endpoint, alpha), options(t.TempDir()))
 	r.await(sim.Registered)
-	var mu sync.Mutex
-	var got []*suit.Report
+	reports := make(chan *suit.Report, 16)
 	defer alpha.srv.Subscribe(func(e server.Event) {
 		if e.Kind != server.Sent {
 			return
@@ -266,25 +264,37 @@ func TestReports(t *testing.T) {
 			t.Errorf("report of %d bytes: %v", len(data.Data[0]), err)
 			return
 		}
-		mu.Lock()
-		got = append(got, report)
-		mu.Unlock()
+		reports <- report
 	})()
 	bad := manifest(t, rogue.suit, "2.0.0", 2, "")
 	if err := alpha.write(firmwarePackage, lwm2m.Opaque(bad)); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.Reported)
+	got := next(t, reports)
+	if got.Failure == nil || got.Failure.Reason != suit.ReportUnauthorised {
+		t.Errorf("report of a bad manifest: %+v", got)
+	}
 	good := manifest(t, alpha.suit, "2.0.0", 2, "")
 	alpha.lead(firmwarePackage, lwm2m.Opaque(good), nil)
 	r.await(sim.Reported)
-	mu.Lock()
-	defer mu.Unlock()
-	if len(got) != 2 || got[0].Failure == nil || got[1].Failure != nil ||
-		got[0].Failure.Reason != suit.ReportUnauthorised {
-		t.Fatalf("reports %+v", got)
+	got = next(t, reports)
+	if got.Failure != nil {
+		t.Errorf("report of a good manifest: %+v", got.Failure)
 	}
-	if e, err := suit.Decode(good, suit.Limits{}); err != nil || !e.Digest.Equal(got[1].Digest) {
-		t.Errorf("report of %v, want %v (%v)", got[1].Digest, e.Digest, err)
+	if e, err := suit.Decode(good, suit.Limits{}); err != nil || !e.Digest.Equal(got.Digest) {
+		t.Errorf("report of %v, want %v (%v)", got.Digest, e.Digest, err)
+	}
+}
+
+// next returns the next report.
+func next(t *testing.T, reports <-chan *suit.Report) *suit.Report {
+	t.Helper()
+	select {
+	case r := <-reports:
+		return r
+	case <-time.After(patience):
+		t.Fatal("no report")
+		return nil
 	}
 }
