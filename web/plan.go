@@ -10,11 +10,12 @@ type CampaignPlan struct {
 	Rates     Rates            `json:"rates,omitzero"`
 	Windows   Windows          `json:"windows,omitzero"`
 	Needs     Needs            `json:"needs,omitzero"`
-	Retry     map[string]Retry `json:"retry,omitempty"`      // by update result; missing: the default, {}: none
+	Retry     map[string]Retry `json:"retry,omitzero"`       // by update result; missing: the default, {}: none
 	Filter    *DeviceMatch     `json:"filter,omitempty"`     // devices that fit later join the tail
 	RollsBack string           `json:"rolls_back,omitempty"` // release that this one takes back
 	SilentFor int64            `json:"silent_for,omitempty"` // until a wave goes on without a device; 0: 120
 	Timeout   int64            `json:"timeout,omitempty"`    // of one try; 0: 86400
+	TailGate  Gate             `json:"tail_gate,omitzero"`   // only its limits count
 	TailFor   int64            `json:"tail_for,omitempty"`   // how long the tail stays open; 0: to the end
 }
 

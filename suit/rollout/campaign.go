@@ -62,7 +62,7 @@ type Plan struct {
 	Rates     Rates       `json:"rates,omitzero"`       //
 	Windows   Windows     `json:"windows,omitzero"`     //
 	Needs     Conditions  `json:"needs,omitzero"`       // what a device must have to begin
-	Retry     RetryMatrix `json:"retry,omitempty"`      // nil: DefaultRetry
+	Retry     RetryMatrix `json:"retry,omitzero"`       // nil: DefaultRetry
 	Filter    *Filter     `json:"filter,omitempty"`     // devices that fit later join the tail; nil: none do
 	RollsBack string      `json:"rolls_back,omitempty"` // release that this one takes back, by a higher sequence number
 

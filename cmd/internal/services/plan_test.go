@@ -32,7 +32,7 @@ func TestPlansAgree(t *testing.T) {
 		Windows: web.Windows{Download: window, Install: window, Zone: "+02:00"},
 		Needs:   web.Needs{Battery: 50, External: true},
 		Retry:   map[string]web.Retry{"4": {Tries: 3, Backoff: 60}, "-1": {Tries: 1}}, Filter: match, RollsBack: "r",
-		SilentFor: 1, Timeout: 2, TailFor: 3,
+		SilentFor: 1, Timeout: 2, TailGate: gate, TailFor: 3,
 	}
 	raw, err := json.Marshal(plan)
 	if err != nil {

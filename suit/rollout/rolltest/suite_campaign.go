@@ -23,7 +23,7 @@ func campaign(id string) rollout.Campaign {
 			Windows: rollout.Windows{Install: []rollout.Window{
 				{Days: []time.Weekday{time.Monday}, From: "22:00", To: "04:00"},
 			}, Zone: "+01:00"},
-			Filter: &rollout.Filter{Model: "m"}, Start: at.Add(time.Hour),
+			Filter: &rollout.Filter{Model: "m"}, Start: at.Add(time.Hour), TailGate: rollout.Gate{MaxFailures: &three},
 		},
 		Waves: []rollout.Wave{
 			{Spec: rollout.WaveSpec{Count: 1, Canary: true}, Size: 1, State: rollout.WavePending},
@@ -80,7 +80,12 @@ func testCampaigns(t *testing.T, s rollout.Store) {
 	if _, err := s.Campaign(ctx, "x"); !errors.Is(err, rollout.ErrUnknown) {
 		t.Errorf("Campaign(x) = %v, want ErrUnknown", err)
 	}
-	add(t, s, campaign("c2"), nil)
+	other := campaign("c2")
+	other.Plan.Retry = rollout.RetryMatrix{} // none is not the default
+	add(t, s, other, nil)
+	if got, err := s.Campaign(ctx, "c2"); err != nil || got.Plan.Retry == nil {
+		t.Errorf("a plan without retries came back as %+v, %v", got.Plan, err)
+	}
 	if got, err := s.ListCampaigns(ctx, "c2", 9); err != nil || len(got) != 1 || got[0].ID != "c1" {
 		t.Errorf("ListCampaigns = %+v, %v", got, err)
 	}
