@@ -131,19 +131,7 @@ func (l *Listener) open(f ref, dst []byte, record dtls.Record, a arrival) (dtls.
 		}
 		return o, nil, err
 	}
-	if o.Newest && r.is(kept) {
-		l.keeper.received(f, r) // before anything is done about the record
-	}
-	said := r.marks
-	r.marks &^= restored
-	if o.Type == dtls.ApplicationData {
-		r.marks &^= inFlight
-	}
-	r.seen, r.shard = a.now, a.shard.number
-	if at := l.table.stamp(f.slot); at != nil && isRequest(o) {
-		*at = a.stamp
-	}
-	moved := o.Newest && r.addr != a.from
+	said, moved := l.note(f, r, o, a)
 	p := l.peerOf(f)
 	r.mu.Unlock()
 	if said&unjudged != 0 && !l.judge(f) {
@@ -159,6 +147,25 @@ func (l *Listener) open(f ref, dst []byte, record dtls.Record, a arrival) (dtls.
 		l.options.Keep.Woke(p)
 	}
 	return o, p, nil
+}
+
+// note writes down that an authentic record has come, before anything is done
+// about it. It returns what the marks were, and whether the peer's address has to
+// follow. The caller holds the row's lock.
+func (l *Listener) note(f ref, r *row, o dtls.Opened, a arrival) (said uint8, moved bool) {
+	if o.Newest && r.is(kept) {
+		l.keeper.received(f, r)
+	}
+	said = r.marks
+	r.marks &^= restored
+	if o.Type == dtls.ApplicationData {
+		r.marks &^= inFlight
+	}
+	r.seen, r.shard = a.now, a.shard.number
+	if at := l.table.stamp(f.slot); at != nil && isRequest(o) {
+		*at = a.stamp
+	}
+	return said, o.Newest && r.addr != a.from
 }
 
 // isRequest reports whether a record carries a request of CoAP (RFC 7252 §3).

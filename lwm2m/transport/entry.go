@@ -54,9 +54,9 @@ type entry struct {
 
 func (e entry) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(append(dst, entryKept), e.id())
-	dst, _ = e.session.AppendBinary(dst)                                // never fails
-	dst = binary.BigEndian.AppendUint64(dst, uint64(e.seen.UnixNano())) //nolint:gosec // G115: its bits
-	dst = binary.BigEndian.AppendUint64(dst, uint64(e.born.UnixNano())) //nolint:gosec // G115: its bits
+	dst, _ = e.session.AppendBinary(dst) // never fails
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.seen.UnixNano()))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.born.UnixNano()))
 	dst = appendAddr(dst, e.addr)
 	dst = appendShort(dst, string(e.identity.Role))
 	dst = appendShort(dst, e.identity.Name)

@@ -46,7 +46,7 @@ func TestWheel(t *testing.T) {
 			for _, id := range s.Over(now) {
 				x, known := live[id]
 				if !known {
-					t.Fatalf("seed %d, time %d: what had ended ended", seed, now)
+					t.Fatalf("seed %d, time %d: one that was gone ended", seed, now)
 				}
 				if due := min(x.seen+idle, x.born+absolute); now <= due {
 					t.Fatalf("seed %d, time %d: ended before %d", seed, now, due)

@@ -11,12 +11,15 @@ type index struct {
 	used   int
 }
 
+// mask takes the place of a hash out of it.
+func (x *index) mask() uint64 { return uint64(len(x.places)) - 1 }
+
 // find returns the slot with this hash that is the one meant.
 func (x *index) find(hash uint64, meant func(slot uint32) bool) (slot uint32, ok bool) {
 	if x.used == 0 {
 		return 0, false
 	}
-	mask := uint64(len(x.places) - 1)
+	mask := x.mask()
 	for i := hash & mask; x.places[i] != 0; i = (i + 1) & mask {
 		if s := x.places[i] - 1; meant(s) {
 			return s, true
@@ -42,7 +45,7 @@ func (x *index) insert(slot uint32, hashOf func(slot uint32) uint64) {
 }
 
 func (x *index) put(place uint32, hash uint64) {
-	mask := uint64(len(x.places) - 1)
+	mask := x.mask()
 	i := hash & mask
 	for x.places[i] != 0 {
 		i = (i + 1) & mask
@@ -56,7 +59,7 @@ func (x *index) remove(slot uint32, hashOf func(slot uint32) uint64) {
 	if x.used == 0 {
 		return
 	}
-	mask := uint64(len(x.places) - 1)
+	mask := x.mask()
 	gap := hashOf(slot) & mask
 	for x.places[gap] != slot+1 {
 		if x.places[gap] == 0 {

@@ -22,12 +22,13 @@ type Latency struct{ counts [latencySlots]uint64 }
 // slotOfLatency numbers durations: exactly below 16 µs, then 16 steps to each
 // doubling.
 func slotOfLatency(d time.Duration) int {
-	n := uint64(max(d, 0) / latencyUnit) //nolint:gosec // G115: not negative
+	n := uint64(max(d, 0) / latencyUnit)
 	if n < latencySteps {
-		return int(n) //nolint:gosec // G115: small
+		return int(n)
 	}
 	exponent := bits.Len64(n) - 1 - latencyBits
-	return min((exponent+1)*latencySteps+int(n>>exponent)-latencySteps, latencySlots-1) //nolint:gosec // G115: less than 32
+	step := int(n>>exponent) - latencySteps //nolint:gosec // G115: less than 16
+	return min((exponent+1)*latencySteps+step, latencySlots-1)
 }
 
 // upper is the longest duration of a slot.

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -226,7 +225,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	failed := make(chan error, len(l.shards))
 	var reading sync.WaitGroup
 	for _, s := range l.shards {
-		reading.Go(func() { failed <- s.read() })
+		reading.Go(func() { failed <- s.read() }) //nolint:contextcheck // what a message starts is the engine's
 	}
 	if l.options.Credentials != nil {
 		l.tasks.Go(func() { l.pending.run(ctx) })
@@ -247,89 +246,4 @@ func (l *Listener) Run(ctx context.Context) error {
 	err = errors.Join(err, l.keep())
 	l.dropWhere(func(coap.Identity) bool { return true })
 	return errors.Join(err, l.close())
-}
-
-// Drop ends the associations whose identity matches, with close_notify, and
-// returns their number. A handshake under way meanwhile is judged once more
-// before it becomes an association.
-func (l *Listener) Drop(match func(coap.Identity) bool) int {
-	l.table.drops.Add(1)
-	return l.dropWhere(match)
-}
-
-func (l *Listener) dropWhere(match func(coap.Identity) bool) int {
-	n := 0
-	for f := range l.table.all() {
-		if id, _, ok := l.about(f); ok && match(id) && l.end(f, true) {
-			n++
-		}
-	}
-	return n
-}
-
-// Peers yields the established associations; a plain listener knows none.
-func (l *Listener) Peers() iter.Seq[coap.Peer] {
-	return func(yield func(coap.Peer) bool) {
-		for f := range l.table.all() {
-			if p := l.livePeer(f); p != nil && !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-// Stats returns the counters since Listen.
-func (l *Listener) Stats() Stats {
-	s := l.stats.snapshot()
-	s.Associations = l.table.size()
-	s.HandshakesPending = l.pending.size()
-	s.Sockets = len(l.shards)
-	overflow := uint64(0)
-	for _, x := range l.shards {
-		receive, send, full := account(x.conn)
-		s.ReceiveBuffer, s.SendBuffer = s.ReceiveBuffer+receive, s.SendBuffer+send
-		overflow += full
-		s.DatagramsIn += x.traffic.datagramsIn.Load()
-		s.DatagramsOut += x.traffic.datagramsOut.Load()
-		s.BytesIn += x.traffic.bytesIn.Load()
-		s.BytesOut += x.traffic.bytesOut.Load()
-	}
-	if overflow > 0 {
-		s.Drops[DropKernelQueue] = overflow
-	}
-	if l.options.Stamps {
-		s.Latency = l.latency.snapshot()
-	}
-	return s
-}
-
-// sweepUntil ends associations whose time is over, forgets stale flights, and
-// keeps journal and names tidy.
-func (l *Listener) sweepUntil(ctx context.Context) {
-	t := time.NewTicker(min(time.Duration(l.table.wheel.tick)*instantUnit, 30*time.Second))
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			l.sweep(ctx)
-		}
-	}
-}
-
-func (l *Listener) sweep(ctx context.Context) {
-	now := l.now()
-	l.table.over(now, func(f ref) {
-		if l.end(f, true) {
-			l.stats.expired.Add(1)
-		}
-	})
-	l.flights.forget(now)
-	if l.table.names.sparse() {
-		l.table.repack()
-	}
-	if err := l.compact(); err != nil {
-		l.options.Log.LogAttrs(ctx, slog.LevelError, "keeping associations", slog.Any("error", err))
-	}
 }

@@ -82,7 +82,7 @@ func (l *Listener) revive(left *journal.Left, usable bool) error {
 			continue
 		}
 		f := ref{slot, r.generation}
-		if r.state == live && !(usable && l.resumes(left, f, r, now)) {
+		if r.state == live && (!usable || !l.resumes(left, f, r, now)) {
 			t.names.drop(r.name)
 			r.state, r.marks, r.name = free, 0, name{}
 		}
@@ -171,12 +171,12 @@ func (l *Listener) judgeAll(ctx context.Context) {
 }
 
 // now is the present time as the rows have it.
-func (l *Listener) now() instant { return instant(time.Since(l.table.began) / instantUnit) }
+func (l *Listener) now() instant { return instantOf(time.Since(l.table.began)) }
 
 // instantAt is a time of an earlier run of the program as the rows have it.
 func (t *table) instantAt(at time.Time) instant {
 	d := at.Sub(t.began) / instantUnit
-	return instant(min(max(d, -1<<31), 0)) //nolint:gosec // G115: bounded
+	return instant(min(max(d, -1<<31), 0))
 }
 
 // timeOf is the reverse.

@@ -91,7 +91,7 @@ func (s *shard) hand(n int) {
 		s.listener.receive(a)
 	}
 	s.traffic.datagramsIn.Add(uint64(n)) //nolint:gosec // G115: a batch
-	s.traffic.bytesIn.Add(uint64(bytes)) //nolint:gosec // G115: a batch
+	s.traffic.bytesIn.Add(uint64(bytes))
 	s.end()
 }
 

@@ -52,7 +52,11 @@ func listenGroup(addr *net.UDPAddr, n int) (group []*net.UDPConn, err error) {
 }
 
 func reusePort(fd uintptr) error {
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)) //nolint:gosec // G115: a descriptor
+	return setOption(fd, unix.SO_REUSEPORT, 1)
+}
+
+func setOption(fd uintptr, option, value int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, option, value))
 }
 
 // control calls f with the descriptor of a socket.
@@ -73,8 +77,8 @@ func setBuffers(c *net.UDPConn) {
 		for forced, plain := range map[int]int{
 			unix.SO_RCVBUFFORCE: unix.SO_RCVBUF, unix.SO_SNDBUFFORCE: unix.SO_SNDBUF,
 		} {
-			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, forced, bufferSize) != nil { //nolint:gosec // G115: a descriptor
-				_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, plain, bufferSize) //nolint:gosec // G115: a descriptor
+			if setOption(fd, forced, bufferSize) != nil {
+				_ = setOption(fd, plain, bufferSize)
 			}
 		}
 		return nil
@@ -84,7 +88,7 @@ func setBuffers(c *net.UDPConn) {
 // stampReceived asks the kernel to say of each datagram when it came.
 func stampReceived(c *net.UDPConn) error {
 	return control(c, func(fd uintptr) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)) //nolint:gosec // G115: a descriptor
+		return setOption(fd, unix.SO_TIMESTAMPNS, 1)
 	})
 }
 

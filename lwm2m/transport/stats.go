@@ -79,3 +79,28 @@ func (c *counters) snapshot() Stats {
 	}
 	return s
 }
+
+// Stats returns the counters since Listen.
+func (l *Listener) Stats() Stats {
+	s := l.stats.snapshot()
+	s.Associations = l.table.size()
+	s.HandshakesPending = l.pending.size()
+	s.Sockets = len(l.shards)
+	overflow := uint64(0)
+	for _, x := range l.shards {
+		receive, send, full := account(x.conn)
+		s.ReceiveBuffer, s.SendBuffer = s.ReceiveBuffer+receive, s.SendBuffer+send
+		overflow += full
+		s.DatagramsIn += x.traffic.datagramsIn.Load()
+		s.DatagramsOut += x.traffic.datagramsOut.Load()
+		s.BytesIn += x.traffic.bytesIn.Load()
+		s.BytesOut += x.traffic.bytesOut.Load()
+	}
+	if overflow > 0 {
+		s.Drops[DropKernelQueue] = overflow
+	}
+	if l.options.Stamps {
+		s.Latency = l.latency.snapshot()
+	}
+	return s
+}

@@ -151,8 +151,9 @@ func (t *table) all() iter.Seq[ref] {
 }
 
 // reserve gives out a slot and the identifier of the association that is to have
-// it, ErrNoRoom if there is none. How many are too many is for occupy to say. The slot that was free for the longest time is
-// next, and its identifier differs from the last 65,534 that it had.
+// it, ErrNoRoom if there is none; how many associations are too many is for occupy
+// to say. The slot that was free for the longest time is next, and its identifier
+// differs from the last 65,534 that it had.
 func (t *table) reserve() (seat, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -165,9 +166,9 @@ func (t *table) reserve() (seat, error) {
 	defer r.mu.Unlock()
 	r.generation, r.state = nextGeneration(r.generation), reserved
 	s := seat{ref: ref{slot, r.generation}}
-	_, _ = rand.Read(s.cid[(slotBits+generationBits)/8:]) // never fails
-	s.cid[0], s.cid[1], s.cid[2] = byte(slot>>16), byte(slot>>8), byte(slot)
-	binary.BigEndian.PutUint16(s.cid[slotBits/8:], uint16(r.generation)) //nolint:gosec // G115: its last bits
+	_, _ = rand.Read(s.cid[(slotBits+generationBits)/8:])                    // never fails
+	s.cid[0], s.cid[1], s.cid[2] = byte(slot>>16), byte(slot>>8), byte(slot) //nolint:gosec // G115: its 24 bits
+	binary.BigEndian.PutUint16(s.cid[slotBits/8:], uint16(r.generation))     //nolint:gosec // G115: its last bits
 	return s, nil
 }
 
