@@ -97,7 +97,7 @@ func (s *Server) proved(datagram []byte, record uint64, seq uint16, from netip.A
 	outcome := s.begin(&conn{
 		random: h.random, due: now.Add(s.o.FlightInterval), interval: s.o.FlightInterval, end: now.Add(s.o.Timeout),
 		machine: machine{
-			server: s, addr: from, place: place, record: record, digest: digest, in: reassembly{next: seq},
+			server: s, addr: from, place: place, record: record, offer: digest, in: reassembly{next: seq},
 		},
 	}, datagram)
 	if outcome == Full {

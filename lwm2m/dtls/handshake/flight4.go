@@ -38,7 +38,7 @@ func (m *machine) checkHello(h *clientHello, o *offers) error {
 	switch {
 	case h.version>>8 != versionMajor || h.version > version12: // versions count down
 		return fail(alertProtocolVersion, dtls.ErrHandshake, "version %04x", h.version)
-	case m.digest != [digestLength]byte{} && m.digest != offerDigest(h):
+	case m.offer != [digestLength]byte{} && m.offer != offerDigest(h):
 		return fail(alertIllegalParameter, dtls.ErrHandshake, "offer changed after the cookie")
 	case !h.offersNoCompression():
 		return fail(alertIllegalParameter, dtls.ErrHandshake, "compression demanded")
@@ -202,7 +202,7 @@ func (m *machine) number() uint16 {
 // say appends a message to the flight.
 func (m *machine) say(typ uint8, body []byte) {
 	msg := message{typ, m.number(), body}
-	m.log = append(m.log, msg)
+	m.note(msg)
 	m.flight++
 }
 

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
@@ -78,7 +79,8 @@ func (m *machine) keyOf(identity []byte) []byte {
 // over the randoms alone (RFC 5246 §8.1) where that is allowed.
 func (m *machine) deriveMaster(premaster []byte) {
 	if m.offers.masterSecret {
-		prf(m.master[:], premaster, labelExtended, digestOf(m.log))
+		session := m.digest()
+		prf(m.master[:], premaster, labelExtended, session[:])
 		return
 	}
 	prf(m.master[:], premaster, labelMaster, m.clientRandom[:], m.serverRandom[:])
@@ -113,10 +115,19 @@ func (m *machine) takeVerify(body []byte) error {
 	if err != nil {
 		return &failure{alertBadCertificate, err}
 	}
-	if err := s.verify(key, signature, transcript(m.log[:len(m.log)-1])); err != nil {
+	if err := m.verify(s, key, signature); err != nil {
 		return &failure{alertDecryptError, err}
 	}
 	m.server.keys.keep(der, key)
 	m.phase = phaseFinished
 	return nil
+}
+
+// verify checks a signature of the messages before the one that holds it. Their
+// SHA-256 is known.
+func (m *machine) verify(s scheme, key crypto.PublicKey, signature []byte) error {
+	if s == ecdsaSHA256 {
+		return s.verifyDigest(key, signature, m.before[:])
+	}
+	return s.verify(key, signature, transcript(m.log[:len(m.log)-1]))
 }

@@ -13,7 +13,7 @@ import (
 // takeFinished checks the client's Finished, has the client judged, and makes our
 // last flight of a full handshake. In a resumption ours came first.
 func (m *machine) takeFinished(body []byte) error {
-	want := verifyData(&m.master, labelClientEnd, digestOf(m.log[:len(m.log)-1]))
+	want := verifyData(&m.master, labelClientEnd, m.before[:])
 	switch {
 	case len(body) != verifyLength:
 		return fail(alertDecodeError, dtls.ErrHandshake, "finished of %d bytes", len(body))
@@ -75,10 +75,11 @@ func (m *machine) finish() error {
 	p := packer{m: m, mtu: mtu}
 	if m.offers.ticket {
 		ticket := message{typeNewSessionTicket, m.number(), ticketBody(m.newTicket())}
-		m.log = append(m.log, ticket)
+		m.note(ticket)
 		p.add(ticket)
 	}
-	finished := message{typeFinished, m.number(), verifyData(&m.master, labelServerEnd, digestOf(m.log))}
+	digest := m.digest()
+	finished := message{typeFinished, m.number(), verifyData(&m.master, labelServerEnd, digest[:])}
 	if err := p.addFinished(finished); err != nil {
 		return err
 	}

@@ -3,10 +3,8 @@ package handshake
 import (
 	"bytes"
 	"crypto/ecdh"
-	"crypto/sha256"
 	"net/netip"
 
-	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
 )
 
@@ -72,7 +70,7 @@ type machine struct {
 	addr   netip.AddrPort
 	place  Place
 	phase  phase
-	digest [digestLength]byte // of the offer, from the cookie; zero: not known
+	offer  [digestLength]byte // digest of it, from the cookie; zero: not known
 
 	in     reassembly
 	log    []message // the handshake so far, the hello first
@@ -100,22 +98,6 @@ type agreed struct {
 	clientRaw    bool // its certificate is a raw public key
 	limit        uint16
 	peerCID, cid []byte
-}
-
-// A proof is what comes of the client's last flight. It is apart so that those
-// who never send one cost less.
-type proof struct {
-	master  [masterLength]byte
-	session dtls.Session
-
-	chain    [][]byte // of the client, not proved before takeVerify
-	rawKey   []byte   // the same for a raw public key
-	psk      []byte
-	pskHash  [sha256.Size]byte
-	unknown  error // why the identity has no key
-	resumed  *ticket
-	identity coap.Identity
-	last     []byte // our last flight
 }
 
 // receive takes a datagram. An error ends the handshake, and is a failure when the
@@ -250,10 +232,13 @@ func (m *machine) takeMessages() error {
 			return fail(alertUnexpectedMessage, dtls.ErrHandshake, "message of type %d in epoch %d, want %d", msg.typ, epoch,
 				want.typ)
 		}
-		m.log = append(m.log, msg)
 		if m.proof == nil && m.phase != phaseHello {
-			m.proof = new(proof)
+			m.prove()
 		}
+		if m.proof != nil {
+			m.before = m.digest()
+		}
+		m.note(msg)
 		if err := want.take(m, msg.body); err != nil {
 			return err
 		}
@@ -267,25 +252,4 @@ func takeAlert(b []byte) error {
 		return nil
 	}
 	return &peerAlert{alert(b[1])}
-}
-
-// digestOf is the hash of messages (RFC 5246 §7.4.9).
-func digestOf(log []message) []byte {
-	h := sha256.New()
-	for _, msg := range log {
-		header := msg.header()
-		_, _ = h.Write(header[:]) // never fails
-		_, _ = h.Write(msg.body)
-	}
-	return h.Sum(nil)
-}
-
-// transcript are the messages themselves.
-func transcript(log []message) []byte {
-	var out []byte
-	for _, msg := range log {
-		header := msg.header()
-		out = append(append(out, header[:]...), msg.body...)
-	}
-	return out
 }

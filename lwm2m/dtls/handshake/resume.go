@@ -40,14 +40,17 @@ func (m *machine) resumable(h *clientHello, o *offers) *ticket {
 // The ticket stays good until its session is too old.
 func (m *machine) resume(t *ticket, h *clientHello, o *offers) error {
 	m.suite = suiteOf(t.suite)
-	m.proof = &proof{master: t.master, resumed: t, identity: t.identity, psk: t.psk, rawKey: t.rawKey}
+	m.prove()
+	m.master, m.resumed = t.master, t
+	m.identity, m.psk, m.rawKey = t.identity, t.psk, t.rawKey
 	if err := m.newSession(); err != nil {
 		return &failure{alertInternalError, err}
 	}
 	hello := m.newServerHello(h, o)
 	hello.sessionID = h.sessionID
 	m.say(typeServerHello, hello.body())
-	m.say(typeFinished, verifyData(&m.master, labelServerEnd, digestOf(m.log)))
+	digest := m.digest()
+	m.say(typeFinished, verifyData(&m.master, labelServerEnd, digest[:]))
 	m.phase = phaseFinished
 	return m.transmit(0)
 }

@@ -67,13 +67,18 @@ func (s scheme) sign(key crypto.Signer, parts ...[]byte) ([]byte, error) {
 // verify returns nil if signature is key's of the parts. The scheme must be one of
 // schemes, and the key of a kind and curve that we take.
 func (s scheme) verify(key crypto.PublicKey, signature []byte, parts ...[]byte) error {
+	return s.verifyDigest(key, signature, s.digest(parts))
+}
+
+// verifyDigest is verify for what digest has made of the parts.
+func (s scheme) verifyDigest(key crypto.PublicKey, signature, digest []byte) error {
 	good := false
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:
 		known := key.Curve == elliptic.P256() || key.Curve == elliptic.P384()
-		good = known && s.hash() != 0 && ecdsa.VerifyASN1(key, s.digest(parts), signature)
+		good = known && s.hash() != 0 && ecdsa.VerifyASN1(key, digest, signature)
 	case ed25519.PublicKey:
-		good = s == ed25519Pure && ed25519.Verify(key, s.digest(parts), signature)
+		good = s == ed25519Pure && ed25519.Verify(key, digest, signature)
 	}
 	if !good {
 		return fmt.Errorf("%w: signature", dtls.ErrHandshake)

@@ -1,0 +1,49 @@
+package handshake
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"crypto/sha256"
+	"time"
+)
+
+// Work does what workers would, until there is nothing left to do.
+func Work(s *Server) {
+	for {
+		select {
+		case c := <-s.work.begun:
+			s.serve(c)
+		case c := <-s.work.fresh:
+			s.serve(c)
+		default:
+			return
+		}
+	}
+}
+
+// SmallOrder is a point of X25519 that makes every shared secret zero.
+func SmallOrder() []byte { return make([]byte, 32) }
+
+// OffCurve is a point that is not on P-256.
+func OffCurve() []byte {
+	key, _ := ecdh.P256().GenerateKey(rand.Reader)
+	b := key.PublicKey().Bytes()
+	b[len(b)-1] ^= 1
+	return b
+}
+
+// TicketLife is how long a session may be resumed.
+const TicketLife = ticketLife
+
+// Tick looks at the clock for the handshakes.
+func Tick(s *Server, now time.Time) { s.tick(now) }
+
+// digestOf is the hash of messages.
+func digestOf(log []message) []byte {
+	p := proof{sum: sha256.New()}
+	for _, msg := range log {
+		p.add(msg)
+	}
+	out := p.digest()
+	return out[:]
+}
