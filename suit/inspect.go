@@ -88,12 +88,7 @@ func describeBlock(raw []byte) string {
 		if err != nil {
 			return describe("authentication code", nil, err)
 		}
-		parts := []string{fmt.Sprintf("authentication code, %v", m.Algorithm())}
-		for i := range m.Recipients {
-			r := &m.Recipients[i]
-			parts = append(parts, fmt.Sprintf("for key %s by %v", show(r.KeyID()), r.Algorithm()))
-		}
-		return strings.Join(parts, ", ")
+		return describeMac(m)
 	case cose.KindSign:
 		m, err := cose.ParseSign(raw)
 		if err != nil {
@@ -107,6 +102,16 @@ func describeBlock(raw []byte) string {
 	default:
 		return fmt.Sprintf("COSE message of tag %d", kind)
 	}
+}
+
+// describeMac names the keys for which a code was made.
+func describeMac(m *cose.Mac) string {
+	parts := []string{fmt.Sprintf("authentication code, %v", m.Algorithm())}
+	for i := range m.Recipients {
+		r := &m.Recipients[i]
+		parts = append(parts, fmt.Sprintf("for key %s by %v", show(r.KeyID()), r.Algorithm()))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // A printer indents lines.

@@ -52,7 +52,7 @@ type Campaign struct {
 	ApprovedBy string                `json:"approved_by,omitempty"`
 	StartedAt  time.Time             `json:"started_at,omitzero"`
 	EndedAt    time.Time             `json:"ended_at,omitzero"`
-	ETA        time.Time             `json:"eta,omitzero"` // when the rest is over at the pace so far; zero: nobody can say
+	ETA        time.Time             `json:"eta,omitzero"` // when the rest is over at the pace so far; zero: unknown
 }
 
 // A CampaignWave is how one wave stands; the tail is the last.

@@ -246,22 +246,29 @@ func (d *imageDescription) add(p *Plan, s Source) error {
 		}
 	}
 	for _, one := range d.Slots {
-		payload, err := s.File(one.File)
+		slot, err := one.read(s)
 		if err != nil {
-			return fmt.Errorf("image %q: %w", one.File, err)
-		}
-		slot := Slot{
-			Number: one.Number, Payload: payload, URI: one.URI, Integrated: one.Integrated, Inline: one.Inline,
-		}
-		if one.Arguments != "" {
-			if slot.FetchArguments, err = hex.DecodeString(one.Arguments); err != nil {
-				return fmt.Errorf("%w: fetch arguments: %w", ErrOptions, err)
-			}
+			return err
 		}
 		i.Slots = append(i.Slots, slot)
 	}
 	p.Images = append(p.Images, i)
 	return nil
+}
+
+func (d slotDescription) read(s Source) (Slot, error) {
+	payload, err := s.File(d.File)
+	if err != nil {
+		return Slot{}, fmt.Errorf("image %q: %w", d.File, err)
+	}
+	slot := Slot{Number: d.Number, Payload: payload, URI: d.URI, Integrated: d.Integrated, Inline: d.Inline}
+	if d.Arguments == "" {
+		return slot, nil
+	}
+	if slot.FetchArguments, err = hex.DecodeString(d.Arguments); err != nil {
+		return Slot{}, fmt.Errorf("%w: fetch arguments: %w", ErrOptions, err)
+	}
+	return slot, nil
 }
 
 func (d dependencyDescription) add(p *Plan, s Source) error {

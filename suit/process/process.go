@@ -181,20 +181,28 @@ func New(o Options) (*Processor, error) {
 	}
 	p := &Processor{o: o, commands: o.commands(), parameters: o.parameters()}
 	for _, a := range o.Anchors {
-		if a.Wrapping != nil && !a.Wrapping.Shared() {
-			return nil, fmt.Errorf("%w: codes to a public key prove no origin", ErrOptions)
-		}
-		if a.Secret != nil || a.Wrapping != nil {
-			p.anchors = append(p.anchors, anchor{Anchor: a})
-			continue
-		}
-		v, err := cose.NewVerifier(a.Key, a.Algorithms...)
+		one, err := a.ready()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+			return nil, err
 		}
-		p.anchors = append(p.anchors, anchor{Anchor: a, verifier: v})
+		p.anchors = append(p.anchors, one)
 	}
 	return p, nil
+}
+
+// ready returns a with its Verifier, or ErrOptions.
+func (a Anchor) ready() (anchor, error) {
+	if a.Wrapping != nil && !a.Wrapping.Shared() {
+		return anchor{}, fmt.Errorf("%w: codes to a public key prove no origin", ErrOptions)
+	}
+	if a.Secret != nil || a.Wrapping != nil {
+		return anchor{Anchor: a}, nil
+	}
+	v, err := cose.NewVerifier(a.Key, a.Algorithms...)
+	if err != nil {
+		return anchor{}, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	return anchor{Anchor: a, verifier: v}, nil
 }
 
 // custom returns the custom command with the given code.

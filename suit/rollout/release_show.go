@@ -76,13 +76,7 @@ func (s *stepper) sequence(seq suit.Sequence, chosen []int) {
 	for i := range seq {
 		c := &seq[i]
 		if c.Code == suit.DirectiveSetComponentIndex {
-			chosen = c.Index.List
-			if c.Index.All {
-				chosen = nil
-				for n := range s.m.Components {
-					chosen = append(chosen, n)
-				}
-			}
+			chosen = s.choose(c.Index)
 		}
 		if action, ok := actions[c.Code]; ok {
 			for _, n := range chosen {
@@ -93,6 +87,18 @@ func (s *stepper) sequence(seq suit.Sequence, chosen []int) {
 			s.sequence(inner, chosen)
 		}
 	}
+}
+
+// choose returns the components that an index names.
+func (s *stepper) choose(x suit.Index) []int {
+	if !x.All {
+		return x.List
+	}
+	all := make([]int, len(s.m.Components))
+	for n := range all {
+		all[n] = n
+	}
+	return all
 }
 
 func (s *stepper) add(action string, n int) {

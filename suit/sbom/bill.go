@@ -44,8 +44,12 @@ func (p Part) check() (_ Part, err error) {
 		what string
 		text *string
 	}{
-		{"reference", &p.Ref}, {"name", &p.Name}, {"version", &p.Version}, {"package URL", &p.PURL},
-		{"supplier", &p.Supplier}, {"licence", &p.License},
+		{"reference", &p.Ref},
+		{"name", &p.Name},
+		{"version", &p.Version},
+		{"package URL", &p.PURL},
+		{"supplier", &p.Supplier},
+		{"licence", &p.License},
 	} {
 		if *field.text, err = name(field.what, *field.text); err != nil {
 			return p, err

@@ -15,7 +15,8 @@ const cyclone = `{
 	"bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79",
 	"metadata": {"component": {"bom-ref": "fw", "name": "lamp", "version": "2.0", "purl": "pkg:generic/lamp@2.0"}},
 	"components": [
-		{"bom-ref": "ssl", "type": "library", "name": "mbedtls", "version": "3.5.0", "purl": "pkg:github/Mbed-TLS/mbedtls@3.5.0",
+		{"bom-ref": "ssl", "type": "library", "name": "mbedtls", "version": "3.5.0",
+			"purl": "pkg:github/Mbed-TLS/mbedtls@3.5.0",
 			"licenses": [{"license": {"id": "Apache-2.0"}}, {"expression": "GPL-2.0-or-later"}],
 			"components": [{"bom-ref": "crypto", "group": "arm", "name": "psa", "purl": "pkg:generic/arm/psa@1.1"}]},
 		{"bom-ref": "os", "name": "Zephyr", "version": "v3.6.0", "supplier": {"name": "Zephyr Project"}},
@@ -30,9 +31,11 @@ const spdx = `{
 		{"SPDXID": "SPDXRef-ssl", "name": "mbedtls", "versionInfo": "NOASSERTION", "supplier": "Organization: Arm",
 			"licenseConcluded": "NOASSERTION", "licenseDeclared": "Apache-2.0",
 			"externalRefs": [{"referenceCategory": "SECURITY", "referenceType": "cpe23Type", "referenceLocator": "cpe:2.3:a:b"},
-				{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": "pkg:github/mbed-tls/mbedtls@3.5.0?a=b#c"}]}
+				{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
+					"referenceLocator": "pkg:github/mbed-tls/mbedtls@3.5.0?a=b#c"}]}
 	],
-	"relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-fw"}]
+	"relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
+		"relatedSpdxElement": "SPDXRef-fw"}]
 }`
 
 func parseBill(t *testing.T, text string) sbom.Bill {

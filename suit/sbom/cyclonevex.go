@@ -103,25 +103,11 @@ func (v *cycloneVulnerability) advisory(parts map[string]Part) (Advisory, error)
 // statements are about a component of the document, or of another one to which a
 // BOM-Link leads: urn:cdx:serial/version#bom-ref.
 func (c *cycloneAffected) statements(base Statement, parts map[string]Part) ([]Statement, error) {
-	base.Ref = c.Ref
-	if _, ref, linked := strings.Cut(c.Ref, "#"); linked && strings.HasPrefix(c.Ref, "urn:cdx:") {
-		base.Ref = ref
-	}
-	if p, ok := parts[base.Ref]; ok {
-		base.Name = p.Name
-		if u, err := parsePURL(p.PURL); err == nil {
-			base.Key = u.key
-		}
-		if len(c.Versions) == 0 && p.Version != "" {
-			base.Versions = []string{p.Version}
-		}
-	} else if u, err := parsePURL(base.Ref); err == nil { // many tools name components by it
-		base.Key = u.key
-		if len(c.Versions) == 0 && u.version != "" {
-			base.Versions = []string{u.version}
-		}
-	}
+	only := c.name(&base, parts)
 	if len(c.Versions) == 0 {
+		if only != "" {
+			base.Versions = []string{only}
+		}
 		return []Statement{base}, nil
 	}
 	byStatus := map[Status]*Statement{}
@@ -150,6 +136,24 @@ func (c *cycloneAffected) statements(base Statement, parts map[string]Part) ([]S
 		}
 	}
 	return out, nil
+}
+
+// name says which component s is about, and returns its version, "" if unsaid.
+func (c *cycloneAffected) name(s *Statement, parts map[string]Part) (version string) {
+	s.Ref = c.Ref
+	if _, ref, linked := strings.Cut(c.Ref, "#"); linked && strings.HasPrefix(c.Ref, "urn:cdx:") {
+		s.Ref = ref
+	}
+	p, known := parts[s.Ref]
+	if !known {
+		p.PURL = s.Ref // many tools name components by it
+	}
+	s.Name = p.Name
+	u, err := parsePURL(p.PURL)
+	if err == nil {
+		s.Key = u.key
+	}
+	return cmp.Or(p.Version, u.version)
 }
 
 func (s *Statement) addVersion(version, vers string) error {

@@ -28,7 +28,8 @@ const osv = `{"vulns": [
 	{"id": "CVE-2026-7", "affected": [{"package": {"ecosystem": "npm", "name": "logger"}, "versions": ["1.0"]}]}
 ]}`
 
-const openVEX = `{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/vex/1", "author": "x", "version": 1,
+const openVEX = `{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.com/vex/1",
+	"author": "x", "version": 1,
 	"statements": [
 		{"vulnerability": {"name": "CVE-2026-1"}, "status": "not_affected", "justification": "vulnerable_code_not_present",
 			"products": [{"@id": "pkg:generic/lamp@2.0", "subcomponents": [{"@id": "pkg:github/mbed-tls/mbedtls"}]}]},
@@ -119,7 +120,10 @@ func TestParseListRefuses(t *testing.T) {
 		{"range", vex("vers:github/>=3.5|<3.6", "3.5"), sbom.ErrSyntax},
 		{"range with an exception", vex("<3.6", "!=3.6"), sbom.ErrSyntax},
 		{"CycloneDX to come", vex(`"1.5"`, `"2.5"`), sbom.ErrFormat},
-		{"many", "[" + strings.Repeat(`{"id":"A","affected":[{}]},`, sbom.MaxAdvisories) + `{"id":"A","affected":[{}]}]`, sbom.ErrLimit},
+		{
+			"many", "[" + strings.Repeat(`{"id":"A","affected":[{}]},`, sbom.MaxAdvisories) + `{"id":"A","affected":[{}]}]`,
+			sbom.ErrLimit,
+		},
 		{"many statements", `{"id": "A", "affected": [{}` + strings.Repeat(",{}", 2000) + "]}", sbom.ErrLimit},
 	}
 	for _, tt := range tests {

@@ -97,22 +97,26 @@ func (e *osvEntry) advisory() (Advisory, error) {
 			}
 			s.Key = u.key
 		}
-		for _, r := range p.Ranges {
-			if r.Type != "SEMVER" && r.Type != "ECOSYSTEM" {
-				continue // commits say nothing about versions
-			}
-			s.Ranges = append(s.Ranges, rangesOf(r.Events)...)
-		}
-		if len(s.Versions) == 0 && len(s.Ranges) == 0 && len(p.Ranges) > 0 {
-			s.Status = Investigation // known by commits only
-			s.Detail = "affected versions are given as commits"
-		}
-		a.Statements = append(a.Statements, s)
+		a.Statements = append(a.Statements, p.ranged(s))
 	}
 	if len(a.Statements) == 0 {
 		return a, fmt.Errorf("%w: %.40q affects no package", ErrSyntax, e.ID)
 	}
 	return a, nil
+}
+
+// ranged returns s with the ranges of p.
+func (p *osvPackage) ranged(s Statement) Statement {
+	for _, r := range p.Ranges {
+		if r.Type == "SEMVER" || r.Type == "ECOSYSTEM" { // commits say nothing about versions
+			s.Ranges = append(s.Ranges, rangesOf(r.Events)...)
+		}
+	}
+	if len(s.Versions) == 0 && len(s.Ranges) == 0 && len(p.Ranges) > 0 {
+		s.Status = Investigation
+		s.Detail = "affected versions are given as commits"
+	}
+	return s
 }
 
 // rangesOf pairs the events of a range, which come in the order of versions.

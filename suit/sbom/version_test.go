@@ -1,6 +1,10 @@
-package sbom
+package sbom_test
 
-import "testing"
+import (
+	"testing"
+
+	"steward/suit/sbom"
+)
 
 func TestCompare(t *testing.T) {
 	t.Parallel()
@@ -33,10 +37,10 @@ func TestCompare(t *testing.T) {
 		{"", "0", 0},
 		{"", "1", -1},
 	} {
-		if got := compare(tt.a, tt.b); got != tt.want {
+		if got := sbom.Compare(tt.a, tt.b); got != tt.want {
 			t.Errorf("compare(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
 		}
-		if got := compare(tt.b, tt.a); got != -tt.want {
+		if got := sbom.Compare(tt.b, tt.a); got != -tt.want {
 			t.Errorf("compare(%q, %q) = %d, want %d", tt.b, tt.a, got, -tt.want)
 		}
 	}

@@ -203,12 +203,12 @@ func windowFacts(add func(name, format string, args ...any), w web.Windows) {
 	}{{"Downloads", w.Download}, {"Installs", w.Install}} {
 		for _, one := range kind.list {
 			text := one.From + "–" + one.To
-			for i, d := range one.Days {
-				sep := ", "
-				if i == 0 {
-					sep = " on "
-				}
-				text += sep + time.Weekday(d).String()
+			var days []string
+			for _, d := range one.Days {
+				days = append(days, time.Weekday(d).String())
+			}
+			if len(days) > 0 {
+				text += " on " + strings.Join(days, ", ")
 			}
 			zone := "the time of each device"
 			if w.Zone != "" {

@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,12 +20,7 @@ type campaignForm struct {
 
 // Checked reports whether a box or a button of that value was chosen.
 func (f campaignForm) Checked(field, value string) bool {
-	for _, v := range f.Values[field] {
-		if v == value {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Values[field], value)
 }
 
 func (f *campaignForm) text(field string) string { return strings.TrimSpace(f.Get(field)) }

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,11 +24,12 @@ func TestCampaignForm(t *testing.T) {
 		"retry": {"4=3/60, 8=0"}, "start": {"2026-03-02T10:00"}, "timeout_hours": {"2"}, "rolls_back": {"old"},
 	}
 	want := `{"waves":[{"canary":true,"count":2,"gate":GATE},{"percent":10,"gate":GATE},{"count":50,"gate":GATE},` +
-		`{"count":7,"gate":GATE}],"start":"2026-03-02T10:00:00Z","rates":{"concurrent":5,"ramp":{"from":1,"factor":2,"every":3},` +
-		`"bytes_per_second":1536},"windows":{"install":[{"days":[0,6],"from":"22:00","to":"05:00"}],"zone":"+02:00"},` +
+		`{"count":7,"gate":GATE}],"start":"2026-03-02T10:00:00Z",` +
+		`"rates":{"concurrent":5,"ramp":{"from":1,"factor":2,"every":3},"bytes_per_second":1536},"windows":{"install":[{"days":[0,6],"from":"22:00","to":"05:00"}],"zone":"+02:00"},` +
 		`"needs":{"battery":50},"retry":{"4":{"tries":3,"backoff":60},"8":{"tries":0}},"filter":{"model":"lamp"},` +
 		`"rolls_back":"old","timeout":7200}`
-	want = strings.ReplaceAll(want, "GATE", `{"success":90,"soak":600,"max_failures":0,"max_failed_percent":2.5,"action":"abort"}`)
+	const gate = `{"success":90,"soak":600,"max_failures":0,"max_failed_percent":2.5,"action":"abort"}`
+	want = strings.ReplaceAll(want, "GATE", gate)
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	c := s.session(t, web.RoleOperator)
 	if r := s.do(t, http.MethodPost, "/updates", c, full); r.Code != http.StatusSeeOther {
@@ -50,9 +52,7 @@ func TestCampaignForm(t *testing.T) {
 		"max_failures": "-", "ramp_every": "1.5",
 	} {
 		form := url.Values{}
-		for k, v := range full {
-			form[k] = v
-		}
+		maps.Copy(form, full)
 		form.Set(field, text)
 		for _, path := range []string{"/updates", "/updates/preview"} {
 			r := s.do(t, http.MethodPost, path, c, form)
@@ -98,7 +98,8 @@ func TestCampaignReport(t *testing.T) {
 			t.Errorf("report as %s = %d, %v", format, r.Code, r.Header())
 		}
 	}
-	if r := s.do(t, http.MethodGet, "/updates/"+webtest.ID+"/report?format=pdf", c, nil); r.Code != http.StatusUnprocessableEntity {
+	r := s.do(t, http.MethodGet, "/updates/"+webtest.ID+"/report?format=pdf", c, nil)
+	if r.Code != http.StatusUnprocessableEntity {
 		t.Errorf("report as pdf = %d", r.Code)
 	}
 }

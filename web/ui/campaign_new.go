@@ -70,6 +70,12 @@ func (u *UI) previewCampaign(w http.ResponseWriter, r *http.Request) error {
 	return u.showNewCampaign(w, r, http.StatusOK, f, &p, "")
 }
 
+// blankCampaign leads to an empty form who comes to the preview without one.
+func (u *UI) blankCampaign(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/updates/new", http.StatusSeeOther)
+	return nil
+}
+
 func (u *UI) createCampaign(w http.ResponseWriter, r *http.Request) error {
 	f, n, err := u.readCampaign(r)
 	var c web.Campaign

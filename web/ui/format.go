@@ -21,7 +21,8 @@ import (
 // functions are what templates may call.
 func functions() template.FuncMap {
 	return template.FuncMap{
-		"ago": ago, "date": date, "words": words, "upper": upperFirst, "weekdays": weekdays, "short": short, "bytes": bytesText, "plural": plural,
+		"ago": ago, "date": date, "words": words, "upper": upperFirst, "weekdays": weekdays, "short": short,
+		"bytes": bytesText, "plural": plural,
 		"pill": newPill, "statePill": statePill, "percent": percent, "counts": counts, "dict": dict,
 		"join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds,

@@ -71,7 +71,8 @@ func TestDecideReleasePage(t *testing.T) {
 		}
 	}
 	viewer := s.session(t, web.RoleViewer)
-	if text := s.do(t, http.MethodGet, page, viewer, nil).Body.String(); strings.Contains(text, "<form method=\"post\" action=\"/updates") {
+	text := s.do(t, http.MethodGet, page, viewer, nil).Body.String()
+	if strings.Contains(text, `<form method="post" action="/updates`) {
 		t.Error("a viewer is offered a form")
 	}
 	r := s.do(t, http.MethodPost, page+"/commands", c, url.Values{"action": {"withdraw"}, "reason": {"why"}})

@@ -33,6 +33,7 @@ var rights = map[string]web.Role{
 	"POST /updates/vulnerabilities/{id}/remove": web.RoleRelease,
 	"GET /updates/new":                          web.RoleOperator, "POST /updates": web.RoleOperator,
 	"POST /updates/{id}/commands": web.RoleOperator, "POST /updates/preview": web.RoleOperator,
+	"GET /updates/preview":     web.RoleOperator,
 	"GET /updates/{id}/report": web.RoleViewer, "GET /transfers/new": web.RoleOperator,
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 

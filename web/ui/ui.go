@@ -130,6 +130,7 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/updates/new", role: operator, handler: u.newCampaign},
 		{method: post, pattern: "/updates", role: operator, handler: u.createCampaign, upload: true},
 		{method: get, pattern: "/updates/{id}", role: viewer, handler: u.campaign},
+		{method: get, pattern: "/updates/preview", role: operator, handler: u.blankCampaign},
 		{method: post, pattern: "/updates/preview", role: operator, handler: u.previewCampaign, upload: true},
 		{method: post, pattern: "/updates/{id}/commands", role: operator, handler: u.commandCampaign},
 		{method: get, pattern: "/updates/{id}/report", role: viewer, handler: u.campaignReport},

@@ -248,7 +248,8 @@ func TestFormsReachTheServices(t *testing.T) {
 		{"/updates", url.Values{"name": {"n"}, "release": {id}, "device": {id, id}}, "CreateCampaign", "/updates/" + id},
 		{"/updates/" + id + "/commands", url.Values{"action": {"pause"}}, "CommandCampaign", "/updates/" + id},
 		{
-			"/updates/" + id + "/commands", url.Values{"action": {"abort"}, "reason": {"why"}, "confirm": {"5"}},
+			"/updates/" + id + "/commands",
+			url.Values{"action": {"abort"}, "reason": {"why"}, "confirm": {"5"}},
 			"CommandCampaign", "/updates/" + id,
 		},
 		{"/updates/" + id + "/commands", url.Values{"action": {"abort"}, "confirm": {"4"}}, "", "/updates/" + id},

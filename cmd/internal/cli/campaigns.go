@@ -74,9 +74,15 @@ func campaignURL(id string) string { return "/campaigns/" + url.PathEscape(id) }
 func (o *operator) printCampaign(cmd *cobra.Command, c web.Campaign) error {
 	return o.print(cmd, c, func() [][]string {
 		rows := [][]string{
-			{"id", c.ID}, {"name", c.Name}, {"release", c.Release.Name + " " + c.Release.Version}, {"state", c.State},
-			{"reason", c.Reason}, {"devices", strconv.Itoa(c.Total)}, {"done", strconv.Itoa(c.Done)},
-			{"failed", strconv.Itoa(c.Failed)}, {"rest over", moment(c.ETA)},
+			{"id", c.ID},
+			{"name", c.Name},
+			{"release", c.Release.Name + " " + c.Release.Version},
+			{"state", c.State},
+			{"reason", c.Reason},
+			{"devices", strconv.Itoa(c.Total)},
+			{"done", strconv.Itoa(c.Done)},
+			{"failed", strconv.Itoa(c.Failed)},
+			{"rest over", moment(c.ETA)},
 		}
 		for _, w := range c.Waves {
 			rows = append(rows, []string{"wave", w.Name, w.State, strconv.Itoa(w.Total), w.Reason, w.Gate})
@@ -102,7 +108,8 @@ func (d *draft) flags(cmd *cobra.Command) {
 	f.StringVar(&d.campaign.Release, "release", "", "`id` of an approved release")
 	f.StringVar(&d.delivery, "delivery", string(web.Push), "push or pull")
 	f.StringVar(&d.plan, "plan", "", "`file` with waves, gates, rates, windows (JSON, schema CampaignPlan)")
-	f.StringArrayVar(&d.match, "match", nil, "take devices that fit, such as `model=lamp`; manufacturer, model, class, tag, version")
+	f.StringArrayVar(&d.match, "match", nil,
+		"take devices that fit, such as `model=lamp`; manufacturer, model, class, tag, version")
 }
 
 // read completes the draft: ids of devices are the arguments, "ep:NAME" for names.

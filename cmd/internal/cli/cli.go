@@ -65,7 +65,8 @@ Begin with "steward demo", which shows all of it on this machine, or with
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
-	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
+		newVersion())
 	return root
 }
 

@@ -79,9 +79,16 @@ func (o *operator) releasesShow() *cobra.Command {
 
 func releaseRows(r web.ReleaseDetail) [][]string {
 	rows := [][]string{
-		{"id", r.ID}, {"name", r.Name}, {"version", r.Version}, {"sequence", strconv.FormatUint(r.Sequence, 10)},
-		{"state", r.State}, {"vendor", r.Vendor}, {"class", r.Class}, {"digest", r.Digest},
-		{"size", strconv.Itoa(r.Size)}, {"added", moment(r.CreatedAt) + " by " + r.CreatedBy},
+		{"id", r.ID},
+		{"name", r.Name},
+		{"version", r.Version},
+		{"sequence", strconv.FormatUint(r.Sequence, 10)},
+		{"state", r.State},
+		{"vendor", r.Vendor},
+		{"class", r.Class},
+		{"digest", r.Digest},
+		{"size", strconv.Itoa(r.Size)},
+		{"added", moment(r.CreatedAt) + " by " + r.CreatedBy},
 	}
 	for _, d := range r.Decisions {
 		rows = append(rows, []string{string(d.Action), moment(d.At) + " by " + d.By, d.Reason})

@@ -149,7 +149,7 @@ func (p *tab) plan(t *testing.T) {
 	if text := p.text(t, "main"); !strings.Contains(text, "2 devices in, 0 not") || !strings.Contains(text, "canary: 1") {
 		t.Fatalf("the preview says\n%s", text)
 	}
-	p.look(t, "update-preview")
+	p.shoot(t, "update-preview")
 }
 
 // exposed checks how many devices run a release with a known vulnerability.

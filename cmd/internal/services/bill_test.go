@@ -40,7 +40,8 @@ func TestBills(t *testing.T) {
 	ctx := t.Context()
 	var names []string
 	for i := range 3 {
-		names = append(names, string(w.add(t, fleet.Device{Endpoint: lwm2m.Endpoint(fmt.Sprint("e", i)), Ownership: fleet.Owned}).ID))
+		d := fleet.Device{Endpoint: lwm2m.Endpoint(fmt.Sprint("e", i)), Ownership: fleet.Owned}
+		names = append(names, string(w.add(t, d).ID))
 	}
 	old, fixed := w.released(t, "1.0"), w.released(t, "1.1")
 	if d, err := w.Releases.Release(ctx, old.ID); err != nil || d.Bill != nil || len(d.Manifests) != 2 ||

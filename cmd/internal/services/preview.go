@@ -24,27 +24,13 @@ func (s *campaigns) PreviewCampaign(
 			return out, err
 		}
 	}
-	if len(n.Devices) > 0 && p.After == "" {
-		ids, err := s.targets(ctx, n.Devices, fleet.Expected, fleet.Owned, fleet.Left)
-		if err != nil {
-			return out, err
-		}
-		lines, err := s.Rollout.Preview(ctx, r.ID, ids, rollout.Filter{}, "", len(ids))
-		if err != nil {
-			return out, translate(err)
-		}
-		showPreview(&out, lines)
+	if err := s.previewNamed(ctx, &out, r.ID, n.Devices, p); err != nil {
+		return out, err
 	}
 	if filter := matching(n.Match, plan.Filter); filter != nil {
-		lines, err := s.Rollout.Preview(ctx, r.ID, nil, *filter, fleet.ID(p.After), limit(p))
-		if err != nil {
-			return out, translate(err)
+		if err := s.previewFitting(ctx, &out, r.ID, *filter, p); err != nil {
+			return out, err
 		}
-		if size := pageSize(p); len(lines) > size {
-			lines = lines[:size]
-			out.Next = string(lines[size-1].Device)
-		}
-		showPreview(&out, lines)
 	}
 	waves, err := plan.Divide(out.In)
 	if err != nil {
@@ -55,6 +41,35 @@ func (s *campaigns) PreviewCampaign(
 		out.Waves = append(out.Waves, web.PreviewWave{Name: c.WaveName(i), Size: w.Size})
 	}
 	return out, nil
+}
+
+// previewNamed adds the devices that are named, on the first page.
+func (s *campaigns) previewNamed(
+	ctx context.Context, out *web.CampaignPreview, release string, devices []string, p web.Page,
+) error {
+	if len(devices) == 0 || p.After != "" {
+		return nil
+	}
+	ids, err := s.targets(ctx, devices, fleet.Expected, fleet.Owned, fleet.Left)
+	if err != nil {
+		return err
+	}
+	lines, err := s.Rollout.Preview(ctx, release, ids, rollout.Filter{}, "", len(ids))
+	showPreview(out, lines)
+	return translate(err)
+}
+
+// previewFitting adds a page of the devices that fit.
+func (s *campaigns) previewFitting(
+	ctx context.Context, out *web.CampaignPreview, release string, f rollout.Filter, p web.Page,
+) error {
+	lines, err := s.Rollout.Preview(ctx, release, nil, f, fleet.ID(p.After), limit(p))
+	if size := pageSize(p); len(lines) > size {
+		lines = lines[:size]
+		out.Next = string(lines[size-1].Device)
+	}
+	showPreview(out, lines)
+	return translate(err)
 }
 
 // matching returns which devices beside those named are looked at; nil: none.

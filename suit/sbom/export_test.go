@@ -1,0 +1,4 @@
+package sbom
+
+// Compare is compare.
+var Compare = compare
