@@ -35,8 +35,9 @@ const (
 )
 
 // MaxPeerCID is the longest connection identifier in bytes that we accept from a
-// peer; RFC 9146 allows 255.
-const MaxPeerCID = 32
+// peer; RFC 9146 allows 255. A client that asks for a longer one is served without
+// any. Most ask for an empty one, and each byte is kept for every device.
+const MaxPeerCID = 16
 
 const (
 	keyLength      = 16
@@ -83,7 +84,7 @@ type SessionOptions struct {
 	Protection Protection
 	// KeyBlock are KeyBlockLength bytes, the client's halves first.
 	KeyBlock []byte
-	// PeerCID is what our records must carry, up to 32 bytes; empty: nothing.
+	// PeerCID is what our records must carry, up to MaxPeerCID bytes; empty: nothing.
 	PeerCID []byte
 	// CID is what the peer's records carry: CIDLength bytes, or none.
 	CID []byte
