@@ -8,6 +8,7 @@ import (
 
 	"steward/cmd/internal/sqlite"
 	"steward/est"
+	"steward/suit/rollout"
 )
 
 // UpdatesAddr returns where the HTTPS listener of updates listens.
@@ -45,3 +46,12 @@ func (a *App) IssueOperational(ctx context.Context, name string, key crypto.Publ
 		Status: est.StatusValid,
 	}}})
 }
+
+// Rollout returns what leads campaigns.
+func (a *App) Rollout() *rollout.Runner { return a.rollout }
+
+// CA returns the provider's.
+func (a *App) CA() *est.CA { return a.pki.ca }
+
+// SUIT returns the signer of manifests, with its certificate.
+func (a *App) SUIT() (crypto.Signer, []byte) { return a.pki.suit.key, a.pki.suit.cert.Raw }

@@ -103,7 +103,7 @@ func TestUpdatesListener(t *testing.T) {
 		{"no certificate", nil, "/update/p/R", "", 0, nil},
 		{"the operators' pages", mine, "/api/v1/devices", "", 404, nil},
 	} {
-		config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // the test's server
+		config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}
 		if tt.certificate != nil {
 			config.Certificates = []tls.Certificate{*tt.certificate}
 		}
@@ -130,7 +130,7 @@ func fetch(t *testing.T, transport *http.Transport, uri, from string) (int, []by
 	if err != nil {
 		return 0, nil
 	}
-	defer res.Body.Close() //nolint:errcheck // read to its end
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Error(err)
