@@ -48,10 +48,10 @@ func (c *ccm) open(tag, message, extra []byte, nonce *[nonceLength]byte) bool {
 // empty and shorter than 65,280 bytes: it is a record's additional data.
 func (c *ccm) authenticate(message, extra []byte, nonce *[nonceLength]byte, tag int) {
 	const hasExtra = 1 << 6
-	c.mac[0] = hasExtra | byte((tag-2)/2)<<3 | (lengthField - 1)
+	c.mac[0] = hasExtra | byte((tag-2)/2)<<3 | (lengthField - 1) //nolint:gosec // G115: 8 or 16
 	copy(c.mac[1:], nonce[:])
 	n := len(message)
-	c.mac[13], c.mac[14], c.mac[15] = byte(n>>16), byte(n>>8), byte(n)
+	c.mac[13], c.mac[14], c.mac[15] = byte(n>>16), byte(n>>8), byte(n) //nolint:gosec // G115: its bytes
 	c.block.Encrypt(c.mac[:], c.mac[:])
 
 	var head [2]byte

@@ -93,7 +93,8 @@ func (p *protector) open(s Protection, key *[keyLength]byte, dst, sealed, extra 
 		return out, nil
 	}
 	length := len(sealed) - s.tag()
-	out := append(dst, sealed[:length]...)
+	out := dst
+	out = append(out, sealed[:length]...)
 	p.ccm.block = k.block
 	if !p.ccm.open(sealed[length:], out[len(dst):], extra, &p.nonce) {
 		return nil, ErrForged

@@ -17,7 +17,8 @@ func library(t *testing.T, source, header string, libraries ...string) string {
 		t.Skipf("%s is not installed", header)
 	}
 	client := filepath.Join(t.TempDir(), "client")
-	out, err := exec.CommandContext(t.Context(), "cc", append([]string{"-o", client, source}, libraries...)...).CombinedOutput()
+	args := append([]string{"-o", client, source}, libraries...)
+	out, err := exec.CommandContext(t.Context(), "cc", args...).CombinedOutput()
 	if err != nil {
 		t.Skipf("cc: %v: %s", err, out)
 	}

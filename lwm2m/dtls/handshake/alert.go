@@ -42,10 +42,10 @@ func fail(a alert, kind error, format string, args ...any) error {
 	return &failure{a, fmt.Errorf("%w: %w", kind, fmt.Errorf(format, args...))}
 }
 
-// A peerAlert is the end of a handshake by the peer.
-type peerAlert struct{ alert alert }
+// A alertError is the end of a handshake by the peer.
+type alertError struct{ alert alert }
 
-func (a *peerAlert) Error() string {
+func (a *alertError) Error() string {
 	return fmt.Sprintf("%v: alert %d of the peer", dtls.ErrHandshake, a.alert)
 }
-func (a *peerAlert) Unwrap() error { return dtls.ErrHandshake }
+func (a *alertError) Unwrap() error { return dtls.ErrHandshake }

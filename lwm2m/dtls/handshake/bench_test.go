@@ -45,6 +45,7 @@ func ticketOf(tb testing.TB, c *handshake.Client, s *stage) (ticket, master []by
 }
 
 func benchmarkServer(b *testing.B, s *stage, client func() *handshake.Client) {
+	b.Helper()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {

@@ -45,29 +45,27 @@ type Client struct {
 	ChangeHello, ChangeNext func(body []byte) []byte
 	ChangeFlight            func(flight []Msg) []Msg
 
-	Random             [32]byte
-	Cookie, NewTicket  []byte
-	Accepted           map[uint16][]byte // extensions of the ServerHello
-	Resumed            bool
-	ServerCert         []byte
-	Session            dtls.Session
-	Alert              int // that came, -1: none
-	NewMaster          []byte
-	Sent               [][]byte
-	record             uint64
-	seq                uint16
-	log                []message
-	serverRandom       [32]byte
-	sessionID          []byte
-	group              uint16
-	params, point, sig []byte
-	scheme             scheme
-	requested          bool
-	keyed, finished    bool
-	suite              *suite
-	pieces             map[uint16]*partial
-	next               uint16
-	early              [][]byte
+	Random            [32]byte
+	Cookie, NewTicket []byte
+	Accepted          map[uint16][]byte // extensions of the ServerHello
+	Resumed           bool
+	ServerCert        []byte
+	Session           dtls.Session
+	Alert             int // that came, -1: none
+	NewMaster         []byte
+	Sent              [][]byte
+	record            uint64
+	seq               uint16
+	log               []message
+	serverRandom      [32]byte
+	sessionID         []byte
+	group             uint16
+	point             []byte
+	requested         bool
+	keyed, finished   bool
+	suite             *suite
+	pieces            map[uint16]*partial
+	next              uint16
 }
 
 // ErrPeer reports what the test's client does not like about the server.

@@ -129,8 +129,7 @@ func (s *Server) read(c *conn, inbox [][]byte) (ended bool) {
 // fail ends a handshake and tells the client and the host why.
 func (s *Server) fail(c *conn, reason error) {
 	s.end(c)
-	var f *failure
-	if errors.As(reason, &f) {
+	if f, ok := errors.AsType[*failure](reason); ok {
 		c.sendAlert(f.alert)
 	}
 	c.place.Ended(reason)

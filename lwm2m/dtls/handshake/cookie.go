@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"net/netip"
 	"sync"
@@ -86,9 +87,10 @@ func (c *cookies) rotate(now time.Time) {
 func (c *cookies) mac(h hash.Hash, from netip.AddrPort, hello *helloHead, digest []byte) []byte {
 	addr := from.Addr().As16()
 	b := append(c.in[:0], addr[:]...)
-	b = append(b, byte(from.Port()>>8), byte(from.Port()), byte(hello.version>>8), byte(hello.version))
+	b = binary.BigEndian.AppendUint16(b, from.Port())
+	b = binary.BigEndian.AppendUint16(b, hello.version)
 	b = append(b, hello.random[:]...)
-	b = append(b, byte(len(hello.sessionID)))
+	b = append(b, byte(len(hello.sessionID))) //nolint:gosec // G115: at most maxSessionID
 	b = append(b, hello.sessionID...)
 	b = append(b, digest...)
 	h.Reset()
@@ -114,7 +116,9 @@ func offerDigest(h *clientHello) (out [digestLength]byte) {
 func appendVerifyRequest(dst []byte, record uint64, seq uint16, c *cookie) []byte {
 	const body = 2 + 1 + cookieLength
 	dst = appendRecordHeader(dst, recordHandshake, record, messageHeader+body)
-	dst = append(dst, typeHelloVerifyRequest, 0, 0, body, byte(seq>>8), byte(seq), 0, 0, 0, 0, 0, body)
+	dst = append(dst, typeHelloVerifyRequest, 0, 0, body)
+	dst = binary.BigEndian.AppendUint16(dst, seq)
+	dst = append(dst, 0, 0, 0, 0, 0, body)
 	dst = append(dst, version10>>8, version10&0xff, cookieLength)
 	return append(dst, c[:]...)
 }

@@ -31,7 +31,7 @@ func dialled(tb testing.TB, s *site, o dtls.ClientOptions) (*dtls.Client, error)
 
 func TestDial(t *testing.T) {
 	creds := newCredentials(t)
-	s := newSite(t, creds, nil)
+	s := newSite(t, creds)
 	var chain [][]byte
 	client, err := dialled(t, s, dtls.ClientOptions{
 		Certificate: creds.client, ServerName: "sp.example", CID: true,
@@ -81,7 +81,7 @@ func TestDialRefused(t *testing.T) {
 		}, dtls.ErrHandshake, errStranger},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSite(t, creds, nil)
+			s := newSite(t, creds)
 			client, err := dialled(t, s, c.o)
 			wantErr(t, "client", err, c.client)
 			out := s.outcome(t)
@@ -105,7 +105,7 @@ func TestDialRefused(t *testing.T) {
 // TestRefusedByHost: the host has no room for what is complete.
 func TestRefusedByHost(t *testing.T) {
 	creds := newCredentials(t)
-	s := newSite(t, creds, nil)
+	s := newSite(t, creds)
 	s.refuse = errStranger
 	_, err := dialled(t, s, dtls.ClientOptions{Certificate: creds.client, Verify: trust})
 	wantErr(t, "client", err, dtls.ErrHandshake)
@@ -115,7 +115,8 @@ func TestRefusedByHost(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*flight)
 	defer cancel()
 	w := s.newWire()
-	_, err = dtls.Dial(ctx, w, net.UDPAddrFromAddrPort(w.addr), dtls.ClientOptions{Certificate: creds.client, Verify: trust}, flight)
+	o := dtls.ClientOptions{Certificate: creds.client, Verify: trust}
+	_, err = dtls.Dial(ctx, w, net.UDPAddrFromAddrPort(w.addr), o, flight)
 	wantErr(t, "client that is not admitted", err, dtls.ErrTimeout)
 }
 
@@ -131,7 +132,7 @@ func TestConnect(t *testing.T) {
 		"psk cid":         {dtls.ClientOptions{PSKIdentity: []byte("dev-1"), PSK: creds.psk["dev-1"]}, newCID},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, creds, nil)
+			s := newSite(t, creds)
 			w := s.newWire()
 			addr := net.UDPAddrFromAddrPort(w.addr)
 			link := dtls.NewLink(addr, addr, w.up)

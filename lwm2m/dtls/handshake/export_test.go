@@ -24,12 +24,12 @@ func Work(s *Server) {
 // SmallOrder is a point of X25519 that makes every shared secret zero.
 func SmallOrder() []byte { return make([]byte, 32) }
 
-// OffCurve is a point that is not on P-256.
+// OffCurve is a key exchange with a point that is not on P-256.
 func OffCurve() []byte {
 	key, _ := ecdh.P256().GenerateKey(rand.Reader)
 	b := key.PublicKey().Bytes()
 	b[len(b)-1] ^= 1
-	return b
+	return append([]byte{byte(len(b))}, b...)
 }
 
 // TicketLife is how long a session may be resumed.

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -221,6 +222,7 @@ func (m *machine) keyExchange(c *choice) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", dtls.ErrHandshake, err)
 	}
-	body := append(params, byte(c.scheme>>8), byte(c.scheme), byte(len(signature)>>8), byte(len(signature)))
-	return append(body, signature...), nil
+	params = binary.BigEndian.AppendUint16(params, uint16(c.scheme))
+	params = binary.BigEndian.AppendUint16(params, uint16(len(signature))) //nolint:gosec // G115: about a hundred
+	return append(params, signature...), nil
 }

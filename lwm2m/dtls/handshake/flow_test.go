@@ -151,7 +151,7 @@ func TestLossyPaths(t *testing.T) {
 			},
 		} {
 			t.Run(fmt.Sprint(name, len(options)), func(t *testing.T) {
-				s := newSite(t, creds, nil)
+				s := newSite(t, creds)
 				w := s.newWire()
 				n := [2]int{}
 				w.pass = func(toClient bool, d []byte) [][]byte {

@@ -3,6 +3,7 @@ package handshake
 import (
 	"crypto/ecdh"
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -51,7 +52,9 @@ func newShare(group uint16) (*ecdh.PrivateKey, error) {
 // shareParams encodes ServerECDHParams (RFC 8422 §5.4).
 func shareParams(group uint16, key *ecdh.PrivateKey) []byte {
 	point := key.PublicKey().Bytes()
-	return append([]byte{namedCurve, byte(group >> 8), byte(group), byte(len(point))}, point...)
+	out := binary.BigEndian.AppendUint16([]byte{namedCurve}, group)
+	out = append(out, byte(len(point))) //nolint:gosec // G115: 65 at most
+	return append(out, point...)
 }
 
 // agree computes the shared secret with a client's point, which must lie on the

@@ -251,5 +251,5 @@ func takeAlert(b []byte) error {
 	if len(b) != 2 || b[0] != levelFatal && alert(b[1]) != alertCloseNotify {
 		return nil
 	}
-	return &peerAlert{alert(b[1])}
+	return &alertError{alert(b[1])}
 }

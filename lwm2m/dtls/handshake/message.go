@@ -1,6 +1,10 @@
 package handshake
 
-import "golang.org/x/crypto/cryptobyte"
+import (
+	"encoding/binary"
+
+	"golang.org/x/crypto/cryptobyte"
+)
 
 // The types of handshake messages (RFC 5246 §7.4, RFC 6347 §4.3.2, RFC 5077 §3.3).
 const (
@@ -40,11 +44,18 @@ func (m message) header() [messageHeader]byte { return fragmentHeader(m, 0, len(
 
 // fragmentHeader is the header of n bytes of m from offset on.
 func fragmentHeader(m message, offset, n int) [messageHeader]byte {
-	l := len(m.body)
-	return [messageHeader]byte{
-		m.typ, byte(l >> 16), byte(l >> 8), byte(l), byte(m.seq >> 8), byte(m.seq),
-		byte(offset >> 16), byte(offset >> 8), byte(offset), byte(n >> 16), byte(n >> 8), byte(n),
-	}
+	const lengthAt, seqAt, offsetAt, fragmentAt = 1, 4, 6, 9
+	h := [messageHeader]byte{m.typ}
+	put24(h[lengthAt:], len(m.body))
+	binary.BigEndian.PutUint16(h[seqAt:], m.seq)
+	put24(h[offsetAt:], offset)
+	put24(h[fragmentAt:], n)
+	return h
+}
+
+// put24 writes a length, which is below 2^24.
+func put24(b []byte, n int) {
+	b[0], b[1], b[2] = byte(n>>16), byte(n>>8), byte(n) //nolint:gosec // G115: its bytes
 }
 
 // A fragment is a part of a handshake message.

@@ -3,6 +3,7 @@ package handshake
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 
 	"steward/lwm2m/dtls"
@@ -67,8 +68,8 @@ func premasterPSK(other, key []byte) []byte {
 		other = make([]byte, len(key))
 	}
 	out := make([]byte, 0, 4+len(other)+len(key))
-	out = append(out, byte(len(other)>>8), byte(len(other)))
+	out = binary.BigEndian.AppendUint16(out, uint16(len(other))) //nolint:gosec // G115: a key's length
 	out = append(out, other...)
-	out = append(out, byte(len(key)>>8), byte(len(key)))
+	out = binary.BigEndian.AppendUint16(out, uint16(len(key))) //nolint:gosec // G115: a key's length
 	return append(out, key...)
 }

@@ -13,20 +13,20 @@ import (
 // TestResumption: certificates, pre-shared keys and raw public keys come back
 // without public-key cryptography, as who they were.
 func TestResumption(t *testing.T) {
-	for name, make := range map[string]func(*credentials) *handshake.Client{
+	for name, client := range map[string]func(*credentials) *handshake.Client{
 		"certificate": (*credentials).certClient, "psk": (*credentials).pskClient, "raw public key": (*credentials).rawClient,
 	} {
 		t.Run(name, func(t *testing.T) {
 			creds := newCredentials(t)
 			s := newStage(t, rawCredentials{creds}, nil)
-			first := make(creds)
+			first := client(creds)
 			first.WantTicket = true
 			before := s.must(t, first)
 			if before.Resumed || len(first.NewTicket) == 0 {
 				t.Fatalf("ticket %x, resumed %t", first.NewTicket, before.Resumed)
 			}
 			for range 2 { // a ticket is good more than once
-				again := make(creds)
+				again := client(creds)
 				again.Ticket, again.Master, again.CID = first.NewTicket, first.NewMaster, newCID()
 				after := s.must(t, again)
 				if !after.Resumed || !again.Resumed || after.Identity != before.Identity || after.LastFlight != nil {
@@ -49,7 +49,9 @@ func TestResumptionRefused(t *testing.T) {
 		"forged name of key":  func(_ *credentials, a *handshake.Client) { a.Ticket[0] ^= 1 },
 		"forged nonce":        func(_ *credentials, a *handshake.Client) { a.Ticket[9] ^= 1 },
 		"short ticket":        func(_ *credentials, a *handshake.Client) { a.Ticket = a.Ticket[:12] },
-		"overlong ticket":     func(_ *credentials, a *handshake.Client) { a.Ticket = append(a.Ticket, make([]byte, 1100)...) },
+		"overlong ticket": func(_ *credentials, a *handshake.Client) {
+			a.Ticket = append(a.Ticket, make([]byte, 1100)...)
+		},
 		"another server name": func(_ *credentials, a *handshake.Client) { a.ServerName = "sp.example" },
 		"another suite":       func(_ *credentials, a *handshake.Client) { a.Suite = certCCM },
 	} {
@@ -164,7 +166,8 @@ func TestNoTickets(t *testing.T) {
 		client := creds.certClient()
 		client.WantTicket = true
 		c.s.must(t, client)
-		if _, granted := client.Accepted[35]; granted != c.granted || (len(client.NewTicket) > 0) != (name == "turned on, judged") {
+		_, granted := client.Accepted[35]
+		if granted != c.granted || (len(client.NewTicket) > 0) != (name == "turned on, judged") {
 			t.Errorf("%s: granted %t, ticket %x", name, granted, client.NewTicket)
 		}
 	}

@@ -51,7 +51,7 @@ func testSuite(t *testing.T, creds *credentials, suite pion.CipherSuiteID, cid s
 	case "both":
 		options = append(options, pion.WithConnectionIDGenerator(pion.RandomCIDGenerator(5)))
 	}
-	s := newSite(t, creds, nil)
+	s := newSite(t, creds)
 	w := s.newWire()
 	conn, err := pionClient(t, w, options...)
 	out := s.outcome(t)

@@ -1,6 +1,10 @@
 package handshake
 
-import "golang.org/x/crypto/cryptobyte"
+import (
+	"encoding/binary"
+
+	"golang.org/x/crypto/cryptobyte"
+)
 
 // A serverHello is what we answer (RFC 5246 §7.4.1.3).
 type serverHello struct {
@@ -50,7 +54,7 @@ func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
 	add(h.clientCert.agreed, extClientCertType, h.clientCert.typ)
 	add(h.serverCert.agreed, extServerCertType, h.serverCert.typ)
 	add(h.maxFragment > 0, extMaxFragmentLength, h.maxFragment)
-	add(h.recordSize > 0, extRecordSizeLimit, byte(h.recordSize>>8), byte(h.recordSize))
+	add(h.recordSize > 0, extRecordSizeLimit, binary.BigEndian.AppendUint16(nil, h.recordSize)...)
 	if h.cid != nil {
 		add(true, extConnectionID, append([]byte{byte(len(h.cid))}, h.cid...)...)
 	}
@@ -62,7 +66,7 @@ func certificateRequest() []byte {
 	const ecdsaSign = 64
 	b := []byte{1, ecdsaSign, 0, byte(2 * len(schemes))}
 	for _, s := range schemes {
-		b = append(b, byte(s>>8), byte(s))
+		b = binary.BigEndian.AppendUint16(b, uint16(s))
 	}
 	return append(b, 0, 0)
 }

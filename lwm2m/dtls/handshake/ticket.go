@@ -72,7 +72,7 @@ func parseTicket(b []byte) (*ticket, bool) {
 		!s.ReadUint16LengthPrefixed(&raw) || len(s) != 0 {
 		return nil, false
 	}
-	t.born = int64(born) //nolint:gosec // G115: its bits
+	t.born = int64(born)
 	t.serverName, t.identity.Role, t.identity.Name = string(name), coap.Role(role), string(who)
 	if t.pskHash != [sha256.Size]byte{} {
 		t.psk = append([]byte{}, psk...)

@@ -94,13 +94,10 @@ func (p *place) Ended(reason error) {
 const flight = 50 * time.Millisecond
 
 // newSite starts a server that ends with the test.
-func newSite(tb testing.TB, c dtls.Credentials, change func(*handshake.Options)) *site {
+func newSite(tb testing.TB, c dtls.Credentials) *site {
 	tb.Helper()
 	s := &site{outcomes: make(chan outcome, 1024), wires: map[netip.AddrPort]*wire{}}
 	o := handshake.Options{Host: s, Credentials: c, FlightInterval: flight, Timeout: 10 * time.Second}
-	if change != nil {
-		change(&o)
-	}
 	var err error
 	if s.Server, err = handshake.New(o); err != nil {
 		tb.Fatal(err)
