@@ -14,9 +14,10 @@ const (
 	// makes a new handshake; a restart of the program begins the count anew.
 	maxForged = 1 << 23
 
-	alertWarning     = 1
-	alertFatal       = 2
-	alertCloseNotify = 0
+	alertWarning         = 1
+	alertFatal           = 2
+	alertCloseNotify     = 0
+	alertNoRenegotiation = 100
 )
 
 // buffers are scratch space for one record or datagram each.
@@ -194,8 +195,12 @@ func (l *Listener) handle(p *peer, o dtls.Opened) {
 		if len(o.Plaintext) == 2 && (o.Plaintext[0] == alertFatal || o.Plaintext[1] == alertCloseNotify) {
 			l.end(p.ref, o.Plaintext[1] == alertCloseNotify) // RFC 5246 §7.2.1: answered in kind
 		}
-	case dtls.Handshake: // a repeated Finished: our last flight was lost
-		l.repeatFlight(p.ref)
+	case dtls.Handshake:
+		if dtls.IsHello(dtls.Record{Type: o.Type, Fragment: o.Plaintext}) { // RFC 5746 §4.4
+			_ = l.sendTo(p.ref, dtls.Alert, []byte{alertWarning, alertNoRenegotiation}) // it may be lost as well
+			return
+		}
+		l.repeatFlight(p.ref) // a repeated Finished: our last flight was lost
 	default:
 		l.stats.drop(DropMalformed)
 	}

@@ -168,6 +168,62 @@ func TestWrongKeyTimesOut(t *testing.T) {
 	}
 }
 
+// TestNoRenegotiation: a ClientHello under the keys gets a warning, and the
+// association goes on.
+func TestNoRenegotiation(t *testing.T) {
+	creds := newCredentials(t)
+	s := newSite(t, creds, nil)
+	c := listenUDP(t)
+	read := func(patience time.Duration) []byte {
+		b := make([]byte, 2048)
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		n, err := c.Read(b)
+		if err != nil {
+			return nil
+		}
+		return b[:n]
+	}
+	link := dtls.NewLink(c.LocalAddr(), net.UDPAddrFromAddrPort(s.Addr()), func(d []byte) {
+		_, _ = c.WriteToUDPAddrPort(d, s.Addr())
+	})
+	done := make(chan error, 1)
+	var e dtls.Established
+	go func() {
+		var err error
+		e, err = dtls.Connect(t.Context(), link, dtls.ConnectOptions{Client: creds.client(t, "sensor")})
+		done <- err
+	}()
+	for connected := false; !connected; {
+		select {
+		case err := <-done:
+			if connected = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+			if d := read(10 * time.Millisecond); d != nil {
+				link.Deliver(d)
+			}
+		}
+	}
+	hello := clientHello(t)[13:]
+	record, err := e.Session.Seal(nil, dtls.Handshake, hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = c.WriteToUDPAddrPort(record, s.Addr())
+	r, _, err := dtls.ParseRecord(read(10 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := e.Session.Open(nil, r)
+	if err != nil || o.Type != dtls.Alert || string(o.Plaintext) != "\x01\x64" {
+		t.Errorf("answer %+v, %v, want the warning no_renegotiation", o, err)
+	}
+	if n := s.Stats(); n.Associations != 1 || n.HandshakesPending != 0 {
+		t.Errorf("Stats = %+v", n)
+	}
+}
+
 func TestServerRefusedByClient(t *testing.T) {
 	s := newSite(t, newCredentials(t), nil)
 	other := newCredentials(t)

@@ -21,9 +21,6 @@ func Work(s *Server) {
 	}
 }
 
-// SmallOrder is a point of X25519 that makes every shared secret zero.
-func SmallOrder() []byte { return make([]byte, 32) }
-
 // OffCurve is a key exchange with a point that is not on P-256.
 func OffCurve() []byte {
 	key, _ := ecdh.P256().GenerateKey(rand.Reader)

@@ -267,6 +267,15 @@ func TestUnknownIdentityIsAWrongKey(t *testing.T) {
 	}
 }
 
+// TestSmallOrder: a point of X25519 that makes the secret known to all.
+func TestSmallOrder(t *testing.T) {
+	creds := newCredentials(t)
+	client := creds.pskClient()
+	client.Suite, client.Group = ecPSKCCM8, x25519
+	client.ChangeFlight = body(0, func(b []byte) []byte { return append(b[:len(b)-32], make([]byte, 32)...) })
+	refused(t, newStage(t, creds, nil), client, illegalParameter, dtls.ErrHandshake, creds)
+}
+
 // TestSuiteOrder: the client's preference counts (RFC 5246 §7.4.1.2); a weaker
 // suite cannot be forced on it, since Finished covers what was offered.
 func TestSuiteOrder(t *testing.T) {

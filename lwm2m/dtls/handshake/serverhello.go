@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/crypto/cryptobyte"
+
+	"steward/lwm2m/dtls"
 )
 
 // A serverHello is what we answer (RFC 5246 §7.4.1.3).
@@ -56,7 +58,7 @@ func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
 	add(h.maxFragment > 0, extMaxFragmentLength, h.maxFragment)
 	add(h.recordSize > 0, extRecordSizeLimit, binary.BigEndian.AppendUint16(nil, h.recordSize)...)
 	if h.cid != nil {
-		add(true, extConnectionID, append([]byte{byte(len(h.cid))}, h.cid...)...)
+		add(true, extConnectionID, append([]byte{dtls.CIDLength}, h.cid...)...)
 	}
 }
 
@@ -64,7 +66,7 @@ func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
 // keys, EdDSA included (RFC 8422 §5.5), our schemes, and authorities unnamed.
 func certificateRequest() []byte {
 	const ecdsaSign = 64
-	b := []byte{1, ecdsaSign, 0, byte(2 * len(schemes))}
+	b := []byte{1, ecdsaSign, 0, byte(2 * len(schemes))} //nolint:gosec // G115: three
 	for _, s := range schemes {
 		b = binary.BigEndian.AppendUint16(b, uint16(s))
 	}
