@@ -161,6 +161,8 @@ func (r *Runner) forget(c Campaign) {
 	if t := r.campaigns[c.ID]; t != nil && !t.dirty {
 		delete(r.campaigns, c.ID)
 		delete(r.loading, c.ID)
+		delete(r.unheard, c.ID)
+		delete(r.crowds, c.ID)
 	}
 }
 

@@ -160,7 +160,7 @@ func TestPauseAbort(t *testing.T) {
 			d.mu.Unlock()
 		}
 		time.Sleep(time.Hour)
-		if c := w.counts(); c.Of(rollout.Downloaded) != 5 || c.Of(rollout.Planned) != 15 {
+		if c := w.counts(); c.Of(rollout.Downloaded) != 5 || c.Of(rollout.Queued) != 15 {
 			t.Errorf("paused: %v, want the 5 downloads finished, none installed, none begun", c)
 		}
 		if j := w.job("d000"); j.Reason != "waits: the campaign is paused" {
@@ -171,27 +171,35 @@ func TestPauseAbort(t *testing.T) {
 		if c := w.counts(); c.Done() != 5 || c.Of(rollout.Downloading) != 5 {
 			t.Errorf("resumed: %v, want 5 done and 5 more", c)
 		}
-		w.device("d005").mu.Lock()
-		w.device("d005").fw.State, w.device("d005").update = objects.FirmwareDownloaded, func(d *device) {
+		var busy fleet.ID
+		for _, l := range w.lines("c") {
+			if l.State == rollout.Downloading {
+				busy = l.Device
+			}
+		}
+		w.device(busy).mu.Lock()
+		w.device(busy).fw.State, w.device(busy).update = objects.FirmwareDownloaded, func(d *device) {
 			d.fw.State = objects.FirmwareUpdating
 		}
-		w.device("d005").mu.Unlock()
-		w.Wake("d005")
+		w.device(busy).mu.Unlock()
+		w.Wake(busy)
 		time.Sleep(time.Second)
 		w.do(rollout.Abort)
 		time.Sleep(time.Second)
 		w.is(rollout.CampaignAborting, "aborted by bob: as agreed")
-		w.device("d005").mu.Lock()
-		success(w.device("d005"))
-		w.device("d005").mu.Unlock()
-		w.Wake("d005")
+		w.device(busy).mu.Lock()
+		success(w.device(busy))
+		w.device(busy).mu.Unlock()
+		w.Wake(busy)
 		time.Sleep(time.Minute)
 		w.is(rollout.CampaignAborted, "aborted by bob: as agreed")
 		if c := w.counts(); c.Done() != 6 || c.Of(rollout.Aborted) != 14 {
 			t.Errorf("aborted: %v, want 6 done, one of which was installing", c)
 		}
-		if j := w.job("d010"); j.State != rollout.Aborted || j.Reason != "aborted by bob: as agreed" {
-			t.Errorf("an aborted device: %+v", j.Job)
+		for _, l := range w.lines("c") {
+			if l.State == rollout.Aborted && l.Reason != "aborted by bob: as agreed" {
+				t.Errorf("an aborted device: %+v", l.Job)
+			}
 		}
 		_, err := w.Do(t.Context(), rollout.Pause, rollout.Command{ID: "c", Actor: "bob"})
 		if !errors.Is(err, rollout.ErrEnded) {
@@ -240,6 +248,39 @@ func TestRates(t *testing.T) {
 			t.Errorf("60 starts at 6 a minute took %v", took)
 		}
 		w.is(rollout.CampaignDone, "60 of 60 done")
+	})
+}
+
+// TestSlowLane checks that devices which are out of reach, and each of which keeps
+// a worker for as long as CoAP repeats itself, do not hold up the others.
+func TestSlowLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, rollout.RunnerOptions{Workers: 8}, good(200, func(i int, d *device) {
+			if i%2 == 0 {
+				d.offline, d.hangs = 1<<30, 93*time.Second
+			}
+		}))
+		w.start(rollout.Draft{Plan: rollout.Plan{Rates: rollout.Rates{Concurrent: 5}, TailFor: 30 * 24 * 3600}})
+		for range 60 {
+			time.Sleep(time.Minute)
+			if c := w.counts(); c.Done() == 100 {
+				break
+			}
+		}
+		if c := w.counts(); c.Done() != 100 {
+			t.Errorf("after an hour: %v, want all 100 done that can be reached", c)
+		}
+		time.Sleep(3 * 24 * time.Hour)
+		w.is(rollout.CampaignTail, "tail begins")
+		back := w.device("d000")
+		back.mu.Lock()
+		back.offline, back.hangs = 0, 0
+		back.mu.Unlock()
+		w.Wake("d000")
+		time.Sleep(2 * time.Minute)
+		if j := w.job("d000"); j.State != rollout.Done {
+			t.Errorf("a device that is back while the others are not: %+v", j.Job)
+		}
 	})
 }
 

@@ -96,6 +96,9 @@ func (r *Runner) took(c Campaign) {
 	if t := r.campaigns[c.ID]; t != nil {
 		t.campaign = c
 	}
+	if c.State.Active() {
+		r.rouse(c.ID)
+	}
 	r.mu.Unlock()
 	r.track(c.ID)
 	r.o.Moved(c.ID)

@@ -30,6 +30,12 @@ type Job struct {
 	UpdatedAt time.Time
 }
 
+// same reports whether j and o differ at most in when to look again.
+func (j *Job) same(o *Job) bool {
+	return j.State == o.State && j.Aside == o.Aside && j.Reason == o.Reason && j.Result == o.Result &&
+		j.Tries == o.Tries && j.Zone == o.Zone && j.Silent.Equal(o.Silent) && j.BeganAt.Equal(o.BeganAt)
+}
+
 // An Aside is why a wave does not wait for a device. When the wave is over the
 // device moves to the tail.
 type Aside string

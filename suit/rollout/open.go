@@ -16,6 +16,18 @@ type openJob struct {
 	busy  bool      // a worker has it
 	poked bool      // the device said something since the worker took it
 	place bool      // it has been promised a place for its download
+	crowd bool      // it waits for such a place
+	slow  bool      // the worker that has it took it for a silent device
+}
+
+// quiet reports whether the device did not answer when it was last asked, and has
+// not been heard since.
+func (e *openJob) quiet() bool { return !e.job.Silent.IsZero() && !e.poked }
+
+// unheard reports whether the job is begun, and the device has not answered yet:
+// it takes no place from others.
+func (e *openJob) unheard() bool {
+	return e.job.State == Queued && e.job.Aside == "" && !e.job.Silent.IsZero()
 }
 
 // loads reports whether the job takes a place for downloads.
@@ -71,7 +83,15 @@ func (r *Runner) take(now time.Time) (j Job, next time.Time, ok bool) {
 			return Job{}, first.at, false
 		}
 		heap.Pop(&r.due)
-		e.busy, e.poked = true, false
+		slow := e.quiet()
+		if slow && r.slow >= max(r.o.Workers/2, 1) {
+			r.parked = append(r.parked, first.device)
+			continue
+		}
+		if slow {
+			r.slow++
+		}
+		e.busy, e.poked, e.slow = true, false, slow
 		return e.job, time.Time{}, true
 	}
 	return Job{}, time.Time{}, false
@@ -84,15 +104,74 @@ func (r *Runner) edit(device fleet.ID, f func(e *openJob) bool) {
 	if e == nil {
 		return
 	}
-	if e.loads() {
-		r.loading[e.job.Campaign]--
-	}
-	if !f(e) {
+	campaign, loads := e.job.Campaign, e.loads()
+	r.tally(e, -1)
+	keeps := f(e)
+	if keeps {
+		r.tally(e, 1)
+	} else {
 		delete(r.open, device)
+	}
+	if loads && !(keeps && e.loads()) {
+		r.admit(campaign)
+	}
+}
+
+// admit wakes the job that has waited longest for a place for its download. The
+// caller holds mu.
+func (r *Runner) admit(campaign string) {
+	for crowd := r.crowds[campaign]; len(crowd) > 0; {
+		e := r.open[crowd[0]]
+		device := crowd[0]
+		crowd = crowd[1:]
+		r.crowds[campaign] = crowd
+		if e == nil || !e.crowd {
+			continue
+		}
+		e.crowd, e.poked = false, true
+		if !e.busy {
+			e.at = time.Time{}
+			r.due.add(device, e.at)
+		}
 		return
 	}
+	delete(r.crowds, campaign)
+}
+
+// tally counts an open job for its campaign. The caller holds mu.
+func (r *Runner) tally(e *openJob, n int) {
 	if e.loads() {
-		r.loading[e.job.Campaign]++
+		r.loading[e.job.Campaign] += n
+	}
+	if e.unheard() {
+		r.unheard[e.job.Campaign] += n
+	}
+}
+
+// rouse has the jobs of a campaign that are under way looked at now. The caller
+// holds mu.
+func (r *Runner) rouse(campaign string) {
+	for device, e := range r.open {
+		if e.job.Campaign == campaign && e.job.Aside == "" && !e.job.waits() {
+			e.at = time.Time{}
+			if !e.busy {
+				r.due.add(device, e.at)
+			}
+		}
+	}
+}
+
+// unpark lets a silent device that waited for a worker have its turn. The caller
+// holds mu.
+func (r *Runner) unpark() {
+	r.slow--
+	for len(r.parked) > 0 {
+		device := r.parked[0]
+		r.parked = r.parked[1:]
+		if e := r.open[device]; e != nil && !e.busy {
+			r.due.add(device, e.at)
+			return
+		}
 	}
 }
 
@@ -101,7 +180,10 @@ func (r *Runner) leave(device fleet.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.edit(device, func(e *openJob) bool {
-		e.busy, e.place = false, false
+		if e.slow {
+			r.unpark()
+		}
+		e.busy, e.place, e.slow = false, false, false
 		if e.poked && !e.job.waits() {
 			e.at = time.Time{}
 		}
@@ -116,10 +198,14 @@ func (r *Runner) keep(j, before Job) {
 	defer r.mu.Unlock()
 	r.edit(j.Device, func(e *openJob) bool {
 		e.job, e.at, e.place = j, j.Due, false
+		if e.slow && !j.State.Open() {
+			r.unpark()
+		}
 		return j.State.Open()
 	})
 	for id, t := range r.campaigns {
-		counted := id == j.Campaign && j.Tally() != before.Tally()
+		silent := j.Silent.IsZero() != before.Silent.IsZero()
+		counted := id == j.Campaign && (silent || j.Tally() != before.Tally())
 		freed := t.blocked && j.State.Over() // perhaps of a device that this one waits for
 		t.dirty = t.dirty || counted || freed
 	}
@@ -160,6 +246,9 @@ func (r *Runner) reread(ctx context.Context, device fleet.ID) {
 	r.edit(device, func(e *openJob) bool {
 		switch {
 		case errors.Is(err, ErrUnknown):
+			if e.slow {
+				r.unpark()
+			}
 			return false
 		case err != nil:
 			e.at = time.Now().Add(r.o.Poll)
@@ -179,6 +268,10 @@ func (r *Runner) reserve(j Job, most int) bool {
 	r.edit(j.Device, func(e *openJob) bool {
 		free = free || e.place
 		e.place = free
+		if !free && !e.crowd {
+			r.crowds[j.Campaign] = append(r.crowds[j.Campaign], j.Device)
+		}
+		e.crowd = !free
 		return true
 	})
 	return free

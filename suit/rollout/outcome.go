@@ -57,18 +57,19 @@ func (t *turn) later(reason string) (Job, JobEvent) {
 // silent asks again: the device cannot be reached. After a while its wave goes on
 // without it; in the tail it is given up at last.
 func (t *turn) silent(err error) (Job, JobEvent) {
+	now := time.Now() // to be out of reach takes a while to find out
 	if t.j.Silent.IsZero() {
 		t.j.Silent, t.j.Tries = t.now, 0
 	}
 	t.j.Tries++
-	due := t.now.Add(t.r.backoff(t.j.Tries))
+	due := now.Add(t.r.backoff(t.j.Tries))
 	away := t.j.Silent.Add(t.c.Plan.silentFor())
 	switch {
 	case t.j.Tries > t.r.o.MaxTries && t.c.Plan.TailFor == 0 && t.c.IsTail(t.j.Wave):
 		t.j.Result = CodeSilent
 		t.j.Reason = fmt.Sprintf("gave up after %d tries: %s", t.r.o.MaxTries, err)
 		return t.j, Exhausted
-	case !t.now.Before(away):
+	case !now.Before(away):
 		t.j.Aside = Away
 	default:
 		due = earliest(due, away)

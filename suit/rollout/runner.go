@@ -46,7 +46,7 @@ type RunnerOptions struct {
 	// a campaign does not approve it.
 	People   func(ctx context.Context) (int, error)
 	Log      *slog.Logger    // nil: none
-	Workers  int             // devices served at once; 32
+	Workers  int             // devices served at once, of which half may be silent; 128
 	Poll     time.Duration   // first interval at which a silent device is asked; 2 s, doubling
 	MaxTries int             // to reach a silent device, before its job fails; 40
 	Discover time.Duration   // between two looks for devices that join late; 30 s
@@ -64,8 +64,12 @@ type Runner struct {
 	mu        sync.Mutex
 	loaded    bool
 	open      map[fleet.ID]*openJob
-	due       dueQueue       // of open; entries may be out of date
-	loading   map[string]int // jobs of open that take a place for downloads, by campaign
+	due       dueQueue              // of open; entries may be out of date
+	loading   map[string]int        // jobs of open that take a place for downloads, by campaign
+	crowds    map[string][]fleet.ID // those that wait for such a place, by campaign
+	unheard   map[string]int        // jobs of open whose device has not answered yet, by campaign
+	slow      int                   // workers that ask silent devices; half of them at most
+	parked    []fleet.ID            // silent devices that are due, and wait for such a worker
 	campaigns map[string]*campaignTrack
 }
 
@@ -92,7 +96,7 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Workers == 0 {
-		o.Workers = 32
+		o.Workers = 128
 	}
 	if o.Poll == 0 {
 		o.Poll = firstPoll
@@ -110,7 +114,8 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 		o.Moved = func(string) {}
 	}
 	return &Runner{
-		o: o, wake: make(chan struct{}, 1), open: map[fleet.ID]*openJob{}, loading: map[string]int{},
+		o: o, wake: make(chan struct{}, 1), open: map[fleet.ID]*openJob{}, loading: map[string]int{}, unheard: map[string]int{},
+		crowds:    map[string][]fleet.ID{},
 		campaigns: map[string]*campaignTrack{},
 	}, nil
 }
@@ -240,6 +245,10 @@ func (r *Runner) store(ctx context.Context, before, j Job, on JobEvent) (Job, bo
 		if j.State.Over() {
 			j.EndedAt, j.Aside, j.Silent = now, "", time.Time{}
 		}
+	}
+	if on == "" && before.same(&j) { // only the time has passed
+		r.keep(j, before)
+		return j, true
 	}
 	ok, err := r.o.Store.SetJob(ctx, before, j)
 	if err != nil {

@@ -62,12 +62,19 @@ type device struct {
 	writes   map[lwm2m.Path]string // last value of each path
 	began    []time.Time           // when a package or URI was written
 	executed int
-	refuses  bool // answers everything with an error
+	refuses  bool          // answers everything with an error
+	hangs    time.Duration // before a call fails
 }
 
 func (d *device) call() error {
 	if d.offline > 0 {
 		d.offline--
+		if d.hangs > 0 {
+			hangs := d.hangs
+			d.mu.Unlock()
+			time.Sleep(hangs)
+			d.mu.Lock()
+		}
 		return rollout.ErrUnreachable
 	}
 	if d.refuses {

@@ -76,15 +76,8 @@ func (t *turn) halted() (string, time.Time) {
 	if t.c.State == CampaignPaused { // resuming wakes it
 		return "waits: the campaign is paused", t.now.Add(time.Hour)
 	}
-	if most := t.c.Plan.Rates.Concurrent; t.j.State == Queued && !t.r.reserve(t.j, most) {
-		return fmt.Sprintf("waits for one of %d places for downloads", most), t.now.Add(crowded * t.r.o.Poll)
-	}
 	return "", time.Time{}
 }
-
-// crowded is after how many polls a device asks for a place again: one that came
-// back while the others of its campaign take them all.
-const crowded = 5
 
 // wakes ends a wait.
 func (t *turn) wakes() (Job, JobEvent) {
@@ -124,6 +117,9 @@ func (t *turn) queued(ctx context.Context) (Job, JobEvent) {
 		return t.failed(err)
 	}
 	t.answered(s)
+	if most := t.c.Plan.Rates.Concurrent; !t.r.reserve(t.j, most) { // who gives one back wakes it
+		return t.hold(fmt.Sprintf("waits for one of %d places for downloads", most), t.now.Add(maxPoll))
+	}
 	if err := d.Prepare(ctx, t.order, s); err != nil {
 		return t.failed(err)
 	}

@@ -106,11 +106,15 @@ func (v *view) tail(ctx context.Context) error {
 // begin queues planned jobs of the wave under way as fast as the rates allow.
 func (v *view) begin(ctx context.Context, counts Counts) error {
 	rates := v.c.Plan.Rates
-	most := rates.Concurrent
-	if most == 0 {
+	// More are asked than may download at once: who does not answer takes no place.
+	most := rates.Concurrent + v.r.o.Workers
+	if rates.Concurrent == 0 {
 		most = 4 * v.r.o.Workers //nolint:mnd // enough for the workers never to wait
 	}
-	want := min(counts.Of(Planned), most-v.total.inHand(), batch)
+	v.r.mu.Lock()
+	unheard := v.r.unheard[v.c.ID]
+	v.r.mu.Unlock()
+	want := min(counts.Of(Planned), most-v.total.inHand()+unheard, batch)
 	if want <= 0 {
 		return nil
 	}
