@@ -313,7 +313,10 @@ func TestConcurrent(t *testing.T) {
 			Delivery: rollout.Pull,
 			Plan:     rollout.Plan{Rates: rollout.Rates{Concurrent: 3}, SilentFor: 1},
 		})
-		time.Sleep(6 * time.Hour)
+		time.Sleep(90 * time.Second)
+		w.kill()
+		w.run()
+		time.Sleep(25 * time.Minute) // 50 downloads, three at once, a minute each
 		w.is(rollout.CampaignDone, "50 of 50 done")
 		mu.Lock()
 		defer mu.Unlock()

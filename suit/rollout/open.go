@@ -112,7 +112,7 @@ func (r *Runner) edit(device fleet.ID, f func(e *openJob) bool) {
 	} else {
 		delete(r.open, device)
 	}
-	if loads && !(keeps && e.loads()) {
+	if loads && (!keeps || !e.loads()) {
 		r.admit(campaign)
 	}
 }
@@ -221,6 +221,9 @@ func (r *Runner) put(j Job) {
 			return true
 		}
 		e.job, e.at = j, j.Due
+		if j.State == Queued && j.Silent.IsZero() {
+			e.at = time.Time{} // what it waited for, a place say, this Runner has not seen
+		}
 		if !e.busy {
 			r.due.add(j.Device, e.at)
 		}

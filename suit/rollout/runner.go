@@ -114,9 +114,8 @@ func NewRunner(o RunnerOptions) (*Runner, error) {
 		o.Moved = func(string) {}
 	}
 	return &Runner{
-		o: o, wake: make(chan struct{}, 1), open: map[fleet.ID]*openJob{}, loading: map[string]int{}, unheard: map[string]int{},
-		crowds:    map[string][]fleet.ID{},
-		campaigns: map[string]*campaignTrack{},
+		o: o, wake: make(chan struct{}, 1), open: map[fleet.ID]*openJob{}, campaigns: map[string]*campaignTrack{},
+		loading: map[string]int{}, unheard: map[string]int{}, crowds: map[string][]fleet.ID{},
 	}, nil
 }
 
