@@ -111,6 +111,9 @@ func ImportRelease(id, name, by string, envelope, image []byte, verify func(*sui
 	var c Content
 	switch {
 	case len(e.Integrated) > 0:
+		if err := checkIntegrated(e, m); err != nil {
+			return Release{}, Content{}, err
+		}
 		c.Push = envelope
 		for _, payload := range e.Integrated {
 			r.Size += len(payload)
@@ -128,6 +131,25 @@ func ImportRelease(id, name, by string, envelope, image []byte, verify func(*sui
 		c.sever(e)
 	}
 	return r, c, nil
+}
+
+// checkIntegrated compares payloads in the envelope with their digests: no signature
+// covers them, and every device would refuse others (§8.4.10.4). What is encrypted only
+// devices can compare.
+func checkIntegrated(e *suit.Envelope, m *suit.Manifest) error {
+	for i := range m.Components {
+		set := m.Parameters(i)
+		payload, inside := e.Integrated[set[suit.ParameterURI].Text()]
+		digest, named := set[suit.ParameterImageDigest]
+		if _, encrypted := set[suit.ParameterEncryptionInfo]; !inside || !named || encrypted {
+			continue
+		}
+		d := digest.Digest()
+		if err := d.Verify(payload, d.Algorithm); err != nil {
+			return fmt.Errorf("%w: payload of component %v: %w", ErrRelease, m.Components[i], err)
+		}
+	}
+	return nil
 }
 
 // sever takes the texts out of the envelope (§8.6): only people read them, where the

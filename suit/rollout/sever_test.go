@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -46,5 +47,23 @@ func TestTextsAreSevered(t *testing.T) {
 		if v != nil && (r.Version != "3.1" || !bytes.Contains(c.Text, []byte("people"))) {
 			t.Errorf("version %q, texts %q", r.Version, c.Text)
 		}
+	}
+}
+
+// TestImportComparesPayloads checks that a payload which no signature covers is
+// compared with its digest before anybody is sent it.
+func TestImportComparesPayloads(t *testing.T) {
+	accept := func(*suit.Envelope) error { return nil }
+	e, err := suit.Decode(envelope(t, 2, "", "fw", "modem"), suit.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := rollout.ImportRelease("R", "r", "x", e.Encode(), nil, accept, time.Time{}); err != nil {
+		t.Errorf("ImportRelease = %v", err)
+	}
+	e.Integrated["#modem"] = []byte("something else")
+	_, _, err = rollout.ImportRelease("R", "r", "x", e.Encode(), nil, accept, time.Time{})
+	if !errors.Is(err, rollout.ErrRelease) {
+		t.Errorf("ImportRelease of another payload = %v, want ErrRelease", err)
 	}
 }
