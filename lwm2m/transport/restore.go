@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"steward/lwm2m/dtls"
 	"steward/lwm2m/journal"
 )
 
@@ -84,7 +85,7 @@ func (l *Listener) revive(left *journal.Left, usable bool) error {
 		f := ref{slot, r.generation}
 		if r.state == live && (!usable || !l.resumes(left, f, r, now)) {
 			t.names.drop(r.name)
-			r.state, r.marks, r.name = free, 0, name{}
+			r.state, r.marks, r.name, r.session = free, 0, name{}, dtls.Session{}
 		}
 		if r.state != live {
 			t.giveFree(slot)
