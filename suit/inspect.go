@@ -61,47 +61,49 @@ func describeBlock(raw []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	describe := func(name string, h *cose.Headers, err error) string {
-		if err != nil {
-			return fmt.Sprintf("%s: %v", name, err)
-		}
-		if kid := h.KeyID(); kid != nil {
-			return fmt.Sprintf("%s, %v, key %s", name, h.Algorithm(), show(kid))
-		}
-		return fmt.Sprintf("%s, %v, key not named", name, h.Algorithm())
-	}
 	switch kind {
 	case cose.KindSign1:
 		m, err := cose.ParseSign1(raw)
 		if err != nil {
-			return describe("signature", nil, err)
+			return describeHeaders("signature", nil, err)
 		}
-		return describe("signature", &m.Headers, nil)
+		return describeHeaders("signature", &m.Headers, nil)
 	case cose.KindMac0:
 		m, err := cose.ParseMac0(raw)
 		if err != nil {
-			return describe("authentication code", nil, err)
+			return describeHeaders("authentication code", nil, err)
 		}
-		return describe("authentication code", &m.Headers, nil)
+		return describeHeaders("authentication code", &m.Headers, nil)
 	case cose.KindMac:
 		m, err := cose.ParseMac(raw)
 		if err != nil {
-			return describe("authentication code", nil, err)
+			return describeHeaders("authentication code", nil, err)
 		}
 		return describeMac(m)
 	case cose.KindSign:
 		m, err := cose.ParseSign(raw)
 		if err != nil {
-			return describe("signatures", nil, err)
+			return describeHeaders("signatures", nil, err)
 		}
 		parts := make([]string, 0, len(m.Signatures))
 		for i := range m.Signatures {
-			parts = append(parts, describe("signature", &m.Signatures[i].Headers, nil))
+			parts = append(parts, describeHeaders("signature", &m.Signatures[i].Headers, nil))
 		}
 		return strings.Join(parts, "; ")
 	default:
 		return fmt.Sprintf("COSE message of tag %d", kind)
 	}
+}
+
+// describeHeaders names the algorithm and the key, or what is wrong with them.
+func describeHeaders(name string, h *cose.Headers, err error) string {
+	if err != nil {
+		return fmt.Sprintf("%s: %v", name, err)
+	}
+	if kid := h.KeyID(); kid != nil {
+		return fmt.Sprintf("%s, %v, key %s", name, h.Algorithm(), show(kid))
+	}
+	return fmt.Sprintf("%s, %v, key not named", name, h.Algorithm())
 }
 
 // describeMac names the keys for which a code was made.

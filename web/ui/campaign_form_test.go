@@ -25,7 +25,8 @@ func TestCampaignForm(t *testing.T) {
 	}
 	want := `{"waves":[{"canary":true,"count":2,"gate":GATE},{"percent":10,"gate":GATE},{"count":50,"gate":GATE},` +
 		`{"count":7,"gate":GATE}],"start":"2026-03-02T10:00:00Z",` +
-		`"rates":{"concurrent":5,"ramp":{"from":1,"factor":2,"every":3},"bytes_per_second":1536},"windows":{"install":[{"days":[0,6],"from":"22:00","to":"05:00"}],"zone":"+02:00"},` +
+		`"rates":{"concurrent":5,"ramp":{"from":1,"factor":2,"every":3},"bytes_per_second":1536},` +
+		`"windows":{"install":[{"days":[0,6],"from":"22:00","to":"05:00"}],"zone":"+02:00"},` +
 		`"needs":{"battery":50},"retry":{"4":{"tries":3,"backoff":60},"8":{"tries":0}},"filter":{"model":"lamp"},` +
 		`"rolls_back":"old","timeout":7200}`
 	const gate = `{"success":90,"soak":600,"max_failures":0,"max_failed_percent":2.5,"action":"abort"}`
@@ -79,7 +80,11 @@ func TestBar(t *testing.T) {
 	}{
 		{nil, 0, ""},
 		{web.Counts{"planned": 3}, 3, "3 planned"},
-		{web.Counts{"done": 1, "downloading": 1, "queued": 1, "away": 1, "failed": 3}, 7, "1 done, 2 under way, 1 set aside, 3 failed"},
+		{
+			web.Counts{"done": 1, "downloading": 1, "queued": 1, "away": 1, "failed": 3},
+			7,
+			"1 done, 2 under way, 1 set aside, 3 failed",
+		},
 	} {
 		text, width := ui.Bar(row.counts, row.total)
 		if full := row.total > 0; text != row.want || (width == 1000) != full {

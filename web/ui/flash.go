@@ -72,7 +72,7 @@ func (u *UI) done(w http.ResponseWriter, r *http.Request, err error, to, text, b
 	} else {
 		u.say(w, web.LevelGood, text)
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // G710: paths of ours, in which ids are escaped
 	return nil
 }
 

@@ -29,7 +29,8 @@ func (f *Fake) campaign() web.Campaign {
 	return web.Campaign{
 		ID: ID, Name: f.Text, Release: f.release(), Delivery: web.Push, State: f.Text, Level: web.LevelActive,
 		Total: 5, Done: 2, Failed: 1,
-		Counts: map[string]int{"downloading": 1, "done": 2, "failed": 1, "away": 1, f.Text: 1}, CreatedAt: Noon, CreatedBy: f.Text,
+		Counts:    map[string]int{"downloading": 1, "done": 2, "failed": 1, "away": 1, f.Text: 1},
+		CreatedAt: Noon, CreatedBy: f.Text,
 		Reason: f.Text, ApprovedBy: f.Text, Actions: []web.CampaignAction{
 			web.CampaignSubmit, web.CampaignApprove, web.CampaignReject, web.CampaignPause, web.CampaignResume,
 			web.CampaignFinish, web.CampaignAbort,

@@ -67,7 +67,7 @@ func TestBills(t *testing.T) {
 	if err != nil || l.Name != "OSV" || l.Count != 1 {
 		t.Fatalf("ImportVulnerabilities = %+v, %v", l, err)
 	}
-	if b, err := w.Bills.SetBill(ctx, alice, fixed.ID, []byte(fmt.Sprintf(lampBill, "3.5.2"))); err != nil ||
+	if b, err := w.Bills.SetBill(ctx, alice, fixed.ID, fmt.Appendf(nil, lampBill, "3.5.2")); err != nil ||
 		len(b.Findings) != 0 {
 		t.Errorf("SetBill of the fixed release = %+v, %v", b, err)
 	}
