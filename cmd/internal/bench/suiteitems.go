@@ -64,7 +64,7 @@ func messageItems() *group {
 		title:   "work",
 		columns: []string{"operations/s", "server µs", "floor µs", "ratio", "p50, p99 ms", "lost"},
 		cells: func(r *Result) []string {
-			if r.Ops == 0 {
+			if r.Ops == 0 || r.Loss == nil {
 				return []string{"", "", "", "", "", r.Note}
 			}
 			return []string{
@@ -80,6 +80,7 @@ func messageItems() *group {
 				func(r *Result) bool { return r.OpsPerS >= perS && lossless(r) }),
 			newItem("update, each once, 100 in flight", Update, 100_000, 10_000, "ratio ≤ 3", ratioWithin(updates)),
 			newItem("observe, confirmable notifications, 1000 devices", Observe, 1000, 1000, "", nil),
+			newItem("push, 1 MiB to each of 100 devices, by blocks", Push, 100, 20, "", nil),
 		},
 	}
 }

@@ -13,11 +13,11 @@ import (
 // run.
 func TestThousands(t *testing.T) {
 	t.Setenv("GORACE", "halt_on_error=1")
-	devices := 200
+	many := 200
 	if raced {
-		devices = 2000
+		many = 2000
 	}
-	for _, w := range []bench.Work{bench.Observe, bench.Restart} {
+	for w, devices := range map[bench.Work]int{bench.Observe: 200, bench.Restart: many} {
 		r, err := bench.Run(t.Context(), bench.Options{
 			Work: w, Devices: devices, Observations: 1, Kill: true, Duration: time.Second, Dir: t.TempDir(),
 		})
