@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"steward/lwm2m/fleet"
+	"steward/transfer"
 	"steward/transfer/coordinator"
 )
 
@@ -57,9 +58,27 @@ func TestOnlyDevicesInTransfers(t *testing.T) {
 		if got := wake(moving); got != 0 {
 			t.Errorf("%d look-ups for a device before its transfer, want 0", got)
 		}
-		id := w.handOver(t)
+		draft, err := w.alpha.coordinator().Draft(t.Context(), coordinator.Draft{
+			Partner: w.alpha.partner(t, w.beta).ID, Devices: []fleet.ID{moving}, Actor: "operator:alice",
+			Window: transfer.NewWindow(w.earliest, time.Now().Add(time.Hour)),
+		})
+		check(t, err)
 		if got := wake(moving); got == 0 {
-			t.Error("no look-up for a device that is being handed over")
+			t.Error("no look-up for a device that is to be handed over")
+		}
+		_, err = w.alpha.coordinator().Withdraw(t.Context(), draft.ID, "operator:alice", "another day")
+		check(t, err)
+		time.Sleep(time.Minute) // its row ends too
+		id := w.handOver(t)
+		synctest.Wait()
+		open := 0
+		check(t, w.alpha.store.EachOpenRow(t.Context(), func(r coordinator.Row) {
+			if r.Device == moving {
+				open++
+			}
+		}))
+		if got := wake(moving); (got > 0) != (open > 0) {
+			t.Errorf("%d look-ups for a device with %d open rows", got, open)
 		}
 		time.Sleep(30 * time.Minute)
 		w.moved(t, id)
