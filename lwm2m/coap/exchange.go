@@ -25,6 +25,7 @@ type exchange struct {
 	block1, block2 block        // of the request
 	watch          *Observation // to be begun by the response; nil: none
 	cancels        bool         // ends an observation: notifications are no response
+	acknowledged   func()       // Request.Acknowledged
 }
 
 // An outcome is how an exchange ended.
@@ -52,6 +53,7 @@ func (e *Engine) roundTrip(ctx context.Context, t *transfer, r *Request, payload
 	}
 	ex.link, ex.token, ex.holding, ex.ended = l, t.token, true, false
 	ex.block1, ex.block2, ex.watch, ex.cancels = x.block1, x.block2, t.watch, t.cancels
+	ex.acknowledged = r.Acknowledged
 	l.pending = append(l.pending, ex)
 	id := e.nextID(l)
 	w := encoder{b: ex.tx.datagram[:0]}
@@ -101,6 +103,9 @@ func (x *exchange) sent(e *Engine, err error) {
 	default: // a separate response will follow (RFC 7252 §5.2.2)
 		e.start(&x.timer, x, e.o.Params.ExchangeLifetime)
 		e.free(x)
+		if x.acknowledged != nil {
+			x.acknowledged()
+		}
 	}
 }
 
@@ -115,7 +120,7 @@ func (e *Engine) conclude(x *exchange, out outcome) {
 	l.pending = remove(l.pending, x)
 	e.finish(&x.tx, nil)
 	e.free(x)
-	x.link, x.watch = nil, nil
+	x.link, x.watch, x.acknowledged = nil, nil, nil
 	x.result <- out
 	e.tidy(l)
 }

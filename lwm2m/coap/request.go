@@ -34,6 +34,10 @@ type Request struct {
 	// asks for, in bytes: a handler may answer with that alone (Response.Total).
 	// Do ignores them.
 	Offset, Limit int
+	// Acknowledged is called when the peer of Do has acknowledged the request and its
+	// response is still to come (RFC 7252 §5.2.2); nil: nobody is told. It must not
+	// block, nor call the Engine.
+	Acknowledged func()
 }
 
 // A Response is a whole response. What a handler returns or Notify is given

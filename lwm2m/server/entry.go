@@ -34,6 +34,8 @@ type entry struct {
 	calls   *call
 	pass    chan struct{} // closed once requests may be sent; nil: they may
 	session uint32        // number of the session, to tell it from earlier ones
+	heard   uint32        // Unix seconds of the last message; earlier if the device did not answer since
+	rhythm  uint16        // mean pause between messages in queue mode, in rhythmUnit; 0: unknown
 
 	proved    bool  // peer proved the identity, and the device has not changed since
 	unsettled bool  // an observation failed and is to be tried at the next message
@@ -87,6 +89,7 @@ func (s *Server) keep(r Registration) *entry {
 	}
 	s.locations[e.location] = e
 	s.expiry.schedule(e)
+	s.hear(e, e.updated)
 	return e
 }
 

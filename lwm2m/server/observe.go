@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -60,15 +61,21 @@ func (s *Server) CancelObserve(ctx context.Context, device fleet.ID, p lwm2m.Pat
 		return err
 	}
 	var o *coap.Observation
+	away := false
 	s.mu.Lock()
 	if e := s.devices[device]; e != nil {
 		if w := e.watching(p); w != nil {
 			o = w.observation // nil: just being established, which will find itself unwanted
 			e.unwatch(w)
 		}
+		away = s.asleep(e) != nil
 	}
 	s.mu.Unlock()
 	if o == nil {
+		return nil
+	}
+	if away {
+		o.Forget()
 		return nil
 	}
 	return o.Cancel(ctx)
@@ -171,6 +178,7 @@ func (s *Server) ask(ctx context.Context, c *call, w *watch) (*coap.Observation,
 		r := c.request(coap.GET, p)
 		r.Accept, r.Observe = coap.FormatID(f), coap.ObserveRegister
 		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, w.notified)
+		s.outcome(c, err)
 		if err != nil {
 			return nil, why(ctx, err)
 		}
@@ -199,6 +207,9 @@ func (w *watch) notified(n *coap.Response) {
 		s.mu.Lock()
 	}
 	current := !w.gone
+	if current {
+		s.hear(w.entry, time.Now().UnixMicro())
+	}
 	if current && last {
 		w.entry.unwatch(w)
 		w.entry.unsettled = true

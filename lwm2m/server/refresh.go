@@ -175,4 +175,5 @@ func (s *Server) note(e *entry, sign Sign) {
 		e.expires = e.updated + sign.Lifetime.Microseconds()
 	}
 	s.expiry.schedule(e)
+	s.hear(e, e.updated)
 }

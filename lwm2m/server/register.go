@@ -197,6 +197,9 @@ func (s *Server) recognise(ctx context.Context, p coap.Peer) (from sender, err e
 		return from, err
 	}
 	from.entry, from.session, from.returned = s.adopt(by, from.registration)
+	s.mu.Lock()
+	s.hear(from.entry, time.Now().UnixMicro())
+	s.mu.Unlock()
 	return from, nil
 }
 
@@ -212,6 +215,7 @@ type sender struct {
 func (s *Server) sender(ctx context.Context, p coap.Peer) (sender, error) {
 	s.mu.Lock()
 	if e := s.peers[p]; e != nil {
+		s.hear(e, time.Now().UnixMicro())
 		from := sender{entry: e, session: e.session, registration: e.registration()}
 		s.mu.Unlock()
 		return from, nil

@@ -105,6 +105,7 @@ func (s *Server) readable(c *call, p lwm2m.Path) []uint16 {
 // do sends one request and wants success.
 func (s *Server) do(ctx context.Context, c *call, r *coap.Request) (*coap.Response, error) {
 	res, err := s.o.Exchanger.Do(ctx, c.peer, r)
+	s.outcome(c, err)
 	if err != nil {
 		return nil, why(ctx, err)
 	}

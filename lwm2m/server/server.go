@@ -4,8 +4,9 @@
 // Observations are desired state: what is wanted is stored, and established
 // anew after every Register and whenever a device returns by a new association.
 //
-// Composite operations and queue mode are not built yet: requests to a sleeping
-// device are sent at once and time out.
+// A device in queue mode listens for a while after each of its messages (§6.5).
+// Operations on one that does not are refused with an *AsleepError; package queue
+// holds them until it does.
 package server
 
 import (
@@ -61,6 +62,7 @@ type Options struct {
 	Log     *slog.Logger  // nil: none
 	Workers int           // devices whose observations are established at once, at most; 512
 	Sweep   time.Duration // how often expired registrations are removed; 1 s
+	Awake   time.Duration // how long a device in queue mode listens after a message, in seconds; 93 s
 }
 
 // A Server is the LwM2M server of one provider. Safe for concurrent use.
@@ -101,9 +103,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Sweep == 0 {
 		o.Sweep = time.Second
 	}
-	if o.Workers < 0 || o.Sweep < 0 {
-		return nil, errors.New("server: Workers and Sweep must not be negative")
+	if o.Awake == 0 {
+		o.Awake = defaultAwake
 	}
+	if o.Workers < 0 || o.Sweep < 0 || o.Awake < 0 {
+		return nil, errors.New("server: Workers, Sweep and Awake must not be negative")
+	}
+	o.Exchanger = tapped{o.Exchanger}
 	s := &Server{
 		o: o, recorder: newRecorder(), agenda: agenda{hint: make(chan struct{}, 1)},
 		devices: map[fleet.ID]*entry{}, locations: map[Location]*entry{}, peers: map[coap.Peer]*entry{},

@@ -25,16 +25,23 @@ type call struct {
 	peer         coap.Peer
 	registration Registration
 	cancel       context.CancelCauseFunc
+	heard        int64 // when the device answered last, Unix microseconds; 0: it has not
 	before, next *call // in entry.calls; guarded by Server.mu
 }
 
 // reach begins an operation, which finish ends. The context that it returns
-// ends with the session, by ErrEnded. It returns ErrNotRegistered or
-// ErrUnreachable, and waits while the answer to a Register is on its way: before
+// ends with the session, by ErrEnded. It returns ErrNotRegistered, an
+// *AsleepError or ErrUnreachable, and waits while the answer to a Register is on its way: before
 // it no request may be sent (§6.2.1).
 func (s *Server) reach(ctx context.Context, device fleet.ID) (context.Context, *call, error) {
 	s.mu.Lock()
 	e := s.devices[device]
+	if e != nil {
+		if err := s.asleep(e); err != nil {
+			s.mu.Unlock()
+			return nil, nil, err
+		}
+	}
 	if e == nil || e.peer == nil {
 		s.mu.Unlock()
 		if err := s.find(ctx, device); err != nil {
@@ -69,6 +76,9 @@ func (s *Server) reach(ctx context.Context, device fleet.ID) (context.Context, *
 // finish ends an operation.
 func (s *Server) finish(c *call) {
 	s.mu.Lock()
+	if c.heard != 0 {
+		s.hear(c.entry, c.heard)
+	}
 	if c.entry.calls == c {
 		c.entry.calls = c.next
 	}

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -61,8 +62,11 @@ func (t *turn) silent(err error) (Job, JobEvent) {
 	if t.j.Silent.IsZero() {
 		t.j.Silent, t.j.Tries = t.now, 0
 	}
-	t.j.Tries++
-	due := now.Add(t.r.backoff(t.j.Tries))
+	due := now.Add(maxPoll) // who sleeps wakes us by its next message
+	if !errors.Is(err, ErrAsleep) {
+		t.j.Tries++
+		due = now.Add(t.r.backoff(t.j.Tries))
+	}
 	away := t.j.Silent.Add(t.c.Plan.silentFor())
 	switch {
 	case t.j.Tries > t.r.o.MaxTries && t.c.Plan.TailFor == 0 && t.c.IsTail(t.j.Wave):

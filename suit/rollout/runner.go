@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ import (
 var (
 	// ErrUnreachable reports a device that cannot be asked now; the job waits.
 	ErrUnreachable = errors.New("device cannot be reached now")
+	// ErrAsleep is an ErrUnreachable of a device in queue mode, which listens again
+	// after its next message. Such tries do not count.
+	ErrAsleep = fmt.Errorf("%w: in queue mode", ErrUnreachable)
 	// ErrRefused reports a device that answered with an error of its own.
 	ErrRefused = errors.New("device refused")
 )

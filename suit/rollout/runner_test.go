@@ -64,6 +64,7 @@ type device struct {
 	executed int
 	refuses  bool          // answers everything with an error
 	hangs    time.Duration // before a call fails
+	asleep   int           // calls that find it so
 }
 
 func (d *device) call() error {
@@ -76,6 +77,10 @@ func (d *device) call() error {
 			d.mu.Lock()
 		}
 		return rollout.ErrUnreachable
+	}
+	if d.asleep > 0 {
+		d.asleep--
+		return fmt.Errorf("%w: until about noon", rollout.ErrAsleep)
 	}
 	if d.refuses {
 		return fmt.Errorf("%w: 4.04", rollout.ErrRefused)
@@ -168,6 +173,7 @@ func TestRunner(t *testing.T) {
 		{"push", device{fetched: staged, update: success}, rollout.Push, rollout.Done, 1},
 		{"pull", device{fetched: staged, update: success}, rollout.Pull, rollout.Done, 1},
 		{"silent at first", device{fetched: staged, update: success, offline: 5}, rollout.Push, rollout.Done, 1},
+		{"sleeps for days", device{fetched: staged, update: success, asleep: 300}, rollout.Push, rollout.Done, 1},
 		{"left over from before", device{
 			fw: objects.Firmware{State: objects.FirmwareDownloaded}, fetched: staged, update: success,
 		}, rollout.Push, rollout.Done, 1},

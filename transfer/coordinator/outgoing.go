@@ -98,6 +98,8 @@ func (c *Coordinator) tellCommit(ctx context.Context, s *step) error {
 	}
 	err := c.o.Devices.Execute(ctx, s.row.Device, c.resource(objects.TransferCommit), s.row.order())
 	switch {
+	case errors.Is(err, ErrAsleep): // it was not sent
+		return err
 	case errors.Is(err, ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
 		s.row.Reason = "no answer to Commit"
 		s.fire(transfer.RowCommitLost)

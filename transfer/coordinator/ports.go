@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 
 	"steward/est"
 	"steward/lwm2m"
@@ -15,6 +16,9 @@ import (
 var (
 	// ErrUnreachable reports a device that cannot be asked now, or did not answer.
 	ErrUnreachable = errors.New("device cannot be reached now")
+	// ErrAsleep is an ErrUnreachable of a device in queue mode, to which nothing was
+	// sent. It listens again after its next message.
+	ErrAsleep = fmt.Errorf("%w: in queue mode", ErrUnreachable)
 	// ErrRefused reports a device that answered with an error of its own.
 	ErrRefused = errors.New("device refused")
 	// ErrPartnerAway reports a partner that cannot be asked now, did not answer, or

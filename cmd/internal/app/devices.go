@@ -18,15 +18,15 @@ const systemActor = "system"
 // deviceCalls is what runners need of devices. Each runner has errors of its own
 // for a device that refuses and for one that is silent.
 type deviceCalls struct {
-	server          *server.Server
-	refused, silent error
+	server                  *server.Server
+	refused, silent, asleep error
 }
 
 // updateDevices implements rollout.Devices.
 type updateDevices struct{ deviceCalls }
 
 func newUpdateDevices(s *server.Server) updateDevices {
-	return updateDevices{deviceCalls{s, rollout.ErrRefused, rollout.ErrUnreachable}}
+	return updateDevices{deviceCalls{s, rollout.ErrRefused, rollout.ErrUnreachable, rollout.ErrAsleep}}
 }
 
 // Execute implements rollout.Devices.
@@ -36,7 +36,7 @@ func (d updateDevices) Execute(ctx context.Context, id fleet.ID, p lwm2m.Path) e
 
 // newTransferDevices returns the coordinator.Devices of s.
 func newTransferDevices(s *server.Server) deviceCalls {
-	return deviceCalls{s, coordinator.ErrRefused, coordinator.ErrUnreachable}
+	return deviceCalls{s, coordinator.ErrRefused, coordinator.ErrUnreachable, coordinator.ErrAsleep}
 }
 
 // Read reads an object, instance or resource.
@@ -89,12 +89,15 @@ func (d deviceCalls) Delete(ctx context.Context, id fleet.ID, p lwm2m.Path) erro
 // silence, which is worth another try.
 func (d deviceCalls) sorted(err error) error {
 	var answer *server.ResponseError
+	var sleeps *server.AsleepError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &answer), errors.Is(err, server.ErrAnswer), errors.Is(err, server.ErrUnsupported),
 		errors.Is(err, server.ErrNotObserved):
 		return fmt.Errorf("%w: %w", d.refused, err)
+	case errors.As(err, &sleeps):
+		return fmt.Errorf("%w: %w", d.asleep, err)
 	default:
 		return fmt.Errorf("%w: %w", d.silent, err)
 	}
