@@ -63,7 +63,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 		"`host:port` that devices are told, if a port forwarding makes it another than --host and --coaps")
 	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")
 	f.StringVar(&o.Updates, "updates", o.Updates, "updates by HTTPS, for devices with certificates")
-	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate, "bytes per second that all devices may fetch (default no bound)")
+	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate,
+		"bytes per second that all devices may fetch (default no bound)")
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL and CA certificates (plain HTTP)")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")

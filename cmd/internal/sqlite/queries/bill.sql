@@ -50,10 +50,11 @@ SELECT f.vulnerability, COUNT(DISTINCT x.device)
  WHERE f.status = 'affected' AND f.vulnerability IN (SELECT value FROM json_each(?))
  GROUP BY f.vulnerability;
 
+-- The overview asks this each time: without a finding it must not read all jobs.
 -- name: view.exposed
-SELECT COUNT(*)
-  FROM device_release
- WHERE release IN (SELECT release FROM finding WHERE status = 'affected');
+SELECT CASE WHEN EXISTS (SELECT 1 FROM finding WHERE status = 'affected')
+       THEN (SELECT COUNT(*) FROM device_release WHERE release IN (SELECT release FROM finding WHERE status = 'affected'))
+       ELSE 0 END;
 
 -- name: view.installed
 SELECT COUNT(*) FROM device_release WHERE release = ?;
