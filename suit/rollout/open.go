@@ -39,35 +39,6 @@ func (e *openJob) loads() bool {
 // time to pass.
 func (j *Job) waits() bool { return j.State == Waiting }
 
-// A dueQueue orders devices by when to look at them.
-type dueQueue []dueEntry
-
-type dueEntry struct {
-	device fleet.ID
-	at     time.Time
-}
-
-// Len implements heap.Interface.
-func (q *dueQueue) Len() int { return len(*q) }
-
-// Less implements heap.Interface.
-func (q *dueQueue) Less(i, j int) bool { return (*q)[i].at.Before((*q)[j].at) }
-
-// Swap implements heap.Interface.
-func (q *dueQueue) Swap(i, j int) { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
-
-// Push implements heap.Interface.
-func (q *dueQueue) Push(x any) { *q = append(*q, x.(dueEntry)) } //nolint:errcheck,forcetypeassert // only add pushes
-
-// Pop implements heap.Interface.
-func (q *dueQueue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
-}
-
-func (q *dueQueue) add(device fleet.ID, at time.Time) { heap.Push(q, dueEntry{device, at}) }
-
 // take gives a due job to a worker, or says when the next one is due.
 func (r *Runner) take(now time.Time) (j Job, next time.Time, ok bool) {
 	r.mu.Lock()
