@@ -49,6 +49,7 @@ func TestUpdatePages(t *testing.T) {
 		}
 	}
 	person.visit(t, w.alpha, "updated")
+	person.review(t, w)
 
 	// An image that is no envelope is refused in words.
 	person.open(t, "http://"+w.alpha.http+"/updates")
@@ -150,6 +151,29 @@ func (p *tab) plan(t *testing.T) {
 		t.Fatalf("the preview says\n%s", text)
 	}
 	p.shoot(t, "update-preview")
+}
+
+// review drafts a campaign, submits it, and aborts it by typing how many devices it
+// has.
+func (p *tab) review(t *testing.T, w *world) {
+	t.Helper()
+	p.open(t, "http://"+w.alpha.http+"/updates/new")
+	p.do(t, "draft", chromedp.SendKeys(chromedp.CSS("input[name=name]"), "for review"),
+		chromedp.Click(chromedp.CSS("input[name=device]")))
+	p.submit(t, "button[value=draft]")
+	p.look(t, "campaign-draft")
+	p.submit(t, "button[value=submit]")
+	p.look(t, "campaign-review")
+	for _, step := range []struct{ confirm, want string }{{"2", "review"}, {"1", "aborted"}} {
+		// The browser itself would refuse a wrong number; the server must too.
+		eval[bool](t, p, `(document.querySelector("input[name=confirm]").pattern = "[0-9]+", true)`)
+		p.do(t, "abort", chromedp.SendKeys(chromedp.CSS("#abort input[name=reason]"), "no"),
+			chromedp.SendKeys(chromedp.CSS("input[name=confirm]"), step.confirm))
+		p.submit(t, "#abort button.danger")
+		if text := p.text(t, "#campaign .pill"); !strings.Contains(text, step.want) {
+			t.Errorf("after typing %s the campaign is %q, want %s", step.confirm, text, step.want)
+		}
+	}
 }
 
 // exposed checks how many devices run a release with a known vulnerability.
