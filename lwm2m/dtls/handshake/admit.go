@@ -139,9 +139,10 @@ func (s *Server) Deliver(datagram []byte, from netip.AddrPort) Outcome {
 
 // deliver puts a copy of a datagram into a handshake's inbox. The caller holds mu.
 func (s *Server) deliver(c *conn, datagram []byte) Outcome {
-	if len(c.inbox) == maxInbox {
+	if len(c.inbox) == maxInbox || s.waiting+len(datagram) > maxWaiting || c.ended {
 		return Overrun
 	}
+	s.waiting += len(datagram)
 	c.inbox = append(c.inbox, bytes.Clone(datagram))
 	s.schedule(c)
 	return Taken

@@ -66,6 +66,7 @@ func (s *Server) serve(c *conn) {
 	for {
 		s.mu.Lock()
 		inbox, late, superseded, repeat := c.inbox, c.late, c.superseded, c.repeat
+		s.taken(inbox)
 		c.inbox, c.repeat, c.begun = nil, false, true
 		if len(inbox) == 0 && !late && !superseded && !repeat {
 			c.scheduled = false
@@ -92,6 +93,13 @@ func (s *Server) serve(c *conn) {
 	}
 }
 
+// taken counts what has left an inbox. The caller holds mu.
+func (s *Server) taken(inbox [][]byte) {
+	for _, d := range inbox {
+		s.waiting -= len(d)
+	}
+}
+
 // repeatable reports whether the client may have lost our flight, and counts the
 // repetition.
 func (c *conn) repeatable() bool {
@@ -114,7 +122,7 @@ func (c *conn) timeout() error {
 // read feeds the machine and reports whether that was the end of it.
 func (s *Server) read(c *conn, inbox [][]byte) (ended bool) {
 	for i, d := range inbox {
-		if err := c.receive(d); err != nil {
+		if err := c.guarded(d); err != nil {
 			s.fail(c, err)
 			return true
 		}
@@ -124,6 +132,17 @@ func (s *Server) read(c *conn, inbox [][]byte) (ended bool) {
 		}
 	}
 	return false
+}
+
+// guarded is receive, with a mistake of ours the end of one handshake and not of the
+// program.
+func (c *conn) guarded(d []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fail(alertInternalError, dtls.ErrHandshake, "panic: %v", p)
+		}
+	}()
+	return c.receive(d)
 }
 
 // fail ends a handshake and tells the client and the host why.
@@ -163,6 +182,7 @@ func (s *Server) end(c *conn) (rest [][]byte) {
 	}
 	c.ended = true
 	s.running--
+	s.taken(c.inbox)
 	rest, c.inbox = c.inbox, nil
 	return rest
 }

@@ -44,3 +44,10 @@ func digestOf(log []message) []byte {
 	out := p.digest()
 	return out[:]
 }
+
+// Waiting returns how many bytes wait for workers.
+func Waiting(s *Server) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting
+}

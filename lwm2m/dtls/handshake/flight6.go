@@ -87,9 +87,16 @@ func (m *machine) finish() error {
 	return nil
 }
 
+// minTicketRecord is the shortest record that a ticket is cut into: in more pieces
+// the last flight would not be one datagram.
+const minTicketRecord = 512
+
 // newTicket seals the session, nil if it cannot be resumed.
 func (m *machine) newTicket() []byte {
 	if _, ok := m.server.o.Credentials.(dtls.Resumer); !ok && m.chain != nil {
+		return nil
+	}
+	if m.offers.limit > 0 && m.offers.limit < minTicketRecord {
 		return nil
 	}
 	now := time.Now()

@@ -3,6 +3,7 @@ package handshake
 import (
 	"bytes"
 	"crypto/ecdh"
+	"errors"
 	"net/netip"
 
 	"steward/lwm2m/dtls"
@@ -54,9 +55,10 @@ const (
 	recordAlert     = byte(dtls.Alert)
 	recordHandshake = byte(dtls.Handshake)
 
-	// maxEarly bounds the records kept that are not to be read yet: the keys, or the
-	// Finished before them, are still missing.
-	maxEarly = 8
+	// maxEarly and maxEarlyBytes bound the records kept that are not to be read yet: the
+	// keys, or the Finished before them, are still missing.
+	maxEarly      = 8
+	maxEarlyBytes = 4096
 	// maxForged is how many records of epoch 1 may fail to authenticate. A wrong
 	// pre-shared key shows in nothing else, and whoever guesses at an address gets in
 	// the way of a handshake only with luck.
@@ -165,10 +167,12 @@ func (m *machine) takeProtected(r dtls.Record, raw []byte) error {
 	probe := m.session
 	o, err := probe.Open(nil, r)
 	switch {
-	case err != nil:
+	case errors.Is(err, dtls.ErrForged):
 		if m.forged++; m.forged >= maxForged {
 			return m.mistrust()
 		}
+		return nil
+	case err != nil: // a replay, say
 		return nil
 	case o.Type == dtls.Handshake && m.ccs:
 		m.session = probe
@@ -193,7 +197,11 @@ func (m *machine) mistrust() error {
 }
 
 func (m *machine) keep(raw []byte) {
-	if len(m.early) < maxEarly {
+	total := len(raw)
+	for _, e := range m.early {
+		total += len(e)
+	}
+	if len(m.early) < maxEarly && total <= maxEarlyBytes {
 		m.early = append(m.early, bytes.Clone(raw))
 	}
 }

@@ -53,7 +53,8 @@ type credentials struct {
 	server map[string]*tls.Certificate
 	client *tls.Certificate
 	psk    map[string][]byte
-	judged int // calls of Identify
+	judged int  // calls of Identify
+	lapse  bool // PSK panics
 
 	revoked error // what Resume says
 }
@@ -69,6 +70,9 @@ func (c *credentials) Certificate(name string) (*tls.Certificate, error) {
 }
 
 func (c *credentials) PSK(identity []byte) ([]byte, error) {
+	if c.lapse {
+		panic("lapse")
+	}
 	if k, ok := c.psk[string(identity)]; ok {
 		return k, nil
 	}

@@ -6,7 +6,7 @@ const (
 	maxAhead = 4
 	// maxCertificate bounds a client's Certificate message, and maxSmall every other one.
 	maxCertificate = 8192
-	maxSmall       = 2048
+	maxSmall       = 512
 	maxHello       = 2048
 )
 
@@ -44,8 +44,8 @@ type reassembly struct {
 // add takes in a fragment that came in a record of epoch. It reports false if it is
 // of no use: too early or too long, or not what was said of the message before.
 func (r *reassembly) add(f fragment, epoch uint16) bool {
-	place := f.seq - r.next // wraps for a message whose turn has been
-	if place >= maxAhead || f.length > maxLength(f.typ) {
+	place := f.seq - r.next                                                                   // wraps for a message whose turn has been
+	if place >= maxAhead || f.length > maxLength(f.typ) || place > 0 && f.length > maxSmall { // a certificate is first
 		return false
 	}
 	p := r.ahead[place]

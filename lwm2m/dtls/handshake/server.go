@@ -30,6 +30,8 @@ const (
 	// maxInbox is how many datagrams wait for a worker: a flight of a certificate chain
 	// in the smallest fragments, twice.
 	maxInbox = 64
+	// maxWaiting bounds the bytes of all datagrams that wait for a worker.
+	maxWaiting = 16 << 20
 	// maxRepeats bounds how often a flight goes out again.
 	maxRepeats = 8
 )
@@ -116,6 +118,7 @@ type Server struct {
 	mu      sync.Mutex
 	byAddr  map[netip.AddrPort]*conn
 	running int // superseded ones included
+	waiting int // bytes in inboxes
 	timer   *time.Timer
 }
 

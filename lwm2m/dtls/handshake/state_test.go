@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,4 +179,62 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// TestMistakeOfOurs: a panic ends one handshake.
+func TestMistakeOfOurs(t *testing.T) {
+	creds := newCredentials(t)
+	s := newStage(t, creds, nil)
+	creds.psk = nil
+	creds.lapse = true
+	client := creds.pskClient()
+	if out, err := s.run(client); err == nil || out.Established != nil || client.Alert != 80 {
+		t.Errorf("%v, %v, alert %d", out.err, err, client.Alert)
+	}
+	end(t, s)
+	creds.lapse = false
+	s.must(t, creds.certClient())
+}
+
+// TestLongLastFlight: with the longest name and the shortest records the last flight
+// is still one datagram, as what is repeated must be.
+func TestLongLastFlight(t *testing.T) {
+	creds := newCredentials(t)
+	name := strings.Repeat("n", 250)
+	creds.server[name] = creds.server[""]
+	for _, limit := range []uint16{64, 511, 512, 0} {
+		s, client := newStage(t, creds, nil), creds.certClient()
+		client.RecordSize, client.WantTicket, client.ServerName = limit, true, name
+		out := s.must(t, client)
+		if (len(client.NewTicket) > 0) != (limit == 0 || limit == 512) || len(out.LastFlight) > 1232 {
+			t.Errorf("limit %d: ticket of %d bytes, flight of %d", limit, len(client.NewTicket), len(out.LastFlight))
+		}
+	}
+}
+
+// TestInboxes are bounded, each and all together.
+func TestInboxes(t *testing.T) {
+	creds := newCredentials(t)
+	s := newStage(t, creds, nil)
+	client := creds.certClient()
+	client.ChangeFlight = func([]handshake.Msg) []handshake.Msg { return nil }
+	_ = client.Run(func(d ...[]byte) [][]byte { return s.post(somewhere, d...) })
+	record := append([]byte{23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 1, 0}, make([]byte, 256)...)
+	for i := range 70 {
+		want := handshake.Taken
+		if i >= 64 {
+			want = handshake.Overrun
+		}
+		if got := s.Deliver(record, somewhere); got != want {
+			t.Fatalf("datagram %d: %d, want %d", i, got, want)
+		}
+	}
+	handshake.Work(s.Server)
+	if got := s.Deliver(record, somewhere); got != handshake.Taken {
+		t.Errorf("after all: %d", got)
+	}
+	end(t, s)
+	if n := handshake.Waiting(s.Server); n != 0 {
+		t.Errorf("%d bytes are still waiting", n)
+	}
 }

@@ -23,8 +23,8 @@ const (
 	// ended.
 	ticketKeyLife = 5 * time.Hour
 	ticketKeys    = int(ticketLife/ticketKeyLife) + 1
-	ticketName    = 8 // bytes by which a ticket names its key
-	maxTicket     = 1024
+	ticketName    = 8   // bytes by which a ticket names its key
+	maxTicket     = 900 // so that the last flight is one datagram
 	maxTicketText = 300 // of the strings in a ticket
 )
 
@@ -111,7 +111,10 @@ func (k *tickets) seal(t *ticket, now time.Time) []byte {
 	nonce := make([]byte, key.aead.NonceSize())
 	_, _ = rand.Read(nonce) // never fails; one key seals far fewer than 2^32 tickets
 	out = append(out, nonce...)
-	return key.aead.Seal(out, nonce, plain, key.name[:])
+	if out = key.aead.Seal(out, nonce, plain, key.name[:]); len(out) > maxTicket {
+		return nil
+	}
+	return out
 }
 
 // open returns the ticket that is sealed in b, nil if it is not ours or has ended.
