@@ -63,6 +63,8 @@ func (s *Server) tick(now time.Time) {
 
 // serve does what there is to do for c.
 func (s *Server) serve(c *conn) {
+	s.work.turns <- struct{}{}
+	defer func() { <-s.work.turns }()
 	for {
 		s.mu.Lock()
 		inbox, late, superseded, repeat := c.inbox, c.late, c.superseded, c.repeat
@@ -156,7 +158,9 @@ func (s *Server) fail(c *conn, reason error) {
 
 // finish hands a completed handshake over, then what came early.
 func (s *Server) finish(c *conn, rest [][]byte) {
-	next, err := c.place.Established(c.established())
+	var next func([]byte)
+	var err error
+	s.work.outside(func() { next, err = c.place.Established(c.established()) })
 	if err != nil {
 		s.fail(c, &failure{alertAccessDenied, err})
 		return

@@ -62,7 +62,9 @@ func (m *machine) takeKeyExchange(body []byte) error {
 // so that it fares like somebody with the wrong key (RFC 4279 §2).
 func (m *machine) keyOf(identity []byte) []byte {
 	m.psk = append([]byte{}, identity...)
-	key, err := m.server.o.Credentials.PSK(m.psk)
+	var key []byte
+	var err error
+	m.server.work.outside(func() { key, err = m.server.o.Credentials.PSK(m.psk) })
 	if err == nil && len(key) == 0 {
 		err = dtls.ErrUnknownIdentity
 	}

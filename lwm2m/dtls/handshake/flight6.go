@@ -36,9 +36,13 @@ func (m *machine) takeFinished(body []byte) error {
 
 // judge asks who the client is, which has proved it.
 func (m *machine) judge() error {
-	m.place.Judging()
-	identity, err := Judge(m.server.o.Credentials, &dtls.Established{
-		Chain: m.chain, PSKIdentity: m.psk, RawKey: m.rawKey,
+	var identity coap.Identity
+	var err error
+	m.server.work.outside(func() {
+		m.place.Judging()
+		identity, err = Judge(m.server.o.Credentials, &dtls.Established{
+			Chain: m.chain, PSKIdentity: m.psk, RawKey: m.rawKey,
+		})
 	})
 	if err != nil {
 		return &failure{alertBadCertificate, errors.Join(dtls.ErrRefused, err)}

@@ -19,21 +19,28 @@ func (m *machine) resumable(h *clientHello, o *offers) *ticket {
 	if t == nil || t.serverName != o.serverName || !h.offersSuite(t.suite) || suiteOf(t.suite) == nil {
 		return nil
 	}
+	good := false
+	m.server.work.outside(func() { good = m.stillGood(t) })
+	if !good {
+		return nil
+	}
+	return t
+}
+
+// stillGood asks whether the peer of a ticket is who it was, with the key it had.
+func (m *machine) stillGood(t *ticket) bool {
 	if t.psk != nil {
 		key, err := m.server.o.Credentials.PSK(t.psk)
 		hash := sha256.Sum256(key)
 		if err != nil || subtle.ConstantTimeCompare(hash[:], t.pskHash[:]) != 1 {
-			return nil
+			return false
 		}
 	}
 	m.place.Judging()
 	identity, err := Judge(m.server.o.Credentials, &dtls.Established{
 		Resumed: true, Identity: t.identity, PSKIdentity: t.psk, RawKey: t.rawKey,
 	})
-	if err != nil || identity != t.identity {
-		return nil
-	}
-	return t
+	return err == nil && identity == t.identity
 }
 
 // resume sends the flight that ends with our Finished (RFC 5246 §7.3, RFC 5077 §3.1).

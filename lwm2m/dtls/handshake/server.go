@@ -77,7 +77,8 @@ type Options struct {
 	Timeout time.Duration
 	// Limit caps handshakes under way. Zero: 8192.
 	Limit int
-	// Workers compute. Zero: one less than there are processors, and one at least.
+	// Workers is how many compute at once. Zero: one less than there are processors, and
+	// one at least.
 	Workers int
 	// PlainMasterSecret lets in clients without the extended master secret (RFC 7627).
 	PlainMasterSecret bool
@@ -130,7 +131,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, request: certificateRequest(), byAddr: make(map[netip.AddrPort]*conn)}
 	s.rawKeys, _ = o.Credentials.(dtls.RawKeys)
-	s.work.init(o.Limit)
+	s.work.init(o.Limit, o.Workers)
 	s.timer = time.NewTimer(o.FlightInterval)
 	s.timer.Stop()
 	return s, nil
@@ -140,7 +141,7 @@ func New(o Options) (*Server, error) {
 // way then is forgotten.
 func (s *Server) Run(ctx context.Context) {
 	var workers sync.WaitGroup
-	for range s.o.Workers {
+	for range crowd * s.o.Workers {
 		workers.Go(func() {
 			for {
 				c := s.work.next(ctx)
