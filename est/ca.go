@@ -42,6 +42,7 @@ type CA struct {
 	issuer *Issuer
 	hash   Hash // of the issuing certificate
 	actor  string
+	chains *chains // that were verified, those of all actors together
 }
 
 // NewCA validates o. It returns ErrProfile, or ErrOptions, which is also for
@@ -67,7 +68,7 @@ func NewCA(o Options) (*CA, error) {
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry
 	}
-	return &CA{o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system"}, nil
+	return &CA{o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system", chains: new(chains)}, nil
 }
 
 // As returns the same CA acting for somebody: "operator:<id>", "peer:<name>".

@@ -156,6 +156,10 @@ func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, interme
 	if err != nil {
 		return err
 	}
+	hash := chainHash(leaf, intermediates, listed)
+	if ca.chains.good(hash, ca.now()) {
+		return nil
+	}
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, c := range listed {
 		roots.AddCert(c)
@@ -167,14 +171,16 @@ func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, interme
 		}
 		between.AddCert(c)
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{
+	verified, err := leaf.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: ca.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	}); err != nil {
+	})
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFactory, err)
 	}
 	if leaf.IsCA {
 		return fmt.Errorf("%w: %s is a CA", ErrFactory, leaf.Subject)
 	}
+	ca.chains.keep(hash, verified[0])
 	return nil
 }
 

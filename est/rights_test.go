@@ -3,10 +3,12 @@ package est_test
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"steward/est"
 	"steward/est/esttest"
@@ -149,6 +151,40 @@ func TestGrantRightRefuses(t *testing.T) {
 		if err := w.ca.TrustFactoryCA(t.Context(), der); !errors.Is(err, est.ErrFactory) {
 			t.Errorf("TrustFactoryCA = %v, want ErrFactory", err)
 		}
+	}
+}
+
+// TestRememberedChain: a chain that was verified before is good as long as all of it
+// is valid, and no other is because of it.
+func TestRememberedChain(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	leaf, err := x509.ParseCertificate(w.device.DER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func(leaf *x509.Certificate, intermediates ...[]byte) error {
+		return w.ca.VerifyFactory(ctx, leaf, intermediates)
+	}
+	for range 2 {
+		if err := verify(leaf); err != nil {
+			t.Errorf("VerifyFactory = %v", err)
+		}
+	}
+	if err := verify(leaf, []byte{1}); !errors.Is(err, est.ErrFactory) {
+		t.Errorf("VerifyFactory with a bad intermediate = %v, want ErrFactory", err)
+	}
+	stranger := esttest.NewDevice(t, esttest.NewFactory(t, w.clock.Now), endpoint)
+	other, err := x509.ParseCertificate(stranger.DER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify(other); !errors.Is(err, est.ErrFactory) {
+		t.Errorf("VerifyFactory of a stranger = %v, want ErrFactory", err)
+	}
+	w.clock.Advance(leaf.NotBefore.Sub(w.clock.Now()) - time.Second)
+	if err := verify(leaf); !errors.Is(err, est.ErrFactory) {
+		t.Errorf("VerifyFactory before its time = %v, want ErrFactory", err)
 	}
 }
 

@@ -172,8 +172,8 @@ func (m *machine) takeProtected(r dtls.Record, raw []byte) error {
 			return m.mistrust()
 		}
 		return nil
-	case err != nil: // a replay, say
-		return nil
+	case err != nil:
+		return nil //nolint:nilerr // RFC 6347 §4.1.2.7: a replay, say, is discarded silently
 	case o.Type == dtls.Handshake && m.ccs:
 		m.session = probe
 		return m.takeFragments(o.Plaintext, 1)

@@ -44,8 +44,11 @@ type reassembly struct {
 // add takes in a fragment that came in a record of epoch. It reports false if it is
 // of no use: too early or too long, or not what was said of the message before.
 func (r *reassembly) add(f fragment, epoch uint16) bool {
-	place := f.seq - r.next                                                                   // wraps for a message whose turn has been
-	if place >= maxAhead || f.length > maxLength(f.typ) || place > 0 && f.length > maxSmall { // a certificate is first
+	place := f.seq - r.next // wraps for a message whose turn has been
+	if place >= maxAhead || f.length > maxLength(f.typ) {
+		return false
+	}
+	if place > 0 && f.length > maxSmall { // a certificate comes first
 		return false
 	}
 	p := r.ahead[place]
