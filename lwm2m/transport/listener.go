@@ -48,7 +48,7 @@ const (
 	defaultIdleTimeout      = 24 * time.Hour
 	defaultAbsoluteTimeout  = 7 * 24 * time.Hour
 	defaultMaxHandshakes    = 8192    // about 2 kB each while they last
-	defaultPrefixRate       = 1000    // new handshakes per second and prefix
+	defaultPrefixRate       = 2000    // new handshakes per second and prefix: half of what a processor computes
 	defaultMaxAssociations  = 1 << 20 // about 250 bytes each
 )
 
@@ -79,7 +79,7 @@ type ListenOptions struct {
 	FlightInterval time.Duration
 	// MaxHandshakes caps handshakes under way, of clients whose address is proved. Zero: 8192.
 	MaxHandshakes int
-	// PrefixRate caps new handshakes per second from one IPv4 /24 or IPv6 /56. Zero: 1000.
+	// PrefixRate caps new handshakes per second from one IPv4 /24 or IPv6 /56. Zero: 2000.
 	PrefixRate int
 	// MaxAssociations caps established associations. Zero: 1,048,576.
 	MaxAssociations int
