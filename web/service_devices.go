@@ -120,19 +120,29 @@ const (
 	OpDiscover      OperationKind = "discover"
 	OpObserve       OperationKind = "observe" // and keep observing over registrations
 	OpCancelObserve OperationKind = "cancel_observe"
+
+	OpWriteAttributes  OperationKind = "write_attributes"
+	OpReadComposite    OperationKind = "read_composite"
+	OpWriteComposite   OperationKind = "write_composite"
+	OpObserveComposite OperationKind = "observe_composite" // and keep observing over registrations
+	OpCancelComposite  OperationKind = "cancel_composite"  // by the same list
 )
 
 // An Operation is one request to a device.
 type Operation struct {
 	Kind      OperationKind
 	Path      lwm2m.Path
-	Entries   []lwm2m.Entry // write, update, create: the new values, at or below Path
+	Entries   []lwm2m.Entry // write, update, create: the new values, at or below Path; write_composite: anywhere
 	Arguments string        // execute; may be empty
+
+	Paths      []lwm2m.Path // composite operations but writing: the nodes, in order; Path is the root
+	Attributes []string     // write_attributes, observe, observe_composite: "pmin=10", or "pmin" to unset it
+	Depth      *int         // discover: levels below Path; nil leaves it to the device
 }
 
 // An Outcome is what a device answered.
 type Outcome struct {
-	Values []Value // read, observe
+	Values []Value // read, observe, and their composite kinds
 	Links  string  // discover: link-format
 	Path   string  // create: the path of the new instance
 }

@@ -69,7 +69,7 @@ func (s *Server) created(ctx context.Context, c *call, base lwm2m.Path, res *coa
 		}
 		return made, nil
 	}
-	links, err := s.discover(ctx, c, base)
+	links, err := s.discover(ctx, c, base, defaultDepth)
 	if err != nil {
 		return base, nil //nolint:nilerr // the instance is there, only its id is unknown
 	}

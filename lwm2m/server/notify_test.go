@@ -25,12 +25,9 @@ func TestNotifications(t *testing.T) {
 			res.Observe = true
 			return res
 		}
-		raw := coap.New(coap.Options{Handler: coap.HandlerFunc(accept)})
-		toServer, _ := coap.Join(raw, x.engine, coap.Medium{A: alpha.who})
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		group.Go(func() { _ = raw.Run(ctx) })
-		defer func() { cancel(); group.Wait() }()
+		raw, toServer, stop := x.raw(accept)
+		defer stop()
+		ctx := t.Context()
 		_, err := raw.Do(ctx, toServer, &coap.Request{
 			Method: coap.POST, Path: []string{"rd"}, Query: []string{"lwm2m=1.1", "lt=60"}, Payload: []byte(usual),
 		})
@@ -99,4 +96,14 @@ func TestConcurrentRegister(t *testing.T) {
 	if res := x.serve(alpha, coap.DELETE, "rd/"+reg.ID, "", 0, ""); res.Code != coap.Deleted || x.Reachable("alpha") {
 		t.Errorf("De-register of what is stored = %s, reachable %v", res.Code, x.Reachable("alpha"))
 	}
+}
+
+// raw runs a device that answers by a function, in place of the client.
+func (x *pair) raw(answer coap.HandlerFunc) (device *coap.Engine, toServer *coap.PipeEnd, stop func()) {
+	device = coap.New(coap.Options{Handler: answer})
+	toServer, _ = coap.Join(device, x.engine, coap.Medium{A: alpha.who})
+	ctx, cancel := context.WithCancel(x.t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { _ = device.Run(ctx) })
+	return device, toServer, func() { cancel(); group.Wait() }
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
+	"unique"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -19,7 +21,7 @@ var ErrNotObserved = errors.New("device answered without observing")
 // it is small. Server.mu guards all but the first two fields, which do not change.
 type watch struct {
 	entry *entry
-	path  lwm2m.Path
+	what  unique.Handle[Target] // many devices have the same
 
 	gone        bool   // no longer among those of the entry
 	next        *watch // in entry.watches
@@ -33,44 +35,65 @@ type attempt struct {
 	err  error         // why it failed; set before done is closed
 }
 
-// Observe adds p to what is wanted of the device and establishes it now if the
-// device can be reached (§6.4.1). A device that cannot (ErrUnreachable) will be
-// observed when it returns, and so will one that does not answer. One that
-// refuses (*ResponseError, ErrNotObserved) is asked again when it registers or
-// has new objects.
+// Observe adds p to what is wanted of the device, with the attributes that are
+// wanted already, and otherwise is ObserveTarget.
 func (s *Server) Observe(ctx context.Context, device fleet.ID, p lwm2m.Path, actor string) error {
-	if err := deep(p, 1, lwm2m.MaxDepth); err != nil {
+	t := Node(p)
+	if err := t.check(); err != nil {
 		return err
 	}
-	if err := s.o.Store.Want(ctx, device, p, true, actor); err != nil {
+	wishes, err := s.o.Store.Wanted(ctx, device)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(wishes, func(w Wish) bool { return w.bare() == t }); i >= 0 {
+		t = wishes[i].Target
+	}
+	return s.ObserveTarget(ctx, device, t, actor)
+}
+
+// ObserveTarget adds t to what is wanted of the device, in place of the same with
+// other attributes, and establishes it now if the device can be reached (§6.4.1,
+// §6.4.4). A device that cannot (ErrUnreachable) will be observed when it returns,
+// and so will one that does not answer. One that refuses (*ResponseError,
+// ErrNotObserved) is asked again when it registers or has new objects.
+func (s *Server) ObserveTarget(ctx context.Context, device fleet.ID, t Target, actor string) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	if err := s.o.Store.Want(ctx, device, t, true, actor); err != nil {
 		return err
 	}
 	s.mark(device, 0, false)
-	err := s.observe(ctx, device, p)
+	err := s.observe(ctx, device, t)
 	if err != nil && !final(err) {
 		s.unsettle(device)
 	}
 	return err
 }
 
-// CancelObserve takes p out of what is wanted and cancels it at the device
-// (§6.4.2). A device that cannot be reached learns it by a reset of its next
-// notification.
+// CancelObserve is CancelTarget of one node.
 func (s *Server) CancelObserve(ctx context.Context, device fleet.ID, p lwm2m.Path, actor string) error {
-	if err := s.o.Store.Want(ctx, device, p, false, actor); err != nil {
+	return s.CancelTarget(ctx, device, Node(p), actor)
+}
+
+// CancelTarget takes t, with whatever attributes, out of what is wanted and cancels
+// it at the device (§6.4.2). A device that cannot be reached learns it by a reset of
+// its next notification. What a template wants goes on.
+func (s *Server) CancelTarget(ctx context.Context, device fleet.ID, t Target, actor string) error {
+	t = t.bare()
+	if err := s.o.Store.Want(ctx, device, t, false, actor); err != nil {
 		return err
 	}
-	var o *coap.Observation
-	away := false
-	s.mu.Lock()
-	if e := s.devices[device]; e != nil {
-		if w := e.watching(p); w != nil {
-			o = w.observation // nil: just being established, which will find itself unwanted
-			e.unwatch(w)
-		}
-		away = s.asleep(e) != nil
+	wishes, err := s.o.Store.Wanted(ctx, device)
+	if err != nil {
+		return err
 	}
-	s.mu.Unlock()
+	if slices.ContainsFunc(wishes, func(w Wish) bool { return w.bare() == t }) {
+		s.establish(device) // perhaps with other attributes
+		return nil
+	}
+	o, away := s.release(device, t)
 	if o == nil {
 		return nil
 	}
@@ -81,17 +104,35 @@ func (s *Server) CancelObserve(ctx context.Context, device fleet.ID, p lwm2m.Pat
 	return o.Cancel(ctx)
 }
 
+// release takes the watch of t out, and returns its observation, which may be nil,
+// and whether the device sleeps.
+func (s *Server) release(device fleet.ID, t Target) (o *coap.Observation, away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.devices[device]
+	if e == nil {
+		return nil, false
+	}
+	s.forgive(device, t)
+	if w := e.watching(t); w != nil {
+		o = w.observation // nil: just being established, which will find itself unwanted
+		e.unwatch(w)
+	}
+	return o, s.asleep(e) != nil
+}
+
 // observe establishes one observation, unless the session has it.
-func (s *Server) observe(ctx context.Context, device fleet.ID, p lwm2m.Path) error {
+func (s *Server) observe(ctx context.Context, device fleet.ID, t Target) error {
 	limited, c, err := s.reach(ctx, device)
 	if err != nil {
 		return err
 	}
 	defer s.finish(c)
-	if err := c.reaches(p); err != nil {
+	if err := c.observes(t); err != nil {
+		s.blame(c, t, err)
 		return err
 	}
-	w, begun, first, err := s.watch(c, p)
+	w, begun, first, err := s.watch(limited, c, t)
 	if err != nil {
 		return err
 	}
@@ -109,27 +150,49 @@ func (s *Server) observe(ctx context.Context, device fleet.ID, p lwm2m.Path) err
 	}
 }
 
-// watch returns the watch of a session on p, the attempt to establish it that is
-// under way, and whether the caller must make that.
-func (s *Server) watch(c *call, p lwm2m.Path) (w *watch, begun *attempt, first bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := c.entry
-	if e.peer == nil || e.session != c.session {
-		return nil, nil, false, ErrEnded
+// observes checks that the device's version has the observation.
+func (c *call) observes(t Target) error {
+	if t.Composite() {
+		return c.composes(t.Paths())
 	}
-	if w = e.watching(p); w != nil {
-		return w, w.attempt, false, nil
-	}
-	w = &watch{entry: e, path: p, next: e.watches, attempt: &attempt{done: make(chan struct{})}}
-	e.watches = w
-	return w, w.attempt, true, nil
+	return c.reaches(t.node)
 }
 
-// watching returns the watch on p, nil if there is none. The caller holds mu.
-func (e *entry) watching(p lwm2m.Path) *watch {
+// watch returns the watch of a session on t, the attempt to establish it that is
+// under way, and whether the caller must make that. One with other attributes ends.
+func (s *Server) watch(ctx context.Context, c *call, t Target) (w *watch, begun *attempt, first bool, err error) {
+	s.mu.Lock()
+	e := c.entry
+	if e.peer == nil || e.session != c.session {
+		s.mu.Unlock()
+		return nil, nil, false, ErrEnded
+	}
+	var old *coap.Observation
+	if w = e.watching(t.bare()); w != nil && w.what.Value() == t {
+		defer s.mu.Unlock()
+		return w, w.attempt, false, nil
+	}
+	if w != nil {
+		old = w.observation
+		e.unwatch(w)
+	}
+	w = &watch{
+		entry: e, what: unique.Make(t), next: e.watches, attempt: &attempt{done: make(chan struct{})},
+	}
+	e.watches = w
+	begun = w.attempt
+	s.mu.Unlock()
+	if old != nil {
+		_ = old.Cancel(ctx) // a device that has it still learns it by a reset
+	}
+	return w, begun, true, nil
+}
+
+// watching returns the watch on t, with whatever attributes, nil if there is none.
+// The caller holds mu.
+func (e *entry) watching(t Target) *watch {
 	for w := e.watches; w != nil; w = w.next {
-		if w.path == p {
+		if w.what.Value().bare() == t {
 			return w
 		}
 	}
@@ -151,7 +214,7 @@ func (s *Server) begin(ctx context.Context, c *call, w *watch, begun *attempt) {
 	defer close(begun.done)
 	o, res, err := s.ask(ctx, c, w)
 	if res != nil { // values count even if no more will follow
-		s.values(ctx, c.registration, w.path, res)
+		s.values(ctx, c.registration, w.what.Value(), res)
 	}
 	s.mu.Lock()
 	switch {
@@ -164,19 +227,44 @@ func (s *Server) begin(ctx context.Context, c *call, w *watch, begun *attempt) {
 	}
 	w.attempt = nil
 	s.mu.Unlock()
+	s.blame(c, w.what.Value(), err)
 	begun.err = err
 	if err != nil && o != nil {
 		o.Forget()
 	}
 }
 
-// ask sends the Observe in the formats that suit the device.
+// ask sends the Observe in the formats that suit the device, with its attributes:
+// on the request from 1.2 on, before it otherwise, or if the device refuses that.
 func (s *Server) ask(ctx context.Context, c *call, w *watch) (*coap.Observation, *coap.Response, error) {
-	p := w.path
-	var o *coap.Observation
-	res, err := inFormats(s.readable(c, p), func(f uint16) (*coap.Response, error) {
-		r := c.request(coap.GET, p)
-		r.Accept, r.Observe = coap.FormatID(f), coap.ObserveRegister
+	t := w.what.Value()
+	query := t.Options()
+	if len(query) > 0 && c.registration.Version != lwm2m.Version12 {
+		if err := s.attach(ctx, c, t); err != nil {
+			return nil, nil, err
+		}
+		query = nil
+	}
+	o, res, err := s.askWith(ctx, c, w, query)
+	if len(query) > 0 && isCode(err, coap.BadRequest) {
+		if err := s.attach(ctx, c, t); err != nil {
+			return nil, nil, err
+		}
+		o, res, err = s.askWith(ctx, c, w, nil)
+	}
+	if err == nil && o == nil {
+		err = ErrNotObserved
+	}
+	if err != nil {
+		err = fmt.Errorf("observe %s: %w", t, err)
+	}
+	return o, res, err
+}
+
+func (s *Server) askWith(ctx context.Context, c *call, w *watch, query []string,
+) (o *coap.Observation, res *coap.Response, err error) {
+	send := func(r *coap.Request) (*coap.Response, error) {
+		r.Observe, r.Query = coap.ObserveRegister, query
 		res, got, err := s.o.Exchanger.Observe(ctx, c.peer, r, w.notified)
 		s.outcome(c, err)
 		if err != nil {
@@ -184,14 +272,39 @@ func (s *Server) ask(ctx context.Context, c *call, w *watch) (*coap.Observation,
 		}
 		o = got
 		return res, success(res)
+	}
+	t := w.what.Value()
+	if t.Composite() {
+		res, err = s.fetch(c, t.Paths(), send)
+		return o, res, err
+	}
+	res, err = inFormats(s.readable(c, t.node), func(f uint16) (*coap.Response, error) {
+		r := c.request(coap.GET, t.node)
+		r.Accept = coap.FormatID(f)
+		return send(r)
 	})
-	if err == nil && o == nil {
-		err = ErrNotObserved
-	}
-	if err != nil {
-		err = fmt.Errorf("observe %s: %w", p, err)
-	}
 	return o, res, err
+}
+
+// attach writes the attributes of t to its nodes (§6.3.4).
+func (s *Server) attach(ctx context.Context, c *call, t Target) error {
+	for _, p := range t.Paths() {
+		if p.Len() == 0 {
+			continue // attributes of the root there are none
+		}
+		r := c.request(coap.PUT, p)
+		r.Query = t.Options()
+		if _, err := s.do(ctx, c, r); err != nil {
+			return fmt.Errorf("attributes of %s: %w", t, err)
+		}
+	}
+	return nil
+}
+
+// isCode reports whether err is an answer of a device with the code.
+func isCode(err error, code coap.Code) bool {
+	var refused *ResponseError
+	return errors.As(err, &refused) && refused.Code == code
 }
 
 // notified takes one notification (§6.4.3) of the current session; what comes
@@ -223,24 +336,31 @@ func (w *watch) notified(n *coap.Response) {
 		return
 	}
 	if n.Code.IsSuccess() {
-		s.values(context.Background(), reg, w.path, n) // the engine calls without a context, and waits for us
+		s.values(context.Background(), reg, w.what.Value(), n) // the engine calls without a context, and waits for us
 	}
 	if last {
-		s.emit(Event{Kind: Lost, Device: reg.Device, Path: w.path})
+		s.emit(Event{Kind: Lost, Device: reg.Device, Path: w.what.Value().node})
 	}
 }
 
-// values decodes, keeps and tells what a device reported at p. A report that
+// values decodes, keeps and tells what a device reported at t. A report that
 // cannot be read is dropped; the observation goes on.
-func (s *Server) values(ctx context.Context, reg Registration, p lwm2m.Path, res *coap.Response) {
-	entries, err := s.decode(reg, p, res)
+func (s *Server) values(ctx context.Context, reg Registration, t Target, res *coap.Response) {
+	entries, err := s.decodeTarget(reg, t, res)
 	if err == nil {
 		err = s.recordSoon(ctx, reg.Device, entries)
 	}
 	if err != nil {
 		s.o.Log.LogAttrs(ctx, slog.LevelWarn, "values not kept", slog.String("endpoint", string(reg.Endpoint)),
-			slog.String("path", p.String()), slog.Any("error", err))
+			slog.String("target", t.String()), slog.Any("error", err))
 		return
 	}
-	s.emit(Event{Kind: Notified, Device: reg.Device, Path: p, Entries: entries})
+	s.emit(Event{Kind: Notified, Device: reg.Device, Path: t.node, Entries: entries})
+}
+
+func (s *Server) decodeTarget(reg Registration, t Target, res *coap.Response) ([]lwm2m.Entry, error) {
+	if t.Composite() {
+		return s.decodeComposite(reg, t.Paths(), res)
+	}
+	return s.decode(reg, t.node, res)
 }

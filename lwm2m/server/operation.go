@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -191,23 +192,46 @@ func (s *Server) plain(ctx context.Context, device fleet.ID, what string, p lwm2
 // Discover lists what the device has below p, with attributes (§6.3.2). Targets
 // are paths; a device with an alternate path prefixes them, and that is removed.
 func (s *Server) Discover(ctx context.Context, device fleet.ID, p lwm2m.Path) ([]linkformat.Link, error) {
+	return s.DiscoverTo(ctx, device, p, defaultDepth)
+}
+
+const (
+	// defaultDepth leaves the depth of a Discover to the device: two levels of an
+	// object, one of anything else (§6.3.2).
+	defaultDepth = -1
+	// maxDiscover is the largest depth that a Discover can ask for.
+	maxDiscover = 3
+)
+
+// DiscoverTo is Discover for as many levels below p as depth says, 0 to 3 (from 1.2
+// on). It also returns lwm2m.ErrQuery.
+func (s *Server) DiscoverTo(ctx context.Context, device fleet.ID, p lwm2m.Path, depth int) ([]linkformat.Link, error) {
 	if err := deep(p, 1, 3); err != nil {
 		return nil, err
+	}
+	if depth < defaultDepth || depth > maxDiscover {
+		return nil, fmt.Errorf("%w: depth %d", lwm2m.ErrQuery, depth)
 	}
 	limited, c, err := s.reach(ctx, device)
 	if err != nil {
 		return nil, err
 	}
 	defer s.finish(c)
-	links, err := s.discover(limited, c, p)
+	if depth >= 0 && c.registration.Version != lwm2m.Version12 {
+		return nil, fmt.Errorf("%w: depth of a Discover", ErrUnsupported)
+	}
+	links, err := s.discover(limited, c, p, depth)
 	if err != nil {
 		return nil, fmt.Errorf("discover %s: %w", p, err)
 	}
 	return links, nil
 }
 
-func (s *Server) discover(ctx context.Context, c *call, p lwm2m.Path) ([]linkformat.Link, error) {
+func (s *Server) discover(ctx context.Context, c *call, p lwm2m.Path, depth int) ([]linkformat.Link, error) {
 	r := c.request(coap.GET, p)
+	if depth >= 0 {
+		r.Query = []string{"depth=" + strconv.Itoa(depth)}
+	}
 	r.Accept = coap.FormatID(codec.Link)
 	res, err := s.do(ctx, c, r)
 	if err != nil {

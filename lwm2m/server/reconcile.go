@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,10 +140,17 @@ func (s *Server) remind(now time.Time) {
 	}
 }
 
-// reconcile establishes the wanted observations that the device does not have.
+// reconcile establishes the wanted observations that the device does not have, and
+// cancels those that nobody wants.
 func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
 	s.mu.Lock()
 	wants := s.wants
+	var had []*watch // before wanted is read: what is wanted later is not among them
+	if e := s.devices[device]; e != nil {
+		for w := e.watches; w != nil; w = w.next {
+			had = append(had, w)
+		}
+	}
 	s.mu.Unlock()
 	wanted, err := s.o.Store.Wanted(ctx, device)
 	if err != nil {
@@ -152,21 +160,56 @@ func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
 		s.postpone(device)
 		return
 	}
+	s.prune(ctx, had, wanted)
 	if len(wanted) == 0 {
 		s.mark(device, wants, true)
 		return
 	}
-	for _, p := range wanted {
+	for _, w := range s.concerned(device, wanted) {
 		limited, cancel := context.WithTimeout(ctx, observeTimeout)
-		err := s.observe(limited, device, p)
+		err := s.observe(limited, device, w.Target)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.o.Log.LogAttrs(ctx, slog.LevelWarn, "observation not established", slog.String("device", string(device)),
-				slog.String("path", p.String()), slog.Any("error", err))
+				slog.String("target", w.String()), slog.Any("error", err))
 		}
 		if err != nil && !final(err) {
 			s.postpone(device)
 			return // the rest would fail alike
+		}
+	}
+}
+
+// concerned returns the wishes that the device can fulfil by its objects.
+func (s *Server) concerned(device fleet.ID, wanted []Wish) []Wish {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.devices[device]
+	if e == nil {
+		return nil
+	}
+	return slices.DeleteFunc(wanted, func(w Wish) bool { return !w.concerns(e.form.objects) })
+}
+
+// prune cancels watches that nobody wants.
+func (s *Server) prune(ctx context.Context, had []*watch, wanted []Wish) {
+	for _, w := range had {
+		t := w.what.Value().bare()
+		if slices.ContainsFunc(wanted, func(x Wish) bool { return x.bare() == t }) {
+			continue
+		}
+		s.mu.Lock()
+		o := w.observation
+		if gone := w.gone; !gone {
+			w.entry.unwatch(w)
+		} else {
+			o = nil
+		}
+		s.mu.Unlock()
+		if o != nil {
+			limited, cancel := context.WithTimeout(ctx, observeTimeout)
+			_ = o.Cancel(limited) // a device that does not hear it learns it by a reset
+			cancel()
 		}
 	}
 }

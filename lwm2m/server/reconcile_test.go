@@ -53,7 +53,7 @@ func TestSilentDevice(t *testing.T) {
 				x.Server = mustNew(t, server.Options{
 					Store: x.store, Exchanger: exchanger, Schema: testSchema, Identify: identify,
 				})
-				if err := x.store.Want(t.Context(), "alpha", path("/3/0/9"), true, "test"); err != nil {
+				if err := x.store.Want(t.Context(), "alpha", server.Node(path("/3/0/9")), true, "test"); err != nil {
 					t.Fatal(err)
 				}
 				stop := x.running()
@@ -91,7 +91,7 @@ func TestManyObservations(t *testing.T) {
 		const devices = 1000
 		for i := range devices {
 			name := fmt.Sprint("d", i)
-			if err := x.store.Want(t.Context(), deviceID(name), path("/3/0/9"), true, "test"); err != nil {
+			if err := x.store.Want(t.Context(), deviceID(name), server.Node(path("/3/0/9")), true, "test"); err != nil {
 				t.Fatal(err)
 			}
 			x.register(peerOf(name), "lwm2m=1.1&lt=0", usual)

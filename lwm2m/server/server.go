@@ -77,6 +77,7 @@ type Server struct {
 	peers     map[coap.Peer]*entry
 	turns     map[fleet.ID]*turn
 	forms     forms
+	refusals  map[fleet.ID][]refusal // of devices that have some
 	expiry    expiry
 	doubts    uint64   // rises with each call of Doubt
 	wants     uint64   // rises with each observation that is wanted
@@ -113,7 +114,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{
 		o: o, recorder: newRecorder(), agenda: agenda{hint: make(chan struct{}, 1)},
 		devices: map[fleet.ID]*entry{}, locations: map[Location]*entry{}, peers: map[coap.Peer]*entry{},
-		turns: map[fleet.ID]*turn{}, forms: forms{},
+		turns: map[fleet.ID]*turn{}, forms: forms{}, refusals: map[fleet.ID][]refusal{},
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, err

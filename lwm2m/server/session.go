@@ -198,6 +198,7 @@ func (s *Server) forget(e *entry) (gone remains) {
 		return gone
 	}
 	delete(s.peers, e.peer)
+	delete(s.refusals, e.device)
 	for c := e.calls; c != nil; c = c.next {
 		gone.calls = append(gone.calls, c)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"steward/lwm2m"
 	"steward/lwm2m/fleet"
 )
 
@@ -54,9 +53,18 @@ type Values interface {
 	// Record stores the last known values. One that arrived before that which is
 	// stored is left out.
 	Record(ctx context.Context, reports []Report) error
-	// Want notes that a path is, or is no longer, to be observed, with an audit row
-	// if that is news.
-	Want(ctx context.Context, device fleet.ID, p lwm2m.Path, on bool, actor string) error
-	// Wanted returns the paths to be observed, in order.
-	Wanted(ctx context.Context, device fleet.ID) ([]lwm2m.Path, error)
+	// Want notes that a target is to be observed, with its attributes in place of
+	// earlier ones, or no longer, whatever its attributes are; with an audit row if
+	// that is news.
+	Want(ctx context.Context, device fleet.ID, t Target, on bool, actor string) error
+	// Wanted returns what is to be observed, in order of Target.Names, each once: what
+	// is wanted of the device itself goes before what a template wants.
+	Wanted(ctx context.Context, device fleet.ID) ([]Wish, error)
+}
+
+// A Wish is one observation that is wanted of a device.
+type Wish struct {
+	Target
+
+	Template string // that wants it; "": it is wanted of this device
 }

@@ -38,6 +38,10 @@ type operationIn struct {
 	Value     json.RawMessage   `json:"value"`     // write, update of one resource
 	Values    []valueIn         `json:"values"`    // write, update, create of several
 	Arguments string            `json:"arguments"` // execute
+
+	Paths      []string `json:"paths"`      // composite operations
+	Attributes []string `json:"attributes"` // write_attributes, observe, observe_composite: "pmin=10"
+	Depth      *int     `json:"depth"`      // discover
 }
 
 type valueIn struct {
@@ -83,6 +87,9 @@ func (a *API) operate(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, &in); err != nil {
 		return err
 	}
+	if in.Path == "" && isComposite(in.Op) {
+		in.Path = "/"
+	}
 	path, err := lwm2m.ParsePath(in.Path)
 	if err != nil {
 		return web.Invalid("path", err.Error())
@@ -98,11 +105,12 @@ func (a *API) operate(w http.ResponseWriter, r *http.Request) error {
 func (a *API) operation(path lwm2m.Path, in operationIn) (web.Operation, error) {
 	op := web.Operation{Kind: in.Op, Path: path, Arguments: in.Arguments}
 	switch in.Op {
-	case web.OpRead, web.OpDelete, web.OpDiscover, web.OpObserve, web.OpCancelObserve, web.OpExecute:
+	case web.OpRead, web.OpDelete, web.OpDiscover, web.OpObserve, web.OpCancelObserve, web.OpExecute,
+		web.OpWriteAttributes, web.OpReadComposite, web.OpObserveComposite, web.OpCancelComposite:
 		if len(in.Value) > 0 || len(in.Values) > 0 {
 			return op, web.Invalid("value", "not with "+string(in.Op))
 		}
-	case web.OpWrite, web.OpUpdate, web.OpCreate:
+	case web.OpWrite, web.OpUpdate, web.OpCreate, web.OpWriteComposite:
 		entries, err := a.entries(path, in)
 		if err != nil {
 			return op, err
@@ -117,7 +125,7 @@ func (a *API) operation(path lwm2m.Path, in operationIn) (web.Operation, error) 
 	if in.Arguments != "" && in.Op != web.OpExecute {
 		return op, web.Invalid("arguments", "only with execute")
 	}
-	return op, nil
+	return moreOf(op, in)
 }
 
 // entries reads the values of a write, each at or below path.
@@ -131,6 +139,10 @@ func (a *API) entries(path lwm2m.Path, in operationIn) ([]lwm2m.Entry, error) {
 		at, err := lwm2m.ParsePath(v.Path)
 		if err != nil || !path.Contains(at) || at.Len() < 3 {
 			return nil, web.Invalid("path", v.Path+" is no resource at or below "+path.String())
+		}
+		if in.Op == web.OpWriteComposite && at.Len() == lwm2m.MaxDepth && string(v.Value) == "null" {
+			out = append(out, lwm2m.Entry{Path: at}) // deletes the resource instance
+			continue
 		}
 		kind := lwm2m.KindOf(a.o.Schema, at)
 		if v.Kind != "" {

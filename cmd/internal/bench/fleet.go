@@ -26,6 +26,7 @@ import (
 	"steward/lwm2m"
 	"steward/lwm2m/dtls"
 	"steward/lwm2m/fleet"
+	lwm2mserver "steward/lwm2m/server"
 )
 
 // Identities are what the devices of a run prove themselves by.
@@ -239,7 +240,7 @@ func (p *provision) own(ctx context.Context, f *identities, i int) error {
 	}
 	wanted := paths()
 	for _, path := range wanted[:p.observed] {
-		if err := p.db.Server().Want(ctx, id, path, true, actor); err != nil {
+		if err := p.db.Server().Want(ctx, id, lwm2mserver.Node(path), true, actor); err != nil {
 			return err
 		}
 	}

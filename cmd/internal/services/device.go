@@ -278,7 +278,7 @@ func (b *base) shower(ctx context.Context, id fleet.ID) (func(lwm2m.Entry, time.
 	}
 	return func(e lwm2m.Entry, at time.Time) web.Value {
 		v := web.Value{Path: e.Path, Value: e.Value, At: at}
-		v.Observed = slices.ContainsFunc(wanted, func(p lwm2m.Path) bool { return p.Contains(e.Path) })
+		v.Observed = slices.ContainsFunc(wanted, func(w server.Wish) bool { return w.Contains(e.Path) })
 		if e.Path.Len() > 2 { //nolint:mnd // object, instance, resource
 			info, _ := b.Registry.Resource(e.Path.ID(0), e.Path.ID(2))
 			v.Name, v.Units = info.Name, info.Units

@@ -148,7 +148,7 @@ func TestDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.db.Server().Want(t.Context(), d.ID, lwm2m.NewPath(3, 0), true, "test"); err != nil {
+	if err := w.db.Server().Want(t.Context(), d.ID, server.Node(lwm2m.NewPath(3, 0)), true, "test"); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{string(d.ID), "ep:urn:dev:1"} {

@@ -74,6 +74,10 @@ var meanings = []struct {
 	{lwm2m.ErrValue, web.ErrInvalid, ""},
 	{lwm2m.ErrArguments, web.ErrInvalid, ""},
 	{lwm2m.ErrPath, web.ErrInvalid, ""},
+	{lwm2m.ErrAttribute, web.ErrInvalid, ""},
+	{lwm2m.ErrQuery, web.ErrInvalid, ""},
+	{server.ErrTemplate, web.ErrInvalid, ""},
+	{server.ErrNoTemplate, web.ErrNotFound, ""},
 
 	{server.ErrNotRegistered, web.ErrUnreachable, "it is not registered"},
 	{server.ErrUnreachable, web.ErrUnreachable, "it has not spoken since this server started"},

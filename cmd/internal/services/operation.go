@@ -3,7 +3,7 @@ package services
 import (
 	"context"
 	"errors"
-	"slices"
+	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/audit"
@@ -41,7 +41,13 @@ var operationTable = map[web.OperationKind]operation{
 	web.OpUpdate:        {2, 3, "device.write", (*operations).write},
 	web.OpExecute:       {3, 3, "device.execute", (*operations).execute},
 	web.OpCreate:        {1, 2, "device.create", (*operations).create},
-	web.OpDelete:        {2, 2, "device.delete", (*operations).remove},
+	web.OpDelete:        {2, 4, "device.delete", (*operations).remove},
+
+	web.OpWriteAttributes:  {1, 4, "device.write_attributes", (*operations).writeAttributes},
+	web.OpReadComposite:    {0, 0, "", (*operations).readComposite},
+	web.OpWriteComposite:   {0, 0, "device.write", (*operations).writeComposite},
+	web.OpObserveComposite: {0, 0, "", (*operations).observeComposite},
+	web.OpCancelComposite:  {0, 0, "", (*operations).cancelComposite},
 }
 
 // Do implements web.Operations.
@@ -55,6 +61,9 @@ func (s *operations) Do(ctx context.Context, by web.Actor, id string, op web.Ope
 	}
 	if _, err := lwm2m.ParseArguments(op.Arguments); err != nil {
 		return web.Outcome{}, web.Invalid("arguments", "digits with values, such as 0='4'")
+	}
+	if len(op.Paths) > 0 && row.most > 0 || len(op.Attributes) > 0 && !attributed(op.Kind) {
+		return web.Outcome{}, web.Invalid("op", "not with paths or attributes")
 	}
 	for _, e := range op.Entries {
 		if !op.Path.Contains(e.Path) || e.Path.Len() < 3 {
@@ -72,7 +81,7 @@ func (s *operations) Do(ctx context.Context, by web.Actor, id string, op web.Ope
 	}
 	// The device may have done it even if nobody waits any more.
 	written := s.DB.Audit(context.WithoutCancel(ctx), audit.Row{
-		Actor: by.String(), Action: row.action, Subject: string(l.ID), Reason: op.Path.String(), After: outcome(err),
+		Actor: by.String(), Action: row.action, Subject: string(l.ID), Reason: nodes(op), After: outcome(err),
 		At: s.Now(),
 	})
 	if err == nil && written != nil {
@@ -102,41 +111,29 @@ func (s *operations) read(ctx context.Context, c call) (web.Outcome, error) {
 	if err != nil {
 		return web.Outcome{}, err
 	}
+	return web.Outcome{Values: s.shown(entries, show)}, nil
+}
+
+// shown returns values that came now.
+func (s *operations) shown(entries []lwm2m.Entry, show func(lwm2m.Entry, time.Time) web.Value) []web.Value {
 	now := s.Now()
-	out := web.Outcome{Values: make([]web.Value, 0, len(entries))}
+	out := make([]web.Value, 0, len(entries))
 	for _, e := range entries {
-		out.Values = append(out.Values, show(e, now))
+		out = append(out, show(e, now))
 	}
-	return out, nil
+	return out
 }
 
 func (s *operations) discover(ctx context.Context, c call) (web.Outcome, error) {
-	links, err := s.Server.Discover(ctx, c.device, c.Path)
+	depth := -1
+	if c.Depth != nil {
+		depth = *c.Depth
+	}
+	links, err := s.Server.DiscoverTo(ctx, c.device, c.Path, depth)
 	if err != nil {
 		return web.Outcome{}, err
 	}
 	return web.Outcome{Links: linkformat.Format(links)}, nil
-}
-
-// observe leaves nothing behind if the device cannot be observed, unless it was
-// to be observed before.
-func (s *operations) observe(ctx context.Context, c call) (web.Outcome, error) {
-	wanted, err := s.DB.Server().Wanted(ctx, c.device)
-	if err != nil {
-		return web.Outcome{}, err
-	}
-	if err := s.Server.Observe(ctx, c.device, c.Path, c.actor); err != nil {
-		if !slices.Contains(wanted, c.Path) {
-			err = errors.Join(err, s.Server.CancelObserve(context.WithoutCancel(ctx), c.device, c.Path, c.actor))
-		}
-		return web.Outcome{}, err
-	}
-	values, err := s.values(ctx, c.device, c.Path)
-	return web.Outcome{Values: values}, err
-}
-
-func (s *operations) cancelObserve(ctx context.Context, c call) (web.Outcome, error) {
-	return web.Outcome{}, s.Server.CancelObserve(ctx, c.device, c.Path, c.actor)
 }
 
 func (s *operations) write(ctx context.Context, c call) (web.Outcome, error) {

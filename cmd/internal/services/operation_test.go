@@ -11,6 +11,7 @@ import (
 	"steward/lwm2m/coap"
 	"steward/lwm2m/codec"
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
 	"steward/web"
 )
 
@@ -168,7 +169,7 @@ func TestOperations(t *testing.T) {
 			t.Errorf("audit row = %+v", row.Row)
 		}
 	}
-	if err := w.db.Server().Want(ctx, d.ID, leaf, true, "test"); err != nil {
+	if err := w.db.Server().Want(ctx, d.ID, server.Node(leaf), true, "test"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Operations.Do(ctx, alice, "ep:d", web.Operation{Kind: web.OpCancelObserve, Path: leaf}); err != nil {

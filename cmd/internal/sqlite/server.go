@@ -215,41 +215,6 @@ func (s Server) Record(ctx context.Context, reports []server.Report) error {
 	})
 }
 
-// Want implements server.Values.
-func (s Server) Want(ctx context.Context, device fleet.ID, p lwm2m.Path, on bool, actor string) error {
-	name, action := "observation.insert", "observation.want"
-	if !on {
-		name, action = "observation.delete", "observation.cancel"
-	}
-	return s.db.Update(ctx, func(tx *Tx) error {
-		res, err := tx.Exec(name, string(device), p.String())
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return err // nothing changed: no row
-		}
-		return tx.Audit(audit.Row{Actor: actor, Action: action, Subject: string(device), After: p.String()})
-	})
-}
-
-// Wanted implements server.Values.
-func (s Server) Wanted(ctx context.Context, device fleet.ID) ([]lwm2m.Path, error) {
-	rows, err := s.db.Query(ctx, "observation.list", string(device))
-	if err != nil {
-		return nil, err
-	}
-	paths, err := collect(rows, func(r *sql.Rows) (lwm2m.Path, error) {
-		var text string
-		if err := r.Scan(&text); err != nil {
-			return lwm2m.Path{}, err
-		}
-		return lwm2m.ParsePath(text)
-	})
-	slices.SortFunc(paths, lwm2m.Path.Compare)
-	return paths, err
-}
-
 // A LastValue is the last known value of a resource.
 type LastValue struct {
 	lwm2m.Entry

@@ -5,6 +5,7 @@ package servertest
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +19,11 @@ import (
 type Store struct {
 	mu     sync.Mutex
 	byID   map[string]server.Registration
-	wanted map[fleet.ID]map[lwm2m.Path]bool
+	wanted map[fleet.ID]map[string]server.Wish // by names
 	values map[fleet.ID]map[lwm2m.Path]Value
 	rows   []audit.Row
+
+	template server.Template
 }
 
 // A Value is the last known value of a path.
@@ -131,22 +134,23 @@ func (s *Store) Record(_ context.Context, reports []server.Report) error {
 }
 
 // Want implements server.Values.
-func (s *Store) Want(_ context.Context, device fleet.ID, p lwm2m.Path, on bool, _ string) error {
+func (s *Store) Want(_ context.Context, device fleet.ID, t server.Target, on bool, _ string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.wanted == nil {
-		s.wanted = map[fleet.ID]map[lwm2m.Path]bool{}
+		s.wanted = map[fleet.ID]map[string]server.Wish{}
 	}
 	if s.wanted[device] == nil {
-		s.wanted[device] = map[lwm2m.Path]bool{}
+		s.wanted[device] = map[string]server.Wish{}
 	}
-	if on == s.wanted[device][p] {
+	old, had := s.wanted[device][t.Names()]
+	if on == had && (!on || old.Target == t) {
 		return nil
 	}
 	if on {
-		s.wanted[device][p] = true
+		s.wanted[device][t.Names()] = server.Wish{Target: t}
 	} else {
-		delete(s.wanted[device], p)
+		delete(s.wanted[device], t.Names())
 	}
 	action := "observation.want"
 	if !on {
@@ -156,15 +160,27 @@ func (s *Store) Want(_ context.Context, device fleet.ID, p lwm2m.Path, on bool, 
 	return nil
 }
 
-// Wanted implements server.Values.
-func (s *Store) Wanted(_ context.Context, device fleet.ID) ([]lwm2m.Path, error) {
+// SetTemplate makes t the only template, for all devices; one without targets is none.
+func (s *Store) SetTemplate(t server.Template) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []lwm2m.Path
-	for p := range s.wanted[device] {
-		out = append(out, p)
+	s.template = t
+}
+
+// Wanted implements server.Values.
+func (s *Store) Wanted(_ context.Context, device fleet.ID) ([]server.Wish, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []server.Wish
+	for _, w := range s.wanted[device] {
+		out = append(out, w)
 	}
-	slices.SortFunc(out, lwm2m.Path.Compare)
+	for _, t := range s.template.Targets {
+		if _, own := s.wanted[device][t.Names()]; !own {
+			out = append(out, server.Wish{Target: t, Template: s.template.Name})
+		}
+	}
+	slices.SortFunc(out, func(a, b server.Wish) int { return strings.Compare(a.Names(), b.Names()) })
 	return out, nil
 }
 

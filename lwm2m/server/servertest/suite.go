@@ -153,17 +153,26 @@ func testRefresh(t *testing.T, s server.Store) {
 func testWanted(t *testing.T, s server.Store) {
 	t.Helper()
 	ctx := t.Context()
-	p, q := lwm2m.NewPath(3, 0, 9), lwm2m.NewPath(3)
+	p, q, gone := server.Node(lwm2m.NewPath(3, 0, 9)), server.Node(lwm2m.NewPath(3)), server.Node(lwm2m.NewPath(5, 0))
+	often, err := p.With([]string{"pmin=1", "pmax=5"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := server.Nodes([]lwm2m.Path{lwm2m.NewPath(3), lwm2m.NewPath(1, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, w := range []struct {
-		p  lwm2m.Path
+		t  server.Target
 		on bool
-	}{{p, true}, {q, true}, {p, true}, {lwm2m.NewPath(5, 0), true}, {lwm2m.NewPath(5, 0), false}} {
-		if err := s.Want(ctx, "a", w.p, w.on, "test"); err != nil {
+	}{{p, true}, {q, true}, {both, true}, {often, true}, {gone, true}, {gone, false}} {
+		if err := s.Want(ctx, "a", w.t, w.on, "test"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, err := s.Wanted(ctx, "a"); err != nil || !slices.Equal(got, []lwm2m.Path{q, p}) {
-		t.Errorf("Wanted = %v, %v; want %v %v", got, err, q, p)
+	want := []server.Wish{{Target: both}, {Target: q}, {Target: often}}
+	if got, err := s.Wanted(ctx, "a"); err != nil || !slices.Equal(got, want) {
+		t.Errorf("Wanted = %v, %v; want %v", got, err, want)
 	}
 	if got, err := s.Wanted(ctx, "b"); err != nil || len(got) != 0 {
 		t.Errorf("Wanted of another = %v, %v", got, err)

@@ -30,14 +30,30 @@ SELECT id, device, endpoint, version, lifetime, binding, queue, sms, root, detai
   FROM registration
  WHERE device = ?;
 
--- name: observation.insert
-INSERT INTO observation (device, path) VALUES (?, ?) ON CONFLICT DO NOTHING;
+-- name: observation.put
+INSERT INTO observation (device, path, query) VALUES (?, ?, ?)
+ON CONFLICT (device, path) DO UPDATE SET query = excluded.query WHERE excluded.query <> observation.query;
 
 -- name: observation.delete
 DELETE FROM observation WHERE device = ? AND path = ?;
 
 -- name: observation.list
-SELECT path FROM observation WHERE device = ?;
+SELECT path, query, '' AS template FROM observation WHERE device = ?1
+UNION ALL
+SELECT t.path, t.query, t.name
+  FROM observation_template t
+ WHERE t.tag = ''
+    OR EXISTS (SELECT 1 FROM device d, json_each(d.tags) WHERE d.id = ?1 AND json_each.value = t.tag)
+ ORDER BY path, template;
+
+-- name: observation_template.delete
+DELETE FROM observation_template WHERE name = ?;
+
+-- name: observation_template.insert
+INSERT INTO observation_template (name, path, query, tag) VALUES (?, ?, ?, ?);
+
+-- name: observation_template.list
+SELECT name, tag, path, query FROM observation_template ORDER BY name, path LIMIT ?;
 
 -- name: value.put
 INSERT INTO value (device, path, kind, plain, source, at) VALUES (?, ?, ?, ?, ?, ?)
