@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -32,7 +33,10 @@ type credentials struct {
 // newCredentials serves one certificate, whatever name a client asks for: the
 // client checks the name.
 func newCredentials(p *pki, devices fleet.Store, psk fleet.Credentials) *credentials {
-	chain := [][]byte{p.server.cert.Raw, p.ca.Certificate().Raw}
+	chain := [][]byte{p.server.cert.Raw}
+	if issuer := p.ca.Certificate(); !bytes.Equal(issuer.RawIssuer, issuer.RawSubject) {
+		chain = append(chain, issuer.Raw) // a root is for the client to have (RFC 5246 §7.4.2)
+	}
 	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
 	return &credentials{ca: p.ca, cert: cert, devices: devices, psk: psk}
 }

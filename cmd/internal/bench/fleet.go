@@ -81,7 +81,7 @@ func (f *identities) verify(chain [][]byte) error {
 	if f.anchor == nil {
 		return nil
 	}
-	for _, der := range chain[1:] {
+	for _, der := range chain {
 		if c, err := x509.ParseCertificate(der); err == nil && string(c.RawIssuer) == string(f.anchor.RawSubject) {
 			return nil
 		}
