@@ -15,6 +15,9 @@ type Report struct {
 	From   Source
 	Entry  lwm2m.Entry
 	At     time.Time // of arrival
+	// Past is set on a value that the same message replaces by a newer one: it
+	// belongs to the history of the resource only (§6.4.6).
+	Past bool
 }
 
 const (
@@ -38,6 +41,7 @@ type recorder struct {
 type reported struct {
 	device fleet.ID
 	path   lwm2m.Path
+	past   int64 // when it was measured, in microseconds; 0 for the newest
 }
 
 func newRecorder() *recorder {
@@ -52,7 +56,11 @@ func (r *recorder) add(reports []Report) bool {
 		return false
 	}
 	for _, v := range reports {
-		r.reports[reported{v.Device, v.Entry.Path}] = v
+		key := reported{device: v.Device, path: v.Entry.Path}
+		if v.Past {
+			key.past = v.Entry.Time.UnixMicro()
+		}
+		r.reports[key] = v
 	}
 	r.mu.Unlock()
 	select {

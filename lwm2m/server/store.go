@@ -50,8 +50,9 @@ const (
 
 // Values keeps the last known value of each resource, and what is to be observed.
 type Values interface {
-	// Record stores the last known values. One that arrived before that which is
-	// stored is left out.
+	// Record stores the last known values, but not those that are Past. One that
+	// arrived before that which is stored is left out. It may keep all of them as
+	// the history of their resources.
 	Record(ctx context.Context, reports []Report) error
 	// Want notes that a target is to be observed, with its attributes in place of
 	// earlier ones, or no longer, whatever its attributes are; with an audit row if

@@ -35,15 +35,27 @@ func (s *Server) reports(device fleet.ID, from Source, entries []lwm2m.Entry) []
 	kept := s.kept(from, entries)
 	now := time.Now()
 	out := make([]Report, 0, len(kept))
-	for _, e := range kept {
-		out = append(out, Report{Device: device, From: from, Entry: e, At: now})
+	past := 0
+	for i, e := range kept {
+		r := Report{Device: device, From: from, Entry: e, At: now, Past: i > 0 && kept[i-1].Path == e.Path}
+		if r.Past {
+			if e.Time.IsZero() || e.Time.Equal(kept[i-1].Time) || past == maxHistory {
+				continue
+			}
+			past++
+		}
+		out = append(out, r)
 	}
 	return out
 }
 
-// kept returns what of entries may be kept, the newest of each path: nothing
-// long, nothing that cannot be read, such as keys and packages, and of what we
-// wrote only what the schema knows that it can be read.
+// maxHistory bounds the values of one message that a newer one of it replaces:
+// more would keep others from the Store.
+const maxHistory = 2048
+
+// kept returns what of entries may be kept, those of one path together and the
+// newest first: nothing long, nothing that cannot be read, such as keys and
+// packages, and of what we wrote only what the schema knows that it can be read.
 func (s *Server) kept(from Source, entries []lwm2m.Entry) []lwm2m.Entry {
 	out := make([]lwm2m.Entry, 0, len(entries))
 	for _, e := range entries {
@@ -57,14 +69,14 @@ func (s *Server) kept(from Source, entries []lwm2m.Entry) []lwm2m.Entry {
 	if len(out) < 2 { //nolint:mnd // nothing to sort
 		return out
 	}
-	// Stable: of two without a time the later one counts (§6.4.6, historical data).
+	// Stable: of two without a time the first one counts (§6.4.6, historical data).
 	slices.SortStableFunc(out, func(a, b lwm2m.Entry) int {
 		if c := a.Path.Compare(b.Path); c != 0 {
 			return c
 		}
 		return newestFirst(a.Time, b.Time)
 	})
-	return slices.CompactFunc(out, func(a, b lwm2m.Entry) bool { return a.Path == b.Path })
+	return out
 }
 
 // newestFirst orders times of measurement; the zero time is now.

@@ -33,6 +33,8 @@ type DB struct {
 	closeOnce   sync.Once
 	statements  sync.Map // query name → *sql.Stmt on read
 	watcher     atomic.Pointer[func(fleet.ID)]
+	pending     pending
+	retention   atomic.Pointer[retentions] // nil: to be read
 }
 
 // Open opens or creates the database at path, migrates it and starts its writer,

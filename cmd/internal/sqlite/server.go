@@ -204,15 +204,33 @@ func fromMicro(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
 // Record implements server.Values.
 func (s Server) Record(ctx context.Context, reports []server.Report) error {
+	rules, err := s.db.retentionRules(ctx)
+	if err != nil {
+		return err
+	}
+	waits := make([]bool, len(reports)) // its sample does
+	for i := range reports {
+		waits[i] = s.db.pending.add(&reports[i])
+	}
 	return s.db.UpdateRepeatable(ctx, func(tx *Tx) error {
-		for _, r := range reports {
-			if _, err := tx.Exec("value.put", string(r.Device), r.Entry.Path.String(), r.Entry.Value.Kind().String(),
-				r.Entry.Value.Plain(), string(r.From), r.At.UnixMicro()); err != nil {
+		for i := range reports {
+			if err := record(tx, rules, &reports[i], waits[i]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func record(tx *Tx, rules retentions, r *server.Report, waits bool) error {
+	if !waits {
+		if err := putSample(tx, rules, r); err != nil || r.Past {
+			return err
+		}
+	}
+	_, err := tx.Exec("value.put", string(r.Device), r.Entry.Path.String(), r.Entry.Value.Kind().String(),
+		r.Entry.Value.Plain(), string(r.From), r.At.UnixMicro())
+	return err
 }
 
 // A LastValue is the last known value of a resource.

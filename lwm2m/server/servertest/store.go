@@ -125,7 +125,7 @@ func (s *Store) Record(_ context.Context, reports []server.Report) error {
 		if s.values[r.Device] == nil {
 			s.values[r.Device] = map[lwm2m.Path]Value{}
 		}
-		if s.values[r.Device][r.Entry.Path].At.After(r.At) {
+		if r.Past || s.values[r.Device][r.Entry.Path].At.After(r.At) {
 			continue
 		}
 		s.values[r.Device][r.Entry.Path] = Value{r.Entry.Value, r.From, r.At}
