@@ -21,6 +21,7 @@ type Services struct {
 	Operations      Operations
 	Factories       Factories
 	Bootstraps      Bootstraps
+	Series          Series
 	Certificates    Certificates
 	Releases        Releases
 	Bills           Bills
@@ -40,6 +41,7 @@ func (s Services) Complete() Services {
 	fill(&s.Operations, Operations(none))
 	fill(&s.Factories, Factories(none))
 	fill(&s.Bootstraps, Bootstraps(none))
+	fill(&s.Series, Series(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))

@@ -90,8 +90,9 @@ func readContract(t *testing.T) contract {
 // writes it, and a path that the fake knows.
 func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	t.Helper()
-	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "{path}", "3/0",
-		"{name}", "usual", "{use}", "server")
+	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "series/{path}", "series/3303/0/5700",
+		"{path}", "3/0",
+		"{name}", "usual", "{use}", "server", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))
@@ -146,27 +147,28 @@ func TestRights(t *testing.T) {
 func TestAnswersFitContract(t *testing.T) {
 	c := readContract(t)
 	bodies := map[string]string{
-		"POST /api/v1/sign-in-links":             `{"name":"bob","role":"viewer"}`,
-		"POST /api/v1/devices":                   `{"endpoint":"x","tags":["a"]}`,
-		"POST /api/v1/devices/{id}/operations":   `{"op":"read","path":"/3/0"}`,
-		"PUT /api/v1/devices/{id}/lwm2m/{path}":  `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
-		"POST /api/v1/devices/{id}/lwm2m/{path}": `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
-		"POST /api/v1/factory-authorities":       `{"certificate":"AA=="}`,
-		"PUT /api/v1/bootstrap-profiles/{name}":  `{"mode":"psk","short_id":1,"lifetime":300}`,
-		"PUT /api/v1/devices/{id}/keys/{use}":    `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
-		"POST /api/v1/certificates/{id}/revoke":  `{"reason":"superseded","comment":"x"}`,
-		"POST /api/v1/releases":                  `{"name":"n","image":"AA=="}`,
-		"POST /api/v1/releases/{id}/commands":    `{"action":"approve"}`,
-		"PUT /api/v1/releases/{id}/bill":         `{}`,
-		"POST /api/v1/vulnerability-lists":       `{}`,
-		"POST /api/v1/campaigns":                 `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
-		"POST /api/v1/campaigns/preview":         `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
-		"POST /api/v1/campaigns/{id}/abort":      `{"reason":"x"}`,
-		"POST /api/v1/campaigns/{id}/commands":   `{"action":"pause"}`,
-		"POST /api/v1/transfers":                 `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
-		"POST /api/v1/transfers/{id}/commands":   `{"action":"submit"}`,
-		"POST /api/v1/partners":                  `{"identity":{}}`,
-		"PUT /api/v1/partners/{id}/state":        `{"state":"suspended","reason":"x"}`,
+		"POST /api/v1/sign-in-links":                   `{"name":"bob","role":"viewer"}`,
+		"POST /api/v1/devices":                         `{"endpoint":"x","tags":["a"]}`,
+		"POST /api/v1/devices/{id}/operations":         `{"op":"read","path":"/3/0"}`,
+		"PUT /api/v1/devices/{id}/lwm2m/{path}":        `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+		"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+		"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
+		"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
+		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,
+		"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
+		"POST /api/v1/certificates/{id}/revoke":        `{"reason":"superseded","comment":"x"}`,
+		"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,
+		"POST /api/v1/releases/{id}/commands":          `{"action":"approve"}`,
+		"PUT /api/v1/releases/{id}/bill":               `{}`,
+		"POST /api/v1/vulnerability-lists":             `{}`,
+		"POST /api/v1/campaigns":                       `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
+		"POST /api/v1/campaigns/preview":               `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
+		"POST /api/v1/campaigns/{id}/abort":            `{"reason":"x"}`,
+		"POST /api/v1/campaigns/{id}/commands":         `{"action":"pause"}`,
+		"POST /api/v1/transfers":                       `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
+		"POST /api/v1/transfers/{id}/commands":         `{"action":"submit"}`,
+		"POST /api/v1/partners":                        `{"identity":{}}`,
+		"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
 	}
 	for _, empty := range []bool{false, true} {
 		s := newSite(t, &webtest.Fake{Text: "x", Empty: empty})

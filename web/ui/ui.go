@@ -110,6 +110,8 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/devices/{id}", role: viewer, handler: u.device},
 		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: u.operate},
 		{method: post, pattern: "/devices/{id}/keys", role: admin, handler: u.setDeviceKey},
+		{method: get, pattern: "/devices/{id}/charts", role: viewer, handler: u.charts},
+		{method: post, pattern: "/devices/{id}/charts", role: admin, handler: u.setRetention},
 		{method: get, pattern: "/bootstrap", role: viewer, handler: u.profiles},
 		{method: post, pattern: "/bootstrap", role: admin, handler: u.putProfile},
 		{method: post, pattern: "/bootstrap/remove", role: admin, handler: u.removeProfile},

@@ -235,7 +235,7 @@ var errPartEnded = errors.New("a part of the server ended")
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
-		a.verifyAudit, a.welcome,
+		a.verifyAudit, a.welcome, a.keepSeries,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

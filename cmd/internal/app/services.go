@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"steward/cmd/internal/services"
+	"steward/cmd/internal/sqlite"
 	"steward/lwm2m/server"
 	"steward/suit/cose"
 	"steward/suit/rollout"
@@ -85,6 +86,28 @@ func (a *App) verifyAudit(ctx context.Context) error {
 	a.log.LogAttrs(ctx, slog.LevelDebug, "audit chain verified", slog.Int64("rows", n))
 	return nil
 }
+
+// keepSeries writes values over time that wait, and removes those whose time is
+// over, until ctx ends.
+func (a *App) keepSeries(ctx context.Context) error {
+	flush, prune := time.NewTicker(sqlite.FlushEvery), time.NewTicker(pruneEvery)
+	defer flush.Stop()
+	defer prune.Stop()
+	series := a.db.Series()
+	for {
+		select {
+		case <-flush.C:
+			a.logError(ctx, "keeping values over time", series.Flush(context.WithoutCancel(ctx)))
+		case <-prune.C:
+			a.logError(ctx, "removing old values", series.Prune(ctx, a.now(), sqlite.SeriesBounds{}))
+		case <-ctx.Done():
+			return series.Flush(context.WithoutCancel(ctx))
+		}
+	}
+}
+
+// pruneEvery is how often values over time are cleared away.
+const pruneEvery = 10 * time.Minute
 
 // housekeeping is how often expired things are cleared away.
 const housekeeping = time.Minute
