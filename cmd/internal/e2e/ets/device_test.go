@@ -1,0 +1,312 @@
+package ets_test
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A reply is what a device answers. A zero code is no answer at all, 1 an
+// acknowledgement without one.
+type reply struct {
+	code    int
+	format  int // -1: none
+	body    string
+	observe bool
+	path    string // Location-Path
+}
+
+// A device is a client of raw bytes, which answers by a table and keeps what it
+// was asked.
+type device struct {
+	t       *testing.T
+	send    func(datagram []byte) // to the server
+	patient time.Duration         // how long it waits for an answer
+	inbox   chan []byte
+	ended   chan struct{}
+
+	mu       sync.Mutex
+	answers  map[string]func(message) reply
+	asked    []message
+	replies  map[string]chan message // by token
+	ends     map[uint16]chan message // acknowledgements and resets, by message id
+	uploads  map[string]string       // bodies that come in blocks
+	deaf     bool
+	id       uint16
+	location string
+}
+
+// newDevice starts a device that answers 4.04 to everything.
+func newDevice(t *testing.T, send func([]byte)) *device {
+	d := &device{
+		t: t, send: send, patient: 100 * time.Second, inbox: make(chan []byte, 1024), ended: make(chan struct{}),
+		answers: map[string]func(message) reply{}, replies: map[string]chan message{}, ends: map[uint16]chan message{},
+		uploads: map[string]string{},
+	}
+	go d.listen()
+	t.Cleanup(func() { close(d.inbox); <-d.ended })
+	return d
+}
+
+// arrive takes a datagram of the server.
+func (d *device) arrive(datagram []byte) { d.inbox <- slices.Clone(datagram) }
+
+func (d *device) listen() {
+	defer close(d.ended)
+	for b := range d.inbox {
+		m, err := parse(b)
+		if err != nil {
+			d.t.Errorf("the server sent %x: %v", b, err)
+			continue
+		}
+		d.take(m)
+	}
+}
+
+func (d *device) take(m message) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.deaf {
+		return
+	}
+	switch {
+	case m.typ == rst, m.typ == ack && m.code == 0:
+		if c, ok := d.ends[m.id]; ok {
+			c <- m
+		}
+	case m.number() >= 200:
+		if m.typ == con {
+			d.send(message{typ: ack, id: m.id}.bytes())
+		}
+		if c, ok := d.replies[m.token]; ok {
+			c <- m
+		}
+	default:
+		d.serve(m)
+	}
+}
+
+// serve answers a request; blocks of a body are collected (RFC 7959).
+func (d *device) serve(m message) {
+	key := m.key()
+	block, blocks := m.option(optBlock1)
+	if blocks {
+		d.uploads[key] += m.payload
+		if block>>4 == 0 {
+			d.uploads[key] = m.payload
+		}
+		if block&8 != 0 {
+			d.respond(m, reply{code: 231, format: -1}, option{optBlock1, option1(m, optBlock1)})
+			return
+		}
+		m.payload = d.uploads[key]
+	}
+	d.asked = append(d.asked, m)
+	answer := reply{code: 404, format: -1}
+	if f, ok := d.answers[key]; ok {
+		answer = f(m)
+	}
+	if blocks {
+		d.respond(m, answer, option{optBlock1, option1(m, optBlock1)})
+		return
+	}
+	d.respond(m, answer)
+}
+
+func option1(m message, number int) string {
+	for _, o := range m.options {
+		if o.number == number {
+			return o.value
+		}
+	}
+	return ""
+}
+
+// respond sends a piggybacked answer, in blocks of 1024 bytes if it is long.
+func (d *device) respond(m message, r reply, more ...option) {
+	out := message{typ: ack, code: code(r.code), id: m.id, token: m.token, options: more, payload: r.body}
+	if m.typ == non {
+		d.id++
+		out.typ, out.id = non, d.id
+	}
+	switch r.code {
+	case 0:
+		return
+	case 1:
+		out = message{typ: ack, id: m.id}
+	}
+	if r.format >= 0 && r.code > 1 {
+		out.options = append(out.options, uintOption(optFormat, uint32(r.format)))
+	}
+	if r.observe {
+		out.options = append(out.options, uintOption(optObserve, 1))
+	}
+	for s := range strings.SplitSeq(strings.Trim(r.path, "/"), "/") {
+		if s != "" {
+			out.options = append(out.options, option{optLocation, s})
+		}
+	}
+	if len(r.body) > 1024 {
+		v, _ := m.option(optBlock2)
+		from := v >> 4 * 1024
+		rest := r.body[from:]
+		block := v>>4<<4 | 6
+		if len(rest) > 1024 {
+			rest, block = rest[:1024], block|8
+		}
+		out.payload = rest
+		out.options = append(out.options, uintOption(optBlock2, uint32(block)))
+	}
+	d.send(out.bytes())
+}
+
+// on has requests answered by f, which may not use the device.
+func (d *device) on(key string, f func(message) reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.answers[key] = f
+}
+
+// says has requests answered by code, and a body in hex.
+func (d *device) says(key string, code int, formatAndBody ...string) {
+	r := reply{code: code, format: -1}
+	if len(formatAndBody) == 2 {
+		r.format, _ = strconv.Atoi(formatAndBody[0])
+		r.body = unhex(formatAndBody[1])
+	}
+	d.on(key, func(m message) reply {
+		r := r
+		v, ok := m.option(optObserve)
+		r.observe = ok && v == 0
+		return r
+	})
+}
+
+// listen1 sets whether the device hears anything.
+func (d *device) hears(on bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.deaf = !on
+}
+
+// taken returns what the device was asked since the last call.
+func (d *device) taken() []message {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := d.asked
+	d.asked = nil
+	return out
+}
+
+// wants compares what the device was asked since the last call.
+func (d *device) wants(want ...string) []message {
+	d.t.Helper()
+	got := d.taken()
+	var texts []string
+	for _, m := range got {
+		texts = append(texts, m.String())
+	}
+	if !slices.Equal(texts, want) {
+		d.t.Errorf("the device was asked\n%s\nwant\n%s", strings.Join(texts, "\n"), strings.Join(want, "\n"))
+	}
+	return got
+}
+
+// begin sends a confirmable request and returns where its answer comes.
+func (d *device) begin(method byte, path, query string, format int, body string, more ...option) <-chan message {
+	d.mu.Lock()
+	d.id++
+	m := message{typ: con, code: method, id: d.id, token: fmt.Sprintf("t%d", d.id), payload: body, options: more}
+	c := make(chan message, 16)
+	d.replies[m.token], d.ends[m.id] = c, make(chan message, 16)
+	d.mu.Unlock()
+	for s := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
+		m.options = append(m.options, option{optPath, s})
+	}
+	for q := range strings.SplitSeq(query, "&") {
+		if q != "" {
+			m.options = append(m.options, option{optQuery, q})
+		}
+	}
+	if format >= 0 {
+		m.options = append(m.options, uintOption(optFormat, uint32(format)))
+	}
+	d.send(m.bytes())
+	return c
+}
+
+// do sends a request and returns the answer; one without has code 0.
+func (d *device) do(method byte, path, query string, format int, body string, more ...option) message {
+	d.t.Helper()
+	select {
+	case m := <-d.begin(method, path, query, format, body, more...):
+		return m
+	case <-time.After(d.patient):
+		return message{}
+	}
+}
+
+// expect fails the test if an answer has another code.
+func (d *device) expect(what string, m message, want int) message {
+	d.t.Helper()
+	if m.number() != want {
+		d.t.Fatalf("%s: %d %q, want %d", what, m.number(), m.payload, want)
+	}
+	return m
+}
+
+const linkFormat = 40
+
+// register registers and keeps the location.
+func (d *device) register(query, links string) {
+	d.t.Helper()
+	m := d.expect("Register", d.do(2, "/rd", query, linkFormat, links), 201)
+	location := m.texts(optLocation, "/", "/")
+	if segments := strings.Split(location, "/"); len(segments) != 3 || segments[1] != "rd" || len(segments[2]) > 32 {
+		d.t.Fatalf("Location-Path %q", location)
+	}
+	d.location = location
+}
+
+// update sends an Update and expects its code.
+func (d *device) update(query string, want int) {
+	d.t.Helper()
+	d.expect("Update", d.do(2, d.location, query, -1, ""), want)
+}
+
+// notify sends a notification of an observation and returns the type of the
+// message that ended it: ack or rst, or 255 if none came.
+func (d *device) notify(typ byte, token string, sequence uint32, r reply) byte {
+	d.mu.Lock()
+	d.id++
+	m := message{typ: typ, code: code(r.code), id: d.id, token: token, payload: r.body}
+	c := make(chan message, 16)
+	d.ends[m.id] = c
+	d.mu.Unlock()
+	if r.code < 400 {
+		m.options = append(m.options, uintOption(optObserve, sequence))
+	}
+	if r.format >= 0 {
+		m.options = append(m.options, uintOption(optFormat, uint32(r.format)))
+	}
+	d.send(m.bytes())
+	select {
+	case m := <-c:
+		return m.typ
+	case <-time.After(5 * time.Second):
+		return 255
+	}
+}
+
+func unhex(text string) string {
+	b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}

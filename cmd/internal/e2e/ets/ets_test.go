@@ -1,0 +1,70 @@
+package ets_test
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// A case is one of the Enabler Test Specification in which the server has
+// behaviour of its own.
+type etsCase struct {
+	id, title string
+	run       func(*testing.T)
+	real      bool   // runs over real sockets
+	not       string // why it is not built
+}
+
+const noOSCORE = "OSCORE"
+
+// cases are all of them, in the order of ETS INT 1.2.
+var cases = []etsCase{
+	{id: "1.1-int-0", title: "client-initiated bootstrap", run: ets0},
+	{id: "1.1-int-4", title: "Bootstrap-Delete", run: ets4},
+	{id: "1.1-int-5", title: "server-initiated bootstrap", run: ets5},
+	{id: "1.1-int-7", title: "fallback to bootstrap", run: ets7},
+	{id: "1.1-int-8", title: "Bootstrap-Read", run: ets8},
+	{id: "1.1-int-9", title: "configuration consistency", run: ets9},
+	{id: "1.2-int-11", title: "bootstrap over OSCORE", not: noOSCORE},
+	{id: "1.2-int-12", title: "Bootstrap-Pack", run: ets12},
+	{id: "1.2-int-19", title: "bootstrap over MQTT", not: "MQTT"},
+	{id: "1.1-int-101", title: "initial registration", run: ets101},
+	{id: "1.1-int-102", title: "registration update", run: ets102},
+	{id: "1.1-int-103", title: "de-registration", run: ets103},
+	{id: "1.1-int-104", title: "update trigger", run: ets104},
+	{id: "1.1-int-105", title: "discarded update", run: ets105},
+	{id: "1.1-int-107", title: "extending the lifetime", run: ets107},
+	{id: "1.1-int-108", title: "turn on queue mode", run: ets108},
+	{id: "1.1-int-221", title: "operations on Security", run: ets221},
+	{id: "1.1-int-226", title: "partial write of an instance", run: ets226},
+	{id: "1.1-int-227", title: "replacement of a resource", run: ets227},
+	{id: "1.1-int-233", title: "write in SenML CBOR", run: ets233},
+	{id: "1.1-int-234", title: "write in SenML JSON", run: ets234},
+	{id: "1.1-int-237", title: "answers in any format", run: ets237},
+	{id: "1.1-int-241", title: "reboot", run: ets241},
+	{id: "1.1-int-301", title: "observe and notify", run: ets301},
+	{id: "1.1-int-302", title: "cancel by reset", run: ets302},
+	{id: "1.1-int-303", title: "cancel by Observe 1", run: ets303},
+	{id: "1.1-int-306", title: "Send", run: ets306},
+	{id: "1.1-int-307", title: "muting Send", run: ets307},
+	{id: "1.1-int-311", title: "Send of several values", run: ets311},
+	{id: "1.1-int-950", title: "two servers: registration", run: ets950},
+	{id: "1.1-int-951", title: "two servers: attributes", run: ets951},
+	{id: "CONMGMT-1.1-int-1250", title: "APN configuration", run: ets1250},
+	{id: "CONMGMT-1.1-int-1350", title: "bearer selection", run: ets1350},
+}
+
+// TestETS runs all cases that are built.
+func TestETS(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.id, func(t *testing.T) {
+			switch {
+			case c.not != "":
+				t.Skip("not built: " + c.not)
+			case c.real:
+				c.run(t)
+			default:
+				synctest.Test(t, c.run)
+			}
+		})
+	}
+}
