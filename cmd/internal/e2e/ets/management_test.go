@@ -70,7 +70,7 @@ func ets226(t *testing.T) {
 	d.wants("POST /1/0 ct=11542 C1013DC10601")
 	d.update("lt=61", 204)
 	d.says("GET /1/0", 205, "11542", "08000C C10001 C1013D C10601 C10755")
-	same(t, "Read", x.read("/1/0"), []string{"/1/0/0=1", "/1/0/1=61", "/1/0/6=true", "/1/0/7=U"})
+	same(t, "Read", x.read("/1/0"), []string{"/1/0/0=1", "/1/0/1=61", "/1/0/6=1", "/1/0/7=U"})
 }
 
 func ets227(t *testing.T) {

@@ -28,6 +28,8 @@ type world struct {
 	boot   *bootstrap.Server
 	traces *boottest.Store
 	config bootstrap.Configuration // for devices that bootstrap
+	update coap.Handler            // below /update; nil: none
+	est    coap.Handler            // below /est; nil: none
 
 	mu     sync.Mutex
 	events []server.Event
@@ -81,6 +83,12 @@ func start(t *testing.T, runners ...func(context.Context) error) {
 func (x *world) serve(ctx context.Context, r *coap.Request) *coap.Response {
 	if len(r.Path) > 0 && (r.Path[0] == "bs" || r.Path[0] == "bspack") {
 		return x.boot.ServeCoAP(ctx, r)
+	}
+	if len(r.Path) > 0 && r.Path[0] == "update" && x.update != nil {
+		return x.update.ServeCoAP(ctx, r)
+	}
+	if len(r.Path) > 0 && r.Path[0] == "est" && x.est != nil {
+		return x.est.ServeCoAP(ctx, r)
 	}
 	return x.ServeCoAP(ctx, r)
 }
