@@ -51,7 +51,7 @@ fmt:
 	go fix ./...
 
 golden: # rewrites the golden files; read the diff
-	go test ./transfer ./est ./suit/rollout ./cmd/internal/e2e -update
+	go test ./transfer ./est ./suit/rollout ./cmd/internal/e2e/... -update
 
 vuln: # needs vuln.go.dev, or DB=file:///path/to/vulndb
 	$(VULN) $(if $(DB),-db $(DB)) ./...

@@ -15,11 +15,14 @@ func account(short int64, uri string) bootstrap.Account {
 	return bootstrap.Account{
 		Short: uint16(short),
 		Security: []lwm2m.Entry{
-			{Path: s.Child(0), Value: lwm2m.String(uri)}, {Path: s.Child(1), Value: lwm2m.Boolean(false)},
-			{Path: s.Child(2), Value: lwm2m.Integer(3)}, {Path: s.Child(10), Value: lwm2m.Integer(short)},
+			{Path: s.Child(0), Value: lwm2m.String(uri)},
+			{Path: s.Child(1), Value: lwm2m.Boolean(false)},
+			{Path: s.Child(2), Value: lwm2m.Integer(3)},
+			{Path: s.Child(10), Value: lwm2m.Integer(short)},
 		},
 		Server: []lwm2m.Entry{
-			{Path: v.Child(0), Value: lwm2m.Integer(short)}, {Path: v.Child(1), Value: lwm2m.Integer(300)},
+			{Path: v.Child(0), Value: lwm2m.Integer(short)},
+			{Path: v.Child(1), Value: lwm2m.Integer(300)},
 			{Path: v.Child(7), Value: lwm2m.String("U")},
 		},
 	}
@@ -34,8 +37,9 @@ const (
 // bootWorld has one server account to give, and a device with the bootstrap
 // account /0/1 and nothing else.
 func bootWorld(t *testing.T) (*world, *device) {
+	t.Helper()
 	x := newWorld(t)
-	x.config = bootstrap.Configuration{Accounts: []bootstrap.Account{account(101, "coap://h")}}
+	x.gives(nil, account(101, "coap://h"))
 	d := x.device("alpha")
 	d.discovers(`</>;lwm2m=1.1,</0/1>,</3/0>`)
 	for _, key := range []string{"PUT /0/0", "PUT /1/0", "POST /bs"} {
@@ -68,6 +72,7 @@ func (x *world) ended(state bootstrap.State, reason string) {
 func put(p, tlv string) string { return "PUT " + p + " ct=11542 " + strings.ReplaceAll(tlv, " ", "") }
 
 func ets0(t *testing.T) {
+	t.Helper()
 	x, d := bootWorld(t)
 	d.bootstrap("ep=alpha&pct=11542")
 	asked := d.wants("GET /", put("/0/0", tlvSecurity), put("/1/0", tlvServer), "POST /bs")
@@ -84,6 +89,7 @@ func ets0(t *testing.T) {
 }
 
 func ets4(t *testing.T) {
+	t.Helper()
 	x, d := bootWorld(t)
 	d.discovers(`</>;lwm2m=1.1,</0/1>,</0/3>;ssid=7,</1/2>;ssid=7,</3/0>`)
 	d.says("GET /1", 205, "11542", "080203 C10007")
@@ -95,6 +101,7 @@ func ets4(t *testing.T) {
 }
 
 func ets5(t *testing.T) {
+	t.Helper()
 	x, d := bootWorld(t)
 	d.register(query11, links)
 	d.says("POST /1/0/9", 204)
@@ -107,6 +114,7 @@ func ets5(t *testing.T) {
 }
 
 func ets7(t *testing.T) {
+	t.Helper()
 	x, d := bootWorld(t)
 	d.bootstrap("ep=alpha")
 	x.ended(bootstrap.Done, "")
@@ -120,14 +128,17 @@ func ets7(t *testing.T) {
 }
 
 func ets8(t *testing.T) {
+	t.Helper()
 	x, d := bootWorld(t)
 	p := path("/2/0")
 	acl := []lwm2m.Entry{
-		{Path: p.Child(0), Value: lwm2m.Integer(3)}, {Path: p.Child(1), Value: lwm2m.Integer(0)},
-		{Path: p.Child(2).Child(0), Value: lwm2m.Integer(31)}, {Path: p.Child(3), Value: lwm2m.Integer(65535)},
+		{Path: p.Child(0), Value: lwm2m.Integer(3)},
+		{Path: p.Child(1), Value: lwm2m.Integer(0)},
+		{Path: p.Child(2).Child(0), Value: lwm2m.Integer(31)},
+		{Path: p.Child(3), Value: lwm2m.Integer(65535)},
 	}
 	const tlvACL = "C10003 C10100 8302 41001F C4030000FFFF"
-	x.config.Objects = []bootstrap.Instance{{Path: p, Entries: acl}}
+	x.gives([]bootstrap.Instance{{Path: p, Entries: acl}}, account(101, "coap://h"))
 	d.says("PUT /2/0", 204)
 	d.bootstrap("ep=alpha&pct=11542")
 	d.wants("GET /", put("/0/0", tlvSecurity), put("/1/0", tlvServer), put("/2/0", tlvACL), "POST /bs")
@@ -158,7 +169,7 @@ func ets9(t *testing.T) {
 }
 
 func ets12(t *testing.T) {
-	x, d := bootWorld(t)
+	_, d := bootWorld(t)
 	// SenML JSON is read by a program of the standard library.
 	m := d.expect("GET /bspack", d.do(1, "/bspack", "ep=alpha&acc=</0/1>", -1, "", uintOption(optAccept, 110)), 205)
 	if v, _ := m.option(optFormat); v != 110 {
@@ -166,7 +177,8 @@ func ets12(t *testing.T) {
 	}
 	got := senml(t, m.payload)
 	for p, want := range map[string]any{
-		"/0/0/0": "coap://h", "/0/0/1": false, "/0/0/2": 3.0, "/0/0/10": 101.0, "/1/0/0": 101.0, "/1/0/1": 300.0, "/1/0/7": "U",
+		"/0/0/0": "coap://h", "/0/0/1": false, "/0/0/2": 3.0, "/0/0/10": 101.0,
+		"/1/0/0": 101.0, "/1/0/1": 300.0, "/1/0/7": "U",
 	} {
 		if got[p] != want {
 			t.Errorf("%s = %v, want %v", p, got[p], want)
@@ -177,7 +189,6 @@ func ets12(t *testing.T) {
 	}
 	d.wants()
 	d.expect("TLV", d.do(1, "/bspack", "ep=alpha", -1, "", uintOption(optAccept, 11542)), 406)
-	_ = x
 }
 
 // tlvs walks the resources of an instance in TLV and returns them by id; none if
@@ -203,4 +214,3 @@ func tlvs(body string) map[int]string {
 	}
 	return out
 }
-

@@ -187,7 +187,7 @@ func (d *device) says(key string, code int, formatAndBody ...string) {
 	})
 }
 
-// listen1 sets whether the device hears anything.
+// hears sets whether the device hears anything.
 func (d *device) hears(on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

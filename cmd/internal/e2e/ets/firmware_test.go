@@ -76,7 +76,8 @@ func (d *device) firmware(f *firmware) {
 	d.on("GET /5/0", func(message) reply {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return reply{code: 205, format: 11542, body: string([]byte{0xc1, 3, byte(f.state), 0xc1, 5, byte(f.result), 0xc1, 9, 2})}
+		body := []byte{0xc1, 3, byte(f.state), 0xc1, 5, byte(f.result), 0xc1, 9, 2}
+		return reply{code: 205, format: 11542, body: string(body)}
 	})
 	d.on("GET /3/0/3", func(message) reply {
 		f.mu.Lock()
@@ -128,7 +129,8 @@ func campaign(t *testing.T, f *firmware, delivery rollout.Delivery) rollout.Line
 	store := &rolltest.Store{}
 	ctx := t.Context()
 	r := rollout.Release{ID: "r", Version: "2.0", Sequence: 2, State: rollout.ReleaseApproved, Class: "c"}
-	x.must("release", store.AddRelease(ctx, r, rollout.Content{Push: []byte(image), Pull: []byte("p"), Image: []byte(image)}))
+	content := rollout.Content{Push: []byte(image), Pull: []byte("p"), Image: []byte(image)}
+	x.must("release", store.AddRelease(ctx, r, content))
 	store.Know(rollout.Candidate{Device: "alpha", Endpoint: "alpha", Ownership: fleet.Owned, Model: "m", Registered: true})
 	x.update = &rollout.Endpoint{
 		Payloads: rollout.NewPayloads(store, 1<<20), Budgets: rollout.NewBudgets(0), Log: slog.New(slog.DiscardHandler),
@@ -169,16 +171,16 @@ func (x *world) fetches(d *device, f *firmware) {
 	if uri != "coap://h/update/e/r" {
 		x.t.Errorf("Package URI %q", uri)
 	}
-	body := ""
+	var body strings.Builder
 	for n := uint32(0); ; n++ {
 		m := d.expect("GET", d.do(1, "/update/p/r", "", -1, "", uintOption(optBlock2, n<<4|6)), 205)
-		body += m.payload
+		body.WriteString(m.payload)
 		if block, _ := m.option(optBlock2); block&8 == 0 {
 			break
 		}
 	}
-	if body != image {
-		x.t.Errorf("fetched %d bytes", len(body))
+	if body.String() != image {
+		x.t.Errorf("fetched %d bytes", body.Len())
 	}
 	if m := d.do(1, "/update/e/r", "", -1, ""); m.payload != "p" {
 		x.t.Errorf("envelope: %v", m)

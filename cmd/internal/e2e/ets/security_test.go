@@ -35,7 +35,8 @@ func ets401(t *testing.T) {
 	address := x.listen(&credentials{keys: map[string]key{
 		"id": {"0123456789abcdef", coap.Identity{Role: coap.RolePSK, Name: "alpha"}},
 	}})
-	if _, err := dial(t, address, dtls.ClientOptions{PSKIdentity: []byte("id"), PSK: []byte("fedcba9876543210")}); err == nil {
+	wrong := dtls.ClientOptions{PSKIdentity: []byte("id"), PSK: []byte("fedcba9876543210")}
+	if _, err := dial(t, address, wrong); err == nil {
 		t.Error("a wrong key is accepted")
 	}
 	d := mustDial(t, address, dtls.ClientOptions{PSKIdentity: []byte("id"), PSK: []byte("0123456789abcdef")})
@@ -128,9 +129,7 @@ func ets1(t *testing.T) {
 	dm := x.listen(&credentials{keys: map[string]key{
 		"id": {"0123456789abcdef", coap.Identity{Role: coap.RolePSK, Name: "alpha"}},
 	}})
-	x.config.Accounts = []bootstrap.Account{
-		secured("coaps://"+dm, 0, map[uint16][]byte{3: []byte("id"), 5: []byte("0123456789abcdef")}),
-	}
+	x.gives(nil, secured("coaps://"+dm, 0, map[uint16][]byte{3: []byte("id"), 5: []byte("0123456789abcdef")}))
 	got := x.delivered(bootDevice(t, x))
 	if got[2] != "\x00" || got[1] != "\x00" || got[10] != "e" {
 		t.Errorf("account %v", got)
@@ -145,9 +144,7 @@ func ets2(t *testing.T) {
 	dm := x.listen(&credentials{own: own, judge: ca.judge})
 	der, err := x509.MarshalPKCS8PrivateKey(mine.PrivateKey)
 	x.must("key", err)
-	x.config.Accounts = []bootstrap.Account{secured("coaps://"+dm, 2, map[uint16][]byte{
-		3: mine.Certificate[0], 4: own.Certificate[0], 5: der,
-	})}
+	x.gives(nil, secured("coaps://"+dm, 2, map[uint16][]byte{3: mine.Certificate[0], 4: own.Certificate[0], 5: der}))
 	got := x.delivered(bootDevice(t, x))
 	private, err := x509.ParsePKCS8PrivateKey([]byte(got[5]))
 	x.must("key", err)
@@ -187,7 +184,7 @@ func ets10(t *testing.T) {
 			return coap.Identity{Role: role, Name: c.Name, Certificate: c.Certificate}, err
 		},
 	})
-	x.config.Accounts = []bootstrap.Account{secured("coaps://"+address, 4, map[uint16][]byte{4: issued.DER})}
+	x.gives(nil, secured("coaps://"+address, 4, map[uint16][]byte{4: issued.DER}))
 	var server string
 	options := dtls.ClientOptions{
 		Certificate: &tls.Certificate{Certificate: [][]byte{born.DER}, PrivateKey: born.Key},
@@ -205,7 +202,8 @@ func ets10(t *testing.T) {
 	}
 	server = got[4]
 	mine := newKey(t)
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "alpha"}}, mine)
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "alpha"}}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, template, mine)
 	x.must("request", err)
 	m := d.expect("enrol", d.do(2, "/est/sen", "", 286, string(csr), uintOption(optAccept, 287)), 204)
 	cert, err := x509.ParseCertificate([]byte(m.payload))

@@ -193,7 +193,8 @@ func (a *authority) verify(chain [][]byte, name string) (*x509.Certificate, erro
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
-	_, err = leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: name, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	usages := []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+	_, err = leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: name, KeyUsages: usages})
 	return leaf, err
 }
 

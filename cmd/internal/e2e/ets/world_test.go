@@ -27,12 +27,12 @@ type world struct {
 	store  *servertest.Store
 	boot   *bootstrap.Server
 	traces *boottest.Store
-	config bootstrap.Configuration // for devices that bootstrap
 	update coap.Handler            // below /update; nil: none
 	est    coap.Handler            // below /est; nil: none
 
 	mu     sync.Mutex
 	events []server.Event
+	config bootstrap.Configuration // for devices that bootstrap
 }
 
 // newWorld starts the servers.
@@ -52,7 +52,11 @@ func newWorld(t *testing.T) *world {
 	}
 	x.boot, err = bootstrap.New(bootstrap.Options{
 		Store: x.traces, Exchanger: x.engine, Schema: registry.Default(), Identify: identifyBootstrap,
-		Configure: func(context.Context, fleet.ID) (bootstrap.Configuration, error) { return x.config, nil },
+		Configure: func(context.Context, fleet.ID) (bootstrap.Configuration, error) {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			return x.config, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +68,13 @@ func newWorld(t *testing.T) *world {
 	}))
 	start(t, x.engine.Run, x.Run, x.boot.Run)
 	return x
+}
+
+// gives says what devices that bootstrap are to hold.
+func (x *world) gives(objects []bootstrap.Instance, accounts ...bootstrap.Account) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.config = bootstrap.Configuration{Accounts: accounts, Objects: objects}
 }
 
 // start runs runners until the test ends.
@@ -133,7 +144,7 @@ func (x *world) device(name string) *device {
 }
 
 // join gives a device a new association.
-func (x *world) join(d *device, name, address string) *link {
+func (x *world) join(d *device, name, address string) {
 	l := &link{d: d, addr: netip.MustParseAddrPort(address)}
 	if name != "" {
 		l.who = coap.Identity{Role: coap.RolePSK, Name: name}
@@ -141,7 +152,6 @@ func (x *world) join(d *device, name, address string) *link {
 	d.mu.Lock()
 	d.send = func(b []byte) { x.engine.Receive(l, b) }
 	d.mu.Unlock()
-	return l
 }
 
 // registration returns that of alpha.
