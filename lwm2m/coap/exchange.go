@@ -3,7 +3,6 @@ package coap
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 )
 
 // A token names a request of ours and what belongs to it. It is random, so that
@@ -26,6 +25,7 @@ type exchange struct {
 	watch          *Observation // to be begun by the response; nil: none
 	cancels        bool         // ends an observation: notifications are no response
 	acknowledged   func()       // Request.Acknowledged
+	ping           bool         // of a stream: a Pong is the response
 }
 
 // An outcome is how an exchange ended.
@@ -53,22 +53,25 @@ func (e *Engine) roundTrip(ctx context.Context, t *transfer, r *Request, payload
 	}
 	ex.link, ex.token, ex.holding, ex.ended = l, t.token, true, false
 	ex.block1, ex.block2, ex.watch, ex.cancels = x.block1, x.block2, t.watch, t.cancels
-	ex.acknowledged = r.Acknowledged
+	ex.acknowledged, ex.ping = r.Acknowledged, r.Method == Ping
 	l.pending = append(l.pending, ex)
 	id := e.nextID(l)
 	w := encoder{b: ex.tx.datagram[:0]}
-	if r.NonConfirmable {
+	if r.NonConfirmable || l.stream {
 		w.head(NON, r.Method, id, t.token[:])
 	} else {
 		w.head(CON, r.Method, id, t.token[:])
 	}
 	w.request(r, x)
 	w.payload(payload)
-	if r.NonConfirmable {
+	switch {
+	case l.stream:
+		e.acceptByStream(ex, w.b, &b)
+	case r.NonConfirmable:
 		ex.tx.datagram = w.b
 		e.start(&ex.timer, ex, e.o.Params.ExchangeLifetime)
 		b.add(t.peer, w.b)
-	} else {
+	default:
 		e.transmit(&ex.tx, ex, l, id, w.b, &b)
 	}
 	e.mu.Unlock()
@@ -186,7 +189,7 @@ func (e *Engine) separate(p Peer, m *Message, f *fields, b *batch) {
 	}
 	x, o := e.links[p].exchange(m.Token), e.watches.find(hash, p, m.Token)
 	if x == nil && (o == nil || f.unknown) {
-		if m.Type == CON || f.hasObserve {
+		if !m.stream && (m.Type == CON || f.hasObserve) {
 			b.add(p, emptyMessage(RST, m.ID))
 		}
 		return
@@ -237,64 +240,4 @@ func (e *Engine) respondedTo(x *exchange, m *Message, f *fields) {
 		x.watch.begin(f.observe)
 	}
 	e.conclude(x, outcome{reply: f.response(m)})
-}
-
-// A confirmation is a confirmable message that wants no more than its ACK.
-type confirmation struct {
-	tx     transmission
-	link   *link
-	result chan error // has room for the one
-}
-
-// sent implements sender.
-func (c *confirmation) sent(e *Engine, err error) {
-	c.result <- err
-	e.release(c.link)
-}
-
-// confirm sends a confirmable message that build makes with the lock held, and
-// waits for its ACK. An error of build ends it.
-func (e *Engine) confirm(ctx context.Context, p Peer, build func(l *link, id uint16) ([]byte, error)) error {
-	l, err := e.acquire(ctx, p)
-	if err != nil {
-		return err
-	}
-	b := batch{}
-	e.mu.Lock()
-	if l.gone {
-		e.mu.Unlock()
-		return ErrClosed
-	}
-	id := e.nextID(l)
-	datagram, err := build(l, id)
-	if err != nil {
-		e.release(l)
-		e.mu.Unlock()
-		return err
-	}
-	c := &confirmation{link: l, result: make(chan error, 1)}
-	e.transmit(&c.tx, c, l, id, datagram, &b)
-	e.mu.Unlock()
-	e.flush(&b)
-	select {
-	case err := <-c.result:
-		return err
-	case <-ctx.Done():
-	}
-	e.mu.Lock()
-	e.finish(&c.tx, ctx.Err())
-	e.mu.Unlock()
-	return <-c.result
-}
-
-// Ping asks whether p is there (RFC 7252 §4.3). It returns nil when the peer
-// has answered, else ErrTimeout, ErrClosed, ErrBusy or the error of ctx.
-func (e *Engine) Ping(ctx context.Context, p Peer) error {
-	err := e.confirm(ctx, p, func(_ *link, id uint16) ([]byte, error) {
-		return emptyMessage(CON, id), nil
-	})
-	if errors.Is(err, ErrReset) {
-		return nil
-	}
-	return err
 }

@@ -13,11 +13,13 @@ const (
 )
 
 // A link is the state of one peer. It exists only while a field beside the
-// first three is in use.
+// first four is in use.
 type link struct {
 	peer Peer
 	hash uint64 // of peer
 	gone bool   // dropped: must not be used again
+	// stream says that peer is one: its messages need neither ids nor ACKs.
+	stream bool
 
 	sent       []*transmission // confirmable messages awaiting their ACK
 	pending    []*exchange     // our requests awaiting their response
@@ -45,7 +47,7 @@ func (e *Engine) link(p Peer) *link {
 	} else {
 		l = &link{}
 	}
-	l.peer, l.hash = p, e.peerHash(p)
+	l.peer, l.hash, l.stream = p, e.peerHash(p), isStream(p)
 	e.links[p] = l
 	return l
 }

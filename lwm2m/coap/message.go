@@ -35,6 +35,8 @@ type Message struct {
 	Token   []byte   // at most 8 bytes
 	Options []Option // in order of their numbers
 	Payload []byte
+
+	stream bool // it came by a stream
 }
 
 // What is wrong with a datagram (RFC 7252 §3). All are ErrMessage.

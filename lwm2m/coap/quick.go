@@ -40,6 +40,13 @@ func (e *Engine) admit(p Peer, in *inbox) (rec mark, own uint16, ok bool) {
 		e.mu.Unlock()
 		return mark{}, 0, false
 	}
+	if m.stream { // on which nothing comes twice
+		defer e.mu.Unlock()
+		e.stats.Requests++
+		e.stats.Quick++
+		e.work.Add(1)
+		return mark{}, 0, true
+	}
 	if reply, duplicate := e.recognise(in.reply[:0], hash, m.ID, now); duplicate {
 		e.mu.Unlock()
 		if reply != nil && m.Type == CON {

@@ -28,16 +28,19 @@ const busyAge = 2
 
 // request takes a request message.
 func (e *Engine) request(p Peer, m *Message, f *fields, b *batch) {
-	hash, now := e.peerHash(p), e.now()
-	if reply, duplicate := e.recognise(nil, hash, m.ID, now); duplicate {
-		if reply != nil && m.Type == CON {
-			b.add(p, reply)
+	var rec mark
+	if !m.stream { // on which nothing comes twice
+		hash, now := e.peerHash(p), e.now()
+		if reply, duplicate := e.recognise(nil, hash, m.ID, now); duplicate {
+			if reply != nil && m.Type == CON {
+				b.add(p, reply)
+			}
+			return
 		}
-		return
+		rec = e.remember(hash, m.ID, now)
 	}
 	e.stats.Requests++
-	rec := e.remember(hash, m.ID, now)
-	if f.unknown && m.Type == NON {
+	if f.unknown && m.Type == NON && !m.stream {
 		return // rejected in silence (RFC 7252 §5.4.1)
 	}
 	l := e.link(p)

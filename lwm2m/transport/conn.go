@@ -20,7 +20,8 @@ type Conn struct {
 	scheme   string
 	remote   netip.AddrPort
 	local    netip.AddrPort
-	link     io.ReadWriteCloser
+	link     io.ReadWriteCloser // of datagrams
+	stream   *framed            // instead of link; nil: datagrams
 	done     chan struct{}
 }
 
@@ -28,6 +29,9 @@ var _ coap.Peer = (*Conn)(nil)
 
 // Send implements coap.Peer.
 func (c *Conn) Send(datagram []byte) error {
+	if c.stream != nil {
+		return engineError(c.stream.send(datagram))
+	}
 	if len(datagram) > MaxDatagram {
 		return ErrTooLong
 	}
@@ -36,6 +40,9 @@ func (c *Conn) Send(datagram []byte) error {
 	}
 	return nil
 }
+
+// Stream implements coap.Streamer.
+func (c *Conn) Stream() bool { return c.stream != nil }
 
 // Identity implements coap.Peer: the role server, and with a certificate its
 // common name and hash; zero without security.
@@ -53,9 +60,15 @@ func (c *Conn) String() string { return c.scheme + "://" + c.remote.String() }
 // Done is closed when the association has ended, by Close or by the server.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Close ends the association with close_notify and returns when its reader
+// Close ends the association with close_notify, a stream with a Release before it, and returns when its reader
 // has. It may be called more than once.
 func (c *Conn) Close() error {
+	if c.stream != nil {
+		c.stream.release()
+		c.stream.shut()
+		<-c.done
+		return nil
+	}
 	err := c.link.Close()
 	<-c.done
 	if errors.Is(err, net.ErrClosed) { // the server was first

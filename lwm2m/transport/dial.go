@@ -13,16 +13,16 @@ import (
 
 // DialOptions configure one association of the device's side.
 type DialOptions struct {
-	// URI is a coap or coaps URI; only scheme, host and port count.
+	// URI is one of coap, coaps, coap+tcp or coaps+tcp; only scheme, host and port count.
 	URI string
-	// Client holds the credentials, for coaps.
+	// Client holds the credentials, for coaps and coaps+tcp; the latter knows no PSK.
 	Client dtls.ClientOptions
 	// Engine receives the messages; required.
 	Engine *coap.Engine
 	// LocalAddr is bound by the socket; zero lets the system choose.
 	LocalAddr netip.AddrPort
-	// Tap is told of the payload length of every UDP datagram sent and received,
-	// handshake included; nil tells nobody. It must not block.
+	// Tap is told of the payload length of every UDP datagram sent and received, or
+	// of every piece of a stream, handshake included; nil tells nobody. It must not block.
 	Tap func(sent bool, bytes int)
 	// HandshakeTimeout ends a handshake that has not completed. Zero: 20 s. The
 	// context's deadline may end it sooner.
@@ -31,9 +31,11 @@ type DialOptions struct {
 	FlightInterval time.Duration
 }
 
-// Dial opens an association over a socket of its own and, for coaps, leads the
-// handshake. ctx counts for Dial alone: the association lasts until Close or
-// until the server ends it. Errors wrap ErrOptions or those of dtls.Dial, or are the network's.
+// Dial opens an association over a socket of its own and leads the handshake that
+// the URI asks for. Over TCP it says its CSM and does not wait for the server's. ctx
+// counts for Dial alone: the association lasts until Close or until the server ends
+// it. Errors wrap ErrOptions, ErrNoPSK or those of dtls.Dial, or are the
+// network's.
 func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	if o.Engine == nil {
 		return nil, fmt.Errorf("%w: no engine", ErrOptions)
@@ -49,21 +51,26 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.stream {
+		return dialStream(ctx, o, t, remote)
+	}
 	socket, err := dialSocket(o.LocalAddr, remote, o.Tap)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{engine: o.Engine, remote: remote, local: localAddr(socket.UDPConn), done: make(chan struct{})}
+	c := &Conn{
+		engine: o.Engine, scheme: t.scheme, remote: remote, local: localAddr(socket.UDPConn), done: make(chan struct{}),
+	}
 	if !t.secure {
 		c.identity = coap.Identity{}
-		c.scheme, c.link = "coap", socket
+		c.link = socket
 	} else {
 		client, err := dtls.Dial(ctx, socket, net.UDPAddrFromAddrPort(remote), o.Client, o.FlightInterval)
 		if err != nil {
 			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)
 		}
 		c.identity = client.Identity()
-		c.scheme, c.link = "coaps", client
+		c.link = client
 		socket.established.Store(true)
 	}
 	go c.read() //nolint:contextcheck // the association outlives ctx; Close waits for the reader

@@ -24,14 +24,7 @@ func (r *rate) allow(addr netip.Addr, now time.Time) bool {
 	if s := now.Unix(); s != r.second || r.counts == nil {
 		r.second, r.counts = s, make(map[netip.Prefix]int)
 	}
-	bits := prefixBits4
-	if addr.Is6() {
-		bits = prefixBits6
-	}
-	p, err := addr.Prefix(bits)
-	if err != nil {
-		p = netip.Prefix{}
-	}
+	p := prefixOf(addr)
 	if _, known := r.counts[p]; !known && len(r.counts) >= maxPrefixes {
 		p = netip.Prefix{}
 	}
@@ -40,4 +33,17 @@ func (r *rate) allow(addr netip.Addr, now time.Time) bool {
 	}
 	r.counts[p]++
 	return true
+}
+
+// prefixOf is the network that addr is counted with: zero for no address.
+func prefixOf(addr netip.Addr) netip.Prefix {
+	bits := prefixBits4
+	if addr.Is6() {
+		bits = prefixBits6
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
 }

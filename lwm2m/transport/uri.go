@@ -9,7 +9,15 @@ import (
 	"strconv"
 )
 
-// Default ports (RFC 7252 §6.1, §6.2).
+// Schemes (RFC 7252 §6, RFC 8323 §8).
+const (
+	schemeUDP  = "coap"
+	schemeDTLS = "coaps"
+	schemeTCP  = "coap+tcp"
+	schemeTLS  = "coaps+tcp"
+)
+
+// Default ports (RFC 7252 §6.1, §6.2; RFC 8323 §8.1, §8.2).
 const (
 	portCoAP  = 5683
 	portCoAPS = 5684
@@ -17,23 +25,26 @@ const (
 
 // target is where a URI leads.
 type target struct {
+	scheme string
 	host   string
 	port   uint16
 	secure bool
+	stream bool
 }
 
-// parseURI reads the scheme and authority of a coap or coaps URI.
+// parseURI reads the scheme and authority of a URI of CoAP.
 func parseURI(uri string) (target, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
 		return target{}, fmt.Errorf("%w: uri: %w", ErrOptions, err)
 	}
-	t := target{host: u.Hostname(), port: portCoAP}
-	switch u.Scheme {
-	case "coap":
-	case "coaps":
-		t.secure, t.port = true, portCoAPS
-	default:
+	t := target{scheme: u.Scheme, host: u.Hostname(), port: portCoAP}
+	t.secure = u.Scheme == schemeDTLS || u.Scheme == schemeTLS
+	t.stream = u.Scheme == schemeTCP || u.Scheme == schemeTLS
+	if t.secure {
+		t.port = portCoAPS
+	}
+	if !t.secure && !t.stream && u.Scheme != schemeUDP {
 		return target{}, fmt.Errorf("%w: scheme %q", ErrOptions, u.Scheme)
 	}
 	if t.host == "" {
