@@ -19,6 +19,7 @@ type Services struct {
 	Activity        Activity
 	Devices         Devices
 	Operations      Operations
+	Observations    Observations
 	Factories       Factories
 	Bootstraps      Bootstraps
 	Series          Series
@@ -39,6 +40,7 @@ func (s Services) Complete() Services {
 	fill(&s.Activity, Activity(none))
 	fill(&s.Devices, Devices(none))
 	fill(&s.Operations, Operations(none))
+	fill(&s.Observations, Observations(none))
 	fill(&s.Factories, Factories(none))
 	fill(&s.Bootstraps, Bootstraps(none))
 	fill(&s.Series, Series(none))

@@ -15,9 +15,10 @@ import (
 type devicePage struct {
 	web.DeviceDetail
 
-	Keys     web.DeviceKeys
-	Tree     []instanceNode
-	Activity []web.AuditRow
+	Keys         web.DeviceKeys
+	Tree         []instanceNode
+	Observations []web.DeviceObservation
+	Activity     []web.AuditRow
 }
 
 // Reachable reports whether the device can be asked now.
@@ -67,12 +68,17 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
 		return err
 	}
+	observations, err := u.s.Observations.DeviceObservations(r.Context(), id)
+	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
+		return err
+	}
 	recent, err := u.s.Activity.ListAudit(r.Context(), web.AuditFilter{Subject: d.ID}, web.Page{Size: recentRows})
 	if err != nil {
 		return err
 	}
 	page := devicePage{
-		DeviceDetail: d, Keys: keys, Tree: tree(u.o.Registry, d.Objects, values), Activity: recent.Items,
+		DeviceDetail: d, Keys: keys, Tree: tree(u.o.Registry, d.Objects, values), Observations: observations,
+		Activity: recent.Items,
 	}
 	return u.show(w, r, http.StatusOK, "device", "devices", d.Endpoint, page)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"steward/lwm2m"
@@ -43,7 +44,9 @@ func (u *UI) formOperation(r *http.Request) (web.Operation, error) {
 	}
 	op := web.Operation{Kind: web.OperationKind(r.PostFormValue("op")), Path: path}
 	switch op.Kind {
-	case web.OpRead, web.OpDiscover, web.OpObserve, web.OpCancelObserve, web.OpDelete, web.OpCreate:
+	case web.OpRead, web.OpDiscover, web.OpCancelObserve, web.OpDelete, web.OpCreate:
+	case web.OpObserve, web.OpWriteAttributes:
+		op.Attributes = strings.Fields(r.PostFormValue("attributes"))
 	case web.OpExecute:
 		op.Arguments = r.PostFormValue("arguments")
 	case web.OpWrite:
@@ -78,6 +81,8 @@ func sentence(op web.Operation, o web.Outcome) string {
 		return "Observing " + at + "; this stays so over registrations."
 	case web.OpCancelObserve:
 		return "No longer observing " + at + "."
+	case web.OpWriteAttributes:
+		return "Wrote attributes of " + at + "."
 	case web.OpDiscover:
 		return "Discovered " + at + ": " + o.Links
 	case web.OpCreate:

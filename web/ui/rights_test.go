@@ -38,6 +38,9 @@ var rights = map[string]web.Role{
 	"GET /updates/{id}/report": web.RoleViewer, "GET /transfers/new": web.RoleOperator,
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 
+	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
+	"POST /observations/remove": web.RoleOperator,
+
 	"POST /account/invite": web.RoleAdmin, "POST /factories": web.RoleAdmin,
 	"POST /certificates/{id}/revoke": web.RoleAdmin, "GET /bootstrap": web.RoleViewer,
 	"POST /bootstrap": web.RoleAdmin, "POST /bootstrap/remove": web.RoleAdmin, "POST /devices/{id}/keys": web.RoleAdmin,

@@ -85,7 +85,7 @@ var pages = []string{
 	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/activity",
 	"/activity?subject=x", "/updates/releases/" + webtest.ID, "/updates/releases/" + webtest.ID + "/parts",
 	"/devices/" + webtest.ID + "/charts", "/devices/" + webtest.ID + "/charts?path=/3/0/9&range=week",
-	"/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x",
+	"/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",
 }
 
 // TestPagesEscape renders each page for each role with text that tries to

@@ -127,6 +127,7 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 	if err != nil {
 		return web.Device{}, err
 	}
+	s.Server.Reconsider(d.ID) // templates go by tags
 	l, err := s.find(ctx, string(d.ID))
 	return showDevice(l, s.Now()), err
 }

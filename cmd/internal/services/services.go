@@ -87,6 +87,7 @@ func New(o Options) (web.Services, error) {
 		Activity:        &activity{base: b},
 		Devices:         &devices{base: b},
 		Operations:      &operations{base: b},
+		Observations:    &observations{base: b},
 		Series:          &series{base: b},
 		Factories:       &factories{base: b},
 		Certificates:    &certificates{base: b},

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"net/http"
+
+	"steward/web"
+)
+
+func (a *API) observationRoutes() []route {
+	const get, put, del = http.MethodGet, http.MethodPut, http.MethodDelete
+	return []route{
+		{method: get, pattern: "/observation-templates", role: web.RoleViewer, handler: a.templates},
+		{method: put, pattern: "/observation-templates/{name}", role: web.RoleOperator, handler: a.putTemplate},
+		{method: del, pattern: "/observation-templates/{name}", role: web.RoleOperator, handler: a.removeTemplate},
+		{method: get, pattern: "/devices/{id}/observations", role: web.RoleViewer, handler: a.deviceObservations},
+	}
+}
+
+type templatesView struct {
+	Items web.Array[web.ObservationTemplate] `json:"items"`
+}
+
+func (a *API) templates(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Observations.ObservationTemplates(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, templatesView{all})
+}
+
+func (a *API) putTemplate(w http.ResponseWriter, r *http.Request) error {
+	var in web.ObservationTemplate
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	name := web.Param(r, "name")
+	if in.Name != "" && in.Name != name {
+		return web.Invalid("name", "not the name in the address")
+	}
+	in.Name = name
+	t, err := a.s.Observations.PutObservationTemplate(r.Context(), web.ActorFrom(r.Context()), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, t)
+}
+
+func (a *API) removeTemplate(w http.ResponseWriter, r *http.Request) error {
+	err := a.s.Observations.RemoveObservationTemplate(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "name"))
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+type observationsView struct {
+	Items web.Array[web.DeviceObservation] `json:"items"`
+}
+
+func (a *API) deviceObservations(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Observations.DeviceObservations(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, observationsView{all})
+}
