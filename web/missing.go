@@ -31,6 +31,18 @@ func (missing) Do(context.Context, Actor, string, Operation) (Outcome, error) {
 	return Outcome{}, ErrNotBuilt
 }
 
+func (missing) ListOperations(context.Context, string, Page) (List[DeviceOperation], error) {
+	return List[DeviceOperation]{}, ErrNotBuilt
+}
+
+func (missing) DeviceOperation(context.Context, string, string) (DeviceOperation, error) {
+	return DeviceOperation{}, ErrNotBuilt
+}
+
+func (missing) CancelOperation(context.Context, Actor, string, string) (DeviceOperation, error) {
+	return DeviceOperation{}, ErrNotBuilt
+}
+
 func (missing) FactoryAuthorities(context.Context) ([]FactoryAuthority, error) {
 	return nil, ErrNotBuilt
 }

@@ -18,14 +18,6 @@ type Devices interface {
 	Values(ctx context.Context, id string, path lwm2m.Path) ([]Value, error)
 }
 
-// Operations commands devices. Besides the errors of all services, its calls
-// return ErrUnreachable for a device that is not registered, ErrTimeout, and
-// an *Error{Is: ErrDevice} with the device's own code when it refused.
-type Operations interface {
-	// Do runs op on a device and waits for its answer, no longer than ctx allows.
-	Do(ctx context.Context, by Actor, id string, op Operation) (Outcome, error)
-}
-
 // A DeviceFilter selects devices. Its zero value selects all.
 type DeviceFilter struct {
 	State     DeviceState // "" for all
@@ -84,6 +76,8 @@ type Registration struct {
 	Seconds   int64         `json:"lifetime_seconds"`
 	Binding   string        `json:"binding"`
 	Queue     bool          `json:"queue_mode"`
+	Asleep    bool          `json:"asleep"`            // in queue mode, and does not listen now
+	WakesAt   time.Time     `json:"wakes_at,omitzero"` // in queue mode: when its next message is expected
 	Since     time.Time     `json:"since"`
 	ExpiresAt time.Time     `json:"expires_at,omitzero"` // zero: never
 }
@@ -138,6 +132,7 @@ type Operation struct {
 	Paths      []lwm2m.Path // composite operations but writing: the nodes, in order; Path is the root
 	Attributes []string     // write_attributes, observe, observe_composite: "pmin=10", or "pmin" to unset it
 	Depth      *int         // discover: levels below Path; nil leaves it to the device
+	Async      bool         `json:"-"` // the operation goes on when who asked waits no longer
 }
 
 // An Outcome is what a device answered.
@@ -145,4 +140,7 @@ type Outcome struct {
 	Values []Value // read, observe, and their composite kinds
 	Links  string  // discover: link-format
 	Path   string  // create: the path of the new instance
+	// Pending is the operation while it waits or is under way; nil: it is done, and the
+	// rest counts.
+	Pending *DeviceOperation `json:"-"`
 }

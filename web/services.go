@@ -141,11 +141,12 @@ type Event struct {
 
 // Types of events. The subject is the id of the device, campaign or transfer.
 const (
-	EventValue    = "device.value" // data: ValueEvent
-	EventDevice   = "device.state" // registered, updated, gone
-	EventCampaign = "campaign"     // a job or the campaign itself moved
-	EventTransfer = "transfer"     // a row or the transfer itself moved
-	EventAudit    = "audit"        // a row was written
+	EventValue     = "device.value"     // data: ValueEvent
+	EventDevice    = "device.state"     // registered, updated, gone
+	EventOperation = "device.operation" // what was asked of a device moved
+	EventCampaign  = "campaign"         // a job or the campaign itself moved
+	EventTransfer  = "transfer"         // a row or the transfer itself moved
+	EventAudit     = "audit"            // a row was written
 )
 
 // A ValueEvent is one value that a device reported.

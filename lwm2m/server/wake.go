@@ -36,6 +36,7 @@ type Presence struct {
 	Asleep     bool      // in queue mode, and that while is over
 	Until      time.Time // the end of that while; zero: not in queue mode
 	Wake       time.Time // when its next message is to be expected; zero: unknown
+	Lifetime   time.Duration
 }
 
 // Presence returns that of a device as of now.
@@ -46,7 +47,7 @@ func (s *Server) Presence(device fleet.ID) Presence {
 	if e == nil {
 		return Presence{}
 	}
-	p := Presence{Registered: true, Queue: e.form.queue}
+	p := Presence{Registered: true, Queue: e.form.queue, Lifetime: time.Duration(e.lifetime) * time.Second}
 	now := time.Now()
 	p.Wake = e.wake(now)
 	if p.Queue {

@@ -132,6 +132,12 @@ func (a *API) deviceRoutes() []route {
 		{method: post, pattern: "/devices", role: operator, handler: a.importDevice},
 		{method: get, pattern: "/devices/{id}", role: viewer, handler: a.device},
 		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: a.operate},
+		{method: get, pattern: "/devices/{id}/operations", role: viewer, handler: a.operations},
+		{method: get, pattern: "/devices/{id}/operations/{operation}", role: viewer, handler: a.operationOf},
+		{
+			method: http.MethodDelete, pattern: "/devices/{id}/operations/{operation}", role: operator,
+			handler: a.cancelOperation,
+		},
 		{method: get, pattern: "/devices/{id}/lwm2m/*", role: viewer, handler: a.readNode},
 		{method: http.MethodPut, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.writeNode},
 		{method: post, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.postNode},

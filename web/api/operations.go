@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -18,17 +19,23 @@ const (
 	maxWait     = 120 * time.Second // beyond it, proxies cut the connection
 )
 
-// wait reads "Prefer: wait=10" (RFC 7240 §4.3).
-func wait(r *http.Request) time.Duration {
+// wait reads "Prefer: wait=10" and "Prefer: respond-async" (RFC 7240 §4.1, §4.3), and
+// whether there is either: then an operation goes on when nobody waits any longer.
+func wait(r *http.Request) (patience time.Duration, async bool) {
+	patience = defaultWait
 	for _, field := range r.Header.Values("Prefer") {
 		for part := range strings.SplitSeq(field, ",") {
-			text, ok := strings.CutPrefix(strings.TrimSpace(part), "wait=")
-			if n, err := strconv.Atoi(text); ok && err == nil && n > 0 {
-				return min(time.Duration(n)*time.Second, maxWait)
+			part = strings.TrimSpace(part)
+			if part == "respond-async" && !async {
+				patience, async = 0, true
+			}
+			text, ok := strings.CutPrefix(part, "wait=")
+			if n, err := strconv.Atoi(text); ok && err == nil && n >= 0 {
+				patience, async = min(time.Duration(n)*time.Second, maxWait), true
 			}
 		}
 	}
-	return defaultWait
+	return patience, async
 }
 
 // An operationIn is an operation as it stands in JSON.
@@ -170,11 +177,17 @@ func parseKind(name string) (lwm2m.Kind, error) {
 
 // run asks the device and answers with its outcome.
 func (a *API) run(w http.ResponseWriter, r *http.Request, op web.Operation) error {
-	ctx, cancel := context.WithTimeout(r.Context(), wait(r))
+	patience, async := wait(r)
+	op.Async = async
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	o, err := a.s.Operations.Do(ctx, web.ActorFrom(r.Context()), web.Param(r, "id"), op)
 	if err != nil {
 		return err
+	}
+	if o.Pending != nil {
+		w.Header().Set("Location", Prefix+"/devices/"+url.PathEscape(o.Pending.Device)+"/operations/"+o.Pending.ID)
+		return web.WriteJSON(w, http.StatusAccepted, viewOperation(*o.Pending))
 	}
 	view := outcomeView{
 		Op: op.Kind, Path: op.Path.String(), Source: "device", Values: viewValues(o.Values), Links: o.Links,

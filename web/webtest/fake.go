@@ -5,6 +5,7 @@ package webtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -163,9 +164,44 @@ func (f *Fake) Do(_ context.Context, by web.Actor, id string, op web.Operation) 
 	if err := f.note("Do", by, id, op); err != nil {
 		return web.Outcome{}, err
 	}
+	if op.Async {
+		o := f.operation()
+		return web.Outcome{Pending: &o}, nil
+	}
 	return web.Outcome{
 		Values: []web.Value{{Path: op.Path, Value: lwm2m.String(f.Text), At: Noon}}, Links: f.Text, Path: op.Path.String(),
 	}, nil
+}
+
+func (f *Fake) operation() web.DeviceOperation {
+	return web.DeviceOperation{
+		ID: ID, Device: ID, Kind: web.OpRead, Path: f.Text, State: "queued", Level: web.LevelActive, Reason: f.Text,
+		By: f.Text, Tries: 1, CreatedAt: Noon, SentAt: Noon, EndedAt: Noon, ExpiresAt: Noon, WakesAt: Noon,
+		Exchanges: []web.CoAPExchange{{
+			At: Noon, Seconds: 0.5, Method: "0.01", Path: f.Text, Query: f.Text, Request: []byte{1}, RequestBytes: 1,
+			Code: "2.05", Answer: []byte(f.Text), AnswerBytes: 1, Error: f.Text,
+		}},
+		Failure: &web.OperationFailure{Code: "timeout", CoAP: "4.05", Detail: f.Text},
+		Outcome: web.Outcome{Values: []web.Value{{Path: lwm2m.NewPath(3, 0, 9), Value: lwm2m.String(f.Text)}}, Links: f.Text},
+	}
+}
+
+// ListOperations implements web.Operations.
+func (f *Fake) ListOperations(_ context.Context, id string, p web.Page) (web.List[web.DeviceOperation], error) {
+	if err := f.known(id); err != nil {
+		return web.List[web.DeviceOperation]{}, err
+	}
+	return list(f, p, f.operation())
+}
+
+// DeviceOperation implements web.Operations.
+func (f *Fake) DeviceOperation(_ context.Context, id, operation string) (web.DeviceOperation, error) {
+	return f.operation(), errors.Join(f.known(id), f.known(operation))
+}
+
+// CancelOperation implements web.Operations.
+func (f *Fake) CancelOperation(_ context.Context, by web.Actor, id, operation string) (web.DeviceOperation, error) {
+	return f.operation(), f.note("CancelOperation", by, id, operation)
 }
 
 // FactoryAuthorities implements web.Factories.

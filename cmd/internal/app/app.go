@@ -23,6 +23,7 @@ import (
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/lwm2m/transport"
 	"steward/objects"
@@ -48,6 +49,7 @@ type App struct {
 	registry  *registry.Registry
 	engine    *coap.Engine
 	server    *server.Server
+	queue     *queue.Queue
 	bootstrap *bootstrap.Server
 	rollout   *rollout.Runner
 	updates   *rollout.Endpoint
@@ -123,6 +125,9 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	kept.Go(func() error { return a.loadRegistrations(ctx) })
 	kept.Go(a.listen)
 	if err := kept.Wait(); err != nil {
+		return err
+	}
+	if err = a.buildQueue(ctx); err != nil {
 		return err
 	}
 	if err = a.buildBootstrap(); err != nil {
@@ -234,7 +239,7 @@ var errPartEnded = errors.New("a part of the server ended")
 // runners are the parts that must outlive the sockets.
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
-		a.engine.Run, a.server.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
+		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects

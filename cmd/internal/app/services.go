@@ -8,6 +8,7 @@ import (
 
 	"steward/cmd/internal/services"
 	"steward/cmd/internal/sqlite"
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/suit/cose"
 	"steward/suit/rollout"
@@ -27,7 +28,7 @@ func (a *App) services() (web.Services, error) {
 	}
 	all, err := services.New(services.Options{
 		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers,
-		Registry: a.registry, SUITSigner: signer, ReportSigner: reports,
+		Registry: a.registry, Queue: a.queue, SUITSigner: signer, ReportSigner: reports,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 		Keys: a.keys, KeyChanged: a.keyChanged,
@@ -39,6 +40,19 @@ func (a *App) services() (web.Services, error) {
 	return all, err
 }
 
+// buildQueue makes what performs operations on devices, and holds them for those
+// that sleep.
+func (a *App) buildQueue(ctx context.Context) (err error) {
+	performer := services.NewPerformer(services.Options{
+		DB: a.db, Server: a.server, Registry: a.registry, Now: a.now,
+	})
+	a.queue, err = queue.New(ctx, queue.Options{
+		Store: a.db.Operations(), Devices: a.server, Perform: performer.Perform, Changed: a.hub.Operation,
+		NewID: newULID, Log: a.log,
+	})
+	return err
+}
+
 // keyIDLength is that of key identifiers in COSE headers: a hint for the look-up.
 const keyIDLength = 8
 
@@ -47,8 +61,10 @@ func (a *App) watch(e server.Event) {
 	a.hub.Device(e)
 	switch e.Kind {
 	case server.Sent:
+		a.queue.Wake(e.Device)
 		a.reporter.Sent(e.Device, e.Entries)
 	case server.Registered, server.Updated, server.Notified:
+		a.queue.Wake(e.Device)
 		a.rollout.Wake(e.Device)
 		if a.cfg.HandOver {
 			a.transfers.Wake(e.Device)

@@ -36,6 +36,8 @@ var layers = map[string][]string{
 	"lwm2m/server/servertest": {
 		"lwm2m", "lwm2m/codec", "lwm2m/coap", "lwm2m/server", "lwm2m/fleet", "lwm2m/audit",
 	},
+	"lwm2m/queue":              {"lwm2m/server", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
+	"lwm2m/queue/queuetest":    {"lwm2m/queue", "lwm2m/fleet", "lwm2m/audit"},
 	"lwm2m/bootstrap":          {"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet"},
 	"lwm2m/bootstrap/boottest": {"lwm2m", "lwm2m/bootstrap", "lwm2m/fleet"},
 	"lwm2m/client":             {"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine"},
@@ -88,7 +90,7 @@ var owners = map[string][]string{
 // spawners may start goroutines and read the clock. Everything else is called,
 // takes the time as a parameter, and returns.
 var spawners = []string{
-	"lwm2m/coap", "lwm2m/dtls", "lwm2m/transport", "lwm2m/server", "lwm2m/bootstrap", "lwm2m/client",
+	"lwm2m/coap", "lwm2m/dtls", "lwm2m/transport", "lwm2m/server", "lwm2m/queue", "lwm2m/bootstrap", "lwm2m/client",
 	"suit/rollout", "est/enrol", "transfer/coordinator", "cmd",
 }
 

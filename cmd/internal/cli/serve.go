@@ -76,6 +76,7 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 		{&o.Timers.Grace, "grace", "powered time that devices give a new provider before they fall back"},
 		{&o.Timers.Retry, "retry", "first retry interval told to devices"},
 		{&o.Timers.Poll, "poll", "interval at which open work is looked at"},
+		{&o.Timers.Awake, "awake", "how long devices in queue mode listen after a message, in whole seconds"},
 	} {
 		f.DurationVar((*time.Duration)(d.p), d.name, time.Duration(*d.p), d.text)
 	}

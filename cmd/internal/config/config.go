@@ -64,6 +64,7 @@ type Timers struct {
 	Grace      Duration `toml:"grace"`       // powered time from commit to fallback; 24 h
 	Retry      Duration `toml:"retry"`       // first retry interval; 30 s
 	Poll       Duration `toml:"poll"`        // how often open transfers are looked at; 5 s
+	Awake      Duration `toml:"awake"`       // how long devices in queue mode listen after a message; 93 s
 }
 
 // A Duration is written as in Go: "1.5s", "24h".
@@ -85,6 +86,7 @@ func Default() Options {
 		Timers: Timers{
 			AckTimeout: Duration(2 * time.Second), Grace: Duration(24 * time.Hour),
 			Retry: Duration(30 * time.Second), Poll: Duration(5 * time.Second),
+			Awake: Duration(93 * time.Second), // MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2)
 		},
 	}
 }
@@ -119,6 +121,7 @@ type Config struct {
 	IDs                objects.IDs
 	AckTimeout         time.Duration
 	Grace, Retry, Poll time.Duration
+	Awake              time.Duration
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -130,6 +133,7 @@ func New(o Options) (Config, error) {
 		PublicCoAPS: o.PublicCoAPS,
 		AckTimeout:  time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
+		Awake: time.Duration(o.Timers.Awake),
 	}
 	if o.Data == "" {
 		return c, fmt.Errorf("%w: data: a directory is needed", ErrConfig)
@@ -206,6 +210,7 @@ func (c *Config) addresses(o Options) error {
 func (c *Config) checkTimers() error {
 	for name, d := range map[string]time.Duration{
 		"ack-timeout": c.AckTimeout, "grace": c.Grace, "retry": c.Retry, "poll": c.Poll,
+		"awake": c.Awake,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%w: timers.%s: %v is not positive", ErrConfig, name, d)

@@ -139,6 +139,10 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	switch {
 	case err == nil:
 		out.Registration = showRegistration(r, now)
+		if out.Registration != nil && r.Queue {
+			p := s.Server.Presence(l.ID)
+			out.Registration.Asleep, out.Registration.WakesAt = p.Asleep, p.Wake
+		}
 		out.Objects = s.objects(r.Objects)
 	case errors.Is(err, server.ErrNotRegistered):
 		// What it told before is still worth to be seen.

@@ -14,6 +14,7 @@ import (
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/linkformat"
 	"steward/lwm2m/machine"
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
 	"steward/suit/sbom"
@@ -32,6 +33,10 @@ var meanings = []struct {
 	{server.ErrAnswer, web.ErrDevice, "its answer cannot be read"}, // whatever is wrong with it
 	{server.ErrNotObserved, web.ErrDevice, "it answered without observing"},
 
+	{queue.ErrUnknown, web.ErrNotFound, ""},
+	{queue.ErrConflict, web.ErrConflict, ""},
+	{queue.ErrFull, web.ErrUnavailable, "too many operations wait already"},
+	{queue.ErrSize, web.ErrTooLarge, ""},
 	{fleet.ErrUnknown, web.ErrNotFound, ""},
 	{rollout.ErrUnknown, web.ErrNotFound, ""},
 	{rollout.ErrNoBill, web.ErrNotFound, ""},
@@ -112,6 +117,9 @@ func translate(err error) error {
 	}
 	if answer := (*server.ResponseError)(nil); errors.As(err, &answer) {
 		return web.Refused(answer.Code.String(), printable(answer.Diagnostic))
+	}
+	if sleeps := (*server.AsleepError)(nil); errors.As(err, &sleeps) {
+		return &web.Error{Is: web.ErrUnreachable, Detail: sleeps.Error()}
 	}
 	for _, m := range meanings {
 		if !errors.Is(err, m.err) {

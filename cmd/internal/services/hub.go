@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
 	"steward/transfer/coordinator"
@@ -74,6 +75,14 @@ func (h *Hub) values(e server.Event) {
 	for _, v := range e.Entries[:min(len(e.Entries), maxValues)] {
 		h.publish(web.EventValue, string(e.Device), web.ValueEvent{Path: v.Path.String(), Text: v.Value.String(), At: e.At})
 	}
+}
+
+// Operation publishes that an operation on a device moved.
+func (h *Hub) Operation(o queue.Operation) {
+	h.publish(web.EventOperation, string(o.Device), struct {
+		ID    string      `json:"id"`
+		State queue.State `json:"state"`
+	}{o.ID, o.State})
 }
 
 // Job publishes that a job of a campaign moved; it is what

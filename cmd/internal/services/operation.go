@@ -2,13 +2,14 @@ package services
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
 	"steward/lwm2m"
-	"steward/lwm2m/audit"
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/linkformat"
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/web"
 )
@@ -52,42 +53,69 @@ var operationTable = map[web.OperationKind]operation{
 
 // Do implements web.Operations.
 func (s *operations) Do(ctx context.Context, by web.Actor, id string, op web.Operation) (web.Outcome, error) {
-	row, ok := operationTable[op.Kind]
-	if !ok {
-		return web.Outcome{}, web.Invalid("op", "no such operation")
-	}
-	if n := op.Path.Len(); n < row.least || n > row.most {
-		return web.Outcome{}, web.Invalid("path", "not a node for "+string(op.Kind))
-	}
-	if _, err := lwm2m.ParseArguments(op.Arguments); err != nil {
-		return web.Outcome{}, web.Invalid("arguments", "digits with values, such as 0='4'")
-	}
-	if len(op.Paths) > 0 && row.most > 0 || len(op.Attributes) > 0 && !attributed(op.Kind) {
-		return web.Outcome{}, web.Invalid("op", "not with paths or attributes")
-	}
-	for _, e := range op.Entries {
-		if !op.Path.Contains(e.Path) || e.Path.Len() < 3 {
-			return web.Outcome{}, web.Invalid("path", e.Path.String()+" is no resource at or below "+op.Path.String())
-		}
-	}
-	l, err := s.find(ctx, id)
+	row, err := check(op)
 	if err != nil {
 		return web.Outcome{}, err
 	}
-	out, err := row.run(s, ctx, call{op, l.ID, by.String()})
-	err = translate(err)
-	if row.action == "" {
-		return out, err
+	lasting := ctx
+	if op.Async {
+		lasting = context.WithoutCancel(ctx) // only the wait ends with ctx
 	}
-	// The device may have done it even if nobody waits any more.
-	written := s.DB.Audit(context.WithoutCancel(ctx), audit.Row{
-		Actor: by.String(), Action: row.action, Subject: string(l.ID), Reason: nodes(op), After: outcome(err),
-		At: s.Now(),
-	})
-	if err == nil && written != nil {
-		err = translate(written)
+	l, err := s.find(lasting, id)
+	if err != nil {
+		return web.Outcome{}, err
 	}
-	return out, err
+	body, err := json.Marshal(op)
+	if err != nil {
+		return web.Outcome{}, translate(err)
+	}
+	o := queue.Operation{
+		Device: l.ID, Kind: string(op.Kind), Path: nodes(op), Body: body, Action: row.action, Actor: by.String(),
+		Repeats: op.Kind != web.OpExecute && op.Kind != web.OpCreate, Writes: op.Kind == web.OpWrite,
+		Local: op.Kind == web.OpCancelObserve || op.Kind == web.OpCancelComposite,
+	}
+	if op.Async && !o.Local {
+		o, err = s.Queue.Submit(lasting, o)
+	} else {
+		o, err = s.Queue.Do(ctx, o)
+	}
+	if err == nil && !o.State.Over() && (op.Async || !s.Server.Presence(l.ID).Asleep) {
+		o, err = s.Queue.Await(ctx, o.ID)
+	}
+	if err != nil {
+		return web.Outcome{}, translate(err)
+	}
+	shown := s.showOperation(o)
+	switch {
+	case o.State == queue.Done:
+		return shown.Outcome, nil
+	case shown.Failure != nil:
+		return web.Outcome{}, revived(shown.Failure)
+	}
+	return web.Outcome{Pending: &shown}, nil
+}
+
+// check checks an operation, and returns how its kind is done.
+func check(op web.Operation) (operation, error) {
+	row, ok := operationTable[op.Kind]
+	if !ok {
+		return row, web.Invalid("op", "no such operation")
+	}
+	if n := op.Path.Len(); n < row.least || n > row.most {
+		return row, web.Invalid("path", "not a node for "+string(op.Kind))
+	}
+	if _, err := lwm2m.ParseArguments(op.Arguments); err != nil {
+		return row, web.Invalid("arguments", "digits with values, such as 0='4'")
+	}
+	if len(op.Paths) > 0 && row.most > 0 || len(op.Attributes) > 0 && !attributed(op.Kind) {
+		return row, web.Invalid("op", "not with paths or attributes")
+	}
+	for _, e := range op.Entries {
+		if !op.Path.Contains(e.Path) || e.Path.Len() < 3 {
+			return row, web.Invalid("path", e.Path.String()+" is no resource at or below "+op.Path.String())
+		}
+	}
+	return row, nil
 }
 
 // outcome is how an operation ended, for its audit row.

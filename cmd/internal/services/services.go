@@ -16,6 +16,7 @@ import (
 	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/objects/registry"
 	"steward/suit/cose"
@@ -33,6 +34,8 @@ type Options struct {
 	CA       *est.CA
 	Rollout  *rollout.Runner
 	Registry *registry.Registry
+	// Queue performs operations on devices, by a Performer.
+	Queue *queue.Queue
 	// Coordinator runs hand-overs. Nil: Transfers and Partners are not built.
 	Coordinator Coordinator
 	// Keys keeps the pre-shared keys of devices.
@@ -66,8 +69,9 @@ type Options struct {
 // New returns all services over the parts of one provider. It returns
 // ErrOptions if one is missing.
 func New(o Options) (web.Services, error) {
-	if o.DB == nil || o.Server == nil || o.CA == nil || o.Rollout == nil || o.Registry == nil {
-		return web.Services{}, fmt.Errorf("%w: DB, Server, CA, Rollout and Registry", ErrOptions)
+	if o.DB == nil || o.Server == nil || o.CA == nil || o.Rollout == nil || o.Registry == nil ||
+		o.Queue == nil {
+		return web.Services{}, fmt.Errorf("%w: DB, Server, CA, Rollout, Registry and Queue", ErrOptions)
 	}
 	if o.SUITSigner == nil || o.ReportSigner == nil || o.UpdateURI == nil || o.NewID == nil || o.Now == nil {
 		return web.Services{}, fmt.Errorf("%w: SUITSigner, ReportSigner, UpdateURI, NewID and Now", ErrOptions)

@@ -20,6 +20,7 @@ import (
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/objects/registry"
 	"steward/suit/cose"
@@ -106,6 +107,12 @@ func newWorld(t *testing.T) *world {
 		UpdateURI:    func(id string) string { return rollout.PayloadURI("coaps://127.0.0.1:5684", id) },
 		Name:         "Alpha", NewID: w.newID, Now: w.clock.Now, Events: services.NewHub(w.stream),
 		Dropped: func(h est.Hash, _ fleet.ID) { w.dropped = append(w.dropped, h) },
+	}
+	w.options.Queue, err = queue.New(t.Context(), queue.Options{
+		Store: db.Operations(), Devices: w.server, Perform: services.NewPerformer(w.options).Perform, NewID: w.newID,
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	w.build(t, w.options)
 	return w
