@@ -151,6 +151,7 @@ func ets8(t *testing.T) {
 }
 
 func ets9(t *testing.T) {
+	t.Helper()
 	x, d := bootWorld(t)
 	finishes := 0
 	d.on("POST /bs", func(message) reply {
@@ -169,6 +170,7 @@ func ets9(t *testing.T) {
 }
 
 func ets12(t *testing.T) {
+	t.Helper()
 	_, d := bootWorld(t)
 	// SenML JSON is read by a program of the standard library.
 	m := d.expect("GET /bspack", d.do(1, "/bspack", "ep=alpha&acc=</0/1>", -1, "", uintOption(optAccept, 110)), 205)

@@ -43,6 +43,7 @@ type device struct {
 
 // newDevice starts a device that answers 4.04 to everything.
 func newDevice(t *testing.T, send func([]byte)) *device {
+	t.Helper()
 	d := &device{
 		t: t, send: send, patient: 100 * time.Second, inbox: make(chan []byte, 1024), ended: make(chan struct{}),
 		answers: map[string]func(message) reply{}, replies: map[string]chan message{}, ends: map[uint16]chan message{},

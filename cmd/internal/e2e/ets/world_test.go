@@ -27,8 +27,8 @@ type world struct {
 	store  *servertest.Store
 	boot   *bootstrap.Server
 	traces *boottest.Store
-	update coap.Handler            // below /update; nil: none
-	est    coap.Handler            // below /est; nil: none
+	update coap.Handler // below /update; nil: none
+	est    coap.Handler // below /est; nil: none
 
 	mu     sync.Mutex
 	events []server.Event
