@@ -24,6 +24,9 @@ type devicePage struct {
 // Reachable reports whether the device can be asked now.
 func (p devicePage) Reachable() bool { return p.Registration != nil }
 
+// Asleep reports whether what the device is asked will wait for its next message.
+func (p devicePage) Asleep() bool { return p.Registration != nil && p.Registration.Asleep }
+
 // An instanceNode is one object instance with all resources that it has or,
 // by its definition, may have.
 type instanceNode struct {

@@ -26,6 +26,9 @@ func (u *UI) operate(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	outcome, err := u.s.Operations.Do(ctx, web.ActorFrom(r.Context()), id, op)
 	page += "#" + anchor(op.Path)
+	if err == nil && outcome.Pending != nil {
+		return u.done(w, r, nil, page, pending(op, *outcome.Pending), page)
+	}
 	return u.done(w, r, err, page, sentence(op, outcome), page)
 }
 
@@ -62,6 +65,15 @@ func (u *UI) formOperation(r *http.Request) (web.Operation, error) {
 		return web.Operation{}, web.Invalid("op", "no such operation")
 	}
 	return op, nil
+}
+
+// pending says of an operation that it waits.
+func pending(op web.Operation, o web.DeviceOperation) string {
+	text := "Waits for the device: " + string(op.Kind) + " " + op.Path.String() + ". It will be sent at the next wake"
+	if !o.WakesAt.IsZero() {
+		text += ", about " + o.WakesAt.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return text + "; see the queue."
 }
 
 // sentence says what the device answered.

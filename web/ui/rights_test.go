@@ -38,6 +38,7 @@ var rights = map[string]web.Role{
 	"GET /updates/{id}/report": web.RoleViewer, "GET /transfers/new": web.RoleOperator,
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 
+	"GET /devices/{id}/queue": web.RoleViewer, "POST /devices/{id}/operations/{operation}/cancel": web.RoleOperator,
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
 	"POST /observations/remove": web.RoleOperator,
 
@@ -57,7 +58,7 @@ func TestRights(t *testing.T) {
 		if !known {
 			t.Errorf("%s %s: nobody decided who may", method, pattern)
 		}
-		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{file}", "icon.svg").Replace(pattern)
+		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID, "{file}", "icon.svg").Replace(pattern)
 		for _, role := range everyone {
 			before := len(s.fake.Calls())
 			var form url.Values

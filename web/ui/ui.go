@@ -109,6 +109,11 @@ func (u *UI) routes() []route {
 		{method: post, pattern: "/factories", role: admin, handler: u.addFactory},
 		{method: get, pattern: "/devices/{id}", role: viewer, handler: u.device},
 		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: u.operate},
+		{method: get, pattern: "/devices/{id}/queue", role: viewer, handler: u.queue},
+		{
+			method: post, pattern: "/devices/{id}/operations/{operation}/cancel", role: operator,
+			handler: u.cancelOperation,
+		},
 		{method: post, pattern: "/devices/{id}/keys", role: admin, handler: u.setDeviceKey},
 		{method: get, pattern: "/devices/{id}/charts", role: viewer, handler: u.charts},
 		{method: post, pattern: "/devices/{id}/charts", role: admin, handler: u.setRetention},

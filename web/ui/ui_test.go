@@ -85,7 +85,7 @@ var pages = []string{
 	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/activity",
 	"/activity?subject=x", "/updates/releases/" + webtest.ID, "/updates/releases/" + webtest.ID + "/parts",
 	"/devices/" + webtest.ID + "/charts", "/devices/" + webtest.ID + "/charts?path=/3/0/9&range=week",
-	"/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",
+	"/devices/" + webtest.ID + "/queue", "/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",
 }
 
 // TestPagesEscape renders each page for each role with text that tries to
@@ -242,6 +242,7 @@ func TestFormsReachTheServices(t *testing.T) {
 		{operations, url.Values{"op": {"write"}, "path": {"/1/0/1"}, "value": {"x"}}, "", dev},
 		{operations, url.Values{"op": {"erase"}, "path": {"/1/0/1"}}, "", dev},
 		{operations, url.Values{"op": {"read"}, "path": {"x"}}, "", dev},
+		{operations + "/" + id + "/cancel", url.Values{}, "CancelOperation", dev + "/queue"},
 		{"/devices", url.Values{"endpoint": {"x"}}, "ImportDevice", dev},
 		{"/factories", url.Values{"certificate": {"x"}}, "AddFactoryAuthority", "/certificates"},
 		{certificates + "/revoke", url.Values{"reason": {"superseded"}, "confirm": {"revoke"}}, "Revoke", certificates},

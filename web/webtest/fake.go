@@ -137,6 +137,7 @@ func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
 	}
 	d.Registration = &web.Registration{
 		Location: f.Text, Address: f.Text, Lifetime: time.Hour, Seconds: 3600, Binding: f.Text, Since: Noon, ExpiresAt: Noon,
+		Queue: true, Asleep: true, WakesAt: Noon,
 	}
 	d.Certificates = []web.Certificate{f.certificate()}
 	d.Objects = []web.ObjectNode{
