@@ -55,6 +55,12 @@ func TestAssociationsSurvive(t *testing.T) {
 // metric returns a value of a provider's /metrics.
 func (w *world) metric(t *testing.T, p *provider, name string) float64 {
 	t.Helper()
+	return p.metric(t, name)
+}
+
+// metric returns a value of /metrics.
+func (p *provider) metric(t *testing.T, name string) float64 {
+	t.Helper()
 	_, text, err := fetch(t.Context(), "http://"+p.http+"/metrics", p.token)
 	if err != nil {
 		t.Fatal(err)

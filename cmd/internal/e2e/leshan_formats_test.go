@@ -1,0 +1,54 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// leshanFormats runs one device for each format, which has no other, and reads,
+// writes and observes every kind of value by it. The server learns the format from
+// the registration ("ct").
+func leshanFormats(t *testing.T, kit leshanKit) {
+	t.Helper()
+	p, uri := servePlain(t, "Alpha")
+	for _, c := range []struct {
+		name, formats string
+		leaf          bool // it holds one value only
+	}{
+		{name: "text", formats: "0", leaf: true},
+		{name: "cbor", formats: "60", leaf: true},
+		{name: "json", formats: "11543"},
+		{name: "tlv", formats: "11542"},
+		{name: "opaque", formats: "42,112"},
+		{name: "senml-json", formats: "110"},
+		{name: "senml-cbor", formats: "112"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			name := "leshan-" + c.name
+			p.post(t, "/api/v1/devices", map[string]any{"endpoint": name, "nosec": true})
+			l := kit.start(t, name, "uri="+uri, "formats="+c.formats)
+			l.hear(t, "registered")
+			for _, k := range everyKind {
+				path := "/3442/0/" + k.single
+				p.must(t, name, map[string]any{"op": "write", "path": path, "value": json.RawMessage(k.value)})
+				p.reads(t, name, path, k.value)
+			}
+			p.must(t, name, map[string]any{"op": "observe", "path": "/3/0/9"})
+			l.say(t, "level 77")
+			p.heard(t, name, "/3/0/9", "77")
+			if c.leaf {
+				return
+			}
+			whole := p.must(t, name, map[string]any{"op": "read", "path": "/3442"})
+			for _, k := range everyKind {
+				if got := whole.values["/3442/0/"+k.single]; got != k.value {
+					t.Errorf("/3442/0/%s = %s in the object, want %s", k.single, got, k.value)
+				}
+				if whole.values["/3442/0/"+k.multiple] == "" {
+					t.Errorf("/3442/0/%s is not in the object", k.multiple)
+				}
+			}
+		})
+	}
+}
