@@ -180,6 +180,22 @@ func opaque(id uint16, to *[]byte) field {
 	return f
 }
 
+// key binds an opaque resource that is mandatory: written empty where there is
+// none, for clients make an instance of what they are given; read empty or absent,
+// it is nil.
+func key(id uint16, to *[]byte) field {
+	f := single(id, to, bytes())
+	f.required = false
+	f.set = func(_ uint16, v lwm2m.Value) error {
+		err := assign(to, v, bytes())
+		if len(*to) == 0 {
+			*to = nil
+		}
+		return err
+	}
+	return f
+}
+
 // required makes decoding fail without the resource.
 func required(f field) field {
 	f.required = true

@@ -54,6 +54,17 @@ func TestRoundTrip(t *testing.T) {
 	t.Run("Security, bootstrap account without keys", func(t *testing.T) {
 		roundTrip(t, objects.SecurityID, objects.Security{Bootstrap: true, Mode: objects.ModeNoSec}, objects.DecodeSecurity)
 	})
+	t.Run("Security, mandatory keys", func(t *testing.T) {
+		base, written := lwm2m.NewPath(objects.SecurityID, 1), 0
+		for _, e := range (objects.Security{Mode: objects.ModeNoSec}).Entries(base) {
+			if id := e.Path.ID(2); id >= objects.SecurityIdentity && id <= objects.SecuritySecretKey {
+				written++
+			}
+		}
+		if written != 3 {
+			t.Errorf("%d of the 3 mandatory keys are written", written)
+		}
+	})
 	t.Run("Server", func(t *testing.T) {
 		roundTrip(t, objects.ServerID, objects.Server{
 			ShortID: 101, Lifetime: 300, MinPeriod: new(int64(1)), MaxPeriod: new(int64(60)),

@@ -53,7 +53,12 @@ func preferred(v lwm2m.Version, path lwm2m.Path, kind lwm2m.Kind) []uint16 {
 	if v != lwm2m.Version10 {
 		out = append(out, CBOR)
 	}
-	return append(out, Text)
+	if kind == lwm2m.KindNone || kind == lwm2m.KindOpaque {
+		return append(out, Text)
+	}
+	// All clients must have text: it is the second, and so the last, that a device
+	// is offered that announced nothing (§7.5).
+	return slices.Insert(out, 1, Text)
 }
 
 // holds reports whether the format can carry the values of the node.

@@ -37,6 +37,16 @@ func TestChoose(t *testing.T) {
 			[]uint16{codec.SenMLJSON, codec.TLV, codec.SenMLCBOR},
 		},
 		{
+			"1.1, resource", lwm2m.Version11, nil, battery, lwm2m.KindInteger,
+			[]uint16{codec.SenMLCBOR, codec.Text, codec.SenMLJSON, codec.CBOR},
+		},
+		{
+			"1.1, resource, announced", lwm2m.Version11,
+			[]uint16{codec.CBOR},
+			battery, lwm2m.KindInteger,
+			[]uint16{codec.CBOR, codec.SenMLCBOR, codec.Text, codec.SenMLJSON},
+		},
+		{
 			"1.1, firmware", lwm2m.Version11, nil, pkg, lwm2m.KindOpaque,
 			[]uint16{codec.Opaque, codec.SenMLCBOR, codec.SenMLJSON, codec.CBOR, codec.Text},
 		},

@@ -74,6 +74,12 @@ func DecodeCBOR(kind lwm2m.Kind, body []byte) (lwm2m.Value, error) {
 	return v.Convert(kind)
 }
 
-// EncodeCBOR writes v as one CBOR item, times without a tag. It returns
-// lwm2m.ErrValue for the zero Value.
-func EncodeCBOR(v lwm2m.Value) ([]byte, error) { return cbor.AppendValue(nil, v) }
+// EncodeCBOR writes v as one CBOR item, times with tag 1: Leshan refuses others.
+// It returns lwm2m.ErrValue for the zero Value.
+func EncodeCBOR(v lwm2m.Value) ([]byte, error) {
+	var b []byte
+	if v.Kind() == lwm2m.KindTime {
+		b = cbor.AppendHead(b, cbor.MajorTag, 1)
+	}
+	return cbor.AppendValue(b, v)
+}

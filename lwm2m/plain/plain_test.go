@@ -50,6 +50,20 @@ func TestOpaque(t *testing.T) {
 	}
 }
 
+// TestCBORTime writes the vector of a time with its tag, and reads it without.
+func TestCBORTime(t *testing.T) {
+	at := lwm2m.Time(1367491215)
+	if got, err := plain.EncodeCBOR(at); err != nil || hex.EncodeToString(got) != "c11a5182428f" {
+		t.Errorf("EncodeCBOR = %x, %v", got, err)
+	}
+	for _, in := range []string{"c11a5182428f", "1a5182428f"} {
+		raw, _ := hex.DecodeString(in)
+		if got, err := plain.DecodeCBOR(lwm2m.KindTime, raw); err != nil || got != at {
+			t.Errorf("DecodeCBOR(%s) = %v, %v", in, got, err)
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	text := func(kind lwm2m.Kind, in string) func() error {
 		return func() error { _, err := plain.DecodeText(kind, []byte(in)); return err }

@@ -48,6 +48,12 @@ func (s *Server) Create(ctx context.Context, device fleet.ID, object uint16, ins
 	return made, nil
 }
 
+// unnamed reports whether entries below p are of an instance without an id. TLV
+// alone can leave it out (§7.5.5); some clients refuse NoID in its place.
+func unnamed(p lwm2m.Path, entries []lwm2m.Entry) bool {
+	return p.Len() == 1 && len(entries) > 0 && entries[0].Path.ID(1) == lwm2m.NoID
+}
+
 // moveTo returns p below another instance of the same object.
 func moveTo(p, instance lwm2m.Path) (lwm2m.Path, error) {
 	if p.Len() < 3 || p.Object() != instance.Object() {

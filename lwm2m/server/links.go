@@ -20,7 +20,8 @@ const (
 )
 
 // applyLinks replaces the object list (§6.2.1). An Update that does not repeat
-// the root link leaves alternate path and formats as they were.
+// the root link leaves alternate path and formats as they were, one that repeats it
+// without "ct", as Leshan does, the formats.
 func (r *Registration) applyLinks(body []byte) error {
 	links, err := linkformat.Parse(string(body))
 	if err != nil {
@@ -34,7 +35,10 @@ func (r *Registration) applyLinks(body []byte) error {
 		if err != nil {
 			return err
 		}
-		r.Root, r.Formats = root, formats(links[i])
+		r.Root = root
+		if announced, ok := links[i].Attribute("ct"); ok {
+			r.Formats = formats(announced)
+		}
 	}
 	r.Objects = objectLinks(links, r.Root)
 	if len(r.Objects) == 0 {
@@ -105,9 +109,8 @@ func version(l linkformat.Link) string {
 }
 
 // formats reads "ct" of the root link: numbers separated by spaces.
-func formats(l linkformat.Link) (out []uint16) {
-	value, _ := l.Attribute("ct")
-	for f := range strings.FieldsSeq(value) {
+func formats(ct string) (out []uint16) {
+	for f := range strings.FieldsSeq(ct) {
 		n, err := strconv.ParseUint(f, 10, 16)
 		if err == nil && len(out) < maxFormats && !slices.Contains(out, uint16(n)) {
 			out = append(out, uint16(n))

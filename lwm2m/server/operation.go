@@ -98,6 +98,9 @@ func (s *Server) put(ctx context.Context, c *call, method coap.Code, p lwm2m.Pat
 ) (*coap.Response, error) {
 	kind := lwm2m.KindOf(s.o.Schema, p)
 	formats := codec.ChooseWrite(c.registration.Version, c.registration.Formats, p, kind)
+	if unnamed(p, entries) && slices.Contains(c.registration.Formats, codec.TLV) {
+		formats = slices.Insert(formats, 0, codec.TLV)
+	}
 	return inFormats(formats, func(f uint16) (*coap.Response, error) {
 		body, err := s.options(c.registration).Encode(f, p, entries, s.o.Schema)
 		if err != nil {

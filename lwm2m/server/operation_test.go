@@ -253,6 +253,24 @@ func TestAlternatePath(t *testing.T) {
 }
 
 // A Create that is not told what the device chose asks for it.
+// TestCreateWithoutID leaves the choice to the device: in TLV, which can leave the
+// id out, if it announced that.
+func TestCreateWithoutID(t *testing.T) {
+	for ct, want := range map[string]uint16{"112 11542": codec.TLV, "112": codec.SenMLCBOR, "110 112": codec.SenMLCBOR} {
+		x := newWorld(t)
+		x.register(alpha, "ep=alpha&lt=60&lwm2m=1.1", `</>;rt="oma.lwm2m";ct="`+ct+`",</1024/0>`)
+		var got coap.Format
+		x.exchanger.answer = func(_ context.Context, q *coap.Request) (*coap.Response, error) {
+			got = q.ContentFormat
+			return &coap.Response{Code: coap.Created, LocationPath: []string{"1024", "1"}}, nil
+		}
+		in := []lwm2m.Entry{{Path: path("/1024/0/1"), Value: lwm2m.String("a")}}
+		if _, err := x.Create(t.Context(), "alpha", 1024, -1, in); err != nil || got != coap.FormatID(want) {
+			t.Errorf("ct %s: created by format %v, %v; want %d", ct, got, err, want)
+		}
+	}
+}
+
 func TestCreateWithoutLocation(t *testing.T) {
 	x := newWorld(t)
 	x.register(alpha, "ep=alpha&lt=60&lwm2m=1.1", "</1024/0>")

@@ -164,6 +164,10 @@ func TestUpdate(t *testing.T) {
 		{name: "formats", body: `</>;ct=110,</9>`, want: coap.Changed, change: func(r *server.Registration) {
 			r.Root, r.Formats, r.Objects = "", []uint16{110}, []server.ObjectLink{{Path: path("/9")}}
 		}},
+		{
+			name: "root without formats, as Leshan says it", body: `</lw>;rt="oma.lwm2m",</lw/9>`, want: coap.Changed,
+			change: func(r *server.Registration) { r.Objects = []server.ObjectLink{{Path: path("/9")}} },
+		},
 		{name: "bad list", body: "x", want: coap.BadRequest},
 		{name: "bad format", body: "</9>", format: codec.TLV, want: coap.UnsupportedContentFormat},
 		{name: "another device", peer: peerOf("beta"), want: coap.NotFound},

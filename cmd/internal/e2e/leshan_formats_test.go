@@ -13,15 +13,16 @@ func leshanFormats(t *testing.T, kit leshanKit) {
 	p, uri := servePlain(t, "Alpha")
 	for _, c := range []struct {
 		name, formats string
-		leaf          bool // it holds one value only
+		leaf          bool // holds one value
+		composite     bool // holds values of several objects
 	}{
-		{name: "text", formats: "0", leaf: true},
+		{name: "text", formats: "0,42", leaf: true},
 		{name: "cbor", formats: "60", leaf: true},
-		{name: "json", formats: "11543"},
+		{name: "json", formats: "0,42,11543"}, // to read; nobody writes it
 		{name: "tlv", formats: "11542"},
 		{name: "opaque", formats: "42,112"},
-		{name: "senml-json", formats: "110"},
-		{name: "senml-cbor", formats: "112"},
+		{name: "senml-json", formats: "110", composite: true},
+		{name: "senml-cbor", formats: "112", composite: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,6 +50,31 @@ func leshanFormats(t *testing.T, kit leshanKit) {
 					t.Errorf("/3442/0/%s is not in the object", k.multiple)
 				}
 			}
+			if c.composite {
+				leshanComposite(t, p, l)
+			}
 		})
 	}
+}
+
+// leshanComposite reads, writes and observes nodes of several objects at once.
+func leshanComposite(t *testing.T, p *provider, l *leshan) {
+	t.Helper()
+	paths := []string{"/3/0/0", "/3442/0/120", "/3442/0/1110"}
+	read := p.must(t, l.name, map[string]any{"op": "read_composite", "paths": paths})
+	if read.values["/3/0/0"] != `"Leshan Ltd"` || read.values["/3442/0/120"] == "" || read.values["/3442/0/1110/0"] == "" {
+		t.Errorf("composite read = %v", read.values)
+	}
+	p.must(t, l.name, map[string]any{"op": "write_composite", "values": []map[string]any{
+		{"path": "/3/0/14", "value": "+09"}, {"path": "/3442/0/120", "value": 99},
+	}})
+	p.reads(t, l.name, "/3/0/14", `"+09"`)
+	p.reads(t, l.name, "/3442/0/120", "99")
+
+	watched := []string{"/3/0/9", "/3/0/14"}
+	p.must(t, l.name, map[string]any{"op": "cancel_observe", "path": "/3/0/9"})
+	p.must(t, l.name, map[string]any{"op": "observe_composite", "paths": watched})
+	l.say(t, "level 78")
+	p.heard(t, l.name, "/3/0/9", "78")
+	p.must(t, l.name, map[string]any{"op": "cancel_composite", "paths": watched})
 }

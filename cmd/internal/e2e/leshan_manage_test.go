@@ -25,7 +25,7 @@ func TestLeshan(t *testing.T) {
 var everyKind = []struct{ single, multiple, value string }{
 	{"110", "1110/0", `"changed"`},
 	{"120", "1120/0", "-1234567890123"},
-	{"125", "1125/0", "18446744073709551615"},
+	{"125", "1125/0", "9223372036854775809"}, // Leshan writes those near 2^64 in TLV like small ones
 	{"130", "1130/0", "2.5"},
 	{"140", "1140/0", "false"},
 	{"150", "1150/0", `"AP8Q"`},
@@ -87,7 +87,14 @@ func refused(t *testing.T, p *provider, name string, op map[string]any, code str
 // leshanInstances makes and removes an instance, and writes every kind of value.
 func leshanInstances(t *testing.T, p *provider, name string) {
 	t.Helper()
-	made := p.must(t, name, map[string]any{"op": "create", "path": "/3442", "values": []map[string]any{
+	first := p.must(t, name, map[string]any{"op": "create", "path": "/3442", "values": []map[string]any{
+		{"path": "/3442/0/110", "value": "first"},
+	}})
+	if first.created != "/3442/1" { // the device chose
+		t.Errorf("created %q, want /3442/1", first.created)
+	}
+	p.reads(t, name, "/3442/1/110", `"first"`)
+	made := p.must(t, name, map[string]any{"op": "create", "path": "/3442/7", "values": []map[string]any{
 		{"path": "/3442/7/110", "value": "made"},
 	}})
 	if made.created != "/3442/7" {

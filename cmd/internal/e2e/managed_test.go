@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"testing"
 )
@@ -54,7 +55,9 @@ func (p *provider) reads(t *testing.T, endpoint, path, want string) {
 func (p *provider) heard(t *testing.T, endpoint, path, want string) {
 	t.Helper()
 	eventually(t, onlineLimit, "value "+want+" of "+path, func() error {
-		var out struct{ Values []struct{ Value json.RawMessage } }
+		var out struct {
+			Values []struct{ Value json.RawMessage }
+		}
 		err := p.do(t.Context(), http.MethodGet, "/api/v1/devices/ep:"+endpoint+"/lwm2m"+path, nil, &out)
 		if err != nil || len(out.Values) != 1 || string(out.Values[0].Value) != want {
 			return fmt.Errorf("%s, %w", out.Values, err)
@@ -86,13 +89,14 @@ func (p *provider) state(t *testing.T, endpoint, want string) {
 // servePlain is serve with a listener without security, whose URI it returns.
 func servePlain(t *testing.T, name string, args ...string) (p *provider, uri string) {
 	t.Helper()
-	host, err := freeHost()
+	addr, err := freeAddr("0.0.0.0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := freeAddr(host)
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serve(t, name, append([]string{"--coap", addr, "--host", host}, args...)...), "coap://" + addr
+	p = serve(t, name, append([]string{"--coap", ":" + port}, args...)...)
+	return p, "coap://" + net.JoinHostPort(p.host, port)
 }
