@@ -198,7 +198,7 @@ func (c *Client) bootstrapWrite(ctx context.Context, s Session, r *coap.Request,
 	if !ok {
 		return nil, ErrNotFound
 	}
-	entries, err := c.decode(r, p)
+	entries, err := c.decode(s, r, p)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@
 // peer. Client.ServeCoAP is the handler of the coap engine; Client.Run sends
 // what time brings about: notifications and registration updates.
 //
-// Bootstrap asks a bootstrap server for accounts. The alternate path of §6.2.1, Disable (/1/x/4), epmin, epmax, hqmax
+// Bootstrap asks a bootstrap server for accounts. Disable (/1/x/4) is its owner's matter, and epmin, epmax, hqmax
 // and the storing of notifications while a server is away are not implemented.
 // Rights are the objects' own matter: Access Control is not consulted.
 //
@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,13 @@ type Options struct {
 	Lifetime time.Duration  // of registrations, whole seconds; zero: 86400 s
 	Binding  string         // zero: "U"
 	Queue    bool           // queue mode is announced; the client does not sleep by itself
+
+	// Root is the alternate path (§6.2.1) below which all objects stand, without
+	// a slash at either end; "": the usual root. Bootstrap does not know it.
+	Root string
+	// Format is what answers are in when the request has no Accept, and what Send
+	// uses if it can hold several values; zero: the best of the version.
+	Format uint16
 
 	Objects []Object
 	Schema  lwm2m.Schema // nil: types are those that the formats give
@@ -159,10 +167,29 @@ func (o Options) check() error {
 	} else if o.Version == lwm2m.Version10 {
 		return fmt.Errorf("%w: LwM2M 1.0 needs an endpoint name", ErrOptions)
 	}
+	if o.Root != "" && slices.Contains(o.root(), "") {
+		return fmt.Errorf("%w: alternate path %q", ErrOptions, o.Root)
+	}
 	if o.Engine == nil || o.Lifetime < time.Second || o.Retry < 0 {
 		return fmt.Errorf("%w: no engine, or a lifetime below a second", ErrOptions)
 	}
 	return nil
+}
+
+// root returns the segments of the alternate path, nil without one.
+func (o *Options) root() []string {
+	if o.Root == "" {
+		return nil
+	}
+	return strings.Split(o.Root, "/")
+}
+
+// target returns the link to the node at p.
+func (c *Client) target(p lwm2m.Path) string {
+	if c.o.Root == "" {
+		return p.String()
+	}
+	return strings.TrimSuffix("/"+c.o.Root+p.String(), "/")
 }
 
 // Attach makes p the association of the server account a. Requests of peers

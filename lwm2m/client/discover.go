@@ -84,7 +84,7 @@ type discovery struct {
 
 // walk adds p and depth levels below it.
 func (d *discovery) walk(p lwm2m.Path, depth int) {
-	link := linkformat.Link{Target: p.String()}
+	link := linkformat.Link{Target: d.c.target(p)}
 	if p.Len() == 1 {
 		link.Attributes = d.c.version(d.o)
 	}

@@ -39,15 +39,29 @@ func (c *Client) speaks(format uint16) bool {
 	return slices.Contains(f.announced, format) || slices.Contains(f.others, format)
 }
 
+// announced returns the formats of the attribute ct, that of the options first.
+func (c *Client) announced() []uint16 {
+	all := formats[c.o.Version].announced
+	if !slices.Contains(all, c.o.Format) {
+		return all
+	}
+	return append([]uint16{c.o.Format}, slices.DeleteFunc(slices.Clone(all), func(id uint16) bool {
+		return id == c.o.Format
+	})...)
+}
+
 // Links returns the object list of a registration (§6.2.1) in link-format: the
 // formats supported, then each object that is visible to servers.
 func (c *Client) Links() string {
 	var links []linkformat.Link
-	if announced := formats[c.o.Version].announced; len(announced) > 0 {
-		ct := strings.Trim(fmt.Sprint(announced), "[]")
-		links = append(links, linkformat.Link{Target: "/", Attributes: []linkformat.Attribute{
-			attribute("rt", "oma.lwm2m"), attribute("ct", ct),
-		}})
+	if announced := c.announced(); len(announced) > 0 || c.o.Root != "" {
+		root := linkformat.Link{
+			Target: c.target(lwm2m.Path{}), Attributes: []linkformat.Attribute{attribute("rt", "oma.lwm2m")},
+		}
+		if len(announced) > 0 {
+			root.Attributes = append(root.Attributes, attribute("ct", strings.Trim(fmt.Sprint(announced), "[]")))
+		}
+		links = append(links, root)
 	}
 	for _, id := range c.order {
 		if hidden(id) {
@@ -55,12 +69,12 @@ func (c *Client) Links() string {
 		}
 		o := c.objects[id]
 		instances := o.Instances()
-		top := linkformat.Link{Target: lwm2m.NewPath(id).String(), Attributes: c.version(o)}
+		top := linkformat.Link{Target: c.target(lwm2m.NewPath(id)), Attributes: c.version(o)}
 		if len(instances) == 0 || len(top.Attributes) > 0 {
 			links = append(links, top)
 		}
 		for _, i := range instances {
-			links = append(links, linkformat.Link{Target: lwm2m.NewPath(id, i).String()})
+			links = append(links, linkformat.Link{Target: c.target(lwm2m.NewPath(id, i))})
 		}
 	}
 	return linkformat.Format(links)

@@ -57,14 +57,18 @@ func (c *Client) encode(v view, entries []lwm2m.Entry) (uint16, []byte, error) {
 		base = v.paths[0]
 	}
 	if id, ok := v.format.ID(); ok {
-		body, err := codec.Encode(id, base, entries, c.o.Schema)
+		body, err := c.codec().Encode(id, base, entries, c.o.Schema)
 		if errors.Is(err, codec.ErrFormat) {
 			err = fmt.Errorf("%w: %w", errNotAcceptable, err)
 		}
 		return id, body, err
 	}
-	for _, id := range codec.Choose(c.o.Version, nil, base, lwm2m.KindOf(c.o.Schema, base)) {
-		body, err := codec.Encode(id, base, entries, c.o.Schema)
+	choice := codec.Choose(c.o.Version, nil, base, lwm2m.KindOf(c.o.Schema, base))
+	if c.o.Format != 0 {
+		choice = append([]uint16{c.o.Format}, choice...)
+	}
+	for _, id := range choice {
+		body, err := c.codec().Encode(id, base, entries, c.o.Schema)
 		if !errors.Is(err, codec.ErrFormat) {
 			return id, body, err
 		}
@@ -129,4 +133,16 @@ func (c *Client) read(ctx context.Context, s Session, p lwm2m.Path) ([]lwm2m.Ent
 		}
 	}
 	return readable, nil
+}
+
+// codec returns the options that names in bodies need.
+func (c *Client) codec() codec.Options { return codec.Options{Prefix: c.o.Root} }
+
+// codecOf is codec for the requests of s: a bootstrap server knows no alternate
+// path.
+func (c *Client) codecOf(s Session) codec.Options {
+	if s.Bootstrap {
+		return codec.Options{}
+	}
+	return c.codec()
 }

@@ -12,31 +12,59 @@ import (
 // paths are read as that server would. It returns ErrVersion before 1.1,
 // ErrMuted if the server wants none, a *CodeError if it refuses.
 func (c *Client) Send(ctx context.Context, p coap.Peer, paths ...lwm2m.Path) error {
+	session, err := c.sender(ctx, p)
+	if err != nil {
+		return err
+	}
+	entries, err := c.entries(ctx, session, view{paths: paths, composite: true})
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, p, entries)
+}
+
+// SendHistory is Send of values that were measured earlier, each with its time.
+// The caller answers for what the server may see.
+func (c *Client) SendHistory(ctx context.Context, p coap.Peer, entries ...lwm2m.Entry) error {
+	if _, err := c.sender(ctx, p); err != nil {
+		return err
+	}
+	return c.send(ctx, p, entries)
+}
+
+// sender returns the session of the server at p if Send is possible there.
+func (c *Client) sender(ctx context.Context, p coap.Peer) (Session, error) {
 	if c.o.Version == lwm2m.Version10 {
-		return ErrVersion
+		return Session{}, ErrVersion
 	}
 	acc, err := c.registered(p)
 	if err != nil {
-		return err
+		return Session{}, err
 	}
 	c.mu.Lock()
 	session := acc.session
 	c.mu.Unlock()
 	if c.muted(ctx, session) {
-		return ErrMuted
+		return Session{}, ErrMuted
 	}
-	response, _, err := c.answer(ctx, session, view{paths: paths, composite: true, format: sendFormat})
+	return session, nil
+}
+
+func (c *Client) send(ctx context.Context, p coap.Peer, entries []lwm2m.Entry) error {
+	// SenML CBOR is what every server takes since Send exists.
+	format := codec.SenMLCBOR
+	if c.o.Format == codec.SenMLJSON {
+		format = codec.SenMLJSON
+	}
+	body, err := c.codec().Encode(format, lwm2m.Path{}, entries, c.o.Schema)
 	if err != nil {
 		return err
 	}
 	r, err := c.o.Engine.Do(ctx, p, &coap.Request{
-		Method: coap.POST, Path: []string{"dp"}, ContentFormat: response.ContentFormat, Payload: response.Payload,
+		Method: coap.POST, Path: []string{"dp"}, ContentFormat: coap.FormatID(format), Payload: body,
 	})
 	if err != nil {
 		return err
 	}
 	return answered(r, coap.Changed)
 }
-
-// sendFormat is SenML CBOR, which every server takes since Send exists.
-var sendFormat = coap.FormatID(codec.SenMLCBOR)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -59,7 +60,14 @@ func (c *Client) serve(ctx context.Context, r *coap.Request) (*coap.Response, er
 	if s.Bootstrap {
 		return c.serveBootstrap(ctx, s, r)
 	}
-	p, err := lwm2m.ParseSegments(r.Path)
+	path := r.Path
+	if root := c.o.root(); root != nil {
+		if len(path) < len(root) || !slices.Equal(path[:len(root)], root) {
+			return nil, ErrNotFound
+		}
+		path = path[len(root):]
+	}
+	p, err := lwm2m.ParseSegments(path)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +125,7 @@ func (c *Client) fetch(ctx context.Context, s Session, r *coap.Request, p lwm2m.
 	if err != nil {
 		return nil, err
 	}
-	paths, err := codec.DecodePaths(format, r.Payload)
+	paths, err := c.codec().DecodePaths(format, r.Payload)
 	if err != nil {
 		return nil, err
 	}

@@ -179,17 +179,29 @@ func (t *Table) Read(ctx context.Context, s Session, p lwm2m.Path) ([]lwm2m.Entr
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var out []lwm2m.Entry
+	out := t.below(p)
+	if len(out) == 0 && p.Len() > 2 && !t.empty(p) {
+		return nil, ErrNotFound
+	}
+	return out, nil
+}
+
+// Entries returns the values at and below p, in the order of their paths. OnRead
+// is not asked.
+func (t *Table) Entries(p lwm2m.Path) []lwm2m.Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.below(p)
+}
+
+func (t *Table) below(p lwm2m.Path) (out []lwm2m.Entry) {
 	for q, v := range t.values {
 		if p.Contains(q) {
 			out = append(out, lwm2m.Entry{Path: q, Value: v})
 		}
 	}
-	if len(out) == 0 && p.Len() > 2 && !t.empty(p) {
-		return nil, ErrNotFound
-	}
 	slices.SortFunc(out, func(a, b lwm2m.Entry) int { return a.Path.Compare(b.Path) })
-	return out, nil
+	return out
 }
 
 // empty reports whether p is a multiple resource that may have no instance.

@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
-	"steward/lwm2m/codec"
 )
 
 // decode returns the entries of the request's body, all of them below p and at
 // least as deep as a resource.
-func (c *Client) decode(r *coap.Request, p lwm2m.Path) ([]lwm2m.Entry, error) {
+func (c *Client) decode(s Session, r *coap.Request, p lwm2m.Path) ([]lwm2m.Entry, error) {
 	format, err := c.contentFormat(r)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := codec.Decode(format, p, r.Payload, c.o.Schema)
+	entries, err := c.codecOf(s).Decode(format, p, r.Payload, c.o.Schema)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (c *Client) write(
 	if err != nil {
 		return nil, err
 	}
-	entries, err := c.decode(r, p)
+	entries, err := c.decode(s, r, p)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (c *Client) create(ctx context.Context, s Session, r *coap.Request, p lwm2m
 	}
 	var entries []lwm2m.Entry
 	if len(r.Payload) > 0 {
-		if entries, err = c.decode(r, p); err != nil {
+		if entries, err = c.decode(s, r, p); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +120,7 @@ func (c *Client) create(ctx context.Context, s Session, r *coap.Request, p lwm2m
 	}
 	made := p.Child(id)
 	c.objectsChanged(made)
-	return &coap.Response{Code: coap.Created, LocationPath: made.Segments()}, nil
+	return &coap.Response{Code: coap.Created, LocationPath: slices.Concat(c.o.root(), made.Segments())}, nil
 }
 
 // delete is Delete (§6.3.7).
@@ -164,7 +164,7 @@ func (c *Client) ipatch(ctx context.Context, s Session, r *coap.Request, p lwm2m
 	if _, err := c.composite(r, p); err != nil {
 		return nil, err
 	}
-	entries, err := c.decode(r, p)
+	entries, err := c.decode(s, r, p)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 func newDevice() *cobra.Command {
 	var o sim.Options
+	var t trialFlags
 	var server, level, faults string
 	var asJSON, logJSON bool
 	cmd := &cobra.Command{
@@ -27,9 +28,15 @@ serves its objects, takes signed updates, and moves to another provider when tol
 to. What it is survives in --state; stop and start it at any time.
 
 --server sends the devices to another server than their bundles name, by the same
-certificates; its enrolment is below SERVER/est.`,
-		Example: "  steward device --state state devices/",
-		Args:    cobra.ArbitraryArgs,
+certificates; its enrolment is below SERVER/est.
+
+With --nosec, --psk or --bootstrap it is a device for tests of servers instead: any
+version and format, with or without a bundle, well or badly behaved as its flags
+say. Its state lasts as long as the process.`,
+		Example: `  steward device --state state devices/
+  steward device --nosec coap://127.0.0.1:5683 --version 1.1 --format tlv --loss 5%
+  steward device --bootstrap coaps://127.0.0.1:5684 --psk factory-1:00112233445566778899aabbccddeeff`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log, err := newLog(cmd.ErrOrStderr(), level, logJSON)
 			if err != nil {
@@ -40,33 +47,48 @@ certificates; its enrolment is below SERVER/est.`,
 			if err != nil {
 				return err
 			}
-			if args = append(args, files...); len(args) == 0 {
-				return fmt.Errorf("%w: name at least one bundle; \"steward ca factory\" makes them", errMisused)
+			args = append(args, files...)
+			if t.wanted() {
+				if err := t.options(server, faults, args); err != nil {
+					return err
+				}
+				t.o.Events, t.o.Log, t.o.FaultTime, t.o.Retry = printer(cmd, asJSON), log, o.Misbehave.For, o.RetryFirst
+				return t.run(cmd)
 			}
-			bundles, err := bundle.Load(args...)
-			if err != nil {
-				return err
-			}
-			if err := redirect(bundles, server); err != nil {
-				return err
-			}
-			if o.Misbehave.Faults, err = sim.ParseFaults(faults); err != nil {
-				return fmt.Errorf("%w: --misbehave: %w", errMisused, err)
-			}
-			o.Events = printer(cmd, asJSON)
-			return (&sim.Fleet{Bundles: bundles, Options: o}).Run(cmd.Context())
+			return runFleet(cmd, args, server, faults, asJSON, &o)
 		},
 	}
 	f := cmd.Flags()
 	f.StringArray("bootstrap-file", nil, "a bundle `file`, as an argument is")
 	f.StringVar(&server, "server", "", "coaps `URI` of another server than the bundles name")
 	f.StringVar(&faults, "misbehave", "",
-		"`faults` in updates, joined by commas: timeout, wrong-result, reboot, sleep, defer")
+		"`faults` in updates, joined by commas: timeout, wrong-result, reboot, sleep, defer; of a test device\n"+
+			"in answers: wrong-format, garbage, late, silent, error, duplicate")
 	f.BoolVar(&asJSON, "json", false, "print events as JSON lines")
 	f.StringVar(&level, "log-level", "warn", "debug, info, warn or error")
 	f.BoolVar(&logJSON, "log-json", false, "log in JSON lines")
 	deviceFlags(f, &o)
+	t.add(f)
 	return cmd
+}
+
+// runFleet runs the devices of bundles.
+func runFleet(cmd *cobra.Command, args []string, server, faults string, asJSON bool, o *sim.Options) error {
+	if len(args) == 0 {
+		return fmt.Errorf("%w: name at least one bundle; \"steward ca factory\" makes them", errMisused)
+	}
+	bundles, err := bundle.Load(args...)
+	if err != nil {
+		return err
+	}
+	if err := redirect(bundles, server); err != nil {
+		return err
+	}
+	if o.Misbehave.Faults, err = sim.ParseFaults(faults); err != nil {
+		return fmt.Errorf("%w: --misbehave: %w", errMisused, err)
+	}
+	o.Events = printer(cmd, asJSON)
+	return (&sim.Fleet{Bundles: bundles, Options: *o}).Run(cmd.Context())
 }
 
 func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
