@@ -14,8 +14,9 @@ import (
 type parameters struct {
 	endpoint, version, lifetime, binding, sms, profile *string
 
-	queue   bool
-	unknown []string
+	queue    bool
+	unknown  []string
+	tolerant bool // Options.Tolerant
 }
 
 // parseQuery reads the Uri-Query options. Unknown ones are kept and never an
@@ -81,10 +82,11 @@ var transports = map[lwm2m.Version]string{
 }
 
 // parseBinding reads "b". In 1.0 queue mode is the letter Q in it; later "Q" is
-// a parameter of its own, which may change only together with "b".
-func parseBinding(v lwm2m.Version, text string) (letters string, queue bool, err error) {
+// a parameter of its own, which may change only together with "b". Devices that
+// mix both up are understood if tolerant is set.
+func parseBinding(v lwm2m.Version, text string, tolerant bool) (letters string, queue bool, err error) {
 	letters = text
-	if v == lwm2m.Version10 {
+	if v == lwm2m.Version10 || tolerant {
 		before, after, found := strings.Cut(text, "Q")
 		letters, queue = before+after, found
 	}

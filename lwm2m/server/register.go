@@ -16,17 +16,20 @@ import (
 // register serves Register (§6.2.1): a device known by its identity replaces
 // whatever registration it had.
 func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response, error) {
-	p, err := read(r)
+	p, err := s.read(r)
 	if err != nil {
 		return nil, err
 	}
 	who := r.Peer.Identity()
-	reg, err := newRegistration(p, who, r.Payload)
+	reg, err := newRegistration(p, who)
 	if err != nil {
 		return nil, err
 	}
 	by := s.prove(r.Peer)
 	if reg.Device, err = s.o.Identify(ctx, who, reg.Endpoint); err != nil {
+		return nil, err
+	}
+	if err := s.determine(&reg, p, r.Payload, who); err != nil {
 		return nil, err
 	}
 	release, err := s.turn(ctx, reg.Device)
@@ -62,11 +65,13 @@ func (s *Server) answered(e *entry, session uint32, establish bool, news Event) 
 }
 
 // read reads what Register and Update have in common.
-func read(r *coap.Request) (parameters, error) {
+func (s *Server) read(r *coap.Request) (parameters, error) {
 	if f, ok := r.ContentFormat.ID(); ok && f != codec.Link {
 		return parameters{}, fmt.Errorf("%w: %d for a list of links", codec.ErrFormat, f)
 	}
-	return parseQuery(r.Query)
+	p, err := parseQuery(r.Query)
+	p.tolerant = s.o.Tolerant
+	return p, err
 }
 
 // update serves Update (§6.2.2). One that changes nothing but the lifetime is a
@@ -81,11 +86,17 @@ func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, e
 		return nil, err
 	}
 	defer release()
-	p, err := read(r)
+	p, err := s.read(r)
 	if err != nil {
 		return nil, err
 	}
-	reg, err := before.update(p, r.Payload)
+	reg, err := before.update(p)
+	if err == nil && (len(r.Payload) > 0 || reg.profiled(p)) {
+		err = s.determine(&reg, p, r.Payload, r.Peer.Identity())
+	}
+	if errors.Is(err, ErrProfile) { // Update has no 4.09
+		err = fmt.Errorf("%w: %s", ErrParameter, err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +106,7 @@ func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, e
 	}
 	e, session, returned := s.adopt(by, reg)
 	// New objects may be what a wanted observation was refused for.
-	again := returned || len(r.Payload) > 0 || s.isUnsettled(e)
+	again := returned || len(r.Payload) > 0 || reg.profiled(p) || s.isUnsettled(e)
 	return &coap.Response{
 		Code: coap.Changed, Sent: s.answered(e, session, again, Event{Kind: Updated, Device: reg.Device}),
 	}, nil

@@ -20,8 +20,8 @@ const defaultLifetime = 86400 * time.Second
 var (
 	// ErrParameter reports one that cannot be read; 4.00.
 	ErrParameter = errors.New("bad registration parameter")
-	// ErrProfile reports a Register that names its objects only by a profile, and
-	// we know none (§6.2.1); 4.09.
+	// ErrProfile reports a Register whose objects depend on a profile that we do not
+	// know (§6.2.1); 4.09.
 	ErrProfile = errors.New("unknown profile id")
 )
 
@@ -87,8 +87,8 @@ func (r Registration) ObjectVersion(object uint16) (version string, ok bool) {
 	return "1.0", true
 }
 
-// newRegistration makes a registration of a Register's parameters and body.
-func newRegistration(p parameters, who coap.Identity, body []byte) (Registration, error) {
+// newRegistration makes a registration of a Register's parameters, but for its objects.
+func newRegistration(p parameters, who coap.Identity) (Registration, error) {
 	r := Registration{Binding: "U"}
 	var err error
 	if r.Version, err = p.enabler(); err != nil { // first: a client steps down on 4.12 only
@@ -104,13 +104,7 @@ func newRegistration(p parameters, who coap.Identity, body []byte) (Registration
 	default:
 		return r, fmt.Errorf("%w: lt is required from LwM2M 1.1 on", ErrParameter)
 	}
-	if err := r.apply(p); err != nil {
-		return r, err
-	}
-	if r.profiled(p) && len(body) == 0 {
-		return r, ErrProfile
-	}
-	return r, r.applyLinks(body)
+	return r, r.apply(p)
 }
 
 // profiled reports whether "pid" means something: it came with 1.2.
@@ -135,7 +129,7 @@ func (r *Registration) apply(p parameters) (err error) {
 	}
 	modern := r.Version != lwm2m.Version10
 	if p.binding != nil {
-		if r.Binding, r.Queue, err = parseBinding(r.Version, *p.binding); err != nil {
+		if r.Binding, r.Queue, err = parseBinding(r.Version, *p.binding, p.tolerant); err != nil {
 			return err
 		}
 	}
@@ -160,23 +154,14 @@ func (p parameters) rest(modern bool) []string {
 	return out
 }
 
-// update returns the registration as an Update with these parameters and body
-// makes it (§6.2.2).
-func (r Registration) update(p parameters, body []byte) (Registration, error) {
+// update returns the registration as an Update with these parameters makes it, but
+// for its objects (§6.2.2).
+func (r Registration) update(p parameters) (Registration, error) {
 	if p.endpoint != nil && *p.endpoint != string(r.Endpoint) ||
 		p.version != nil && *p.version != string(r.Version) {
 		return r, fmt.Errorf("%w: ep and lwm2m cannot change by Update", ErrParameter)
 	}
-	if err := r.apply(p); err != nil {
-		return r, err
-	}
-	if len(body) > 0 {
-		return r, r.applyLinks(body)
-	}
-	if r.profiled(p) { // Update has no 4.09
-		return r, fmt.Errorf("%w: %w", ErrParameter, ErrProfile)
-	}
-	return r, nil
+	return r, r.apply(p)
 }
 
 // same reports whether nothing but times, lifetime and address differ.

@@ -59,6 +59,10 @@ type Options struct {
 	Find func(ep lwm2m.Endpoint) (coap.Peer, bool)
 	// Signs keeps refreshes on their way to the Store. nil: each goes there at once.
 	Signs   Log
+	// Tolerant lets devices of 1.1 and later say queue mode as 1.0 does (b=UQ), which
+	// is 4.00 otherwise.
+	Tolerant bool
+
 	Log     *slog.Logger  // nil: none
 	Workers int           // devices whose observations are established at once, at most; 512
 	Sweep   time.Duration // how often expired registrations are removed; 1 s
@@ -77,6 +81,7 @@ type Server struct {
 	peers     map[coap.Peer]*entry
 	turns     map[fleet.ID]*turn
 	forms     forms
+	profiles  profiles
 	refusals  map[fleet.ID][]refusal // of devices that have some
 	expiry    expiry
 	doubts    uint64   // rises with each call of Doubt
@@ -114,7 +119,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{
 		o: o, recorder: newRecorder(), agenda: agenda{hint: make(chan struct{}, 1)},
 		devices: map[fleet.ID]*entry{}, locations: map[Location]*entry{}, peers: map[coap.Peer]*entry{},
-		turns: map[fleet.ID]*turn{}, forms: forms{}, refusals: map[fleet.ID][]refusal{},
+		turns: map[fleet.ID]*turn{}, forms: forms{}, profiles: profiles{known: map[profileKey]profile{}}, refusals: map[fleet.ID][]refusal{},
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, err

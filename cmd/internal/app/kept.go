@@ -12,7 +12,7 @@ import (
 func (a *App) loadRegistrations(ctx context.Context) (err error) {
 	a.server, err = server.New(ctx, server.Options{
 		Store: a.db.Server(), Exchanger: a.engine, Schema: a.registry, Identify: a.identify, Log: a.log,
-		Find: a.find, Signs: a.signs, Awake: a.cfg.Awake,
+		Find: a.find, Signs: a.signs, Tolerant: a.cfg.Tolerant, Awake: a.cfg.Awake,
 	})
 	if err != nil {
 		return fmt.Errorf("registrations: %w", err)

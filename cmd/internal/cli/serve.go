@@ -66,6 +66,7 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate,
 		"bytes per second that all devices may fetch (default no bound)")
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL and CA certificates (plain HTTP)")
+	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")
 	for _, d := range []struct {
