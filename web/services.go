@@ -23,6 +23,7 @@ type Services struct {
 	Factories       Factories
 	Bootstraps      Bootstraps
 	Series          Series
+	Traces          Traces
 	Certificates    Certificates
 	Releases        Releases
 	Bills           Bills
@@ -44,6 +45,7 @@ func (s Services) Complete() Services {
 	fill(&s.Factories, Factories(none))
 	fill(&s.Bootstraps, Bootstraps(none))
 	fill(&s.Series, Series(none))
+	fill(&s.Traces, Traces(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))

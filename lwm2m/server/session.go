@@ -234,3 +234,15 @@ func (s *Server) Reachable(device fleet.ID) bool {
 	e := s.devices[device]
 	return e != nil && e.peer != nil
 }
+
+// Device returns the device whose registration came by an association, or by whose
+// association it was found, and whether there is one.
+func (s *Server) Device(p coap.Peer) (fleet.ID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.peers[p]
+	if e == nil {
+		return "", false
+	}
+	return e.device, true
+}

@@ -100,8 +100,8 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: "/metrics", role: web.RoleViewer, handler: a.metrics},
 	}
 	for _, group := range [][]route{
-		a.commonRoutes(), a.deviceRoutes(), a.observationRoutes(), a.seriesRoutes(), a.bootstrapRoutes(),
-		a.certificateRoutes(), a.updateRoutes(), a.transferRoutes(),
+		a.commonRoutes(), a.deviceRoutes(), a.observationRoutes(), a.seriesRoutes(), a.traceRoutes(),
+		a.bootstrapRoutes(), a.certificateRoutes(), a.updateRoutes(), a.transferRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = Prefix + r.pattern

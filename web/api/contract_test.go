@@ -153,6 +153,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/devices/{id}/lwm2m/{path}":        `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 		"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 		"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
+		"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
 		"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
 		"PUT /api/v1/observation-templates/{name}":     `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`,
 		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,

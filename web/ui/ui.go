@@ -120,6 +120,8 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/observations", role: viewer, handler: u.observations},
 		{method: post, pattern: "/observations", role: operator, handler: u.putTemplate},
 		{method: post, pattern: "/observations/remove", role: operator, handler: u.removeTemplate},
+		{method: get, pattern: "/devices/{id}/trace", role: viewer, handler: u.trace},
+		{method: post, pattern: "/devices/{id}/trace", role: operator, handler: u.setTrace},
 		{method: get, pattern: "/bootstrap", role: viewer, handler: u.profiles},
 		{method: post, pattern: "/bootstrap", role: admin, handler: u.putProfile},
 		{method: post, pattern: "/bootstrap/remove", role: admin, handler: u.removeProfile},

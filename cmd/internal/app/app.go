@@ -18,6 +18,7 @@ import (
 	"steward/cmd/internal/services"
 	"steward/cmd/internal/signlog"
 	"steward/cmd/internal/sqlite"
+	"steward/cmd/internal/trace"
 	"steward/est"
 	"steward/est/estcoap"
 	"steward/lwm2m/bootstrap"
@@ -48,6 +49,7 @@ type App struct {
 
 	registry  *registry.Registry
 	engine    *coap.Engine
+	traces    *trace.Recorder
 	server    *server.Server
 	queue     *queue.Queue
 	bootstrap *bootstrap.Server
@@ -117,9 +119,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 // buildDeviceSide makes everything that devices speak to.
 func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log}
+	a.traces = trace.New(trace.Options{
+		Device: func(p coap.Peer) (fleet.ID, bool) { return a.server.Device(p) }, Schema: a.registry,
+		Published: a.hub.Trace, Now: a.now,
+	})
 	a.engine = coap.New(coap.Options{
 		Handler: handler, Quick: handler.quick, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log,
-		Closed: a.closed, MaxBody: maxDeviceBody,
+		Closed: a.closed, MaxBody: maxDeviceBody, Trace: a.traces.Datagram,
 	})
 	var kept errgroup.Group // what there was before: both take a while where devices are many
 	kept.Go(func() error { return a.loadRegistrations(ctx) })

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"steward/cmd/internal/sqlite"
+	"steward/cmd/internal/trace"
 	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
@@ -36,6 +37,8 @@ type Options struct {
 	Registry *registry.Registry
 	// Queue performs operations on devices, by a Performer.
 	Queue *queue.Queue
+	// Traces records messages of devices. Nil: traces are not built.
+	Traces *trace.Recorder
 	// Coordinator runs hand-overs. Nil: Transfers and Partners are not built.
 	Coordinator Coordinator
 	// Keys keeps the pre-shared keys of devices.
@@ -99,6 +102,9 @@ func New(o Options) (web.Services, error) {
 		Bills:           &bills{base: b},
 		Vulnerabilities: &weaknesses{base: b},
 		Campaigns:       &campaigns{base: b},
+	}
+	if o.Traces != nil {
+		out.Traces = &traces{base: b}
 	}
 	if o.Keys != nil {
 		out.Bootstraps = &bootstraps{base: b}
