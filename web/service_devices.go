@@ -72,6 +72,7 @@ type DeviceDetail struct {
 type Registration struct {
 	Location  string        `json:"location"`
 	Address   string        `json:"address"`
+	Transport string        `json:"transport,omitempty"` // scheme of the association that is open, "" for none
 	Lifetime  time.Duration `json:"-"`
 	Seconds   int64         `json:"lifetime_seconds"`
 	Binding   string        `json:"binding"`

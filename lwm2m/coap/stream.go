@@ -74,8 +74,7 @@ func (e *Engine) signal(p Peer, m *Message) error {
 			return ErrOption // RFC 8323 §5.2
 		}
 	}
-	switch {
-	case m.Code == Ping:
+	if m.Code == Ping {
 		w := encoder{}
 		w.head(NON, Pong, 0, m.Token)
 		for _, o := range m.Options {
@@ -85,7 +84,8 @@ func (e *Engine) signal(p Peer, m *Message) error {
 			}
 		}
 		e.send(p, w.b)
-	case m.Code == Pong:
+	}
+	if m.Code == Pong {
 		e.mu.Lock()
 		if x := e.links[p].exchange(m.Token); x != nil && x.ping {
 			e.conclude(x, outcome{reply: &reply{Response: Response{Code: Pong}}})

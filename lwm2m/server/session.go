@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
@@ -245,4 +246,21 @@ func (s *Server) Device(p coap.Peer) (fleet.ID, bool) {
 		return "", false
 	}
 	return e.device, true
+}
+
+// Transport returns the URI scheme of the device's live association, such as
+// "coaps+tcp"; "" without one.
+func (s *Server) Transport(device fleet.ID) string {
+	s.mu.Lock()
+	e := s.devices[device]
+	var p coap.Peer
+	if e != nil {
+		p = e.peer
+	}
+	s.mu.Unlock()
+	if p == nil {
+		return ""
+	}
+	scheme, _, _ := strings.Cut(p.String(), "://")
+	return scheme
 }

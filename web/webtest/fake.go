@@ -136,7 +136,8 @@ func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
 		return d, f.known(id)
 	}
 	d.Registration = &web.Registration{
-		Location: f.Text, Address: f.Text, Lifetime: time.Hour, Seconds: 3600, Binding: f.Text, Since: Noon, ExpiresAt: Noon,
+		Location: f.Text, Address: f.Text, Transport: f.Text, Lifetime: time.Hour, Seconds: 3600, Binding: f.Text,
+		Since: Noon, ExpiresAt: Noon,
 		Queue: true, Asleep: true, WakesAt: Noon,
 	}
 	d.Certificates = []web.Certificate{f.certificate()}

@@ -61,6 +61,7 @@ type App struct {
 	factory   *factoryPeers
 	coaps     *transport.Listener
 	coap      *transport.Listener // nil: none
+	streams   streams
 	web       *webListeners
 	hub       *services.Hub
 	ran       bool // Run has closed the sockets
@@ -219,6 +220,9 @@ func (a *App) Run(ctx context.Context) error {
 	if a.coap != nil {
 		sockets.Go(func() error { return a.coap.Run(outer) })
 	}
+	for _, l := range a.streams.all() {
+		sockets.Go(func() error { return l.Run(outer) })
+	}
 	a.web.run(outer, sockets)
 	sockets.Go(func() error {
 		select {
@@ -263,6 +267,9 @@ func (a *App) Close() error {
 	}
 	if a.coap != nil && !a.ran {
 		errs = append(errs, a.coap.Close())
+	}
+	if !a.ran {
+		errs = append(errs, a.streams.close())
 	}
 	if a.web != nil && !a.ran {
 		errs = append(errs, a.web.Close())

@@ -158,5 +158,5 @@ func (a *App) keyChanged(id fleet.ID, use fleet.CredentialUse) {
 	if use == fleet.UseBootstrap {
 		role = coap.RoleBootstrap
 	}
-	a.coaps.Drop(func(who coap.Identity) bool { return who.Role == role && who.Name == string(d.Endpoint) })
+	a.drop(func(who coap.Identity) bool { return who.Role == role && who.Name == string(d.Endpoint) })
 }

@@ -3,13 +3,18 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"strings"
 	"time"
 
+	"steward/cmd/internal/config"
 	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/audit"
@@ -26,23 +31,59 @@ func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 type credentials struct {
 	ca      *est.CA
 	cert    *tls.Certificate
+	named   map[string]*tls.Certificate // by names that clients ask for
 	devices fleet.Store
 	psk     fleet.Credentials
 }
 
-// newCredentials serves one certificate, whatever name a client asks for: the
-// client checks the name.
-func newCredentials(p *pki, devices fleet.Store, psk fleet.Credentials) *credentials {
+// newCredentials serves our own certificate, except to clients that ask for a name
+// that another is for: the client checks the name. It returns ErrPKI for a file
+// that cannot be used.
+func newCredentials(p *pki, devices fleet.Store, psk fleet.Credentials, list []config.ServerCertificate) (
+	*credentials, error,
+) {
 	chain := [][]byte{p.server.cert.Raw}
 	if issuer := p.ca.Certificate(); !bytes.Equal(issuer.RawIssuer, issuer.RawSubject) {
 		chain = append(chain, issuer.Raw) // a root is for the client to have (RFC 5246 §7.4.2)
 	}
 	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
-	return &credentials{ca: p.ca, cert: cert, devices: devices, psk: psk}
+	c := &credentials{ca: p.ca, cert: cert, devices: devices, psk: psk, named: map[string]*tls.Certificate{}}
+	for _, s := range list {
+		other, err := loadServerCertificate(s)
+		if err != nil {
+			return nil, err
+		}
+		c.named[s.Name] = other
+	}
+	return c, nil
+}
+
+// loadServerCertificate reads a chain and its key. It must be for the name, or no
+// client would accept it, and of the one curve that every device of LwM2M knows.
+func loadServerCertificate(s config.ServerCertificate) (*tls.Certificate, error) {
+	if info, err := os.Stat(s.Key); err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%w: %s can be read by others (mode %o)", ErrPKI, s.Key, info.Mode().Perm())
+	}
+	cert, err := tls.LoadX509KeyPair(s.Chain, s.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: server certificate of %s: %w", ErrPKI, s.Name, err)
+	}
+	if err := cert.Leaf.VerifyHostname(s.Name); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrPKI, s.Chain, err)
+	}
+	if key, ok := cert.PrivateKey.(*ecdsa.PrivateKey); !ok || key.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%w: %s: a key of the curve P-256 is needed", ErrPKI, s.Key)
+	}
+	return &cert, nil
 }
 
 // Certificate implements dtls.Credentials.
-func (c *credentials) Certificate(string) (*tls.Certificate, error) { return c.cert, nil }
+func (c *credentials) Certificate(name string) (*tls.Certificate, error) {
+	if cert := c.named[strings.TrimSuffix(strings.ToLower(name), ".")]; cert != nil {
+		return cert, nil
+	}
+	return c.cert, nil
+}
 
 // PSK implements dtls.Credentials.
 func (c *credentials) PSK(identity []byte) ([]byte, error) {

@@ -23,8 +23,12 @@ func (a *App) loadRegistrations(ctx context.Context) (err error) {
 
 // listen binds the sockets for devices, and takes up their associations.
 func (a *App) listen() (err error) {
+	proves, err := newCredentials(a.pki, a.devices, a.keys, a.cfg.ServerCertificates)
+	if err != nil {
+		return err
+	}
 	a.coaps, err = transport.Listen(transport.ListenOptions{
-		Addr: a.cfg.CoAPS, Credentials: newCredentials(a.pki, a.devices, a.keys), Engine: a.engine, Log: a.log,
+		Addr: a.cfg.CoAPS, Credentials: proves, Engine: a.engine, Log: a.log,
 		Refused: a.refused, Stamps: a.cfg.Stamps,
 		FlightInterval: a.cfg.AckTimeout / 2, // 1 s by default, as DTLS has it (RFC 6347 §4.2.4.1)
 		Keep: transport.KeepOptions{
@@ -33,6 +37,9 @@ func (a *App) listen() (err error) {
 	})
 	if err != nil {
 		return fmt.Errorf("coaps: %w", err)
+	}
+	if err := a.listenStreams(proves); err != nil {
+		return err
 	}
 	if a.cfg.CoAP == "" {
 		return nil

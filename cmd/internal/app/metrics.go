@@ -17,7 +17,7 @@ var Version = "dev"
 func (a *App) metrics() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		listenerCollector{a.coaps}, engineCollector{a.engine})
+		listenerCollector{a.coaps}, engineCollector{a.engine}, streamCollector{a.streams})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
 

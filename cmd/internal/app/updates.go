@@ -31,7 +31,10 @@ func (a *App) buildUpdates(ctx context.Context) (err error) {
 	if a.cfg.Updates == "" {
 		return nil
 	}
-	proof := newCredentials(a.pki, a.devices, a.keys)
+	proof, err := newCredentials(a.pki, a.devices, a.keys, nil)
+	if err != nil {
+		return err
+	}
 	identify := func(r *http.Request) (coap.Identity, error) {
 		var chain [][]byte
 		for _, c := range r.TLS.PeerCertificates {

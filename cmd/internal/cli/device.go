@@ -18,7 +18,7 @@ import (
 func newDevice() *cobra.Command {
 	var o sim.Options
 	var t trialFlags
-	var server, level, faults string
+	var server, level, faults, by string
 	var asJSON, logJSON bool
 	cmd := &cobra.Command{
 		Use: "device [flags] BUNDLE…", Short: "Run simulated devices",
@@ -55,12 +55,14 @@ say. Its state lasts as long as the process.`,
 				t.o.Events, t.o.Log, t.o.FaultTime, t.o.Retry = printer(cmd, asJSON), log, o.Misbehave.For, o.RetryFirst
 				return t.run(cmd)
 			}
+			o.Transport = sim.Transport(by)
 			return runFleet(cmd, args, server, faults, asJSON, &o)
 		},
 	}
 	f := cmd.Flags()
 	f.StringArray("bootstrap-file", nil, "a bundle `file`, as an argument is")
 	f.StringVar(&server, "server", "", "coaps `URI` of another server than the bundles name")
+	f.StringVar(&by, "transport", "udp", "udp (DTLS), tls, or tcp without security to the LwM2M server")
 	f.StringVar(&faults, "misbehave", "",
 		"`faults` in updates, joined by commas: timeout, wrong-result, reboot, sleep, defer; of a test device\n"+
 			"in answers: wrong-format, garbage, late, silent, error, duplicate")
@@ -105,6 +107,7 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.Float64Var(&o.Misbehave.Share, "misbehave-share", 1, "of the devices that misbehave, 0 to 1")
 	f.Uint64Var(&o.Misbehave.Seed, "misbehave-seed", 0, "chooses which devices misbehave")
 	f.DurationVar(&o.Misbehave.For, "misbehave-for", 0, "how long sleep and defer last (default 10s)")
+	f.IntVar(&o.StreamPort, "stream-port", 0, "of TCP and TLS (default that of the URI; without security 5683)")
 	f.BoolVar(&o.CertsOnly, "certs-only", false, "ask EST for PKCS#7 (281)")
 	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")
 	f.BoolVar(&o.NoClock, "no-clock", false, "a device that does not know the time")

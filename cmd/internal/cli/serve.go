@@ -59,6 +59,10 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.HTTP, "http", o.HTTP, "dashboard and REST API (TLS with an own certificate off loopback)")
 	f.StringVar(&o.CoAP, "coap", o.CoAP, "LwM2M without security, such as :5683")
 	f.StringVar(&o.CoAPS, "coaps", o.CoAPS, "LwM2M, enrolment and updates over DTLS")
+	f.StringVar(&o.CoAPTCP, "coap-tcp", o.CoAPTCP, "LwM2M over TCP without security, such as :5683")
+	f.StringVar(&o.CoAPSTCP, "coaps-tcp", o.CoAPSTCP, "LwM2M, enrolment and updates over TLS, such as :5684")
+	f.StringArrayVar(&o.ServerCertificates, "server-certificate", o.ServerCertificates,
+		"another certificate for devices that ask for a name: `name=chain.pem,key.pem`; repeatable")
 	f.StringVar(&o.PublicCoAPS, "public-coaps", o.PublicCoAPS,
 		"`host:port` that devices are told, if a port forwarding makes it another than --host and --coaps")
 	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")
@@ -67,7 +71,7 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 		"bytes per second that all devices may fetch (default no bound)")
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL and CA certificates (plain HTTP)")
 	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
-	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap; for tests")
+	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")
 	for _, d := range []struct {
 		p          *config.Duration
@@ -88,9 +92,16 @@ func merge(f *pflag.FlagSet, flags, file config.Options) config.Options {
 	given := pflag.NewFlagSet("", pflag.ContinueOnError)
 	serveFlags(given, &file)
 	f.Visit(func(flag *pflag.Flag) {
-		if to := given.Lookup(flag.Name); to != nil {
-			_ = to.Value.Set(flag.Value.String()) // it was accepted once already
+		to := given.Lookup(flag.Name)
+		if to == nil {
+			return
 		}
+		list, isList := flag.Value.(pflag.SliceValue)
+		if values, ok := to.Value.(pflag.SliceValue); ok && isList {
+			_ = values.Replace(list.GetSlice()) // as below
+			return
+		}
+		_ = to.Value.Set(flag.Value.String()) // it was accepted once already
 	})
 	_ = flags // its values are those that Visit copied
 	return file

@@ -30,8 +30,21 @@ type Options struct {
 	HTTP  string `toml:"http"`  // dashboard and REST API
 	CoAP  string `toml:"coap"`  // LwM2M without security, "" or "off": none
 	CoAPS string `toml:"coaps"` // LwM2M, EST and updates over DTLS
-	Peer  string `toml:"peer"`  // provider-to-provider API, "off": none
-	PKI   string `toml:"pki"`   // CRL and issuer certificates, "off": none
+
+	// CoAPTCP and CoAPSTCP are the same over TCP and TLS (RFC 8323), "" or "off": none.
+	CoAPTCP  string `toml:"coap-tcp"`
+	CoAPSTCP string `toml:"coaps-tcp"`
+
+	// ServerCertificates are shown, over DTLS and TLS, to clients that ask for their
+	// names (RFC 6066 §3); all others see the provider's own. Each is written
+	// "name=chain.pem,key.pem".
+	ServerCertificates []string `toml:"server-certificates"`
+
+	// RawPublicKeys and OSCORE are not built: New says so where they are asked for.
+	RawPublicKeys bool   `toml:"raw-public-keys"`
+	OSCORE        bool   `toml:"oscore"`
+	Peer          string `toml:"peer"` // provider-to-provider API, "off": none
+	PKI           string `toml:"pki"`  // CRL and issuer certificates, "off": none
 
 	// Updates is where devices fetch updates by HTTPS with their certificates; by
 	// CoAP they fetch at CoAPS. "off": none.
@@ -82,7 +95,8 @@ func (d *Duration) UnmarshalText(text []byte) error {
 func Default() Options {
 	return Options{
 		Data: "steward-data", Name: "steward", Host: "127.0.0.1",
-		HTTP: "127.0.0.1:8080", CoAP: "off", CoAPS: ":5684", Peer: ":8443", PKI: ":8081", Updates: "off",
+		HTTP: "127.0.0.1:8080", CoAP: "off", CoAPS: ":5684", CoAPTCP: "off", CoAPSTCP: "off",
+		Peer: ":8443", PKI: ":8081", Updates: "off",
 		Objects: Objects(objects.DefaultIDs),
 		Timers: Timers{
 			AckTimeout: Duration(2 * time.Second), Grace: Duration(24 * time.Hour),
@@ -109,6 +123,8 @@ func (o *Options) Load(path string) error {
 type Config struct {
 	Data, Name, Host             string
 	HTTP, CoAP, CoAPS, Peer, PKI string // listen addresses; "" for none
+	CoAPTCP, CoAPSTCP            string // likewise
+	ServerCertificates           []ServerCertificate
 	Updates                      string // likewise
 	UpdateRate                   int64  // bytes per second; 0: no bound
 	PublicCoAPS                  string // "": Host and the port of CoAPS
@@ -152,6 +168,9 @@ func New(o Options) (Config, error) {
 	if err := c.addresses(o); err != nil {
 		return c, err
 	}
+	if err := c.security(o); err != nil {
+		return c, err
+	}
 	if err := c.checkTimers(); err != nil {
 		return c, err
 	}
@@ -185,6 +204,8 @@ func (c *Config) addresses(o Options) error {
 		{"http", o.HTTP, &c.HTTP},
 		{"coap", o.CoAP, &c.CoAP},
 		{"coaps", o.CoAPS, &c.CoAPS},
+		{"coap-tcp", o.CoAPTCP, &c.CoAPTCP},
+		{"coaps-tcp", o.CoAPSTCP, &c.CoAPSTCP},
 		{"peer", o.Peer, &c.Peer},
 		{"pki", o.PKI, &c.PKI},
 		{"updates", o.Updates, &c.Updates},

@@ -18,6 +18,9 @@ func TestNew(t *testing.T) {
 		f(&o)
 		return o
 	}
+	certificates := func(list ...string) config.Options {
+		return change(func(o *config.Options) { o.ServerCertificates = list })
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -45,6 +48,16 @@ func TestNew(t *testing.T) {
 		{"no coaps", change(func(o *config.Options) { o.CoAPS = "off" }), config.ErrConfig},
 		{"public address", change(func(o *config.Options) { o.PublicCoAPS = "iot.example.com:5684" }), nil},
 		{"public address without port", change(func(o *config.Options) { o.PublicCoAPS = "x" }), config.ErrConfig},
+		{"streams", change(func(o *config.Options) { o.CoAPTCP, o.CoAPSTCP = ":5683", ":5684" }), nil},
+		{"port of a stream", change(func(o *config.Options) { o.CoAPSTCP = ":x" }), config.ErrConfig},
+		{"certificate by name", certificates("iot.example.com=a.pem,b.pem", "b.example=c.pem,d.pem"), nil},
+		{"certificate without key", certificates("iot.example.com=a.pem"), config.ErrConfig},
+		{"certificate for an address", certificates("192.0.2.1=a.pem,b.pem"), config.ErrConfig},
+		{"certificate for no name", certificates("=a.pem,b.pem"), config.ErrConfig},
+		{"two certificates for a name", certificates("a.example=a,b", "A.example=c,d"), config.ErrConfig},
+		{"too many certificates", certificates(make([]string, 257)...), config.ErrConfig},
+		{"raw public keys, not built", change(func(o *config.Options) { o.RawPublicKeys = true }), config.ErrConfig},
+		{"OSCORE, not built", change(func(o *config.Options) { o.OSCORE = true }), config.ErrConfig},
 		{"grace", change(func(o *config.Options) { o.Timers.Grace = 0 }), config.ErrConfig},
 	}
 	for _, tt := range tests {

@@ -138,7 +138,9 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	r, err := s.DB.Server().OfDevice(ctx, l.ID)
 	switch {
 	case err == nil:
-		out.Registration = showRegistration(r, now)
+		if out.Registration = showRegistration(r, now); out.Registration != nil {
+			out.Registration.Transport = s.Server.Transport(l.ID)
+		}
 		if out.Registration != nil && r.Queue {
 			p := s.Server.Presence(l.ID)
 			out.Registration.Asleep, out.Registration.WakesAt = p.Asleep, p.Wake

@@ -139,7 +139,8 @@ func (l *life) register(ctx context.Context, home transfer.Home, anchors []trans
 	}
 	kind := Registered
 	if old := l.links.last(); old != nil {
-		if old.host == m.host && l.cl.Move(old.conn, m.conn) {
+		// A registration ends with its stream (LwM2M Transport Binding 1.2.2 §6.5).
+		if !m.conn.Stream() && old.host == m.host && l.cl.Move(old.conn, m.conn) {
 			kind = Reconnected
 		}
 		l.links.drop(old, l.cl)

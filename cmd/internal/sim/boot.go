@@ -77,7 +77,7 @@ func (l *life) load() (err error) {
 	l.battery, l.account = newBattery(l), newServerObject(l)
 	l.cl, err = client.New(client.Options{
 		Endpoint: lwm2m.Endpoint(b.Endpoint), Objects: l.objects(), Schema: l.d.schema, Engine: l.engine,
-		Retry: l.o.RetryFirst, Failed: l.lost, Log: l.o.Log,
+		Retry: l.o.RetryFirst, Failed: l.lost, Log: l.o.Log, Binding: l.o.binding(),
 	})
 	return err
 }

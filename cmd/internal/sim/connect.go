@@ -51,7 +51,7 @@ type dialing struct {
 }
 
 // dial opens an association. The server must be the host of the URI and chain to
-// one of the anchors; nothing else is ever enough.
+// one of the anchors; nothing else is ever enough, but where TransportTCP was chosen.
 func (l *life) dial(ctx context.Context, o dialing) (*link, error) {
 	host, err := transfer.HostOf(o.uri)
 	if err != nil {
@@ -62,6 +62,11 @@ func (l *life) dial(ctx context.Context, o dialing) (*link, error) {
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
 	k := &link{host: host, registrar: o.registrar, meter: l.d.meters.meter(host, o.phase)}
+	if !l.o.secure(o.phase) { // whoever answers there is believed
+		for _, a := range o.anchors {
+			k.stands = append(k.stands, transfer.ThumbprintOf(a.Certificate))
+		}
+	}
 	verify := func(chain [][]byte) (err error) {
 		k.stands, err = checkServer(chain, u.Hostname(), o.anchors, o.registrar, l.o.now())
 		if err == nil && !k.registrar { // it may do for both
@@ -71,7 +76,7 @@ func (l *life) dial(ctx context.Context, o dialing) (*link, error) {
 		return err
 	}
 	k.conn, err = transport.Dial(ctx, transport.DialOptions{
-		URI: o.uri, Engine: l.engine, Tap: k.meter.tap, LocalAddr: netip.AddrPortFrom(l.o.LocalAddr, 0),
+		URI: l.o.target(u, o.phase), Engine: l.engine, Tap: k.meter.tap, LocalAddr: netip.AddrPortFrom(l.o.LocalAddr, 0),
 		HandshakeTimeout: l.o.HandshakeTimeout, FlightInterval: l.o.FlightInterval,
 		Client: dtls.ClientOptions{
 			Certificate: o.certificate, Verify: verify, ServerName: u.Hostname(), CID: !l.o.NoCID,

@@ -41,7 +41,7 @@ func (o *serverObject) set(a transfer.Account) {
 	base := lwm2m.NewPath(serverID, 0)
 	o.table.Replace(base, objects.Server{
 		ShortID: uint16(a.SSID), Lifetime: int64(a.Lifetime), //nolint:gosec // checked when it was accepted
-		Storing: true, Binding: "U", MuteSend: &mute,
+		Storing: true, Binding: o.l.o.binding(), MuteSend: &mute,
 	}.Entries(base)...)
 }
 
@@ -109,7 +109,7 @@ func newBattery(l *life) *battery {
 			Manufacturer: hardware.Manufacturer, Model: hardware.Model, Serial: hardware.Serial, Firmware: version,
 			PowerSources: map[uint16]int64{0: 1}, Voltage: map[uint16]int64{0: b.voltage()},
 			BatteryLevel: &b.level, MemoryFree: &free, ErrorCodes: map[uint16]int64{0: 0}, Time: time.Now().UTC(),
-			UTCOffset: data.UTCOffset, Timezone: data.Timezone, Bindings: "U", Type: "simulated",
+			UTCOffset: data.UTCOffset, Timezone: data.Timezone, Bindings: l.o.binding(), Type: "simulated",
 			BatteryStatus: &status, MemoryTotal: &total,
 		}.Entries(base),
 		Resources: []uint16{objects.DeviceReboot},

@@ -36,6 +36,9 @@ type provider struct {
 	suit   transfer.Signer // of manifests
 	store  *servertest.Store
 	addr   string // once it has listened
+	// streams adds TLS, plain TCP; their addresses once they have listened.
+	streams  bool
+	tls, tcp string
 
 	mu       sync.Mutex
 	srv      *server.Server
@@ -95,7 +98,7 @@ func (p *provider) start() {
 		Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
 			switch r.Path[0] {
 			case "rd", "dp":
-				if r.Peer.Identity().Role != coap.RoleOperational {
+				if r.Peer.Identity().Role != coap.RoleOperational && !p.streams {
 					return &coap.Response{Code: coap.Forbidden}
 				}
 				return srv.ServeCoAP(ctx, r)
@@ -108,7 +111,7 @@ func (p *provider) start() {
 	srv, err = server.New(p.t.Context(), server.Options{
 		Store: p.store, Exchanger: engine, Schema: sim.Schema(objects.DefaultIDs),
 		Identify: func(_ context.Context, who coap.Identity, ep lwm2m.Endpoint) (fleet.ID, error) {
-			if who.Name != string(ep) {
+			if who.Name != string(ep) && (who.Role != coap.RoleNone || !p.streams) {
 				return "", server.ErrIdentity
 			}
 			return fleet.ID(ep), nil
@@ -130,6 +133,9 @@ func (p *provider) start() {
 		}
 	})
 	var running sync.WaitGroup
+	for _, l := range p.listenStreams(engine) {
+		running.Go(func() { _ = l.Run(ctx) })
+	}
 	for _, run := range []func(context.Context) error{engine.Run, srv.Run, listener.Run} {
 		running.Go(func() { _ = run(ctx) })
 	}
@@ -141,6 +147,31 @@ func (p *provider) start() {
 		cancel()
 		running.Wait()
 	})
+}
+
+// listenStreams listens for TLS and TCP, where that is asked for, at the same
+// addresses as before if there were some.
+func (p *provider) listenStreams(engine *coap.Engine) (out []*transport.StreamListener) {
+	if !p.streams {
+		return nil
+	}
+	for _, s := range []struct {
+		addr        *string
+		credentials dtls.Credentials
+	}{{&p.tls, credentials{p}}, {&p.tcp, nil}} {
+		if *s.addr == "" {
+			*s.addr = "127.0.0.1:0"
+		}
+		l, err := transport.ListenStream(transport.StreamOptions{
+			Addr: *s.addr, Credentials: s.credentials, Engine: engine,
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		*s.addr = l.Addr().String()
+		out = append(out, l)
+	}
+	return out
 }
 
 func (p *provider) payload(r *coap.Request) *coap.Response {

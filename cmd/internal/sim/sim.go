@@ -55,6 +55,8 @@ type Options struct {
 	RenewBefore      time.Duration // the certificate's end; a third of its validity
 	BlockSize        int           // of block-wise transfers; 1024
 	LocalAddr        netip.Addr    // to send from; the system's choice
+	Transport        Transport     // to the LwM2M server; TransportUDP
+	StreamPort       int           // of TCP and TLS; that of the URI, plain 5683
 
 	CertsOnly   bool // ask the EST server for PKCS #7 (281), not a certificate (287)
 	NoCID       bool // negotiate no DTLS connection identifier
@@ -154,6 +156,9 @@ func newDevice(b *bundle.Bundle, o Options, schema lwm2m.Schema) (*Device, error
 	}
 	if o.StateDir == "" {
 		return nil, fmt.Errorf("%w: no state directory", ErrOptions)
+	}
+	if err := o.Transport.check(o.StreamPort); err != nil {
+		return nil, err
 	}
 	d := &Device{o: o.withDefaults(), b: b, schema: schema, ready: make(chan struct{})}
 	d.meters = openCounters(d.o.countersFile(b))
