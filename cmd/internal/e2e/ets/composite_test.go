@@ -2,6 +2,7 @@ package ets_test
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func (x *world) observedTogether(d *device, first string, texts ...string) (serv
 }
 
 func ets230(t *testing.T) {
+	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	d.says("iPATCH /", 204)
 	x.must("Write-Composite", x.WriteComposite(t.Context(), "alpha", []lwm2m.Entry{
@@ -71,12 +73,14 @@ func ets230(t *testing.T) {
 		t.Fatalf("asked %v", asked)
 	}
 	got := senml(t, asked[0].payload)
-	if len(got) != 4 || got["/1/0/1"] != 61.0 || got["/1/0/6"] != true || got["/16/0/0/0"] != "a" || got["/16/0/0/3"] != "d" {
+	want := map[string]any{"/1/0/1": 61.0, "/1/0/6": true, "/16/0/0/0": "a", "/16/0/0/3": "d"}
+	if !maps.Equal(got, want) {
 		t.Errorf("body %s", asked[0].payload)
 	}
 }
 
 func ets304(t *testing.T) {
+	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	d.says("PUT /1/0/1", 204)
 	x.must("Write-Attributes", x.WriteAttributes(t.Context(), "alpha", path("/1/0/1"), []string{"pmin=30", "pmax=45"}))
@@ -96,12 +100,16 @@ func ets304(t *testing.T) {
 }
 
 func ets305(t *testing.T) {
+	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	target, first := x.observedTogether(d, `[{"n":"/1/0/1","v":1},{"n":"/3/0/16","vs":"U"}]`, "/1/0/1", "/3/0/16")
 	x.must("Cancel", x.CancelTarget(t.Context(), "alpha", target, "test"))
 	asked := d.taken()
-	if len(asked) != 1 || asked[0].key() != "FETCH /" || asked[0].payload != first.payload || asked[0].token != first.token {
-		t.Fatalf("asked %v, want the list and token of %v", asked, first)
+	if len(asked) != 1 || asked[0].key() != "FETCH /" {
+		t.Fatalf("asked %v", asked)
+	}
+	if asked[0].payload != first.payload || asked[0].token != first.token {
+		t.Errorf("asked %v, want the list and token of %v", asked[0], first)
 	}
 	if v, ok := asked[0].option(optObserve); !ok || v != 1 {
 		t.Errorf("Observe is %d", v)
@@ -120,6 +128,7 @@ func portfolio(t *testing.T) (*world, *device, message) {
 }
 
 func ets308(t *testing.T) {
+	t.Helper()
 	x, d, asked := portfolio(t)
 	d.on("POST /16", func(message) reply { return reply{code: 201, format: -1, path: "/16/1"} })
 	p, err := x.Create(t.Context(), "alpha", 16, 1, []lwm2m.Entry{entry("/16/1/0/0", lwm2m.String("b"))})
@@ -134,6 +143,7 @@ func ets308(t *testing.T) {
 }
 
 func ets309(t *testing.T) {
+	t.Helper()
 	x, d, asked := portfolio(t)
 	d.says("DELETE /16/1", 202)
 	x.must("Delete", x.Delete(t.Context(), "alpha", path("/16/1")))
@@ -147,6 +157,7 @@ func ets309(t *testing.T) {
 }
 
 func ets310(t *testing.T) {
+	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	_, asked := x.observedTogether(d, `[{"n":"/3/0/16","vs":"U"},{"n":"/3/0/11/0","v":0}]`, "/3/0/16", "/3/0/11/0")
 	d.says("PUT /3", 204)
