@@ -2,6 +2,7 @@ package ets_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,7 +96,11 @@ func observationsReturn(t *testing.T) {
 func registerTwice(t *testing.T) {
 	x, d := registered(t, query11, links)
 	m := message{typ: con, code: 2, id: 900, token: "twice", payload: links, options: []option{
-		{optPath, "rd"}, {optQuery, "ep=alpha"}, {optQuery, "lt=60"}, {optQuery, "lwm2m=1.1"}, {optQuery, "b=U"},
+		{optPath, "rd"},
+		{optQuery, "ep=alpha"},
+		{optQuery, "lt=60"},
+		{optQuery, "lwm2m=1.1"},
+		{optQuery, "b=U"},
 		uintOption(optFormat, linkFormat),
 	}}
 	c := make(chan message, 16)
@@ -210,10 +215,12 @@ func (d *device) inBlocks(path, query string, format int, body string) message {
 func blocks(t *testing.T) {
 	x := newWorld(t)
 	d := x.device("")
-	long := links
+	var list strings.Builder
+	list.WriteString(links)
 	for i := range 200 {
-		long += ",</32769/" + strings.TrimLeft(string(rune('0'+i/100))+string(rune('0'+i/10%10)), "0") + string(rune('0'+i%10)) + ">"
+		fmt.Fprintf(&list, ",</32769/%d>", i)
 	}
+	long := list.String()
 	m := d.expect("Register", d.inBlocks("/rd", query11, linkFormat, long), 201)
 	if !x.registration().Has(path("/32769/199")) {
 		t.Error("the end of the body is missing")

@@ -72,7 +72,6 @@ func (x *world) ended(state bootstrap.State, reason string) {
 func put(p, tlv string) string { return "PUT " + p + " ct=11542 " + strings.ReplaceAll(tlv, " ", "") }
 
 func ets0(t *testing.T) {
-	t.Helper()
 	x, d := bootWorld(t)
 	d.bootstrap("ep=alpha&pct=11542")
 	asked := d.wants("GET /", put("/0/0", tlvSecurity), put("/1/0", tlvServer), "POST /bs")
@@ -89,7 +88,6 @@ func ets0(t *testing.T) {
 }
 
 func ets4(t *testing.T) {
-	t.Helper()
 	x, d := bootWorld(t)
 	d.discovers(`</>;lwm2m=1.1,</0/1>,</0/3>;ssid=7,</1/2>;ssid=7,</3/0>`)
 	d.says("GET /1", 205, "11542", "080203 C10007")
@@ -101,7 +99,6 @@ func ets4(t *testing.T) {
 }
 
 func ets5(t *testing.T) {
-	t.Helper()
 	x, d := bootWorld(t)
 	d.register(query11, links)
 	d.says("POST /1/0/9", 204)
@@ -114,7 +111,6 @@ func ets5(t *testing.T) {
 }
 
 func ets7(t *testing.T) {
-	t.Helper()
 	x, d := bootWorld(t)
 	d.bootstrap("ep=alpha")
 	x.ended(bootstrap.Done, "")
@@ -128,7 +124,6 @@ func ets7(t *testing.T) {
 }
 
 func ets8(t *testing.T) {
-	t.Helper()
 	x, d := bootWorld(t)
 	p := path("/2/0")
 	acl := []lwm2m.Entry{
@@ -151,7 +146,6 @@ func ets8(t *testing.T) {
 }
 
 func ets9(t *testing.T) {
-	t.Helper()
 	x, d := bootWorld(t)
 	finishes := 0
 	d.on("POST /bs", func(message) reply {
@@ -170,7 +164,6 @@ func ets9(t *testing.T) {
 }
 
 func ets12(t *testing.T) {
-	t.Helper()
 	_, d := bootWorld(t)
 	// SenML JSON is read by a program of the standard library.
 	m := d.expect("GET /bspack", d.do(1, "/bspack", "ep=alpha&acc=</0/1>", -1, "", uintOption(optAccept, 110)), 205)

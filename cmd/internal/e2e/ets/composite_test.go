@@ -60,7 +60,6 @@ func (x *world) observedTogether(d *device, first string, texts ...string) (serv
 }
 
 func ets230(t *testing.T) {
-	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	d.says("iPATCH /", 204)
 	x.must("Write-Composite", x.WriteComposite(t.Context(), "alpha", []lwm2m.Entry{
@@ -80,7 +79,6 @@ func ets230(t *testing.T) {
 }
 
 func ets304(t *testing.T) {
-	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	d.says("PUT /1/0/1", 204)
 	x.must("Write-Attributes", x.WriteAttributes(t.Context(), "alpha", path("/1/0/1"), []string{"pmin=30", "pmax=45"}))
@@ -100,7 +98,6 @@ func ets304(t *testing.T) {
 }
 
 func ets305(t *testing.T) {
-	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	target, first := x.observedTogether(d, `[{"n":"/1/0/1","v":1},{"n":"/3/0/16","vs":"U"}]`, "/1/0/1", "/3/0/16")
 	x.must("Cancel", x.CancelTarget(t.Context(), "alpha", target, "test"))
@@ -128,7 +125,6 @@ func portfolio(t *testing.T) (*world, *device, message) {
 }
 
 func ets308(t *testing.T) {
-	t.Helper()
 	x, d, asked := portfolio(t)
 	d.on("POST /16", func(message) reply { return reply{code: 201, format: -1, path: "/16/1"} })
 	p, err := x.Create(t.Context(), "alpha", 16, 1, []lwm2m.Entry{entry("/16/1/0/0", lwm2m.String("b"))})
@@ -143,7 +139,6 @@ func ets308(t *testing.T) {
 }
 
 func ets309(t *testing.T) {
-	t.Helper()
 	x, d, asked := portfolio(t)
 	d.says("DELETE /16/1", 202)
 	x.must("Delete", x.Delete(t.Context(), "alpha", path("/16/1")))
@@ -157,7 +152,6 @@ func ets309(t *testing.T) {
 }
 
 func ets310(t *testing.T) {
-	t.Helper()
 	x, d := registered(t, query11, linksJSON)
 	_, asked := x.observedTogether(d, `[{"n":"/3/0/16","vs":"U"},{"n":"/3/0/11/0","v":0}]`, "/3/0/16", "/3/0/11/0")
 	d.says("PUT /3", 204)

@@ -177,3 +177,31 @@ func ets1350(t *testing.T) {
 	d.says("GET /3/0/0", 205, "0", "41")
 	same(t, "Read", x.read("/3/0/0"), []string{"/3/0/0=A"})
 }
+
+const profile = "&lt=60&lwm2m=1.2&b=U&pid=6:27354b9a"
+
+// taught is a world that has learned a profile from a whole registration.
+func taught(t *testing.T) (*world, *device) {
+	t.Helper()
+	x := newWorld(t)
+	x.device("").register("ep=first"+profile, `</1/0>,</3/0>,</5/0>`)
+	return x, x.device("")
+}
+
+func ets110(t *testing.T) {
+	x, d := taught(t)
+	d.expect("unknown", d.do(2, "/rd", "ep=alpha&lt=60&lwm2m=1.2&pid=6:00000000", -1, ""), 409)
+	d.location = d.expect("Register", d.do(2, "/rd", "ep=alpha"+profile, -1, ""), 201).texts(optLocation, "/", "/")
+	if r := x.registration(); !r.Has(path("/5/0")) || len(r.Objects) != 3 {
+		t.Errorf("objects %v", r.Objects)
+	}
+	d.update("", 204)
+}
+
+func ets111(t *testing.T) {
+	x, d := taught(t)
+	d.register("ep=alpha"+profile, "</4/0>")
+	if r := x.registration(); !r.Has(path("/5/0")) || !r.Has(path("/4/0")) || len(r.Objects) != 4 {
+		t.Errorf("objects %v", r.Objects)
+	}
+}
