@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"steward/lwm2m/fleet"
@@ -110,8 +111,7 @@ func (s *Server) blame(c *call, t Target, err error) {
 		return
 	}
 	reason := err.Error()
-	var refused *ResponseError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*ResponseError](err); ok {
 		reason = refused.Error()
 	}
 	s.refusals[c.entry.device] = append(s.refusals[c.entry.device], refusal{t.bare(), reason})
@@ -129,26 +129,27 @@ func (s *Server) forgive(device fleet.ID, t Target) {
 	}
 }
 
+// reconsiderAtOnce is how many devices are looked at under one hold of the lock.
+const reconsiderAtOnce = 1024
+
 // Reconsider compares what is to be observed of devices with what is, after templates
 // or tags of devices have changed: what is missing is established, what nobody wants
 // any more is cancelled. Without a device it is all of them.
 func (s *Server) Reconsider(devices ...fleet.ID) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.wants++
-	again := func(e *entry) {
-		e.unwanted, e.tries = false, 0
-		s.enqueue(e)
+	if len(devices) == 0 {
+		devices = slices.AppendSeq(make([]fleet.ID, 0, len(s.devices)), maps.Keys(s.devices))
 	}
-	for _, d := range devices {
-		if e := s.devices[d]; e != nil {
-			again(e)
+	s.mu.Unlock()
+	for part := range slices.Chunk(devices, reconsiderAtOnce) {
+		s.mu.Lock()
+		for _, d := range part {
+			if e := s.devices[d]; e != nil {
+				e.unwanted, e.tries = false, 0
+				s.enqueue(e)
+			}
 		}
-	}
-	if len(devices) > 0 {
-		return
-	}
-	for _, e := range s.devices {
-		again(e)
+		s.mu.Unlock()
 	}
 }

@@ -43,7 +43,9 @@ func TestPitfallIdentityLookup(t *testing.T) {
 			return fleet.ID(ep), nil
 		},
 	})
-	for name, want := range map[string]coap.Code{"serial 1234": coap.Created, "key 7": coap.BadRequest, "x": coap.BadRequest} {
+	for name, want := range map[string]coap.Code{
+		"serial 1234": coap.Created, "key 7": coap.BadRequest, "x": coap.BadRequest,
+	} {
 		p := fakePeer{"192.0.2.3:1", coap.Identity{Role: coap.RolePSK, Name: name}}
 		if res := x.serve(p, coap.POST, "rd", "ep=urn:imei:1&lt=60&lwm2m=1.1", codec.Link, usual); res.Code != want {
 			t.Errorf("Register by %s = %s, want %s", name, res.Code, want)

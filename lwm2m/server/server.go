@@ -58,7 +58,7 @@ type Options struct {
 	// has.
 	Find func(ep lwm2m.Endpoint) (coap.Peer, bool)
 	// Signs keeps refreshes on their way to the Store. nil: each goes there at once.
-	Signs   Log
+	Signs Log
 	// Tolerant lets devices of 1.1 and later say queue mode as 1.0 does (b=UQ), which
 	// is 4.00 otherwise.
 	Tolerant bool
@@ -119,7 +119,8 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{
 		o: o, recorder: newRecorder(), agenda: agenda{hint: make(chan struct{}, 1)},
 		devices: map[fleet.ID]*entry{}, locations: map[Location]*entry{}, peers: map[coap.Peer]*entry{},
-		turns: map[fleet.ID]*turn{}, forms: forms{}, profiles: profiles{known: map[profileKey]profile{}}, refusals: map[fleet.ID][]refusal{},
+		turns: map[fleet.ID]*turn{}, forms: forms{}, refusals: map[fleet.ID][]refusal{},
+		profiles: profiles{known: map[profileKey]profile{}},
 	}
 	if err := s.load(ctx); err != nil {
 		return nil, err

@@ -40,7 +40,8 @@ func TestTarget(t *testing.T) {
 		}
 	}
 	both := nodes("/3/0/9", "/1")
-	if !both.Contains(path("/1/0/1")) || both.Contains(path("/3/0/8")) || !slices.Equal(both.Paths(), paths("/3/0/9", "/1")) {
+	if !both.Contains(path("/1/0/1")) || both.Contains(path("/3/0/8")) ||
+		!slices.Equal(both.Paths(), paths("/3/0/9", "/1")) {
 		t.Errorf("%v: paths %v", both, both.Paths())
 	}
 }

@@ -7,11 +7,8 @@ import (
 
 // isComposite reports whether an operation is of several nodes.
 func isComposite(k web.OperationKind) bool {
-	switch k {
-	case web.OpReadComposite, web.OpWriteComposite, web.OpObserveComposite, web.OpCancelComposite:
-		return true
-	}
-	return false
+	return k == web.OpReadComposite || k == web.OpWriteComposite || k == web.OpObserveComposite ||
+		k == web.OpCancelComposite
 }
 
 // moreOf adds what only some operations have.
@@ -25,12 +22,9 @@ func moreOf(op web.Operation, in operationIn) (web.Operation, error) {
 	case in.Depth != nil && in.Op != web.OpDiscover:
 		return op, web.Invalid("depth", "only with discover")
 	}
-	switch in.Op {
-	case web.OpWriteAttributes, web.OpObserve, web.OpObserveComposite:
-	default:
-		if len(in.Attributes) > 0 {
-			return op, web.Invalid("attributes", "not with "+string(in.Op))
-		}
+	may := in.Op == web.OpWriteAttributes || in.Op == web.OpObserve || in.Op == web.OpObserveComposite
+	if len(in.Attributes) > 0 && !may {
+		return op, web.Invalid("attributes", "not with "+string(in.Op))
 	}
 	for _, text := range in.Paths {
 		p, err := lwm2m.ParsePath(text)

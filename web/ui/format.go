@@ -172,7 +172,8 @@ var stateLevels = map[string]web.Level{
 	string(web.CertificateRevoked): web.LevelBad,
 	string(web.PartnerActive):      web.LevelGood, string(web.PartnerSuspended): web.LevelBad,
 	string(web.PartnerRotating): web.LevelActive,
-	"established":               web.LevelGood, "waiting": web.LevelActive, "refused": web.LevelBad, "unwanted": web.LevelWarning,
+	"established":               web.LevelGood, "waiting": web.LevelActive, // observations
+	"refused": web.LevelBad, "unwanted": web.LevelWarning,
 }
 
 func statePill(state any) pill { return newPill(stateLevels[fmt.Sprint(state)], state) }

@@ -99,6 +99,8 @@ func sentence(op web.Operation, o web.Outcome) string {
 		return "Discovered " + at + ": " + o.Links
 	case web.OpCreate:
 		return "Created " + o.Path + "."
+	case web.OpReadComposite, web.OpWriteComposite, web.OpObserveComposite, web.OpCancelComposite:
+		return "Done." // no form asks for them
 	case web.OpDelete:
 		return "Deleted " + at + "."
 	}

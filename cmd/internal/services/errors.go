@@ -31,6 +31,7 @@ var meanings = []struct {
 	detail string
 }{
 	{server.ErrAnswer, web.ErrDevice, "its answer cannot be read"}, // whatever is wrong with it
+	{server.ErrUnsupported, web.ErrDevice, ""},
 	{server.ErrNotObserved, web.ErrDevice, "it answered without observing"},
 
 	{queue.ErrUnknown, web.ErrNotFound, ""},

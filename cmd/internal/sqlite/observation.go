@@ -58,21 +58,9 @@ func (s Server) PutTemplate(ctx context.Context, t server.Template, actor string
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		rows, err := tx.Query("observation_template.list", maxTemplateRows)
+		before, err := templateBefore(tx, t.Name)
 		if err != nil {
 			return err
-		}
-		all, err := collectTemplates(rows)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(all, func(o server.Template) bool { return o.Name == t.Name })
-		if i < 0 && len(all) >= server.MaxTemplates {
-			return fmt.Errorf("%w: there are %d already", server.ErrTemplate, len(all))
-		}
-		before := ""
-		if i >= 0 {
-			before = all[i].String()
 		}
 		if _, err := tx.Exec("observation_template.delete", t.Name); err != nil {
 			return err
@@ -86,6 +74,26 @@ func (s Server) PutTemplate(ctx context.Context, t server.Template, actor string
 			Actor: actor, Action: "observation.template", Subject: t.Name, Before: before, After: t.String(),
 		})
 	})
+}
+
+// templateBefore returns the text of the template of that name, "" if there is none,
+// or why there cannot be one more.
+func templateBefore(tx *Tx, name string) (string, error) {
+	rows, err := tx.Query("observation_template.list", maxTemplateRows)
+	if err != nil {
+		return "", err
+	}
+	all, err := collectTemplates(rows)
+	if err != nil {
+		return "", err
+	}
+	if i := slices.IndexFunc(all, func(o server.Template) bool { return o.Name == name }); i >= 0 {
+		return all[i].String(), nil
+	}
+	if len(all) >= server.MaxTemplates {
+		return "", fmt.Errorf("%w: there are %d already", server.ErrTemplate, len(all))
+	}
+	return "", nil
 }
 
 // maxTemplateRows is above what all templates together can have.
