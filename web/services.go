@@ -23,6 +23,7 @@ type Services struct {
 	Factories       Factories
 	Bootstraps      Bootstraps
 	Series          Series
+	Definitions     Definitions
 	Traces          Traces
 	Certificates    Certificates
 	Releases        Releases
@@ -45,6 +46,7 @@ func (s Services) Complete() Services {
 	fill(&s.Factories, Factories(none))
 	fill(&s.Bootstraps, Bootstraps(none))
 	fill(&s.Series, Series(none))
+	fill(&s.Definitions, Definitions(none))
 	fill(&s.Traces, Traces(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Releases, Releases(none))

@@ -11,15 +11,36 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"steward/lwm2m"
 )
 
-// A Registry is an immutable set of object definitions. It is safe for
-// concurrent use.
+// A Registry is a set of object definitions. Those that it is made with do not
+// change; Extend adds others to them. It is safe for concurrent use.
 type Registry struct {
-	objects []Object // ordered by id, then by version, oldest first
+	objects  []Object                 // ordered by id, then by version, oldest first
+	extended atomic.Pointer[[]Object] // the same with those of Extend; nil: none
 }
+
+// list returns all definitions as they are now.
+func (r *Registry) list() []Object {
+	if all := r.extended.Load(); all != nil {
+		return *all
+	}
+	return r.objects
+}
+
+// Extend has the registry know the custom objects beside those that it was made
+// with, in place of what an earlier call gave. One with the id and version of an
+// object that it was made with takes its place.
+func (r *Registry) Extend(custom ...Object) {
+	all := merge(r.objects, custom)
+	r.extended.Store(&all)
+}
+
+// Made returns a registry of the definitions that r was made with alone.
+func (r *Registry) Made() *Registry { return &Registry{objects: r.objects} }
 
 // An Object is one version of an object definition.
 type Object struct {
@@ -87,17 +108,18 @@ func (r *Registry) Versioned(id uint16, version string) (Object, bool) {
 // Versions returns the versions of the object id, oldest first, nil if there is
 // none. The caller must not change the result.
 func (r *Registry) Versions(id uint16) []Object {
-	from, _ := slices.BinarySearchFunc(r.objects, id, func(o Object, id uint16) int { return cmp.Compare(o.ID, id) })
+	all := r.list()
+	from, _ := slices.BinarySearchFunc(all, id, func(o Object, id uint16) int { return cmp.Compare(o.ID, id) })
 	to := from
-	for to < len(r.objects) && r.objects[to].ID == id {
+	for to < len(all) && all[to].ID == id {
 		to++
 	}
-	return r.objects[from:to:to]
+	return all[from:to:to]
 }
 
 // Objects returns every version of every object, ordered by id and version.
 // The caller must not change the result.
-func (r *Registry) Objects() []Object { return slices.Clip(r.objects) }
+func (r *Registry) Objects() []Object { return slices.Clip(r.list()) }
 
 // Resource implements lwm2m.Schema. The newest version that has the resource
 // answers, for a device may implement any of them.
@@ -113,7 +135,12 @@ func (r *Registry) Resource(object, resource uint16) (lwm2m.ResourceInfo, bool) 
 // With returns a registry that also has the custom objects. One with the id and
 // version of an existing object takes its place. Resources may be in any order.
 func (r *Registry) With(custom ...Object) *Registry {
-	objects := slices.Clone(r.objects)
+	return &Registry{objects: merge(r.list(), custom)}
+}
+
+// merge returns objects with the custom ones, in order.
+func merge(objects, custom []Object) []Object {
+	objects = slices.Clone(objects)
 	for _, o := range custom {
 		o.Resources = slices.SortedFunc(slices.Values(o.Resources), compareResources)
 		i, found := slices.BinarySearchFunc(objects, o, compareObjects)
@@ -123,7 +150,7 @@ func (r *Registry) With(custom ...Object) *Registry {
 		}
 		objects = slices.Insert(objects, i, o)
 	}
-	return &Registry{objects: objects}
+	return objects
 }
 
 func compareResources(a, b Resource) int { return cmp.Compare(a.ID, b.ID) }

@@ -129,6 +129,25 @@ func TestWith(t *testing.T) {
 	}
 }
 
+func TestExtend(t *testing.T) {
+	r := registry.Default().With()
+	custom := registry.Object{ID: 32001, Version: "1.0", Name: "Custom", Resources: []registry.Resource{{ID: 7}, {ID: 1}}}
+	r.Extend(custom)
+	if o, ok := r.Object(32001); !ok || o.Resources[0].ID != 1 {
+		t.Errorf("Object(32001) after Extend = %+v, %v", o, ok)
+	}
+	if o, ok := r.With().Object(32001); !ok || o.Name != "Custom" {
+		t.Errorf("Object(32001) of With = %+v, %v", o, ok)
+	}
+	if _, ok := r.Made().Object(32001); ok {
+		t.Error("Made knows what Extend added")
+	}
+	r.Extend()
+	if _, ok := r.Object(32001); ok || len(r.Objects()) != len(registry.Default().Objects()) {
+		t.Errorf("Object(32001) is known after Extend without it; %d objects", len(r.Objects()))
+	}
+}
+
 func TestCompareVersions(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string

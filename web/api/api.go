@@ -100,7 +100,7 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: "/metrics", role: web.RoleViewer, handler: a.metrics},
 	}
 	for _, group := range [][]route{
-		a.commonRoutes(), a.deviceRoutes(), a.observationRoutes(), a.seriesRoutes(), a.traceRoutes(),
+		a.commonRoutes(), a.deviceRoutes(), a.observationRoutes(), a.seriesRoutes(), a.traceRoutes(), a.definitionRoutes(),
 		a.bootstrapRoutes(), a.certificateRoutes(), a.updateRoutes(), a.transferRoutes(),
 	} {
 		for _, r := range group {

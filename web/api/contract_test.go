@@ -92,7 +92,7 @@ func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	t.Helper()
 	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "series/{path}", "series/3303/0/5700",
 		"{path}", "3/0", "{operation}", webtest.ID,
-		"{name}", "usual", "{use}", "server", "{object}", "3303", "{resource}", "5700")
+		"{name}", "usual", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))
@@ -154,6 +154,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 		"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
 		"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
+		"POST /api/v1/object-definitions":              `{"document":"x"}`,
 		"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
 		"PUT /api/v1/observation-templates/{name}":     `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`,
 		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,

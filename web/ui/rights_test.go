@@ -26,6 +26,7 @@ var rights = map[string]web.Role{
 	"GET /partners/identity.json": web.RoleViewer, "GET /activity": web.RoleViewer,
 
 	"GET /devices/{id}/charts": web.RoleViewer, "POST /devices/{id}/charts": web.RoleAdmin,
+	"GET /objects": web.RoleViewer, "POST /objects": web.RoleAdmin, "POST /objects/remove": web.RoleAdmin,
 	"GET /devices/{id}/trace": web.RoleViewer, "POST /devices/{id}/trace": web.RoleOperator,
 	"POST /devices": web.RoleOperator, "POST /devices/{id}/operations": web.RoleOperator,
 	"GET /updates/releases/{id}": web.RoleViewer, "POST /updates/releases": web.RoleRelease,

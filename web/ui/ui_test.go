@@ -86,7 +86,7 @@ var pages = []string{
 	"/activity?subject=x", "/updates/releases/" + webtest.ID, "/updates/releases/" + webtest.ID + "/parts",
 	"/devices/" + webtest.ID + "/charts", "/devices/" + webtest.ID + "/charts?path=/3/0/9&range=week",
 	"/devices/" + webtest.ID + "/queue", "/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",
-	"/devices/" + webtest.ID + "/trace", "/devices/" + webtest.ID + "/trace?q=x",
+	"/devices/" + webtest.ID + "/trace", "/devices/" + webtest.ID + "/trace?q=x", "/objects",
 }
 
 // TestPagesEscape renders each page for each role with text that tries to

@@ -105,6 +105,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if cfg.HandOver {
 		a.registry = a.registry.With(objects.Definitions(cfg.IDs)...)
 	}
+	if err = services.LoadDefinitions(ctx, a.db, a.registry); err != nil {
+		return a, err
+	}
 	if a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, a.revoked); err != nil {
 		return a, err
 	}

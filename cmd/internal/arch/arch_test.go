@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"lwm2m/client":             {"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine"},
 	"objects":                  {"lwm2m", "objects/registry"},
 	"objects/registry":         {"lwm2m"},
+	"objects/ddf":              {"lwm2m", "objects/registry"},
 	"suit":                     {"suit/cose"},
 	"suit/process":             {"suit", "suit/cose"},
 	"suit/process/processtest": {"suit", "suit/cose", "suit/process"},

@@ -88,7 +88,7 @@ func New(o Options) (web.Services, error) {
 	if o.Dropped == nil {
 		o.Dropped = func(est.Hash, fleet.ID) {}
 	}
-	b := &base{Options: o, view: o.DB.View(), findings: &sync.Mutex{}}
+	b := &base{Options: o, view: o.DB.View(), findings: &sync.Mutex{}, defining: &sync.Mutex{}}
 	out := web.Services{
 		Overview:        &overviews{base: b},
 		Activity:        &activity{base: b},
@@ -96,6 +96,7 @@ func New(o Options) (web.Services, error) {
 		Operations:      &operations{base: b},
 		Observations:    &observations{base: b},
 		Series:          &series{base: b},
+		Definitions:     &definitions{base: b},
 		Factories:       &factories{base: b},
 		Certificates:    &certificates{base: b},
 		Releases:        &releases{base: b},
@@ -121,6 +122,7 @@ type base struct {
 
 	view     sqlite.View
 	findings *sync.Mutex // one at a time compares bills with lists
+	defining *sync.Mutex // one at a time changes the registry
 }
 
 // endpointPrefix marks an id that is an endpoint name.
