@@ -54,6 +54,9 @@ func (c *Client) exists(ctx context.Context, s Session, p lwm2m.Path) error {
 	if err != nil {
 		return err
 	}
+	if err := c.may(ctx, s, p, rightRead); err != nil {
+		return err
+	}
 	if _, err := o.Read(ctx, s, p); err != nil && !errors.Is(err, ErrMethodNotAllowed) {
 		return err
 	}

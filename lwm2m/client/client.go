@@ -6,9 +6,9 @@
 // peer. Client.ServeCoAP is the handler of the coap engine; Client.Run sends
 // what time brings about: notifications and registration updates.
 //
-// Bootstrap asks a bootstrap server for accounts. Disable (/1/x/4) is its owner's matter, and epmin, epmax, hqmax
-// and the storing of notifications while a server is away are not implemented.
-// Rights are the objects' own matter: Access Control is not consulted.
+// Bootstrap asks a bootstrap server for accounts. Disable (/1/x/4) is the owner's
+// matter. Rights are those of object Access Control (/2), where it is among the
+// objects.
 //
 // Section numbers refer to OMA LwM2M Core 1.2.2.
 package client
@@ -75,6 +75,7 @@ type Account struct {
 	Lifetime  time.Duration // zero: that of the Options
 	MinPeriod time.Duration // default pmin, resource /1/x/2
 	MaxPeriod time.Duration // default pmax, resource /1/x/3; zero: none
+	Storing   bool          // notifications are kept while the server is away, resource /1/x/6
 }
 
 // Limits and defaults.
@@ -109,6 +110,7 @@ type account struct {
 	attributes map[lwm2m.Path]lwm2m.Attributes
 	turn       chan struct{} // held by whoever registers, updates or deregisters
 	finished   chan struct{} // closed by Bootstrap-Finish; nil without a bootstrap
+	away       bool          // notifications are stored until the next Update is answered
 	registration
 }
 

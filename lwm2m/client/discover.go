@@ -30,6 +30,9 @@ func (c *Client) discover(ctx context.Context, s Session, r *coap.Request, p lwm
 		return nil, err
 	}
 	d := discovery{c: c, s: s, o: o}
+	if err := c.may(ctx, s, p, rightRead); err != nil {
+		return nil, err
+	}
 	if d.entries, err = o.Read(ctx, s, p.Prefix(min(p.Len(), 2))); err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ type observation struct {
 	since   time.Time
 	sent    map[lwm2m.Path]lwm2m.Value // what the server knows
 	sampled map[lwm2m.Path]lwm2m.Value // what the last look found
+
+	evaluated time.Time // of the last look
+	stored    []record  // not yet sent, the oldest first
 }
 
 // observe is Observe and Observe-Composite (§6.4.2). An observation beyond
@@ -58,6 +61,7 @@ func (c *Client) observe(ctx context.Context, s Session, r *coap.Request, v view
 	}
 	c.observations[key] = &observation{
 		key: key, view: v, query: query, since: time.Now(), sent: values, sampled: maps.Clone(values),
+		evaluated: time.Now(),
 	}
 	response.Observe = true
 	c.signal()
@@ -174,13 +178,18 @@ func triggers(a lwm2m.Attributes, before, sent, now lwm2m.Value) bool {
 		hasStep && st <= math.Abs(x-known) && x != known
 }
 
+// attributes returns those in force. The caller holds mu.
+func (o *observation) attributes(acc *account) lwm2m.Attributes {
+	if o.view.composite {
+		return o.query
+	}
+	return acc.effective(o.view.paths[0]).Apply(o.query)
+}
+
 // periods returns pmin and pmax of the observation, pmax zero without one. The
 // caller holds mu.
 func (o *observation) periods(acc *account) (shortest, longest time.Duration) {
-	attributes := o.query
-	if !o.view.composite {
-		attributes = acc.effective(o.view.paths[0]).Apply(o.query)
-	}
+	attributes := o.attributes(acc)
 	shortest, longest = acc.settings.MinPeriod, acc.settings.MaxPeriod
 	if v, ok := attributes.Get(lwm2m.AttributePmin); ok {
 		shortest = time.Duration(v) * time.Second
@@ -212,11 +221,7 @@ func (o *observation) next(acc *account) time.Time {
 
 // confirmable reports whether notifications go as CON. The caller holds mu.
 func (c *Client) confirmable(o *observation, acc *account) bool {
-	attributes := o.query
-	if !o.view.composite {
-		attributes = acc.effective(o.view.paths[0]).Apply(o.query)
-	}
-	if con, ok := attributes.Get(lwm2m.AttributeCon); ok {
+	if con, ok := o.attributes(acc).Get(lwm2m.AttributeCon); ok {
 		return con == 1
 	}
 	return !c.o.Unconfirmed
@@ -225,6 +230,9 @@ func (c *Client) confirmable(o *observation, acc *account) bool {
 // notify sends what the observation shows now. An error answer ends it, and so
 // does a peer that rejects it or is gone (RFC 7641 §4.2, §4.5).
 func (c *Client) notify(ctx context.Context, s Session, o *observation, confirmable bool) error {
+	if err := c.deliver(ctx, s, o, confirmable); err != nil {
+		return err
+	}
 	response, entries, err := c.answer(ctx, s, o.view)
 	ended := err != nil
 	if ended {
@@ -234,12 +242,14 @@ func (c *Client) notify(ctx context.Context, s Session, o *observation, confirma
 	c.mu.Lock()
 	o.sampled = maps.Clone(values)
 	c.mu.Unlock()
-	response.Observe = true
+	response.Observe, response.Keep = true, c.stores(s.Peer)
 	err = c.o.Engine.Notify(ctx, o.key.peer, []byte(o.key.token), response, confirmable)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o.busy = false
 	switch {
+	case !ended && response.Keep && errors.Is(err, coap.ErrTimeout):
+		c.missed(o, time.Now())
 	case ended || errors.Is(err, coap.ErrReset) || errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrClosed):
 		if c.observations[o.key] == o {
 			delete(c.observations, o.key)

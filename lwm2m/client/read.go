@@ -132,7 +132,7 @@ func (c *Client) read(ctx context.Context, s Session, p lwm2m.Path) ([]lwm2m.Ent
 			readable = append(readable, e)
 		}
 	}
-	return readable, nil
+	return c.visible(ctx, s, p, readable)
 }
 
 // codec returns the options that names in bodies need.

@@ -148,6 +148,7 @@ func (c *Client) refreshed(acc *account, location []string, links string, lifeti
 	c.mu.Lock()
 	acc.location, acc.links, acc.lifetime, acc.since = location, links, lifetime, at
 	acc.failures, acc.retryAt = 0, time.Time{}
+	c.back(acc)
 	c.mu.Unlock()
 	c.signal()
 }

@@ -45,10 +45,11 @@ func (c *Client) sample(ctx context.Context) {
 		s Session
 	}
 	var looks []look
+	now := time.Now()
 	c.mu.Lock()
 	for _, o := range c.observations {
-		if acc := c.accounts[o.key.peer]; o.dirty && acc != nil {
-			o.dirty = false
+		if acc := c.accounts[o.key.peer]; acc != nil && o.evaluable(acc, now) {
+			o.dirty, o.evaluated = false, now
 			looks = append(looks, look{o, acc.session})
 		}
 	}
@@ -76,9 +77,15 @@ func (c *Client) start(ctx context.Context, now time.Time, work *sync.WaitGroup)
 		if acc == nil {
 			continue
 		}
+		next = earliest(next, o.evaluation(acc))
 		at := o.next(acc)
 		if at.IsZero() || at.After(now) {
 			next = earliest(next, at)
+			continue
+		}
+		if acc.away {
+			o.store(acc, now)
+			next = earliest(next, o.next(acc))
 			continue
 		}
 		o.busy, o.due, o.since = true, false, now

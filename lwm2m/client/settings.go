@@ -15,6 +15,7 @@ const (
 	lifetimeID    = 1
 	minPeriodID   = 2
 	maxPeriodID   = 3
+	storing       = 6
 	updateTrigger = 8
 	muteSend      = 23
 )
@@ -69,6 +70,9 @@ func (c *Client) configure(ctx context.Context, acc *account) {
 	take(&acc.settings.Lifetime, lifetimeID, 1)
 	take(&acc.settings.MinPeriod, minPeriodID, 0)
 	take(&acc.settings.MaxPeriod, maxPeriodID, 0)
+	if keep, ok := values[storing].Bool(); ok {
+		acc.settings.Storing = keep
+	}
 	if acc.location != nil && seconds(acc.settings.Lifetime) != acc.lifetime {
 		acc.wanted = time.Now()
 	}

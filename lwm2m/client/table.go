@@ -186,24 +186,6 @@ func (t *Table) Read(ctx context.Context, s Session, p lwm2m.Path) ([]lwm2m.Entr
 	return out, nil
 }
 
-// Entries returns the values at and below p, in the order of their paths. OnRead
-// is not asked.
-func (t *Table) Entries(p lwm2m.Path) []lwm2m.Entry {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.below(p)
-}
-
-func (t *Table) below(p lwm2m.Path) (out []lwm2m.Entry) {
-	for q, v := range t.values {
-		if p.Contains(q) {
-			out = append(out, lwm2m.Entry{Path: q, Value: v})
-		}
-	}
-	slices.SortFunc(out, func(a, b lwm2m.Entry) int { return a.Path.Compare(b.Path) })
-	return out
-}
-
 // empty reports whether p is a multiple resource that may have no instance.
 func (t *Table) empty(p lwm2m.Path) bool {
 	return p.Len() == 3 && t.supported[p.ID(2)] && t.info(p).Multiple

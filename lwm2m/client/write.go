@@ -38,6 +38,9 @@ func (c *Client) write(
 	if err != nil {
 		return nil, err
 	}
+	if err := c.may(ctx, s, p, rightWrite); err != nil {
+		return nil, err
+	}
 	entries, err := c.decode(s, r, p)
 	if err != nil {
 		return nil, err
@@ -75,6 +78,9 @@ func (c *Client) execute(ctx context.Context, s Session, r *coap.Request, p lwm2
 	if !c.allows(s, p, lwm2m.OpExecute) {
 		return nil, ErrMethodNotAllowed
 	}
+	if err := c.may(ctx, s, p, rightExecute); err != nil {
+		return nil, err
+	}
 	args := string(r.Payload)
 	if _, err := lwm2m.ParseArguments(args); err != nil {
 		return nil, err
@@ -92,6 +98,9 @@ func (c *Client) execute(ctx context.Context, s Session, r *coap.Request, p lwm2
 func (c *Client) create(ctx context.Context, s Session, r *coap.Request, p lwm2m.Path) (*coap.Response, error) {
 	o, err := c.find(s, p)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.may(ctx, s, p, rightCreate); err != nil {
 		return nil, err
 	}
 	var entries []lwm2m.Entry
@@ -119,6 +128,9 @@ func (c *Client) create(ctx context.Context, s Session, r *coap.Request, p lwm2m
 		return nil, err
 	}
 	made := p.Child(id)
+	if err := c.owned(ctx, s, made); err != nil {
+		return nil, err
+	}
 	c.objectsChanged(made)
 	return &coap.Response{Code: coap.Created, LocationPath: slices.Concat(c.o.root(), made.Segments())}, nil
 }
@@ -135,10 +147,20 @@ func (c *Client) delete(ctx context.Context, s Session, _ *coap.Request, p lwm2m
 	if !c.allows(s, p, lwm2m.OpWrite) {
 		return nil, ErrMethodNotAllowed
 	}
+	right := uint64(rightDelete)
+	if p.Len() == lwm2m.MaxDepth {
+		right = rightWrite
+	}
+	if err := c.may(ctx, s, p, right); err != nil {
+		return nil, err
+	}
 	if err := o.Delete(ctx, s, p); err != nil {
 		return nil, err
 	}
 	if p.Len() == 2 {
+		if err := c.disowned(ctx, s, p); err != nil {
+			return nil, err
+		}
 		c.objectsChanged(p)
 	} else {
 		c.Changed(p)
@@ -171,6 +193,9 @@ func (c *Client) ipatch(ctx context.Context, s Session, r *coap.Request, p lwm2m
 	for _, e := range entries {
 		if _, err := c.find(s, e.Path); err != nil {
 			return nil, fmt.Errorf("%v: %w", e.Path, err)
+		}
+		if err := c.may(ctx, s, e.Path, rightWrite); err != nil {
+			return nil, err
 		}
 		if e.Value == (lwm2m.Value{}) && e.Path.Len() != lwm2m.MaxDepth {
 			return nil, fmt.Errorf("%w: %v cannot be deleted", ErrBadRequest, e.Path)

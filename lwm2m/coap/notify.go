@@ -70,7 +70,7 @@ func (l *link) observer(token []byte) *observer {
 // Errors are ErrReset when the peer has cancelled or rejected the observation,
 // ErrTimeout, ErrClosed, ErrBusy, ErrMessage for a response without encoding,
 // ErrTooLarge and the error of ctx. After ErrReset and ErrTimeout the observation is over (RFC
-// 7641 §4.5).
+// 7641 §4.5), but for a timeout of a response with Keep.
 func (e *Engine) Notify(ctx context.Context, p Peer, token []byte, r *Response, confirmable bool) error {
 	n := *r
 	if n.Code == Empty {
@@ -86,7 +86,7 @@ func (e *Engine) Notify(ctx context.Context, p Peer, token []byte, r *Response, 
 	err := e.confirm(ctx, p, func(l *link, id uint16) ([]byte, error) {
 		return e.notification(l, token, &n, CON, id)
 	})
-	if errors.Is(err, ErrReset) || errors.Is(err, ErrTimeout) {
+	if errors.Is(err, ErrReset) || errors.Is(err, ErrTimeout) && !r.Keep {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if l := e.links[p]; l != nil {

@@ -58,6 +58,9 @@ type Response struct {
 	// Observe is set by a handler to accept an observation, and is set on
 	// responses received that carry the Observe option.
 	Observe bool
+	// Keep, on a notification, says that the observation goes on although nobody
+	// acknowledges it: whoever stores notifications for a peer that is away.
+	Keep bool
 	// Sequence is the value of the Observe option received (RFC 7641 §3.4).
 	Sequence uint32
 

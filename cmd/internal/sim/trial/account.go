@@ -176,3 +176,30 @@ func (l *life) afterwards() func() {
 		}
 	}
 }
+
+// access makes object Access Control: the first server owns all there is, others
+// may read, and every server may create instances.
+func (d *Device) access() client.Object {
+	var values []lwm2m.Entry
+	n := uint16(0)
+	add := func(a objects.AccessControl) {
+		values = append(values, a.Entries(lwm2m.NewPath(objects.AccessControlID, n))...)
+		n++
+	}
+	for _, o := range d.objects {
+		if o.ID() == objects.SecurityID || o.ID() == objects.ServerID {
+			continue
+		}
+		for _, i := range o.Instances() {
+			add(objects.AccessControl{
+				Object: o.ID(), Instance: i, List: map[uint16]objects.Rights{0: objects.RightRead}, Owner: 1,
+			})
+		}
+		add(objects.AccessControl{
+			Object: o.ID(), Instance: lwm2m.NoID, List: map[uint16]objects.Rights{0: objects.RightCreate}, Owner: lwm2m.NoID,
+		})
+	}
+	return client.NewTable(client.TableOptions{
+		ID: objects.AccessControlID, Version: d.version(objects.AccessControlID), Schema: d.schema, Values: values,
+	})
+}

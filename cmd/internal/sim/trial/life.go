@@ -25,6 +25,7 @@ type life struct {
 	links    map[coap.Peer]*Link
 	accounts map[coap.Peer]chan<- verdict // told when the association is to end
 	failures map[uint16]int               // in a row, by short server id
+	refused  map[coap.Peer]int            // refreshes that failed
 	after    []func()                     // to be done when an answer has left
 }
 
@@ -40,7 +41,7 @@ var errEnded = errors.New("the server ended the association")
 func (d *Device) boot(why order) (*life, error) {
 	l := &life{
 		d: d, links: map[coap.Peer]*Link{}, accounts: map[coap.Peer]chan<- verdict{},
-		failures: map[uint16]int{}, behind: map[string]*client.Client{},
+		failures: map[uint16]int{}, refused: map[coap.Peer]int{}, behind: map[string]*client.Client{},
 	}
 	l.engine = coap.New(coap.Options{Handler: l, Log: d.o.Log})
 	o := client.Options{
@@ -221,6 +222,7 @@ func (l *life) hangUp(k *Link) {
 	l.mu.Lock()
 	delete(l.links, k.Peer)
 	delete(l.accounts, k.Peer)
+	delete(l.refused, k.Peer)
 	l.mu.Unlock()
 	l.cl.Detach(k.Peer)
 	for _, c := range l.behind {
@@ -241,7 +243,17 @@ func (l *life) end(p coap.Peer, v verdict) {
 	}
 }
 
-func (l *life) failed(p coap.Peer, err error) { l.end(p, verdict{err: err}) }
+// failed ends an association that could not be refreshed three times: until then
+// the client tries again by itself, and what it stores for the server is kept.
+func (l *life) failed(p coap.Peer, err error) {
+	l.mu.Lock()
+	l.refused[p]++
+	n := l.refused[p]
+	l.mu.Unlock()
+	if n >= maxFailures {
+		l.end(p, verdict{err: err})
+	}
+}
 
 // ask bootstraps (§6.1.7).
 func (l *life) ask(ctx context.Context) error {

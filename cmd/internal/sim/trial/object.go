@@ -31,11 +31,17 @@ func (d *Device) tables() error {
 			continue
 		}
 		seen[id] = true
+		if id == strconv.Itoa(objects.AccessControlID) {
+			continue // made when all others are there
+		}
 		o, err := d.object(id, version)
 		if err != nil {
 			return err
 		}
 		d.objects = append(d.objects, o)
+	}
+	if seen[strconv.Itoa(objects.AccessControlID)] {
+		d.objects = append(d.objects, d.access())
 	}
 	return d.gateway()
 }

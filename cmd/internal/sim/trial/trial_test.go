@@ -193,3 +193,29 @@ func TestBootstrap(t *testing.T) {
 		}
 	})
 }
+
+// Two servers: each has its registration, and only the first may write.
+func TestTwoServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, trial.Options{
+			Servers: []string{"coap://one.example", "coap://two.example"}, Objects: []string{"2", "16"},
+		})
+		w.start()
+		time.Sleep(time.Second)
+		w.want("start", "POST /rd?ep=a&lt=300&lwm2m=1.2&b=U", "POST /rd?ep=a&lt=300&lwm2m=1.2&b=U")
+		w.mu.Lock()
+		peers := map[uint16]coap.Peer{}
+		for i, a := range w.dialled {
+			peers[a.ShortServer] = w.devices[i]
+		}
+		w.mu.Unlock()
+		for short, want := range map[uint16]coap.Code{1: coap.Changed, 2: coap.Unauthorized} {
+			if r := w.do(peers[short], coap.PUT, "3/0/15", int(codec.Text), []byte("UTC")); r.Code != want {
+				t.Errorf("Write by server %d = %s, want %s", short, r.Code, want)
+			}
+			if r := w.do(peers[short], coap.GET, "3/0/15", -1, nil); r.Code != coap.Content {
+				t.Errorf("Read by server %d = %s", short, r.Code)
+			}
+		}
+	})
+}

@@ -27,6 +27,7 @@ type world struct {
 	events   []sim.Event
 	requests []*coap.Request
 	device   coap.Peer // as the servers see it
+	devices  []coap.Peer
 	dialled  []trial.Account
 	write    func(w *world, p coap.Peer) // what the bootstrap server does
 }
@@ -91,6 +92,7 @@ func (w *world) dial(_ context.Context, e *coap.Engine, a trial.Account) (*trial
 		Delay: time.Millisecond,
 	})
 	w.device = toDevice
+	w.devices = append(w.devices, toDevice)
 	return &trial.Link{Peer: toServer, Close: func() {}}, nil
 }
 

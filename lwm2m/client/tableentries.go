@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 
 	"steward/lwm2m"
 )
@@ -21,4 +22,22 @@ func (t *Table) Provision(_ context.Context, _ Session, p lwm2m.Path, entries []
 func (t *Table) Erase(_ context.Context, _ Session, p lwm2m.Path) error {
 	t.Remove(p)
 	return nil
+}
+
+// Entries returns the values at and below p, in the order of their paths. OnRead
+// is not asked.
+func (t *Table) Entries(p lwm2m.Path) []lwm2m.Entry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.below(p)
+}
+
+func (t *Table) below(p lwm2m.Path) (out []lwm2m.Entry) {
+	for q, v := range t.values {
+		if p.Contains(q) {
+			out = append(out, lwm2m.Entry{Path: q, Value: v})
+		}
+	}
+	slices.SortFunc(out, func(a, b lwm2m.Entry) int { return a.Path.Compare(b.Path) })
+	return out
 }
