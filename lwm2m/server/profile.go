@@ -10,8 +10,11 @@ import (
 	"steward/lwm2m/coap"
 )
 
-// maxProfiles bounds the profiles that are known; the oldest give way.
-const maxProfiles = 1024
+// Limits of what is known of profiles; the oldest give way.
+const (
+	maxProfiles     = 1024
+	maxProfileLinks = 1 << 16 // of all of them: some 2 MB
+)
 
 // A profileKey is a profile id. What devices without security teach counts for such
 // devices only.
@@ -36,6 +39,7 @@ type profiles struct {
 	mu    sync.Mutex
 	known map[profileKey]profile
 	order []profileKey // the oldest first
+	links int          // of all of them
 }
 
 // determine finds out what objects a device has, by the list in body and the
@@ -99,15 +103,18 @@ func (f *profiles) learn(k profileKey, p profile) {
 	if known {
 		// A whole list may hold more than its profile, but not less.
 		if !old.disputed && len(mergeLinks(p.objects, old.objects)) != len(p.objects) {
+			f.links -= len(old.objects)
 			f.known[k] = profile{disputed: true}
 		}
 		return
 	}
-	if len(f.order) == maxProfiles {
+	for len(f.order) == maxProfiles || f.links+len(p.objects) > maxProfileLinks {
+		f.links -= len(f.known[f.order[0]].objects)
 		delete(f.known, f.order[0])
 		f.order = slices.Delete(f.order, 0, 1)
 	}
 	f.order = append(f.order, k)
+	f.links += len(p.objects)
 	f.known[k] = p
 }
 

@@ -123,6 +123,24 @@ func TestProfilesAreBounded(t *testing.T) {
 	}
 }
 
+// So do long lists.
+func TestProfilesOfManyObjects(t *testing.T) {
+	x := newWorld(t)
+	var long strings.Builder
+	long.WriteString(usual)
+	for i := range 2000 {
+		fmt.Fprintf(&long, ",</%d>", 20000+i)
+	}
+	for i := range 40 {
+		x.register(alpha, fmt.Sprint("ep=alpha&lt=60&lwm2m=1.2&pid=v:", i), long.String())
+	}
+	for pid, want := range map[string]coap.Code{"v:0": coap.Conflict, "v:39": coap.Created} {
+		if res := x.serve(alpha, coap.POST, "rd", "ep=alpha&lt=60&lwm2m=1.2&pid="+pid, codec.Link, ""); res.Code != want {
+			t.Errorf("Register by %s = %s, want %s", pid, res.Code, want)
+		}
+	}
+}
+
 // Queue mode inside the binding, as only 1.0 has it, is understood of later clients
 // if somebody said so.
 func TestTolerantBinding(t *testing.T) {
