@@ -46,9 +46,10 @@ type Exchange struct {
 // keep returns what is kept of an exchange, without bodies if they are hidden.
 func keep(e server.Exchange, hidden bool) Exchange {
 	out := Exchange{
-		At: e.Began.UTC(), Took: e.Took.Seconds(), Method: e.Request.Method.String(), Path: "/" + strings.Join(e.Request.Path, "/"),
-		Query: strings.Join(e.Request.Query, "&"), Format: format(e.Request.ContentFormat), Sent: len(e.Request.Payload),
-		As: -1,
+		At: e.Began.UTC(), Took: e.Took.Seconds(),
+		Method: e.Request.Method.String(), Path: "/" + strings.Join(e.Request.Path, "/"),
+		Query: strings.Join(e.Request.Query, "&"), Format: format(e.Request.ContentFormat),
+		Sent: len(e.Request.Payload), As: -1,
 	}
 	if !hidden {
 		out.Request = raw(e.Request.Payload)

@@ -108,28 +108,19 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 
 // load recovers what the process before left.
 func (q *Queue) load(ctx context.Context) error {
-	after := ""
-	for {
+	for after, more := "", true; more; {
 		open, err := q.o.Store.Operations(ctx, Filter{Open: true, After: after, Limit: batch})
 		if err != nil {
 			return err
 		}
+		if more = len(open) == batch; more {
+			after = open[len(open)-1].ID
+		}
 		for _, o := range open {
-			if o.State == Queued {
-				continue
-			}
-			on, reason := Lose, "the server stopped meanwhile: the device may have done it or not"
-			if o.Held && o.Repeats {
-				on, reason = Silence, "the server stopped meanwhile"
-			}
-			if _, err := q.move(ctx, o, on, Result{Outcome: "lost", Reason: reason}); err != nil {
+			if err := q.takeUp(ctx, o); err != nil {
 				return err
 			}
 		}
-		if len(open) < batch {
-			break
-		}
-		after = open[len(open)-1].ID
 	}
 	waiting, err := q.o.Store.Waiting(ctx)
 	if err != nil {
@@ -140,6 +131,19 @@ func (q *Queue) load(ctx context.Context) error {
 		q.total += n
 	}
 	return nil
+}
+
+// takeUp takes up an operation that was not over when the process before ended.
+func (q *Queue) takeUp(ctx context.Context, o Operation) error {
+	if o.State == Queued {
+		return nil
+	}
+	on, reason := Lose, "the server stopped meanwhile: the device may have done it or not"
+	if o.Held && o.Repeats {
+		on, reason = Silence, "the server stopped meanwhile"
+	}
+	_, err := q.move(ctx, o, on, Result{Outcome: "lost", Reason: reason})
+	return err
 }
 
 const batch = 256 // rows read at a time

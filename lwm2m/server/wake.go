@@ -109,7 +109,8 @@ func (e *entry) wake(now time.Time) time.Time {
 	if pause := time.Duration(e.rhythm) * rhythmUnit; pause > 0 {
 		at = time.Unix(int64(e.heard), 0).Add(pause)
 		if late := now.Sub(at); late > 0 {
-			at = at.Add((late/pause + 1) * pause)
+			missed := int64(late/pause) + 1
+			at = at.Add(time.Duration(missed) * pause)
 		}
 	}
 	if e.expires != 0 {

@@ -60,7 +60,8 @@ func TestRights(t *testing.T) {
 		if !known {
 			t.Errorf("%s %s: nobody decided who may", method, pattern)
 		}
-		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID, "{file}", "icon.svg").Replace(pattern)
+		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID,
+			"{file}", "icon.svg").Replace(pattern)
 		for _, role := range everyone {
 			before := len(s.fake.Calls())
 			var form url.Values

@@ -34,7 +34,8 @@ func (w *world) update(t *testing.T, d fleet.Device) {
 func (w *world) asleep(t *testing.T, d fleet.Device) {
 	t.Helper()
 	w.answer(nil, coap.ErrTimeout)
-	_, err := w.Operations.Do(t.Context(), alice, string(d.ID), web.Operation{Kind: web.OpRead, Path: lwm2m.NewPath(3, 0, 0)})
+	op := web.Operation{Kind: web.OpRead, Path: lwm2m.NewPath(3, 0, 0)}
+	_, err := w.Operations.Do(t.Context(), alice, string(d.ID), op)
 	wantError(t, "read of a silent device", err, web.ErrTimeout)
 	if p := w.server.Presence(d.ID); !p.Asleep {
 		t.Fatalf("presence = %+v", p)

@@ -31,20 +31,38 @@ func (s *Store) Rows() []audit.Row {
 func (s *Store) Add(_ context.Context, o queue.Operation, row *audit.Row) (replaced []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open, over := 0, 0
-	for _, x := range s.all {
-		switch {
-		case x.Device != o.Device:
-		case x.State.Over():
-			over++
-		default:
-			open++
-		}
-	}
-	if open >= queue.MaxWaiting {
+	if s.count(o.Device, false) >= queue.MaxWaiting {
 		return nil, queue.ErrFull
 	}
-	for i := len(s.all) - 1; i >= 0 && o.Writes; i-- {
+	if o.Writes {
+		replaced = s.replaceWrites(o)
+	}
+	surplus := s.count(o.Device, true) - queue.MaxKept
+	s.all = slices.DeleteFunc(s.all, func(x queue.Operation) bool {
+		if surplus <= 0 || x.Device != o.Device || !x.State.Over() {
+			return false
+		}
+		surplus--
+		return true
+	})
+	s.all = append(s.all, o)
+	s.audit(row)
+	return replaced, nil
+}
+
+// count returns how many of a device are over, or are not.
+func (s *Store) count(device fleet.ID, over bool) (n int) {
+	for _, x := range s.all {
+		if x.Device == device && x.State.Over() == over {
+			n++
+		}
+	}
+	return n
+}
+
+// replaceWrites cancels the writes at the end that o takes the place of.
+func (s *Store) replaceWrites(o queue.Operation) (replaced []string) {
+	for i := len(s.all) - 1; i >= 0; i-- {
 		x := &s.all[i]
 		if x.Device != o.Device || x.State != queue.Queued {
 			continue
@@ -55,19 +73,9 @@ func (s *Store) Add(_ context.Context, o queue.Operation, row *audit.Row) (repla
 		if x.Path == o.Path {
 			s.replace(x, o)
 			replaced = append(replaced, x.ID)
-			over++
 		}
 	}
-	s.all = slices.DeleteFunc(s.all, func(x queue.Operation) bool {
-		surplus := over > queue.MaxKept && x.Device == o.Device && x.State.Over()
-		if surplus {
-			over--
-		}
-		return surplus
-	})
-	s.all = append(s.all, o)
-	s.audit(row)
-	return replaced, nil
+	return replaced
 }
 
 func (s *Store) replace(x *queue.Operation, by queue.Operation) {

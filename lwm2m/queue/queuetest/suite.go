@@ -62,6 +62,7 @@ func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) queue.
 }
 
 func testSteps(t *testing.T, s queue.Store) {
+	t.Helper()
 	ctx := t.Context()
 	o := operation("1", "A", "read", "/3/0/9")
 	if _, err := s.Add(ctx, o, &audit.Row{Actor: "a", Action: "operation.queue", Subject: "A", At: noon}); err != nil {
@@ -94,14 +95,15 @@ func testSteps(t *testing.T, s queue.Store) {
 }
 
 func testOrder(t *testing.T, s queue.Store) {
+	t.Helper()
 	done := operation("3", "A", "read", "/3/0")
 	done.State, done.EndedAt = queue.Done, noon
 	direct := operation("5", "A", "read", "/3/0")
 	direct.State, direct.Held = queue.Sent, false
 	late := operation("6", "B", "read", "/3/0")
 	late.ExpiresAt = noon.Add(2 * time.Hour)
-	add(t, s, operation("2", "A", "read", "/3/0"), operation("9", "B", "read", "/3"), operation("1", "A", "execute", "/3/0/4"),
-		done, direct, late)
+	add(t, s, operation("2", "A", "read", "/3/0"), operation("9", "B", "read", "/3"),
+		operation("1", "A", "execute", "/3/0/4"), done, direct, late)
 	same(t, "all", ids(t, s, queue.Filter{}), "6", "5", "3", "1", "9", "2")
 	same(t, "of A", ids(t, s, queue.Filter{Device: "A"}), "5", "3", "1", "2")
 	same(t, "of A, page 1", ids(t, s, queue.Filter{Device: "A", Limit: 2}), "5", "3")
@@ -118,10 +120,12 @@ func testOrder(t *testing.T, s queue.Store) {
 }
 
 func testWrites(t *testing.T, s queue.Store) {
+	t.Helper()
 	sent := operation("0", "A", "write", "/1/0/1")
 	sent.State = queue.Sent
 	add(t, s, sent, operation("1", "A", "write", "/1/0/1"), operation("2", "A", "execute", "/1/0/8"),
-		operation("3", "A", "write", "/1/0/1"), operation("4", "A", "write", "/1/0/2"), operation("5", "B", "write", "/1/0/1"))
+		operation("3", "A", "write", "/1/0/1"), operation("4", "A", "write", "/1/0/2"),
+		operation("5", "B", "write", "/1/0/1"))
 	got, err := s.Add(t.Context(), operation("6", "A", "write", "/1/0/1"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +144,7 @@ func testWrites(t *testing.T, s queue.Store) {
 }
 
 func testBounds(t *testing.T, s queue.Store) {
+	t.Helper()
 	for i := range queue.MaxKept + 10 {
 		o := operation(fmt.Sprintf("d%d", i), "A", "read", "/3")
 		o.State, o.EndedAt = queue.Done, noon
@@ -162,6 +167,7 @@ func testBounds(t *testing.T, s queue.Store) {
 }
 
 func testPrune(t *testing.T, s queue.Store) {
+	t.Helper()
 	old, fresh := operation("1", "A", "read", "/3"), operation("2", "A", "read", "/3")
 	old.State, old.EndedAt = queue.Done, noon
 	fresh.State, fresh.EndedAt = queue.Done, noon.Add(time.Hour)
