@@ -230,6 +230,7 @@ func (e *Engine) send(p Peer, datagram []byte) {
 		e.Closed(p)
 	}
 	if err != nil {
+		e.unsent(p, datagram)
 		e.o.Log.Debug("datagram not sent",
 			slog.String("peer", p.String()), slog.Any("reason", err))
 	}

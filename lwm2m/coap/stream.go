@@ -120,3 +120,17 @@ func withoutID(datagram []byte) []byte {
 	binary.BigEndian.PutUint16(datagram[2:], 0)
 	return datagram
 }
+
+// unsent ends the request in a datagram that a stream has not taken, by
+// ErrTooLarge: it will not be sent again, and nobody answers it.
+func (e *Engine) unsent(p Peer, datagram []byte) {
+	if !isStream(p) {
+		return
+	}
+	token := datagram[headerSize : headerSize+int(datagram[0]&15)]
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if x := e.links[p].exchange(token); x != nil && Code(datagram[1]).IsRequest() {
+		e.conclude(x, outcome{err: ErrTooLarge})
+	}
+}

@@ -22,9 +22,15 @@ type streamEnd struct {
 	to   *coap.Engine
 	from *streamEnd
 	deaf bool
+	full bool // takes nothing
 }
 
+var errFull = errors.New("too long")
+
 func (s *streamEnd) Send(d []byte) error {
+	if s.full {
+		return errFull
+	}
 	frame := coap.AppendFrame(nil, d)
 	s.mu.Lock()
 	s.sent = append(s.sent, frame)
@@ -162,6 +168,18 @@ func TestStreamParallel(t *testing.T) {
 			t.Errorf("Do = %v after %v", err, time.Since(began))
 		}
 		wg.Wait()
+	})
+}
+
+// TestStreamUnsent: a request that the stream does not take is not waited for.
+func TestStreamUnsent(t *testing.T) {
+	streams(t, coap.Options{}, func(ctx context.Context, c, _ *coap.Engine, to, _ *streamEnd) {
+		to.full = true
+		began := time.Now()
+		_, err := c.Do(ctx, to, &coap.Request{Method: coap.GET})
+		if !errors.Is(err, coap.ErrTooLarge) || time.Since(began) > 0 {
+			t.Errorf("Do = %v after %v, want ErrTooLarge at once", err, time.Since(began))
+		}
 	})
 }
 
