@@ -33,7 +33,8 @@ func scriptReadme(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	here := strings.NewReplacer(
-		"./bin/steward", "steward", "127.0.0.1:5683", ts.Getenv("COAP"), "127.0.0.1:5684", ts.Getenv("COAPS"))
+		"./bin/steward", "steward", "coap+tcp://127.0.0.1:5683", "coap+tcp://"+ts.Getenv("TCP"),
+		"127.0.0.1:5683", ts.Getenv("COAP"), "127.0.0.1:5684", ts.Getenv("COAPS"))
 	var out strings.Builder
 	out.WriteString(readmePrologue)
 	commands := false

@@ -35,7 +35,7 @@ func (d *Device) provision() {
 		a := d.o.account(uri, false, short)
 		security = append(security, a.Entries(lwm2m.NewPath(objects.SecurityID, short))...)
 		s := objects.Server{
-			ShortID: short, Lifetime: int64(d.o.Lifetime / time.Second), Storing: true, Binding: "U", MuteSend: &mute,
+			ShortID: short, Lifetime: int64(d.o.Lifetime / time.Second), Storing: true, Binding: d.o.binding(), MuteSend: &mute,
 		}
 		if d.o.Queue && d.o.Version == lwm2m.Version10 {
 			s.Binding = "UQ"

@@ -47,7 +47,7 @@ func (n dialer) dial(ctx context.Context, e *coap.Engine, a Account) (*Link, err
 		return nil, err
 	}
 	uri, hangUp := a.URI, func() {}
-	if n.air.changes() || n.o.NAT > 0 {
+	if !stream(u) && (n.air.changes() || n.o.NAT > 0) {
 		r, err := newRelay(ctx, n.air, u, n.o.NAT)
 		if err != nil {
 			return nil, err
@@ -70,7 +70,7 @@ func (n dialer) credentials(a Account, u *url.URL) (dtls.ClientOptions, error) {
 	if a.SNI != "" {
 		o.ServerName = a.SNI
 	}
-	if u.Scheme != "coaps" {
+	if !secured(u) {
 		return dtls.ClientOptions{}, nil
 	}
 	switch {

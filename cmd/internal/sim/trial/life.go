@@ -45,7 +45,7 @@ func (d *Device) boot(why order) (*life, error) {
 	}
 	l.engine = coap.New(coap.Options{Handler: l, Log: d.o.Log})
 	o := client.Options{
-		Endpoint: d.o.Endpoint, Version: d.o.Version, Lifetime: d.o.Lifetime, Queue: d.o.Queue,
+		Endpoint: d.o.Endpoint, Version: d.o.Version, Lifetime: d.o.Lifetime, Queue: d.o.Queue, Binding: d.o.binding(),
 		Root: d.o.Root, Format: d.o.Format, Objects: d.objects, Schema: d.schema, Engine: l.engine,
 		Retry: d.o.Retry, Failed: l.failed, Consistent: d.consistent, Log: d.o.Log,
 	}

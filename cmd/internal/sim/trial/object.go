@@ -208,7 +208,7 @@ func (d *Device) known(p lwm2m.Path) ([]lwm2m.Value, bool) {
 		lwm2m.NewPath(3, 0, 9):  {lwm2m.Integer(100)},
 		lwm2m.NewPath(3, 0, 14): {lwm2m.String("+00:00")},
 		lwm2m.NewPath(3, 0, 15): {lwm2m.String("UTC")},
-		lwm2m.NewPath(3, 0, 16): {lwm2m.String("U")},
+		lwm2m.NewPath(3, 0, 16): {lwm2m.String(d.o.binding())},
 		lwm2m.NewPath(4, 0, 2):  {lwm2m.Integer(-90)},
 		lwm2m.NewPath(4, 0, 4):  {lwm2m.String("192.0.2.1")},
 		lwm2m.NewPath(6, 0, 0):  {lwm2m.Float(52.5)},

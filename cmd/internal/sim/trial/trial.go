@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,20 +173,41 @@ func (o *Options) check() error {
 
 func (o *Options) checkURI(uri string) error {
 	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "coap" && u.Scheme != "coaps" || u.Host == "" {
+	if err != nil || !slices.Contains([]string{"coap", "coaps", "coap+tcp", "coaps+tcp"}, u.Scheme) || u.Host == "" {
 		return fmt.Errorf("%w: %q is no coap or coaps URI", ErrOptions, uri)
 	}
-	if u.Scheme == "coaps" && len(o.Key) == 0 && o.Factory == nil {
+	if stream(u) && (o.Version == lwm2m.Version10 || o.Queue || o.NAT > 0 || o.Loss > 0 || o.Duplicate > 0) {
+		return fmt.Errorf("%w: %s: TCP is of LwM2M 1.1, and loses and sleeps by itself", ErrOptions, uri)
+	}
+	if secured(u) && len(o.Key) == 0 && o.Factory == nil {
 		return fmt.Errorf("%w: %s needs a key or a bundle", ErrOptions, uri)
 	}
 	return nil
+}
+
+func stream(u *url.URL) bool  { return strings.HasSuffix(u.Scheme, "+tcp") }
+func secured(u *url.URL) bool { return strings.HasPrefix(u.Scheme, "coaps") }
+
+// binding is what the device registers by: of UDP and TCP, what its URIs name.
+func (o *Options) binding() string {
+	var udp, tcp string
+	for _, uri := range append([]string{o.Bootstrap}, o.Servers...) {
+		switch u, err := url.Parse(uri); {
+		case err != nil || uri == "":
+		case stream(u):
+			tcp = "T"
+		default:
+			udp = "U"
+		}
+	}
+	return udp + tcp
 }
 
 // account is how the device is known at a URI before any bootstrap.
 func (o *Options) account(uri string, bootstrap bool, short uint16) objects.Security {
 	a := objects.Security{URI: uri, Bootstrap: bootstrap, ShortServer: short, Mode: objects.ModeNoSec}
 	switch u, _ := url.Parse(uri); { // checked
-	case u.Scheme != "coaps":
+	case !secured(u):
 	case len(o.Key) > 0:
 		a.Mode, a.Identity, a.SecretKey = objects.ModePSK, []byte(o.Identity), o.Key
 	default:

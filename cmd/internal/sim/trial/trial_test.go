@@ -41,6 +41,12 @@ func TestRegister(t *testing.T) {
 			[]string{`</lw/m2m>;rt="oma.lwm2m"`, "</lw/m2m/10>;ver=1.1", "</lw/m2m/16/0>"},
 		},
 		{
+			"TCP",
+			trial.Options{Servers: []string{"coap+tcp://server.example"}},
+			"ep=a&lt=300&lwm2m=1.2&b=T",
+			[]string{"</1/0>"},
+		},
+		{
 			"gateway",
 			trial.Options{Behind: []string{"dev1", "dev2"}},
 			"ep=a&lt=300&lwm2m=1.2&b=U",
@@ -83,6 +89,8 @@ func TestOptions(t *testing.T) {
 		"no server":  {Endpoint: "a"},
 		"scheme":     {Endpoint: "a", Servers: []string{"http://a"}},
 		"no key":     {Endpoint: "a", Bootstrap: "coaps://a"},
+		"TCP asleep": {Endpoint: "a", Servers: []string{"coap+tcp://a"}, Queue: true},
+		"TCP in 1.0": {Endpoint: "a", Servers: []string{"coap+tcp://a"}, Version: lwm2m.Version10},
 		"loss":       {Endpoint: "a", Servers: []string{"coap://a"}, Loss: 1},
 		"object":     {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"65000"}},
 		"server":     {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"1"}},
