@@ -28,6 +28,9 @@ func TestBehaviour(t *testing.T) {
 		"answers in blocks":                  longAnswer,
 		"a push that breaks off":             brokenPush,
 		"an Update without Q":                withoutQueue,
+		"a queue keeps its order":            inOrder,
+		"a notification releases what waits": notificationReleases,
+		"a restart with a filled queue":      filledQueue,
 		"what wakes a device":                wakes,
 	} {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })

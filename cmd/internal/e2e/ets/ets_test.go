@@ -40,7 +40,7 @@ var cases = []etsCase{
 	{id: "1.1-int-106", title: "TCP binding", run: ets106, real: true},
 	{id: "1.1-int-107", title: "extending the lifetime", run: ets107},
 	{id: "1.1-int-108", title: "turn on queue mode", run: ets108},
-	{id: "1.1-int-109", title: "queue mode behaviour", not: "queue of operations"},
+	{id: "1.1-int-109", title: "queue mode behaviour", run: ets109},
 	{id: "1.2-int-110", title: "profile id", run: ets110},
 	{id: "1.2-int-111", title: "profile id and object list", run: ets111},
 	{id: "1.1-int-221", title: "operations on Security", run: ets221},
