@@ -22,6 +22,7 @@ const (
 	Notified     Happening = "notified" // values of an observation
 	Sent         Happening = "sent"     // values of a Send
 	Lost         Happening = "lost"     // an observation that the device ended or refused
+	Faulty       Happening = "faulty"   // what the device sent is wrong: Reason
 )
 
 // An Event tells what happened to a device.
@@ -31,6 +32,12 @@ type Event struct {
 	Path    lwm2m.Path    // of an observation
 	Entries []lwm2m.Entry // of Notified and Sent
 	At      time.Time
+
+	// Of Faulty: in words, with text of the device in brackets; and who it is: Device
+	// if it is registered, else Endpoint, which may be only Claimed.
+	Reason   string
+	Endpoint lwm2m.Endpoint
+	Claimed  bool // by a peer that has proved nothing
 }
 
 // subscribers is a list of functions that see every event.

@@ -129,6 +129,7 @@ func (s *Server) decode(reg Registration, p lwm2m.Path, res *coap.Response) ([]l
 		err = inside(entries, p)
 	}
 	if err != nil {
+		s.unreadable(reg, p, err)
 		// Only text: ErrFormat would look like a format that we cannot send.
 		return nil, fmt.Errorf("%w: %s", ErrAnswer, err.Error())
 	}

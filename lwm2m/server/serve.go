@@ -56,6 +56,7 @@ func (s *Server) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response 
 		}
 	}
 	s.refused(ctx, r, code, err)
+	s.fault(r, code, err)
 	text := err.Error()
 	if code == coap.InternalServerError {
 		text = "" // our own trouble is not the device's business

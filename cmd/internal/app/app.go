@@ -46,6 +46,7 @@ type App struct {
 	keys    sqlite.Credentials // pre-shared keys of devices
 	pki     *pki
 	auditor *auditor
+	faults  *faults
 
 	registry  *registry.Registry
 	engine    *coap.Engine
@@ -101,6 +102,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	}
 	a.keys = a.db.Credentials(seal)
 	a.auditor = newAuditor(a.db, log)
+	a.faults = newFaults(a.devices, a.db, log, a.now)
 	a.registry = registry.Default().With(objects.AdvancedFirmwareDefinition())
 	if cfg.HandOver {
 		a.registry = a.registry.With(objects.Definitions(cfg.IDs)...)
@@ -253,7 +255,7 @@ var errPartEnded = errors.New("a part of the server ended")
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
-		a.verifyAudit, a.welcome, a.keepSeries,
+		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

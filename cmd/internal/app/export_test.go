@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"steward/est"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
 )
 
 // FactoryPeers is factoryPeers, for tests.
@@ -81,3 +83,10 @@ const (
 	MaxRefusals = maxRefusals
 	RefusalRate = refusalRate
 )
+
+// FaultWriter returns what writes one fault of a device.
+func FaultWriter(devices fleet.Store, log audit.Log, l *slog.Logger, now func() time.Time) func(
+	context.Context, server.Event,
+) error {
+	return newFaults(devices, log, l, now).write
+}

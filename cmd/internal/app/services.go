@@ -60,6 +60,8 @@ const keyIDLength = 8
 func (a *App) watch(e server.Event) {
 	a.hub.Device(e)
 	switch e.Kind {
+	case server.Faulty:
+		a.faults.add(e)
 	case server.Sent:
 		a.queue.Wake(e.Device)
 		a.reporter.Sent(e.Device, e.Entries)
