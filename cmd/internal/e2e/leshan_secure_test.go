@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -45,9 +46,7 @@ func leshanPSK(t *testing.T, kit leshanKit) {
 			before = 0 // counted by the process
 		}
 		p.reads(t, name, "/3/0/0", `"Leshan Ltd"`)
-		level := fmt.Sprint(20 + i)
-		l.say(t, "level "+level)
-		p.heard(t, name, "/3/0/9", level)
+		l.notifies(t, p, 20*(i+1))
 		if now := p.metric(t, completed); now != before {
 			t.Errorf("%s: %v handshakes, want %v", c.how, now, before)
 		}
@@ -59,6 +58,25 @@ func leshanPSK(t *testing.T, kit leshanKit) {
 	if _, err := p.ask(t, name, map[string]any{"op": "read", "path": "/3/0/0"}); err == nil {
 		t.Error("a device is read by the session of its former key")
 	}
+}
+
+// notifies changes the level, from a number on, until p hears of it: Leshan says
+// nothing of a change while it answers the Observe that a provider sends again.
+func (l *leshan) notifies(t *testing.T, p *provider, from int) {
+	t.Helper()
+	level := from
+	eventually(t, onlineLimit, "notification of "+l.name, func() error {
+		l.say(t, fmt.Sprint("level ", level))
+		level++
+		var out struct{ Values []struct{ Value int } }
+		if err := p.do(t.Context(), http.MethodGet, "/api/v1/devices/ep:"+l.name+"/lwm2m/3/0/9", nil, &out); err != nil {
+			return err
+		}
+		if len(out.Values) != 1 || out.Values[0].Value < from {
+			return fmt.Errorf("%v after %d", out.Values, level)
+		}
+		return nil
+	})
 }
 
 // leshanX509 registers with an operational certificate that the provider's CA

@@ -59,10 +59,10 @@ func (p *provider) heard(t *testing.T, endpoint, path, want string) {
 			Values []struct{ Value json.RawMessage }
 		}
 		err := p.do(t.Context(), http.MethodGet, "/api/v1/devices/ep:"+endpoint+"/lwm2m"+path, nil, &out)
-		if err != nil || len(out.Values) != 1 || string(out.Values[0].Value) != want {
-			return fmt.Errorf("%s, %w", out.Values, err)
+		if err == nil && (len(out.Values) != 1 || string(out.Values[0].Value) != want) {
+			err = fmt.Errorf("%s", out.Values)
 		}
-		return nil
+		return err
 	})
 }
 
