@@ -10,7 +10,7 @@ import (
 // the registration ("ct").
 func leshanFormats(t *testing.T, kit leshanKit) {
 	t.Helper()
-	p, uri := servePlain(t, "Alpha")
+	p, uri := servePlain(t)
 	for _, c := range []struct {
 		name, formats string
 		leaf          bool // holds one value
@@ -37,7 +37,7 @@ func leshanFormats(t *testing.T, kit leshanKit) {
 			}
 			p.must(t, name, map[string]any{"op": "observe", "path": "/3/0/9"})
 			l.say(t, "level 77")
-			p.heard(t, name, "/3/0/9", "77")
+			p.hears(t, name, "77")
 			if c.leaf {
 				return
 			}
@@ -75,6 +75,6 @@ func leshanComposite(t *testing.T, p *provider, l *leshan) {
 	p.must(t, l.name, map[string]any{"op": "cancel_observe", "path": "/3/0/9"})
 	p.must(t, l.name, map[string]any{"op": "observe_composite", "paths": watched})
 	l.say(t, "level 78")
-	p.heard(t, l.name, "/3/0/9", "78")
+	p.hears(t, l.name, "78")
 	p.must(t, l.name, map[string]any{"op": "cancel_composite", "paths": watched})
 }

@@ -103,7 +103,7 @@ func leshanX509(t *testing.T, kit leshanKit) {
 	p.reads(t, name, "/3/0/0", `"Leshan Ltd"`)
 	p.must(t, name, map[string]any{"op": "observe", "path": "/3/0/9"})
 	l.say(t, "level 33")
-	p.heard(t, name, "/3/0/9", "33")
+	p.hears(t, name, "33")
 
 	p.post(t, "/api/v1/certificates/"+hexSum(leaf)+"/revoke", map[string]string{"reason": "keyCompromise"})
 	eventually(t, onlineLimit, "the revoked device cannot be asked", func() error {
@@ -118,7 +118,7 @@ func leshanX509(t *testing.T, kit leshanKit) {
 // registers them with what they got.
 func leshanBootstrap(t *testing.T, kit leshanKit) {
 	t.Helper()
-	p, uri := servePlain(t, "Alpha", scaled...)
+	p, uri := servePlain(t, scaled...)
 	maker, d := newFactory(t), newDesk(t)
 	d.roots(t, p)
 	p.put(t, "/api/v1/bootstrap-profiles/keyed", map[string]any{

@@ -62,11 +62,8 @@ func newLeshan(t *testing.T) leshanKit {
 // fetchJars lets Maven, as the user has configured it, put the libraries into dir.
 func fetchJars(t *testing.T, dir string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	part, err := os.MkdirTemp(filepath.Dir(dir), "part-")
-	if err != nil {
+	part := fmt.Sprint(dir, ".", os.Getpid()) // renamed when complete
+	if err := os.MkdirAll(part, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(part)

@@ -14,7 +14,7 @@ import (
 func TestLibcoapRegisters(t *testing.T) {
 	slow(t)
 	t.Parallel()
-	p, plain := servePlain(t, "Alpha", scaled...)
+	p, plain := servePlain(t, scaled...)
 	d := newDesk(t)
 	key := bytes.Repeat([]byte{0x41}, 16) // the client takes text
 	p.post(t, "/api/v1/devices", map[string]any{"endpoint": "libcoap-plain", "nosec": true})

@@ -51,14 +51,14 @@ func (p *provider) reads(t *testing.T, endpoint, path, want string) {
 	}
 }
 
-// heard waits until the last value that p heard of a resource is want.
-func (p *provider) heard(t *testing.T, endpoint, path, want string) {
+// hears waits until the last battery level that p heard of a device is want.
+func (p *provider) hears(t *testing.T, endpoint, want string) {
 	t.Helper()
-	eventually(t, onlineLimit, "value "+want+" of "+path, func() error {
+	eventually(t, onlineLimit, "battery level "+want, func() error {
 		var out struct {
 			Values []struct{ Value json.RawMessage }
 		}
-		err := p.do(t.Context(), http.MethodGet, "/api/v1/devices/ep:"+endpoint+"/lwm2m"+path, nil, &out)
+		err := p.do(t.Context(), http.MethodGet, "/api/v1/devices/ep:"+endpoint+"/lwm2m/3/0/9", nil, &out)
 		if err == nil && (len(out.Values) != 1 || string(out.Values[0].Value) != want) {
 			err = fmt.Errorf("%s", out.Values)
 		}
@@ -87,7 +87,7 @@ func (p *provider) state(t *testing.T, endpoint, want string) {
 }
 
 // servePlain is serve with a listener without security, whose URI it returns.
-func servePlain(t *testing.T, name string, args ...string) (p *provider, uri string) {
+func servePlain(t *testing.T, args ...string) (p *provider, uri string) {
 	t.Helper()
 	addr, err := freeAddr("0.0.0.0")
 	if err != nil {
@@ -97,6 +97,6 @@ func servePlain(t *testing.T, name string, args ...string) (p *provider, uri str
 	if err != nil {
 		t.Fatal(err)
 	}
-	p = serve(t, name, append([]string{"--coap", ":" + port}, args...)...)
+	p = serve(t, "Alpha", append([]string{"--coap", ":" + port}, args...)...)
 	return p, "coap://" + net.JoinHostPort(p.host, port)
 }
