@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 
 	"steward/lwm2m/audit"
 	"steward/lwm2m/fleet"
@@ -47,7 +49,9 @@ func (s Server) Wanted(ctx context.Context, device fleet.ID) ([]server.Wish, err
 		w.Target, err = server.ParseTarget(names, query)
 		return w, err
 	})
-	// In order of names, those of the device first: each once.
+	slices.SortFunc(wishes, func(a, b server.Wish) int { // those of the device before those of templates
+		return cmp.Or(strings.Compare(a.Names(), b.Names()), strings.Compare(a.Template, b.Template))
+	})
 	return slices.CompactFunc(wishes, func(a, b server.Wish) bool { return a.Names() == b.Names() }), err
 }
 

@@ -43,8 +43,7 @@ UNION ALL
 SELECT t.path, t.query, t.name
   FROM observation_template t
  WHERE t.tag = ''
-    OR EXISTS (SELECT 1 FROM device d, json_each(d.tags) WHERE d.id = ?1 AND json_each.value = t.tag)
- ORDER BY path, template;
+    OR EXISTS (SELECT 1 FROM device d, json_each(d.tags) WHERE d.id = ?1 AND json_each.value = t.tag);
 
 -- name: observation_template.delete
 DELETE FROM observation_template WHERE name = ?;
