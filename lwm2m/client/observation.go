@@ -249,7 +249,7 @@ func (c *Client) notify(ctx context.Context, s Session, o *observation, confirma
 	o.busy = false
 	switch {
 	case !ended && response.Keep && errors.Is(err, coap.ErrTimeout):
-		c.missed(o, time.Now())
+		c.missed(o, values, o.since)
 	case ended || errors.Is(err, coap.ErrReset) || errors.Is(err, coap.ErrTimeout) || errors.Is(err, coap.ErrClosed):
 		if c.observations[o.key] == o {
 			delete(c.observations, o.key)

@@ -84,7 +84,8 @@ func (c *Client) start(ctx context.Context, now time.Time, work *sync.WaitGroup)
 			continue
 		}
 		if acc.away {
-			o.store(acc, now)
+			o.store(acc, o.sampled, now)
+			o.due, o.since = false, now
 			next = earliest(next, o.next(acc))
 			continue
 		}

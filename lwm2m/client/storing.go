@@ -32,12 +32,12 @@ func (c *Client) stores(p coap.Peer) bool {
 
 // missed stores what nobody has acknowledged: the server is away until it answers
 // an Update, which Run sends now. The caller holds mu.
-func (c *Client) missed(o *observation, now time.Time) {
+func (c *Client) missed(o *observation, values map[lwm2m.Path]lwm2m.Value, now time.Time) {
 	acc := c.accounts[o.key.peer]
 	if acc == nil {
 		return
 	}
-	o.store(acc, now)
+	o.store(acc, values, now)
 	if !acc.away {
 		acc.away, acc.wanted = true, now
 	}
@@ -57,16 +57,14 @@ func (c *Client) back(acc *account) {
 	}
 }
 
-// store keeps what was last seen, and drops the oldest above the limit. The caller
-// holds mu.
-func (o *observation) store(acc *account, now time.Time) {
-	o.due, o.since = false, now
+// store keeps values, and drops the oldest above the limit. The caller holds mu.
+func (o *observation) store(acc *account, values map[lwm2m.Path]lwm2m.Value, now time.Time) {
 	limit := maxStored
 	if n, ok := o.attributes(acc).Get(lwm2m.AttributeHqmax); ok {
 		limit = min(limit, int(n))
 	}
-	r := record{at: now, entries: make([]lwm2m.Entry, 0, len(o.sampled))}
-	for p, v := range o.sampled {
+	r := record{at: now, entries: make([]lwm2m.Entry, 0, len(values))}
+	for p, v := range values {
 		r.entries = append(r.entries, lwm2m.Entry{Path: p, Value: v})
 	}
 	slices.SortFunc(r.entries, func(a, b lwm2m.Entry) int { return a.Path.Compare(b.Path) })
@@ -102,8 +100,10 @@ func (c *Client) deliver(ctx context.Context, s Session, o *observation, confirm
 			delete(c.observations, o.key)
 			return err
 		}
-		c.missed(o, time.Now())
 		o.stored = append(slices.Clone(batches[i:]), o.stored...)
+		if acc := c.accounts[s.Peer]; acc != nil && !acc.away {
+			acc.away, acc.wanted = true, time.Now()
+		}
 		return err
 	}
 	return nil

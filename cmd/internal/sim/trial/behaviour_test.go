@@ -1,6 +1,8 @@
 package trial_test
 
 import (
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +107,47 @@ func TestLoss(t *testing.T) {
 		time.Sleep(time.Hour)
 		if w.kinds(sim.Registered) == 0 {
 			t.Error("never registered")
+		}
+	})
+}
+
+// What changed while the server was away reaches it when it is back.
+func TestStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, trial.Options{Every: 20 * time.Second, Lifetime: time.Hour})
+		w.start()
+		time.Sleep(time.Second)
+		var mu sync.Mutex
+		var got []string
+		first, _, err := w.engine.Observe(t.Context(), w.peer(), &coap.Request{
+			Method: coap.GET, Path: []string{"3", "0", "9"}, Accept: coap.FormatID(codec.Text), Observe: coap.ObserveRegister,
+		}, func(r *coap.Response) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, string(r.Payload))
+		})
+		if err != nil || string(first.Payload) != "100" {
+			t.Fatalf("Observe = %v, %v", first, err)
+		}
+		set := func(cut bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.cut = cut
+		}
+		time.Sleep(30 * time.Second)
+		set(true)
+		time.Sleep(130 * time.Second)
+		set(false)
+		time.Sleep(110 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, want := range []string{"99", "98", "93"} {
+			if !slices.Contains(got, want) {
+				t.Errorf("notified %q, which lacks %s", got, want)
+			}
+		}
+		if n := w.kinds(sim.Registered); n != 1 {
+			t.Errorf("registered %d times, want 1", n)
 		}
 	})
 }

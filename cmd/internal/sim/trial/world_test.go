@@ -24,6 +24,7 @@ type world struct {
 
 	mu       sync.Mutex
 	down     bool // servers cannot be dialled
+	cut      bool // nothing arrives anywhere
 	events   []sim.Event
 	requests []*coap.Request
 	device   coap.Peer // as the servers see it
@@ -76,7 +77,12 @@ func (w *world) dial(_ context.Context, e *coap.Engine, a trial.Account) (*trial
 		return nil, errors.New("nobody there")
 	}
 	copies := func(n int, datagram []byte) (out [][]byte) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		for range n {
+			if w.cut {
+				return nil
+			}
 			out = append(out, datagram)
 		}
 		return out
@@ -85,7 +91,7 @@ func (w *world) dial(_ context.Context, e *coap.Engine, a trial.Account) (*trial
 		AtoB: func(b []byte) [][]byte { return copies(w.d.Out(), b) },
 		BtoA: func(b []byte) [][]byte {
 			if w.d.In() {
-				return [][]byte{b}
+				return copies(1, b)
 			}
 			return nil
 		},
