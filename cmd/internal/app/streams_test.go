@@ -189,7 +189,7 @@ func TestStreamClasses(t *testing.T) {
 // TestServerCertificates: over DTLS and TLS the name that a device asks for chooses
 // the certificate.
 func TestServerCertificates(t *testing.T) {
-	chain, key := selfSigned(t, "iot.example.com")
+	chain, key := selfSigned(t)
 	a, stop := streaming(t, t.TempDir(), func(o *config.Options) {
 		o.ServerCertificates = []string{"iot.example.com=" + chain + "," + key}
 	})
@@ -217,9 +217,9 @@ func TestServerCertificates(t *testing.T) {
 
 // TestServerCertificatesRefused: a file that no client would accept ends the start.
 func TestServerCertificatesRefused(t *testing.T) {
-	chain, key := selfSigned(t, "iot.example.com")
-	_, foreign := selfSigned(t, "iot.example.com")
-	_, open := selfSigned(t, "iot.example.com")
+	chain, key := selfSigned(t)
+	_, foreign := selfSigned(t)
+	_, open := selfSigned(t)
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -242,9 +242,10 @@ func TestServerCertificatesRefused(t *testing.T) {
 	}
 }
 
-// selfSigned writes a certificate for a name and its key into files.
-func selfSigned(t *testing.T, name string) (chain, keyFile string) {
+// selfSigned writes a certificate for iot.example.com and its key into files.
+func selfSigned(t *testing.T) (chain, keyFile string) {
 	t.Helper()
+	const name = "iot.example.com"
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
