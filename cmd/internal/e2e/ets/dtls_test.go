@@ -1,6 +1,7 @@
 package ets_test
 
 import (
+	"context"
 	"net"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ func TestSecurity(t *testing.T) {
 		"PskTest.psk_identity_then_remove_security_info":        removedKey,
 		"X509Test.untrusted_selfsigned_or_bad_cn":               badCertificates,
 		"X509Test.without_endpointname":                         nameOfCertificate,
+		"an address that another identity takes":                takenAddress,
 		"a new handshake of the same identity":                  anewHandshake,
 		"an address that changes under a connection identifier": changedAddress,
 	} {
@@ -116,6 +118,28 @@ func anewHandshake(t *testing.T) {
 	second.update("", 204)
 	x.readsDevice(second)
 	first.wants()
+}
+
+func takenAddress(t *testing.T) {
+	x := newWorld(t)
+	c := keyOfAlpha()
+	c.keys["other"] = key{secret, coap.Identity{Role: coap.RolePSK, Name: "beta"}}
+	address := x.listen(c)
+	d, gone, err := dialFrom(t, 0, address, psk("id", secret))
+	x.must("dial", err)
+	d.register(query10, links)
+	gone.quit()
+	other, _, err := dialFrom(t, gone.port, address, psk("other", secret))
+	x.must("dial", err)
+	other.expect("Register as alpha", other.do(2, "/rd", query10, linkFormat, links), 400)
+	other.expect("Update of alpha", other.do(2, d.location, "", -1, ""), 404)
+	other.register("ep=beta&lt=60&b=U", links)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := x.Read(ctx, "alpha", path("/3/0/0")); err == nil {
+		t.Error("alpha answers")
+	}
+	other.wants() // nothing that is meant for alpha
 }
 
 // A relay stands between device and server, like a translator of addresses.

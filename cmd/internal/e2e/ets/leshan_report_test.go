@@ -146,3 +146,19 @@ func movedSend(t *testing.T) {
 		t.Errorf("value %q", v)
 	}
 }
+
+// strangers are what comes from another address without security.
+func strangers(t *testing.T) {
+	x, d := registered(t, query11, links)
+	token := x.observed(d, "/3/0/9")
+	x.join(d, "", "198.51.100.9:1000")
+	if d.notify(con, token, 2, text("5")) == ack {
+		t.Error("a notification of a stranger is acknowledged")
+	}
+	if m := d.do(2, "/dp", "", 110, `[{"n":"/3/0/9","v":6}]`); m.number() < 400 || m.number() >= 500 {
+		t.Errorf("Send of a stranger: %d", m.number())
+	}
+	if v := x.value("/3/0/9"); v != "1" {
+		t.Errorf("value %q", v)
+	}
+}

@@ -39,6 +39,7 @@ func TestLeshan(t *testing.T) {
 		"WriteSingleValueTest.send_writerequest_with_bad_payload_raises_exception": badValue,
 		"WriteMultiValueTest.can_write_replacing_object_instance":                  replaceInstance,
 		"DynamicIPObserveTest.can_send_notification_if_ip_changes":                 movedNotification,
+		"DynamicIPObserveTest.can_not_send_notification_if_client_ip_changes":      strangers,
 		"DynamicIPSendTest.can_send_if_client_ip_changes":                          movedSend,
 		"BootstrapTest.bootstrap_without_endpoint_name":                            bootstrapWithoutName,
 		"BootstrapTest.bootstrap_senmlcbor_only":                                   bootstrapSenML,

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,19 +73,28 @@ func (x *world) listen(c *credentials) string {
 // dial joins a device by DTLS.
 func dial(t *testing.T, address string, o dtls.ClientOptions) (*device, error) {
 	t.Helper()
+	d, _, err := dialFrom(t, 0, address, o)
+	return d, err
+}
+
+// dialFrom is dial from a port of the device, 0 for any, which it returns. After
+// leave nothing is sent or received, and the port is free.
+func dialFrom(t *testing.T, port int, address string, o dtls.ClientOptions) (*device, leave, error) {
+	t.Helper()
 	remote, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
+	port = socket.LocalAddr().(*net.UDPAddr).Port
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	client, err := dtls.Dial(ctx, socket, remote, o, 200*time.Millisecond)
 	if err != nil {
-		return nil, err
+		return nil, leave{}, err
 	}
 	d := newDevice(t, func(b []byte) { _, _ = client.Write(b) })
 	d.patient = 10 * time.Second
@@ -102,8 +112,15 @@ func dial(t *testing.T, address string, o dtls.ClientOptions) (*device, error) {
 			}
 		}
 	}()
-	t.Cleanup(func() { _ = client.Close(); <-ended })
-	return d, nil
+	quit := sync.OnceFunc(func() { _ = socket.Close(); <-ended })
+	t.Cleanup(func() { quit(); _ = client.Close() })
+	return d, leave{port, quit}, nil
+}
+
+// A leave ends an association without a word.
+type leave struct {
+	port int
+	quit func()
 }
 
 func mustDial(t *testing.T, address string, o dtls.ClientOptions) *device {
