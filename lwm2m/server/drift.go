@@ -16,7 +16,7 @@ type ObservationState string
 const (
 	Established ObservationState = "established"
 	Waiting     ObservationState = "waiting" // the device cannot be reached, sleeps or has not answered yet
-	Refused     ObservationState = "refused" // the device does not notify; asked again at its next Register
+	Refused     ObservationState = "refused" // the device does not notify, or ended it; asked again later
 	Absent      ObservationState = "absent"  // a template wants it, and the device has no such object
 	Unwanted    ObservationState = "unwanted"
 )
@@ -107,14 +107,21 @@ func (s *Server) blame(c *call, t Target, err error) {
 	defer s.mu.Unlock()
 	s.forgive(c.entry.device, t.bare())
 	current := s.devices[c.entry.device] == c.entry && c.entry.session == c.session
-	if err == nil || !current || len(s.refusals[c.entry.device]) >= maxRefusals {
+	if err == nil || !current {
 		return
 	}
 	reason := err.Error()
 	if refused, ok := errors.AsType[*ResponseError](err); ok {
 		reason = refused.Error()
 	}
-	s.refusals[c.entry.device] = append(s.refusals[c.entry.device], refusal{t.bare(), reason})
+	s.reproach(c.entry.device, t.bare(), reason)
+}
+
+// reproach remembers why t is not observed. The caller holds mu.
+func (s *Server) reproach(device fleet.ID, t Target, reason string) {
+	if len(s.refusals[device]) < maxRefusals {
+		s.refusals[device] = append(s.refusals[device], refusal{t, reason})
+	}
 }
 
 // forgive forgets the refusal of t. The caller holds mu.

@@ -50,6 +50,9 @@ func TestNotifications(t *testing.T) {
 				t.Errorf("after %s: %d, want %d", tt.name, x.level(), tt.want)
 			}
 		}
+		if got := x.states(); len(got) != 1 || got[0] != " /3/0/9 refusedended by the device with 4.04" {
+			t.Errorf("observations %q", got)
+		}
 		if got := x.seen(); got[len(got)-1] != string(server.Lost) {
 			t.Errorf("events %q, want a lost observation at last", got)
 		}

@@ -225,6 +225,7 @@ func (w *watch) notified(n *coap.Response) {
 		s.hear(w.entry, time.Now().UnixMicro())
 	}
 	if current && last {
+		s.reproach(w.entry.device, w.what.Value().bare(), "ended by the device with "+n.Code.String())
 		w.entry.unwatch(w)
 		w.entry.unsettled = true
 	}
