@@ -55,12 +55,14 @@ func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response,
 // answered returns what is to be done when the answer to a device has left: not
 // before it may the server send requests of its own (§6.2.1).
 func (s *Server) answered(e *entry, session uint32, establish bool, news Event) func() {
+	// Apart, for an Event as a whole is too large to be part of the function.
+	kind, path, entries := news.Kind, news.Path, news.Entries
 	return func() {
 		s.open(e, session)
 		if establish {
 			s.establish(e.device)
 		}
-		s.emit(news)
+		s.emit(Event{Kind: kind, Device: e.device, Path: path, Entries: entries})
 	}
 }
 
