@@ -106,7 +106,9 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.DurationVar(&o.Reboot, "reboot", 0, "how long a restart takes (default none)")
 	f.Float64Var(&o.Misbehave.Share, "misbehave-share", 1, "of the devices that misbehave, 0 to 1")
 	f.Uint64Var(&o.Misbehave.Seed, "misbehave-seed", 0, "chooses which devices misbehave")
-	f.DurationVar(&o.Misbehave.For, "misbehave-for", 0, "how long sleep and defer last (default 10s), and by how much\nlate answers of a test device are late (default 60s)")
+	f.DurationVar(&o.Misbehave.For, "misbehave-for", 0,
+		"how long sleep and defer last (default 10s), and by how much\n"+
+			"late answers of a test device are late (default 60s)")
 	f.IntVar(&o.StreamPort, "stream-port", 0, "of TCP and TLS (default that of the URI; without security 5683)")
 	f.BoolVar(&o.CertsOnly, "certs-only", false, "ask EST for PKCS#7 (281)")
 	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")
