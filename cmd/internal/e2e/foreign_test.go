@@ -172,7 +172,7 @@ func TestStrangers(t *testing.T) {
 	}{
 		{name: "device of the factory, not announced", who: unknown, reason: hexSum(unknown.der)[:16]},
 		{name: "same name, another factory", who: namesake, reason: hexSum(namesake.der)[:16]},
-		{name: "no certificate", reason: "client verification"},
+		{name: "no certificate", reason: "no certificate"},
 		{name: "pre-shared key", args: []string{"-u", "urn:dev:known", "-k", "secret"}, reason: "unknown psk identity"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
