@@ -17,17 +17,17 @@ type Bootstraps interface {
 	RemoveBootstrapProfile(ctx context.Context, by Actor, name string) error
 	// DeviceKeys returns which keys a device has, and its last bootstrap.
 	DeviceKeys(ctx context.Context, device string) (DeviceKeys, error)
-	// PutDeviceKey gives a device a pre-shared key; sessions by an earlier one end.
-	// It returns ErrConflict if another device has the key's identity.
+	// PutDeviceKey gives a device a pre-shared key or a raw public key; sessions by an
+	// earlier one end. It returns ErrConflict if another device has the key.
 	PutDeviceKey(ctx context.Context, by Actor, device string, k NewDeviceKey) (DeviceKeys, error)
 	// RemoveDeviceKey takes the key for a use away and ends sessions by it.
 	RemoveDeviceKey(ctx context.Context, by Actor, device string, use KeyUse) (DeviceKeys, error)
 }
 
-// A KeyUse says what a pre-shared key is for.
+// A KeyUse says what a key is for.
 type KeyUse string
 
-// The uses of pre-shared keys.
+// The uses of keys.
 const (
 	KeyServer    KeyUse = "server"    // registration and device management
 	KeyBootstrap KeyUse = "bootstrap" // the Bootstrap-Server
@@ -37,7 +37,7 @@ const (
 type BootstrapProfile struct {
 	Name      string `json:"name"`
 	Tag       string `json:"tag"`  // of the devices it is for; "": all that no other profile is for
-	Mode      string `json:"mode"` // psk, est, nosec
+	Mode      string `json:"mode"` // psk, rpk, est, nosec
 	ShortID   int    `json:"short_id"`
 	Lifetime  int    `json:"lifetime"`   // seconds
 	MinPeriod int    `json:"min_period"` // seconds; 0: not set
@@ -45,13 +45,14 @@ type BootstrapProfile struct {
 	Queue     bool   `json:"queue"`
 }
 
-// A NewDeviceKey is a pre-shared key to be. Who sets it knows it: it is never
-// shown again.
+// A NewDeviceKey is a key to be: a pre-shared key with its identity, which is never
+// shown again, or a public key alone.
 type NewDeviceKey struct {
-	Use      KeyUse `json:"use"`
-	Identity string `json:"identity"`
-	Key      []byte `json:"key"`
-	Reason   string `json:"reason,omitempty"`
+	Use       KeyUse `json:"use"`
+	Identity  string `json:"identity,omitempty"`
+	Key       []byte `json:"key,omitempty"`
+	PublicKey string `json:"public_key,omitempty"` // SubjectPublicKeyInfo as PEM or hexadecimal
+	Reason    string `json:"reason,omitempty"`
 }
 
 // DeviceKeys are a device's keys, without their secrets, and its last bootstrap.
@@ -60,10 +61,13 @@ type DeviceKeys struct {
 	Bootstrap *DeviceBootstrap `json:"bootstrap,omitempty"` // nil: never
 }
 
-// A DeviceKey is a pre-shared key without its secret.
+// A DeviceKey is a key without its secret.
 type DeviceKey struct {
 	Use       KeyUse    `json:"use"`
-	Identity  string    `json:"identity"`
+	Kind      string    `json:"kind"`                 // psk, rawkey
+	Identity  string    `json:"identity"`             // of a raw public key: its SHA-256
+	PublicKey []byte    `json:"public_key,omitempty"` // SubjectPublicKeyInfo, DER
+	Ours      bool      `json:"ours"`                 // we know the secret: bootstrap can deliver it again
 	CreatedAt time.Time `json:"created_at"`
 }
 

@@ -107,7 +107,7 @@ func (s *Server) crts(ca Authority, id coap.Identity, r *coap.Request) *coap.Res
 		return refuse(coap.MethodNotAllowed, "crts takes GET")
 	}
 	switch id.Role {
-	case coap.RoleFactory, coap.RoleOperational, coap.RolePSK:
+	case coap.RoleFactory, coap.RoleOperational, coap.RolePSK, coap.RoleRawKey:
 	default:
 		return refuse(coap.Unauthorized, "no client identity")
 	}

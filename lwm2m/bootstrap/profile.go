@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"steward/lwm2m"
@@ -24,11 +25,16 @@ type Mode string
 const (
 	// ModePSK gives each device a pre-shared key of its own.
 	ModePSK Mode = "psk"
+	// ModeRawKey gives each device a raw public key of its own with the private key.
+	ModeRawKey Mode = "rpk"
 	// ModeEST tells devices to enrol for a certificate (security mode 4).
 	ModeEST Mode = "est"
 	// ModeNoSec sends devices to the listener without security; for tests.
 	ModeNoSec Mode = "nosec"
 )
+
+// modes are all of them.
+var modes = [...]Mode{ModePSK, ModeRawKey, ModeEST, ModeNoSec}
 
 // Limits of profiles.
 const (
@@ -55,8 +61,8 @@ func (p Profile) Check() error {
 	switch {
 	case p.Name == "" || len(p.Name) > maxProfileName || len(p.Tag) > maxProfileName:
 		return fmt.Errorf("%w: name and tag have at most %d bytes, and a name one", ErrProfile, maxProfileName)
-	case p.Mode != ModePSK && p.Mode != ModeEST && p.Mode != ModeNoSec:
-		return fmt.Errorf("%w: mode %.20q, want %s, %s or %s", ErrProfile, p.Mode, ModePSK, ModeEST, ModeNoSec)
+	case !slices.Contains(modes[:], p.Mode):
+		return fmt.Errorf("%w: mode %.20q, want one of %s", ErrProfile, p.Mode, modes)
 	case p.Short == 0 || p.Short == lwm2m.NoID:
 		return fmt.Errorf("%w: Short Server ID must be 1 to 65534", ErrProfile)
 	case p.Lifetime < time.Second || p.Lifetime > maxLifetime || p.Lifetime%time.Second != 0:

@@ -9,18 +9,18 @@ type Role string
 const (
 	RoleNone        Role = ""            // nothing proved: NoSec
 	RolePSK         Role = "psk"         // a pre-shared key for LwM2M
-	RoleBootstrap   Role = "bootstrap"   // a pre-shared key for the Bootstrap-Server
+	RoleBootstrap   Role = "bootstrap"   // a key for the Bootstrap-Server
 	RoleFactory     Role = "factory"     // a certificate of a listed factory CA
 	RoleOperational Role = "operational" // a live certificate of our own CA
 	RoleServer      Role = "server"      // the peer is a server that we dialled
-	RoleRawKey      Role = "rawkey"      // a raw public key that is known
+	RoleRawKey      Role = "rawkey"      // a raw public key for LwM2M
 )
 
 // An Identity is what the handshake of an association proved. It is
 // comparable; the zero Identity is that of a peer without security.
 type Identity struct {
 	Role Role
-	Name string // common name of the certificate's subject, or whose the PSK is
+	Name string // common name of the certificate's subject, or whose the key is
 	// Certificate is the SHA-256 of the leaf certificate's DER, or of the
 	// SubjectPublicKeyInfo of a raw public key; zero without either.
 	Certificate [32]byte

@@ -51,4 +51,6 @@ func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) e
 }
 
 // keptRole reports whether associations of a class are kept.
-func keptRole(r coap.Role) bool { return r == coap.RoleOperational || r == coap.RolePSK }
+func keptRole(r coap.Role) bool {
+	return r == coap.RoleOperational || r == coap.RolePSK || r == coap.RoleRawKey
+}

@@ -31,6 +31,7 @@ type name struct {
 // roles numbers the classes of associations.
 var roles = [...]coap.Role{
 	coap.RoleNone, coap.RolePSK, coap.RoleFactory, coap.RoleOperational, coap.RoleServer, coap.RoleBootstrap,
+	coap.RoleRawKey,
 }
 
 func (n name) size() int {

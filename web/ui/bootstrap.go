@@ -57,6 +57,12 @@ func (u *UI) setDeviceKey(w http.ResponseWriter, r *http.Request) error {
 		_, err := u.s.Bootstraps.RemoveDeviceKey(r.Context(), web.ActorFrom(r.Context()), id, use)
 		return u.done(w, r, err, back, "The key is gone, and sessions by it have ended.", back)
 	}
+	if text := strings.TrimSpace(r.PostFormValue("public_key")); text != "" {
+		_, err := u.s.Bootstraps.PutDeviceKey(r.Context(), web.ActorFrom(r.Context()), id, web.NewDeviceKey{
+			Use: use, PublicKey: text, Reason: r.PostFormValue("reason"),
+		})
+		return u.done(w, r, err, back, "The public key is stored. Sessions by an earlier key have ended.", back)
+	}
 	key, err := hex.DecodeString(strings.Join(strings.Fields(r.PostFormValue("key")), ""))
 	if err != nil {
 		return u.done(w, r, web.Invalid("key", "not hexadecimal"), "", "", back)

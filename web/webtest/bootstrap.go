@@ -38,7 +38,10 @@ func (f *Fake) DeviceKeys(_ context.Context, device string) (web.DeviceKeys, err
 		return web.DeviceKeys{}, err
 	}
 	return web.DeviceKeys{
-		Keys: []web.DeviceKey{{Use: web.KeyBootstrap, Identity: f.Text, CreatedAt: Noon}},
+		Keys: []web.DeviceKey{
+			{Use: web.KeyBootstrap, Kind: "psk", Identity: f.Text, Ours: true, CreatedAt: Noon},
+			{Use: web.KeyServer, Kind: "rawkey", Identity: f.Text, PublicKey: []byte(f.Text), CreatedAt: Noon},
+		},
 		Bootstrap: &web.DeviceBootstrap{
 			State: "failed", Reason: f.Text, Address: f.Text, StartedAt: Noon, EndedAt: &Noon,
 			Steps: []web.BootstrapStep{{Milliseconds: 7, What: f.Text, Answer: f.Text, Note: f.Text}},

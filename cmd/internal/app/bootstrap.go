@@ -104,9 +104,15 @@ func period(d time.Duration) *int64 {
 func (a *App) security(ctx context.Context, d fleet.Device, p bootstrap.Profile) (objects.Security, error) {
 	switch p.Mode {
 	case bootstrap.ModePSK:
-		key, err := a.serverKey(ctx, d)
+		key, err := a.serverKey(ctx, d, fleet.KindPSK)
 		return objects.Security{
 			URI: a.CoAPSURI(), Mode: objects.ModePSK, Identity: []byte(key.Identity), SecretKey: key.Secret,
+		}, err
+	case bootstrap.ModeRawKey:
+		key, err := a.serverKey(ctx, d, fleet.KindRawKey)
+		return objects.Security{
+			URI: a.CoAPSURI(), Mode: objects.ModeRawKey, Identity: key.Public, SecretKey: key.Secret,
+			ServerKey: a.pki.server.cert.RawSubjectPublicKeyInfo,
 		}, err
 	case bootstrap.ModeEST:
 		usage := uint8(usageAnchor)
@@ -120,18 +126,43 @@ func (a *App) security(ctx context.Context, d fleet.Device, p bootstrap.Profile)
 	return objects.Security{}, fmt.Errorf("%w: mode %q", bootstrap.ErrNoConfiguration, p.Mode)
 }
 
-// serverKey returns the device's pre-shared key, made at its first bootstrap: a
-// device that lost our last answer gets the same again.
-func (a *App) serverKey(ctx context.Context, d fleet.Device) (fleet.Credential, error) {
-	key, err := a.keys.CredentialOf(ctx, d.ID, fleet.UseServer)
-	if !errors.Is(err, fleet.ErrNoCredential) {
-		return key, err
+// serverKey returns the device's key of a kind, made at its first bootstrap: a
+// device that lost our last answer gets the same again. A key of the other kind that
+// we could give out makes room; one that only the device has stays.
+func (a *App) serverKey(ctx context.Context, d fleet.Device, kind fleet.CredentialKind) (fleet.Credential, error) {
+	former, err := a.keys.CredentialOf(ctx, d.ID, fleet.UseServer)
+	switch {
+	case errors.Is(err, fleet.ErrNoCredential):
+	case err != nil:
+		return fleet.Credential{}, err
+	case len(former.Secret) == 0:
+		return fleet.Credential{}, fmt.Errorf("%w: only the device has its private key: remove the public key to have "+
+			"a key made", bootstrap.ErrNoConfiguration)
+	case former.Kind == kind:
+		return former, nil
 	}
-	key = fleet.Credential{
-		Device: d.ID, Use: fleet.UseServer, Identity: string(d.ID), Secret: make([]byte, pskLength), CreatedAt: a.now(),
+	key, err := newKey(d.ID, kind)
+	if err != nil {
+		return fleet.Credential{}, err
 	}
+	key.Device, key.Use, key.CreatedAt = d.ID, fleet.UseServer, a.now()
+	if err := a.keys.PutCredential(ctx, key, systemActor, "bootstrap"); err != nil {
+		return fleet.Credential{}, err
+	}
+	if former.Kind != "" {
+		a.keyChanged(d.ID, fleet.UseServer)
+	}
+	return key, nil
+}
+
+// newKey makes a key for a device.
+func newKey(id fleet.ID, kind fleet.CredentialKind) (fleet.Credential, error) {
+	if kind == fleet.KindRawKey {
+		return fleet.NewRawKey()
+	}
+	key := fleet.Credential{Kind: kind, Identity: string(id), Secret: make([]byte, pskLength)}
 	_, _ = rand.Read(key.Secret) // never fails
-	return key, a.keys.PutCredential(ctx, key, systemActor, "first bootstrap")
+	return key, nil
 }
 
 // anchor is the CA that issued our server's certificate, DER.
@@ -154,9 +185,19 @@ func (a *App) keyChanged(id fleet.ID, use fleet.CredentialUse) {
 		a.logError(ctx, "sessions by a former key", err)
 		return
 	}
-	role := coap.RolePSK
-	if use == fleet.UseBootstrap {
-		role = coap.RoleBootstrap
+	a.drop(func(who coap.Identity) bool {
+		return useOf(who.Role) == use && who.Name == string(d.Endpoint)
+	})
+}
+
+// useOf is what a class of keys is for; "" for the classes of certificates.
+func useOf(r coap.Role) fleet.CredentialUse {
+	switch r {
+	case coap.RolePSK, coap.RoleRawKey:
+		return fleet.UseServer
+	case coap.RoleBootstrap:
+		return fleet.UseBootstrap
+	default:
+		return ""
 	}
-	a.drop(func(who coap.Identity) bool { return who.Role == role && who.Name == string(d.Endpoint) })
 }

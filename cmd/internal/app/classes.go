@@ -32,6 +32,7 @@ var classes = map[coap.Role][]surface{
 	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery},
 	coap.RoleFactory:     {surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceDiscovery},
 	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate},
+	coap.RoleRawKey:      {surfaceLwM2M, surfaceUpdate},
 	coap.RoleBootstrap:   {surfaceBootstrap},
 	coap.RoleNone:        {surfaceLwM2M, surfaceBootstrap},
 }

@@ -27,19 +27,19 @@ import (
 func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 
 // credentials are what the coaps endpoint proves and demands. It implements
-// dtls.Credentials and dtls.Resumer.
+// dtls.Credentials, dtls.RawKeys and dtls.Resumer.
 type credentials struct {
 	ca      *est.CA
 	cert    *tls.Certificate
 	named   map[string]*tls.Certificate // by names that clients ask for
 	devices fleet.Store
-	psk     fleet.Credentials
+	keys    fleet.Credentials
 }
 
 // newCredentials serves our own certificate, except to clients that ask for a name
 // that another is for: the client checks the name. It returns ErrPKI for a file
 // that cannot be used.
-func newCredentials(p *pki, devices fleet.Store, psk fleet.Credentials, list []config.ServerCertificate) (
+func newCredentials(p *pki, devices fleet.Store, keys fleet.Credentials, list []config.ServerCertificate) (
 	*credentials, error,
 ) {
 	chain := [][]byte{p.server.cert.Raw}
@@ -47,7 +47,7 @@ func newCredentials(p *pki, devices fleet.Store, psk fleet.Credentials, list []c
 		chain = append(chain, issuer.Raw) // a root is for the client to have (RFC 5246 §7.4.2)
 	}
 	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
-	c := &credentials{ca: p.ca, cert: cert, devices: devices, psk: psk, named: map[string]*tls.Certificate{}}
+	c := &credentials{ca: p.ca, cert: cert, devices: devices, keys: keys, named: map[string]*tls.Certificate{}}
 	for _, s := range list {
 		other, err := loadServerCertificate(s)
 		if err != nil {
@@ -87,17 +87,27 @@ func (c *credentials) Certificate(name string) (*tls.Certificate, error) {
 
 // PSK implements dtls.Credentials.
 func (c *credentials) PSK(identity []byte) ([]byte, error) {
-	k, err := c.psk.Credential(context.Background(), string(identity))
+	k, err := c.keys.Credential(context.Background(), fleet.KindPSK, string(identity))
 	if errors.Is(err, fleet.ErrNoCredential) {
 		return nil, dtls.ErrUnknownIdentity
 	}
 	return k.Secret, err
 }
 
-// ofKey says whose a pre-shared key is: the name is that of the device, whatever
-// the identity of the key.
-func (c *credentials) ofKey(identity string) (coap.Identity, error) {
-	k, err := c.psk.Credential(context.Background(), identity)
+// IdentifyKey implements dtls.RawKeys: a raw public key is known or it is nobody's.
+func (c *credentials) IdentifyKey(spki []byte) (coap.Identity, error) {
+	who, err := c.ofKey(fleet.KindRawKey, fleet.KeyIdentity(spki))
+	who.Certificate = sum(spki)
+	if who.Role == coap.RolePSK {
+		who.Role = coap.RoleRawKey
+	}
+	return who, err
+}
+
+// ofKey says whose a key is: the name is that of the device, whatever the identity
+// of the key.
+func (c *credentials) ofKey(kind fleet.CredentialKind, identity string) (coap.Identity, error) {
+	k, err := c.keys.Credential(context.Background(), kind, identity)
 	if errors.Is(err, fleet.ErrNoCredential) {
 		return coap.Identity{}, dtls.ErrUnknownIdentity
 	}
@@ -121,7 +131,7 @@ func (c *credentials) ofKey(identity string) (coap.Identity, error) {
 // Identify implements dtls.Credentials: our inventory and our rights decide.
 func (c *credentials) Identify(chain [][]byte, pskIdentity []byte) (coap.Identity, error) {
 	if len(chain) == 0 {
-		return c.ofKey(string(pskIdentity))
+		return c.ofKey(fleet.KindPSK, string(pskIdentity))
 	}
 	return c.ofChain(context.Background(), chain)
 }
@@ -209,7 +219,7 @@ func mayRegister(who coap.Identity, ep lwm2m.Endpoint, d fleet.Device, known boo
 
 // bound reports whether an identity speaks for one name.
 func bound(who coap.Identity) bool {
-	return who.Role == coap.RoleOperational || who.Role == coap.RolePSK
+	return who.Role == coap.RoleOperational || who.Role == coap.RolePSK || who.Role == coap.RoleRawKey
 }
 
 // admitNoSec makes a device of an endpoint that came without security, where the

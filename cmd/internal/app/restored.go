@@ -18,17 +18,30 @@ const maxReturned = 8192
 func (a *App) rejudge(who coap.Identity) error {
 	switch who.Role {
 	case coap.RoleOperational:
-	case coap.RolePSK:
-		d, err := a.devices.ByEndpoint(context.Background(), lwm2m.Endpoint(who.Name))
-		if err != nil {
-			return err
-		}
-		_, err = a.keys.CredentialOf(context.Background(), d.ID, fleet.UseServer)
-		return err
+	case coap.RolePSK, coap.RoleRawKey:
+		return a.rejudgeKey(context.Background(), who)
 	default:
 		return fmt.Errorf("associations of the class %q are not kept", who.Role)
 	}
 	return a.pki.ca.Live(context.Background(), who.Certificate, a.now())
+}
+
+// rejudgeKey is rejudge for keys: the device must still have one of the kind, and
+// the same raw public key.
+func (a *App) rejudgeKey(ctx context.Context, who coap.Identity) error {
+	d, err := a.devices.ByEndpoint(ctx, lwm2m.Endpoint(who.Name))
+	if err != nil {
+		return err
+	}
+	k, err := a.keys.CredentialOf(ctx, d.ID, fleet.UseServer)
+	switch {
+	case err != nil:
+		return err
+	case (who.Role == coap.RoleRawKey) != (k.Kind == fleet.KindRawKey),
+		who.Role == coap.RoleRawKey && who.Certificate != sum(k.Public):
+		return fmt.Errorf("%w: the key of %s is another now", fleet.ErrNoCredential, d.Endpoint)
+	}
+	return nil
 }
 
 // find returns the association that a device has had since before we were

@@ -84,7 +84,7 @@ func (a *App) deviceOf(ctx context.Context, who coap.Identity) (fleet.ID, error)
 	var d fleet.Device
 	err := fleet.ErrUnknown
 	switch who.Role {
-	case coap.RoleOperational, coap.RolePSK:
+	case coap.RoleOperational, coap.RolePSK, coap.RoleRawKey:
 		d, err = a.devices.ByEndpoint(ctx, lwm2m.Endpoint(who.Name))
 	case coap.RoleFactory:
 		d, err = a.devices.ByFactory(ctx, fleet.Factory(who.Certificate))

@@ -2,7 +2,10 @@ package services
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
+	"strings"
 	"time"
 
 	"steward/lwm2m/bootstrap"
@@ -87,7 +90,10 @@ func (s *bootstraps) keysOf(ctx context.Context, id fleet.ID) (out web.DeviceKey
 		if err != nil {
 			return out, translate(err)
 		}
-		out.Keys = append(out.Keys, web.DeviceKey{Use: web.KeyUse(use), Identity: k.Identity, CreatedAt: k.CreatedAt})
+		out.Keys = append(out.Keys, web.DeviceKey{
+			Use: web.KeyUse(use), Kind: string(k.Kind), Identity: k.Identity, PublicKey: k.Public,
+			Ours: len(k.Secret) > 0, CreatedAt: k.CreatedAt,
+		})
 	}
 	r, err := s.DB.Bootstrap().Last(ctx, id)
 	if err != nil || r.State == "" {
@@ -124,14 +130,57 @@ func (s *bootstraps) PutDeviceKey(
 	if err != nil {
 		return web.DeviceKeys{}, err
 	}
-	c := fleet.Credential{
-		Device: line.ID, Use: fleet.CredentialUse(k.Use), Identity: k.Identity, Secret: k.Key, CreatedAt: s.Now(),
+	c, err := newCredential(k)
+	if err != nil {
+		return web.DeviceKeys{}, err
 	}
+	c.Device, c.Use, c.CreatedAt = line.ID, fleet.CredentialUse(k.Use), s.Now()
 	if err := s.Keys.PutCredential(ctx, c, by.String(), k.Reason); err != nil {
 		return web.DeviceKeys{}, translate(err)
 	}
 	s.KeyChanged(line.ID, c.Use)
 	return s.keysOf(ctx, line.ID)
+}
+
+// newCredential reads the key that k is.
+func newCredential(k web.NewDeviceKey) (fleet.Credential, error) {
+	if k.PublicKey == "" {
+		return fleet.Credential{Kind: fleet.KindPSK, Identity: k.Identity, Secret: k.Key}, nil
+	}
+	if k.Identity != "" || len(k.Key) > 0 {
+		return fleet.Credential{}, web.Invalid("public_key", "a device has one key for a use: leave identity and key out")
+	}
+	spki, err := publicKey(k.PublicKey)
+	if err != nil {
+		return fleet.Credential{}, err
+	}
+	return fleet.Credential{Kind: fleet.KindRawKey, Identity: fleet.KeyIdentity(spki), Public: spki}, nil
+}
+
+// maxPublicKeyText bounds the text of a public key; one of P-384 has 215 bytes in PEM.
+const maxPublicKeyText = 2048
+
+// publicKey reads a SubjectPublicKeyInfo in PEM (RFC 7468 §13) or hexadecimal. A
+// private key is refused by name, for it should not have been sent.
+func publicKey(text string) ([]byte, error) {
+	if len(text) > maxPublicKeyText {
+		return nil, web.Invalid("public_key", "too long")
+	}
+	text = strings.TrimSpace(text)
+	if block, rest := pem.Decode([]byte(text)); block != nil {
+		switch {
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return nil, web.Invalid("public_key", "this is a private key, which nobody but the device should have")
+		case block.Type != "PUBLIC KEY" || len(block.Headers) > 0 || len(strings.TrimSpace(string(rest))) > 0:
+			return nil, web.Invalid("public_key", "want one PEM block PUBLIC KEY")
+		}
+		return block.Bytes, nil
+	}
+	spki, err := hex.DecodeString(strings.Join(strings.Fields(strings.ReplaceAll(text, ":", " ")), ""))
+	if err != nil {
+		return nil, web.Invalid("public_key", "neither PEM nor hexadecimal")
+	}
+	return spki, nil
 }
 
 // RemoveDeviceKey implements web.Bootstraps.

@@ -75,14 +75,14 @@ func TestCredentials(t *testing.T) {
 	}
 	s := db.Credentials(seal)
 	c := fleet.Credential{
-		Device: "A", Use: fleet.UseServer, Identity: "meter-1", Secret: []byte("0123456789abcdef"),
+		Device: "A", Use: fleet.UseServer, Kind: fleet.KindPSK, Identity: "meter-1", Secret: []byte("0123456789abcdef"),
 		CreatedAt: time.UnixMicro(1e15).UTC(),
 	}
 	if err := s.PutCredential(t.Context(), c, "test", "first"); err != nil {
 		t.Fatal(err)
 	}
 	for name, get := range map[string]func() (fleet.Credential, error){
-		"by identity": func() (fleet.Credential, error) { return s.Credential(t.Context(), "meter-1") },
+		"by identity": func() (fleet.Credential, error) { return s.Credential(t.Context(), fleet.KindPSK, "meter-1") },
 		"of device":   func() (fleet.Credential, error) { return s.CredentialOf(t.Context(), "A", fleet.UseServer) },
 	} {
 		got, err := get()
@@ -91,8 +91,8 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 	var stored []byte
-	if err := db.QueryRow(t.Context(), "device_key.by_identity", "meter-1").
-		Scan(new(string), new(string), new(string), &stored, new(int64)); err != nil || bytes.Contains(stored, c.Secret) {
+	if err := db.QueryRow(t.Context(), "device_key.by_identity", "meter-1", "psk").
+		Scan(new(string), new(string), new(string), new(string), new([]byte), &stored, new(int64)); err != nil || bytes.Contains(stored, c.Secret) {
 		t.Errorf("the key stands in the database, %v", err)
 	}
 	for name, bad := range map[string]struct {
@@ -116,7 +116,7 @@ func TestCredentials(t *testing.T) {
 	if err := s.PutCredential(t.Context(), c, "test", "rotated"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Credential(t.Context(), "meter-1"); !errors.Is(err, fleet.ErrNoCredential) {
+	if _, err := s.Credential(t.Context(), fleet.KindPSK, "meter-1"); !errors.Is(err, fleet.ErrNoCredential) {
 		t.Errorf("the old identity: %v", err)
 	}
 	for range 2 {

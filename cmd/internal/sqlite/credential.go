@@ -33,7 +33,11 @@ func (s Credentials) PutCredential(ctx context.Context, c fleet.Credential, acto
 	if err := c.Check(); err != nil {
 		return err
 	}
-	sealed := s.seal.Seal(c.Secret, purpose(c.Identity))
+	sealed := []byte{} // of a key that only the device has
+	if len(c.Secret) > 0 {
+		sealed = s.seal.Seal(c.Secret, purpose(c.Kind, c.Identity))
+	}
+	public := append([]byte{}, c.Public...) // nil would be NULL
 	return s.db.Update(ctx, func(tx *Tx) error {
 		if _, err := scanDevice(tx.QueryRow("device.by_id", string(c.Device))); err != nil {
 			return err
@@ -48,20 +52,22 @@ func (s Credentials) PutCredential(ctx context.Context, c fleet.Credential, acto
 		if _, err := tx.Exec("device_key.remove", string(c.Device), string(c.Use)); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("device_key.insert", c.Identity, string(c.Device), string(c.Use), sealed,
-			c.CreatedAt.UnixMicro()); err != nil {
+		if _, err := tx.Exec("device_key.insert", c.Identity, string(c.Device), string(c.Use), string(c.Kind), public,
+			sealed, c.CreatedAt.UnixMicro()); err != nil {
 			return err
 		}
 		return tx.Audit(audit.Row{
 			Actor: actor, Action: "credential.put", Subject: string(c.Device), Reason: reason,
-			After: string(c.Use) + " " + c.Identity,
+			After: string(c.Use) + " " + string(c.Kind) + " " + c.Identity,
 		})
 	})
 }
 
 // Credential implements fleet.Credentials.
-func (s Credentials) Credential(ctx context.Context, identity string) (fleet.Credential, error) {
-	return s.scan(s.db.QueryRow(ctx, "device_key.by_identity", identity))
+func (s Credentials) Credential(ctx context.Context, kind fleet.CredentialKind, identity string) (
+	fleet.Credential, error,
+) {
+	return s.scan(s.db.QueryRow(ctx, "device_key.by_identity", identity, string(kind)))
 }
 
 // CredentialOf implements fleet.Credentials.
@@ -92,7 +98,7 @@ func (s Credentials) RemoveCredential(
 func (s Credentials) scan(row *sql.Row) (c fleet.Credential, err error) {
 	var sealed []byte
 	var created int64
-	err = row.Scan(&c.Identity, &c.Device, &c.Use, &sealed, &created)
+	err = row.Scan(&c.Identity, &c.Device, &c.Use, &c.Kind, &c.Public, &sealed, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.Credential{}, fleet.ErrNoCredential
 	}
@@ -100,9 +106,16 @@ func (s Credentials) scan(row *sql.Row) (c fleet.Credential, err error) {
 		return fleet.Credential{}, err
 	}
 	c.CreatedAt = time.UnixMicro(created).UTC()
-	c.Secret, err = s.seal.Open(sealed, purpose(c.Identity))
+	if len(sealed) > 0 {
+		c.Secret, err = s.seal.Open(sealed, purpose(c.Kind, c.Identity))
+	}
 	return c, err
 }
 
-// purpose ties a sealed key to its identity: rows cannot be exchanged.
-func purpose(identity string) string { return "credential/" + identity }
+// purpose ties a sealed key to its kind and identity: rows cannot be exchanged.
+func purpose(kind fleet.CredentialKind, identity string) string {
+	if kind == fleet.KindPSK {
+		return "credential/" + identity
+	}
+	return "credential-" + string(kind) + "/" + identity
+}

@@ -63,10 +63,21 @@ func TestRawPublicKeys(t *testing.T) {
 	}
 }
 
+// A thief shows a public key and signs with another.
+type thief struct {
+	crypto.Signer
+
+	shown crypto.PublicKey
+}
+
+func (k thief) Public() crypto.PublicKey { return k.shown }
+
 func TestRawPublicKeysRefused(t *testing.T) {
 	creds := newCredentials(t)
 	stranger := newCredentials(t)
-	const unsupportedCertificate, badCertificate, handshakeFailure = 43, 42, 40
+	const unsupportedCertificate, badCertificate, handshakeFailure, decryptError = 43, 42, 40, 51
+	stolen := creds.rawClient()
+	stolen.Key = thief{stranger.rawClient().Key, stolen.Key.Public()}
 	for name, c := range map[string]struct {
 		s      *stage
 		client *handshake.Client
@@ -75,6 +86,7 @@ func TestRawPublicKeysRefused(t *testing.T) {
 	}{
 		"where nobody knows them": {newStage(t, creds, nil), creds.rawClient(), nil, unsupportedCertificate},
 		"of a stranger":           {newStage(t, rawCredentials{creds}, nil), stranger.rawClient(), nil, badCertificate},
+		"without possession": {newStage(t, rawCredentials{creds}, nil), stolen, nil, decryptError},
 		"none": {newStage(t, rawCredentials{creds}, nil), creds.rawClient(), func(f []handshake.Msg) []handshake.Msg {
 			f[0].Body = []byte{0, 0, 0}
 			return f

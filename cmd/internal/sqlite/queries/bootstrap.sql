@@ -1,8 +1,8 @@
 -- name: device_key.by_identity
-SELECT identity, device, use, secret, created_at FROM device_key WHERE identity = ?;
+SELECT identity, device, use, kind, public, secret, created_at FROM device_key WHERE identity = ? AND kind = ?;
 
 -- name: device_key.of_device
-SELECT identity, device, use, secret, created_at FROM device_key WHERE device = ? AND use = ?;
+SELECT identity, device, use, kind, public, secret, created_at FROM device_key WHERE device = ? AND use = ?;
 
 -- name: device_key.clash
 SELECT COUNT(*) FROM device_key WHERE identity = ? AND NOT (device = ? AND use = ?);
@@ -11,7 +11,7 @@ SELECT COUNT(*) FROM device_key WHERE identity = ? AND NOT (device = ? AND use =
 DELETE FROM device_key WHERE device = ? AND use = ?;
 
 -- name: device_key.insert
-INSERT INTO device_key (identity, device, use, secret, created_at) VALUES (?, ?, ?, ?, ?);
+INSERT INTO device_key (identity, device, use, kind, public, secret, created_at) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: bootstrap.put
 INSERT INTO bootstrap_report (device, state, details, started_at, ended_at) VALUES (?, ?, ?, ?, ?)
