@@ -47,7 +47,7 @@ type Device struct {
 	Endpoint     string        `json:"endpoint"`
 	State        DeviceState   `json:"state"`
 	Factory      string        `json:"factory,omitempty"` // hex SHA-256 of the factory certificate
-	Security     string        `json:"security"`          // operational, psk, nosec; "" when never seen
+	Security     string        `json:"security"`          // operational, psk, rawkey, nosec; "" when never seen
 	Version      string        `json:"lwm2m_version,omitempty"`
 	Firmware     string        `json:"firmware,omitempty"` // version last reported
 	Manufacturer string        `json:"manufacturer,omitempty"`

@@ -150,7 +150,7 @@ func (a *App) serverKey(ctx context.Context, d fleet.Device, kind fleet.Credenti
 		return fleet.Credential{}, err
 	}
 	if former.Kind != "" {
-		a.keyChanged(d.ID, fleet.UseServer)
+		a.endSessions(d, fleet.UseServer)
 	}
 	return key, nil
 }
@@ -185,6 +185,11 @@ func (a *App) keyChanged(id fleet.ID, use fleet.CredentialUse) {
 		a.logError(ctx, "sessions by a former key", err)
 		return
 	}
+	a.endSessions(d, use)
+}
+
+// endSessions ends the sessions of a device by its key for a use.
+func (a *App) endSessions(d fleet.Device, use fleet.CredentialUse) {
 	a.drop(func(who coap.Identity) bool {
 		return useOf(who.Role) == use && who.Name == string(d.Endpoint)
 	})

@@ -96,7 +96,11 @@ func (c *credentials) PSK(identity []byte) ([]byte, error) {
 
 // IdentifyKey implements dtls.RawKeys: a raw public key is known or it is nobody's.
 func (c *credentials) IdentifyKey(spki []byte) (coap.Identity, error) {
-	who, err := c.ofKey(fleet.KindRawKey, fleet.KeyIdentity(spki))
+	id := fleet.KeyIdentity(spki)
+	who, err := c.ofKey(fleet.KindRawKey, id)
+	if errors.Is(err, dtls.ErrUnknownIdentity) {
+		return coap.Identity{}, fmt.Errorf("%w: nobody has the raw public key %s", fleet.ErrNoCredential, id)
+	}
 	who.Certificate = sum(spki)
 	if who.Role == coap.RolePSK {
 		who.Role = coap.RoleRawKey

@@ -116,6 +116,9 @@ func showDevice(l sqlite.DeviceLine, now time.Time) web.Device {
 	}
 	if !l.SeenAt.IsZero() {
 		d.Security = securityOperational
+		if l.Key != "" {
+			d.Security = string(l.Key)
+		}
 		if l.NoSec { // whoever may come without security is shown so
 			d.Security = securityNone
 		}

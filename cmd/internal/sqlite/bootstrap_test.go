@@ -92,7 +92,8 @@ func TestCredentials(t *testing.T) {
 	}
 	var stored []byte
 	if err := db.QueryRow(t.Context(), "device_key.by_identity", "meter-1", "psk").
-		Scan(new(string), new(string), new(string), new(string), new([]byte), &stored, new(int64)); err != nil || bytes.Contains(stored, c.Secret) {
+		Scan(new(string), new(string), new(string), new(string), new([]byte), &stored, new(int64)); err != nil ||
+		bytes.Contains(stored, c.Secret) {
 		t.Errorf("the key stands in the database, %v", err)
 	}
 	for name, bad := range map[string]struct {

@@ -27,6 +27,8 @@ type DeviceLine struct {
 	SeenAt    time.Time     // last Register or Update; zero: never
 	// Values last heard of the Device object; "" if never.
 	Firmware, Manufacturer, Model string
+
+	Key fleet.CredentialKind // of its key for the server; "": none
 }
 
 // Registered reports whether the device has a registration that has not ended at now.
@@ -96,7 +98,7 @@ func scanDeviceLine(row scanner) (DeviceLine, error) {
 	var expires, seen int64
 	var err error
 	l.Device, err = scanDevice(also{row, []any{
-		&l.Version, &expires, &seen, &l.Firmware, &l.Manufacturer, &l.Model,
+		&l.Version, &expires, &seen, &l.Firmware, &l.Manufacturer, &l.Model, &l.Key,
 	}})
 	l.ExpiresAt, l.SeenAt = moment(expires), moment(seen)
 	return l, err

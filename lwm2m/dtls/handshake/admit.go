@@ -24,6 +24,13 @@ const (
 	Unknown                  // no handshake of the address is under way
 )
 
+// maxFirst and maxFirstMessage are the highest numbers of a hello's record and
+// message, which ours continue: they must not run over into the epoch, nor begin anew.
+const (
+	maxFirst        = 1<<48 - 1<<16
+	maxFirstMessage = 1<<16 - 1<<8
+)
+
 // scratch is memory for HelloVerifyRequests.
 var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 128); return &b }}
 
@@ -32,11 +39,11 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 128); return &b }
 // allocates nothing.
 func (s *Server) Hello(datagram []byte, from netip.AddrPort, now time.Time) Outcome {
 	r, _, err := dtls.ParseRecord(datagram)
-	if err != nil || r.Type != dtls.Handshake || r.Epoch != 0 {
+	if err != nil || r.Type != dtls.Handshake || r.Epoch != 0 || r.Sequence > maxFirst {
 		return Malformed
 	}
 	f, _, ok := parseFragment(r.Fragment)
-	if !ok || f.typ != typeClientHello || f.offset != 0 || f.length > maxHello {
+	if !ok || f.seq > maxFirstMessage || f.typ != typeClientHello || f.offset != 0 || f.length > maxHello {
 		return Malformed
 	}
 	h, _, ok := parseHelloHead(f.body)
@@ -139,10 +146,12 @@ func (s *Server) Deliver(datagram []byte, from netip.AddrPort) Outcome {
 
 // deliver puts a copy of a datagram into a handshake's inbox. The caller holds mu.
 func (s *Server) deliver(c *conn, datagram []byte) Outcome {
-	if len(c.inbox) == maxInbox || s.waiting+len(datagram) > maxWaiting || c.ended {
+	if len(c.inbox) == maxInbox || c.unread+len(datagram) > maxInboxBytes ||
+		s.waiting+len(datagram) > maxWaiting || c.ended {
 		return Overrun
 	}
 	s.waiting += len(datagram)
+	c.unread += len(datagram)
 	c.inbox = append(c.inbox, bytes.Clone(datagram))
 	s.schedule(c)
 	return Taken

@@ -125,12 +125,19 @@ func keyInfo(der []byte) (spki []byte, ok bool) {
 // comes again is not parsed again.
 type keys struct {
 	mu    sync.Mutex
-	known map[[sha256.Size]byte]crypto.PublicKey
+	known map[keyID]crypto.PublicKey
+}
+
+// A keyID names what held a key. A certificate that was proved must not pass for a
+// SubjectPublicKeyInfo, nor the other way round.
+type keyID struct {
+	sum [sha256.Size]byte
+	raw bool
 }
 
 // of returns the key of a certificate, or of a SubjectPublicKeyInfo.
 func (k *keys) of(der []byte, raw bool) (crypto.PublicKey, error) {
-	id := sha256.Sum256(der)
+	id := keyID{sha256.Sum256(der), raw}
 	k.mu.Lock()
 	key := k.known[id]
 	k.mu.Unlock()
@@ -152,11 +159,11 @@ func (k *keys) of(der []byte, raw bool) (crypto.PublicKey, error) {
 }
 
 // keep remembers a key that was proved.
-func (k *keys) keep(der []byte, key crypto.PublicKey) {
+func (k *keys) keep(der []byte, raw bool, key crypto.PublicKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.known == nil || len(k.known) >= maxKeys {
-		k.known = make(map[[sha256.Size]byte]crypto.PublicKey)
+		k.known = make(map[keyID]crypto.PublicKey)
 	}
-	k.known[sha256.Sum256(der)] = key
+	k.known[keyID{sha256.Sum256(der), raw}] = key
 }

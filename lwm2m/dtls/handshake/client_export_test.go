@@ -29,8 +29,10 @@ type Client struct {
 	Groups, Schemes         []uint16 // instead of those that are usual
 	Chain                   [][]byte
 	Key                     crypto.Signer
-	RawKey                  bool // offers and sends a raw public key
-	ServerRaw               bool // wants one
+	RawKey                  bool   // offers and sends a raw public key
+	RawBody                 []byte // sent in its place
+	ServerRaw               bool   // wants one
+	ServerTypes             []byte // instead of it: the types listed
 	PSKIdentity, PSK        []byte
 	ServerName              string
 	CID                     []byte // nil: no extension
@@ -132,6 +134,7 @@ func (c *Client) addExtensions(b *cryptobyte.Builder) {
 	add(c.MaxFragment > 0, extMaxFragmentLength, c.MaxFragment)
 	add(c.RawKey, extClientCertType, 1, certRawPublicKey)
 	add(c.ServerRaw, extServerCertType, 1, certRawPublicKey)
+	add(c.ServerTypes != nil, extServerCertType, append([]byte{byte(len(c.ServerTypes))}, c.ServerTypes...)...)
 	b.AddBytes(c.Extra)
 }
 
@@ -275,6 +278,9 @@ func (c *Client) certificate() []byte {
 	b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) {
 		if c.RawKey {
 			spki, _ := x509.MarshalPKIXPublicKey(c.Key.Public())
+			if c.RawBody != nil {
+				spki = c.RawBody
+			}
 			b.AddBytes(spki)
 			return
 		}

@@ -151,7 +151,7 @@ func (c *Client) takeServerKeyExchange(s cryptobyte.String) error {
 
 func (c *Client) serverKey() (crypto.PublicKey, error) {
 	var k keys
-	if c.ServerRaw {
+	if t := c.Accepted[extServerCertType]; len(t) == 1 && t[0] == certRawPublicKey {
 		spki, _ := parseRawKey(c.ServerCert)
 		return k.of(spki, true)
 	}

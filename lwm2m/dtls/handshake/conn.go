@@ -20,6 +20,7 @@ type conn struct {
 
 	// Server.mu guards the rest.
 	inbox      [][]byte
+	unread     int  // bytes in it
 	scheduled  bool // in the queue, or with a worker
 	begun      bool // a worker had it
 	ended      bool
@@ -69,7 +70,7 @@ func (s *Server) serve(c *conn) {
 		s.mu.Lock()
 		inbox, late, superseded, repeat := c.inbox, c.late, c.superseded, c.repeat
 		s.taken(inbox)
-		c.inbox, c.repeat, c.begun = nil, false, true
+		c.inbox, c.unread, c.repeat, c.begun = nil, 0, false, true
 		if len(inbox) == 0 && !late && !superseded && !repeat {
 			c.scheduled = false
 			s.mu.Unlock()

@@ -130,11 +130,21 @@ func (m *machine) chooseCertificate(c *choice, o *offers) error {
 	if c.scheme == 0 || curve != 0 && o.groups != nil && !listed16(o.groups, curve) {
 		return fail(alertHandshakeFailure, dtls.ErrHandshake, "no signature algorithm in common")
 	}
+	return m.chooseTypes(c, o)
+}
+
+// chooseTypes finds the types of both sides' certificates. A client that shows a raw
+// public key gets one if it takes any, whatever it would rather have: it may have no
+// anchor to check a certificate with.
+func (m *machine) chooseTypes(c *choice, o *offers) error {
 	var a, b bool
 	c.clientCert, a = chooseType(o.clientCertTypes, m.server.rawKeys != nil)
 	c.cert, b = chooseType(o.serverCertTypes, m.server.rawKeys != nil)
 	if !a || !b {
 		return fail(alertUnsupportedCertificate, dtls.ErrHandshake, "no certificate type in common")
+	}
+	if c.clientCert.typ == certRawPublicKey && slices.Contains(o.serverCertTypes, certRawPublicKey) {
+		c.cert.typ = certRawPublicKey
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (m *machine) takeVerify(body []byte) error {
 	if err := m.verify(s, key, signature); err != nil {
 		return &failure{alertDecryptError, err}
 	}
-	m.server.keys.keep(der, key)
+	m.server.keys.keep(der, m.rawKey != nil, key)
 	m.phase = phaseFinished
 	return nil
 }

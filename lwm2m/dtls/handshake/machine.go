@@ -218,8 +218,9 @@ func (m *machine) takeFragments(b []byte, epoch uint16) error {
 			m.again = m.again || f.typ == typeClientHello && epoch == 0
 			continue
 		}
-		if f.seq == m.in.next && f.length > maxLength(f.typ) {
-			return fail(alertUnexpectedMessage, dtls.ErrHandshake, "message of type %d with %d bytes", f.typ, f.length)
+		if want := m.step().typ; f.seq == m.in.next && (f.typ != want || f.length > maxLength(f.typ)) {
+			return fail(alertUnexpectedMessage, dtls.ErrHandshake, "message of type %d with %d bytes, want type %d", f.typ,
+				f.length, want)
 		}
 		m.in.add(f, epoch)
 		if err := m.takeMessages(); err != nil {

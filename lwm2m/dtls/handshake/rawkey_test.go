@@ -86,7 +86,7 @@ func TestRawPublicKeysRefused(t *testing.T) {
 	}{
 		"where nobody knows them": {newStage(t, creds, nil), creds.rawClient(), nil, unsupportedCertificate},
 		"of a stranger":           {newStage(t, rawCredentials{creds}, nil), stranger.rawClient(), nil, badCertificate},
-		"without possession": {newStage(t, rawCredentials{creds}, nil), stolen, nil, decryptError},
+		"without possession":      {newStage(t, rawCredentials{creds}, nil), stolen, nil, decryptError},
 		"none": {newStage(t, rawCredentials{creds}, nil), creds.rawClient(), func(f []handshake.Msg) []handshake.Msg {
 			f[0].Body = []byte{0, 0, 0}
 			return f

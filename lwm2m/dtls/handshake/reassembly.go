@@ -52,7 +52,7 @@ func (r *reassembly) add(f fragment, epoch uint16) bool {
 		return false
 	}
 	p := r.ahead[place]
-	if p == nil {
+	if p == nil || p.epoch < epoch { // what the client's keys protect goes before what anybody can send
 		p = &partial{typ: f.typ, epoch: epoch, left: f.length, body: make([]byte, f.length)}
 		if len(f.body) < f.length {
 			p.have = make([]uint64, (f.length+63)/64)

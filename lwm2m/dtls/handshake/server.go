@@ -30,6 +30,9 @@ const (
 	// maxInbox is how many datagrams wait for a worker: a flight of a certificate chain
 	// in the smallest fragments, twice.
 	maxInbox = 64
+	// maxInboxBytes bounds their bytes: the longest flight, with its headers, twice. One
+	// client cannot use up what all may have waiting.
+	maxInboxBytes = 32 << 10
 	// maxWaiting bounds the bytes of all datagrams that wait for a worker.
 	maxWaiting = 16 << 20
 	// maxRepeats bounds how often a flight goes out again.

@@ -5,7 +5,8 @@
 
 -- name: view.devices
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
+       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
  WHERE endpoint > ?1
    AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
@@ -21,7 +22,8 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
 
 -- name: view.devices_owned
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
+       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
  WHERE ownership = ?7 AND endpoint > ?1
    AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
@@ -36,7 +38,8 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
 
 -- name: view.devices_nosec
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
+       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
  WHERE nosec = 1 AND version IS NOT NULL AND endpoint > ?1
    AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
@@ -52,13 +55,15 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
 
 -- name: view.device
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
+       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
  WHERE id = ?;
 
 -- name: view.device_by_endpoint
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model
+       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
+       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
  WHERE endpoint = ?;
 
