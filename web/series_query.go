@@ -34,15 +34,21 @@ func ParseSeriesQuery(path string, v url.Values) (SeriesQuery, error) {
 			return q, Invalid("limit", "a number from 1 to "+strconv.Itoa(MaxSamples))
 		}
 	}
-	const year = 366 * 24 * 60 * 60
-	if text := v.Get("step"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > year {
-			return q, Invalid("step", "a number of seconds, at most a year")
-		}
-		q.Step = time.Duration(n) * time.Second
+	q.Step, err = parseStep(v.Get("step"))
+	return q, err
+}
+
+// parseStep reads a number of seconds; "" is 0.
+func parseStep(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
 	}
-	return q, nil
+	const year = 366 * 24 * 60 * 60
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > year {
+		return 0, Invalid("step", "a number of seconds, at most a year")
+	}
+	return time.Duration(n) * time.Second, nil
 }
 
 // WriteCSV writes samples as RFC 4180 with a line of headings. A text that a

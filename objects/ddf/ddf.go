@@ -80,12 +80,17 @@ type element struct {
 	children []*element
 }
 
+// A reader builds the elements of a document.
+type reader struct {
+	open  []*element // from the root's parent to the one being read
+	count int
+}
+
 // tree reads the elements of a document.
 func tree(document []byte) (*element, error) {
 	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(document, []byte("\xef\xbb\xbf"))))
 	top := &element{}
-	open := []*element{top}
-	count := 0
+	r := reader{open: []*element{top}}
 	for {
 		token, err := d.RawToken()
 		if errors.Is(err, io.EOF) {
@@ -94,35 +99,43 @@ func tree(document []byte) (*element, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s", ErrSyntax, printable(err.Error()))
 		}
-		switch t := token.(type) {
-		case xml.StartElement:
-			if count++; count > maxElements || len(open) > maxDepth {
-				return nil, fmt.Errorf("%w: more than %d elements, or deeper than %d", ErrLimit, maxElements, maxDepth)
-			}
-			e := &element{name: t.Name.Local}
-			for _, a := range t.Attr {
-				if a.Name.Local == "ID" {
-					e.id = a.Value
-				}
-			}
-			last := open[len(open)-1]
-			last.children = append(last.children, e)
-			open = append(open, e)
-		case xml.EndElement:
-			if len(open) == 1 || open[len(open)-1].name != t.Name.Local {
-				return nil, fmt.Errorf("%w: %q ends where it did not begin", ErrSyntax, printable(t.Name.Local))
-			}
-			open = open[:len(open)-1]
-		case xml.CharData:
-			open[len(open)-1].text.Write(t)
-		case xml.Directive:
-			return nil, fmt.Errorf("%w: document types and entities are refused", ErrSyntax)
+		if err := r.take(token); err != nil {
+			return nil, err
 		}
 	}
-	if len(open) > 1 || len(top.children) != 1 || strings.TrimSpace(top.text.String()) != "" {
+	if len(r.open) > 1 || len(top.children) != 1 || strings.TrimSpace(top.text.String()) != "" {
 		return nil, fmt.Errorf("%w: not one whole element", ErrSyntax)
 	}
 	return top.children[0], nil
+}
+
+// take takes one token.
+func (r *reader) take(token xml.Token) error {
+	last := r.open[len(r.open)-1]
+	switch t := token.(type) {
+	case xml.StartElement:
+		if r.count++; r.count > maxElements || len(r.open) > maxDepth {
+			return fmt.Errorf("%w: more than %d elements, or deeper than %d", ErrLimit, maxElements, maxDepth)
+		}
+		e := &element{name: t.Name.Local}
+		for _, a := range t.Attr {
+			if a.Name.Local == "ID" {
+				e.id = a.Value
+			}
+		}
+		last.children = append(last.children, e)
+		r.open = append(r.open, e)
+	case xml.EndElement:
+		if len(r.open) == 1 || last.name != t.Name.Local {
+			return fmt.Errorf("%w: %q ends where it did not begin", ErrSyntax, printable(t.Name.Local))
+		}
+		r.open = r.open[:len(r.open)-1]
+	case xml.CharData:
+		last.text.Write(t)
+	case xml.Directive:
+		return fmt.Errorf("%w: document types and entities are refused", ErrSyntax)
+	}
+	return nil
 }
 
 // child returns the only child with a name, nil if there is none.

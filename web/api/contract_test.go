@@ -90,7 +90,8 @@ func readContract(t *testing.T) contract {
 // writes it, and a path that the fake knows.
 func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	t.Helper()
-	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found", "series/{path}", "series/3303/0/5700",
+	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found",
+		"series/{path}", "series/3303/0/5700",
 		"{path}", "3/0", "{operation}", webtest.ID,
 		"{name}", "usual", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {

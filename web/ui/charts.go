@@ -136,7 +136,7 @@ func newChart(s web.Samples, from, to time.Time) *chart {
 	}
 	c := &chart{Least: shortNumber(least), Most: shortNumber(most), From: from, To: to}
 	c.Words = fmt.Sprintf("%s: %d points from %s to %s", s.Name, n, c.Least, c.Most)
-	if least == most { //nolint:revive // a flat line stands in the middle
+	if least == most { // a flat line stands in the middle
 		least, most = least-chartMargin, most+chartMargin
 	}
 	x := func(t time.Time) string {

@@ -78,7 +78,7 @@ func (u *UI) Routes() chi.Router {
 	r.Get("/sign-in", u.open(u.signInForm))
 	r.Post("/sign-in", u.open(u.signIn))
 	r.Post("/sign-out", u.open(u.signOut))
-	for _, route := range u.routes() {
+	for _, route := range append(u.routes(), u.dataRoutes()...) {
 		limit := int64(web.MaxForm)
 		if route.upload {
 			limit = web.MaxUpload
@@ -115,16 +115,9 @@ func (u *UI) routes() []route {
 			handler: u.cancelOperation,
 		},
 		{method: post, pattern: "/devices/{id}/keys", role: admin, handler: u.setDeviceKey},
-		{method: get, pattern: "/devices/{id}/charts", role: viewer, handler: u.charts},
-		{method: post, pattern: "/devices/{id}/charts", role: admin, handler: u.setRetention},
 		{method: get, pattern: "/observations", role: viewer, handler: u.observations},
 		{method: post, pattern: "/observations", role: operator, handler: u.putTemplate},
 		{method: post, pattern: "/observations/remove", role: operator, handler: u.removeTemplate},
-		{method: get, pattern: "/devices/{id}/trace", role: viewer, handler: u.trace},
-		{method: post, pattern: "/devices/{id}/trace", role: operator, handler: u.setTrace},
-		{method: get, pattern: "/objects", role: viewer, handler: u.definitions},
-		{method: post, pattern: "/objects", role: admin, handler: u.addDefinitions, upload: true},
-		{method: post, pattern: "/objects/remove", role: admin, handler: u.removeDefinition},
 		{method: get, pattern: "/bootstrap", role: viewer, handler: u.profiles},
 		{method: post, pattern: "/bootstrap", role: admin, handler: u.putProfile},
 		{method: post, pattern: "/bootstrap/remove", role: admin, handler: u.removeProfile},
@@ -160,6 +153,21 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/partners/identity.json", role: viewer, handler: u.identity},
 		{method: post, pattern: "/partners/{id}/state", role: admin, handler: u.setPartnerState},
 		{method: get, pattern: "/activity", role: viewer, handler: u.activity},
+	}
+}
+
+// dataRoutes are the pages of values over time, traces and definitions.
+func (u *UI) dataRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
+	return []route{
+		{method: get, pattern: "/devices/{id}/charts", role: viewer, handler: u.charts},
+		{method: post, pattern: "/devices/{id}/charts", role: admin, handler: u.setRetention},
+		{method: get, pattern: "/devices/{id}/trace", role: viewer, handler: u.trace},
+		{method: post, pattern: "/devices/{id}/trace", role: operator, handler: u.setTrace},
+		{method: get, pattern: "/objects", role: viewer, handler: u.definitions},
+		{method: post, pattern: "/objects", role: admin, handler: u.addDefinitions, upload: true},
+		{method: post, pattern: "/objects/remove", role: admin, handler: u.removeDefinition},
 	}
 }
 

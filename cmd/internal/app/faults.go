@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -82,10 +83,8 @@ func (f *faults) write(ctx context.Context, e server.Event) error {
 	words := faultWords(e.Reason)
 	kind, _, _ := strings.Cut(words, " (") // not what the device could vary
 	known := f.told[e.Device]
-	for _, k := range known {
-		if k == kind {
-			return nil
-		}
+	if slices.Contains(known, kind) {
+		return nil
 	}
 	if len(known) >= maxFaultsOfDevice {
 		return nil

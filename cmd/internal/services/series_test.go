@@ -46,8 +46,9 @@ func TestSamples(t *testing.T) {
 	if err != nil || len(got.Items) != 3 || got.More {
 		t.Fatalf("Samples with a step = %+v, %v", got, err)
 	}
-	if s := fmt.Sprint(*got.Items[1].Step, got.Items[1].Value, got.Items[1].At); s != "{2 2 3 2.5} 3 2026-03-01 00:01:00 +0000 UTC" {
-		t.Errorf("second step = %s", s)
+	second := fmt.Sprint(*got.Items[1].Step, got.Items[1].Value, got.Items[1].At)
+	if second != "{2 2 3 2.5} 3 2026-03-01 00:01:00 +0000 UTC" {
+		t.Errorf("second step = %s", second)
 	}
 	got, err = w.Series.Samples(t.Context(), "d1", web.SeriesQuery{Path: text, Limit: 10})
 	if err != nil {
@@ -62,10 +63,12 @@ func TestSamples(t *testing.T) {
 			t.Errorf("CSV lacks %q:\n%s", want, b.String())
 		}
 	}
-	if _, err := w.Series.Samples(t.Context(), "nobody", web.SeriesQuery{Path: p, Limit: 1}); !errors.Is(err, web.ErrNotFound) {
+	_, err = w.Series.Samples(t.Context(), "nobody", web.SeriesQuery{Path: p, Limit: 1})
+	if !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("Samples of nobody = %v", err)
 	}
-	if _, err := w.Series.PutSeriesRule(t.Context(), alice, web.SeriesRule{Object: 3, Days: -1}); !errors.Is(err, web.ErrInvalid) {
+	_, err = w.Series.PutSeriesRule(t.Context(), alice, web.SeriesRule{Object: 3, Days: -1})
+	if !errors.Is(err, web.ErrInvalid) {
 		t.Errorf("PutSeriesRule with -1 days = %v", err)
 	}
 	if err := w.Series.RemoveSeriesRule(t.Context(), alice, 3, 0); !errors.Is(err, web.ErrNotFound) {

@@ -49,7 +49,9 @@ func (h *Hub) Trace(device fleet.ID, i trace.Item) {
 }
 
 // StartTrace implements web.Traces.
-func (s *traces) StartTrace(ctx context.Context, by web.Actor, device string, d time.Duration) (web.DeviceTrace, error) {
+func (s *traces) StartTrace(ctx context.Context, by web.Actor, device string, d time.Duration) (
+	web.DeviceTrace, error,
+) {
 	if d < time.Second || d > trace.MaxDuration {
 		return web.DeviceTrace{}, web.Invalid("seconds", "a number from 1 to 3600")
 	}

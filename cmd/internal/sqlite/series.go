@@ -93,7 +93,8 @@ func putSample(tx *Tx, rules retentions, r *server.Report) error {
 	if !numeric(r.Entry.Value.Kind()) && !r.Past {
 		name = "series.put_changed"
 	}
-	_, err := tx.Exec(name, us/dayMicros, string(r.Device), r.Entry.Path.String(), us, r.Entry.Value.Kind().String(), plain, string(r.From))
+	_, err := tx.Exec(name, us/dayMicros, string(r.Device), r.Entry.Path.String(), us, r.Entry.Value.Kind().String(),
+		plain, string(r.From))
 	return err
 }
 
@@ -172,12 +173,10 @@ func (s Series) Each(ctx context.Context, device fleet.ID, path lwm2m.Path, from
 		return err
 	}
 	first, last := from.UnixMicro(), to.UnixMicro()
+	days = slices.DeleteFunc(days, func(day int64) bool { return (day+1)*dayMicros <= first || day*dayMicros >= last })
 	for _, day := range days {
 		if limit <= 0 {
 			return nil
-		}
-		if (day+1)*dayMicros <= first || day*dayMicros >= last {
-			continue
 		}
 		rows, err := s.db.Query(ctx, "series.read", day, string(device), path.String(), first, last, limit)
 		if err != nil {
@@ -188,10 +187,8 @@ func (s Series) Each(ctx context.Context, device fleet.ID, path lwm2m.Path, from
 			return err
 		}
 		limit -= len(values)
-		for _, v := range values {
-			if !fn(v) {
-				return nil
-			}
+		if slices.ContainsFunc(values, func(v LastValue) bool { return !fn(v) }) {
+			return nil
 		}
 	}
 	return nil

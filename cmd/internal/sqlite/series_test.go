@@ -70,7 +70,8 @@ func TestSeries(t *testing.T) {
 		t.Errorf("texts = %s, want those that are news", got)
 	}
 	all, err := s.Of(t.Context(), "a")
-	if err != nil || len(all) != 2 || all[1].Count != 5 || all[1].Path != temperature || !all[1].First.Equal(measured.Time) {
+	if err != nil || len(all) != 2 || all[1].Count != 5 || all[1].Path != temperature ||
+		!all[1].First.Equal(measured.Time) {
 		t.Errorf("Of = %+v, %v", all, err)
 	}
 	last, err := db.Server().Values(t.Context(), "a")
@@ -173,10 +174,11 @@ func TestSeriesOfNotifications(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := fmt.Sprint(seriesOf(t, db.Series(), "a", temperature, now.Add(-time.Hour), now.Add(time.Hour), 9)); got != "[3]" {
+	from, to := now.Add(-time.Hour), now.Add(time.Hour)
+	if got := fmt.Sprint(seriesOf(t, db.Series(), "a", temperature, from, to, 9)); got != "[3]" {
 		t.Errorf("numbers = %s, want [3]", got)
 	}
-	if got := fmt.Sprint(seriesOf(t, db.Series(), "a", door, now.Add(-time.Hour), now.Add(time.Hour), 9)); got != "[0 1]" {
+	if got := fmt.Sprint(seriesOf(t, db.Series(), "a", door, from, to, 9)); got != "[0 1]" {
 		t.Errorf("switches = %s, want [0 1]", got)
 	}
 }

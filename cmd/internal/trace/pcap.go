@@ -67,7 +67,7 @@ func packet(i Item) []byte {
 	}
 	const udpHeader = 8
 	be := binary.BigEndian
-	length := uint16(min(udpHeader+len(i.Datagram), maxPacket-1)) //nolint:gosec // G115: bounded
+	length := uint16(min(udpHeader+len(i.Datagram), maxPacket-1))
 	segment := be.AppendUint16(nil, from.Port())
 	segment = be.AppendUint16(segment, to.Port())
 	segment = be.AppendUint16(segment, length)
@@ -117,5 +117,5 @@ func checksum(b []byte) uint16 {
 	for sum>>16 != 0 {
 		sum = sum&0xffff + sum>>16
 	}
-	return ^uint16(sum) //nolint:gosec // G115: folded above
+	return ^uint16(sum)
 }

@@ -62,7 +62,8 @@ func message(t *testing.T, code coap.Code, token, path, query string, format int
 		}
 	}
 	if format >= 0 {
-		m.Options = append(m.Options, coap.Option{ID: contentFormat, Value: binary.BigEndian.AppendUint16(nil, uint16(format))})
+		value := binary.BigEndian.AppendUint16(nil, uint16(format))
+		m.Options = append(m.Options, coap.Option{ID: contentFormat, Value: value})
 	}
 	if query != "" {
 		m.Options = append(m.Options, coap.Option{ID: uriQuery, Value: []byte(query)})
