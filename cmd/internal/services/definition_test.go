@@ -15,7 +15,8 @@ import (
 // definition returns a document of one object with one resource.
 func definition(object, version, resource, operations, kind string) []byte {
 	return fmt.Appendf(nil, `<LWM2M><Object><Name>Meter</Name><ObjectID>%s</ObjectID><ObjectVersion>%s</ObjectVersion>`+
-		`<MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory><Resources><Item ID="%s"><Name>One</Name>`+
+		`<MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory><Resources>`+
+		`<Item ID="%s"><Name>One</Name>`+
 		`<Operations>%s</Operations><MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory>`+
 		`<Type>%s</Type></Item></Resources></Object></LWM2M>`, object, version, resource, operations, kind)
 }
