@@ -39,10 +39,14 @@ func (u *UI) setFlash(w http.ResponseWriter, value string, maxAge int) {
 	})
 }
 
-// takeFlash returns the stored message and forgets it; nil if there is none.
+// refreshHeader marks a request by which the script renews parts of a page.
+const refreshHeader = "X-Refresh"
+
+// takeFlash returns the stored message and forgets it; nil if there is none. A
+// refresh leaves it for the page that a form led to.
 func (u *UI) takeFlash(w http.ResponseWriter, r *http.Request) *flash {
 	c, err := r.Cookie(u.flashCookie())
-	if err != nil {
+	if err != nil || r.Header.Get(refreshHeader) != "" {
 		return nil
 	}
 	u.setFlash(w, "", -1)
