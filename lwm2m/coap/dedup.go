@@ -16,7 +16,7 @@ type dedup struct {
 
 // maxDedupBytes bounds the replies that are kept for duplicates: blocks of
 // 1 KiB weigh more than what MaxDedup has in mind.
-const maxDedupBytes = 32 << 20
+const maxDedupBytes = 16 << 20
 
 // crowdPart is the part of all places that peers beyond their share have, so
 // that one that talks too much pushes out what itself said and not the others.
