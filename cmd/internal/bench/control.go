@@ -134,7 +134,7 @@ func (c *controller) usage() (usage, error) {
 	u.CPU = time.Duration(r.Utime.Nano() + r.Stime.Nano())
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	u.Heap, u.Goroutines = m.HeapAlloc, runtime.NumGoroutine()
+	u.Heap, u.Objects, u.Goroutines = m.HeapAlloc, m.HeapObjects, runtime.NumGoroutine()
 	if c.sockets != nil {
 		s := c.sockets()
 		u.Handshakes, u.Associations, u.Pending = s.Handshakes, s.Associations, s.HandshakesPending

@@ -23,6 +23,7 @@ type usage struct {
 	RSS uint64        `json:"rss_bytes"`
 	// What only a server of our own tells.
 	Heap         uint64 `json:"heap_bytes"`
+	Objects      uint64 `json:"heap_objects"`
 	Handshakes   uint64 `json:"handshakes"`
 	Associations int    `json:"associations"`
 	Pending      int    `json:"pending"` // handshakes under way
