@@ -63,3 +63,17 @@ func listed[T any](w http.ResponseWriter, r *http.Request, get func(web.Page) (w
 	}
 	return web.WriteJSON(w, http.StatusOK, list)
 }
+
+// readNamed reads the body of a PUT into in, a pointer to the struct that field is
+// in. What the address calls field goes into it; the body may repeat it, no more.
+func readNamed[T ~string](r *http.Request, in any, name string, field *T) error {
+	if err := readBody(r, in); err != nil {
+		return err
+	}
+	at := T(web.Param(r, name))
+	if *field != "" && *field != at {
+		return web.Invalid(name, "not the "+name+" in the address")
+	}
+	*field = at
+	return nil
+}

@@ -32,14 +32,9 @@ func (a *API) profiles(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) putProfile(w http.ResponseWriter, r *http.Request) error {
 	var in web.BootstrapProfile
-	if err := readBody(r, &in); err != nil {
+	if err := readNamed(r, &in, "name", &in.Name); err != nil {
 		return err
 	}
-	name := web.Param(r, "name")
-	if in.Name != "" && in.Name != name {
-		return web.Invalid("name", "not the name in the address")
-	}
-	in.Name = name
 	p, err := a.s.Bootstraps.PutBootstrapProfile(r.Context(), web.ActorFrom(r.Context()), in)
 	if err != nil {
 		return err
@@ -62,14 +57,9 @@ func (a *API) deviceKeys(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) putDeviceKey(w http.ResponseWriter, r *http.Request) error {
 	var in web.NewDeviceKey
-	if err := readBody(r, &in); err != nil {
+	if err := readNamed(r, &in, "use", &in.Use); err != nil {
 		return err
 	}
-	use := web.KeyUse(web.Param(r, "use"))
-	if in.Use != "" && in.Use != use {
-		return web.Invalid("use", "not the use in the address")
-	}
-	in.Use = use
 	k, err := a.s.Bootstraps.PutDeviceKey(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
 	if err != nil {
 		return err

@@ -30,14 +30,9 @@ func (a *API) templates(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) putTemplate(w http.ResponseWriter, r *http.Request) error {
 	var in web.ObservationTemplate
-	if err := readBody(r, &in); err != nil {
+	if err := readNamed(r, &in, "name", &in.Name); err != nil {
 		return err
 	}
-	name := web.Param(r, "name")
-	if in.Name != "" && in.Name != name {
-		return web.Invalid("name", "not the name in the address")
-	}
-	in.Name = name
 	t, err := a.s.Observations.PutObservationTemplate(r.Context(), web.ActorFrom(r.Context()), in)
 	if err != nil {
 		return err
