@@ -2,6 +2,9 @@ package dtls
 
 import "steward/lwm2m/coap"
 
+// BindingLength is the length in bytes of a Finished (RFC 5246 §7.4.9).
+const BindingLength = 12
+
 // Established is the outcome of a handshake.
 type Established struct {
 	Session  Session
@@ -12,6 +15,9 @@ type Established struct {
 	Chain       [][]byte
 	PSKIdentity []byte
 	RawKey      []byte
+	// Binding is the first Finished of the handshake, the client's or, resumed, the
+	// server's: the channel binding tls-unique (RFC 5929 §3).
+	Binding [BindingLength]byte
 	// Resumed says that the handshake continued an earlier one.
 	Resumed bool
 	// LastFlight repeats our last flight verbatim, for a peer that lost it; nil where

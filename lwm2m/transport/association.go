@@ -273,6 +273,7 @@ func (l *Listener) wipe(f ref, r *row) *peer {
 // vacate gives the slot of an ended association to others.
 func (l *Listener) vacate(f ref, p *peer) {
 	l.flights.drop(f)
+	l.bindings.drop(f)
 	l.table.remove(f)
 	if p != nil { // else nobody knows of it
 		l.options.Engine.Closed(p)

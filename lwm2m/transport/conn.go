@@ -17,6 +17,7 @@ const maxReadErrors = 64
 type Conn struct {
 	engine   *coap.Engine
 	identity coap.Identity
+	binding  []byte
 	scheme   string
 	remote   netip.AddrPort
 	local    netip.AddrPort

@@ -35,7 +35,7 @@ func dialStream(ctx context.Context, o DialOptions, t target, remote netip.AddrP
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("transport: dial %s: %w", remote, err), raw.Close())
 		}
-		speaks, c.identity = secured, who
+		speaks, c.identity, c.binding = secured, who, tlsBinding(secured.ConnectionState())
 	}
 	c.stream = newFramed(speaks, raw)
 	if err := c.stream.greet(); err != nil {

@@ -25,6 +25,7 @@ func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) e
 	if len(e.LastFlight) > 0 {
 		l.flights.keep(s.ref, e.LastFlight, now)
 	}
+	l.bindings.keep(s.ref, e, now)
 	replaced, replaces, err := l.table.occupy(s.ref, addressOf(from), func(r *row) {
 		r.session, r.name, r.seen, r.born, r.forged, r.marks, r.shard = e.Session, n, now, now, 0, 0, 0
 		if _, has := e.Session.CID(); has {
@@ -36,6 +37,7 @@ func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) e
 	})
 	if err != nil {
 		l.flights.drop(s.ref)
+		l.bindings.drop(s.ref)
 		l.table.names.drop(n)
 		return err
 	}

@@ -94,3 +94,13 @@ func Fill(tb testing.TB, l *Listener, n int) {
 		}
 	}
 }
+
+// ForgetBindings lets two minutes pass for the bindings of l.
+func ForgetBindings(l *Listener) { l.bindings.forget(l.now() + bindingLife + 1) }
+
+// Bindings returns how many are kept.
+func Bindings(l *Listener) int {
+	l.bindings.mu.Lock()
+	defer l.bindings.mu.Unlock()
+	return len(l.bindings.of)
+}

@@ -134,12 +134,14 @@ type Listener struct {
 	home    home
 	table   table
 	flights flights
-	pending handshakes
-	keeper  keeper
-	stats   counters
-	latency latency
-	ran     atomic.Bool
-	tasks   sync.WaitGroup
+	// bindings are apart from the rows, for most associations need none.
+	bindings bindings
+	pending  handshakes
+	keeper   keeper
+	stats    counters
+	latency  latency
+	ran      atomic.Bool
+	tasks    sync.WaitGroup
 }
 
 // Listen binds the socket and restores the associations that were kept; Run

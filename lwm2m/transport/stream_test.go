@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -75,6 +76,9 @@ func TestStream(t *testing.T) {
 				t.Errorf("Identity = %+v", conn.Identity())
 			}
 			peer := s.peer()
+			if near, far := bindingOf(t, conn), bindingOf(t, peer); !bytes.Equal(near, far) || (near != nil) != (c != nil) {
+				t.Errorf("bindings %x and %x", near, far)
+			}
 			if got := do(t, s.engine, peer, coap.GET, ""); got != "device" {
 				t.Errorf("the device answered %q", got)
 			}

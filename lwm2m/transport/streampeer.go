@@ -20,6 +20,7 @@ type streamPeer struct {
 	// Of the connection's goroutine until proved; written under the listener's lock.
 	proved   bool
 	identity coap.Identity
+	binding  []byte
 }
 
 var (
@@ -103,7 +104,7 @@ func (p *streamPeer) prove() error {
 		}
 		l.mu.Lock()
 		if drops == l.drops { // nobody was dropped meanwhile
-			p.conn, p.identity, p.proved = c, id, true
+			p.conn, p.identity, p.proved, p.binding = c, id, true, tlsBinding(c.ConnectionState())
 			l.mu.Unlock()
 			return nil
 		}

@@ -61,6 +61,7 @@ func (l *Listener) sweep(ctx context.Context) {
 		}
 	})
 	l.flights.forget(now)
+	l.bindings.forget(now)
 	if l.table.names.sparse() {
 		l.table.repack()
 	}

@@ -55,6 +55,7 @@ type Client struct {
 	Session           dtls.Session
 	Alert             int // that came, -1: none
 	NewMaster         []byte
+	Finished          [2][]byte // what the client and the server finished with
 	Sent              [][]byte
 	record            uint64
 	seq               uint16
@@ -268,6 +269,7 @@ func (c *Client) answer() ([]Msg, error) {
 
 func (c *Client) finish(flight []Msg) []Msg {
 	data := verifyData((*[masterLength]byte)(c.NewMaster), labelClientEnd, digestOf(c.log))
+	c.Finished[0] = data
 	finished := c.say(typeFinished, data)
 	finished.Epoch = 1
 	return append(flight, Msg{}, finished)

@@ -95,7 +95,7 @@ func (c *Client) take(m message) error {
 		if !hmac.Equal(want, m.body) {
 			return fmt.Errorf("%w: wrong finished", ErrPeer)
 		}
-		c.finished = true
+		c.finished, c.Finished[1] = true, m.body
 	}
 	return nil
 }

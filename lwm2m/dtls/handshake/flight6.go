@@ -23,6 +23,7 @@ func (m *machine) takeFinished(body []byte) error {
 		return m.mistrust()
 	}
 	if m.resumed == nil {
+		m.binding = [verifyLength]byte(body)
 		if err := m.judge(); err != nil {
 			return err
 		}
@@ -118,6 +119,6 @@ func (m *machine) newTicket() []byte {
 func (m *machine) established() *dtls.Established {
 	return &dtls.Established{
 		Session: m.session, Identity: m.identity, Chain: m.chain, PSKIdentity: m.psk, RawKey: m.rawKey,
-		Resumed: m.resumed != nil, LastFlight: m.last,
+		Resumed: m.resumed != nil, LastFlight: m.last, Binding: m.binding,
 	}
 }

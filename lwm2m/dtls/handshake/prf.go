@@ -11,7 +11,7 @@ import (
 
 const (
 	masterLength   = 48
-	verifyLength   = 12 // of verify_data (RFC 5246 §7.4.9)
+	verifyLength   = dtls.BindingLength // of verify_data (RFC 5246 §7.4.9)
 	labelMaster    = "master secret"
 	labelExtended  = "extended master secret" // RFC 7627 §4
 	labelKeys      = "key expansion"

@@ -40,7 +40,8 @@ type proof struct {
 	unknown  error // why the identity has no key
 	resumed  *ticket
 	identity coap.Identity
-	last     []byte // our last flight
+	last     []byte                   // our last flight
+	binding  [dtls.BindingLength]byte // the first Finished
 }
 
 // add hashes a message.

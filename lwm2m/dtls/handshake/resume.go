@@ -57,7 +57,9 @@ func (m *machine) resume(t *ticket, h *clientHello, o *offers) error {
 	hello.sessionID = h.sessionID
 	m.say(typeServerHello, hello.body())
 	digest := m.digest()
-	m.say(typeFinished, verifyData(&m.master, labelServerEnd, digest[:]))
+	finished := verifyData(&m.master, labelServerEnd, digest[:])
+	m.binding = [verifyLength]byte(finished)
+	m.say(typeFinished, finished)
 	m.phase = phaseFinished
 	return m.transmit(0)
 }

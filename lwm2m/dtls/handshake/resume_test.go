@@ -32,6 +32,9 @@ func TestResumption(t *testing.T) {
 				if !after.Resumed || !again.Resumed || after.Identity != before.Identity || after.LastFlight != nil {
 					t.Errorf("resumed %t, %t: %+v", after.Resumed, again.Resumed, after.Established)
 				}
+				if before.Binding != [12]byte(first.Finished[0]) || after.Binding != [12]byte(again.Finished[1]) {
+					t.Error("the binding is not the first Finished (RFC 5929 §3)")
+				}
 				if after.Session == before.Session {
 					t.Error("the keys are the old ones")
 				}
