@@ -20,10 +20,16 @@ type Options struct {
 	Signer crypto.Signer     // the issuing CA's key
 	Issuer *x509.Certificate // its certificate
 	// Parents lead from Issuer's issuer up to the root; empty if Issuer is a root.
-	Parents  []*x509.Certificate
-	Profiles Profiles         // nil ones: DefaultProfiles
-	Now      func() time.Time // the clock
-	Rand     io.Reader        // nil: crypto/rand
+	Parents []*x509.Certificate
+	// Previous are the issuing CAs before, whose certificates still live. They sign
+	// CRLs and statuses, no certificates.
+	Previous []Authority
+	// Published are further certificates that clients of /crts get: during a
+	// roll-over those of the authority before or after (RFC 7030 §4.1.3).
+	Published []*x509.Certificate
+	Profiles  Profiles         // nil ones: DefaultProfiles
+	Now       func() time.Time // the clock
+	Rand      io.Reader        // nil: crypto/rand
 	// Retry is what a client is told to wait while its right is not open; zero:
 	// DefaultRetry.
 	Retry time.Duration
@@ -58,17 +64,14 @@ func NewCA(o Options) (*CA, error) {
 	if o.Profiles, err = o.Profiles.withDefaults(); err != nil {
 		return nil, err
 	}
-	child := o.Issuer
-	for _, p := range o.Parents {
-		if err := child.CheckSignatureFrom(p); err != nil {
-			return nil, fmt.Errorf("%w: %s did not issue %s: %w", ErrOptions, p.Subject, child.Subject, err)
-		}
-		child = p
-	}
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry
 	}
-	return &CA{o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system", chains: new(chains)}, nil
+	ca := &CA{o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system", chains: new(chains)}
+	if err := checkAuthorities(ca.Authorities()); err != nil {
+		return nil, err
+	}
+	return ca, nil
 }
 
 // As returns the same CA acting for somebody: "operator:<id>", "peer:<name>".
@@ -82,8 +85,7 @@ func (ca *CA) As(actor string) *CA {
 // Certificate returns the issuing CA's certificate.
 func (ca *CA) Certificate() *x509.Certificate { return ca.o.Issuer }
 
-// Chain returns the issuing CA's certificate and those above it, the root last:
-// what a client of /crts gets.
+// Chain returns the issuing CA's certificate and those above it, the root last.
 func (ca *CA) Chain() []*x509.Certificate {
 	return append([]*x509.Certificate{ca.o.Issuer}, ca.o.Parents...)
 }
@@ -94,9 +96,18 @@ func (ca *CA) Root() *x509.Certificate {
 	return chain[len(chain)-1]
 }
 
-// Adopt records the CA's own certificates in the inventory. It may be repeated.
+// Adopt records the certificates of all authorities in the inventory, and those
+// above them. It may be repeated.
 func (ca *CA) Adopt(ctx context.Context) error {
-	chain := ca.Chain()
+	for _, a := range ca.Authorities() {
+		if err := ca.adopt(ctx, a.Chain()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ca *CA) adopt(ctx context.Context, chain []*x509.Certificate) error {
 	for i, c := range chain {
 		kind, issuer := KindIssuing, Hash{}
 		if i+1 < len(chain) {

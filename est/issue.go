@@ -95,7 +95,7 @@ func (ca *CA) sign(p *Profile, s Subject) (*x509.Certificate, Record, error) {
 
 func (ca *CA) answer(c *x509.Certificate, r Record) Issued {
 	out := Issued{Hash: r.Hash, Serial: r.Serial, DER: c.Raw, NotAfter: r.NotAfter}
-	for _, parent := range ca.Chain() {
+	for _, parent := range ca.authority(r).Chain() {
 		out.Chain = append(out.Chain, parent.Raw)
 	}
 	return out

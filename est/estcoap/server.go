@@ -20,8 +20,9 @@ type Authority interface {
 	// Enrol and Reenrol return the errors of est.CA's methods.
 	Enrol(ctx context.Context, r est.Request) (est.Issued, error)
 	Reenrol(ctx context.Context, r est.Request) (est.Issued, error)
-	// Chain returns the issuing CA's certificate and those above it.
-	Chain() []*x509.Certificate
+	// Published returns the issuing CA's certificate, those above it, and others
+	// that clients should have.
+	Published() []*x509.Certificate
 }
 
 // ServerOptions says what a Server serves.
@@ -113,7 +114,7 @@ func (s *Server) crts(ca Authority, id coap.Identity, r *coap.Request) *coap.Res
 	}
 	// One certificate can only be that of the issuing CA: it is what signs for
 	// this client, and it verifies under the root that came with the first 281.
-	out, ok := answer(coap.Content, r.Accept, ca.Chain())
+	out, ok := answer(coap.Content, r.Accept, ca.Published())
 	if !ok {
 		return out
 	}
