@@ -32,7 +32,8 @@ type Options struct {
 	Rand      io.Reader        // nil: crypto/rand
 	// Retry is what a client is told to wait while its right is not open; zero:
 	// DefaultRetry.
-	Retry time.Duration
+	Retry  time.Duration
+	Limits Limits // on what devices ask for
 	// Revoked is called after each revocation with the certificate's hash, so that
 	// live sessions can be dropped. It must not block. Nil: nobody is told.
 	Revoked func(Hash)
@@ -49,6 +50,8 @@ type CA struct {
 	hash   Hash // of the issuing certificate
 	actor  string
 	chains *chains // that were verified, those of all actors together
+
+	limiter *limiter // of all actors together
 }
 
 // NewCA validates o. It returns ErrProfile, or ErrOptions, which is also for
@@ -64,10 +67,16 @@ func NewCA(o Options) (*CA, error) {
 	if o.Profiles, err = o.Profiles.withDefaults(); err != nil {
 		return nil, err
 	}
+	if o.Limits, err = o.Limits.withDefaults(); err != nil {
+		return nil, err
+	}
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry
 	}
-	ca := &CA{o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system", chains: new(chains)}
+	ca := &CA{
+		o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system",
+		chains: new(chains), limiter: newLimiter(o.Limits),
+	}
 	if err := checkAuthorities(ca.Authorities()); err != nil {
 		return nil, err
 	}

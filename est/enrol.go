@@ -36,8 +36,9 @@ type Request struct {
 // request gets the stored answer; the same key in another request gets a new
 // certificate, and the earlier one is revoked in that transaction.
 //
-// It returns ErrForbidden, ErrPending, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey or
-// ErrName. All of these but ErrPending are audited; nothing is issued.
+// It returns ErrForbidden, ErrPending, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey,
+// ErrName or ErrLimit. All of these but ErrPending are audited, ErrLimit when it
+// begins; nothing is issued.
 func (ca *CA) Enrol(ctx context.Context, r Request) (Issued, error) {
 	out, err := ca.enrol(ctx, r)
 	return out, ca.refused(ctx, "enrol", r.Client, err)
@@ -46,6 +47,9 @@ func (ca *CA) Enrol(ctx context.Context, r Request) (Issued, error) {
 func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
 	if r.Client.Role != RoleFactory || r.Client.Certificate == (Hash{}) {
 		return Issued{}, fmt.Errorf("%w: a %q client cannot enrol", ErrForbidden, r.Client.Role)
+	}
+	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
+		return Issued{}, err
 	}
 	csr, err := ParseCSR(r.CSR)
 	if err != nil {
@@ -75,6 +79,9 @@ func (ca *CA) enrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error)
 		if old, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
 			return old, err
 		}
+	}
+	if err := ca.rationed(ctx, right.Factory); err != nil {
+		return Issued{}, err
 	}
 	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(right.Endpoint))
 	if err != nil {
@@ -158,6 +165,9 @@ func (ca *CA) reenrol(ctx context.Context, r Request) (Issued, error) {
 	if r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{}) {
 		return Issued{}, fmt.Errorf("%w: a %q client cannot renew", ErrForbidden, r.Client.Role)
 	}
+	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
+		return Issued{}, err
+	}
 	csr, err := ParseCSR(r.CSR)
 	if err != nil {
 		return Issued{}, err
@@ -188,6 +198,9 @@ func (ca *CA) reenrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, erro
 	}
 	if answer, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
 		return answer, err
+	}
+	if err := ca.rationed(ctx, asked.Factory); err != nil {
+		return Issued{}, err
 	}
 	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(asked.Name))
 	if err != nil {
@@ -241,6 +254,9 @@ var refusals = []struct {
 
 // refused records why a client got nothing, and returns err.
 func (ca *CA) refused(ctx context.Context, what string, c Client, err error) error {
+	if limit := (*LimitError)(nil); errors.As(err, &limit) {
+		return ca.limited(ctx, what, c, limit)
+	}
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
 			row := ca.row("certificate."+what+"."+r.action, c.Certificate, err.Error(), "", "")

@@ -52,6 +52,9 @@ var (
 	ErrFactory = errors.New("not a factory certificate of a listed CA")
 	// ErrEndpoint reports an endpoint name that another factory certificate holds.
 	ErrEndpoint = errors.New("endpoint belongs to another factory certificate")
+	// ErrLimit reports a client that asks too often, or too many of them;
+	// *LimitError says for how long to wait.
+	ErrLimit = errors.New("too many requests")
 	// ErrProfile reports a profile that cannot be used as written.
 	ErrProfile = errors.New("unusable profile")
 	// ErrLint reports a certificate that would not conform to its profile or to

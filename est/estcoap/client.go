@@ -126,7 +126,7 @@ func (c *Client) do(ctx context.Context, r *coap.Request, want coap.Code) (*coap
 		return nil, fmt.Errorf("%w: code %s", ErrAnswer, resp.Code)
 	}
 	out := &StatusError{Code: resp.Code, Diagnostic: printable(resp.Payload)}
-	if resp.Code == coap.ServiceUnavailable {
+	if resp.Code == coap.ServiceUnavailable || resp.Code == coap.TooManyRequests {
 		out.Retry = 60 * time.Second // what an absent Max-Age means (RFC 7252 §5.10.5)
 		if n, ok := resp.MaxAge.Seconds(); ok {
 			out.Retry = min(time.Duration(n)*time.Second, maxRetry)

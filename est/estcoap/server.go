@@ -189,6 +189,7 @@ var codes = []struct {
 	text string
 }{
 	{est.ErrPending, coap.ServiceUnavailable, "not open yet"},
+	{est.ErrLimit, coap.TooManyRequests, "too many requests"}, // RFC 8516
 	{est.ErrWrongKey, coap.Forbidden, "another key is expected"},
 	{est.ErrForbidden, coap.Forbidden, "not allowed"},
 	{est.ErrRevoked, coap.Forbidden, "certificate revoked"},
@@ -211,6 +212,9 @@ func (s *Server) failed(ctx context.Context, r *coap.Request, err error) *coap.R
 	}
 	if pending := (*est.PendingError)(nil); errors.As(err, &pending) {
 		out.MaxAge = coap.MaxAgeSeconds(seconds(pending.Retry))
+	}
+	if limit := (*est.LimitError)(nil); errors.As(err, &limit) {
+		out.MaxAge = coap.MaxAgeSeconds(seconds(limit.Retry))
 	}
 	peer, endpoint := "", ""
 	if r.Peer != nil {

@@ -47,8 +47,9 @@ func Key(tb testing.TB) *ecdsa.PrivateKey {
 	return k
 }
 
-// NewCA makes root and issuing CA of a provider over store, with clock now.
-func NewCA(tb testing.TB, name string, store est.Store, now func() time.Time) *est.CA {
+// NewCA makes root and issuing CA of a provider over store, with clock now. Each
+// of more may change what else the CA works with.
+func NewCA(tb testing.TB, name string, store est.Store, now func() time.Time, more ...func(*est.Options)) *est.CA {
 	tb.Helper()
 	rootKey, key := Key(tb), Key(tb)
 	root, err := est.NewRoot(est.RootOptions{Name: name + " root", Signer: rootKey, Now: now()})
@@ -63,9 +64,11 @@ func NewCA(tb testing.TB, name string, store est.Store, now func() time.Time) *e
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return newCA(tb, est.Options{
-		Store: store, Signer: key, Issuer: issuing, Parents: []*x509.Certificate{root}, Now: now,
-	})
+	o := est.Options{Store: store, Signer: key, Issuer: issuing, Parents: []*x509.Certificate{root}, Now: now}
+	for _, set := range more {
+		set(&o)
+	}
+	return newCA(tb, o)
 }
 
 // NewFactory makes a permanent CA with a Store of its own.

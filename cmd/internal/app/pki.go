@@ -43,7 +43,7 @@ type identity struct {
 
 // openPKI loads the CA of the data directory, or makes one at the first start.
 func openPKI(ctx context.Context, dir *directory, name, host string, store est.Store, retry time.Duration,
-	revoked func(est.Hash),
+	limits est.Limits, revoked func(est.Hash),
 ) (*pki, error) {
 	ring, err := keys.Open(dir.file(dirKeys))
 	if err != nil {
@@ -61,7 +61,7 @@ func openPKI(ctx context.Context, dir *directory, name, host string, store est.S
 	p.issuer = issuing
 	p.ca, err = est.NewCA(est.Options{
 		Store: store, Signer: issuing.key, Issuer: issuing.cert, Parents: []*x509.Certificate{root.cert},
-		Now: time.Now, Retry: retry, Revoked: revoked,
+		Now: time.Now, Retry: retry, Limits: limits, Revoked: revoked,
 	})
 	if err != nil {
 		return nil, err

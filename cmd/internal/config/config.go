@@ -14,6 +14,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"steward/est"
 	"steward/objects"
 )
 
@@ -61,6 +62,7 @@ type Options struct {
 	Tolerant       bool `toml:"tolerant"`         // devices that say b=UQ though they are of LwM2M 1.1 or later
 	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
 
+	Limits  Limits  `toml:"limits"`
 	Objects Objects `toml:"objects"`
 	Timers  Timers  `toml:"timers"`
 }
@@ -140,6 +142,7 @@ type Config struct {
 	AckTimeout         time.Duration
 	Grace, Retry, Poll time.Duration
 	Awake              time.Duration
+	Limits             est.Limits
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -172,6 +175,9 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	if err := c.checkTimers(); err != nil {
+		return c, err
+	}
+	if err := c.limits(o); err != nil {
 		return c, err
 	}
 	if err := c.handOver(o); err != nil {

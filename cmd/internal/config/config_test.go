@@ -58,6 +58,9 @@ func TestNew(t *testing.T) {
 		{"too many certificates", certificates(make([]string, 257)...), config.ErrConfig},
 		{"raw public keys, not built", change(func(o *config.Options) { o.RawPublicKeys = true }), config.ErrConfig},
 		{"OSCORE, not built", change(func(o *config.Options) { o.OSCORE = true }), config.ErrConfig},
+		{"limits", change(func(o *config.Options) { o.Limits = config.Limits{Burst: 5, PerDay: 10} }), nil},
+		{"negative limit", change(func(o *config.Options) { o.Limits.PerMinute = -1 }), config.ErrConfig},
+		{"certificates in a day", change(func(o *config.Options) { o.Limits.PerDay = 1001 }), config.ErrConfig},
 		{"grace", change(func(o *config.Options) { o.Timers.Grace = 0 }), config.ErrConfig},
 	}
 	for _, tt := range tests {
