@@ -148,15 +148,6 @@ func (a *API) deviceRoutes() []route {
 	}
 }
 
-func (a *API) certificateRoutes() []route {
-	return []route{
-		{method: http.MethodGet, pattern: "/authorities", role: web.RoleViewer, handler: a.authorities},
-		{method: http.MethodGet, pattern: "/certificates", role: web.RoleViewer, handler: a.certificates},
-		{method: http.MethodGet, pattern: "/certificates/{id}", role: web.RoleViewer, handler: a.certificate},
-		{method: http.MethodPost, pattern: "/certificates/{id}/revoke", role: web.RoleAdmin, handler: a.revoke},
-	}
-}
-
 func (a *API) updateRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	viewer, operator, release := web.RoleViewer, web.RoleOperator, web.RoleRelease

@@ -7,6 +7,16 @@ import (
 	"steward/web"
 )
 
+// certificateRoutes are those of the CA and its inventory.
+func (a *API) certificateRoutes() []route {
+	return []route{
+		{method: http.MethodGet, pattern: "/ca/authorities", role: web.RoleViewer, handler: a.authorities},
+		{method: http.MethodGet, pattern: "/ca/certificates", role: web.RoleViewer, handler: a.certificates},
+		{method: http.MethodGet, pattern: "/ca/certificates/{id}", role: web.RoleViewer, handler: a.certificate},
+		{method: http.MethodPost, pattern: "/ca/certificates/{id}/revoke", role: web.RoleAdmin, handler: a.revoke},
+	}
+}
+
 type authoritiesView struct {
 	Items web.Array[web.CertificateDetail] `json:"items"`
 }

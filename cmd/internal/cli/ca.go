@@ -29,10 +29,18 @@ const maxBatch = 100_000
 
 func newCA() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "ca", Short: "Certificate authorities outside a running provider", Args: noArgs,
+		Use: "ca", Short: "Certificate authorities: the inventory of a running provider, and factories", Args: noArgs,
+		Long: `What a running provider's CA has issued, and what is to be done about it, by its
+REST API (--url, --token-file); and the permanent CA of a factory, in a directory
+of its own.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newFactory())
+	o := &operator{}
+	for _, c := range []*cobra.Command{o.caCertificates(), o.caShow(), o.caRevoke()} {
+		o.flags(c)
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
 

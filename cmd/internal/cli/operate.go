@@ -35,11 +35,16 @@ The provider is the one at --url; --token-file has the token of somebody who may
 For a provider with TLS, SSL_CERT_FILE names the certificate of its CA.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	o.flags(cmd)
+	return cmd
+}
+
+// flags adds to cmd, and to what is below it, those that say which provider.
+func (o *operator) flags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.url, "url", "http://127.0.0.1:8080", "`address` of the provider's dashboard and REST API")
 	f.StringVar(&o.token, "token-file", filepath.Join("steward-data", "admin.token"), "`file` with a token")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
-	return cmd
 }
 
 // api returns the client of the provider.

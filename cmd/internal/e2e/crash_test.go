@@ -310,7 +310,7 @@ func (w *world) ends(t *testing.T) map[string]string {
 func (w *world) live(t *testing.T, p *provider, name string) []string {
 	t.Helper()
 	var list page[struct{ ID, Subject string }]
-	p.get(t, "/api/v1/certificates?page_size=200&state=live&q="+name, &list)
+	p.get(t, "/api/v1/ca/certificates?page_size=200&state=live&q="+name, &list)
 	var ids []string
 	for _, c := range list.Items {
 		ids = append(ids, c.ID)

@@ -22,7 +22,7 @@ func TestProviderKilled(t *testing.T) {
 	if len(ids) != 1 {
 		t.Fatalf("live certificates of %s: %v", revoked, ids)
 	}
-	w.alpha.post(t, "/api/v1/certificates/"+ids[0]+"/revoke", map[string]string{"reason": "keyCompromise"})
+	w.alpha.post(t, "/api/v1/ca/certificates/"+ids[0]+"/revoke", map[string]string{"reason": "keyCompromise"})
 	root := fetchRoot(t, w.alpha)
 
 	w.alpha.kill()

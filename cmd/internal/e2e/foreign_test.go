@@ -254,7 +254,7 @@ func TestOpenSSL(t *testing.T) {
 	}
 	d.run(t, "openssl", check...)
 
-	alpha.post(t, "/api/v1/certificates/"+hexSum(leaf)+"/revoke",
+	alpha.post(t, "/api/v1/ca/certificates/"+hexSum(leaf)+"/revoke",
 		map[string]string{"reason": "keyCompromise", "comment": "lost"})
 	eventually(t, 15*time.Second, "revoked certificate is on the CRL", func() error {
 		if text := crl(); !strings.Contains(text, "Key Compromise") {

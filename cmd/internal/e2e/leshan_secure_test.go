@@ -105,7 +105,7 @@ func leshanX509(t *testing.T, kit leshanKit) {
 	l.say(t, "level 33")
 	p.hears(t, name, "33")
 
-	p.post(t, "/api/v1/certificates/"+hexSum(leaf)+"/revoke", map[string]string{"reason": "keyCompromise"})
+	p.post(t, "/api/v1/ca/certificates/"+hexSum(leaf)+"/revoke", map[string]string{"reason": "keyCompromise"})
 	eventually(t, onlineLimit, "the revoked device cannot be asked", func() error {
 		if o, err := p.ask(t, name, map[string]any{"op": "read", "path": "/3/0/0"}); err == nil {
 			return fmt.Errorf("read %v", o.values)
