@@ -16,21 +16,24 @@ import (
 // long name and a challengePassword stays below a quarter of it.
 const MaxCSR = 4096
 
-// A CSR is a PKCS#10 request that parsed and proved possession of its key.
+// A CSR is a PKCS#10 request that parsed and, unless a key is to be made for it,
+// proved possession of its key.
 type CSR struct {
 	Hash Hash // of its DER: names the request when it is repeated
-	SPKI Hash
+	SPKI Hash // zero if a key is to be made
 	Key  crypto.PublicKey
 	req  *x509.CertificateRequest
+
+	attributes csrAttributes
 }
 
 var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
 // ParseCSR reads a PKCS#10 request in DER (RFC 2986) and checks its signature,
 // which is the proof of possession. It returns ErrCSRSize, ErrCSR, or ErrKey for
-// a key of a kind or encoding that no profile accepts. Attributes other than
-// extensionRequest, such as challengePassword, and requested extensions other
-// than subjectAltName are ignored (RFC 7030 §4.2.1 lets the CA decide).
+// a key of a kind or encoding that no profile accepts. Requested extensions other
+// than subjectAltName are ignored (RFC 7030 §4.2.1 lets the CA decide); a
+// challengePassword counts only where the profile demands channel binding.
 func ParseCSR(der []byte) (*CSR, error) {
 	if len(der) > MaxCSR {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCSRSize, len(der))
@@ -54,12 +57,25 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err != nil || !bytes.Equal(spki, req.RawSubjectPublicKeyInfo) { // one key must have one hash
 		return nil, fmt.Errorf("%w: unusual encoding of the key", ErrKey)
 	}
+	out, err := newCSR(der, req)
+	if err != nil {
+		return nil, err
+	}
+	out.SPKI, out.Key = sha256.Sum256(spki), req.PublicKey
+	return out, nil
+}
+
+// newCSR takes over what requests with and without a key of their own have in
+// common.
+func newCSR(der []byte, req *x509.CertificateRequest) (*CSR, error) {
 	if len(req.EmailAddresses) > 0 || len(req.IPAddresses) > 0 {
 		return nil, fmt.Errorf("%w: address in subjectAltName", ErrCSR)
 	}
-	return &CSR{
-		Hash: sha256.Sum256(der), SPKI: sha256.Sum256(spki), Key: req.PublicKey, req: req,
-	}, nil
+	attributes, err := parseAttributes(req.RawTBSCertificateRequest)
+	if err != nil {
+		return nil, err
+	}
+	return &CSR{Hash: sha256.Sum256(der), req: req, attributes: attributes}, nil
 }
 
 // NewCSR makes the request of a device called name for its key, as ParseCSR and
@@ -92,6 +108,9 @@ func (c *CSR) checkOwner(endpoint string) error {
 // the certificate being renewed (RFC 7030 §4.2.2). Text is compared, not its
 // ASN.1 string type: libraries choose that differently.
 func (c *CSR) checkRenewal(old *x509.Certificate) error {
+	if c.attributes.changesName {
+		return fmt.Errorf("%w: ChangeSubjectName: a device keeps its name", ErrName)
+	}
 	if !slices.EqualFunc(c.req.Subject.Names, old.Subject.Names, func(a, b pkix.AttributeTypeAndValue) bool {
 		return a.Type.Equal(b.Type) && a.Value == b.Value
 	}) {

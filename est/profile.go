@@ -49,6 +49,15 @@ type ProfileOptions struct {
 	NoExpiry bool
 	Keys     []KeyAlgorithm // subject keys accepted; empty: all three
 	PathLen  int            // CAs only: how many CAs may follow below
+
+	// ServerKeys lets the CA make the keys of devices that ask for it (RFC 7030 §4.4).
+	// Operational profiles only.
+	ServerKeys bool
+	// Approval has a person approve each first enrolment. Operational profiles only.
+	Approval bool
+	// Binding demands that a request is bound to its session by challengePassword (RFC
+	// 7030 §3.5). Operational profiles only.
+	Binding bool
 }
 
 // Bounds of a profile.
@@ -69,6 +78,8 @@ type Profile struct {
 	keys               []KeyAlgorithm
 	pathLen            int
 	shape              shape
+
+	serverKeys, approval, binding bool
 }
 
 // A shape is what a Kind decides about a certificate.
@@ -148,6 +159,8 @@ func NewProfile(o ProfileOptions) (*Profile, error) {
 		return nil, fmt.Errorf("%w: %s: backdate %v", ErrProfile, o.Name, backdate)
 	case o.PathLen < 0 || o.PathLen > maxPathLen || o.PathLen > 0 && !sh.ca:
 		return nil, fmt.Errorf("%w: %s: path length %d", ErrProfile, o.Name, o.PathLen)
+	case (o.ServerKeys || o.Approval || o.Binding) && o.Kind != KindOperational:
+		return nil, fmt.Errorf("%w: %s: devices do not ask for certificates of kind %s", ErrProfile, o.Name, o.Kind)
 	}
 	for _, k := range keys {
 		if k != P256 && k != P384 && k != Ed25519 {
@@ -157,6 +170,7 @@ func NewProfile(o ProfileOptions) (*Profile, error) {
 	return &Profile{
 		name: o.Name, kind: o.Kind, validity: o.Validity, backdate: backdate, noExpiry: o.NoExpiry,
 		keys: keys, pathLen: o.PathLen, shape: sh,
+		serverKeys: o.ServerKeys, approval: o.Approval, binding: o.Binding,
 	}, nil
 }
 

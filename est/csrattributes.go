@@ -1,0 +1,102 @@
+package est
+
+import (
+	"encoding/asn1"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Attributes of a request that mean something to us.
+var (
+	oidChallengePassword = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 7}           // RFC 2985 §5.4.1
+	oidChangeSubjectName = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 7, 36}           // RFC 6402 §2.8
+	oidDecryptKeyID      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 37}   // RFC 4108 §4.2, RFC 7030 §4.4.1.1
+	oidAsymmDecryptKeyID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 54}   // RFC 7030 §4.4.1.2
+	oidExtensionRequest  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}          // RFC 2985 §5.4.2
+	attributesUsedOnce   = []asn1.ObjectIdentifier{oidChallengePassword, oidExtensionRequest} // both are SINGLE VALUE
+)
+
+// csrAttributes are what the attributes of a request say.
+type csrAttributes struct {
+	challenge   string // challengePassword; "": none
+	changesName bool   // ChangeSubjectName is there
+	encrypted   bool   // the client wants its key encrypted (RFC 7030 §4.4.1)
+}
+
+// maxAttributes bounds the attributes of a request: there are a dozen in all
+// standards of EST together.
+const maxAttributes = 16
+
+// requestInfo is CertificationRequestInfo (RFC 2986 §4.1).
+type requestInfo struct {
+	Version    int
+	Subject    asn1.RawValue
+	PublicKey  asn1.RawValue
+	Attributes []asn1.RawValue `asn1:"tag:0"`
+}
+
+// attribute is Attribute (RFC 2986 §4.1).
+type attribute struct {
+	Type   asn1.ObjectIdentifier
+	Values []asn1.RawValue `asn1:"set"`
+}
+
+// parseAttributes reads the attributes of a CertificationRequestInfo in DER. It
+// returns ErrCSR for what is malformed, or said twice.
+func parseAttributes(info []byte) (csrAttributes, error) {
+	var in requestInfo
+	if err := unmarshal(info, &in); err != nil {
+		return csrAttributes{}, err
+	}
+	if len(in.Attributes) > maxAttributes {
+		return csrAttributes{}, fmt.Errorf("%w: %d attributes", ErrCSR, len(in.Attributes))
+	}
+	var out csrAttributes
+	seen := map[string]bool{}
+	for _, raw := range in.Attributes {
+		var a attribute
+		if err := unmarshal(raw.FullBytes, &a); err != nil {
+			return csrAttributes{}, err
+		}
+		for _, once := range attributesUsedOnce {
+			if a.Type.Equal(once) && (seen[a.Type.String()] || len(a.Values) != 1) {
+				return csrAttributes{}, fmt.Errorf("%w: attribute %v is not there once", ErrCSR, a.Type)
+			}
+		}
+		seen[a.Type.String()] = true
+		if err := out.take(a); err != nil {
+			return csrAttributes{}, err
+		}
+	}
+	return out, nil
+}
+
+// unmarshal is asn1.Unmarshal of a part of a request, without trailing bytes.
+func unmarshal(der []byte, v any) error {
+	rest, err := asn1.Unmarshal(der, v)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCSR, err)
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%w: %d bytes too many", ErrCSR, len(rest))
+	}
+	return nil
+}
+
+// take notes what one attribute says.
+func (c *csrAttributes) take(a attribute) error {
+	switch {
+	case a.Type.Equal(oidChallengePassword):
+		v := a.Values[0] // DirectoryString: PrintableString or UTF8String (RFC 2985 §5.4.1)
+		text := v.Tag == asn1.TagPrintableString || v.Tag == asn1.TagUTF8String || v.Tag == asn1.TagIA5String
+		if v.Class != asn1.ClassUniversal || !text || !utf8.Valid(v.Bytes) {
+			return fmt.Errorf("%w: challengePassword is no text", ErrCSR)
+		}
+		c.challenge = string(v.Bytes)
+	case a.Type.Equal(oidChangeSubjectName):
+		c.changesName = true
+	case a.Type.Equal(oidDecryptKeyID), a.Type.Equal(oidAsymmDecryptKeyID):
+		c.encrypted = true
+	}
+	return nil
+}
