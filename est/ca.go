@@ -34,6 +34,18 @@ type Options struct {
 	// DefaultRetry.
 	Retry  time.Duration
 	Limits Limits // on what devices ask for
+	// Requests keeps what enrolment needs beside Store, and is written by its Commit.
+	// Nil: no profile may need approval or make keys.
+	Requests RequestStore
+	// Sealer encrypts the keys made for devices before they are stored; required if a
+	// profile makes keys.
+	Sealer Sealer
+	// KeepKeys is how long a key made for a device is kept, sealed, for repeated
+	// requests; zero: DefaultKeepKeys.
+	KeepKeys time.Duration
+	// ExpiredFactory lets devices enrol by factory certificates that have expired, if
+	// they chain and have a right (RFC 9148 §3 leaves it to policy).
+	ExpiredFactory bool
 	// Revoked is called after each revocation with the certificate's hash, so that
 	// live sessions can be dropped. It must not block. Nil: nobody is told.
 	Revoked func(Hash)
@@ -73,6 +85,9 @@ func NewCA(o Options) (*CA, error) {
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry
 	}
+	if o.KeepKeys <= 0 {
+		o.KeepKeys = DefaultKeepKeys
+	}
 	ca := &CA{
 		o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system",
 		chains: new(chains), limiter: newLimiter(o.Limits),
@@ -80,7 +95,23 @@ func NewCA(o Options) (*CA, error) {
 	if err := checkAuthorities(ca.Authorities()); err != nil {
 		return nil, err
 	}
-	return ca, nil
+	return ca.Using(o.Profiles.Operational)
+}
+
+// Using returns the same CA issuing to devices by another operational profile: that
+// of a label (RFC 7030 §3.2.2). It returns ErrProfile for a profile of another kind,
+// and ErrOptions for one that needs what Options does not have.
+func (ca *CA) Using(operational *Profile) (*CA, error) {
+	switch {
+	case operational == nil || operational.kind != KindOperational:
+		return nil, fmt.Errorf("%w: a label needs an operational profile", ErrProfile)
+	case ca.o.Requests == nil && (operational.approval || operational.serverKeys),
+		ca.o.Sealer == nil && operational.serverKeys:
+		return nil, fmt.Errorf("%w: profile %s needs stored requests and a sealer", ErrOptions, operational.name)
+	}
+	other := *ca
+	other.o.Profiles.Operational = operational
+	return &other, nil
 }
 
 // As returns the same CA acting for somebody: "operator:<id>", "peer:<name>".

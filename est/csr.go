@@ -25,6 +25,7 @@ type CSR struct {
 	req  *x509.CertificateRequest
 
 	attributes csrAttributes
+	wanted     KeyAlgorithm // of the key to be made; "": whichever
 }
 
 var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}

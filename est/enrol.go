@@ -29,6 +29,17 @@ type Client struct {
 type Request struct {
 	Client Client
 	CSR    []byte // PKCS#10, DER
+	// Binding is the channel binding of the client's session: tls-unique, or
+	// tls-exporter from TLS 1.3 on (RFC 9266). Nil: not known.
+	Binding []byte
+}
+
+// An order is a request that was read.
+type order struct {
+	client  Client
+	csr     *CSR
+	binding []byte
+	made    []byte // PKCS#8 of the key made here; nil: the key is the client's own
 }
 
 // Enrol answers /sen: the first operational certificate of a device that proved
@@ -55,41 +66,60 @@ func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	return again(func() (Issued, error) { return ca.enrolOnce(ctx, r.Client, csr) })
+	o := &order{client: r.Client, csr: csr, binding: r.Binding}
+	return again(func() (Issued, error) { return ca.enrolOnce(ctx, o) })
 }
 
-func (ca *CA) enrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error) {
-	right, err := ca.o.Store.Right(ctx, c.Certificate)
+func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
+	right, err := ca.o.Store.Right(ctx, o.client.Certificate)
 	if errors.Is(err, ErrUnknown) {
 		return Issued{}, fmt.Errorf("%w: factory certificate not registered", ErrForbidden)
 	}
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := csr.checkOwner(right.Endpoint); err != nil {
+	if err := o.csr.checkOwner(right.Endpoint); err != nil {
 		return Issued{}, err
 	}
-	if err := ca.admits(right, csr.SPKI); err != nil {
+	if err := ca.o.Profiles.Operational.bound(o); err != nil {
 		return Issued{}, err
 	}
-	if err := ca.uncompromised(ctx, csr.SPKI); err != nil {
-		return Issued{}, err
-	}
-	if right.State == RightConsumed {
-		if old, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
+	if o.made != nil && right.State == RightConsumed { // the right is bound to the key made before
+		if old, ok, err := ca.kept(ctx, o); ok || err != nil {
 			return old, err
 		}
 	}
+	if err := ca.admits(right, o.csr.SPKI); err != nil {
+		return Issued{}, err
+	}
+	if err := ca.uncompromised(ctx, o.csr.SPKI); err != nil {
+		return Issued{}, err
+	}
+	if right.State == RightConsumed {
+		if old, ok, err := ca.stored(ctx, o.client, o.csr); ok || err != nil {
+			return old, err
+		}
+	}
+	return ca.enrolNow(ctx, right, o)
+}
+
+// enrolNow issues to a device that may have a certificate, once people agree.
+func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, error) {
 	if err := ca.rationed(ctx, right.Factory); err != nil {
 		return Issued{}, err
 	}
-	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(right.Endpoint))
+	grant, err := ca.approved(ctx, right, o)
 	if err != nil {
 		return Issued{}, err
 	}
-	record.Factory, record.Client, record.CSR = right.Factory, c.Certificate, csr.Hash
+	cert, record, err := ca.sign(ca.o.Profiles.Operational, o.csr.subject(right.Endpoint))
+	if err != nil {
+		return Issued{}, err
+	}
+	record.Factory, record.Client, record.CSR = right.Factory, o.client.Certificate, o.csr.Hash
 	_, err = ca.advance(ctx, right, EventEnrol, step{
-		issued: &record, actor: "device:" + right.Endpoint, why: "enrolled with the factory certificate",
+		issued: &record, actor: "device:" + right.Endpoint, key: ca.sealed(o, record.Hash), grant: grant,
+		why: "enrolled with the factory certificate" + o.how(),
 	})
 	if err != nil {
 		return Issued{}, err
@@ -139,7 +169,7 @@ func (ca *CA) uncompromised(ctx context.Context, spki Hash) error {
 // if it still is good.
 func (ca *CA) stored(ctx context.Context, c Client, csr *CSR) (Issued, bool, error) {
 	records, err := ca.o.Store.Certificates(ctx, Query{
-		Kind: KindOperational, Status: StatusValid, Client: c.Certificate, CSR: csr.Hash, Limit: 1,
+		Kind: KindOperational, Status: StatusValid, Client: c.Certificate, CSR: csr.Hash, SPKI: csr.SPKI, Limit: 1,
 	})
 	if err != nil || len(records) == 0 || records[0].Live(ca.now()) != nil {
 		return Issued{}, false, err
@@ -172,11 +202,12 @@ func (ca *CA) reenrol(ctx context.Context, r Request) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	return again(func() (Issued, error) { return ca.reenrolOnce(ctx, r.Client, csr) })
+	o := &order{client: r.Client, csr: csr, binding: r.Binding}
+	return again(func() (Issued, error) { return ca.reenrolOnce(ctx, o) })
 }
 
-func (ca *CA) reenrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, error) {
-	asked, err := ca.o.Store.Certificate(ctx, c.Certificate)
+func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
+	asked, err := ca.o.Store.Certificate(ctx, o.client.Certificate)
 	if errors.Is(err, ErrUnknown) || err == nil && asked.Kind != KindOperational {
 		return Issued{}, fmt.Errorf("%w: not a certificate of ours", ErrForbidden)
 	}
@@ -190,32 +221,51 @@ func (ca *CA) reenrolOnce(ctx context.Context, c Client, csr *CSR) (Issued, erro
 	if err != nil {
 		return Issued{}, fmt.Errorf("inventory: %w", err)
 	}
-	if err := csr.checkRenewal(old); err != nil {
+	if err := o.csr.checkRenewal(old); err != nil {
 		return Issued{}, err
 	}
-	if err := ca.uncompromised(ctx, csr.SPKI); err != nil {
+	if err := ca.o.Profiles.Operational.bound(o); err != nil {
 		return Issued{}, err
 	}
-	if answer, ok, err := ca.stored(ctx, c, csr); ok || err != nil {
+	if err := ca.uncompromised(ctx, o.csr.SPKI); err != nil {
+		return Issued{}, err
+	}
+	if answer, ok, err := ca.renewed(ctx, o); ok || err != nil {
 		return answer, err
 	}
 	if err := ca.rationed(ctx, asked.Factory); err != nil {
 		return Issued{}, err
 	}
-	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(asked.Name))
+	cert, record, err := ca.sign(ca.o.Profiles.Operational, o.csr.subject(asked.Name))
 	if err != nil {
 		return Issued{}, err
 	}
-	record.Factory, record.Client, record.CSR, record.Supersedes = asked.Factory, c.Certificate, csr.Hash, asked.Hash
-	if err := ca.renew(ctx, &asked, &record); err != nil {
+	record.Factory, record.Client = asked.Factory, o.client.Certificate
+	record.CSR, record.Supersedes = o.csr.Hash, asked.Hash
+	if err := ca.renew(ctx, &asked, &record, o); err != nil {
 		return Issued{}, err
 	}
 	return ca.answer(cert, record), nil
 }
 
+// renewed returns what the same client got for the same request.
+func (ca *CA) renewed(ctx context.Context, o *order) (Issued, bool, error) {
+	if o.made == nil {
+		return ca.stored(ctx, o.client, o.csr)
+	}
+	answer, ok, err := ca.kept(ctx, o)
+	if errors.Is(err, ErrKeyGone) { // who renews still has a key: nothing is lost by another
+		return Issued{}, false, nil
+	}
+	return answer, ok, err
+}
+
 // renew stores the new record, by the device's right if it has one.
-func (ca *CA) renew(ctx context.Context, asked, issued *Record) error {
-	s := step{issued: issued, asked: asked, actor: "device:" + asked.Name, why: "renewed"}
+func (ca *CA) renew(ctx context.Context, asked, issued *Record, o *order) error {
+	s := step{
+		issued: issued, asked: asked, actor: "device:" + asked.Name, why: "renewed" + o.how(),
+		key: ca.sealed(o, issued.Hash),
+	}
 	if asked.Factory != (Hash{}) {
 		right, err := ca.o.Store.Right(ctx, asked.Factory)
 		if err != nil {
@@ -227,7 +277,7 @@ func (ca *CA) renew(ctx context.Context, asked, issued *Record) error {
 		}
 		return err
 	}
-	ch := Change{Insert: []Record{*issued}}
+	ch := Change{Insert: []Record{*issued}, Key: s.key}
 	if err := ca.replace(ctx, s, &ch); err != nil {
 		return err
 	}
@@ -248,6 +298,9 @@ var refusals = []struct {
 	{ErrCSRSize, "refuse"},
 	{ErrKey, "refuse"},
 	{ErrName, "refuse"},
+	{ErrBinding, "refuse"},
+	{ErrEncryption, "refuse"},
+	{ErrKeyGone, "refuse"},
 	{ErrRevoked, "refuse"},
 	{ErrExpired, "refuse"},
 }

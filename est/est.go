@@ -55,6 +55,14 @@ var (
 	// ErrLimit reports a client that asks too often, or too many of them;
 	// *LimitError says for how long to wait.
 	ErrLimit = errors.New("too many requests")
+	// ErrBinding reports a request that is not bound to its session, where the profile
+	// demands that (RFC 7030 §3.5).
+	ErrBinding = errors.New("request is not bound to its session")
+	// ErrEncryption reports a client that wants the key made for it encrypted (RFC
+	// 7030 §4.4.1), which is not built.
+	ErrEncryption = errors.New("encryption of keys is not implemented")
+	// ErrKeyGone reports a request repeated after the key made for it was forgotten.
+	ErrKeyGone = errors.New("key made for this request is no longer kept")
 	// ErrProfile reports a profile that cannot be used as written.
 	ErrProfile = errors.New("unusable profile")
 	// ErrLint reports a certificate that would not conform to its profile or to

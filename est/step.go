@@ -7,10 +7,12 @@ import (
 
 // A step is what an event brings along.
 type step struct {
-	spki   Hash    // of note, open, reopen
-	reason Reason  // of delete
-	issued *Record // of enrol and renew
-	asked  *Record // of renew: the certificate that asked
+	spki   Hash       // of note, open, reopen
+	reason Reason     // of delete
+	issued *Record    // of enrol and renew
+	asked  *Record    // of renew: the certificate that asked
+	key    *SealedKey // of enrol and renew: made here; nil: it is the device's own
+	grant  *Approval  // of enrol: by which it was approved; nil: none was needed
 	set    func(*Right)
 	done   func(Right) bool // the event had its effect before; nil: never
 	actor  string           // zero: the CA's
@@ -93,7 +95,7 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		r.Issued = Hash{}
 	case EffectIssue:
 		r.SPKI, r.Issued = s.issued.SPKI, s.issued.Hash
-		ch.Insert = append(ch.Insert, *s.issued)
+		ch.Insert, ch.Key, ch.Approval = append(ch.Insert, *s.issued), s.key, s.grant
 		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
 	case EffectSupersede:
 		return ca.revokeAll(ctx, r.Factory, Superseded, "enrolled again", ch)

@@ -58,5 +58,26 @@ type Change struct {
 	// Update stores the fields below Version of each record with Version one
 	// higher, if Version is still the stored one.
 	Update []Record
-	Audit  []audit.Row
+	// Key is inserted, in place of an earlier one for the same client and request.
+	// Nil: none.
+	Key *SealedKey
+	// Approval is stored with Version one higher, if Version is still the stored one;
+	// 0 inserts. Nil: none changes.
+	Approval *Approval
+	Audit    []audit.Row
+}
+
+// A RequestStore reads what a Change keeps of requests: keys made for them, and what
+// people think of them. Implementations are safe for concurrent use.
+type RequestStore interface {
+	// SealedKey returns the key made for a client's request, or ErrUnknown.
+	SealedKey(ctx context.Context, client, csr Hash) (SealedKey, error)
+	// ForgetKeys removes the keys that are kept until now or earlier.
+	ForgetKeys(ctx context.Context, now time.Time) error
+	// Approval returns the newest request of a client that needed approval, or
+	// ErrUnknown.
+	Approval(ctx context.Context, client Hash) (Approval, error)
+	// Approvals returns up to limit of them in order of their clients, after the
+	// given one; zero starts at the beginning. A state other than "" selects.
+	Approvals(ctx context.Context, state ApprovalState, after Hash, limit int) ([]Approval, error)
 }

@@ -19,9 +19,15 @@ type Store struct {
 	records []est.Record // in order of insertion
 	rights  map[est.Hash]est.Right
 	rows    []audit.Row
+
+	keys      map[requestKey]est.SealedKey
+	approvals map[est.Hash]est.Approval
 }
 
-var _ est.Store = (*Store)(nil)
+var (
+	_ est.Store        = (*Store)(nil)
+	_ est.RequestStore = (*Store)(nil)
+)
 
 // Audit returns the audit rows written so far.
 func (s *Store) Audit() []audit.Row {
@@ -127,6 +133,7 @@ func (s *Store) Commit(_ context.Context, ch est.Change) error {
 	}
 	s.records = append(s.records, ch.Insert...)
 	s.rows = append(s.rows, ch.Audit...)
+	s.putRequests(ch)
 	return nil
 }
 
@@ -141,6 +148,9 @@ func (s *Store) check(ch est.Change) error {
 				return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint)
 			}
 		}
+	}
+	if ch.Approval != nil && s.approvals[ch.Approval.Client].Version != ch.Approval.Version {
+		return fmt.Errorf("%w: request of %s", est.ErrConflict, ch.Approval.Endpoint)
 	}
 	return s.checkRecords(ch)
 }

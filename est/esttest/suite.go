@@ -13,9 +13,11 @@ import (
 	"steward/lwm2m/audit"
 )
 
-// A Backend is a Store and a way to see the audit rows that it wrote, oldest first.
+// A Backend is a Store, what it keeps of requests, and a way to see the audit rows
+// that it wrote, oldest first.
 type Backend struct {
-	Store est.Store
+	Store    est.Store
+	Requests est.RequestStore
 	Audit func(ctx context.Context) ([]audit.Row, error)
 }
 
@@ -36,6 +38,8 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"record version", testRecordVersion},
 		{"all or nothing", testAtomic},
 		{"revoked stays revoked", testRevoked},
+		{"sealed keys", testSealedKeys},
+		{"approvals", testApprovals},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}

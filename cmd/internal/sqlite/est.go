@@ -116,6 +116,9 @@ func commitChange(tx *Tx, ch est.Change) error {
 	if err := each(tx, ch.Insert, insertCertificate); err != nil {
 		return err
 	}
+	if err := putRequests(tx, ch); err != nil {
+		return err
+	}
 	return each(tx, ch.Audit, (*Tx).Audit)
 }
 
