@@ -10,7 +10,7 @@ func (p Path) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler. It returns ErrPath.
 func (p *Path) UnmarshalText(text []byte) (err error) {
-	*p, err = ParsePath(string(text))
+	*p, err = ParseNode(string(text))
 	return err
 }
 

@@ -36,7 +36,7 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%s: %v, want ErrValue", bad, err)
 		}
 	}
-	if err := json.Unmarshal([]byte(`"/x"`), &p); !errors.Is(err, lwm2m.ErrPath) {
+	if err := json.Unmarshal([]byte(`"/x/y"`), &p); !errors.Is(err, lwm2m.ErrPath) {
 		t.Errorf("bad path: %v, want ErrPath", err)
 	}
 }

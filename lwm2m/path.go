@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unique"
 )
 
 // ErrPath reports text that is not an LwM2M path.
@@ -18,11 +19,13 @@ const MaxDepth = 4
 // on the wire and never part of a path.
 const NoID = 65535
 
-// A Path names a node of a device's object tree. The zero Path is the root.
-// Paths are comparable, so they serve as map keys.
+// A Path names a node of a device's object tree, or of that of a device behind it
+// if it is a gateway. The zero Path is the root. Paths are comparable, so they
+// serve as map keys.
 type Path struct {
-	ids [MaxDepth]uint16
-	n   uint8 // identifiers in use, 0..MaxDepth
+	behind unique.Handle[string] // prefix of a device behind a gateway; zero: none
+	ids    [MaxDepth]uint16
+	n      uint8 // identifiers in use, 0..MaxDepth
 }
 
 // NewPath returns the path made of ids. It panics on more than MaxDepth ids:
@@ -38,8 +41,8 @@ func NewPath(ids ...uint16) Path {
 	return p
 }
 
-// ParsePath parses text such as "/3/0/1". "/" is the root.
-// It returns ErrPath if a segment is not a decimal number in 0..65534.
+// ParsePath parses text such as "/3/0/1". "/" is the root. It returns ErrPath if a
+// segment is not a decimal number in 0..65534, so for a node behind a gateway.
 func ParsePath(text string) (Path, error) {
 	if text == "/" {
 		return Path{}, nil
@@ -104,7 +107,9 @@ func (p Path) Prefix(n int) Path {
 	if n > p.Len() {
 		panic("lwm2m: prefix longer than the path")
 	}
-	return NewPath(p.ids[:n]...)
+	short := NewPath(p.ids[:n]...)
+	short.behind = p.behind
+	return short
 }
 
 // Contains reports whether q is p or a node below p.
@@ -112,8 +117,12 @@ func (p Path) Contains(q Path) bool {
 	return q.n >= p.n && q.Prefix(p.Len()) == p
 }
 
-// Compare orders paths by their identifiers, a parent before its children.
+// Compare orders paths by their identifiers, a parent before its children, after
+// the prefixes of devices behind a gateway: those of the device itself go first.
 func (p Path) Compare(q Path) int {
+	if p.behind != q.behind {
+		return strings.Compare(p.Gateway(), q.Gateway())
+	}
 	for i := range min(p.n, q.n) {
 		if p.ids[i] != q.ids[i] {
 			return int(p.ids[i]) - int(q.ids[i])
@@ -124,12 +133,15 @@ func (p Path) Compare(q Path) int {
 
 // Segments returns p as Uri-Path segments, none for the root.
 func (p Path) Segments() []string {
-	out := make([]string, 0, MaxDepth)
+	out := make([]string, 0, MaxDepth+1)
+	if prefix := p.Gateway(); prefix != "" {
+		out = append(out, prefix)
+	}
 	for _, id := range p.ids[:p.n] {
 		out = append(out, strconv.FormatUint(uint64(id), 10))
 	}
 	return out
 }
 
-// String returns the text that ParsePath accepts.
+// String returns the text that ParseNode accepts.
 func (p Path) String() string { return "/" + strings.Join(p.Segments(), "/") }

@@ -17,7 +17,7 @@ import (
 func ParseSeriesQuery(path string, v url.Values) (SeriesQuery, error) {
 	q := SeriesQuery{Limit: DefaultSamples}
 	var err error
-	if q.Path, err = lwm2m.ParsePath(path); err != nil || q.Path.Len() < 3 {
+	if q.Path, err = lwm2m.ParseNode(path); err != nil || q.Path.Len() < 3 {
 		return q, Invalid("path", "not a resource, such as 3303/0/5700")
 	}
 	for name, to := range map[string]*time.Time{"from": &q.From, "to": &q.To} {

@@ -66,6 +66,16 @@ type DeviceDetail struct {
 	Objects      Array[ObjectNode]  `json:"objects"`                // as of the last registration
 	Transfers    Array[string]      `json:"transfers"`              // ids, newest first
 	Epoch        uint32             `json:"epoch"`                  // hand-overs that the device accepted
+	Behind       Array[EndDevice]   `json:"behind"`                 // devices behind it, if it is a gateway
+}
+
+// An EndDevice is a device behind a gateway, as the gateway lists it in object 25. What
+// it has is addressed below its prefix: /d01/3/0/0.
+type EndDevice struct {
+	ID      string            `json:"device_id"`
+	Prefix  string            `json:"prefix"`
+	Objects Array[lwm2m.Path] `json:"objects"`           // objects and instances, with the prefix
+	Problem string            `json:"problem,omitempty"` // why it cannot be addressed
 }
 
 // A Registration is what a device said when it registered.

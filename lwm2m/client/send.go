@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"strings"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
@@ -24,7 +25,8 @@ func (c *Client) Send(ctx context.Context, p coap.Peer, paths ...lwm2m.Path) err
 }
 
 // SendHistory is Send of values that were measured earlier, each with its time.
-// The caller answers for what the server may see.
+// Those of devices behind a gateway are reported below their prefixes. The caller
+// answers for what the server may see.
 func (c *Client) SendHistory(ctx context.Context, p coap.Peer, entries ...lwm2m.Entry) error {
 	if _, err := c.sender(ctx, p); err != nil {
 		return err
@@ -56,7 +58,7 @@ func (c *Client) send(ctx context.Context, p coap.Peer, entries []lwm2m.Entry) e
 	if c.o.Format == codec.SenMLJSON {
 		format = codec.SenMLJSON
 	}
-	body, err := c.codec().Encode(format, lwm2m.Path{}, entries, c.o.Schema)
+	body, err := codec.EncodePack(format, lwm2m.Path{}, c.pack(entries), c.o.Schema)
 	if err != nil {
 		return err
 	}
@@ -67,4 +69,16 @@ func (c *Client) send(ctx context.Context, p coap.Peer, entries []lwm2m.Entry) e
 		return err
 	}
 	return answered(r, coap.Changed)
+}
+
+// pack returns entries with what stands in front of their paths: the alternate path,
+// and the prefix of a device behind this one.
+func (c *Client) pack(entries []lwm2m.Entry) lwm2m.Pack {
+	var out lwm2m.Pack
+	for _, e := range entries {
+		prefix := strings.Trim(c.o.Root+"/"+e.Path.Gateway(), "/")
+		e.Path = e.Path.Own()
+		out.Add(prefix, e)
+	}
+	return out
 }

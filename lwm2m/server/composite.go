@@ -47,7 +47,7 @@ func (c *call) composes(paths []lwm2m.Path) error {
 			return err
 		}
 	}
-	return nil
+	return oneDevice(paths)
 }
 
 // fetch sends a FETCH of paths in the formats that suit the device: after 4.15 in the
@@ -58,7 +58,7 @@ func (s *Server) fetch(c *call, paths []lwm2m.Path, send func(*coap.Request) (*c
 	bodies, answers := codec.ChoosePaths(v, announced), codec.ChooseComposite(v, announced)
 	body, answer := 0, 0
 	for again := true; ; again = false {
-		payload, err := s.options(c.registration).EncodePaths(bodies[body], paths)
+		payload, err := s.encodePaths(c.registration, bodies[body], paths)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +79,7 @@ func (s *Server) fetch(c *call, paths []lwm2m.Path, send func(*coap.Request) (*c
 // decodeComposite reads the answer to a FETCH of paths. Values that were not asked
 // for make it unreadable.
 func (s *Server) decodeComposite(reg Registration, paths []lwm2m.Path, res *coap.Response) ([]lwm2m.Entry, error) {
-	entries, err := s.decode(reg, lwm2m.Path{}, res)
+	entries, err := s.decode(reg, lwm2m.Path{}.Under(paths[0]), res)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Server) WriteComposite(ctx context.Context, device fleet.ID, entries []
 	}
 	formats := codec.ChooseCompositeWrite(c.registration.Version, c.registration.Formats, deletes)
 	_, err = inFormats(formats, func(f uint16) (*coap.Response, error) {
-		body, err := s.options(c.registration).Encode(f, lwm2m.Path{}, entries, s.o.Schema)
+		body, err := s.encodeBelow(c.registration, f, lwm2m.Path{}.Under(paths[0]), entries)
 		if err != nil {
 			return nil, err
 		}

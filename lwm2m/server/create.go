@@ -10,17 +10,19 @@ import (
 	"steward/lwm2m/fleet"
 )
 
-// Create creates an object instance (§6.3.6) and returns its path. If instance
-// is negative the device chooses; if then it does not say what it chose, not
+// Create creates an instance of the object at base (§6.3.6) and returns its path. If
+// instance is negative the device chooses; if then it does not say what it chose, not
 // even when asked, the path is that of the object. The instance in the paths of
 // entries does not matter.
-func (s *Server) Create(ctx context.Context, device fleet.ID, object uint16, instance int,
+func (s *Server) Create(ctx context.Context, device fleet.ID, base lwm2m.Path, instance int,
 	entries []lwm2m.Entry,
 ) (lwm2m.Path, error) {
-	if object >= lwm2m.NoID || instance >= lwm2m.NoID {
-		return lwm2m.Path{}, fmt.Errorf("%w: object %d, instance %d", lwm2m.ErrPath, object, instance)
+	if err := deep(base, 1, 1); err != nil {
+		return lwm2m.Path{}, err
 	}
-	base := lwm2m.NewPath(object)
+	if base.Object() >= lwm2m.NoID || instance >= lwm2m.NoID {
+		return lwm2m.Path{}, fmt.Errorf("%w: object %d, instance %d", lwm2m.ErrPath, base.Object(), instance)
+	}
 	made := base.Child(lwm2m.NoID)
 	if instance >= 0 {
 		made = base.Child(uint16(instance))
@@ -38,6 +40,9 @@ func (s *Server) Create(ctx context.Context, device fleet.ID, object uint16, ins
 		return lwm2m.Path{}, err
 	}
 	defer s.finish(c)
+	if err := c.reaches(base); err != nil {
+		return lwm2m.Path{}, err
+	}
 	res, err := s.put(limited, c, coap.POST, base, moved)
 	if err == nil && instance < 0 {
 		made, err = s.created(limited, c, base, res)
@@ -56,7 +61,7 @@ func unnamed(p lwm2m.Path, entries []lwm2m.Entry) bool {
 
 // moveTo returns p below another instance of the same object.
 func moveTo(p, instance lwm2m.Path) (lwm2m.Path, error) {
-	if p.Len() < 3 || p.Object() != instance.Object() {
+	if p.Len() < 3 || p.Prefix(1) != instance.Prefix(1) {
 		return p, fmt.Errorf("%w: %s is no value of object %d", lwm2m.ErrPath, p, instance.Object())
 	}
 	for i := 2; i < p.Len(); i++ {
@@ -69,17 +74,17 @@ func moveTo(p, instance lwm2m.Path) (lwm2m.Path, error) {
 // Discover, as the one that its registration did not have.
 func (s *Server) created(ctx context.Context, c *call, base lwm2m.Path, res *coap.Response) (lwm2m.Path, error) {
 	if len(res.LocationPath) > 0 {
-		made, err := lwm2m.ParseSegments(c.trimRoot(res.LocationPath))
+		made, err := lwm2m.ParseSegments(c.trimRoot(res.LocationPath, base))
 		if err != nil || made.Len() != 2 || made.Object() != base.Object() {
 			return made, fmt.Errorf("%w: location %.80q", ErrAnswer, res.LocationPath)
 		}
-		return made, nil
+		return made.Under(base), nil
 	}
 	links, err := s.discover(ctx, c, base, defaultDepth)
 	if err != nil {
 		return base, nil //nolint:nilerr // the instance is there, only its id is unknown
 	}
-	found := slices.DeleteFunc(instances(links, base.Object()), func(p lwm2m.Path) bool { return c.registration.Has(p) })
+	found := slices.DeleteFunc(instances(links, base), func(p lwm2m.Path) bool { return c.registration.Has(p) })
 	if len(found) != 1 {
 		return base, nil
 	}

@@ -32,7 +32,7 @@ type ObservationReport struct {
 
 // Observations compares what is to be observed of a device with what is.
 func (s *Server) Observations(ctx context.Context, device fleet.ID) ([]ObservationReport, error) {
-	wishes, err := s.o.Store.Wanted(ctx, device)
+	wishes, err := s.wanted(ctx, device)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,9 @@ func (s *Server) stateOf(e *entry, w Wish) (ObservationState, string) {
 func (w Wish) concerns(objects []ObjectLink) bool {
 	return w.Template == "" || slices.ContainsFunc(objects, func(o ObjectLink) bool {
 		for _, p := range w.Paths() {
+			if p.Gateway() != "" {
+				return gateway(objects)
+			}
 			if p.Len() == 0 || p.Object() == o.Path.Object() {
 				return true
 			}

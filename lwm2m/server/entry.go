@@ -87,6 +87,9 @@ func (s *Server) keep(r Registration) *entry {
 	if !r.ExpiresAt.IsZero() {
 		e.expires = r.ExpiresAt.UnixMicro()
 	}
+	if gateway(e.form.objects) {
+		e.unwanted = false
+	}
 	s.locations[e.location] = e
 	s.expiry.schedule(e)
 	s.hear(e, e.updated)

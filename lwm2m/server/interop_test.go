@@ -215,7 +215,7 @@ func (x *pair) operate(ctx context.Context) {
 func (x *pair) instances(ctx context.Context) {
 	in := []lwm2m.Entry{entry("/1024/0/1", lwm2m.String("a")), entry("/1024/0/0/3", lwm2m.Integer(4))}
 	for _, instance := range []int{7, -1} {
-		p, err := x.Create(ctx, "alpha", 1024, instance, in)
+		p, err := x.Create(ctx, "alpha", lwm2m.NewPath(1024), instance, in)
 		x.check("Create", err)
 		if p.Len() != 2 || x.list.Value(p.Child(0).Child(3)) != lwm2m.Integer(4) {
 			x.t.Fatalf("Create = %v", p)
@@ -301,7 +301,7 @@ func TestObservationLost(t *testing.T) {
 		x.register()
 		ctx := t.Context()
 		in := []lwm2m.Entry{entry("/1024/0/1", lwm2m.String("a"))}
-		_, err := x.Create(ctx, "alpha", 1024, 0, in)
+		_, err := x.Create(ctx, "alpha", lwm2m.NewPath(1024), 0, in)
 		x.check("Create", err)
 		x.check("Observe", x.Observe(ctx, "alpha", path("/1024/0"), "me"))
 		x.check("Delete", x.Delete(ctx, "alpha", path("/1024/0")))
@@ -309,7 +309,7 @@ func TestObservationLost(t *testing.T) {
 		if !slices.Contains(x.seen(), string(server.Lost)) {
 			t.Errorf("events %q, want a lost observation", x.seen())
 		}
-		_, err = x.Create(ctx, "alpha", 1024, 0, in)
+		_, err = x.Create(ctx, "alpha", lwm2m.NewPath(1024), 0, in)
 		x.check("Create", err)
 		x.check("Update", x.c.Update(ctx, x.toServer))
 		synctest.Wait()

@@ -119,25 +119,29 @@ func formats(ct string) (out []uint16) {
 	return out
 }
 
-// pathsBelow rewrites the targets of discovered links without the alternate
-// path, and drops those that are no path of the object tree.
-func pathsBelow(links []linkformat.Link, root string) []linkformat.Link {
+// pathsBelow rewrites the targets of links that were discovered below base without
+// the alternate path, and drops those that are no path of the object tree. Behind a
+// gateway they have the prefix of base, which may be missing in what it answers.
+func pathsBelow(links []linkformat.Link, root string, base lwm2m.Path) []linkformat.Link {
 	out := make([]linkformat.Link, 0, len(links))
 	for _, l := range links {
 		p, err := l.Path(root)
+		if prefix := base.Gateway(); err != nil && prefix != "" {
+			p, err = l.Path(root + "/" + prefix)
+		}
 		if err != nil {
 			continue
 		}
-		out = append(out, linkformat.Link{Target: p.String(), Attributes: l.Attributes})
+		out = append(out, linkformat.Link{Target: p.Under(base).String(), Attributes: l.Attributes})
 	}
 	return out
 }
 
-// instances returns the instances of an object that discovered links name.
-func instances(links []linkformat.Link, object uint16) (out []lwm2m.Path) {
+// instances returns the instances of the object at base that discovered links name.
+func instances(links []linkformat.Link, base lwm2m.Path) (out []lwm2m.Path) {
 	for _, l := range links {
-		p, err := l.Path("")
-		if err == nil && p.Len() == 2 && p.Object() == object {
+		p, err := lwm2m.ParseNode(l.Target)
+		if err == nil && p.Len() == 2 && base.Contains(p) {
 			out = append(out, p)
 		}
 	}

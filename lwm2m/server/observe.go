@@ -41,7 +41,7 @@ func (s *Server) Observe(ctx context.Context, device fleet.ID, p lwm2m.Path, act
 	if err := t.check(); err != nil {
 		return err
 	}
-	wishes, err := s.o.Store.Wanted(ctx, device)
+	wishes, err := s.wanted(ctx, device)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *Server) CancelTarget(ctx context.Context, device fleet.ID, t Target, ac
 	if err := s.o.Store.Want(ctx, device, t, false, actor); err != nil {
 		return err
 	}
-	wishes, err := s.o.Store.Wanted(ctx, device)
+	wishes, err := s.wanted(ctx, device)
 	if err != nil {
 		return err
 	}

@@ -97,12 +97,12 @@ func (s *Server) partial(p lwm2m.Path, entries []lwm2m.Entry) bool {
 func (s *Server) put(ctx context.Context, c *call, method coap.Code, p lwm2m.Path, entries []lwm2m.Entry,
 ) (*coap.Response, error) {
 	kind := lwm2m.KindOf(s.o.Schema, p)
-	formats := codec.ChooseWrite(c.registration.Version, c.registration.Formats, p, kind)
+	formats := codec.ChooseWrite(c.registration.Version, c.registration.Formats, p.Own(), kind)
 	if unnamed(p, entries) && slices.Contains(c.registration.Formats, codec.TLV) {
 		formats = slices.Insert(formats, 0, codec.TLV)
 	}
 	return inFormats(formats, func(f uint16) (*coap.Response, error) {
-		body, err := s.options(c.registration).Encode(f, p, entries, s.o.Schema)
+		body, err := s.encodeBelow(c.registration, f, p, entries)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (s *Server) Delete(ctx context.Context, device fleet.ID, p lwm2m.Path) erro
 		if p.Len() == lwm2m.MaxDepth && c.registration.Version != lwm2m.Version12 {
 			return nil, ErrUnsupported
 		}
-		return c.request(coap.DELETE, p), nil
+		return c.request(coap.DELETE, p), c.reaches(p)
 	})
 }
 
@@ -142,7 +142,7 @@ func (s *Server) Execute(ctx context.Context, device fleet.ID, p lwm2m.Path, arg
 		if args != "" {
 			r.ContentFormat, r.Payload = coap.FormatID(codec.Text), []byte(args)
 		}
-		return r, nil
+		return r, c.reaches(p)
 	})
 }
 
@@ -231,6 +231,9 @@ func (s *Server) DiscoverTo(ctx context.Context, device fleet.ID, p lwm2m.Path, 
 }
 
 func (s *Server) discover(ctx context.Context, c *call, p lwm2m.Path, depth int) ([]linkformat.Link, error) {
+	if err := c.reaches(p); err != nil {
+		return nil, err
+	}
 	r := c.request(coap.GET, p)
 	if depth >= 0 {
 		r.Query = []string{"depth=" + strconv.Itoa(depth)}
@@ -247,5 +250,5 @@ func (s *Server) discover(ctx context.Context, c *call, p lwm2m.Path, depth int)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
-	return pathsBelow(links, c.registration.Root), nil
+	return pathsBelow(links, c.registration.Root, p), nil
 }

@@ -49,7 +49,7 @@ func discover(p string) operation {
 
 func create(instance int, entries ...lwm2m.Entry) operation {
 	return func(ctx context.Context, s *server.Server) error {
-		_, err := s.Create(ctx, "alpha", 1024, instance, entries)
+		_, err := s.Create(ctx, "alpha", lwm2m.NewPath(1024), instance, entries)
 		return err
 	}
 }
@@ -247,7 +247,7 @@ func TestAlternatePath(t *testing.T) {
 		t.Errorf("Discover = %v, %v", links, err)
 	}
 	x.answer(&coap.Response{Code: coap.Created, LocationPath: []string{"a b", "c", "1024", "7"}}, nil)
-	if p, err := x.Create(t.Context(), "alpha", 1024, -1, nil); err != nil || p != path("/1024/7") {
+	if p, err := x.Create(t.Context(), "alpha", lwm2m.NewPath(1024), -1, nil); err != nil || p != path("/1024/7") {
 		t.Errorf("Create = %v, %v", p, err)
 	}
 }
@@ -265,7 +265,7 @@ func TestCreateWithoutID(t *testing.T) {
 			return &coap.Response{Code: coap.Created, LocationPath: []string{"1024", "1"}}, nil
 		}
 		in := []lwm2m.Entry{{Path: path("/1024/0/1"), Value: lwm2m.String("a")}}
-		if _, err := x.Create(t.Context(), "alpha", 1024, -1, in); err != nil || got != coap.FormatID(want) {
+		if _, err := x.Create(t.Context(), "alpha", lwm2m.NewPath(1024), -1, in); err != nil || got != coap.FormatID(want) {
 			t.Errorf("ct %s: created by format %v, %v; want %d", ct, got, err, want)
 		}
 	}
@@ -283,12 +283,12 @@ func TestCreateWithoutLocation(t *testing.T) {
 			}
 			return content(codec.Link, links), nil
 		}
-		if p, err := x.Create(t.Context(), "alpha", 1024, -1, nil); err != nil || p != path(want) {
+		if p, err := x.Create(t.Context(), "alpha", lwm2m.NewPath(1024), -1, nil); err != nil || p != path(want) {
 			t.Errorf("Create with %s = %v, %v; want %s", links, p, err, want)
 		}
 	}
 	x.answer(&coap.Response{Code: coap.Created, LocationPath: []string{"3", "0"}}, nil)
-	if _, err := x.Create(t.Context(), "alpha", 1024, -1, nil); !errors.Is(err, server.ErrAnswer) {
+	if _, err := x.Create(t.Context(), "alpha", lwm2m.NewPath(1024), -1, nil); !errors.Is(err, server.ErrAnswer) {
 		t.Errorf("Create at /3/0 = %v, want ErrAnswer", err)
 	}
 }

@@ -152,7 +152,7 @@ func (s *Server) reconcile(ctx context.Context, device fleet.ID) {
 		}
 	}
 	s.mu.Unlock()
-	wanted, err := s.o.Store.Wanted(ctx, device)
+	wanted, err := s.wanted(ctx, device)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.o.Log.LogAttrs(ctx, slog.LevelError, "wanted observations", slog.Any("error", err))

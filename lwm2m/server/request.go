@@ -51,8 +51,12 @@ func (c *call) request(method coap.Code, p lwm2m.Path) *coap.Request {
 	return &coap.Request{Method: method, Path: append(c.registration.rootSegments(), p.Segments()...)}
 }
 
-// reaches checks that the device's version can name the node at p (§7.2).
+// reaches checks that the device's version can name the node at p (§7.2), and that
+// there can be devices behind it if p is of one.
 func (c *call) reaches(p lwm2m.Path) error {
+	if p.Gateway() != "" && !gateway(c.registration.Objects) {
+		return fmt.Errorf("%w: %s of a device that is no gateway", ErrUnsupported, p)
+	}
 	if p.Len() == lwm2m.MaxDepth && c.registration.Version == lwm2m.Version10 {
 		return fmt.Errorf("%w: %s in LwM2M 1.0", ErrUnsupported, p)
 	}
@@ -99,7 +103,7 @@ func inFormats(formats []uint16, try func(format uint16) (*coap.Response, error)
 
 // readable returns the formats in which to ask for the node at p.
 func (s *Server) readable(c *call, p lwm2m.Path) []uint16 {
-	return codec.Choose(c.registration.Version, c.registration.Formats, p, lwm2m.KindOf(s.o.Schema, p))
+	return codec.Choose(c.registration.Version, c.registration.Formats, p.Own(), lwm2m.KindOf(s.o.Schema, p))
 }
 
 // do sends one request and wants success.
@@ -124,7 +128,7 @@ func (s *Server) decode(reg Registration, p lwm2m.Path, res *coap.Response) ([]l
 	if !ok && len(res.Payload) == 0 {
 		return nil, nil
 	}
-	entries, err := s.options(reg).Decode(f, p, res.Payload, s.o.Schema)
+	entries, err := s.decodeBelow(reg, f, p, res.Payload)
 	if err == nil {
 		err = inside(entries, p)
 	}
@@ -147,9 +151,18 @@ func inside(entries []lwm2m.Entry, p lwm2m.Path) error {
 	return nil
 }
 
-// trimRoot returns the Location-Path of a Create below the alternate path.
-func (c *call) trimRoot(location []string) []string {
+// trimRoot returns the Location-Path of a Create at base below the alternate path and
+// the prefix of base, either of which may be missing.
+func (c *call) trimRoot(location []string, base lwm2m.Path) []string {
 	root := c.registration.rootSegments()
+	if prefix := base.Gateway(); prefix != "" {
+		location = trimSegments(location, append(root, prefix))
+		root = []string{prefix}
+	}
+	return trimSegments(location, root)
+}
+
+func trimSegments(location, root []string) []string {
 	if len(location) > len(root) && strings.Join(location[:len(root)], "/") == strings.Join(root, "/") {
 		return location[len(root):]
 	}

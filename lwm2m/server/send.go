@@ -39,15 +39,19 @@ func (s *Server) decodeSend(reg Registration, r *coap.Request) ([]lwm2m.Entry, e
 	default:
 		return nil, fmt.Errorf("%w: %d for Send", codec.ErrFormat, format)
 	}
-	entries, err := s.options(reg).Decode(format, lwm2m.Path{}, r.Payload, s.o.Schema)
+	pack, err := s.options(reg).DecodePack(format, lwm2m.Path{}, r.Payload, s.o.Schema)
 	if err != nil {
 		return nil, err
 	}
-	if err := inside(entries, lwm2m.Path{}); err != nil {
+	if err := inside(pack.Entries, lwm2m.Path{}); err != nil {
+		return nil, err
+	}
+	entries, err := placed(reg, pack)
+	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		if !reg.Has(e.Path.Prefix(1)) {
+		if e.Path.Gateway() == "" && !reg.Has(e.Path.Prefix(1)) {
 			return nil, fmt.Errorf("%w: object %d", ErrNotRegistered, e.Path.Object())
 		}
 	}

@@ -41,6 +41,9 @@ func several(paths []lwm2m.Path) error {
 	if len(paths) == 0 || len(paths) > maxNodes {
 		return fmt.Errorf("%w: %d nodes at once, want 1 to %d", lwm2m.ErrPath, len(paths), maxNodes)
 	}
+	if err := oneDevice(paths); err != nil {
+		return err
+	}
 	seen := make(map[lwm2m.Path]bool, len(paths))
 	for _, p := range paths {
 		if seen[p] {
@@ -64,12 +67,12 @@ func ParseTarget(names, query string) (Target, error) {
 func parseNames(names string) (Target, error) {
 	list, composite := strings.CutPrefix(names, compositeMark)
 	if !composite {
-		p, err := lwm2m.ParsePath(names)
+		p, err := lwm2m.ParseNode(names)
 		return Node(p), err
 	}
 	var paths []lwm2m.Path
 	for text := range strings.SplitSeq(list, ",") {
-		p, err := lwm2m.ParsePath(text)
+		p, err := lwm2m.ParseNode(text)
 		if err != nil {
 			return Target{}, err
 		}
@@ -121,7 +124,7 @@ func (t Target) Paths() []lwm2m.Path {
 	}
 	var out []lwm2m.Path
 	for text := range strings.SplitSeq(t.nodes, ",") {
-		p, _ := lwm2m.ParsePath(text) // written by Nodes
+		p, _ := lwm2m.ParseNode(text) // written by Nodes
 		out = append(out, p)
 	}
 	return out

@@ -108,6 +108,9 @@ func NewReporter(o ReporterOptions) (*Reporter, error) {
 // not block: what comes too fast is lost, and the device's result remains.
 func (r *Reporter) Sent(device fleet.ID, entries []lwm2m.Entry) {
 	for _, e := range entries {
+		if e.Path.Gateway() != "" { // of a device behind a gateway, which runs no job of ours
+			continue
+		}
 		base := e.Path.Prefix(2)
 		if e.Path.Object() != objects.AppDataID || e.Path.Len() != lwm2m.MaxDepth || e.Path.ID(2) != objects.AppDataData {
 			continue

@@ -27,7 +27,7 @@ func moreOf(op web.Operation, in operationIn) (web.Operation, error) {
 		return op, web.Invalid("attributes", "not with "+string(in.Op))
 	}
 	for _, text := range in.Paths {
-		p, err := lwm2m.ParsePath(text)
+		p, err := lwm2m.ParseNode(text)
 		if err != nil {
 			return op, web.Invalid("paths", err.Error())
 		}

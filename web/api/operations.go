@@ -97,7 +97,7 @@ func (a *API) operate(w http.ResponseWriter, r *http.Request) error {
 	if in.Path == "" && isComposite(in.Op) {
 		in.Path = "/"
 	}
-	path, err := lwm2m.ParsePath(in.Path)
+	path, err := lwm2m.ParseNode(in.Path)
 	if err != nil {
 		return web.Invalid("path", err.Error())
 	}
@@ -143,7 +143,7 @@ func (a *API) entries(path lwm2m.Path, in operationIn) ([]lwm2m.Entry, error) {
 	}
 	out := make([]lwm2m.Entry, 0, len(values))
 	for _, v := range values {
-		at, err := lwm2m.ParsePath(v.Path)
+		at, err := lwm2m.ParseNode(v.Path)
 		if err != nil || !path.Contains(at) || at.Len() < 3 {
 			return nil, web.Invalid("path", v.Path+" is no resource at or below "+path.String())
 		}
@@ -200,7 +200,7 @@ func (a *API) run(w http.ResponseWriter, r *http.Request, op web.Operation) erro
 
 // node reads the LwM2M path at the end of the request's path.
 func node(r *http.Request) (lwm2m.Path, error) {
-	p, err := lwm2m.ParsePath("/" + strings.TrimSuffix(web.Param(r, "*"), "/"))
+	p, err := lwm2m.ParseNode("/" + strings.TrimSuffix(web.Param(r, "*"), "/"))
 	if err != nil {
 		return lwm2m.Path{}, web.Invalid("path", err.Error())
 	}

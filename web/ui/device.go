@@ -79,8 +79,9 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	nodes := append(tree(u.o.Registry, d.Objects, values), branches(u.o.Registry, d.Behind, values)...)
 	page := devicePage{
-		DeviceDetail: d, Keys: keys, Tree: tree(u.o.Registry, d.Objects, values), Observations: observations,
+		DeviceDetail: d, Keys: keys, Tree: nodes, Observations: observations,
 		Activity: recent.Items,
 	}
 	return u.show(w, r, http.StatusOK, "device", "devices", d.Endpoint, page)
@@ -112,6 +113,33 @@ func tree(reg *registry.Registry, objects []web.ObjectNode, values []web.Value) 
 			out = append(out, node)
 		}
 	}
+	return out
+}
+
+// branches is tree of the devices behind a gateway.
+func branches(reg *registry.Registry, behind []web.EndDevice, values []web.Value) []instanceNode {
+	below := map[lwm2m.Path][]web.Value{}
+	for _, v := range values {
+		if v.Path.Gateway() != "" && v.Path.Len() >= 3 {
+			below[v.Path.Prefix(2)] = append(below[v.Path.Prefix(2)], v)
+		}
+	}
+	for _, d := range behind {
+		for _, p := range d.Objects {
+			if p.Len() == 2 && below[p] == nil {
+				below[p] = []web.Value{}
+			}
+		}
+	}
+	var out []instanceNode
+	for p, heard := range below {
+		definition, known := reg.Object(p.Object())
+		out = append(out, instanceNode{
+			Path: p, Name: definition.Name, Known: known, Open: len(heard) > 0,
+			Resources: resources(definition, p, heard),
+		})
+	}
+	slices.SortFunc(out, func(a, b instanceNode) int { return a.Path.Compare(b.Path) })
 	return out
 }
 

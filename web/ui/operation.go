@@ -41,7 +41,7 @@ func anchor(p lwm2m.Path) string {
 }
 
 func (u *UI) formOperation(r *http.Request) (web.Operation, error) {
-	path, err := lwm2m.ParsePath(r.PostFormValue("path"))
+	path, err := lwm2m.ParseNode(r.PostFormValue("path"))
 	if err != nil {
 		return web.Operation{}, web.Invalid("path", err.Error())
 	}

@@ -147,6 +147,11 @@ func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
 		{ID: 33000, Name: f.Text, Version: f.Text, Instances: []uint16{0, 1}},
 	}
 	d.Transfers = []string{ID}
+	end, _ := lwm2m.ParseNode("/d01/3303/0")
+	d.Behind = []web.EndDevice{
+		{ID: f.Text, Prefix: "d01", Objects: []lwm2m.Path{end}},
+		{ID: "other", Prefix: f.Text, Problem: f.Text},
+	}
 	return d, f.known(id)
 }
 

@@ -66,7 +66,7 @@ func (d deviceCalls) Instances(_ context.Context, id fleet.ID, object uint16) (o
 
 // Create creates an instance, whose id the device chooses.
 func (d deviceCalls) Create(ctx context.Context, id fleet.ID, object uint16, entries []lwm2m.Entry) error {
-	_, err := d.server.Create(ctx, id, object, -1, entries)
+	_, err := d.server.Create(ctx, id, lwm2m.NewPath(object), -1, entries)
 	return d.sorted(err)
 }
 

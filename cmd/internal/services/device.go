@@ -157,8 +157,8 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	default:
 		return web.DeviceDetail{}, translate(err)
 	}
-	if l.Factory == (fleet.Factory{}) {
-		return out, nil
+	if out.Behind, err = s.behind(ctx, l.ID); err != nil || l.Factory == (fleet.Factory{}) {
+		return out, err
 	}
 	err = s.belongings(ctx, &out, l.Factory)
 	return out, err
@@ -245,6 +245,9 @@ func (s *devices) heardObjects(ctx context.Context, id fleet.ID) ([]web.ObjectNo
 	}
 	var links []server.ObjectLink
 	for _, v := range values {
+		if v.Path.Gateway() != "" {
+			continue
+		}
 		p := v.Path.Prefix(min(v.Path.Len(), 2)) //nolint:mnd // object and instance
 		if len(links) == 0 || links[len(links)-1].Path != p {
 			links = append(links, server.ObjectLink{Path: p})

@@ -181,7 +181,7 @@ func (s *operations) create(ctx context.Context, c call) (web.Outcome, error) {
 	if c.Path.Len() > 1 {
 		instance = int(c.Path.ID(1))
 	}
-	made, err := s.Server.Create(ctx, c.device, c.Path.Object(), instance, c.Entries)
+	made, err := s.Server.Create(ctx, c.device, c.Path.Prefix(1), instance, c.Entries)
 	if err != nil {
 		return web.Outcome{}, err
 	}

@@ -66,7 +66,7 @@ func (s *observations) PutObservationTemplate(
 func parseTarget(o web.WantedObservation) (server.Target, error) {
 	paths := make([]lwm2m.Path, 0, len(o.Paths))
 	for _, text := range o.Paths {
-		p, err := lwm2m.ParsePath(text)
+		p, err := lwm2m.ParseNode(text)
 		if err != nil {
 			return server.Target{}, err
 		}

@@ -228,7 +228,7 @@ func TestT19StolenManagementKey(t *testing.T) {
 	create := func(purposes transfer.Purposes) error {
 		base := lwm2m.NewPath(objects.DefaultIDs.Truststore, 77)
 		a := objects.Anchor{Certificate: thief.signer.Certificate, Purposes: uint64(purposes)}
-		_, err := m.alpha.srv.Create(t.Context(), endpoint, base.Object(), 77, a.Entries(base))
+		_, err := m.alpha.srv.Create(t.Context(), endpoint, base.Prefix(1), 77, a.Entries(base))
 		return err
 	}
 	for _, purposes := range []transfer.Purposes{

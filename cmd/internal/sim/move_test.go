@@ -108,7 +108,7 @@ func (m *move) stage() {
 		a := objects.Anchor{Certificate: change.Certificate, Purposes: uint64(change.Purposes)}
 		base := lwm2m.NewPath(objects.DefaultIDs.Truststore, uint16(10+len(have)))
 		have = append(have, transfer.Anchor{})
-		_, err := m.alpha.srv.Create(m.t.Context(), endpoint, base.Object(), int(base.ID(1)), a.Entries(base))
+		_, err := m.alpha.srv.Create(m.t.Context(), endpoint, base.Prefix(1), int(base.ID(1)), a.Entries(base))
 		if err != nil {
 			m.t.Fatalf("create %v: %v", base, err)
 		}

@@ -68,7 +68,7 @@ func (s Series) expire(ctx context.Context, day, today int64) error {
 		return err
 	}
 	for _, text := range paths {
-		p, err := lwm2m.ParsePath(text)
+		p, err := lwm2m.ParseNode(text)
 		if err != nil {
 			return err
 		}

@@ -156,7 +156,7 @@ func scanSeries(r *sql.Rows) (i SeriesInfo, err error) {
 		return i, err
 	}
 	i.First, i.Last = fromMicro(first), fromMicro(last)
-	i.Path, err = lwm2m.ParsePath(path)
+	i.Path, err = lwm2m.ParseNode(path)
 	return i, err
 }
 

@@ -258,7 +258,7 @@ func scanValue(r *sql.Rows) (v LastValue, err error) {
 	if err = r.Scan(&path, &kind, &plain, &v.From, &at); err != nil {
 		return v, err
 	}
-	if v.Path, err = lwm2m.ParsePath(path); err != nil {
+	if v.Path, err = lwm2m.ParseNode(path); err != nil {
 		return v, err
 	}
 	k, _ := lwm2m.ParseKind(kind)

@@ -185,7 +185,7 @@ func scanCount(r *sql.Rows) (count, error) {
 func (v View) ValuesBelow(ctx context.Context, device fleet.ID, p lwm2m.Path) ([]LastValue, error) {
 	at := p.String()
 	from, to := at+"/", at+"0" // '0' follows '/'
-	if p.Len() == 0 {
+	if p == (lwm2m.Path{}) {
 		from, to = "/", "0"
 	}
 	rows, err := v.db.Query(ctx, "view.values", string(device), at, from, to, lwm2m.MaxEntries)

@@ -32,6 +32,11 @@ func TestBehaviour(t *testing.T) {
 		"a notification releases what waits": notificationReleases,
 		"a restart with a filled queue":      filledQueue,
 		"what wakes a device":                wakes,
+		"operations behind a gateway":        gatewayOperations,
+		"reports from behind a gateway":      gatewayReports,
+		"composites behind a gateway":        gatewayComposite,
+		"nothing behind a device":            noGateway,
+		"a gateway registers anew":           gatewayReturns,
 	} {
 		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
 	}

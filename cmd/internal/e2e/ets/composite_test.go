@@ -127,7 +127,7 @@ func portfolio(t *testing.T) (*world, *device, message) {
 func ets308(t *testing.T) {
 	x, d, asked := portfolio(t)
 	d.on("POST /16", func(message) reply { return reply{code: 201, format: -1, path: "/16/1"} })
-	p, err := x.Create(t.Context(), "alpha", 16, 1, []lwm2m.Entry{entry("/16/1/0/0", lwm2m.String("b"))})
+	p, err := x.Create(t.Context(), "alpha", lwm2m.NewPath(16), 1, []lwm2m.Entry{entry("/16/1/0/0", lwm2m.String("b"))})
 	x.must("Create", err)
 	if p != path("/16/1") {
 		t.Errorf("created %s", p)

@@ -150,7 +150,7 @@ func ets951(t *testing.T) {
 func ets1250(t *testing.T) {
 	x, d := registered(t, query11, `</1/0>,</3/0>,</10/0>,</11>`)
 	d.on("POST /11", func(message) reply { return reply{code: 201, format: -1, path: "/11/0"} })
-	p, err := x.Create(t.Context(), "alpha", 11, -1, []lwm2m.Entry{entry("/11/0/0", lwm2m.String("net"))})
+	p, err := x.Create(t.Context(), "alpha", lwm2m.NewPath(11), -1, []lwm2m.Entry{entry("/11/0/0", lwm2m.String("net"))})
 	x.must("Create", err)
 	if p != path("/11/0") {
 		t.Errorf("created %v", p)

@@ -228,7 +228,7 @@ func (x *world) write(p string, v lwm2m.Value) {
 }
 
 func path(text string) lwm2m.Path {
-	p, err := lwm2m.ParsePath(text)
+	p, err := lwm2m.ParseNode(text)
 	if err != nil {
 		panic(err)
 	}

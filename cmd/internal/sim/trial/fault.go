@@ -87,9 +87,14 @@ func (l *life) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response {
 // behind it.
 func (l *life) answer(ctx context.Context, r *coap.Request) *coap.Response {
 	c := l.cl
-	if len(r.Path) > 0 && l.behind[r.Path[0]] != nil {
-		c = l.behind[r.Path[0]]
+	if prefix := l.whose(r); prefix != "" {
+		c = l.behind[prefix]
 		c.Attach(r.Peer, client.Account{Server: 1})
+		if len(r.Path) == 0 {
+			composite := *r
+			composite.Path = []string{prefix}
+			r = &composite
+		}
 	}
 	response := c.ServeCoAP(ctx, r)
 	if f := l.afterwards(); f != nil && response != nil {

@@ -6,6 +6,8 @@ import (
 
 	"steward/lwm2m"
 	"steward/lwm2m/client"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/codec"
 	"steward/objects"
 )
 
@@ -25,11 +27,11 @@ func (d *Device) gateway() error {
 	var values []lwm2m.Entry
 	d.behind = map[string][]client.Object{}
 	for i, prefix := range d.o.Behind {
-		if prefix == "" || strings.ContainsAny(prefix, "/ ") || prefix[0] >= '0' && prefix[0] <= '9' ||
-			d.behind[prefix] != nil {
-			return fmt.Errorf("%w: prefix %q of an end device", ErrOptions, prefix)
+		if d.behind[prefix] != nil {
+			return fmt.Errorf("%w: prefix %q of an end device twice", ErrOptions, prefix)
 		}
 		var links []string
+		known := len(d.values)
 		for _, id := range []string{"3", "3303"} {
 			o, err := d.object(id, "")
 			if err != nil {
@@ -37,6 +39,13 @@ func (d *Device) gateway() error {
 			}
 			d.behind[prefix] = append(d.behind[prefix], o)
 			links = append(links, "</"+prefix+"/"+id+"/0>")
+		}
+		for _, v := range d.values[known:] {
+			at, err := v.path.Behind(prefix)
+			if err != nil {
+				return fmt.Errorf("%w: prefix %q of an end device", ErrOptions, prefix)
+			}
+			v.report = at
 		}
 		base := lwm2m.NewPath(gatewayID, uint16(i))
 		values = append(values,
@@ -48,6 +57,27 @@ func (d *Device) gateway() error {
 		ID: gatewayID, Version: "2.0", Schema: d.schema, Values: values,
 	}))
 	return nil
+}
+
+// whose returns the prefix of the end device that a request is for, "" for the
+// device itself. Composite requests name it in their bodies only.
+func (l *life) whose(r *coap.Request) string {
+	if len(r.Path) > 0 {
+		if l.behind[r.Path[0]] == nil {
+			return ""
+		}
+		return r.Path[0]
+	}
+	format, _ := r.ContentFormat.ID()
+	for prefix := range l.behind {
+		names := codec.Options{Prefix: prefix}
+		_, reads := names.DecodePaths(format, r.Payload)
+		_, writes := names.Decode(format, lwm2m.Path{}, r.Payload, nil)
+		if r.Method == coap.FETCH && reads == nil || r.Method == coap.IPATCH && writes == nil {
+			return prefix
+		}
+	}
+	return ""
 }
 
 // firmwareVersion is what updates change.

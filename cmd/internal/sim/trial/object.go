@@ -225,10 +225,10 @@ func (d *Device) known(p lwm2m.Path) ([]lwm2m.Value, bool) {
 
 // A ticking value changes by itself.
 type ticking struct {
-	table *client.Table
-	path  lwm2m.Path
-	base  lwm2m.Value
-	own   bool // not of an end device behind this one
+	table  *client.Table
+	path   lwm2m.Path
+	base   lwm2m.Value
+	report lwm2m.Path // what servers call it: behind a gateway it has a prefix
 }
 
 // tickingPaths are those that change where the device has them.
@@ -238,10 +238,9 @@ var tickingPaths = []lwm2m.Path{
 }
 
 func (d *Device) ticks(t *client.Table) {
-	own := d.behind == nil
 	for _, p := range tickingPaths {
 		if p.Object() == t.ID() {
-			d.values = append(d.values, &ticking{table: t, path: p, base: t.Value(p), own: own})
+			d.values = append(d.values, &ticking{table: t, path: p, base: t.Value(p), report: p})
 		}
 	}
 }

@@ -19,7 +19,8 @@ func (l *life) tick(ctx context.Context) {
 		now := time.Now()
 		for _, v := range l.d.values {
 			e := v.step(n, now)
-			if e.Time = now; l.d.o.SendEvery > 0 && v.own && len(history) < maxHistory {
+			e.Path, e.Time = v.report, now
+			if l.d.o.SendEvery > 0 && len(history) < maxHistory {
 				history = append(history, e)
 			}
 		}

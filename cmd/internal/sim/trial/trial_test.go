@@ -77,6 +77,15 @@ func TestRegister(t *testing.T) {
 				if tt.o.Behind != nil {
 					w.expect(coap.GET, "dev1/3303/0/5700", "", coap.Content)
 					w.expect(coap.GET, "dev3/3/0", "", coap.NotFound)
+					names := []byte(`[{"n":"/dev2/3/0/0"},{"n":"/dev2/3303"}]`)
+					got := w.do(w.peer(), coap.FETCH, "", int(codec.SenMLJSON), names)
+					if got.Code != coap.Content || !strings.Contains(string(got.Payload), "3303/0/5700") {
+						t.Errorf("composite of an end device: %s %q", got.Code, got.Payload)
+					}
+					body := []byte(`[{"n":"/dev1/3/0/14","vs":"+01:00"}]`)
+					if got := w.do(w.peer(), coap.IPATCH, "", int(codec.SenMLJSON), body); got.Code != coap.Changed {
+						t.Errorf("Write-Composite of an end device: %s", got.Code)
+					}
 				}
 			})
 		})
