@@ -67,6 +67,8 @@ func (missing) Revoke(context.Context, Actor, string, Revocation) (Certificate, 
 	return Certificate{}, ErrNotBuilt
 }
 
+func (missing) Inventory(context.Context) (Inventory, error) { return Inventory{}, ErrNotBuilt }
+
 func (missing) Authorities(context.Context) ([]CertificateDetail, error) { return nil, ErrNotBuilt }
 
 func (missing) ListReleases(context.Context, Page) (List[Release], error) {

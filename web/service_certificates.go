@@ -7,7 +7,8 @@ import (
 
 // Certificates reads the inventory of the embedded CA and revokes.
 type Certificates interface {
-	// ListCertificates returns the certificates that match, the newest first.
+	// ListCertificates returns the certificates that match, in the order that the
+	// filter says.
 	ListCertificates(ctx context.Context, f CertificateFilter, p Page) (List[Certificate], error)
 	// Certificate returns one by the hex of the SHA-256 of its DER.
 	Certificate(ctx context.Context, id string) (CertificateDetail, error)
@@ -16,13 +17,8 @@ type Certificates interface {
 	Revoke(ctx context.Context, by Actor, id string, r Revocation) (Certificate, error)
 	// Authorities returns this provider's own CA certificates, the root last.
 	Authorities(ctx context.Context) ([]CertificateDetail, error)
-}
-
-// A CertificateFilter selects certificates. Its zero value selects all.
-type CertificateFilter struct {
-	State  CertificateState // "" for all
-	Device string           // id of the device; "" for all
-	Text   string           // part of the subject or serial number; "" for all
+	// Inventory counts them all, as of a few seconds ago at most.
+	Inventory(ctx context.Context) (Inventory, error)
 }
 
 // A CertificateState says whether a certificate counts.
@@ -41,7 +37,8 @@ type Certificate struct {
 	Serial    string           `json:"serial"` // hex
 	Subject   string           `json:"subject"`
 	Issuer    string           `json:"issuer"`
-	Kind      string           `json:"kind"`             // what it is for: operational, server, transfer-signer …
+	Kind      string           `json:"kind"` // what it is for: operational, server, transfer-signer …
+	Profile   string           `json:"profile"`
 	Device    string           `json:"device,omitempty"` // id; "" for one of no device
 	State     CertificateState `json:"state"`
 	NotBefore time.Time        `json:"not_before"`

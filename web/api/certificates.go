@@ -11,6 +11,7 @@ import (
 func (a *API) certificateRoutes() []route {
 	return []route{
 		{method: http.MethodGet, pattern: "/ca/authorities", role: web.RoleViewer, handler: a.authorities},
+		{method: http.MethodGet, pattern: "/ca/inventory", role: web.RoleViewer, handler: a.inventory},
 		{method: http.MethodGet, pattern: "/ca/certificates", role: web.RoleViewer, handler: a.certificates},
 		{method: http.MethodGet, pattern: "/ca/certificates/{id}", role: web.RoleViewer, handler: a.certificate},
 		{method: http.MethodPost, pattern: "/ca/certificates/{id}/revoke", role: web.RoleAdmin, handler: a.revoke},
@@ -29,10 +30,18 @@ func (a *API) authorities(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, authoritiesView{chain})
 }
 
+func (a *API) inventory(w http.ResponseWriter, r *http.Request) error {
+	i, err := a.s.Certificates.Inventory(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, i)
+}
+
 func (a *API) certificates(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	f := web.CertificateFilter{
-		State: web.CertificateState(q.Get("state")), Device: q.Get("device"), Text: q.Get("q"),
+	f, err := web.ParseCertificateFilter(r.URL.Query())
+	if err != nil {
+		return err
 	}
 	return listed(w, r, func(p web.Page) (web.List[web.Certificate], error) {
 		return a.s.Certificates.ListCertificates(r.Context(), f, p)

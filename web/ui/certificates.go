@@ -3,6 +3,8 @@ package ui
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"time"
 
 	"steward/web"
 )
@@ -13,9 +15,35 @@ type certificatesPage struct {
 	States       []web.CertificateState
 	Authorities  []web.CertificateDetail
 	Factories    []web.FactoryAuthority
+	Inventory    web.Inventory
 	Certificates []web.Certificate
 	Next         string // address of the next part; "" on the last
 }
+
+// Weeks are the days of the calendar of ends, in rows of seven.
+func (p certificatesPage) Weeks() [][]endingDay {
+	const week = 7
+	most := max(1, slices.Max(append([]int{0}, p.Inventory.Days...)))
+	var days []endingDay
+	for i, n := range p.Inventory.Days {
+		d := endingDay{Day: p.Inventory.At.AddDate(0, 0, i).UTC().Format(time.DateOnly), Count: n}
+		if n > 0 {
+			d.Heat = 1 + 3*n/most // of 1 to 4
+		}
+		days = append(days, d)
+	}
+	return slices.Collect(slices.Chunk(days, week))
+}
+
+// An endingDay is a day on which certificates end.
+type endingDay struct {
+	Day   string
+	Count int
+	Heat  int // 0 for none, 1 to 4
+}
+
+// Withins are the offered numbers of days.
+func (certificatesPage) Withins() []int { return []int{7, 30, 90} }
 
 func (u *UI) certificates(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
@@ -23,8 +51,9 @@ func (u *UI) certificates(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f := web.CertificateFilter{
-		State: web.CertificateState(q.Get("state")), Device: q.Get("device"), Text: q.Get("q"),
+	f, err := web.ParseCertificateFilter(q)
+	if err != nil {
+		return err
 	}
 	list, err := u.s.Certificates.ListCertificates(r.Context(), f, p)
 	if err != nil {
@@ -38,6 +67,9 @@ func (u *UI) certificates(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if page.Factories, err = u.s.Factories.FactoryAuthorities(r.Context()); err != nil {
+		return err
+	}
+	if page.Inventory, err = u.s.Certificates.Inventory(r.Context()); err != nil {
 		return err
 	}
 	return u.show(w, r, http.StatusOK, "certificates", "certificates", "Certificates", page)

@@ -232,7 +232,8 @@ func (f *Fake) ImportDevice(_ context.Context, by web.Actor, d web.NewDevice) (w
 
 func (f *Fake) certificate() web.Certificate {
 	return web.Certificate{
-		ID: ID, Serial: f.Text, Subject: f.Text, Issuer: f.Text, Kind: f.Text, Device: ID, State: web.CertificateLive,
+		ID: ID, Serial: f.Text, Subject: f.Text, Issuer: f.Text, Kind: f.Text, Profile: f.Text,
+		Device: ID, State: web.CertificateLive,
 		NotBefore: Noon, NotAfter: Noon.AddDate(1, 0, 0),
 	}
 }
@@ -259,6 +260,20 @@ func (f *Fake) Certificate(_ context.Context, id string) (web.CertificateDetail,
 // Revoke implements web.Certificates.
 func (f *Fake) Revoke(_ context.Context, by web.Actor, id string, r web.Revocation) (web.Certificate, error) {
 	return f.certificate(), f.note("Revoke", by, id, r)
+}
+
+// Inventory implements web.Certificates.
+func (f *Fake) Inventory(context.Context) (web.Inventory, error) {
+	out := web.Inventory{At: Noon, Days: make([]int, 90)} //nolint:mnd // as web.Inventory says
+	if f.Empty {
+		return out, nil
+	}
+	out.Kinds = []web.InventoryKind{{Kind: f.Text, Profile: f.Text, All: 9, Live: 5, Revoked: 3, Daily: 1, Monthly: 2}}
+	out.Ending7, out.Ending30, out.Ending90, out.Days[3] = 1, 2, 4, 1
+	out.Alerts = []web.CertificateAlert{{
+		Level: web.LevelBad, Certificate: ID, Subject: f.Text, Kind: f.Text, NotAfter: Noon, Days: 3, Text: f.Text,
+	}}
+	return out, nil
 }
 
 // Authorities implements web.Certificates.

@@ -110,7 +110,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = services.LoadDefinitions(ctx, a.db, a.registry); err != nil {
 		return a, err
 	}
-	if a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, cfg.Limits, a.revoked); err != nil {
+	a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, cfg.Limits, a.revoked)
+	if err != nil {
 		return a, err
 	}
 	if err = a.buildUpdates(ctx); err != nil {

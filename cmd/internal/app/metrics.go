@@ -8,16 +8,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"steward/lwm2m/transport"
+	"steward/web"
 )
 
 // Version of the program, set by the linker for releases.
 var Version = "dev"
 
 // metrics serves the counters of the process and of its sockets to Prometheus.
-func (a *App) metrics() http.Handler {
+func (a *App) metrics(services web.Services) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		listenerCollector{a.coaps}, engineCollector{a.engine}, streamCollector{a.streams})
+		listenerCollector{a.coaps}, engineCollector{a.engine}, streamCollector{a.streams},
+		certificateCollector{services.Certificates.Inventory, a.log})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
 

@@ -86,6 +86,8 @@ func (a *App) background(ctx context.Context) error {
 		case <-tick.C:
 			_, err := a.pki.ca.Sweep(ctx)
 			a.logError(ctx, "sweeping renewed certificates", err)
+			_, err = services.WarnOfEnds(ctx, services.Options{DB: a.db, Now: a.now})
+			a.logError(ctx, "looking for certificates that end", err)
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
 		case <-ctx.Done():
 			return nil

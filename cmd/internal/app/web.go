@@ -140,7 +140,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	}
 	rest, err := api.New(api.Options{
 		Services: services, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
-		Metrics: a.metrics(), Ready: a.ready, Now: a.now, Log: a.log,
+		Metrics: a.metrics(services), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,13 +14,25 @@ import (
 
 // caCertificates lists the inventory.
 func (o *operator) caCertificates() *cobra.Command {
-	var state, text, device string
+	var state, text, device, kind, profile, key, issuer string
+	var within int
 	cmd := &cobra.Command{
 		Use: "certificates", Aliases: []string{"list"}, Short: "List the certificates that were issued, the newest first",
-		Args:    noArgs,
-		Example: "  steward ca certificates --state live --text sensor-",
+		Args: noArgs,
+		Example: "  steward ca certificates --state live --text sensor-\n" +
+			"  steward ca certificates --within 30 --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := url.Values{"state": {state}, "q": {text}, "device": {device}}
+			q := url.Values{}
+			for name, value := range map[string]string{
+				"state": state, "q": text, "device": device, "kind": kind, "profile": profile, "key": key, "issuer": issuer,
+			} {
+				if value != "" {
+					q.Set(name, value)
+				}
+			}
+			if within > 0 {
+				q.Set("within", strconv.Itoa(within))
+			}
 			head := []string{"ID", "SUBJECT", "FOR", "SERIAL", "STATE", "UNTIL", "REASON"}
 			return list(cmd, o, "/ca/certificates?"+q.Encode(), head, func(c web.Certificate) []string {
 				return []string{c.ID, c.Subject, c.Kind, c.Serial, string(c.State), moment(c.NotAfter), c.Reason}
@@ -29,6 +42,11 @@ func (o *operator) caCertificates() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&state, "state", "", "live, expired or revoked")
 	f.StringVar(&text, "text", "", "part of the subject or the serial number")
+	f.StringVar(&kind, "kind", "", "what they are for: operational, server, …")
+	f.StringVar(&profile, "profile", "", "by which they were issued")
+	f.StringVar(&key, "key", "", "SHA-256 of the public key in `hex`")
+	f.StringVar(&issuer, "issuer", "", "`id` of the issuer's certificate")
+	f.IntVar(&within, "within", 0, "only live ones that end within so many `days`, the first to end first")
 	f.StringVar(&device, "device", "", "`id` of a device, or ep: and its endpoint")
 	return cmd
 }

@@ -20,7 +20,11 @@ import (
 )
 
 // certificates implements web.Certificates.
-type certificates struct{ *base }
+type certificates struct {
+	*base
+
+	counted counted
+}
 
 // ListCertificates implements web.Certificates. Its cursors are hashes.
 func (s *certificates) ListCertificates(
@@ -28,22 +32,11 @@ func (s *certificates) ListCertificates(
 ) (web.List[web.Certificate], error) {
 	none := web.List[web.Certificate]{Items: []web.Certificate{}}
 	now := s.Now()
-	q := sqlite.CertificateQuery{State: string(f.State), Text: f.Text, Now: now, Limit: limit(p)}
-	switch f.State {
-	case "", web.CertificateLive, web.CertificateExpired, web.CertificateRevoked:
-	default:
-		return none, web.Invalid("state", "live, expired or revoked")
+	q, empty, err := s.certificateQuery(ctx, f, now)
+	if err != nil || empty {
+		return none, err
 	}
-	if f.Device != "" {
-		l, err := s.find(ctx, f.Device)
-		if err != nil {
-			return none, err
-		}
-		if l.Factory == (fleet.Factory{}) {
-			return none, nil
-		}
-		q.Factory = est.Hash(l.Factory)
-	}
+	q.Limit = limit(p)
 	if p.After != "" {
 		var ok bool
 		if q.Before, ok = parseHash(p.After); !ok {
@@ -61,6 +54,37 @@ func (s *certificates) ListCertificates(
 		func(l sqlite.CertificateLine) (web.Certificate, error) { return showCertificate(l, now), nil })
 }
 
+// certificateQuery turns a filter into a query. It is empty for a device that can
+// have no certificate.
+func (s *certificates) certificateQuery(ctx context.Context, f web.CertificateFilter, now time.Time) (
+	q sqlite.CertificateQuery, empty bool, err error,
+) {
+	q = sqlite.CertificateQuery{
+		State: string(f.State), Text: f.Text, Kind: est.Kind(f.Kind), Profile: f.Profile, Now: now,
+	}
+	switch f.State {
+	case "", web.CertificateLive, web.CertificateExpired, web.CertificateRevoked:
+	default:
+		return q, false, web.Invalid("state", "live, expired or revoked")
+	}
+	var ok bool
+	if q.Issuer, ok = parseHash(f.Issuer); !ok && f.Issuer != "" {
+		return q, false, web.Invalid("issuer", "the id of a certificate")
+	}
+	if q.SPKI, ok = parseHash(f.Key); !ok && f.Key != "" {
+		return q, false, web.Invalid("key", "the hexadecimal SHA-256 of a public key")
+	}
+	if f.Within > 0 {
+		q.Until = now.Add(time.Duration(f.Within) * day)
+	}
+	if f.Device == "" {
+		return q, false, nil
+	}
+	l, err := s.find(ctx, f.Device)
+	q.Factory = est.Hash(l.Factory)
+	return q, l.Factory == (fleet.Factory{}), err
+}
+
 // parseHash reads 64 hexadecimal digits. Zero is no hash.
 func parseHash(text string) (h est.Hash, ok bool) {
 	b, err := hex.DecodeString(text)
@@ -75,8 +99,9 @@ func parseHash(text string) (h est.Hash, ok bool) {
 // renewed for good counts as revoked, though nobody has written it down yet.
 func showCertificate(l sqlite.CertificateLine, now time.Time) web.Certificate {
 	c := web.Certificate{
-		ID: hex.EncodeToString(l.Hash[:]), Serial: l.Serial, Subject: l.Name, Kind: string(l.Kind), Device: string(l.Device),
-		State: web.CertificateLive, NotBefore: l.NotBefore, NotAfter: l.NotAfter, RevokedAt: l.RevokedAt,
+		ID: hex.EncodeToString(l.Hash[:]), Serial: l.Serial, Subject: l.Name, Kind: string(l.Kind), Profile: l.Profile,
+		Device: string(l.Device),
+		State:  web.CertificateLive, NotBefore: l.NotBefore, NotAfter: l.NotAfter, RevokedAt: l.RevokedAt,
 		Reason: string(l.Reason),
 	}
 	switch err := l.Live(now); {

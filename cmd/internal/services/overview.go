@@ -13,11 +13,8 @@ import (
 // overviews implements web.Overviews.
 type overviews struct{ *base }
 
-// When an end that comes near is worth a notice.
-const (
-	soonCertificate = 30 * 24 * time.Hour // as web.Overview counts
-	soonAuthority   = 90 * 24 * time.Hour // a new CA has to reach all devices first
-)
+// soonCertificate is when an end comes near, as web.Overview counts.
+const soonCertificate = daysWarning * day
 
 // Overview implements web.Overviews.
 func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, error) {
@@ -42,13 +39,17 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if err != nil {
 		return web.Overview{}, translate(err)
 	}
-	out.Notices = s.notices(out, devices, exposed, now)
+	alerts, err := s.alerts(ctx, now)
+	if err != nil {
+		return web.Overview{}, translate(err)
+	}
+	out.Notices = s.notices(out, devices, exposed, alerts)
 	return out, nil
 }
 
 // notices tells what an operator should know, worst first.
 func (s *overviews) notices(
-	o web.Overview, d sqlite.DeviceCounts, exposed int, now time.Time,
+	o web.Overview, d sqlite.DeviceCounts, exposed int, alerts []web.CertificateAlert,
 ) (out []web.Notice) {
 	if exposed > 0 {
 		out = append(out, web.Notice{
@@ -56,13 +57,8 @@ func (s *overviews) notices(
 			Text: count(exposed, "device runs", "devices run") + " a release with a known vulnerability.",
 		})
 	}
-	for _, c := range s.CA.Chain() {
-		if left := c.NotAfter.Sub(now); left < soonAuthority {
-			out = append(out, web.Notice{
-				Level: web.LevelBad, Link: "/certificates",
-				Text: "The CA certificate " + c.Subject.CommonName + " ends on " + c.NotAfter.Format(time.DateOnly) + ".",
-			})
-		}
+	for _, a := range alerts {
+		out = append(out, web.Notice{Level: a.Level, Link: "/certificates/" + a.Certificate, Text: a.Text})
 	}
 	if o.AwaitApproval > 0 {
 		out = append(out, web.Notice{
@@ -78,7 +74,7 @@ func (s *overviews) notices(
 	}
 	if o.ExpiringSoon > 0 {
 		out = append(out, web.Notice{
-			Level: web.LevelWarning, Link: "/certificates?state=live",
+			Level: web.LevelWarning, Link: "/certificates?within=30",
 			Text: count(o.ExpiringSoon, "certificate ends", "certificates end") + " within 30 days.",
 		})
 	}
