@@ -49,13 +49,16 @@ type Options struct {
 	// Revoked is called after each revocation with the certificate's hash, so that
 	// live sessions can be dropped. It must not block. Nil: nobody is told.
 	Revoked func(Hash)
+	// Journal keeps revocations, deleted rights and CRL numbers apart from Store. Nil:
+	// they are as old as Store when that is restored from a backup.
+	Journal Journal
 }
 
 // DefaultRetry is the first retry interval of the transfer protocol (§7).
 const DefaultRetry = 30 * time.Second
 
 // A CA issues and revokes. It is safe for concurrent use and holds no state
-// beside its Store.
+// beside its Store and its Journal.
 type CA struct {
 	o      Options
 	issuer *Issuer
@@ -64,6 +67,7 @@ type CA struct {
 	chains *chains // that were verified, those of all actors together
 
 	limiter *limiter // of all actors together
+	ledger  *ledger  // likewise
 }
 
 // NewCA validates o. It returns ErrProfile, or ErrOptions, which is also for
@@ -90,7 +94,7 @@ func NewCA(o Options) (*CA, error) {
 	}
 	ca := &CA{
 		o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system",
-		chains: new(chains), limiter: newLimiter(o.Limits),
+		chains: new(chains), limiter: newLimiter(o.Limits), ledger: newLedger(o.Journal),
 	}
 	if err := checkAuthorities(ca.Authorities()); err != nil {
 		return nil, err
@@ -165,7 +169,7 @@ func (ca *CA) adopt(ctx context.Context, chain []*x509.Certificate) error {
 
 // insert stores r and an audit row unless the inventory has it already.
 func (ca *CA) insert(ctx context.Context, r Record, action string) error {
-	if _, err := ca.o.Store.Certificate(ctx, r.Hash); !errors.Is(err, ErrUnknown) {
+	if _, err := ca.record(ctx, r.Hash); !errors.Is(err, ErrUnknown) {
 		return err
 	}
 	err := ca.o.Store.Commit(ctx, Change{Insert: []Record{r}, Audit: []audit.Row{

@@ -207,7 +207,7 @@ func (ca *CA) reenrol(ctx context.Context, r Request) (Issued, error) {
 }
 
 func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
-	asked, err := ca.o.Store.Certificate(ctx, o.client.Certificate)
+	asked, err := ca.record(ctx, o.client.Certificate)
 	if errors.Is(err, ErrUnknown) || err == nil && asked.Kind != KindOperational {
 		return Issued{}, fmt.Errorf("%w: not a certificate of ours", ErrForbidden)
 	}

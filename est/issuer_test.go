@@ -185,11 +185,11 @@ func TestZlintCRL(t *testing.T) {
 	if err := w.ca.Revoke(t.Context(), out.Hash, est.KeyCompromise, "test"); err != nil {
 		t.Fatal(err)
 	}
-	der, err := w.ca.CRL(t.Context(), time.Hour)
+	made, err := w.ca.CRL(t.Context(), est.CRLScope{Issuer: w.ca.Authorities()[0].Hash()}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	crl, err := zcrypto.ParseRevocationList(der)
+	crl, err := zcrypto.ParseRevocationList(made.DER)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,12 +2,10 @@ package est
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/big"
 	"time"
 )
 
@@ -24,7 +22,7 @@ func (ca *CA) List(ctx context.Context, q Query) ([]Record, error) {
 // Live returns nil if a certificate of the inventory is good at now, else
 // ErrUnknown, ErrRevoked or ErrExpired. It costs one look-up by key.
 func (ca *CA) Live(ctx context.Context, hash Hash, now time.Time) error {
-	r, err := ca.o.Store.Certificate(ctx, hash)
+	r, err := ca.record(ctx, hash)
 	if err != nil {
 		return err
 	}
@@ -42,7 +40,7 @@ func (ca *CA) Identify(ctx context.Context, chain [][]byte) (Client, error) {
 		return Client{}, fmt.Errorf("%w: no certificate", ErrUnknown)
 	}
 	hash := sha256.Sum256(chain[0])
-	r, err := ca.o.Store.Certificate(ctx, hash)
+	r, err := ca.record(ctx, hash)
 	switch {
 	case err == nil && r.Live(ca.now()) != nil:
 		return Client{}, r.Live(ca.now())
@@ -131,65 +129,4 @@ func (ca *CA) Sweep(ctx context.Context) (int, error) {
 		}
 	}
 	return len(records), nil
-}
-
-// CRL returns the full CRL of the issuing certificate in DER, valid from now on
-// for the given time. Expired certificates are left out (RFC 5280 §3.3). Its
-// number is the time in microseconds, which only grows.
-func (ca *CA) CRL(ctx context.Context, validity time.Duration) ([]byte, error) {
-	if validity < time.Second {
-		return nil, fmt.Errorf("%w: CRL validity %v", ErrOptions, validity)
-	}
-	now := ca.now()
-	entries, err := ca.revoked(ctx, now)
-	if err != nil {
-		return nil, err
-	}
-	random := ca.o.Rand
-	if random == nil {
-		random = rand.Reader
-	}
-	return x509.CreateRevocationList(random, &x509.RevocationList{
-		Number: big.NewInt(now.UnixMicro()), ThisUpdate: now.Truncate(time.Second),
-		NextUpdate: now.Add(validity).Truncate(time.Second), RevokedCertificateEntries: entries,
-	}, ca.o.Issuer, ca.o.Signer)
-}
-
-// revoked returns the CRL's entries, page by page.
-func (ca *CA) revoked(ctx context.Context, now time.Time) ([]x509.RevocationListEntry, error) {
-	var out []x509.RevocationListEntry
-	q := Query{Status: StatusRevoked, Issuer: ca.hash}
-	for {
-		page, err := ca.o.Store.Certificates(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range page {
-			e, err := entry(r)
-			if err != nil {
-				return nil, err
-			}
-			if now.Before(r.NotAfter) {
-				out = append(out, e)
-			}
-		}
-		if len(page) < MaxPage {
-			return out, nil
-		}
-		q.Before = page[len(page)-1].Hash
-	}
-}
-
-func entry(r Record) (x509.RevocationListEntry, error) {
-	serial, ok := new(big.Int).SetString(r.Serial, 16)
-	if !ok {
-		return x509.RevocationListEntry{}, fmt.Errorf("inventory: serial %q", r.Serial)
-	}
-	code, err := r.Reason.Code()
-	if err != nil {
-		return x509.RevocationListEntry{}, fmt.Errorf("inventory: %w", err)
-	}
-	return x509.RevocationListEntry{
-		SerialNumber: serial, RevocationTime: r.RevokedAt.Truncate(time.Second), ReasonCode: code,
-	}, nil
 }

@@ -208,11 +208,12 @@ func TestCRL(t *testing.T) {
 	ctx := t.Context()
 	out := w.enrolled(t)
 	must(t)(w.ca.DeleteRight(ctx, w.device.Factory, est.CessationOfOperation))
-	der, err := w.ca.CRL(ctx, time.Hour)
+	scope := est.CRLScope{Issuer: w.ca.Authorities()[0].Hash()}
+	made, err := w.ca.CRL(ctx, scope, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	crl, err := x509.ParseRevocationList(der)
+	crl, err := x509.ParseRevocationList(made.DER)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,14 +228,14 @@ func TestCRL(t *testing.T) {
 	if got := crl.NextUpdate.Sub(crl.ThisUpdate); got != time.Hour {
 		t.Errorf("valid for %v, want an hour", got)
 	}
-	if _, err := w.ca.CRL(ctx, 0); !errors.Is(err, est.ErrOptions) {
+	if _, err := w.ca.CRL(ctx, scope, 0); !errors.Is(err, est.ErrOptions) {
 		t.Errorf("CRL = %v, want ErrOptions", err)
 	}
 	w.clock.Advance(366 * 24 * time.Hour) // what has expired needs no mention
-	if der, err = w.ca.CRL(ctx, time.Hour); err != nil {
+	if made, err = w.ca.CRL(ctx, scope, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if later, err := x509.ParseRevocationList(der); err != nil || len(later.RevokedCertificateEntries) != 0 ||
+	if later, err := x509.ParseRevocationList(made.DER); err != nil || len(later.RevokedCertificateEntries) != 0 ||
 		later.Number.Cmp(crl.Number) <= 0 {
 		t.Errorf("later CRL %+v, %v", later, err)
 	}

@@ -1,8 +1,10 @@
 package est
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 )
 
 // A step is what an event brings along.
@@ -46,6 +48,9 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 	}
 	before := r
 	r.State, r.ChangedAt = row.To, ca.now()
+	if before.State == RightDeleted && !r.ChangedAt.After(before.ChangedAt) { // the clock went back
+		r.ChangedAt = before.ChangedAt.Add(time.Microsecond) // the journal knows deletions by their time
+	}
 	if s.set != nil {
 		s.set(&r)
 	}
@@ -56,7 +61,11 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 		}
 	}
 	ch.Right = &r
-	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, r.Endpoint, describe(before), describe(r)))
+	reason := r.Endpoint
+	if on == EventDelete && s.why != "" {
+		reason += ": " + s.why
+	}
+	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, reason, describe(before), describe(r)))
 	if s.actor != "" {
 		for i := range ch.Audit {
 			ch.Audit[i].Actor = s.actor
@@ -102,7 +111,7 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 	case EffectReplace:
 		return ca.replace(ctx, s, ch)
 	case EffectRevoke:
-		return ca.revokeAll(ctx, r.Factory, s.reason, "right deleted", ch)
+		return ca.revokeAll(ctx, r.Factory, s.reason, cmp.Or(s.why, "right deleted"), ch)
 	}
 	return nil
 }
@@ -148,17 +157,10 @@ func (ca *CA) revoke(r Record, reason Reason, why string, ch *Change) {
 			string(before), string(StatusRevoked)))
 }
 
-// commit stores ch and tells Options.Revoked about what it revoked.
+// commit stores ch and makes known what it revoked.
 func (ca *CA) commit(ctx context.Context, ch Change) error {
 	if err := ca.o.Store.Commit(ctx, ch); err != nil {
 		return err
 	}
-	if ca.o.Revoked != nil {
-		for _, r := range ch.Update {
-			if r.Status == StatusRevoked {
-				ca.o.Revoked(r.Hash)
-			}
-		}
-	}
-	return nil
+	return ca.committed(ch)
 }

@@ -20,6 +20,9 @@ type Store interface {
 	// the given one; zero starts at the beginning. An endpoint other than ""
 	// selects those with that name.
 	Rights(ctx context.Context, endpoint string, after Hash, limit int) ([]Right, error)
+	// Revoked calls fn for each revoked certificate of an issuer (zero: of all) that
+	// ends at notAfter or later, in any order, and ends with the first error of fn.
+	Revoked(ctx context.Context, issuer Hash, notAfter time.Time, fn func(Revocation) error) error
 	// Commit applies ch in one transaction, or nothing of it. It returns
 	// ErrConflict if a row's version is no longer the one in ch, or a
 	// certificate to insert exists, ErrEndpoint if ch.Right is not deleted and

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"steward/est"
 	"steward/lwm2m/audit"
@@ -83,6 +84,25 @@ func selects(q est.Query, r est.Record) bool {
 func is[T comparable](want, got T) bool {
 	var zero T
 	return want == zero || want == got
+}
+
+// Revoked implements est.Store.
+func (s *Store) Revoked(_ context.Context, issuer est.Hash, notAfter time.Time, fn func(est.Revocation) error) error {
+	s.mu.Lock()
+	records := slices.Clone(s.records)
+	s.mu.Unlock()
+	for _, r := range records {
+		if r.Status != est.StatusRevoked || !is(issuer, r.Issuer) || r.NotAfter.Before(notAfter) {
+			continue
+		}
+		err := fn(est.Revocation{
+			Hash: r.Hash, Issuer: r.Issuer, Serial: r.Serial, NotAfter: r.NotAfter, At: r.RevokedAt, Reason: r.Reason,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Right implements est.Store.

@@ -40,6 +40,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"revoked stays revoked", testRevoked},
 		{"sealed keys", testSealedKeys},
 		{"approvals", testApprovals},
+		{"revoked in a stream", testRevokedStream},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}

@@ -70,6 +70,7 @@ type App struct {
 	revocations *revocations   // whose sessions are to be dropped
 	returned    chan coap.Peer // restored associations that have spoken
 	readiness   readiness
+	publication *publication
 }
 
 // New opens the data directory, making at the first start what is missing, and
@@ -114,6 +115,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err != nil {
 		return a, err
 	}
+	a.publication = a.newPublication()
 	if err = a.buildUpdates(ctx); err != nil {
 		return a, err
 	}

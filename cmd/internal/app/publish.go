@@ -1,58 +1,157 @@
 package app
 
 import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
+
+	"steward/est"
 )
 
-// crlValidity is the nextUpdate of a CRL; crlCache how long one is served before
-// it is made anew: a revocation is on it within that time (transfer protocol §7).
-const (
-	crlValidity = 24 * time.Hour
-	crlCache    = 5 * time.Second
-)
+// publicationNameLength is that of an authority's name in URLs, in bytes of its
+// hash: what certificates repeat is short.
+const publicationNameLength = 8
 
-// A crlCacheEntry keeps the CRL between requests: making one reads the inventory
-// and signs, which nobody may ask for at will.
-type crlCacheEntry struct {
-	mu   sync.Mutex
-	der  []byte
-	made time.Time
+// A publication is what the world may know of our certificates: CRLs, statuses,
+// and the certificates of the CA.
+type publication struct {
+	ca    *est.CA
+	crls  *est.CRLs
+	url   string // of the listener, for the world; "": nobody is told
+	parts int    // of each CRL
+	now   func() time.Time
+	log   *slog.Logger
 }
 
-// pkiHandler serves what relying parties need: the CRL and the CA certificates,
-// in DER (RFC 5280 §4.2.1.13, RFC 2585).
-func (a *App) pkiHandler() http.Handler {
+func (a *App) newPublication() *publication {
+	return &publication{
+		ca: a.pki.ca, crls: est.NewCRLs(a.pki.ca, est.CRLOptions{}), now: a.now, log: a.log,
+		url: a.cfg.Publication.URL, parts: max(a.cfg.Publication.Parts, 1),
+	}
+}
+
+// handler serves relying parties (RFC 5280 §4.2.1.13, RFC 2585), read only.
+func (p *publication) handler() http.Handler {
 	mux := http.NewServeMux()
-	cache := &crlCacheEntry{}
-	mux.HandleFunc("GET /crl/issuing.crl", func(w http.ResponseWriter, r *http.Request) {
-		cache.mu.Lock()
-		defer cache.mu.Unlock()
-		if a.now().Sub(cache.made) > crlCache {
-			der, err := a.pki.ca.CRL(r.Context(), crlValidity)
-			if err != nil {
-				a.log.LogAttrs(r.Context(), slog.LevelError, "crl", slog.Any("error", err))
-				http.Error(w, "the CRL cannot be made now", http.StatusServiceUnavailable)
-				return
-			}
-			cache.der, cache.made = der, a.now()
-		}
-		writeDER(w, "application/pkix-crl", cache.der)
+	mux.HandleFunc("GET /crl/{name}", func(w http.ResponseWriter, r *http.Request) {
+		p.serveCRL(w, r, r.PathValue("name"), "")
 	})
-	mux.HandleFunc("GET /issuer/issuing.cer", func(w http.ResponseWriter, _ *http.Request) {
-		writeDER(w, "application/pkix-cert", a.pki.ca.Certificate().Raw)
+	mux.HandleFunc("GET /crl/{name}/{part}", func(w http.ResponseWriter, r *http.Request) {
+		p.serveCRL(w, r, r.PathValue("name")+crlSuffix, r.PathValue("part"))
 	})
-	mux.HandleFunc("GET /issuer/root.cer", func(w http.ResponseWriter, _ *http.Request) {
-		writeDER(w, "application/pkix-cert", a.pki.ca.Root().Raw)
-	})
+	mux.HandleFunc("GET /issuer/{name}", p.serveIssuer)
 	return mux
 }
 
-func writeDER(w http.ResponseWriter, mediaType string, der []byte) {
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(der)))
-	_, _ = w.Write(der) // the client is gone: nothing to do
+// What published names end in (RFC 2585 §3).
+const (
+	crlSuffix  = ".crl"
+	certSuffix = ".cer"
+)
+
+// authorityName names an authority in URLs.
+func authorityName(h est.Hash) string { return hex.EncodeToString(h[:publicationNameLength]) }
+
+// errNothingThere reports a name that nothing is published under.
+var errNothingThere = errors.New("nothing is published there")
+
+// authority finds an authority by its name, or the current one by "issuing".
+func (p *publication) authority(name string) (est.Authority, error) {
+	for i, a := range p.ca.Authorities() {
+		if name == authorityName(a.Hash()) || i == 0 && name == "issuing" {
+			return a, nil
+		}
+	}
+	return est.Authority{}, errNothingThere
+}
+
+// scope reads the names of a CRL: "<authority>.crl", and for a part "<n>-<parts>.crl".
+// Parts there are as many as are configured, or were before they were multiplied.
+func (p *publication) scope(name, part string) (est.CRLScope, error) {
+	name, ok := strings.CutSuffix(name, crlSuffix)
+	if !ok {
+		return est.CRLScope{}, errNothingThere
+	}
+	a, err := p.authority(name)
+	if err != nil || part == "" {
+		return est.CRLScope{Issuer: a.Hash()}, err
+	}
+	var s est.CRLScope
+	for n := 2; n <= p.parts; n *= 2 {
+		for i := range n {
+			if part == partName(i, n) {
+				s = est.CRLScope{Issuer: a.Hash(), Shard: i, Shards: n}
+			}
+		}
+	}
+	if s.Shards == 0 {
+		return s, errNothingThere
+	}
+	s.URL = p.crlURL(s)
+	return s, nil
+}
+
+func partName(i, n int) string { return fmt.Sprintf("%d-%d%s", i, n, crlSuffix) }
+
+// crlURL is where a CRL is published.
+func (p *publication) crlURL(s est.CRLScope) string {
+	if s.Shards > 1 {
+		return p.url + "/crl/" + authorityName(s.Issuer) + "/" + partName(s.Shard, s.Shards)
+	}
+	return p.url + "/crl/" + authorityName(s.Issuer) + crlSuffix
+}
+
+func (p *publication) serveCRL(w http.ResponseWriter, r *http.Request, name, part string) {
+	crl, err := p.crl(r.Context(), name, part)
+	switch {
+	case errors.Is(err, errNothingThere):
+		http.NotFound(w, r)
+	case err != nil:
+		p.log.LogAttrs(r.Context(), slog.LevelError, "crl", slog.Any("error", err))
+		http.Error(w, "the CRL cannot be made now", http.StatusServiceUnavailable)
+	default:
+		serveDER(w, r, published{
+			mediaType: "application/pkix-crl", der: crl.DER, tag: strconv.FormatInt(crl.Number, 36),
+			made: crl.ThisUpdate, next: crl.NextUpdate, fresh: crlFresh,
+		}, p.now())
+	}
+}
+
+// crl returns a CRL by its name. The one who asked first may go away: others wait
+// for the same.
+func (p *publication) crl(ctx context.Context, name, part string) (est.CRL, error) {
+	s, err := p.scope(name, part)
+	if err != nil {
+		return est.CRL{}, err
+	}
+	return p.crls.Get(context.WithoutCancel(ctx), s)
+}
+
+func (p *publication) serveIssuer(w http.ResponseWriter, r *http.Request) {
+	der, err := p.issuer(r.PathValue("name"))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	serveDER(w, r, published{mediaType: "application/pkix-cert", der: der, tag: authorityName(sum(der)), fresh: certFresh},
+		p.now())
+}
+
+// issuer returns a certificate of the CA by its name: "<authority>.cer", "root.cer".
+func (p *publication) issuer(name string) ([]byte, error) {
+	name, ok := strings.CutSuffix(name, certSuffix)
+	if ok && name == "root" {
+		return p.ca.Root().Raw, nil
+	}
+	a, err := p.authority(name)
+	if err != nil || !ok {
+		return nil, errNothingThere
+	}
+	return a.Certificate.Raw, nil
 }

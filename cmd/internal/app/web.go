@@ -118,7 +118,7 @@ func (a *App) buildWebSide(ctx context.Context) error {
 		}
 	}
 	if a.cfg.PKI != "" {
-		return a.web.add(ctx, "pki", a.cfg.PKI, nil, a.pkiHandler(), a.log)
+		return a.web.add(ctx, "pki", a.cfg.PKI, nil, a.publication.handler(), a.log)
 	}
 	return nil
 }

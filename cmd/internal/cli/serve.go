@@ -69,7 +69,9 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.Updates, "updates", o.Updates, "updates by HTTPS, for devices with certificates")
 	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate,
 		"bytes per second that all devices may fetch (default no bound)")
-	f.StringVar(&o.PKI, "pki", o.PKI, "CRL and CA certificates (plain HTTP)")
+	f.StringVar(&o.PKI, "pki", o.PKI, "CRL, OCSP and CA certificates (plain HTTP)")
+	f.StringVar(&o.Publication.URL, "pki-url", o.Publication.URL,
+		"`URL` of --pki for the world, which certificates of servers, peers and signers then name")
 	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")

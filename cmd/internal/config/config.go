@@ -62,9 +62,11 @@ type Options struct {
 	Tolerant       bool `toml:"tolerant"`         // devices that say b=UQ though they are of LwM2M 1.1 or later
 	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
 
-	Limits  Limits  `toml:"limits"`
-	Objects Objects `toml:"objects"`
-	Timers  Timers  `toml:"timers"`
+	Limits Limits `toml:"limits"`
+
+	Publication Publication `toml:"publication"`
+	Objects     Objects     `toml:"objects"`
+	Timers      Timers      `toml:"timers"`
 }
 
 // Objects are the ids of the three custom objects.
@@ -143,6 +145,7 @@ type Config struct {
 	Grace, Retry, Poll time.Duration
 	Awake              time.Duration
 	Limits             est.Limits
+	Publication        Publication
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -175,6 +178,9 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	if err := c.checkTimers(); err != nil {
+		return c, err
+	}
+	if err := c.publication(o); err != nil {
 		return c, err
 	}
 	if err := c.limits(o); err != nil {

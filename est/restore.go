@@ -1,0 +1,162 @@
+package est
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Restored counts what Restore did.
+type Restored struct {
+	Revoked int // certificates that the Store held to be valid
+	Deleted int // rights that the Store held to be in force
+	Unknown int // revoked certificates that the Store does not hold
+	Kept    int // revocations that the Journal did not have
+}
+
+// Restore makes Store and Journal agree, before anything else is asked of the CA:
+// what the Journal knows is revoked and deleted again, audited as restored, and the
+// Journal gets what it lacks. A Store older than the Journal, from a backup, so
+// makes no certificate valid again, brings back no deleted right, and repeats no
+// CRL number.
+func (ca *CA) Restore(ctx context.Context) (Restored, error) {
+	j, err := ca.replay()
+	if err != nil {
+		return Restored{}, err
+	}
+	now := ca.now()
+	known := map[Hash]bool{} // revoked in the Store
+	var missing []Entry
+	err = ca.o.Store.Revoked(ctx, Hash{}, now, func(r Revocation) error {
+		known[r.Hash] = true
+		if _, ok := j.revoked[r.Hash]; !ok && !j.clean {
+			missing = append(missing, Entry{Kind: EntryRevoked, Revocation: r})
+		}
+		return nil
+	})
+	if err != nil {
+		return Restored{}, err
+	}
+	out := Restored{Kept: len(missing)}
+	for h, r := range j.revoked {
+		if known[h] || r.NotAfter.Before(now) {
+			continue
+		}
+		if err := ca.revokeAgain(ctx, r, &out); err != nil {
+			return out, err
+		}
+	}
+	for factory, at := range j.deleted {
+		if err := ca.deleteAgain(ctx, factory, at, &out); err != nil {
+			return out, err
+		}
+	}
+	if !j.clean {
+		deleted, err := ca.deletedRights(ctx, j.deleted)
+		if err != nil {
+			return out, err
+		}
+		missing = append(missing, deleted...)
+	}
+	return out, ca.ledger.append(missing)
+}
+
+// A journalled is what a Journal says, the last word on each subject.
+type journalled struct {
+	revoked map[Hash]Revocation
+	deleted map[Hash]int64 // when, in Unix microseconds, by factory certificate
+	clean   bool
+}
+
+func (ca *CA) replay() (journalled, error) {
+	j := journalled{revoked: map[Hash]Revocation{}, deleted: map[Hash]int64{}}
+	l := ca.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	j.clean, err = l.journal.Replay(func(e Entry) error {
+		switch e.Kind {
+		case EntryRevoked:
+			if _, err := e.Revocation.Reason.Code(); err != nil {
+				return err
+			}
+			j.revoked[e.Revocation.Hash] = e.Revocation
+		case EntryDeleted:
+			j.deleted[e.Subject] = max(j.deleted[e.Subject], e.Number)
+		case EntryNumber:
+			n := max(l.numbers[e.Subject].reserved, e.Number)
+			l.numbers[e.Subject] = numbers{last: n, reserved: n}
+		default:
+			return fmt.Errorf("%w: journal entry of kind %d", ErrOptions, e.Kind)
+		}
+		return nil
+	})
+	return j, err
+}
+
+// revokeAgain applies a revocation that the Store does not know.
+func (ca *CA) revokeAgain(ctx context.Context, r Revocation, out *Restored) error {
+	_, err := again(func() (struct{}, error) {
+		rec, err := ca.o.Store.Certificate(ctx, r.Hash)
+		if err != nil || rec.Status == StatusRevoked {
+			return struct{}{}, err
+		}
+		var ch Change
+		why := "restored: revoked at " + r.At.UTC().Format(time.RFC3339) + ", which the database did not know"
+		ca.revoke(rec, r.Reason, why, &ch)
+		ch.Update[0].RevokedAt = r.At
+		return struct{}{}, ca.commit(ctx, ch)
+	})
+	if errors.Is(err, ErrUnknown) {
+		l := ca.ledger
+		l.mu.Lock()
+		l.strays[r.Hash], l.serials[r.Serial] = r, r.Hash
+		l.mu.Unlock()
+		out.Unknown++
+		return nil
+	}
+	if err == nil {
+		out.Revoked++
+	}
+	return err
+}
+
+// deleteAgain deletes a right that the Store holds as it was before it was deleted.
+func (ca *CA) deleteAgain(ctx context.Context, factory Hash, at int64, out *Restored) error {
+	r, err := ca.o.Store.Right(ctx, factory)
+	switch {
+	case errors.Is(err, ErrUnknown), err == nil && (r.State == RightDeleted || r.ChangedAt.UnixMicro() > at):
+		return nil
+	case err != nil:
+		return err
+	}
+	_, err = ca.changeRight(ctx, factory, EventDelete, step{
+		reason: CessationOfOperation, why: "restored: deleted before, which the database did not know",
+	})
+	if err == nil {
+		out.Deleted++
+	}
+	return err
+}
+
+// deletedRights returns the entries of rights deleted in the Store that are not in
+// have.
+func (ca *CA) deletedRights(ctx context.Context, have map[Hash]int64) (out []Entry, err error) {
+	var after Hash
+	for {
+		page, err := ca.o.Store.Rights(ctx, "", after, MaxPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page {
+			if r.State == RightDeleted && have[r.Factory] < r.ChangedAt.UnixMicro() {
+				out = append(out, Entry{Kind: EntryDeleted, Subject: r.Factory, Number: r.ChangedAt.UnixMicro()})
+			}
+		}
+		if len(page) < MaxPage {
+			return out, nil
+		}
+		after = page[len(page)-1].Factory
+	}
+}
