@@ -208,13 +208,6 @@ func addExtension(b *cryptobyte.Builder, id asn1.ObjectIdentifier, critical bool
 	})
 }
 
-// Signature algorithms (RFC 5758 §3.2, RFC 8410 §3).
-var (
-	oidECDSAWithSHA256 = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}
-	oidECDSAWithSHA384 = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3}
-	oidEd25519         = asn1.ObjectIdentifier{1, 3, 101, 112}
-)
-
 // signed returns SEQUENCE { tbs, algorithm, signature, what after adds }: the form
 // of CRLs and of basic OCSP answers. A nil after adds nothing. It returns ErrKey for
 // a key that it cannot sign with.
