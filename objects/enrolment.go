@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"fmt"
 	"time"
 
 	"steward/lwm2m"
@@ -27,6 +28,52 @@ const (
 	EnrolOperational = 0
 	EnrolFactory     = 1 // re-key of the factory certificate
 )
+
+// Values of EnrolmentState.
+const (
+	EnrolmentNone    = 0 // no certificate yet
+	EnrolmentGood    = 1
+	EnrolmentAsks    = 2 // a renewal is under way
+	EnrolmentProving = 3 // a new certificate is there; the one before is kept until the new one has served
+	EnrolmentFailed  = 4 // the last renewal failed; the certificate is kept
+)
+
+// Values of EnrolmentKeyOrigin: who made the key of the factory certificate.
+const (
+	KeyOriginDevice    = 0
+	KeyOriginProvider  = 1 // the service provider; also where the resource is absent
+	KeyOriginPermanent = 2 // the permanent CA
+)
+
+// An EnrolmentFault is a value of EnrolmentError. From 64 on it is the CoAP code
+// with which the enrolment server refused (RFC 7252 §12.1).
+type EnrolmentFault int64
+
+// The faults that are no CoAP codes.
+const (
+	FaultNone        EnrolmentFault = 0
+	FaultUnreachable EnrolmentFault = 1 // the enrolment server, or it could not prove itself
+	FaultCertificate EnrolmentFault = 2 // what was issued is of no use
+	FaultUnproven    EnrolmentFault = 3 // the server refused the new certificate; the one before is in use again
+)
+
+// String returns the fault in words.
+func (f EnrolmentFault) String() string {
+	const class, detail = 5, 0x1f // bits of a CoAP code
+	switch {
+	case f == FaultNone:
+		return "no fault"
+	case f == FaultUnreachable:
+		return "the enrolment server could not be reached or did not prove itself"
+	case f == FaultCertificate:
+		return "the certificate that was issued is of no use"
+	case f == FaultUnproven:
+		return "the new certificate was refused; the one before is in use again"
+	case f >= 1<<(class+1) && f <= 0xff:
+		return fmt.Sprintf("the enrolment server refused with %d.%02d", int64(f)>>class, int64(f)&detail)
+	}
+	return fmt.Sprintf("error %d", int64(f))
+}
 
 // Enrolment is what a server can read of Enrolment.
 type Enrolment struct {

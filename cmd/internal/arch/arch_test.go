@@ -55,6 +55,8 @@ var layers = map[string][]string{
 	"suit/rollout/rolltest": {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
 	"est":                   {"est/c509", "lwm2m/machine", "lwm2m/audit"},
 	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
+	"est/enrol":             {"est", "objects", "lwm2m", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
+	"est/enrol/enroltest":   {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},
 	"est/esttest":           {"est", "lwm2m/audit"},
 	"transfer":              {"lwm2m", "lwm2m/machine", "suit/cose", "est", "est/c509"},
 	"transfer/coordinator": {

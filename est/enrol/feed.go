@@ -1,0 +1,121 @@
+package enrol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/lwm2m/fleet"
+)
+
+// maxAttempts bounds how often a change starts again because somebody else changed
+// the row meanwhile.
+const maxAttempts = 8
+
+// feed takes over what was issued since the last time, whoever asked for it, and
+// also what a process before had no time for.
+func (r *Runner) feed(ctx context.Context) error {
+	r.feeds.Lock()
+	defer r.feeds.Unlock()
+	for attempt := 0; ; {
+		issued, err := r.o.Store.Issued(ctx, page)
+		if err != nil || len(issued) == 0 {
+			return err
+		}
+		err = r.takeOver(ctx, issued)
+		switch {
+		case errors.Is(err, ErrConflict) && attempt < maxAttempts:
+			attempt++
+		case err != nil:
+			return err
+		default:
+			attempt = 0
+		}
+	}
+}
+
+// takeOver stores what some issuances mean. Of several for one device the last
+// counts.
+func (r *Runner) takeOver(ctx context.Context, issued []Issuance) error {
+	now := time.Now()
+	last := map[fleet.ID]*Issuance{}
+	for i := range issued {
+		last[issued[i].Device] = &issued[i]
+	}
+	delete(last, "")
+	ch := Change{Position: issued[len(issued)-1].Position}
+	var moves []Event
+	for device, i := range last {
+		e, err := r.o.Store.Enrolment(ctx, device)
+		if errors.Is(err, ErrUnknown) {
+			e, err = Enrolment{Device: device, State: None}, nil
+		}
+		if err != nil {
+			return err
+		}
+		m := move{on: Issue, issue: i, why: fmt.Sprintf("enrolled by the factory certificate; good until %s", date(i.NotAfter))}
+		if i.Renews && e.State != None {
+			m.on = Succeed
+			m.why = fmt.Sprintf("renewed; good until %s; the certificate before stays good until this one is used",
+				date(i.NotAfter))
+		}
+		e, row, err := r.rules.apply(e, m, now)
+		if err != nil {
+			return err
+		}
+		ch.Enrolments, ch.Audit, moves = append(ch.Enrolments, e), append(ch.Audit, row), append(moves, m.on)
+	}
+	if err := r.o.Store.Commit(ctx, ch); err != nil {
+		return err
+	}
+	for i, e := range ch.Enrolments {
+		e.Version++
+		r.done(&e, moves[i])
+	}
+	return nil
+}
+
+// done takes over a change that was stored.
+func (r *Runner) done(e *Enrolment, on Event) {
+	r.keep(e)
+	r.mu.Lock()
+	r.counted[on]++
+	r.mu.Unlock()
+	r.o.Changed(*e)
+	r.nudge()
+}
+
+// date shows a moment to people.
+func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// Enrolment returns how a device stands, or ErrUnknown.
+func (r *Runner) Enrolment(ctx context.Context, device fleet.ID) (Enrolment, error) {
+	return r.o.Store.Enrolment(ctx, device)
+}
+
+// Counts returns how many enrolments are in each state other than Good.
+func (r *Runner) Counts(ctx context.Context) (map[State]int, error) { return r.o.Store.Counts(ctx) }
+
+// Order has a device asked as soon as it listens, whatever the time: for a renewal,
+// which makes a new key, or a re-key of its factory certificate. It returns
+// ErrUnknown, ErrState or ErrConflict.
+func (r *Runner) Order(ctx context.Context, device fleet.ID, want Request, actor, why string) (Enrolment, error) {
+	if want != Renewal && want != Rekey {
+		return Enrolment{}, fmt.Errorf("%w: request %.40q", ErrOptions, want)
+	}
+	if r.o.Object == 0 {
+		return Enrolment{}, fmt.Errorf("%w: no id was chosen for object Enrolment, by which devices are asked", ErrState)
+	}
+	for attempt := 1; ; attempt++ {
+		e, err := r.o.Store.Enrolment(ctx, device)
+		if err != nil {
+			return Enrolment{}, err
+		}
+		next, err := r.store(ctx, e, move{on: Order, actor: actor, why: why, want: want})
+		if errors.Is(err, ErrConflict) && attempt < maxAttempts {
+			continue
+		}
+		return next, err
+	}
+}

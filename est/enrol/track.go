@@ -1,0 +1,192 @@
+package enrol
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"steward/lwm2m/fleet"
+)
+
+// A track is a device whose time comes soon. Runner.mu guards it.
+type track struct {
+	at       time.Time // when to look at it
+	busy     bool      // a worker has it
+	waits    bool      // for the device's next message
+	poked    bool      // that came
+	reserved time.Time // its turn to be asked; zero: none yet
+}
+
+// load reads the enrolments whose time comes up to a moment.
+func (r *Runner) load(ctx context.Context, until time.Time) error {
+	var last Enrolment
+	for {
+		rows, err := r.o.Store.Due(ctx, until, last, page)
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		for i := range rows {
+			if r.tracks[rows[i].Device] == nil {
+				r.tracks[rows[i].Device] = &track{waits: rows[i].waits()}
+				r.schedule(rows[i].Device, rows[i].Due)
+			}
+		}
+		if len(rows) < page {
+			r.until = until
+			r.mu.Unlock()
+			return nil
+		}
+		r.mu.Unlock()
+		last = rows[len(rows)-1]
+	}
+}
+
+// waits reports whether a message of the device is a reason to look at it.
+func (e *Enrolment) waits() bool { return e.State == Due || e.State == Renewed }
+
+// schedule sets when to look at a device that is in memory. The caller holds mu.
+func (r *Runner) schedule(device fleet.ID, at time.Time) {
+	t := r.tracks[device]
+	t.at = at
+	if !t.busy {
+		r.due.add(device, at)
+	}
+}
+
+// keep has a device in memory if its time comes soon, else not.
+func (r *Runner) keep(e *Enrolment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.tracks[e.Device]
+	if e.Due.IsZero() || e.Due.After(r.until) && !e.waits() {
+		if t == nil || !t.busy {
+			delete(r.tracks, e.Device)
+			return
+		}
+		t.at, t.waits = time.Time{}, false // leave forgets it
+		return
+	}
+	if t == nil {
+		t = &track{}
+		r.tracks[e.Device] = t
+	}
+	t.waits = e.waits()
+	if e.State != Due {
+		t.reserved = time.Time{}
+	}
+	r.schedule(e.Device, e.Due)
+}
+
+// take returns a device that is due, marked as in hand, or when the next is.
+func (r *Runner) take(now time.Time) (device fleet.ID, next time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.due) > 0 {
+		first := r.due[0]
+		t := r.tracks[first.device]
+		if t == nil || t.busy || !t.at.Equal(first.at) { // out of date
+			heap.Pop(&r.due)
+			continue
+		}
+		if first.at.After(now) {
+			return "", first.at, false
+		}
+		heap.Pop(&r.due)
+		t.busy, t.poked = true, false
+		return first.device, time.Time{}, true
+	}
+	return "", time.Time{}, false
+}
+
+// leave gives a device back, to be looked at when its time comes.
+func (r *Runner) leave(device fleet.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.tracks[device]
+	if t == nil {
+		return
+	}
+	t.busy = false
+	switch {
+	case t.poked && t.waits:
+		r.schedule(device, time.Time{})
+	case t.at.IsZero():
+		delete(r.tracks, device)
+	default:
+		r.schedule(device, t.at)
+	}
+}
+
+// postpone looks at a device later, or at its next message, without storing that:
+// after a restart it is looked at at once.
+func (r *Runner) postpone(device fleet.ID, at time.Time, waits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.tracks[device]; t != nil {
+		t.waits = waits
+		r.schedule(device, at)
+	}
+}
+
+// turn reports whether it is a device's turn to be asked; if not, when it is.
+func (r *Runner) turn(device fleet.ID, now time.Time) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.tracks[device]
+	if t == nil {
+		return time.Time{}, true
+	}
+	if t.reserved.IsZero() {
+		t.reserved = r.pace.reserve(now)
+	}
+	if t.reserved.After(now) {
+		return t.reserved, false
+	}
+	t.reserved = time.Time{}
+	return time.Time{}, true
+}
+
+// A pace gives out turns at equal intervals.
+type pace struct {
+	gap  time.Duration
+	next time.Time
+}
+
+func (p *pace) reserve(now time.Time) time.Time {
+	if p.next.Before(now) {
+		p.next = now
+	}
+	at := p.next
+	p.next = at.Add(p.gap)
+	return at
+}
+
+// A dueQueue orders devices by when to look at them.
+type dueQueue []dueEntry
+
+type dueEntry struct {
+	device fleet.ID
+	at     time.Time
+}
+
+// Len implements heap.Interface.
+func (q *dueQueue) Len() int { return len(*q) }
+
+// Less implements heap.Interface.
+func (q *dueQueue) Less(i, j int) bool { return (*q)[i].at.Before((*q)[j].at) }
+
+// Swap implements heap.Interface.
+func (q *dueQueue) Swap(i, j int) { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
+
+// Push implements heap.Interface.
+func (q *dueQueue) Push(x any) { *q = append(*q, x.(dueEntry)) } //nolint:errcheck,forcetypeassert // only add pushes
+
+// Pop implements heap.Interface.
+func (q *dueQueue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
+}
+
+func (q *dueQueue) add(device fleet.ID, at time.Time) { heap.Push(q, dueEntry{device, at}) }
