@@ -72,6 +72,9 @@ func (r *Runner) takeOver(ctx context.Context, issued []Issuance) error {
 	for i, e := range ch.Enrolments {
 		e.Version++
 		r.done(&e, moves[i])
+		if !e.Proven { // perhaps it was used before this was known
+			r.postpone(e.Device, now, true)
+		}
 	}
 	return nil
 }
@@ -112,10 +115,17 @@ func (r *Runner) Order(ctx context.Context, device fleet.ID, want Request, actor
 		if err != nil {
 			return Enrolment{}, err
 		}
-		next, err := r.store(ctx, e, move{on: Order, actor: actor, why: why, want: want})
-		if errors.Is(err, ErrConflict) && attempt < maxAttempts {
+		m, err := r.standing(ctx, &e, time.Now())
+		if err == nil && m.on == "" {
+			m = move{on: Order, actor: actor, why: why, want: want}
+		}
+		if err == nil {
+			e, err = r.store(ctx, e, m)
+		}
+		again := errors.Is(err, ErrConflict) || errors.Is(err, errMore) || err == nil && m.on != Order
+		if again && attempt < maxAttempts {
 			continue
 		}
-		return next, err
+		return e, err
 	}
 }
