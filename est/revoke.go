@@ -34,7 +34,9 @@ func (ca *CA) Live(ctx context.Context, hash Hash, now time.Time) error {
 // and live, never by chain alone; factory is who has a right that is not deleted
 // and a chain to a listed factory CA. The first use of a renewed certificate
 // revokes the one before. It returns ErrUnknown, ErrRevoked, ErrExpired,
-// ErrForbidden or ErrFactory.
+// ErrForbidden or ErrFactory. Our servers remember what it says of an operational
+// certificate until its record changes: whatever else it were to depend on would
+// have to change the record.
 func (ca *CA) Identify(ctx context.Context, chain [][]byte) (Client, error) {
 	if len(chain) == 0 {
 		return Client{}, fmt.Errorf("%w: no certificate", ErrUnknown)

@@ -7,6 +7,7 @@
 package dtls
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 
@@ -42,6 +43,13 @@ type Resumer interface {
 	// certificate: it may have been revoked since, or have expired. An error demands a
 	// full handshake.
 	Resume(coap.Identity) error
+}
+
+// A Recaller are Credentials that remember whom they judged.
+type Recaller interface {
+	// Recall returns who the peer with this leaf certificate is, given by its SHA-256, if
+	// Identify would say the same and nothing has to be waited for.
+	Recall(leaf [sha256.Size]byte) (coap.Identity, bool)
 }
 
 // ClientOptions are the credentials of the dialling side: a certificate with

@@ -31,7 +31,7 @@ func (l *Listener) receive(a arrival) {
 	case r.Epoch != 0:
 		l.receiveProtected(a)
 	case dtls.IsHello(r):
-		l.pending.hello(a.datagram, a.from.addrPort())
+		l.pending.hello(a)
 	default:
 		l.receivePlain(a)
 	}

@@ -52,12 +52,12 @@ func (h *handshakes) size() int {
 // hello handles a datagram that begins with a ClientHello: a repetition belongs
 // to the handshake under way, another begins a new one beside whatever
 // association its address has (RFC 6347 §4.2.8).
-func (h *handshakes) hello(datagram []byte, from netip.AddrPort) {
+func (h *handshakes) hello(a arrival) {
 	if h.listener.table.full() {
 		h.listener.stats.drop(DropAssociationCap)
 		return
 	}
-	switch h.Hello(datagram, from, time.Now()) {
+	switch h.Hello(a.datagram, a.from.addrPort(), a.shard, time.Now()) {
 	case handshake.Malformed:
 		h.listener.stats.drop(DropMalformed)
 	case handshake.Busy:

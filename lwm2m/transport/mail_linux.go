@@ -26,7 +26,8 @@ type mmsghdr struct {
 type inbox struct {
 	raw     syscall.RawConn
 	attempt func(fd uintptr) bool
-	n       int
+	hand    func(n int)
+	n       int // of the messages, those that were read last
 	errno   syscall.Errno
 
 	messages [batchLength]mmsghdr
@@ -37,7 +38,7 @@ type inbox struct {
 }
 
 func newInbox(_ *net.UDPConn, raw syscall.RawConn) *inbox {
-	b := &inbox{raw: raw}
+	b := &inbox{raw: raw, n: batchLength}
 	for i := range b.messages {
 		b.vectors[i].Base = &b.bytes[i][0]
 		b.vectors[i].SetLen(maxIncoming)
@@ -51,33 +52,45 @@ func newInbox(_ *net.UDPConn, raw syscall.RawConn) *inbox {
 	return b
 }
 
-// receive waits for datagrams and returns how many it has read.
-func (b *inbox) receive() (int, error) {
+// receive waits for datagrams and calls hand with the number of those it has read,
+// again and again until there is an error, or so many that more may be waiting.
+func (b *inbox) receive(hand func(n int)) error {
+	b.hand = hand
 	if err := b.raw.Read(b.attempt); err != nil {
-		return 0, err
+		return err
 	}
 	if b.errno != 0 {
-		return 0, os.NewSyscallError("recvmmsg", b.errno)
+		return os.NewSyscallError("recvmmsg", b.errno)
 	}
-	return b.n, nil
+	return nil
 }
 
-// try reads what is there and reports whether there was anything.
+// try hands over what is there, and reports whether to come back at once. A batch
+// that is not full has emptied the socket: whatever comes afterwards wakes us, and
+// asking the kernel once more would be for nothing.
 func (b *inbox) try(fd uintptr) bool {
-	for i := range b.messages {
+	for i := range b.n { // those that were written to
 		h := &b.messages[i].header
 		h.Namelen, h.Flags = unix.SizeofSockaddrInet6, 0
 		h.SetControllen(controlSize)
 	}
+	b.n = 0
 	for {
 		//nolint:gosec // G103: the kernel takes an address
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.messages[0])), batchLength,
 			unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EINTR {
+		switch {
+		case errno == unix.EINTR:
 			continue
+		case errno == unix.EAGAIN:
+			return false
+		case errno != 0:
+			b.errno = errno
+			return true
 		}
-		b.n, b.errno = int(n), errno
-		return errno != unix.EAGAIN
+		b.n, b.errno = int(n), 0
+		b.hand(b.n)
+		return b.n == batchLength
 	}
 }
 

@@ -22,9 +22,11 @@ type inbox struct {
 
 func newInbox(conn *net.UDPConn, _ syscall.RawConn) *inbox { return &inbox{conn: conn} }
 
-func (b *inbox) receive() (n int, err error) {
-	b.n, b.from, err = b.conn.ReadFromUDPAddrPort(b.bytes[:])
-	return 1, err
+func (b *inbox) receive(hand func(n int)) (err error) {
+	if b.n, b.from, err = b.conn.ReadFromUDPAddrPort(b.bytes[:]); err == nil {
+		hand(1)
+	}
+	return err
 }
 
 func (b *inbox) datagram(int) (datagram []byte, from address, stamp int64, whole bool) {

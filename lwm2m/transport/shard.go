@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -64,14 +65,13 @@ func newShard(l *Listener, number int, conn *net.UDPConn) (*shard, error) {
 // read serves the socket until it is closed.
 func (s *shard) read() error {
 	for {
-		n, err := s.in.receive()
+		err := s.in.receive(s.hand)
 		switch {
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
 		case err != nil:
 			return fmt.Errorf("transport: %w", err)
 		}
-		s.hand(n)
 	}
 }
 
@@ -128,6 +128,11 @@ func (s *shard) send(datagram []byte, to address, stamp int64) error {
 		s.listener.latency.observe(time.Duration(time.Now().UnixNano() - stamp))
 	}
 	return nil
+}
+
+// Send implements handshake.Sender for what is answered while a batch is handed over.
+func (s *shard) Send(datagram []byte, to netip.AddrPort) {
+	_ = s.send(datagram, addressOf(to), 0) // counted there; the client asks again
 }
 
 // flush writes what is in an outbox, and empties it.

@@ -27,27 +27,34 @@ import (
 func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 
 // credentials are what the coaps endpoint proves and demands. It implements
-// dtls.Credentials, dtls.RawKeys and dtls.Resumer.
+// dtls.Credentials, dtls.RawKeys, dtls.Recaller and dtls.Resumer.
 type credentials struct {
 	ca      *est.CA
 	cert    *tls.Certificate
 	named   map[string]*tls.Certificate // by names that clients ask for
 	devices fleet.Store
 	keys    fleet.Credentials
+	known   standings
+}
+
+// standings remember operational certificates (sqlite.Inventory.Standing).
+type standings interface {
+	Standing(leaf est.Hash, now time.Time) (name string, ok bool)
 }
 
 // newCredentials serves our own certificate, except to clients that ask for a name
 // that another is for: the client checks the name. It returns ErrPKI for a file
 // that cannot be used.
-func newCredentials(p *pki, devices fleet.Store, keys fleet.Credentials, list []config.ServerCertificate) (
-	*credentials, error,
-) {
+func (a *App) newCredentials(list []config.ServerCertificate) (*credentials, error) {
+	p := a.pki
 	chain := [][]byte{p.server.cert.Raw}
 	if issuer := p.ca.Certificate(); !bytes.Equal(issuer.RawIssuer, issuer.RawSubject) {
 		chain = append(chain, issuer.Raw) // a root is for the client to have (RFC 5246 §7.4.2)
 	}
 	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
-	c := &credentials{ca: p.ca, cert: cert, devices: devices, keys: keys, named: map[string]*tls.Certificate{}}
+	c := &credentials{
+		ca: p.ca, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(), named: map[string]*tls.Certificate{},
+	}
 	for _, s := range list {
 		other, err := loadServerCertificate(s)
 		if err != nil {
@@ -154,6 +161,16 @@ func (c *credentials) ofChain(ctx context.Context, chain [][]byte) (coap.Identit
 		role = coap.RoleOperational
 	}
 	return coap.Identity{Role: role, Name: client.Name, Certificate: client.Certificate}, nil
+}
+
+// Recall implements dtls.Recaller: operational certificates that were good when they
+// were last read, and have not been changed since.
+func (c *credentials) Recall(leaf [sha256.Size]byte) (coap.Identity, bool) {
+	name, ok := c.known.Standing(leaf, time.Now())
+	if !ok {
+		return coap.Identity{}, false
+	}
+	return coap.Identity{Role: coap.RoleOperational, Name: name, Certificate: leaf}, true
 }
 
 // Resume implements dtls.Resumer: operational certificates that are still good. The

@@ -23,7 +23,7 @@ func (a *App) loadRegistrations(ctx context.Context) (err error) {
 
 // listen binds the sockets for devices, and takes up their associations.
 func (a *App) listen() (err error) {
-	proves, err := newCredentials(a.pki, a.devices, a.keys, a.cfg.ServerCertificates)
+	proves, err := a.newCredentials(a.cfg.ServerCertificates)
 	if err != nil {
 		return err
 	}

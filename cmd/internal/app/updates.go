@@ -31,7 +31,7 @@ func (a *App) buildUpdates(ctx context.Context) (err error) {
 	if a.cfg.Updates == "" {
 		return nil
 	}
-	proof, err := newCredentials(a.pki, a.devices, a.keys, nil)
+	proof, err := a.newCredentials(nil)
 	if err != nil {
 		return err
 	}

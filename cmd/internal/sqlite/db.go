@@ -34,6 +34,7 @@ type DB struct {
 	statements  sync.Map // query name → *sql.Stmt on read
 	watcher     atomic.Pointer[func(fleet.ID)]
 	pending     pending
+	standings   standings
 	retention   atomic.Pointer[retentions] // nil: to be read
 }
 

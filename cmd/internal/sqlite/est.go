@@ -21,9 +21,13 @@ var _ est.Store = Inventory{}
 
 // Certificate implements est.Store.
 func (s Inventory) Certificate(ctx context.Context, hash est.Hash) (est.Record, error) {
+	changes := s.db.standings.changes.Load()
 	r, err := scanCertificate(s.db.QueryRow(ctx, "certificate.by_hash", hash[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return est.Record{}, fmt.Errorf("%w: certificate %x", est.ErrUnknown, hash[:8])
+	}
+	if err == nil {
+		s.db.standings.keep(r, changes)
 	}
 	return r, err
 }
@@ -100,7 +104,9 @@ func (s Inventory) Rights(ctx context.Context, endpoint string, after est.Hash, 
 
 // Commit implements est.Store.
 func (s Inventory) Commit(ctx context.Context, ch est.Change) error {
-	return s.db.Update(ctx, func(tx *Tx) error { return commitChange(tx, ch) })
+	err := s.db.Update(ctx, func(tx *Tx) error { return commitChange(tx, ch) })
+	s.db.standings.changed(ch.Update) // whether it is known to have worked or not
+	return err
 }
 
 // commitChange writes ch within tx.

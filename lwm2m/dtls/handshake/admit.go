@@ -36,8 +36,8 @@ var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 128); return &b }
 
 // Hello takes a datagram that begins with a ClientHello. It begins a handshake only
 // for a client whose cookie shows that it is at from (RFC 6347 §4.2.1); before, it
-// allocates nothing.
-func (s *Server) Hello(datagram []byte, from netip.AddrPort, now time.Time) Outcome {
+// allocates nothing. The answer that asks for a cookie goes out by via.
+func (s *Server) Hello(datagram []byte, from netip.AddrPort, via Sender, now time.Time) Outcome {
 	r, _, err := dtls.ParseRecord(datagram)
 	if err != nil || r.Type != dtls.Handshake || r.Epoch != 0 || r.Sequence > maxFirst {
 		return Malformed
@@ -61,20 +61,18 @@ func (s *Server) Hello(datagram []byte, from netip.AddrPort, now time.Time) Outc
 	digest, ok := s.cookies.check(from, &h, now)
 	none := [digestLength]byte{}
 	if !ok || digest != none && offer != none && digest != offer {
-		s.verify(r.Sequence, f.seq, from, &h, offer, now)
+		c := s.cookies.make(from, &h, offer, now)
+		verify(via, r.Sequence, f.seq, from, &c)
 		return Verified
 	}
 	return s.proved(datagram, r.Sequence, f.seq, from, &h, digest, now)
 }
 
 // verify sends a HelloVerifyRequest.
-func (s *Server) verify(record uint64, seq uint16, from netip.AddrPort, h *helloHead, offer [digestLength]byte,
-	now time.Time,
-) {
-	c := s.cookies.make(from, h, offer, now)
+func verify(via Sender, record uint64, seq uint16, to netip.AddrPort, c *cookie) {
 	buffer, _ := scratch.Get().(*[]byte)
-	*buffer = appendVerifyRequest((*buffer)[:0], record, seq, &c)
-	s.o.Host.Send(*buffer, from)
+	*buffer = appendVerifyRequest((*buffer)[:0], record, seq, c)
+	via.Send(*buffer, to)
 	scratch.Put(buffer)
 }
 

@@ -149,11 +149,11 @@ func TestNumbersAtTheEnd(t *testing.T) {
 	} {
 		b := append([]byte(nil), hello...)
 		change(b)
-		if got := s.Hello(b, somewhere, time.Now()); got != handshake.Malformed {
+		if got := s.Hello(b, somewhere, s, time.Now()); got != handshake.Malformed {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if got := s.Hello(hello, somewhere, time.Now()); got != handshake.Verified {
+	if got := s.Hello(hello, somewhere, s, time.Now()); got != handshake.Verified {
 		t.Errorf("unchanged: %v", got)
 	}
 }

@@ -104,7 +104,7 @@ func BenchmarkSpoofed(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		if got := server.Hello(hello, from, now); got != handshake.Verified {
+		if got := server.Hello(hello, from, s, now); got != handshake.Verified {
 			b.Fatal(got)
 		}
 	}

@@ -136,8 +136,7 @@ type keyID struct {
 }
 
 // of returns the key of a certificate, or of a SubjectPublicKeyInfo.
-func (k *keys) of(der []byte, raw bool) (crypto.PublicKey, error) {
-	id := keyID{sha256.Sum256(der), raw}
+func (k *keys) of(id keyID, der []byte) (crypto.PublicKey, error) {
 	k.mu.Lock()
 	key := k.known[id]
 	k.mu.Unlock()
@@ -145,7 +144,7 @@ func (k *keys) of(der []byte, raw bool) (crypto.PublicKey, error) {
 		return key, nil
 	}
 	spki := der
-	if !raw {
+	if !id.raw {
 		var ok bool
 		if spki, ok = keyInfo(der); !ok {
 			return nil, fmt.Errorf("%w: not a certificate", dtls.ErrHandshake)
@@ -159,11 +158,11 @@ func (k *keys) of(der []byte, raw bool) (crypto.PublicKey, error) {
 }
 
 // keep remembers a key that was proved.
-func (k *keys) keep(der []byte, raw bool, key crypto.PublicKey) {
+func (k *keys) keep(id keyID, key crypto.PublicKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.known == nil || len(k.known) >= maxKeys {
 		k.known = make(map[keyID]crypto.PublicKey)
 	}
-	k.known[keyID{sha256.Sum256(der), raw}] = key
+	k.known[id] = key
 }

@@ -153,11 +153,11 @@ func (c *Client) serverKey() (crypto.PublicKey, error) {
 	var k keys
 	if t := c.Accepted[extServerCertType]; len(t) == 1 && t[0] == certRawPublicKey {
 		spki, _ := parseRawKey(c.ServerCert)
-		return k.of(spki, true)
+		return k.of(keyID{raw: true}, spki)
 	}
 	chain, ok := parseChain(c.ServerCert)
 	if !ok {
 		return nil, fmt.Errorf("%w: certificate", ErrPeer)
 	}
-	return k.of(chain[0], false)
+	return k.of(keyID{}, chain[0])
 }

@@ -159,9 +159,7 @@ func (s *Server) fail(c *conn, reason error) {
 
 // finish hands a completed handshake over, then what came early.
 func (s *Server) finish(c *conn, rest [][]byte) {
-	var next func([]byte)
-	var err error
-	s.work.outside(func() { next, err = c.place.Established(c.established()) })
+	next, err := c.place.Established(c.established())
 	if err != nil {
 		s.fail(c, &failure{alertAccessDenied, err})
 		return

@@ -113,14 +113,15 @@ func (m *machine) takeVerify(body []byte) error {
 	if der == nil {
 		der = m.chain[0]
 	}
-	key, err := m.server.keys.of(der, m.rawKey != nil)
+	m.leaf = keyID{sha256.Sum256(der), m.rawKey != nil}
+	key, err := m.server.keys.of(m.leaf, der)
 	if err != nil {
 		return &failure{alertBadCertificate, err}
 	}
 	if err := m.verify(s, key, signature); err != nil {
 		return &failure{alertDecryptError, err}
 	}
-	m.server.keys.keep(der, m.rawKey != nil, key)
+	m.server.keys.keep(m.leaf, key)
 	m.phase = phaseFinished
 	return nil
 }

@@ -37,10 +37,13 @@ func (m *machine) takeFinished(body []byte) error {
 
 // judge asks who the client is, which has proved it.
 func (m *machine) judge() error {
+	m.place.Judging()
+	if m.chain != nil && m.recall() {
+		return nil
+	}
 	var identity coap.Identity
 	var err error
 	m.server.work.outside(func() {
-		m.place.Judging()
 		identity, err = Judge(m.server.o.Credentials, &dtls.Established{
 			Chain: m.chain, PSKIdentity: m.psk, RawKey: m.rawKey,
 		})
@@ -50,6 +53,15 @@ func (m *machine) judge() error {
 	}
 	m.identity = identity
 	return nil
+}
+
+// recall asks for what is known of the client's certificate, and reports whether
+// something is.
+func (m *machine) recall() (ok bool) {
+	if r := m.server.recaller; r != nil {
+		m.identity, ok = r.Recall(m.leaf.sum)
+	}
+	return ok
 }
 
 // Judge asks the credentials about a peer that has proved what e says, as the

@@ -72,7 +72,7 @@ func (s *stage) post(from netip.AddrPort, datagrams ...[]byte) [][]byte {
 		switch {
 		case err != nil:
 		case dtls.IsHello(r):
-			s.Hello(d, from, time.Now())
+			s.Hello(d, from, s, time.Now())
 		default:
 			s.Deliver(d, from)
 		}

@@ -35,6 +35,7 @@ type proof struct {
 
 	chain    [][]byte // of the client, not proved before takeVerify
 	rawKey   []byte   // the same for a raw public key
+	leaf     keyID    // of either
 	psk      []byte
 	pskHash  [sha256.Size]byte
 	unknown  error // why the identity has no key

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"time"
 
+	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
 )
 
@@ -19,9 +20,23 @@ func (m *machine) resumable(h *clientHello, o *offers) *ticket {
 	if t == nil || t.serverName != o.serverName || !h.offersSuite(t.suite) || suiteOf(t.suite) == nil {
 		return nil
 	}
+	m.place.Judging()
+	if t.psk == nil && t.rawKey == nil && m.server.recaller != nil {
+		if id, ok := m.server.recaller.Recall(t.identity.Certificate); ok {
+			return t.of(id)
+		}
+	}
 	good := false
 	m.server.work.outside(func() { good = m.stillGood(t) })
 	if !good {
+		return nil
+	}
+	return t
+}
+
+// of returns t if it is that identity's.
+func (t *ticket) of(id coap.Identity) *ticket {
+	if t.identity != id {
 		return nil
 	}
 	return t
@@ -36,7 +51,6 @@ func (m *machine) stillGood(t *ticket) bool {
 			return false
 		}
 	}
-	m.place.Judging()
 	identity, err := Judge(m.server.o.Credentials, &dtls.Established{
 		Resumed: true, Identity: t.identity, PSKIdentity: t.psk, RawKey: t.rawKey,
 	})

@@ -39,11 +39,16 @@ const (
 	maxRepeats = 8
 )
 
+// A Sender writes to a socket.
+type Sender interface {
+	// Send writes a datagram, which it must not retain.
+	Send(datagram []byte, to netip.AddrPort)
+}
+
 // A Host is whose socket it is. Its methods are called from the goroutine that
 // hands in datagrams and from the workers, many at once.
 type Host interface {
-	// Send writes a datagram, which it must not retain.
-	Send(datagram []byte, to netip.AddrPort)
+	Sender
 	// Admit makes room for a handshake of a client whose address is proved; nil is none.
 	Admit(from netip.AddrPort, now time.Time) Place
 }
@@ -111,8 +116,9 @@ func (o Options) withDefaults() (Options, error) {
 // A Server leads the handshakes of one socket.
 type Server struct {
 	o           Options
-	rawKeys     dtls.RawKeys // nil: none
-	request     []byte       // body of a CertificateRequest
+	rawKeys     dtls.RawKeys  // nil: none
+	recaller    dtls.Recaller // nil: nobody remembers
+	request     []byte        // body of a CertificateRequest
 	cookies     cookies
 	tickets     tickets
 	credentials credentials
@@ -134,6 +140,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, request: certificateRequest(), byAddr: make(map[netip.AddrPort]*conn)}
 	s.rawKeys, _ = o.Credentials.(dtls.RawKeys)
+	s.recaller, _ = o.Credentials.(dtls.Recaller)
 	s.work.init(o.Limit, o.Workers)
 	s.timer = time.NewTimer(o.FlightInterval)
 	s.timer.Stop()

@@ -120,7 +120,7 @@ func TestCookieSecretsChange(t *testing.T) {
 	now := time.Now()
 	stage := newStage(t, creds, nil)
 	_ = creds.certClient().Run(func(d ...[]byte) [][]byte {
-		server.Hello(d[0], somewhere, now)
+		server.Hello(d[0], somewhere, s, now)
 		if proved == nil && s.last != nil {
 			proved = d[0]
 			return [][]byte{s.last}
@@ -142,7 +142,7 @@ func TestCookieSecretsChange(t *testing.T) {
 		{11 * time.Minute, somewhere, handshake.Verified},
 		{31 * time.Minute, somewhere, handshake.Verified},
 	} {
-		if got := server.Hello(proved, c.from, now.Add(c.after)); got != c.want {
+		if got := server.Hello(proved, c.from, s, now.Add(c.after)); got != c.want {
 			t.Errorf("after %v from %v: %d, want %d", c.after, c.from, got, c.want)
 		}
 	}

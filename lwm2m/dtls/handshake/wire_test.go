@@ -116,7 +116,7 @@ func (s *site) feed(d []byte, from netip.AddrPort) handshake.Outcome {
 	case err != nil:
 		return handshake.Malformed
 	case dtls.IsHello(r):
-		return s.Hello(d, from, time.Now())
+		return s.Hello(d, from, s, time.Now())
 	default:
 		return s.Deliver(d, from)
 	}
