@@ -44,6 +44,7 @@ type App struct {
 	signs   *signlog.Log
 	devices fleet.Store
 	keys    sqlite.Credentials // pre-shared keys of devices
+	ring    *keys.Ring
 	pki     *pki
 	auditor *auditor
 	faults  *faults
@@ -97,7 +98,12 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	a.devices = a.db.Devices()
-	seal, err := keys.OpenSealer(a.dir.file(dirKeys, fileSeal))
+	ring, err := openRing(a.dir, cfg.Keys)
+	if err != nil {
+		return a, err
+	}
+	a.ring = ring
+	seal, err := ring.Sealer()
 	if err != nil {
 		return a, err
 	}
@@ -111,8 +117,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = services.LoadDefinitions(ctx, a.db, a.registry); err != nil {
 		return a, err
 	}
-	a.pki, err = openPKI(ctx, a.dir, cfg.Name, cfg.Host, a.db.Inventory(), cfg.Retry, cfg.Limits, a.revoked)
-	if err != nil {
+	if a.pki, err = openPKI(ctx, a.dir, ring, cfg, est.Options{
+		Store: a.db.Inventory(), Now: time.Now, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
+	}); err != nil {
 		return a, err
 	}
 	a.publication = a.newPublication()
@@ -281,6 +288,9 @@ func (a *App) Close() error {
 	}
 	if a.web != nil && !a.ran {
 		errs = append(errs, a.web.Close())
+	}
+	if a.ring != nil {
+		errs = append(errs, a.ring.Close())
 	}
 	if a.signs != nil {
 		errs = append(errs, a.signs.Close())

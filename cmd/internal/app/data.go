@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"steward/cmd/internal/config"
+	"steward/cmd/internal/keys"
 )
 
 // ErrLocked reports a data directory that another process is using.
@@ -25,7 +28,10 @@ const (
 	fileToken = "admin.token"
 	dirKeys   = "keys"
 	dirPKI    = "pki"
-	fileSeal  = "seal.key" // in dirKeys: opens the secrets in the database
+	// dirMachine holds the key that encrypts the others where no passphrase does. It
+	// must not be part of a backup that others may read.
+	dirMachine  = "machine"
+	fileMachine = "key"
 	// dirAssociations must not be part of a backup, and is worthless in one: a copy
 	// of associations is never used.
 	dirAssociations = "associations"
@@ -48,6 +54,21 @@ func openDirectory(path string) (*directory, error) {
 		return nil, errors.Join(fmt.Errorf("%w: %s", ErrLocked, path), lock.Close())
 	}
 	return &directory{path, lock}, nil
+}
+
+// openRing opens the keys of the directory.
+func openRing(d *directory, k config.Keys) (*keys.Ring, error) {
+	o := keys.Options{
+		Dir: d.file(dirKeys), Machine: d.file(dirMachine, fileMachine), Places: map[keys.Name]string{},
+	}
+	for name, place := range k.Place {
+		o.Places[keys.Name(name)] = place
+	}
+	var err error
+	if o.Passphrase, err = k.Passphrase(); err != nil {
+		return nil, err
+	}
+	return keys.Open(o)
 }
 
 func (d *directory) file(name ...string) string {

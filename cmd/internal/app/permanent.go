@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"steward/cmd/internal/bundle"
+	"steward/cmd/internal/config"
 	"steward/cmd/internal/keys"
 	"steward/cmd/internal/sqlite"
 	"steward/est"
@@ -42,7 +43,7 @@ func OpenPermanent(ctx context.Context, path, name string) (p *Permanent, err er
 	if p.db, err = sqlite.Open(ctx, p.dir.file(fileDB)); err != nil {
 		return p, err
 	}
-	ring, err := keys.Open(p.dir.file(dirKeys))
+	ring, err := openRing(p.dir, config.Keys{})
 	if err != nil {
 		return p, err
 	}

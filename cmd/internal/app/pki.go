@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"steward/cmd/internal/config"
 	"steward/cmd/internal/keys"
 	"steward/est"
 )
@@ -41,35 +42,28 @@ type identity struct {
 	cert *x509.Certificate
 }
 
-// openPKI loads the CA of the data directory, or makes one at the first start.
-func openPKI(ctx context.Context, dir *directory, name, host string, store est.Store, retry time.Duration,
-	limits est.Limits, revoked func(est.Hash),
-) (*pki, error) {
-	ring, err := keys.Open(dir.file(dirKeys))
-	if err != nil {
-		return nil, err
-	}
+// openPKI loads the CA of the data directory, or makes one at the first start. o
+// says what the CA works with beside its keys and certificates.
+func openPKI(ctx context.Context, dir *directory, ring *keys.Ring, cfg config.Config, o est.Options) (*pki, error) {
 	p := &pki{ring: ring, dir: dir}
-	root, err := p.root(name)
+	root, err := p.root(cfg.Name)
 	if err != nil {
 		return nil, err
 	}
-	issuing, err := p.issuing(name, root)
+	issuing, err := p.issuing(cfg.Name, root)
 	if err != nil {
 		return nil, err
 	}
 	p.issuer = issuing
-	p.ca, err = est.NewCA(est.Options{
-		Store: store, Signer: issuing.key, Issuer: issuing.cert, Parents: []*x509.Certificate{root.cert},
-		Now: time.Now, Retry: retry, Limits: limits, Revoked: revoked,
-	})
+	o.Signer, o.Issuer, o.Parents = issuing.key, issuing.cert, []*x509.Certificate{root.cert}
+	p.ca, err = est.NewCA(o)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.ca.Adopt(ctx); err != nil {
 		return nil, err
 	}
-	return p, p.leaves(ctx, name, host)
+	return p, p.leaves(ctx, cfg.Name, cfg.Host)
 }
 
 func (p *pki) root(name string) (identity, error) {

@@ -82,6 +82,7 @@ var owners = map[string][]string{
 	"github.com/go-chi/chi":               {"web", "web/api", "web/ui", "web/peer", "web/account"},
 	"modernc.org/sqlite":                  {"cmd/internal/sqlite"},
 	"database/sql":                        {"cmd/internal/sqlite"},
+	"go.step.sm/crypto":                   {"cmd/internal/keys"},
 	"github.com/spf13/cobra":              {"cmd/internal/cli"},
 	"github.com/BurntSushi/toml":          {"cmd/internal/config"},
 	"go.yaml.in/yaml":                     {"suit/author"},

@@ -99,6 +99,8 @@ const (
 	fileDB     = "steward.db"
 	folderKeys = "keys"
 	folderPKI  = "pki"
+	// folderMachine holds the key that encrypts the others.
+	folderMachine = "machine"
 )
 
 func dataDir(dir string) string { return filepath.Join(dir, folderData) }
@@ -146,7 +148,13 @@ func makeIdentities(ctx context.Context, dir string, n, observed int) (f *identi
 }
 
 func loadIssuer(data string) (*est.Issuer, est.Hash, error) {
-	key, err := keys.Load(filepath.Join(data, folderKeys, string(keys.Issuing)+".pem"))
+	ring, err := keys.Open(keys.Options{
+		Dir: filepath.Join(data, folderKeys), Machine: filepath.Join(data, folderMachine, "key"),
+	})
+	if err != nil {
+		return nil, est.Hash{}, err
+	}
+	key, err := ring.Find(keys.Issuing)
 	if err != nil {
 		return nil, est.Hash{}, err
 	}

@@ -67,6 +67,8 @@ type Options struct {
 	Publication Publication `toml:"publication"`
 	Objects     Objects     `toml:"objects"`
 	Timers      Timers      `toml:"timers"`
+
+	Keys Keys `toml:"keys"`
 }
 
 // Objects are the ids of the three custom objects.
@@ -146,6 +148,7 @@ type Config struct {
 	Awake              time.Duration
 	Limits             est.Limits
 	Publication        Publication
+	Keys               Keys
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -157,7 +160,7 @@ func New(o Options) (Config, error) {
 		PublicCoAPS: o.PublicCoAPS,
 		AckTimeout:  time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
-		Awake: time.Duration(o.Timers.Awake),
+		Awake: time.Duration(o.Timers.Awake), Keys: o.Keys,
 	}
 	if o.Data == "" {
 		return c, fmt.Errorf("%w: data: a directory is needed", ErrConfig)

@@ -25,7 +25,7 @@ type serviceUser struct {
 }
 
 func newServiceUser(dir string) (*serviceUser, error) {
-	ring, err := keys.Open(dir)
+	ring, err := keys.Open(keys.Options{Dir: dir})
 	if err != nil {
 		return nil, err
 	}

@@ -1,21 +1,15 @@
-// Package keys keeps a provider's private keys: software keys in PKCS#8 PEM
-// files that only the owner of the data directory can read. Tokens and encrypted
-// files are not built yet (see CONFORMANCE.md).
+// Package keys keeps a provider's private keys: in files that are encrypted and
+// that only the owner of the data directory can read, or in tokens by PKCS#11.
 package keys
 
 import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 )
 
@@ -26,10 +20,18 @@ var (
 	// ErrFile reports a key file that cannot be used: not PEM, another type of
 	// key, or readable by others.
 	ErrFile = errors.New("unusable key file")
+	// ErrNoKey reports a key that does not exist.
+	ErrNoKey = errors.New("no such key")
+	// ErrPlace reports a place for keys that cannot be used as written.
+	ErrPlace = errors.New("unusable place for keys")
+	// ErrUnavailable reports a key that exists, as far as is known, and cannot be
+	// used now: its token is away or does not answer.
+	ErrUnavailable = errors.New("key cannot be used now")
 )
 
 // A Name says what a key is for. Each purpose has a key of its own, so that the
-// theft of one is not the theft of another.
+// theft of one is not the theft of another. A later generation of a key has the
+// purpose's name with a number: "issuing-2".
 type Name string
 
 // The keys of a provider.
@@ -45,131 +47,146 @@ const (
 	Report   Name = "report"   // reports of campaigns
 )
 
-// A Ring is a directory of keys. Safe for concurrent use.
-type Ring struct {
-	dir string
-	mu  sync.Mutex
-}
+// purposes are the names that a provider may place.
+var purposes = []Name{Root, Issuing, Server, Web, Peer, Transfer, SUIT, Report, "ocsp"}
 
-const (
-	dirMode  = 0o700
-	fileMode = 0o600
-	others   = 0o077 // permission bits that nobody but the owner may have
+var (
+	legalName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+	generation = regexp.MustCompile(`-[0-9]+$`)
 )
 
-var legalName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+// Purpose returns the name without the number of a later generation.
+func (n Name) Purpose() Name { return Name(generation.ReplaceAllString(string(n), "")) }
 
-// Open returns the ring in dir, which is made if need be.
-func Open(dir string) (*Ring, error) {
-	if err := os.MkdirAll(dir, dirMode); err != nil {
+// Options say where a Ring keeps its keys.
+type Options struct {
+	Dir string // of key files; made if need be; required
+	// Machine is the file of the key that encrypts the others where no passphrase
+	// does, made at the first start. "": machine.key in Dir.
+	Machine string
+	// Passphrase encrypts the keys; nil: that of the machine does.
+	Passphrase []byte
+	// Places are the places of purposes that are not Dir: "file:PATH" or an RFC
+	// 7512 URI "pkcs11:…". "default" is that of all that are not named.
+	Places map[Name]string
+}
+
+// A Ring is a provider's keys. Safe for concurrent use.
+type Ring struct {
+	places map[Name]place
+	files  files
+	mu     sync.Mutex        // guards making keys, and tokens
+	tokens map[string]*token // by the URI without its object
+}
+
+// Open returns the ring of o. Keys in Dir that are not encrypted yet, as earlier
+// versions left them, are encrypted. It returns ErrPlace, ErrFile, or ErrLocked
+// for a passphrase that is missing or wrong.
+func Open(o Options) (*Ring, error) {
+	r := &Ring{places: map[Name]place{}, tokens: map[string]*token{}}
+	for name, text := range o.Places {
+		if name != everyName && !slices.Contains(purposes, name) {
+			return nil, fmt.Errorf("%w: there is no purpose %.40q", ErrPlace, name)
+		}
+		p, err := parsePlace(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		r.places[name] = p
+	}
+	v, err := openVault(o)
+	if err != nil {
 		return nil, err
 	}
-	return &Ring{dir: dir}, nil
+	r.files = files{dir: o.Dir, vault: v}
+	return r, r.files.migrate()
 }
+
+// everyName is the purpose of all that have no place of their own.
+const everyName Name = "default"
 
 // Key returns the P-256 key called name. It is made at the first call.
 func (r *Ring) Key(name Name) (crypto.Signer, error) {
-	if !legalName.MatchString(string(name)) {
-		return nil, fmt.Errorf("%w: %.40q", ErrName, name)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	path := filepath.Join(r.dir, string(name)+".pem")
-	key, err := Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return create(path)
+	key, err := r.find(name)
+	if !errors.Is(err, ErrNoKey) {
+		return key, err
 	}
-	return key, err
-}
-
-// create makes a key and its file. The file appears whole or not at all.
-func create(path string) (crypto.Signer, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	s, at, err := r.store(name)
 	if err != nil {
 		return nil, err
 	}
-	return key, Write(path, key)
+	return s.create(at)
 }
 
-// Write writes a private key to a PKCS#8 PEM file, as WriteFile does.
-func Write(path string, key crypto.Signer) error {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	return WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+// Find returns the key called name, or ErrNoKey.
+func (r *Ring) Find(name Name) (crypto.Signer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.find(name)
 }
 
-// WriteFile writes a file that only its owner can read. After a crash there is
-// the old file or the new one, never a part.
-func WriteFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone already when all went well
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Load reads the P-256 key of a PKCS#8 PEM file. It returns ErrFile for one that
-// others can read.
-func Load(path string) (crypto.Signer, error) {
-	key, err := LoadAny(path)
+func (r *Ring) find(name Name) (crypto.Signer, error) {
+	s, at, err := r.store(name)
 	if err != nil {
 		return nil, err
 	}
-	signer, ok := key.(*ecdsa.PrivateKey)
-	if !ok || signer.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("%w: %s is not a P-256 key", ErrFile, path)
+	key, err := s.find(at)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", name, err)
 	}
-	return signer, nil
+	if pub, ok := key.Public().(*ecdsa.PublicKey); !ok || pub.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%w: %s is not a P-256 key", ErrFile, name)
+	}
+	return key, nil
 }
 
-// LoadAny reads a private key that signs, of any kind, as Load does.
-func LoadAny(path string) (crypto.Signer, error) {
-	text, err := ReadSecret(path)
-	if err != nil {
-		return nil, err
-	}
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PRIVATE KEY" || len(rest) > 0 {
-		return nil, fmt.Errorf("%w: %s is not one PKCS#8 PEM block", ErrFile, path)
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrFile, path, err)
-	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("%w: %s is not a key that signs", ErrFile, path)
-	}
-	return signer, nil
+// A store finds and makes keys by what it calls them.
+type store interface {
+	find(at string) (crypto.Signer, error) // ErrNoKey, ErrFile, ErrUnavailable
+	create(at string) (crypto.Signer, error)
 }
 
-// ReadSecret reads a file. It returns ErrFile for one that others can read.
-func ReadSecret(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+// store returns where the key called name is, or will be.
+func (r *Ring) store(name Name) (store, string, error) {
+	if !legalName.MatchString(string(name)) {
+		return nil, "", fmt.Errorf("%w: %.40q", ErrName, name)
 	}
-	if info.Mode().Perm()&others != 0 {
-		return nil, fmt.Errorf("%w: %s has mode %04o, want %04o", ErrFile, path, info.Mode().Perm(), fileMode)
+	p := r.place(name)
+	if p.token == "" {
+		return &r.files, p.path(r.files.dir, name), nil
 	}
-	return os.ReadFile(path)
+	t := r.tokens[p.token]
+	if t == nil {
+		t = newToken(p.token, p.pin)
+		r.tokens[p.token] = t
+	}
+	return t, p.object(name), nil
+}
+
+func (r *Ring) place(name Name) place {
+	if p, ok := r.places[name.Purpose()]; ok {
+		return p
+	}
+	return r.places[everyName]
+}
+
+// Where says for people where the key called name is or will be. It holds no secret.
+func (r *Ring) Where(name Name) string {
+	p := r.place(name)
+	if p.token == "" {
+		return "file " + p.path(r.files.dir, name)
+	}
+	return p.token + ";object=" + p.object(name)
+}
+
+// Close gives tokens free.
+func (r *Ring) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.tokens {
+		t.close()
+	}
+	return nil
 }

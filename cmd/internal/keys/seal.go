@@ -1,17 +1,19 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"path/filepath"
 )
 
 // ErrSealed reports sealed bytes that this key does not open for this purpose.
-var ErrSealed = errors.New("cannot be opened with the key of this data directory")
+var ErrSealed = errors.New("cannot be opened with this key")
 
 const sealKeyLength = 32
 
@@ -19,21 +21,10 @@ const sealKeyLength = 32
 // of it nor its backup holds them in the clear. AES-256-GCM with random nonces.
 type Sealer struct{ aead cipher.AEAD }
 
-// OpenSealer reads the key at path, making it at the first start.
-func OpenSealer(path string) (*Sealer, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key := make([]byte, sealKeyLength)
-		_, _ = rand.Read(key) // never fails
-		text = []byte(hex.EncodeToString(key))
-		err = WriteFile(path, text)
-	}
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(string(text))
-	if err != nil || len(key) != sealKeyLength {
-		return nil, fmt.Errorf("%s: want %d bytes in hex", path, sealKeyLength)
+// NewSealer returns the sealer of a key of 32 bytes.
+func NewSealer(key []byte) (*Sealer, error) {
+	if len(key) != sealKeyLength {
+		return nil, fmt.Errorf("%w: a sealer's key has %d bytes", ErrFile, len(key))
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -41,6 +32,40 @@ func OpenSealer(path string) (*Sealer, error) {
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	return &Sealer{aead}, err
+}
+
+// fileSeal holds the key of Sealer, as a key file does.
+const fileSeal = "seal.key"
+
+// Sealer returns the sealer of secrets in the database. Its key is made at the
+// first call; one that earlier versions left in the clear is encrypted.
+func (r *Ring) Sealer() (*Sealer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	path := filepath.Join(r.files.dir, fileSeal)
+	text, err := ReadSecret(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		key := make([]byte, sealKeyLength)
+		_, _ = rand.Read(key) // never fails
+		if err := r.files.write(path, key); err != nil {
+			return nil, err
+		}
+		return NewSealer(key)
+	case err != nil:
+		return nil, err
+	}
+	if key, err := hex.DecodeString(string(bytes.TrimSpace(text))); err == nil && len(key) == sealKeyLength {
+		if err := r.files.write(path, key); err != nil {
+			return nil, err
+		}
+		return NewSealer(key)
+	}
+	key, err := r.files.open(path)
+	if err != nil {
+		return nil, err
+	}
+	return NewSealer(key)
 }
 
 // Seal encrypts secret for one purpose, such as a table and the row's key.

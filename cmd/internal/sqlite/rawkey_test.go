@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bytes"
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 // TestRawKeys: raw public keys stand beside pre-shared keys and never for one.
 func TestRawKeys(t *testing.T) {
 	db := withDevices(t, "A", "B")
-	seal, err := keys.OpenSealer(filepath.Join(t.TempDir(), "seal.key"))
+	seal, err := keys.NewSealer(make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
