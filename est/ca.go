@@ -27,6 +27,8 @@ type Options struct {
 	// Published are further certificates that clients of /crts get: during a
 	// roll-over those of the authority before or after (RFC 7030 §4.1.3).
 	Published []*x509.Certificate
+	// Passwords are the one-time passwords in Store; nil: there are none.
+	Passwords Passwords
 	Profiles  Profiles         // nil ones: DefaultProfiles
 	Now       func() time.Time // the clock
 	Rand      io.Reader        // nil: crypto/rand

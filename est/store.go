@@ -27,7 +27,9 @@ type Store interface {
 	// ErrConflict if a row's version is no longer the one in ch, or a
 	// certificate to insert exists, ErrEndpoint if ch.Right is not deleted and
 	// another right that is not deleted has its endpoint, and ErrRevoked if ch
-	// would make a revoked certificate valid again.
+	// would make a revoked certificate valid again. With ch.Sole it returns
+	// ErrConflict if more than one valid operational certificate had that name then,
+	// and ErrEndpoint if a right that is not deleted has it.
 	Commit(ctx context.Context, ch Change) error
 }
 
@@ -67,7 +69,12 @@ type Change struct {
 	// Approval is stored with Version one higher, if Version is still the stored one;
 	// 0 inserts. Nil: none changes.
 	Approval *Approval
-	Audit    []audit.Row
+	// Password is stored with Version one higher, if Version is still the stored
+	// one; 0 inserts. Nil: none changes.
+	Password *Password
+	// Sole is a name that no other may hold after the change; "": none.
+	Sole  string
+	Audit []audit.Row
 }
 
 // A RequestStore reads what a Change keeps of requests: keys made for them, and what
