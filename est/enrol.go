@@ -301,6 +301,8 @@ var refusals = []struct {
 	{ErrBinding, "refuse"},
 	{ErrEncryption, "refuse"},
 	{ErrKeyGone, "refuse"},
+	{ErrEndpoint, "refuse"},
+	{ErrLint, "refuse"},
 	{ErrRevoked, "refuse"},
 	{ErrExpired, "refuse"},
 }

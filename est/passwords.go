@@ -140,6 +140,10 @@ func (ca *CA) enrolByPassword(ctx context.Context, id string, der []byte) (Issue
 	if err != nil {
 		return Issued{}, err
 	}
+	name := csr.req.Subject.CommonName
+	if err := ca.limiter.admit(sumText(id+" "+name), ca.now()); err != nil {
+		return Issued{}, err
+	}
 	return again(func() (Issued, error) {
 		p, err := ca.password(ctx, id)
 		if err != nil {

@@ -72,6 +72,8 @@ type Change struct {
 	// Password is stored with Version one higher, if Version is still the stored
 	// one; 0 inserts. Nil: none changes.
 	Password *Password
+	// Errands are stored likewise.
+	Errands []Errand
 	// Sole is a name that no other may hold after the change; "": none.
 	Sole  string
 	Audit []audit.Row

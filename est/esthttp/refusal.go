@@ -47,6 +47,7 @@ var statuses = []struct {
 	text   string
 }{
 	{est.ErrPending, http.StatusAccepted, "Not ready yet: ask again with the same request after the time in Retry-After."},
+	{est.ErrLimit, http.StatusTooManyRequests, "Too many requests: ask again after the time in Retry-After."},
 	{est.ErrWrongKey, http.StatusForbidden, "Another key is expected."},
 	{est.ErrEndpoint, http.StatusForbidden, "The name belongs to another device."},
 	{est.ErrForbidden, http.StatusForbidden, "This client may not have what it asks for."},
@@ -79,6 +80,9 @@ func translate(err error) *refusal {
 	}
 	if pending := (*est.PendingError)(nil); errors.As(err, &pending) {
 		out.header = map[string]string{"Retry-After": seconds(pending.Retry)}
+	}
+	if limit := (*est.LimitError)(nil); errors.As(err, &limit) {
+		out.header = map[string]string{"Retry-After": seconds(limit.Retry)}
 	}
 	return out
 }
@@ -119,7 +123,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who caller, err er
 
 // audit records a refusal that the authority has not seen.
 func (s *Server) audit(r *http.Request, who caller, out *refusal) {
-	if out.status == http.StatusAccepted || out.status == http.StatusInternalServerError {
+	switch out.status { // no refusals, or too many of them
+	case http.StatusAccepted, http.StatusInternalServerError, http.StatusTooManyRequests:
 		return
 	}
 	row := audit.Row{

@@ -23,8 +23,12 @@ type Authority interface {
 	// Enrol and Reenrol return the errors of est.CA's methods.
 	Enrol(ctx context.Context, r est.Request) (est.Issued, error)
 	Reenrol(ctx context.Context, r est.Request) (est.Issued, error)
-	// Chain returns the issuing CA's certificate and those above it.
-	Chain() []*x509.Certificate
+	// CheckPassword and EnrolByPassword return the errors of est.CA's methods.
+	CheckPassword(ctx context.Context, user, secret string) (est.Password, error)
+	EnrolByPassword(ctx context.Context, p est.Password, csr []byte) (est.Issued, error)
+	// Published returns the issuing CA's certificate, those above it, and others
+	// that clients are to have.
+	Published() []*x509.Certificate
 }
 
 // ServerOptions says what a Server serves. All without a default are required.
@@ -46,6 +50,7 @@ type ServerOptions struct {
 type Server struct {
 	o           ServerOptions
 	authorities map[string]Authority // by label; "" is the default
+	throttle    *throttle
 }
 
 // ErrOptions reports options that lack something.
@@ -56,7 +61,7 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if o.CA == nil || o.Identify == nil || o.Audit == nil || o.Now == nil {
 		return nil, fmt.Errorf("%w: authority, identities, audit and clock are required", ErrOptions)
 	}
-	s := &Server{o: o, authorities: map[string]Authority{"": o.CA}}
+	s := &Server{o: o, authorities: map[string]Authority{"": o.CA}, throttle: newThrottle()}
 	for label, ca := range o.Labels {
 		if label == "" || strings.Contains(label, "/") || ca == nil || slices.Contains(functions, label) {
 			return nil, fmt.Errorf("%w: label %q", ErrOptions, label)
@@ -132,7 +137,7 @@ func checkMethod(r *http.Request, function string) error {
 
 // cacerts answers anybody (RFC 7030 §4.1.2).
 func cacerts(w http.ResponseWriter, ca Authority) error {
-	der, err := estcoap.EncodeCertsOnly(ca.Chain()...)
+	der, err := estcoap.EncodeCertsOnly(ca.Published()...)
 	if err != nil {
 		return err
 	}
@@ -142,30 +147,41 @@ func cacerts(w http.ResponseWriter, ca Authority) error {
 
 // enrol answers simpleenroll: the first certificate of a client.
 func (s *Server) enrol(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) error {
-	if err := s.authenticate(r, who); err != nil {
-		return err
-	}
-	der, err := readRequest(w, r)
+	der, err := s.request(w, r, ca, who)
 	if err != nil {
 		return err
 	}
-	who.audited = true
+	if who.password != nil {
+		issued, err := ca.EnrolByPassword(r.Context(), *who.password, der)
+		return answer(w, issued, err)
+	}
 	issued, err := ca.Enrol(r.Context(), est.Request{Client: who.client, CSR: der})
 	return answer(w, issued, err)
 }
 
-// reenrol answers simplereenroll: a client's next certificate.
+// reenrol answers simplereenroll: a client's next certificate, by the one that it
+// has (RFC 7030 §4.2.2).
 func (s *Server) reenrol(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) error {
-	if err := s.authenticate(r, who); err != nil {
-		return err
-	}
-	der, err := readRequest(w, r)
+	der, err := s.request(w, r, ca, who)
 	if err != nil {
 		return err
 	}
-	who.audited = true
+	if who.password != nil {
+		who.audited = false
+		return &refusal{status: http.StatusForbidden, text: "A renewal needs the certificate that is to be renewed."}
+	}
 	issued, err := ca.Reenrol(r.Context(), est.Request{Client: who.client, CSR: der})
 	return answer(w, issued, err)
+}
+
+// request says who asks, and reads the PKCS#10 request.
+func (s *Server) request(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) ([]byte, error) {
+	if err := s.authenticate(r, ca, who); err != nil {
+		return nil, err
+	}
+	der, err := readRequest(w, r)
+	who.audited = err == nil
+	return der, err
 }
 
 // maxBody bounds a request's body: the largest request in base64, and white space.

@@ -88,6 +88,7 @@ func NewFactory(tb testing.TB, now func() time.Time) *est.CA {
 
 func newCA(tb testing.TB, o est.Options) *est.CA {
 	tb.Helper()
+	o.Passwords, _ = o.Store.(est.Passwords)
 	ca, err := est.NewCA(o)
 	if err != nil {
 		tb.Fatal(err)

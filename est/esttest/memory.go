@@ -23,6 +23,8 @@ type Store struct {
 
 	keys      map[requestKey]est.SealedKey
 	approvals map[est.Hash]est.Approval
+	passwords []est.Password // in order of making
+	errands   []est.Errand   // likewise
 }
 
 var (
@@ -152,6 +154,8 @@ func (s *Store) Commit(_ context.Context, ch est.Change) error {
 		r.UsedAt, r.ReplacedBy, r.ReplacedAt = u.UsedAt, u.ReplacedBy, u.ReplacedAt
 	}
 	s.records = append(s.records, ch.Insert...)
+	s.putPassword(ch.Password)
+	s.putErrands(ch.Errands)
 	s.rows = append(s.rows, ch.Audit...)
 	s.putRequests(ch)
 	return nil
@@ -172,7 +176,16 @@ func (s *Store) check(ch est.Change) error {
 	if ch.Approval != nil && s.approvals[ch.Approval.Client].Version != ch.Approval.Version {
 		return fmt.Errorf("%w: request of %s", est.ErrConflict, ch.Approval.Endpoint)
 	}
-	return s.checkRecords(ch)
+	if err := s.checkRecords(ch); err != nil {
+		return err
+	}
+	if err := s.checkPassword(ch.Password); err != nil {
+		return err
+	}
+	if err := s.checkErrands(ch.Errands); err != nil {
+		return err
+	}
+	return s.checkSole(ch)
 }
 
 func (s *Store) checkRecords(ch est.Change) error {

@@ -18,7 +18,7 @@ import (
 type Backend struct {
 	Store    est.Store
 	Requests est.RequestStore
-	Audit func(ctx context.Context) ([]audit.Row, error)
+	Audit    func(ctx context.Context) ([]audit.Row, error)
 }
 
 // TestStore is what every est.Store must do. open returns an empty one.
@@ -41,6 +41,11 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"sealed keys", testSealedKeys},
 		{"approvals", testApprovals},
 		{"revoked in a stream", testRevokedStream},
+		{"passwords", testPasswords},
+		{"password version", testPasswordVersion},
+		{"errands", testErrands},
+		{"one open errand a client", testOpenErrand},
+		{"sole holder of a name", testSole},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}

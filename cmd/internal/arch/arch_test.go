@@ -57,6 +57,7 @@ var layers = map[string][]string{
 	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
 	"est/enrol":             {"est", "objects", "lwm2m", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
 	"est/enrol/enroltest":   {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},
+	"est/esthttp":           {"est", "est/estcoap", "lwm2m/audit"},
 	"est/esttest":           {"est", "lwm2m/audit"},
 	"transfer":              {"lwm2m", "lwm2m/machine", "suit/cose", "est", "est/c509"},
 	"transfer/coordinator": {

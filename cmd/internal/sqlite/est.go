@@ -125,6 +125,19 @@ func commitChange(tx *Tx, ch est.Change) error {
 	if err := putRequests(tx, ch); err != nil {
 		return err
 	}
+	if ch.Password != nil {
+		if err := putPassword(tx, *ch.Password); err != nil {
+			return err
+		}
+	}
+	if err := each(tx, ch.Errands, putErrand); err != nil {
+		return err
+	}
+	if ch.Sole != "" {
+		if err := checkSole(tx, ch.Sole); err != nil {
+			return err
+		}
+	}
 	return each(tx, ch.Audit, (*Tx).Audit)
 }
 

@@ -1,0 +1,7 @@
+package esthttp
+
+// For the fuzz target.
+var (
+	DecodeBody = decodeBody
+	EncodeBody = encodeBody
+)
