@@ -105,7 +105,7 @@ func TestEnrolByPassword(t *testing.T) {
 	w := newWorld(t)
 	p, _ := w.password(t, est.NewPassword{Name: gateway})
 	csr := esttest.CSR(t, w.key, gateway)
-	out, err := w.ca.EnrolByPassword(t.Context(), p, csr)
+	out, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: csr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,11 +113,11 @@ func TestEnrolByPassword(t *testing.T) {
 	if err != nil || cert.Subject.CommonName != gateway || !w.key.PublicKey.Equal(cert.PublicKey) {
 		t.Fatalf("issued %v, %v", cert.Subject, err)
 	}
-	again, err := w.ca.EnrolByPassword(t.Context(), p, csr)
+	again, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: csr})
 	if err != nil || again.Hash != out.Hash {
 		t.Errorf("the same request again = %x, %v, want the same certificate", again.Hash, err)
 	}
-	_, err = w.ca.EnrolByPassword(t.Context(), p, esttest.CSR(t, esttest.Key(t), gateway))
+	_, err = w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, esttest.Key(t), gateway)})
 	if !errors.Is(err, est.ErrForbidden) {
 		t.Errorf("another request with a used password = %v, want ErrForbidden", err)
 	}
@@ -157,7 +157,7 @@ func TestEnrolByPasswordRefuses(t *testing.T) {
 		{"an unknown password", est.Password{ID: "x"}, esttest.CSR(t, w.key, gateway), est.ErrUnknown},
 	} {
 		rows := len(w.store.Audit())
-		if _, err := w.ca.EnrolByPassword(t.Context(), tt.with, tt.csr); !errors.Is(err, tt.err) {
+		if _, err := w.ca.EnrolByPassword(t.Context(), tt.with, est.Request{CSR: tt.csr}); !errors.Is(err, tt.err) {
 			t.Errorf("%s: EnrolByPassword = %v, want %v", tt.name, err, tt.err)
 		}
 		if tt.with.Name != "" && len(w.store.Audit()) != rows+1 {
@@ -174,23 +174,23 @@ func TestEnrolByPasswordRefuses(t *testing.T) {
 func TestPasswordTakesOver(t *testing.T) {
 	w := newWorld(t)
 	many, _ := w.password(t, est.NewPassword{Name: "gateway-*", Uses: 2})
-	first, err := w.ca.EnrolByPassword(t.Context(), many, esttest.CSR(t, w.key, gateway))
+	first, err := w.ca.EnrolByPassword(t.Context(), many, est.Request{CSR: esttest.CSR(t, w.key, gateway)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.ca.EnrolByPassword(t.Context(), many, esttest.CSR(t, esttest.Key(t), gateway))
+	_, err = w.ca.EnrolByPassword(t.Context(), many, est.Request{CSR: esttest.CSR(t, esttest.Key(t), gateway)})
 	if !errors.Is(err, est.ErrEndpoint) {
 		t.Errorf("by the pattern again = %v, want ErrEndpoint", err)
 	}
-	if _, err := w.ca.EnrolByPassword(t.Context(), many, esttest.CSR(t, w.key, "gateway-2")); err != nil {
+	if _, err := w.ca.EnrolByPassword(t.Context(), many, est.Request{CSR: esttest.CSR(t, w.key, "gateway-2")}); err != nil {
 		t.Errorf("another name of the pattern: %v", err)
 	}
-	_, err = w.ca.EnrolByPassword(t.Context(), many, esttest.CSR(t, w.key, "gateway-3"))
+	_, err = w.ca.EnrolByPassword(t.Context(), many, est.Request{CSR: esttest.CSR(t, w.key, "gateway-3")})
 	if !errors.Is(err, est.ErrForbidden) {
 		t.Errorf("a third name of two = %v, want ErrForbidden", err)
 	}
 	one, _ := w.password(t, est.NewPassword{Name: gateway})
-	second, err := w.ca.EnrolByPassword(t.Context(), one, esttest.CSR(t, esttest.Key(t), gateway))
+	second, err := w.ca.EnrolByPassword(t.Context(), one, est.Request{CSR: esttest.CSR(t, esttest.Key(t), gateway)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestPasswordRace(t *testing.T) {
 			p = b
 		}
 		wg.Go(func() {
-			_, err := w.ca.EnrolByPassword(context.Background(), p, csr)
+			_, err := w.ca.EnrolByPassword(context.Background(), p, est.Request{CSR: csr})
 			if err != nil && !errors.Is(err, est.ErrForbidden) && !errors.Is(err, est.ErrConflict) {
 				t.Errorf("EnrolByPassword = %v", err)
 			}
@@ -255,10 +255,10 @@ func TestPasswordCrash(t *testing.T) {
 		p, _ := w.password(t, est.NewPassword{Name: gateway})
 		store.fail, store.n = 0, 0
 		csr := esttest.CSR(t, w.key, gateway)
-		if _, err := w.ca.EnrolByPassword(t.Context(), p, csr); !errors.Is(err, errCrash) {
+		if _, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: csr}); !errors.Is(err, errCrash) {
 			t.Fatalf("EnrolByPassword = %v, want a crash", err)
 		}
-		if _, err := w.ca.EnrolByPassword(t.Context(), p, csr); err != nil {
+		if _, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: csr}); err != nil {
 			t.Errorf("after the crash: %v", err)
 		}
 		if live := w.byName(t, gateway); live != 1 {

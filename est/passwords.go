@@ -121,27 +121,32 @@ func (ca *CA) CheckPassword(ctx context.Context, user, secret string) (Password,
 	return p, nil
 }
 
-// EnrolByPassword answers a request by HTTP whose client proved a one-time password
-// (CheckPassword): an operational certificate for a name that it covers. The same
+// EnrolByPassword answers a request whose client proved a one-time password
+// (CheckPassword), whatever r.Client is: an operational certificate for a name that
+// it covers. Who made the password has approved it. The same
 // request gets the stored answer and costs no use. A name that a device's right
 // holds is refused, and by a pattern one that has a live certificate: a pattern
 // takes nobody's place. A password for one name does, and revokes what was before
 // in the transaction that uses it up.
 //
-// It returns ErrForbidden, ErrEndpoint, ErrPending, ErrCSR, ErrCSRSize, ErrKey or
-// ErrName. All but ErrPending are audited; nothing is issued.
-func (ca *CA) EnrolByPassword(ctx context.Context, p Password, der []byte) (Issued, error) {
-	out, err := ca.enrolByPassword(ctx, p.ID, der)
+// It returns ErrForbidden, ErrEndpoint, ErrPending, ErrLimit, ErrCSR, ErrCSRSize,
+// ErrKey, ErrBinding or ErrName. All but ErrPending are audited; nothing is issued.
+func (ca *CA) EnrolByPassword(ctx context.Context, p Password, r Request) (Issued, error) {
+	out, err := ca.enrolByPassword(ctx, p.ID, r)
 	return out, ca.refused(ctx, "enrol", Client{Certificate: p.client(), Name: "password " + p.ID}, err)
 }
 
-func (ca *CA) enrolByPassword(ctx context.Context, id string, der []byte) (Issued, error) {
-	csr, err := ParseCSR(der)
+func (ca *CA) enrolByPassword(ctx context.Context, id string, r Request) (Issued, error) {
+	csr, err := ParseCSR(r.CSR)
 	if err != nil {
 		return Issued{}, err
 	}
 	name := csr.req.Subject.CommonName
 	if err := ca.limiter.admit(sumText(id+" "+name), ca.now()); err != nil {
+		return Issued{}, err
+	}
+	o := &order{csr: csr, binding: r.Binding}
+	if err := ca.o.Profiles.Operational.bound(o); err != nil {
 		return Issued{}, err
 	}
 	return again(func() (Issued, error) {

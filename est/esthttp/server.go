@@ -5,9 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,17 +16,30 @@ import (
 	"steward/lwm2m/audit"
 )
 
-// An Authority answers behind the protocol; *est.CA is one.
+// An Authority answers behind the protocol; *est.CA is one. Its methods return the
+// errors of est.CA's.
 type Authority interface {
-	// Enrol and Reenrol return the errors of est.CA's methods.
+	Enroller
+	Passwords
+}
+
+// An Enroller answers clients with certificates.
+type Enroller interface {
 	Enrol(ctx context.Context, r est.Request) (est.Issued, error)
 	Reenrol(ctx context.Context, r est.Request) (est.Issued, error)
-	// CheckPassword and EnrolByPassword return the errors of est.CA's methods.
-	CheckPassword(ctx context.Context, user, secret string) (est.Password, error)
-	EnrolByPassword(ctx context.Context, p est.Password, csr []byte) (est.Issued, error)
+	// GenerateKey makes key and certificate.
+	GenerateKey(ctx context.Context, r est.Request) (est.Keyed, error)
+	// Attributes returns CsrAttrs in DER, for nobody in particular if c is zero.
+	Attributes(c est.Client) ([]byte, error)
 	// Published returns the issuing CA's certificate, those above it, and others
 	// that clients are to have.
 	Published() []*x509.Certificate
+}
+
+// Passwords are the one-time passwords of an authority.
+type Passwords interface {
+	CheckPassword(ctx context.Context, user, secret string) (est.Password, error)
+	EnrolByPassword(ctx context.Context, p est.Password, r est.Request) (est.Issued, error)
 }
 
 // ServerOptions says what a Server serves. All without a default are required.
@@ -96,9 +107,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, who *caller) erro
 	switch function {
 	case Cacerts:
 		return cacerts(w, ca)
-	case CSRAttrs: // nothing is prescribed (RFC 7030 §4.5.2)
-		w.WriteHeader(http.StatusNoContent)
-		return nil
+	case CSRAttrs:
+		return s.attributes(w, r, ca, who)
+	case ServerKey:
+		return s.serverKey(w, r, ca, who)
 	case Enrol:
 		return s.enrol(w, r, ca, who)
 	case Reenrol:
@@ -145,79 +157,18 @@ func cacerts(w http.ResponseWriter, ca Authority) error {
 	return nil
 }
 
-// enrol answers simpleenroll: the first certificate of a client.
-func (s *Server) enrol(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) error {
-	der, err := s.request(w, r, ca, who)
+// attributes answers anybody, and with a name who shows a certificate (RFC 7030
+// §4.5, RFC 9908); 204 where nothing is prescribed.
+func (s *Server) attributes(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) error {
+	_ = s.certificate(r, who) // without one, the answer has no name
+	der, err := ca.Attributes(who.client)
 	if err != nil {
 		return err
 	}
-	if who.password != nil {
-		issued, err := ca.EnrolByPassword(r.Context(), *who.password, der)
-		return answer(w, issued, err)
+	if len(der) == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
-	issued, err := ca.Enrol(r.Context(), est.Request{Client: who.client, CSR: der})
-	return answer(w, issued, err)
-}
-
-// reenrol answers simplereenroll: a client's next certificate, by the one that it
-// has (RFC 7030 §4.2.2).
-func (s *Server) reenrol(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) error {
-	der, err := s.request(w, r, ca, who)
-	if err != nil {
-		return err
-	}
-	if who.password != nil {
-		who.audited = false
-		return &refusal{status: http.StatusForbidden, text: "A renewal needs the certificate that is to be renewed."}
-	}
-	issued, err := ca.Reenrol(r.Context(), est.Request{Client: who.client, CSR: der})
-	return answer(w, issued, err)
-}
-
-// request says who asks, and reads the PKCS#10 request.
-func (s *Server) request(w http.ResponseWriter, r *http.Request, ca Authority, who *caller) ([]byte, error) {
-	if err := s.authenticate(r, ca, who); err != nil {
-		return nil, err
-	}
-	der, err := readRequest(w, r)
-	who.audited = err == nil
-	return der, err
-}
-
-// maxBody bounds a request's body: the largest request in base64, and white space.
-const maxBody = est.MaxCSR*3/2 + 1024
-
-// readRequest reads a PKCS#10 request in base64.
-func readRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != typePKCS10 {
-		return nil, &refusal{
-			status: http.StatusUnsupportedMediaType, text: "A request is " + typePKCS10 + ", in base64.",
-		}
-	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, fmt.Errorf("%w: more than %d bytes of text", est.ErrCSRSize, maxBody)
-	}
-	if err != nil {
-		return nil, &refusal{status: http.StatusBadRequest, text: "The body did not arrive whole.", reason: err}
-	}
-	return decodeBody(text)
-}
-
-// answer sends the certificate alone (RFC 7030 §4.2.3); the chain is in cacerts.
-func answer(w http.ResponseWriter, issued est.Issued, err error) error {
-	if err != nil {
-		return err
-	}
-	cert, err := x509.ParseCertificate(issued.DER)
-	if err != nil {
-		return err
-	}
-	der, err := estcoap.EncodeCertsOnly(cert)
-	if err != nil {
-		return err
-	}
-	send(w, typeCertsOnly, der)
+	send(w, typeCSRAttrs, der)
 	return nil
 }

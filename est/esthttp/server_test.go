@@ -25,9 +25,23 @@ func TestCacerts(t *testing.T) {
 			t.Errorf("%s: %d certificates", path, len(certs))
 		}
 	}
-	res, body := w.do(t, ask{method: http.MethodGet, path: "/.well-known/est/csrattrs"})
-	if res.StatusCode != http.StatusNoContent || body != "" {
-		t.Errorf("csrattrs: %s %q", res.Status, body)
+}
+
+// TestCSRAttrs: nobody gets the attributes without a name, a device with its own.
+func TestCSRAttrs(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct {
+		who  est.Client
+		cert *tlsCertificate
+	}{{est.Client{}, nil}, {w.device.Client(), w.factoryCertificate()}} {
+		res, body := w.do(t, ask{method: http.MethodGet, path: "/.well-known/est/csrattrs", cert: tt.cert})
+		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "application/csrattrs" {
+			t.Fatalf("csrattrs: %s %v: %s", res.Status, res.Header, body)
+		}
+		want, err := w.ca.Attributes(tt.who)
+		if got, _ := esthttp.DecodeBody([]byte(body)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("csrattrs = %x, want %x, %v", got, want, err)
+		}
 	}
 }
 

@@ -53,12 +53,12 @@ type world struct {
 	log    *bytes.Buffer
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, more ...func(*est.Options)) *world {
 	t.Helper()
 	w := &world{
 		clock: esttest.NewClock(), store: &esttest.Store{}, key: esttest.Key(t), trail: &trail{}, log: &bytes.Buffer{},
 	}
-	w.ca = esttest.NewCA(t, "Alpha", w.store, w.clock.Now)
+	w.ca = esttest.NewCA(t, "Alpha", w.store, w.clock.Now, more...)
 	factory := esttest.NewFactory(t, w.clock.Now)
 	w.device = esttest.NewDevice(t, factory, endpoint)
 	esttest.Grant(t, w.ca, factory, w.device)
