@@ -19,7 +19,7 @@ import (
 // A sealer that seals nothing: what is stored is for the store's tests.
 type sealer struct{}
 
-func (sealer) Seal(secret []byte, _ string) []byte           { return secret }
+func (sealer) Seal(secret []byte, _ string) []byte          { return secret }
 func (sealer) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
 
 // profile makes a CA's operational profile.
