@@ -26,6 +26,9 @@ func parsePlace(text string) (place, error) {
 		}
 		return place{file: rest}, nil
 	case "pkcs11":
+		if !PKCS11 {
+			return place{}, fmt.Errorf("%w: this program was built without PKCS#11 (it needs CGO_ENABLED=1)", ErrPlace)
+		}
 		return parseToken(rest)
 	}
 	return place{}, fmt.Errorf("%w: file:PATH or pkcs11:…", ErrPlace)

@@ -53,7 +53,7 @@ func newToken(uri, pin string) *token {
 	return &token{uri: uri, pin: pin, open: openToken, waiting: make(chan struct{}, maxWaiting)}
 }
 
-// openToken connects. Where PKCS#11 is not built in, its error says so.
+// openToken connects.
 func openToken(uri, pin string) (manager, error) {
 	o := apiv1.Options{URI: uri}
 	if pin != "" {

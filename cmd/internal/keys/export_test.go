@@ -1,0 +1,27 @@
+package keys
+
+import (
+	"crypto"
+	"errors"
+
+	"go.step.sm/crypto/kms/apiv1"
+)
+
+// FakeToken is a ring whose token is the given signer, or does not open.
+func FakeToken(open func() (crypto.Signer, error)) *Ring {
+	t := newToken("pkcs11:token=fake", "")
+	t.open = func(string, string) (manager, error) {
+		s, err := open()
+		return fake{s}, err
+	}
+	return &Ring{places: map[Name]place{everyName: {token: t.uri}}, tokens: map[string]*token{t.uri: t}}
+}
+
+type fake struct{ signer crypto.Signer }
+
+func (fake) CreateKey(*apiv1.CreateKeyRequest) (*apiv1.CreateKeyResponse, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (f fake) CreateSigner(*apiv1.CreateSignerRequest) (crypto.Signer, error) { return f.signer, nil }
+func (f fake) Close() error                                                   { return nil }
