@@ -70,6 +70,9 @@ var (
 	ErrLint = errors.New("certificate does not conform")
 	// ErrToken reports a token that was redeemed before, or belongs to another Issuer.
 	ErrToken = errors.New("issuance token not redeemable")
+	// ErrSigner reports that the authority's key cannot be used now: its token is
+	// away. Nothing was issued; the same request will do later.
+	ErrSigner = errors.New("signing key not available now")
 	// ErrReason reports a revocation reason that RFC 5280 §5.3.1 does not name.
 	ErrReason = errors.New("unknown revocation reason")
 	// ErrOptions reports Options without what the authority needs.

@@ -88,14 +88,14 @@ func (i *Issuer) Prepare(p *Profile, s Subject, now time.Time) (*Token, error) {
 }
 
 // Issue signs what t holds and checks that the outcome is what was prepared. It
-// returns ErrToken for a second use, or a token of another Issuer.
+// returns ErrToken for a second use, or a token of another Issuer, and ErrSigner.
 func (i *Issuer) Issue(t *Token) (*x509.Certificate, error) {
 	if t == nil || t.issuer != i || !t.redeemed.CompareAndSwap(false, true) {
 		return nil, ErrToken
 	}
 	der, err := x509.CreateCertificate(i.rand, t.template, i.cert, t.key, i.signer)
 	if err != nil {
-		return nil, fmt.Errorf("sign: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrSigner, err)
 	}
 	return inspect(der, t.profile, t.template)
 }

@@ -190,6 +190,7 @@ var codes = []struct {
 }{
 	{est.ErrPending, coap.ServiceUnavailable, "not open yet"},
 	{est.ErrLimit, coap.TooManyRequests, "too many requests"}, // RFC 8516
+	{est.ErrSigner, coap.ServiceUnavailable, "cannot sign now"},
 	{est.ErrWrongKey, coap.Forbidden, "another key is expected"},
 	{est.ErrForbidden, coap.Forbidden, "not allowed"},
 	{est.ErrRevoked, coap.Forbidden, "certificate revoked"},
@@ -213,6 +214,9 @@ func (s *Server) failed(ctx context.Context, r *coap.Request, err error) *coap.R
 	if pending := (*est.PendingError)(nil); errors.As(err, &pending) {
 		out.MaxAge = coap.MaxAgeSeconds(seconds(pending.Retry))
 	}
+	if errors.Is(err, est.ErrSigner) {
+		out.MaxAge = coap.MaxAgeSeconds(seconds(est.DefaultRetry))
+	}
 	if limit := (*est.LimitError)(nil); errors.As(err, &limit) {
 		out.MaxAge = coap.MaxAgeSeconds(seconds(limit.Retry))
 	}
@@ -221,7 +225,8 @@ func (s *Server) failed(ctx context.Context, r *coap.Request, err error) *coap.R
 		peer, endpoint = r.Peer.String(), r.Peer.Identity().Name
 	}
 	level := slog.LevelInfo
-	if errors.Is(err, est.ErrWrongKey) || out.Code == coap.InternalServerError {
+	if errors.Is(err, est.ErrWrongKey) || errors.Is(err, est.ErrSigner) ||
+		out.Code == coap.InternalServerError {
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(ctx, level, "enrolment refused", slog.String("peer", peer), slog.String("endpoint", endpoint),
