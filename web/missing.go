@@ -143,6 +143,18 @@ func (missing) CampaignReport(context.Context, string, ReportFormat) (File, erro
 	return File{}, ErrNotBuilt
 }
 
+func (missing) ListPasswords(context.Context, Page) (List[OneTimePassword], error) {
+	return List[OneTimePassword]{}, ErrNotBuilt
+}
+
+func (missing) MakePassword(context.Context, Actor, NewOneTimePassword) (MadePassword, error) {
+	return MadePassword{}, ErrNotBuilt
+}
+
+func (missing) WithdrawPassword(context.Context, Actor, string) (OneTimePassword, error) {
+	return OneTimePassword{}, ErrNotBuilt
+}
+
 func (missing) ListTransfers(context.Context, TransferFilter, Page) (List[Transfer], error) {
 	return List[Transfer]{}, ErrNotBuilt
 }

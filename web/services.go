@@ -26,6 +26,7 @@ type Services struct {
 	Definitions     Definitions
 	Traces          Traces
 	Certificates    Certificates
+	Passwords       OneTimePasswords
 	Releases        Releases
 	Bills           Bills
 	Campaigns       Campaigns
@@ -49,6 +50,7 @@ func (s Services) Complete() Services {
 	fill(&s.Definitions, Definitions(none))
 	fill(&s.Traces, Traces(none))
 	fill(&s.Certificates, Certificates(none))
+	fill(&s.Passwords, OneTimePasswords(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))
 	fill(&s.Vulnerabilities, Vulnerabilities(none))

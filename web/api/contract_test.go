@@ -161,6 +161,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,
 		"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
 		"POST /api/v1/ca/certificates/{id}/revoke":     `{"reason":"superseded","comment":"x"}`,
+		"POST /api/v1/ca/passwords":                    `{"name":"x"}`,
 		"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,
 		"POST /api/v1/releases/{id}/commands":          `{"action":"approve"}`,
 		"PUT /api/v1/releases/{id}/bill":               `{}`,

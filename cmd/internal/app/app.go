@@ -118,7 +118,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	if a.pki, err = openPKI(ctx, a.dir, ring, cfg, est.Options{
-		Store: a.db.Inventory(), Now: time.Now, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
+		Store: a.db.Inventory(), Passwords: a.db.Inventory(), Now: time.Now, Retry: cfg.Retry, Limits: cfg.Limits,
+		Revoked: a.revoked,
 	}); err != nil {
 		return a, err
 	}

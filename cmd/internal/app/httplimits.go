@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,8 @@ const (
 	// stallTimeout is how long a client may take no byte of an answer, events
 	// included, before it is cut off.
 	stallTimeout = time.Minute
+	// bodyTimeout is for the whole of a small body, from its first byte on.
+	bodyTimeout = 15 * time.Second
 	// readyCache is how long the answer to "are you ready?" stands: anybody may ask.
 	readyCache = time.Second
 )
@@ -61,6 +64,18 @@ func (c *boundedConn) Write(b []byte) (int, error) {
 func (c *boundedConn) Close() error {
 	c.once.Do(func() { c.listener.open.Add(-1) })
 	return c.Conn.Close()
+}
+
+// hurried gives the body of each request bodyTimeout: who sends it drop by drop is
+// cut off.
+func hurried(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+			http.Error(w, "Internal error.", http.StatusInternalServerError)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // A readiness asks the database at most once in readyCache.

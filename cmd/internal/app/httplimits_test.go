@@ -3,7 +3,10 @@ package app
 import (
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 )
 
 // TestBoundedListener opens more connections than a listener keeps: the one too
@@ -61,4 +64,26 @@ func TestBoundedListener(t *testing.T) {
 	_ = c.Close()
 	_ = l.Close()
 	<-ended
+}
+
+// A hurriedWriter notes the deadline that it is given.
+type hurriedWriter struct {
+	http.ResponseWriter
+
+	deadline time.Time
+}
+
+func (w *hurriedWriter) SetReadDeadline(t time.Time) error {
+	w.deadline = t
+	return nil
+}
+
+func TestHurried(t *testing.T) {
+	w := &hurriedWriter{ResponseWriter: httptest.NewRecorder()}
+	served := false
+	hurried(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served = true })).
+		ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+	if left := time.Until(w.deadline); !served || left <= 0 || left > bodyTimeout {
+		t.Errorf("served %v, deadline in %v, want within %v", served, left, bodyTimeout)
+	}
 }

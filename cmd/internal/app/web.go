@@ -117,6 +117,11 @@ func (a *App) buildWebSide(ctx context.Context) error {
 			return err
 		}
 	}
+	if a.cfg.ESTHTTPS != "" {
+		if err := a.buildESTHTTPS(ctx); err != nil {
+			return err
+		}
+	}
 	if a.cfg.PKI != "" {
 		return a.web.add(ctx, "pki", a.cfg.PKI, nil, a.publication.handler(), a.log)
 	}

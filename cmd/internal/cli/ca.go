@@ -37,7 +37,7 @@ of its own.`,
 	}
 	cmd.AddCommand(newFactory())
 	o := &operator{}
-	for _, c := range []*cobra.Command{o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke()} {
+	for _, c := range []*cobra.Command{o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords()} {
 		o.flags(c)
 		cmd.AddCommand(c)
 	}

@@ -66,6 +66,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.PublicCoAPS, "public-coaps", o.PublicCoAPS,
 		"`host:port` that devices are told, if a port forwarding makes it another than --host and --coaps")
 	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")
+	f.StringVar(&o.ESTHTTPS, "est-https", o.ESTHTTPS,
+		"enrolment by HTTPS (RFC 7030), for gateways and factories, such as :8085")
 	f.StringVar(&o.Updates, "updates", o.Updates, "updates by HTTPS, for devices with certificates")
 	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate,
 		"bytes per second that all devices may fetch (default no bound)")

@@ -47,6 +47,9 @@ type Options struct {
 	Peer          string `toml:"peer"` // provider-to-provider API, "off": none
 	PKI           string `toml:"pki"`  // CRL and issuer certificates, "off": none
 
+	// ESTHTTPS is where gateways and factories enrol by HTTPS (RFC 7030). "off": none.
+	ESTHTTPS string `toml:"est-https"`
+
 	// Updates is where devices fetch updates by HTTPS with their certificates; by
 	// CoAP they fetch at CoAPS. "off": none.
 	Updates string `toml:"updates"`
@@ -102,7 +105,7 @@ func Default() Options {
 	return Options{
 		Data: "steward-data", Name: "steward", Host: "127.0.0.1",
 		HTTP: "127.0.0.1:8080", CoAP: "off", CoAPS: ":5684", CoAPTCP: "off", CoAPSTCP: "off",
-		Peer: ":8443", PKI: ":8081", Updates: "off",
+		Peer: ":8443", PKI: ":8081", Updates: "off", ESTHTTPS: "off",
 		Objects: Objects(objects.DefaultIDs),
 		Timers: Timers{
 			AckTimeout: Duration(2 * time.Second), Grace: Duration(24 * time.Hour),
@@ -131,7 +134,7 @@ type Config struct {
 	HTTP, CoAP, CoAPS, Peer, PKI string // listen addresses; "" for none
 	CoAPTCP, CoAPSTCP            string // likewise
 	ServerCertificates           []ServerCertificate
-	Updates                      string // likewise
+	Updates, ESTHTTPS            string // likewise
 	UpdateRate                   int64  // bytes per second; 0: no bound
 	PublicCoAPS                  string // "": Host and the port of CoAPS
 	// HandOver is false if nobody chose ids for the three objects: the defaults
@@ -224,6 +227,7 @@ func (c *Config) addresses(o Options) error {
 		{"peer", o.Peer, &c.Peer},
 		{"pki", o.PKI, &c.PKI},
 		{"updates", o.Updates, &c.Updates},
+		{"est-https", o.ESTHTTPS, &c.ESTHTTPS},
 	} {
 		addr, err := listen(l.in, o.Host)
 		if err != nil {

@@ -99,6 +99,7 @@ func New(o Options) (web.Services, error) {
 		Definitions:     &definitions{base: b},
 		Factories:       &factories{base: b},
 		Certificates:    &certificates{base: b},
+		Passwords:       &passwords{base: b},
 		Releases:        &releases{base: b},
 		Bills:           &bills{base: b},
 		Vulnerabilities: &weaknesses{base: b},
