@@ -33,16 +33,27 @@ const (
 	PrivilegeWithdrawn   Reason = "privilegeWithdrawn"
 )
 
+// reasons stand at their CRLReason numbers; 6 to 8 are none of ours.
+var reasons = [...]Reason{
+	0: Unspecified, 1: KeyCompromise, 2: CACompromise, 3: AffiliationChanged, 4: Superseded,
+	5: CessationOfOperation, 9: PrivilegeWithdrawn,
+}
+
 // Code returns the CRLReason number, or ErrReason.
 func (r Reason) Code() (int, error) {
-	code := slices.Index([]Reason{
-		0: Unspecified, 1: KeyCompromise, 2: CACompromise, 3: AffiliationChanged, 4: Superseded,
-		5: CessationOfOperation, 9: PrivilegeWithdrawn,
-	}, r)
+	code := slices.Index(reasons[:], r)
 	if r == "" || code < 0 {
 		return 0, fmt.Errorf("%w: %q", ErrReason, r)
 	}
 	return code, nil
+}
+
+// ReasonOf returns the reason with a CRLReason number, or ErrReason.
+func ReasonOf(code int) (Reason, error) {
+	if code < 0 || code >= len(reasons) || reasons[code] == "" {
+		return "", fmt.Errorf("%w: %d", ErrReason, code)
+	}
+	return reasons[code], nil
 }
 
 // A Record is one certificate in the inventory. All but the fields below
