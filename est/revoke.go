@@ -103,8 +103,11 @@ func (ca *CA) Revoke(ctx context.Context, hash Hash, reason Reason, why string) 
 	}
 	_, err := again(func() (struct{}, error) {
 		r, err := ca.o.Store.Certificate(ctx, hash)
-		if err != nil || r.Status == StatusRevoked {
+		if err != nil {
 			return struct{}{}, err
+		}
+		if r.Status == StatusRevoked { // acknowledged once the journal has it too
+			return struct{}{}, ca.ledger.append(nil)
 		}
 		var ch Change
 		ca.revoke(r, reason, why, &ch)

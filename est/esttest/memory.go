@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,13 @@ func (s *Store) Audit() []audit.Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.rows)
+}
+
+// Clone returns a copy: a backup.
+func (s *Store) Clone() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Store{records: slices.Clone(s.records), rights: maps.Clone(s.rights), rows: slices.Clone(s.rows)}
 }
 
 // Certificate implements est.Store.

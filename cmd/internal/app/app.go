@@ -15,6 +15,7 @@ import (
 
 	"steward/cmd/internal/config"
 	"steward/cmd/internal/keys"
+	"steward/cmd/internal/revokelog"
 	"steward/cmd/internal/services"
 	"steward/cmd/internal/signlog"
 	"steward/cmd/internal/sqlite"
@@ -42,6 +43,7 @@ type App struct {
 	dir     *directory
 	db      *sqlite.DB
 	signs   *signlog.Log
+	journal *revokelog.Log
 	devices fleet.Store
 	keys    sqlite.Credentials // pre-shared keys of devices
 	ring    *keys.Ring
@@ -117,12 +119,16 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = services.LoadDefinitions(ctx, a.db, a.registry); err != nil {
 		return a, err
 	}
+	if err = a.openJournal(); err != nil {
+		return a, err
+	}
 	if a.pki, err = openPKI(ctx, a.dir, ring, cfg, est.Options{
 		Store: a.db.Inventory(), Passwords: a.db.Inventory(), Now: time.Now, Retry: cfg.Retry, Limits: cfg.Limits,
-		Revoked: a.revoked,
+		Revoked: a.revoked, Journal: a.journal,
 	}); err != nil {
 		return a, err
 	}
+	a.logRestored(ctx)
 	a.publication = a.newPublication()
 	if err = a.buildUpdates(ctx); err != nil {
 		return a, err
@@ -272,35 +278,4 @@ func (a *App) runners() []func(context.Context) error {
 		all = append(all, a.transfers.Run)
 	}
 	return all
-}
-
-// Close gives free what New opened. It is for an App that was never run, and
-// after Run.
-func (a *App) Close() error {
-	var errs []error
-	if a.coaps != nil && !a.ran {
-		errs = append(errs, a.coaps.Close())
-	}
-	if a.coap != nil && !a.ran {
-		errs = append(errs, a.coap.Close())
-	}
-	if !a.ran {
-		errs = append(errs, a.streams.close())
-	}
-	if a.web != nil && !a.ran {
-		errs = append(errs, a.web.Close())
-	}
-	if a.ring != nil {
-		errs = append(errs, a.ring.Close())
-	}
-	if a.signs != nil {
-		errs = append(errs, a.signs.Close())
-	}
-	if a.db != nil {
-		errs = append(errs, a.db.Close())
-	}
-	if a.dir != nil {
-		errs = append(errs, a.dir.Close())
-	}
-	return errors.Join(errs...)
 }

@@ -36,6 +36,9 @@ const (
 	// of associations is never used.
 	dirAssociations = "associations"
 	dirRefreshes    = "refreshes"
+	// fileRevocations must not be restored from a backup: it says what the database in
+	// the backup does not know yet.
+	fileRevocations = "revocations"
 )
 
 // openDirectory makes the directory if need be and locks it for this process.

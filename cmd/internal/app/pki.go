@@ -34,6 +34,7 @@ type pki struct {
 	peer     identity
 	transfer identity
 	suit     identity
+	restored est.Restored // what the database had forgotten
 }
 
 // An identity is a key with its certificate.
@@ -61,6 +62,9 @@ func openPKI(ctx context.Context, dir *directory, ring *keys.Ring, cfg config.Co
 		return nil, err
 	}
 	if err := p.ca.Adopt(ctx); err != nil {
+		return nil, err
+	}
+	if p.restored, err = p.ca.Restore(ctx); err != nil {
 		return nil, err
 	}
 	return p, p.leaves(ctx, cfg.Name, cfg.Host)

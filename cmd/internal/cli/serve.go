@@ -54,6 +54,8 @@ turns it on with ids of the test range.`,
 // serveFlags binds the settings that flags can give.
 func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.Data, "data", o.Data, "`directory` of everything that lasts")
+	f.StringVar(&o.Revocations, "revocations", o.Revocations,
+		"`file` of revocations that no backup replaces (default in --data)")
 	f.StringVar(&o.Name, "name", o.Name, "the provider's name, in certificates and messages")
 	f.StringVar(&o.Host, "host", o.Host, "name or address in every URI handed out")
 	f.StringVar(&o.HTTP, "http", o.HTTP, "dashboard and REST API (TLS with an own certificate off loopback)")

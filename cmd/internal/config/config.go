@@ -25,6 +25,10 @@ var ErrConfig = errors.New("unusable setting")
 // Default gives. The names in tags are those of the TOML file.
 type Options struct {
 	Data string `toml:"data"` // directory of everything that lasts
+	// Revocations is the file of what a restored database must not forget: certificates
+	// revoked and rights deleted since. Best on another disk than Data. "": in Data.
+	Revocations string `toml:"revocations"`
+
 	Name string `toml:"name"` // the provider's name, in certificates and messages
 	Host string `toml:"host"` // name or address that stands in every URI handed out
 
@@ -151,6 +155,7 @@ type Config struct {
 	Awake              time.Duration
 	Limits             est.Limits
 	Publication        Publication
+	Revocations        string // a file; "": in Data
 	Keys               Keys
 }
 
@@ -160,8 +165,8 @@ var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
 func New(o Options) (Config, error) {
 	c := Config{
 		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, Tolerant: o.Tolerant, IDs: objects.IDs(o.Objects),
-		PublicCoAPS: o.PublicCoAPS,
-		AckTimeout:  time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
+		PublicCoAPS: o.PublicCoAPS, Revocations: o.Revocations,
+		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
 		Awake: time.Duration(o.Timers.Awake), Keys: o.Keys,
 	}

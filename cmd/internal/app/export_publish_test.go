@@ -1,0 +1,19 @@
+package app
+
+import (
+	"net/http"
+
+	"steward/est"
+)
+
+// CA returns the provider's CA.
+func (a *App) CA() *est.CA { return a.pki.ca }
+
+// PKIHandler returns what serves relying parties.
+func (a *App) PKIHandler() http.Handler { return a.publication.handler() }
+
+// Restored returns what the database had forgotten.
+func (a *App) Restored() est.Restored { return a.pki.restored }
+
+// FileDB is the name of the database in the data directory.
+const FileDB = fileDB

@@ -1,0 +1,30 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+
+	"steward/cmd/internal/revokelog"
+	"steward/est"
+)
+
+// openJournal opens the file of what a restored database must not forget.
+func (a *App) openJournal() (err error) {
+	a.journal, err = revokelog.Open(cmp.Or(a.cfg.Revocations, a.dir.file(fileRevocations)), a.now())
+	return err
+}
+
+// logRestored tells people that the database was older than the file.
+func (a *App) logRestored(ctx context.Context) {
+	r := a.pki.restored
+	level := slog.LevelDebug
+	if r.Revoked+r.Deleted+r.Unknown > 0 {
+		level = slog.LevelWarn
+	}
+	if r == (est.Restored{}) {
+		return
+	}
+	a.log.LogAttrs(ctx, level, "revocations restored", slog.Int("revoked_again", r.Revoked),
+		slog.Int("rights_deleted_again", r.Deleted), slog.Int("unknown_certificates", r.Unknown), slog.Int("kept", r.Kept))
+}
