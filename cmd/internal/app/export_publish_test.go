@@ -6,9 +6,6 @@ import (
 	"steward/est"
 )
 
-// CA returns the provider's CA.
-func (a *App) CA() *est.CA { return a.pki.ca }
-
 // PKIHandler returns what serves relying parties.
 func (a *App) PKIHandler() http.Handler { return a.publication.handler() }
 
