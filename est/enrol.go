@@ -22,6 +22,7 @@ const (
 type Client struct {
 	Role        Role
 	Certificate Hash   // of the client certificate
+	Factory     Hash   // operational: of the device's factory certificate; zero: it has none
 	Name        string // its commonName
 }
 

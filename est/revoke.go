@@ -47,7 +47,7 @@ func (ca *CA) Identify(ctx context.Context, chain [][]byte) (Client, error) {
 	case err == nil && r.Live(ca.now()) != nil:
 		return Client{}, r.Live(ca.now())
 	case err == nil && r.Kind == KindOperational:
-		return Client{Role: RoleOperational, Certificate: hash, Name: r.Name}, ca.used(ctx, r)
+		return Client{Role: RoleOperational, Certificate: hash, Factory: r.Factory, Name: r.Name}, ca.used(ctx, r)
 	case err != nil && !errors.Is(err, ErrUnknown):
 		return Client{}, err
 	}

@@ -19,6 +19,7 @@ type Grant struct {
 	FactoryDER    []byte
 	Intermediates [][]byte  // DER of CAs between it and the listed one
 	Endpoint      string    // its commonName; "": taken from it
+	Named         bool      // Endpoint is the device's name by the provider's own rule, whatever the commonName
 	From, Until   time.Time // window, see Right; zero: no limit
 }
 
@@ -33,6 +34,9 @@ func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
 	}
 	hash := sha256.Sum256(g.FactoryDER)
 	name := leaf.Subject.CommonName
+	if g.Named {
+		name = g.Endpoint
+	}
 	if g.Factory != (Hash{}) && g.Factory != hash || g.Endpoint != "" && g.Endpoint != name {
 		return Right{}, fmt.Errorf("%w: %q is not the subject of the factory certificate", ErrName, g.Endpoint)
 	}

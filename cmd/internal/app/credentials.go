@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -35,6 +36,7 @@ type credentials struct {
 	devices fleet.Store
 	keys    fleet.Credentials
 	known   standings
+	naming  fleet.Naming
 }
 
 // standings remember operational certificates (sqlite.Inventory.Standing).
@@ -53,7 +55,8 @@ func (a *App) newCredentials(list []config.ServerCertificate) (*credentials, err
 	}
 	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
 	c := &credentials{
-		ca: p.ca, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(), named: map[string]*tls.Certificate{},
+		ca: p.ca, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(), naming: a.cfg.Naming,
+		named: map[string]*tls.Certificate{},
 	}
 	for _, s := range list {
 		other, err := loadServerCertificate(s)
@@ -156,18 +159,45 @@ func (c *credentials) ofChain(ctx context.Context, chain [][]byte) (coap.Identit
 	if err != nil {
 		return coap.Identity{}, err
 	}
-	role := coap.RoleFactory
-	if client.Role == est.RoleOperational {
-		role = coap.RoleOperational
+	if client.Role != est.RoleOperational { // its name was found when its right was given
+		return coap.Identity{Role: coap.RoleFactory, Name: client.Name, Certificate: client.Certificate}, nil
 	}
-	return coap.Identity{Role: role, Name: client.Name, Certificate: client.Certificate}, nil
+	name, err := c.nameOf(ctx, client, chain[0])
+	return coap.Identity{Role: coap.RoleOperational, Name: name, Certificate: client.Certificate}, err
+}
+
+// nameOf returns the name that an operational certificate stands for. Where that is
+// not its common name, it must be the name of the very device that it was issued to:
+// what else a certificate says, its owner may have asked for.
+func (c *credentials) nameOf(ctx context.Context, client est.Client, der []byte) (string, error) {
+	if c.naming.Plain() {
+		return client.Name, nil
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", fleet.ErrNameless, err)
+	}
+	ep, err := c.naming.Endpoint(leaf)
+	if err != nil || string(ep) == client.Name {
+		return string(ep), err
+	}
+	d, err := c.devices.ByEndpoint(ctx, ep)
+	if err != nil {
+		return "", fmt.Errorf("%w: %q: %w", fleet.ErrNameless, ep, err)
+	}
+	if client.Factory != (est.Hash{}) && client.Factory != est.Hash(d.Factory) {
+		return "", fmt.Errorf("%w: %q is another device than %q, to which the certificate was issued",
+			fleet.ErrNameless, ep, client.Name)
+	}
+	return string(ep), nil
 }
 
 // Recall implements dtls.Recaller: operational certificates that were good when they
-// were last read, and have not been changed since.
+// were last read, and have not been changed since. Names that stand elsewhere than in
+// the inventory are read each time.
 func (c *credentials) Recall(leaf [sha256.Size]byte) (coap.Identity, bool) {
 	name, ok := c.known.Standing(leaf, time.Now())
-	if !ok {
+	if !ok || !c.naming.Plain() {
 		return coap.Identity{}, false
 	}
 	return coap.Identity{Role: coap.RoleOperational, Name: name, Certificate: leaf}, true

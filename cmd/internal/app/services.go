@@ -31,7 +31,7 @@ func (a *App) services() (web.Services, error) {
 		Registry: a.registry, Queue: a.queue, SUITSigner: signer, ReportSigner: reports,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
-		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged,
+		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 	})
 	all.Settings = a
 	if !a.cfg.HandOver {

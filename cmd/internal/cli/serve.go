@@ -65,6 +65,10 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.CoAPSTCP, "coaps-tcp", o.CoAPSTCP, "LwM2M, enrolment and updates over TLS, such as :5684")
 	f.StringArrayVar(&o.ServerCertificates, "server-certificate", o.ServerCertificates,
 		"another certificate for devices that ask for a name: `name=chain.pem,key.pem`; repeatable")
+	f.StringSliceVar(&o.Identity, "identity", o.Identity,
+		"where certificates name their devices: cn, uri, dns, hardware; the first found counts (default cn)")
+	f.StringVar(&o.IdentityTable, "identity-table", o.IdentityTable,
+		"`file` with names in certificates and the endpoints that they stand for, a tab between them")
 	f.StringVar(&o.PublicCoAPS, "public-coaps", o.PublicCoAPS,
 		"`host:port` that devices are told, if a port forwarding makes it another than --host and --coaps")
 	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")

@@ -15,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"steward/est"
+	"steward/lwm2m/fleet"
 	"steward/objects"
 )
 
@@ -44,6 +45,13 @@ type Options struct {
 	// names (RFC 6066 §3); all others see the provider's own. Each is written
 	// "name=chain.pem,key.pem".
 	ServerCertificates []string `toml:"server-certificates"`
+
+	// Identity says where certificates say who their devices are: cn, uri, dns,
+	// hardware; the first that one has counts. Empty: cn.
+	Identity []string `toml:"identity"`
+	// IdentityTable is a file with a line for each certificate's name that is not the
+	// endpoint's: the one, a tab, the other. "": none.
+	IdentityTable string `toml:"identity-table"`
 
 	// RawPublicKeys and OSCORE are not built: New says so where they are asked for.
 	RawPublicKeys bool   `toml:"raw-public-keys"`
@@ -139,6 +147,7 @@ type Config struct {
 	CoAPTCP, CoAPSTCP            string // likewise
 	ServerCertificates           []ServerCertificate
 	Updates, ESTHTTPS            string // likewise
+	Naming                       fleet.Naming
 	UpdateRate                   int64  // bytes per second; 0: no bound
 	PublicCoAPS                  string // "": Host and the port of CoAPS
 	// HandOver is false if nobody chose ids for the three objects: the defaults
@@ -186,6 +195,9 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	if err := c.security(o); err != nil {
+		return c, err
+	}
+	if err := c.naming(o); err != nil {
 		return c, err
 	}
 	if err := c.checkTimers(); err != nil {

@@ -152,8 +152,8 @@ func (s *factories) checkFactory(ctx context.Context, n web.NewDevice, d *fleet.
 	if err != nil {
 		return nil, web.Invalid("certificate", "cannot be read")
 	}
-	if d.Endpoint, err = lwm2m.ParseEndpoint(leaf.Subject.CommonName); err != nil {
-		return nil, web.Invalid("certificate", "its subject has no common name that can be an endpoint")
+	if d.Endpoint, err = s.Naming.Endpoint(leaf); err != nil {
+		return nil, web.Invalid("certificate", "it names no device as this server is told to look: "+err.Error())
 	}
 	if n.Endpoint != "" && n.Endpoint != string(d.Endpoint) {
 		return nil, web.Invalid("endpoint", "the certificate is that of "+printable(string(d.Endpoint)))
@@ -218,7 +218,9 @@ func (s *factories) admit(ctx context.Context, by web.Actor, d fleet.Device, kno
 		return s.put(ctx, by, d, known)
 	}
 	// A right that is closed lets nobody in: the device is stored before it opens.
-	if _, err := ca.GrantRight(ctx, est.Grant{FactoryDER: chain[0], Intermediates: chain[1:]}); err != nil {
+	if _, err := ca.GrantRight(ctx, est.Grant{
+		FactoryDER: chain[0], Intermediates: chain[1:], Endpoint: string(d.Endpoint), Named: true,
+	}); err != nil {
 		return about("certificate", err)
 	}
 	if err := s.put(ctx, by, d, known); err != nil {

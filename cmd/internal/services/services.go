@@ -58,6 +58,9 @@ type Options struct {
 	// rollout.PayloadURI writes it.
 	UpdateURI func(release string) string
 
+	// Naming says which endpoints factory certificates are of.
+	Naming fleet.Naming
+
 	Name  string           // this provider's name
 	NewID func() string    // makes ULIDs
 	Now   func() time.Time // the clock

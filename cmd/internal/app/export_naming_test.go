@@ -1,0 +1,16 @@
+package app
+
+import (
+	"context"
+
+	"steward/est"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+)
+
+// IdentifyBy says who a client with a chain is, where names are found by n.
+func IdentifyBy(ctx context.Context, ca *est.CA, devices fleet.Store, n fleet.Naming, chain [][]byte) (
+	coap.Identity, error,
+) {
+	return (&credentials{ca: ca, devices: devices, naming: n}).ofChain(ctx, chain)
+}

@@ -1,0 +1,33 @@
+package config
+
+import (
+	"fmt"
+	"os"
+
+	"steward/lwm2m"
+	"steward/lwm2m/fleet"
+)
+
+// naming takes over which names certificates stand for.
+func (c *Config) naming(o Options) error {
+	sources := make([]fleet.NameSource, len(o.Identity))
+	for i, text := range o.Identity {
+		sources[i] = fleet.NameSource(text)
+	}
+	var table map[string]lwm2m.Endpoint
+	if o.IdentityTable != "" {
+		f, err := os.Open(o.IdentityTable)
+		if err != nil {
+			return fmt.Errorf("%w: identity-table: %w", ErrConfig, err)
+		}
+		defer f.Close()
+		if table, err = fleet.ReadNames(f); err != nil {
+			return fmt.Errorf("%w: identity-table: %s: %w", ErrConfig, o.IdentityTable, err)
+		}
+	}
+	var err error
+	if c.Naming, err = fleet.NewNaming(sources, table); err != nil {
+		return fmt.Errorf("%w: identity: %w", ErrConfig, err)
+	}
+	return nil
+}
