@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -55,10 +56,8 @@ func NewNaming(sources []NameSource, table map[string]lwm2m.Endpoint) (Naming, e
 		default:
 			return n, fmt.Errorf("%w: %q; cn, uri, dns or hardware", ErrNaming, s)
 		}
-		for _, other := range sources[:i] {
-			if s == other {
-				return n, fmt.Errorf("%w: %s twice", ErrNaming, s)
-			}
+		if slices.Contains(sources[:i], s) {
+			return n, fmt.Errorf("%w: %s twice", ErrNaming, s)
 		}
 	}
 	for name, ep := range table {

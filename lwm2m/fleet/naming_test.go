@@ -75,22 +75,25 @@ func TestNaming(t *testing.T) {
 		"two common names": {nil, x509.Certificate{Subject: pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{
 			{Type: []int{2, 5, 4, 3}, Value: "alpha"}, {Type: []int{2, 5, 4, 3}, Value: "beta"},
 		}}}, ""},
-		"control character":   {nil, x509.Certificate{Subject: pkix.Name{CommonName: "a\x01"}}, ""},
-		"URN":                 {all, x509.Certificate{Subject: cn, URIs: []*url.URL{uri("urn:dev:ops:1-x-7")}}, "urn:dev:ops:1-x-7"},
-		"a place is no name":  {all, x509.Certificate{Subject: cn, URIs: []*url.URL{uri("https://a.example")}}, "alpha"},
-		"two URNs":            {all, x509.Certificate{URIs: []*url.URL{uri("urn:dev:a"), uri("urn:dev:b")}}, ""},
-		"DNS name":            {all, x509.Certificate{Subject: cn, DNSNames: []string{"d.example"}}, "d.example"},
-		"not asked for":       {[]fleet.NameSource{fleet.NameDNS}, x509.Certificate{Subject: cn}, ""},
-		"hardware":            {all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, hardwareText)}, "SN-1"},
-		"hardware in bytes":   {all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, hardwareRaw)}, "00ff"},
-		"two serials":         {all, x509.Certificate{ExtraExtensions: hardware(t, hardwareText+hardwareRaw)}, ""},
-		"otherName of others": {all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, "a007 06012a a002 0500")}, "alpha"},
+		"control character":  {nil, x509.Certificate{Subject: pkix.Name{CommonName: "a\x01"}}, ""},
+		"URN":                {all, x509.Certificate{Subject: cn, URIs: []*url.URL{uri("urn:dev:os:7")}}, "urn:dev:os:7"},
+		"a place is no name": {all, x509.Certificate{Subject: cn, URIs: []*url.URL{uri("https://a.example")}}, "alpha"},
+		"two URNs":           {all, x509.Certificate{URIs: []*url.URL{uri("urn:dev:a"), uri("urn:dev:b")}}, ""},
+		"DNS name":           {all, x509.Certificate{Subject: cn, DNSNames: []string{"d.example"}}, "d.example"},
+		"not asked for":      {[]fleet.NameSource{fleet.NameDNS}, x509.Certificate{Subject: cn}, ""},
+		"hardware":           {all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, hardwareText)}, "SN-1"},
+		"hardware in bytes":  {all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, hardwareRaw)}, "00ff"},
+		"two serials":        {all, x509.Certificate{ExtraExtensions: hardware(t, hardwareText+hardwareRaw)}, ""},
+		"otherName of others": {
+			all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, "a007 06012a a002 0500")}, "alpha",
+		},
 		"hardware cut short": {
 			all, x509.Certificate{Subject: cn, ExtraExtensions: hardware(t, "a00e 06082b06010505070804 a002 3000")}, "",
 		},
 		"the order decides": {
 			[]fleet.NameSource{fleet.NameCommon, fleet.NameURI},
-			x509.Certificate{Subject: cn, URIs: []*url.URL{uri("urn:dev:victim")}}, "alpha",
+			x509.Certificate{Subject: cn, URIs: []*url.URL{uri("urn:dev:victim")}},
+			"alpha",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +111,7 @@ func TestNaming(t *testing.T) {
 
 // A name that the table gives to one certificate is never that of another.
 func TestNamingByTable(t *testing.T) {
-	table, err := fleet.ReadNames(strings.NewReader("# serial\tendpoint\nSN-1\turn:dev:alpha\n\nsame\tsame\n"))
+	table, err := fleet.ReadNames(strings.NewReader("# serial\tendpoint\nSN-1\turn:dev:alpha\n\nself\tself\n"))
 	if err != nil || len(table) != 2 {
 		t.Fatal(table, err)
 	}
@@ -117,7 +120,7 @@ func TestNamingByTable(t *testing.T) {
 		t.Fatal(n.Plain(), err)
 	}
 	for cn, want := range map[string]lwm2m.Endpoint{
-		"SN-1": "urn:dev:alpha", "urn:dev:alpha": "", "other": "other", "same": "same",
+		"SN-1": "urn:dev:alpha", "urn:dev:alpha": "", "other": "other", "self": "self",
 	} {
 		got, err := n.Endpoint(certificate(t, x509.Certificate{Subject: pkix.Name{CommonName: cn}}))
 		if got != want || (want == "") != errors.Is(err, fleet.ErrNameless) {

@@ -59,9 +59,13 @@ func TestNamesOfCertificates(t *testing.T) {
 		want   string // "": refused
 		role   coap.Role
 	}{
-		"by the common name":      {naming(nil), "SN-1", "SN-1", coap.RoleOperational},
-		"by the table":            {naming(map[string]lwm2m.Endpoint{"SN-1": "urn:dev:SN-1"}), "SN-1", "urn:dev:SN-1", coap.RoleOperational},
-		"the table has others":    {naming(map[string]lwm2m.Endpoint{"SN-9": "urn:dev:SN-9"}), "SN-1", "SN-1", coap.RoleOperational},
+		"by the common name": {naming(nil), "SN-1", "SN-1", coap.RoleOperational},
+		"by the table": {
+			naming(map[string]lwm2m.Endpoint{"SN-1": "urn:dev:SN-1"}), "SN-1", "urn:dev:SN-1", coap.RoleOperational,
+		},
+		"the table has others": {
+			naming(map[string]lwm2m.Endpoint{"SN-9": "urn:dev:SN-9"}), "SN-1", "SN-1", coap.RoleOperational,
+		},
 		"another device's name":   {naming(map[string]lwm2m.Endpoint{"SN-1": "urn:dev:SN-2"}), "SN-1", "", ""},
 		"nobody's name":           {naming(map[string]lwm2m.Endpoint{"SN-1": "urn:dev:nobody"}), "SN-1", "", ""},
 		"a name given to another": {naming(map[string]lwm2m.Endpoint{"SN-9": "SN-2"}), "SN-2", "", ""},

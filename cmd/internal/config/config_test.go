@@ -25,6 +25,10 @@ func TestNew(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	broken := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(broken, []byte("a b"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		in   config.Options
@@ -56,6 +60,10 @@ func TestNew(t *testing.T) {
 		{"certificate for no name", certificates("=a.pem,b.pem"), config.ErrConfig},
 		{"two certificates for a name", certificates("a.example=a,b", "A.example=c,d"), config.ErrConfig},
 		{"too many certificates", certificates(make([]string, 257)...), config.ErrConfig},
+		{"names", change(func(o *config.Options) { o.Identity, o.IdentityTable = []string{"uri", "cn"}, file }), nil},
+		{"names of no kind", change(func(o *config.Options) { o.Identity = []string{"email"} }), config.ErrConfig},
+		{"no table of names", change(func(o *config.Options) { o.IdentityTable = file + "s" }), config.ErrConfig},
+		{"no names in it", change(func(o *config.Options) { o.IdentityTable = broken }), config.ErrConfig},
 		{"raw public keys, not built", change(func(o *config.Options) { o.RawPublicKeys = true }), config.ErrConfig},
 		{"OSCORE, not built", change(func(o *config.Options) { o.OSCORE = true }), config.ErrConfig},
 		{"limits", change(func(o *config.Options) { o.Limits = config.Limits{Burst: 5, PerDay: 10} }), nil},

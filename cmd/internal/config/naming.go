@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 
@@ -16,12 +17,11 @@ func (c *Config) naming(o Options) error {
 	}
 	var table map[string]lwm2m.Endpoint
 	if o.IdentityTable != "" {
-		f, err := os.Open(o.IdentityTable)
+		text, err := os.ReadFile(o.IdentityTable)
 		if err != nil {
 			return fmt.Errorf("%w: identity-table: %w", ErrConfig, err)
 		}
-		defer f.Close()
-		if table, err = fleet.ReadNames(f); err != nil {
+		if table, err = fleet.ReadNames(bytes.NewReader(text)); err != nil {
 			return fmt.Errorf("%w: identity-table: %s: %w", ErrConfig, o.IdentityTable, err)
 		}
 	}
