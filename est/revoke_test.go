@@ -16,7 +16,9 @@ func TestIdentify(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	out := w.enrolled(t)
-	want := est.Client{Role: est.RoleOperational, Certificate: out.Hash, Name: endpoint}
+	want := est.Client{
+		Role: est.RoleOperational, Certificate: out.Hash, Factory: w.device.Factory, Name: endpoint,
+	}
 	if got, err := w.ca.Identify(ctx, [][]byte{out.DER, out.Chain[0]}); err != nil || got != want {
 		t.Errorf("Identify = %+v, %v", got, err)
 	}
