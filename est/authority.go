@@ -63,6 +63,14 @@ func (ca *CA) Authorities() []Authority {
 	return append([]Authority{current}, ca.o.Previous...)
 }
 
+// Serving returns the authority of our own servers' certificates.
+func (ca *CA) Serving() Authority {
+	if ca.o.ServedByPrevious {
+		return ca.o.Previous[0]
+	}
+	return ca.Authorities()[0]
+}
+
 // authority returns the one that issued r; the current one if none did.
 func (ca *CA) authority(r Record) Authority {
 	all := ca.Authorities()

@@ -24,6 +24,12 @@ type Options struct {
 	// Previous are the issuing CAs before, whose certificates still live. They sign
 	// CRLs and statuses, no certificates.
 	Previous []Authority
+	// ServedByPrevious has the certificates of our own servers come from the first of
+	// Previous: clients that pinned it do not know the current one yet.
+	ServedByPrevious bool
+	// Permanent lists the roots of the authorities as factory CAs, for where operational
+	// and factory certificates come from below one root.
+	Permanent bool
 	// Published are further certificates that clients of /crts get: during a
 	// roll-over those of the authority before or after (RFC 7030 §4.1.3).
 	Published []*x509.Certificate
@@ -100,6 +106,9 @@ func NewCA(o Options) (*CA, error) {
 	}
 	if err := checkAuthorities(ca.Authorities()); err != nil {
 		return nil, err
+	}
+	if o.ServedByPrevious && len(o.Previous) == 0 {
+		return nil, fmt.Errorf("%w: no previous authority", ErrOptions)
 	}
 	return ca.Using(o.Profiles.Operational)
 }

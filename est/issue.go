@@ -3,6 +3,7 @@ package est
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"net"
@@ -39,7 +40,13 @@ func (ca *CA) issueHost(ctx context.Context, p *Profile, name, host string, key 
 	} else {
 		s.DNS = []string{host}
 	}
-	return ca.issue(ctx, p, s)
+	a := ca.Serving()
+	issuer, err := NewIssuer(a.Signer, a.Certificate, ca.o.Rand)
+	if err != nil {
+		return Issued{}, err
+	}
+	c, r, err := ca.signBy(issuer, p, s)
+	return ca.entered(ctx, c, r, err)
 }
 
 // IssueSigner issues a signer's certificate: KindTransferSigner or KindSUITSigner.
@@ -68,11 +75,16 @@ func (ca *CA) IssueSubordinate(ctx context.Context, name string, key crypto.Publ
 // issue signs and records one certificate that no device asked for.
 func (ca *CA) issue(ctx context.Context, p *Profile, s Subject) (Issued, error) {
 	c, r, err := ca.sign(p, s)
+	return ca.entered(ctx, c, r, err)
+}
+
+// entered stores what was signed, unless err says that it was not.
+func (ca *CA) entered(ctx context.Context, c *x509.Certificate, r Record, err error) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
 	err = ca.o.Store.Commit(ctx, Change{Insert: []Record{r}, Audit: []audit.Row{
-		ca.row("certificate.issue", r.Hash, string(p.kind)+" "+s.Name, "", string(StatusValid)),
+		ca.row("certificate.issue", r.Hash, string(r.Kind)+" "+r.Name, "", string(StatusValid)),
 	}})
 	if err != nil {
 		return Issued{}, err
@@ -82,15 +94,19 @@ func (ca *CA) issue(ctx context.Context, p *Profile, s Subject) (Issued, error) 
 
 // sign prepares and issues, and describes the certificate for the inventory.
 func (ca *CA) sign(p *Profile, s Subject) (*x509.Certificate, Record, error) {
-	t, err := ca.issuer.Prepare(p, s, ca.now())
+	return ca.signBy(ca.issuer, p, s)
+}
+
+func (ca *CA) signBy(issuer *Issuer, p *Profile, s Subject) (*x509.Certificate, Record, error) {
+	t, err := issuer.Prepare(p, s, ca.now())
 	if err != nil {
 		return nil, Record{}, err
 	}
-	c, err := ca.issuer.Issue(t)
+	c, err := issuer.Issue(t)
 	if err != nil {
 		return nil, Record{}, err
 	}
-	return c, newRecord(c, ca.hash, p.kind, p.name, ca.now()), nil
+	return c, newRecord(c, sha256.Sum256(issuer.cert.Raw), p.kind, p.name, ca.now()), nil
 }
 
 func (ca *CA) answer(c *x509.Certificate, r Record) Issued {

@@ -212,7 +212,7 @@ func (ca *CA) TrustFactoryCA(ctx context.Context, der []byte) error {
 	if r, err = ca.o.Store.Certificate(ctx, r.Hash); err != nil {
 		return err
 	}
-	if r.Kind != KindFactoryCA {
+	if r.Kind != KindFactoryCA && !(ca.o.Permanent && r.Kind == KindRoot) {
 		return fmt.Errorf("%w: %s is our own %s", ErrFactory, c.Subject, r.Kind)
 	}
 	return r.Live(now)
@@ -223,6 +223,13 @@ func (ca *CA) FactoryCAs(ctx context.Context) ([]*x509.Certificate, error) {
 	records, err := ca.o.Store.Certificates(ctx, Query{Kind: KindFactoryCA, Status: StatusValid})
 	if err != nil {
 		return nil, err
+	}
+	if ca.o.Permanent {
+		own, err := ca.o.Store.Certificates(ctx, Query{Kind: KindRoot, Status: StatusValid})
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, own...)
 	}
 	var out []*x509.Certificate
 	for _, r := range records {
