@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -35,9 +36,13 @@ type Options struct {
 	Published []*x509.Certificate
 	// Passwords are the one-time passwords in Store; nil: there are none.
 	Passwords Passwords
-	Profiles  Profiles         // nil ones: DefaultProfiles
-	Now       func() time.Time // the clock
-	Rand      io.Reader        // nil: crypto/rand
+	// Upstream is an external CA that makes the certificates of devices; nil: our own
+	// issuer does. Errands, which are in Store, are required with it.
+	Upstream Upstream
+	Errands  Errands
+	Profiles Profiles         // nil ones: DefaultProfiles
+	Now      func() time.Time // the clock
+	Rand     io.Reader        // nil: crypto/rand
 	// Retry is what a client is told to wait while its right is not open; zero:
 	// DefaultRetry.
 	Retry  time.Duration
@@ -93,6 +98,12 @@ func NewCA(o Options) (*CA, error) {
 	}
 	if o.Limits, err = o.Limits.withDefaults(); err != nil {
 		return nil, err
+	}
+	if o.Upstream != nil {
+		if o.Errands == nil || len(o.Upstream.Anchors()) == 0 {
+			return nil, fmt.Errorf("%w: an external CA needs anchors, and a store of errands", ErrOptions)
+		}
+		o.Published = slices.Concat(o.Published, o.Upstream.Anchors())
 	}
 	if o.Retry <= 0 {
 		o.Retry = DefaultRetry

@@ -40,7 +40,8 @@ type order struct {
 	client  Client
 	csr     *CSR
 	binding []byte
-	made    []byte // PKCS#8 of the key made here; nil: the key is the client's own
+	made    []byte   // PKCS#8 of the key made here; nil: the key is the client's own
+	errands []Errand // that end with the issue; nil: the certificate is of our own issuer
 }
 
 // Enrol answers /sen: the first operational certificate of a device that proved
@@ -113,14 +114,15 @@ func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, erro
 	if err != nil {
 		return Issued{}, err
 	}
-	cert, record, err := ca.sign(ca.o.Profiles.Operational, o.csr.subject(right.Endpoint))
+	cert, record, err := ca.certify(ctx, o, right.Endpoint)
 	if err != nil {
 		return Issued{}, err
 	}
 	record.Factory, record.Client, record.CSR = right.Factory, o.client.Certificate, o.csr.Hash
 	_, err = ca.advance(ctx, right, EventEnrol, step{
 		issued: &record, actor: "device:" + right.Endpoint, key: ca.sealed(o, record.Hash), grant: grant,
-		why: "enrolled with the factory certificate" + o.how(),
+		errands: o.errands,
+		why:     "enrolled with the factory certificate" + o.how(),
 	})
 	if err != nil {
 		return Issued{}, err
@@ -237,7 +239,7 @@ func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
 	if err := ca.rationed(ctx, asked.Factory); err != nil {
 		return Issued{}, err
 	}
-	cert, record, err := ca.sign(ca.o.Profiles.Operational, o.csr.subject(asked.Name))
+	cert, record, err := ca.certify(ctx, o, asked.Name)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -265,7 +267,7 @@ func (ca *CA) renewed(ctx context.Context, o *order) (Issued, bool, error) {
 func (ca *CA) renew(ctx context.Context, asked, issued *Record, o *order) error {
 	s := step{
 		issued: issued, asked: asked, actor: "device:" + asked.Name, why: "renewed" + o.how(),
-		key: ca.sealed(o, issued.Hash),
+		key: ca.sealed(o, issued.Hash), errands: o.errands,
 	}
 	if asked.Factory != (Hash{}) {
 		right, err := ca.o.Store.Right(ctx, asked.Factory)
@@ -278,7 +280,7 @@ func (ca *CA) renew(ctx context.Context, asked, issued *Record, o *order) error 
 		}
 		return err
 	}
-	ch := Change{Insert: []Record{*issued}, Key: s.key}
+	ch := Change{Insert: []Record{*issued}, Key: s.key, Errands: s.errands}
 	if err := ca.replace(ctx, s, &ch); err != nil {
 		return err
 	}

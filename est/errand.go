@@ -29,6 +29,7 @@ const (
 	ErrandRefuse   ErrandEvent = "refuse"   // the external CA, or an operator, says no
 	ErrandIssue    ErrandEvent = "issue"    // the client fetched it by its right
 	ErrandWithdraw ErrandEvent = "withdraw" // nobody wants it any more
+	ErrandRetry    ErrandEvent = "retry"    // an operator has the external CA asked again
 )
 
 // ErrandTable is the machine of an errand. It starts in ErrandWaiting.
@@ -40,6 +41,8 @@ var ErrandTable = machine.Table[ErrandState, ErrandEvent, string]{
 	{From: ErrandReady, On: ErrandIssue, To: ErrandIssued},
 	{From: ErrandReady, On: ErrandRefuse, To: ErrandRefused},
 	{From: ErrandReady, On: ErrandWithdraw, To: ErrandWithdrawn},
+	{From: ErrandRefused, On: ErrandRetry, To: ErrandWaiting},
+	{From: ErrandRefused, On: ErrandWithdraw, To: ErrandWithdrawn},
 }
 
 // An Errand is one request that an external CA is to answer. A client has one at a

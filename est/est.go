@@ -63,6 +63,10 @@ var (
 	ErrEncryption = errors.New("encryption of keys is not implemented")
 	// ErrKeyGone reports a request repeated after the key made for it was forgotten.
 	ErrKeyGone = errors.New("key made for this request is no longer kept")
+	// ErrUpstream reports an answer of an external CA that is not what was asked for.
+	ErrUpstream = errors.New("unusable answer of the external CA")
+	// ErrDeclined reports an external CA that will not make a certificate.
+	ErrDeclined = errors.New("declined by the external CA")
 	// ErrProfile reports a profile that cannot be used as written.
 	ErrProfile = errors.New("unusable profile")
 	// ErrLint reports a certificate that would not conform to its profile or to

@@ -111,7 +111,7 @@ func (ca *CA) signBy(issuer *Issuer, p *Profile, s Subject) (*x509.Certificate, 
 
 func (ca *CA) answer(c *x509.Certificate, r Record) Issued {
 	out := Issued{Hash: r.Hash, Serial: r.Serial, DER: c.Raw, NotAfter: r.NotAfter}
-	for _, parent := range ca.authority(r).Chain() {
+	for _, parent := range ca.above(r) {
 		out.Chain = append(out.Chain, parent.Raw)
 	}
 	return out

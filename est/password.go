@@ -81,8 +81,8 @@ func (p Password) covers(name string) bool {
 	return len(name) > len(before)+len(after) && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
 }
 
-// client names the password among those who asked, in the inventory.
-func (p Password) client() Hash { return sumText("password:" + p.ID) }
+// client names who asks by p for a name, among those who asked, in the inventory.
+func (p Password) client(name string) Hash { return sumText("password:" + p.ID + ":" + name) }
 
 // Passwords are kept by a Store that has them. Change.Password writes them.
 type Passwords interface {

@@ -133,7 +133,7 @@ func (ca *CA) CheckPassword(ctx context.Context, user, secret string) (Password,
 // ErrKey, ErrBinding or ErrName. All but ErrPending are audited; nothing is issued.
 func (ca *CA) EnrolByPassword(ctx context.Context, p Password, r Request) (Issued, error) {
 	out, err := ca.enrolByPassword(ctx, p.ID, r)
-	return out, ca.refused(ctx, "enrol", Client{Certificate: p.client(), Name: "password " + p.ID}, err)
+	return out, ca.refused(ctx, "enrol", Client{Certificate: p.client(""), Name: "password " + p.ID}, err)
 }
 
 func (ca *CA) enrolByPassword(ctx context.Context, id string, r Request) (Issued, error) {
@@ -167,7 +167,7 @@ func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, er
 	if err := csr.checkOwner(name); err != nil {
 		return Issued{}, err
 	}
-	asks := Client{Certificate: p.client(), Name: name}
+	asks := Client{Certificate: p.client(name), Name: name}
 	if old, ok, err := ca.stored(ctx, asks, csr); ok || err != nil {
 		return old, err
 	}
@@ -181,11 +181,13 @@ func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, er
 	if err := ca.takeOver(ctx, p, name, &ch); err != nil {
 		return Issued{}, err
 	}
-	cert, record, err := ca.sign(ca.o.Profiles.Operational, csr.subject(name))
+	o := &order{client: asks, csr: csr}
+	cert, record, err := ca.certify(ctx, o, name)
 	if err != nil {
 		return Issued{}, err
 	}
 	record.Client, record.CSR = asks.Certificate, csr.Hash
+	ch.Errands = o.errands
 	if err := ca.spend(p, record, &ch); err != nil {
 		return Issued{}, err
 	}

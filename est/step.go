@@ -9,16 +9,17 @@ import (
 
 // A step is what an event brings along.
 type step struct {
-	spki   Hash       // of note, open, reopen
-	reason Reason     // of delete
-	issued *Record    // of enrol and renew
-	asked  *Record    // of renew: the certificate that asked
-	key    *SealedKey // of enrol and renew: made here; nil: it is the device's own
-	grant  *Approval  // of enrol: by which it was approved; nil: none was needed
-	set    func(*Right)
-	done   func(Right) bool // the event had its effect before; nil: never
-	actor  string           // zero: the CA's
-	why    string
+	spki    Hash       // of note, open, reopen
+	reason  Reason     // of delete
+	issued  *Record    // of enrol and renew
+	asked   *Record    // of renew: the certificate that asked
+	key     *SealedKey // of enrol and renew: made here; nil: it is the device's own
+	grant   *Approval  // of enrol: by which it was approved; nil: none was needed
+	errands []Errand   // of enrol and renew: that end with it
+	set     func(*Right)
+	done    func(Right) bool // the event had its effect before; nil: never
+	actor   string           // zero: the CA's
+	why     string
 }
 
 // changeRight applies the event to the stored right, starting again when somebody
@@ -105,6 +106,7 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 	case EffectIssue:
 		r.SPKI, r.Issued = s.issued.SPKI, s.issued.Hash
 		ch.Insert, ch.Key, ch.Approval = append(ch.Insert, *s.issued), s.key, s.grant
+		ch.Errands = append(ch.Errands, s.errands...)
 		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
 	case EffectSupersede:
 		return ca.revokeAll(ctx, r.Factory, Superseded, "enrolled again", ch)
