@@ -43,6 +43,12 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCSR, err)
 	}
+	return proven(der, req, req.CheckSignature)
+}
+
+// proven takes over a request with a key of its own if check finds its signature
+// good; raw is as it came.
+func proven(raw []byte, req *x509.CertificateRequest, check func() error) (*CSR, error) {
 	switch req.SignatureAlgorithm {
 	case x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519:
 	default: // SHA-1 and RSA are not for devices that have yet to be built
@@ -51,14 +57,14 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if _, err := algorithmOf(req.PublicKey); err != nil {
 		return nil, err
 	}
-	if err := req.CheckSignature(); err != nil {
+	if err := check(); err != nil {
 		return nil, fmt.Errorf("%w: proof of possession: %w", ErrCSR, err)
 	}
 	spki, err := x509.MarshalPKIXPublicKey(req.PublicKey)
 	if err != nil || !bytes.Equal(spki, req.RawSubjectPublicKeyInfo) { // one key must have one hash
 		return nil, fmt.Errorf("%w: unusual encoding of the key", ErrKey)
 	}
-	out, err := newCSR(der, req)
+	out, err := newCSR(raw, req)
 	if err != nil {
 		return nil, err
 	}

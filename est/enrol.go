@@ -29,7 +29,8 @@ type Client struct {
 // A Request asks for a certificate.
 type Request struct {
 	Client Client
-	CSR    []byte // PKCS#10, DER
+	CSR    []byte // PKCS#10 in DER, or C509
+	C509   bool   // which of the two
 	// Binding is the channel binding of the client's session: tls-unique, or
 	// tls-exporter from TLS 1.3 on (RFC 9266). Nil: not known.
 	Binding []byte
@@ -64,7 +65,7 @@ func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
 		return Issued{}, err
 	}
-	csr, err := ParseCSR(r.CSR)
+	csr, err := r.parse()
 	if err != nil {
 		return Issued{}, err
 	}
@@ -201,7 +202,7 @@ func (ca *CA) reenrol(ctx context.Context, r Request) (Issued, error) {
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
 		return Issued{}, err
 	}
-	csr, err := ParseCSR(r.CSR)
+	csr, err := r.parse()
 	if err != nil {
 		return Issued{}, err
 	}
