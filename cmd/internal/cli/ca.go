@@ -35,7 +35,7 @@ REST API (--url, --token-file); and the permanent CA of a factory, in a director
 of its own.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newFactory())
+	cmd.AddCommand(newFactory(), newC509())
 	o := &operator{}
 	for _, c := range []*cobra.Command{o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords()} {
 		o.flags(c)
