@@ -56,6 +56,9 @@ type CertificateDetail struct {
 	KeyUsage Array[string] `json:"key_usage"`
 	Names    Array[string] `json:"names"` // subject alternative names
 	PEM      string        `json:"pem"`
+
+	DERBytes  int `json:"der_bytes"`
+	C509Bytes int `json:"c509_bytes"` // as C509 of type 3, from which DER is rebuilt; 0: it has no such form
 }
 
 // Revocation reasons that may be given (RFC 5280 §5.3.1).

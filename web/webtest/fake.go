@@ -242,7 +242,7 @@ func (f *Fake) certificate() web.Certificate {
 func (f *Fake) certificateDetail() web.CertificateDetail {
 	return web.CertificateDetail{
 		Certificate: f.certificate(), SPKI: "ab", Key: f.Text, KeyUsage: []string{f.Text}, Names: []string{f.Text},
-		PEM: f.Text,
+		PEM: f.Text, DERBytes: 316, C509Bytes: 141,
 	}
 }
 

@@ -83,6 +83,7 @@ func certificateRows(c web.CertificateDetail) [][]string {
 		{"Key", c.Key + " " + c.SPKI},
 		{"Usage", strings.Join(c.KeyUsage, " ")},
 		{"Names", strings.Join(c.Names, " ")},
+		{"Size", fmt.Sprintf("DER %d bytes, C509 %d bytes", c.DERBytes, c.C509Bytes)},
 		{"State", string(c.State) + " " + c.Reason},
 		{"Valid", c.NotBefore.UTC().Format(time.DateTime) + " to " + moment(c.NotAfter)},
 	}

@@ -15,6 +15,7 @@ import (
 
 	"steward/cmd/internal/sqlite"
 	"steward/est"
+	"steward/est/c509"
 	"steward/lwm2m/fleet"
 	"steward/web"
 )
@@ -147,7 +148,9 @@ func showDetail(l sqlite.CertificateLine, now time.Time) (web.CertificateDetail,
 	if err != nil {
 		return web.CertificateDetail{}, err
 	}
+	short, _ := c509.FromDER(l.DER) // an error: there is no C509 of it, which is no fault
 	return web.CertificateDetail{
+		DERBytes: len(l.DER), C509Bytes: len(short),
 		Certificate: showCertificate(l, now), SPKI: hex.EncodeToString(l.SPKI[:]), Key: keyName(cert),
 		KeyUsage: usages(cert), Names: alternativeNames(cert),
 		PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.DER})),

@@ -113,6 +113,9 @@ func TestCertificates(t *testing.T) {
 	if block, _ := pem.Decode([]byte(detail.PEM)); block == nil || string(block.Bytes) != string(issued.DER) {
 		t.Error("the PEM is not the certificate")
 	}
+	if detail.DERBytes != len(issued.DER) || detail.C509Bytes == 0 || detail.C509Bytes > detail.DERBytes/2+16 {
+		t.Errorf("sizes: DER %d, C509 %d bytes, want %d and about half", detail.DERBytes, detail.C509Bytes, len(issued.DER))
+	}
 	w.clock.Advance(400 * 24 * time.Hour)
 	list, err := w.Certificates.ListCertificates(ctx, web.CertificateFilter{State: web.CertificateExpired}, web.Page{})
 	if err != nil || len(list.Items) != n-1 {
