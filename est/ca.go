@@ -81,6 +81,8 @@ type CA struct {
 
 	limiter *limiter // of all actors together
 	ledger  *ledger  // likewise
+
+	compromised *compromised // likewise
 }
 
 // NewCA validates o. It returns ErrProfile, or ErrOptions, which is also for
@@ -113,7 +115,7 @@ func NewCA(o Options) (*CA, error) {
 	}
 	ca := &CA{
 		o: o, issuer: issuer, hash: sha256.Sum256(o.Issuer.Raw), actor: "system",
-		chains: new(chains), limiter: newLimiter(o.Limits), ledger: newLedger(o.Journal),
+		chains: new(chains), limiter: newLimiter(o.Limits), ledger: newLedger(o.Journal), compromised: &compromised{},
 	}
 	if err := checkAuthorities(ca.Authorities()); err != nil {
 		return nil, err

@@ -170,7 +170,8 @@ func sealPurpose(certificate Hash) string { return "est key " + hex.EncodeToStri
 // key is kept no longer.
 func (ca *CA) kept(ctx context.Context, o *order) (out Issued, ok bool, err error) {
 	records, err := ca.o.Store.Certificates(ctx, Query{
-		Kind: KindOperational, Status: StatusValid, Client: o.client.Certificate, CSR: o.csr.Hash, Limit: 1,
+		Kind: KindOperational, Status: StatusValid, Client: o.client.Certificate, CSR: o.csr.Hash,
+		Name: o.client.Name, Limit: 1,
 	})
 	if err != nil || len(records) == 0 || records[0].Live(ca.now()) != nil {
 		return Issued{}, false, err

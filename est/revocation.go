@@ -187,6 +187,7 @@ func (l *ledger) number(issuer Hash, now time.Time) (int64, error) {
 // committed makes known what ch changed: to the journal, to who watches, and to
 // Options.Revoked. The error is the journal's; all else is done nevertheless.
 func (ca *CA) committed(ch Change) error {
+	ca.compromised.note(ch)
 	var entries []Entry
 	for _, r := range ch.Update {
 		if r.Status == StatusRevoked {

@@ -109,6 +109,9 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		ch.Errands = append(ch.Errands, s.errands...)
 		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
 	case EffectSupersede:
+		if r.untouched() {
+			return nil
+		}
 		return ca.revokeAll(ctx, r.Factory, Superseded, "enrolled again", ch)
 	case EffectReplace:
 		return ca.replace(ctx, s, ch)

@@ -40,6 +40,7 @@ const MaxPage = 1000
 type Query struct {
 	Kind     Kind
 	Status   Status
+	Reason   Reason // of the revocation
 	Name     string // commonName
 	Serial   string // lower-case hex
 	Issuer   Hash

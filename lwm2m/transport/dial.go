@@ -61,15 +61,10 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	c := &Conn{
 		engine: o.Engine, scheme: t.scheme, remote: remote, local: localAddr(socket.UDPConn), done: make(chan struct{}),
 	}
-	switch {
-	case !t.secure:
+	if !t.secure {
 		c.identity = coap.Identity{}
 		c.link = socket
-	case o.Client.RawKey != nil, o.Client.VerifyKey != nil, o.Client.Bound:
-		if err := c.dialOwn(ctx, socket, o); err != nil {
-			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)
-		}
-	default:
+	} else {
 		client, err := dtls.Dial(ctx, socket, net.UDPAddrFromAddrPort(remote), o.Client, o.FlightInterval)
 		if err != nil {
 			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)

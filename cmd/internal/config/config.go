@@ -15,7 +15,6 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"steward/est"
-	"steward/est/enrol"
 	"steward/lwm2m/fleet"
 	"steward/objects"
 )
@@ -78,8 +77,7 @@ type Options struct {
 	Tolerant       bool `toml:"tolerant"`         // devices that say b=UQ though they are of LwM2M 1.1 or later
 	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
 
-	Limits    Limits    `toml:"limits"`
-	Enrolment Enrolment `toml:"enrolment"`
+	Limits Limits `toml:"limits"`
 
 	Publication Publication `toml:"publication"`
 	Objects     Objects     `toml:"objects"`
@@ -168,12 +166,6 @@ type Config struct {
 	Publication        Publication
 	Revocations        string // a file; "": in Data
 	Keys               Keys
-
-	// Operational is the profile of devices' certificates; nil: the CA's default.
-	Operational  *est.Profile
-	ExpiredGrace time.Duration // zero: what ended is of no use any more
-	RenewalRate  int           // devices in a minute; zero: the default
-	Renewals     map[string]enrol.Policy
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -215,9 +207,6 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	if err := c.limits(o); err != nil {
-		return c, err
-	}
-	if err := c.enrolment(o); err != nil {
 		return c, err
 	}
 	if err := c.handOver(o); err != nil {

@@ -7,7 +7,6 @@ import (
 	"unicode"
 
 	"steward/est"
-	"steward/est/enrol"
 	"steward/lwm2m"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
@@ -46,10 +45,6 @@ var meanings = []struct {
 	{bootstrap.ErrProfileTag, web.ErrConflict, ""},
 	{bootstrap.ErrProfile, web.ErrInvalid, ""},
 	{est.ErrUnknown, web.ErrNotFound, ""},
-
-	{enrol.ErrUnknown, web.ErrNotFound, ""},
-	{enrol.ErrState, web.ErrConflict, ""},
-	{enrol.ErrConflict, web.ErrConflict, ""},
 
 	{fleet.ErrConflict, web.ErrConflict, ""},
 	{rollout.ErrEnded, web.ErrConflict, ""},

@@ -98,6 +98,7 @@ func dsn(path, mode string) string {
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)",
 		fmt.Sprintf("cache_size(-%d)", cache),
+		"wal_autocheckpoint(4000)",     // pages, 16 MiB: one that is written often is copied seldom
 		"journal_size_limit(67108864)", // a log that a long reader made grow shrinks again, to 64 MiB
 	}}
 	// A path may hold what means something in a URI: "?", "#", "%".

@@ -8,6 +8,9 @@ import (
 	"math"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"steward/est"
 )
 
@@ -47,9 +50,15 @@ func (s Inventory) Certificates(ctx context.Context, q est.Query) ([]est.Record,
 	if q.Limit <= 0 || q.Limit > est.MaxPage {
 		q.Limit = est.MaxPage
 	}
-	rows, err := s.db.Query(ctx, certificateQuery(q), before, q.Limit, text(string(q.Kind)), text(string(q.Status)),
+	name, more := certificateQuery(q), []any{}
+	if q.Reason != "" {
+		name, more = "certificate.by_reason", []any{string(q.Reason)}
+	}
+	rows, err := s.db.Query(ctx, name, append([]any{
+		before, q.Limit, text(string(q.Kind)), text(string(q.Status)),
 		text(q.Name), text(q.Serial), blob(q.Issuer), blob(q.Factory), blob(q.SPKI), blob(q.Client), blob(q.CSR),
-		limit(q.Expires), limit(q.Replaced))
+		limit(q.Expires), limit(q.Replaced),
+	}, more...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +69,6 @@ func (s Inventory) Certificates(ctx context.Context, q est.Query) ([]est.Record,
 func certificateQuery(q est.Query) string {
 	none := est.Hash{}
 	switch {
-	case q.Client != none && q.CSR != none:
-		return "certificate.by_request"
 	case q.Factory != none:
 		return "certificate.by_factory"
 	case q.SPKI != none:
@@ -74,8 +81,6 @@ func certificateQuery(q est.Query) string {
 		return "certificate.by_replaced"
 	case q.Kind != "" && q.Status != "":
 		return "certificate.by_kind"
-	case q.Status == est.StatusRevoked:
-		return "certificate.by_status"
 	}
 	return "certificate.list"
 }
@@ -104,7 +109,7 @@ func (s Inventory) Rights(ctx context.Context, endpoint string, after est.Hash, 
 
 // Commit implements est.Store.
 func (s Inventory) Commit(ctx context.Context, ch est.Change) error {
-	err := s.db.Update(ctx, func(tx *Tx) error { return commitChange(tx, ch) })
+	err := s.db.UpdateRepeatable(ctx, func(tx *Tx) error { return commitChange(tx, ch) })
 	s.db.standings.changed(ch.Update) // whether it is known to have worked or not
 	return err
 }
@@ -152,14 +157,6 @@ func each[T any](tx *Tx, rows []T, write func(*Tx, T) error) error {
 }
 
 func putRight(tx *Tx, r est.Right) error {
-	var clash int
-	err := tx.QueryRow("right.clash", r.Endpoint, r.Factory[:]).Scan(&clash)
-	if err != nil {
-		return fmt.Errorf("right.clash: %w", err)
-	}
-	if clash > 0 && r.State != est.RightDeleted {
-		return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint)
-	}
 	args := []any{
 		r.Factory[:], r.FactoryDER, r.Endpoint, string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued),
 		micros(r.From), micros(r.Until), micros(r.ChangedAt),
@@ -168,7 +165,11 @@ func putRight(tx *Tx, r est.Right) error {
 	if r.Version != 0 {
 		name, args = "right.update", append([]any{r.Factory[:], r.Version}, args[1:]...)
 	}
-	return tx.one(fmt.Errorf("%w: right of %s", est.ErrConflict, r.Endpoint), name, args...)
+	err := tx.one(fmt.Errorf("%w: right of %s", est.ErrConflict, r.Endpoint), name, args...)
+	if failure, ok := errors.AsType[*sqlite.Error](err); ok && failure.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
+		return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint) // enrolment_right_holder
+	}
+	return err
 }
 
 func insertCertificate(tx *Tx, r est.Record) error {

@@ -44,8 +44,8 @@ func checkSole(tx *Tx, name string) error {
 	if err := tx.QueryRow("certificate.holders", name).Scan(&holders); err != nil {
 		return fmt.Errorf("certificate.holders: %w", err)
 	}
-	if err := tx.QueryRow("right.clash", name, []byte{}).Scan(&rights); err != nil {
-		return fmt.Errorf("right.clash: %w", err)
+	if err := tx.QueryRow("right.holders", name).Scan(&rights); err != nil {
+		return fmt.Errorf("right.holders: %w", err)
 	}
 	switch {
 	case rights > 0:

@@ -3,6 +3,7 @@ package handshake
 import (
 	"crypto/ecdh"
 	"crypto/rand"
+	"crypto/sha256"
 	"time"
 )
 
@@ -36,7 +37,11 @@ func Tick(s *Server, now time.Time) { s.tick(now) }
 
 // digestOf is the hash of messages.
 func digestOf(log []message) []byte {
-	out := hashOf(log)
+	p := proof{sum: sha256.New()}
+	for _, msg := range log {
+		p.add(msg)
+	}
+	out := p.digest()
 	return out[:]
 }
 

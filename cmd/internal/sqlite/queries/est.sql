@@ -36,23 +36,24 @@ SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not
  ORDER BY id DESC
  LIMIT ?2;
 
--- name: certificate.by_request
-SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not_after, issued_at,
-       client, csr, supersedes, der, version, status, reason, why, revoked_at, used_at, replaced_by, replaced_at
-  FROM certificate
- WHERE id < ?1 AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR name = ?5)
-   AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND (?8 IS NULL OR factory = ?8)
-   AND (?9 IS NULL OR spki = ?9) AND client = ?10 AND csr = ?11 AND (?12 IS NULL OR not_after < ?12)
-   AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
- ORDER BY id DESC
- LIMIT ?2;
-
 -- name: certificate.by_factory
 SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not_after, issued_at,
        client, csr, supersedes, der, version, status, reason, why, revoked_at, used_at, replaced_by, replaced_at
   FROM certificate
  WHERE id < ?1 AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR name = ?5)
    AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND factory = ?8
+   AND (?9 IS NULL OR spki = ?9) AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
+   AND (?12 IS NULL OR not_after < ?12) AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
+ ORDER BY id DESC
+ LIMIT ?2;
+
+-- name: certificate.by_reason
+SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not_after, issued_at,
+       client, csr, supersedes, der, version, status, reason, why, revoked_at, used_at, replaced_by, replaced_at
+  FROM certificate INDEXED BY certificate_reason
+ WHERE status = 'revoked' AND reason = ?14 AND id < ?1 AND (?3 IS NULL OR kind = ?3)
+   AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR name = ?5)
+   AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND (?8 IS NULL OR factory = ?8)
    AND (?9 IS NULL OR spki = ?9) AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
    AND (?12 IS NULL OR not_after < ?12) AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
  ORDER BY id DESC
@@ -105,19 +106,8 @@ SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not
 -- name: certificate.by_kind
 SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not_after, issued_at,
        client, csr, supersedes, der, version, status, reason, why, revoked_at, used_at, replaced_by, replaced_at
-  FROM certificate
+  FROM certificate INDEXED BY certificate_count
  WHERE id < ?1 AND kind = ?3 AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR name = ?5)
-   AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND (?8 IS NULL OR factory = ?8)
-   AND (?9 IS NULL OR spki = ?9) AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
-   AND (?12 IS NULL OR not_after < ?12) AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
- ORDER BY id DESC
- LIMIT ?2;
-
--- name: certificate.by_status
-SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not_after, issued_at,
-       client, csr, supersedes, der, version, status, reason, why, revoked_at, used_at, replaced_by, replaced_at
-  FROM certificate
- WHERE id < ?1 AND (?3 IS NULL OR kind = ?3) AND status = ?4 AND (?5 IS NULL OR name = ?5)
    AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND (?8 IS NULL OR factory = ?8)
    AND (?9 IS NULL OR spki = ?9) AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
    AND (?12 IS NULL OR not_after < ?12) AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
@@ -143,8 +133,8 @@ SELECT factory, factory_der, endpoint, state, epoch, spki, issued, from_at, unti
  ORDER BY factory
  LIMIT ?;
 
--- name: right.clash
-SELECT COUNT(*) FROM enrolment_right WHERE endpoint = ? AND factory <> ? AND state <> 'deleted';
+-- name: right.holders
+SELECT COUNT(*) FROM enrolment_right WHERE endpoint = ? AND state <> 'deleted';
 
 -- name: right.insert
 INSERT INTO enrolment_right (factory, factory_der, endpoint, state, epoch, spki, issued, from_at, until_at,
