@@ -137,9 +137,12 @@ func (ca *CA) rationed(ctx context.Context, factory Hash) error {
 	if factory == (Hash{}) {
 		return nil
 	}
-	got, err := ca.o.Store.Certificates(ctx, Query{
-		Kind: KindOperational, Factory: factory, Limit: ca.limiter.PerDay,
-	})
+	return ca.rationedBy(ctx, Query{Kind: KindOperational, Factory: factory, Limit: ca.limiter.PerDay})
+}
+
+// rationedBy is rationed for whom q says.
+func (ca *CA) rationedBy(ctx context.Context, q Query) error {
+	got, err := ca.o.Store.Certificates(ctx, q)
 	if err != nil || len(got) < ca.limiter.PerDay {
 		return err
 	}

@@ -37,12 +37,27 @@ const (
 type BootstrapProfile struct {
 	Name      string `json:"name"`
 	Tag       string `json:"tag"`  // of the devices it is for; "": all that no other profile is for
-	Mode      string `json:"mode"` // psk, rpk, est, nosec
+	Mode      string `json:"mode"` // psk, rpk, x509, est, nosec
 	ShortID   int    `json:"short_id"`
 	Lifetime  int    `json:"lifetime"`   // seconds
 	MinPeriod int    `json:"min_period"` // seconds; 0: not set
 	MaxPeriod int    `json:"max_period"` // seconds; 0: not set
 	Queue     bool   `json:"queue"`
+	Streams   bool   `json:"streams,omitempty"` // devices are sent to TCP or TLS
+	// Objects are instances of other objects that devices get.
+	Objects []BootstrapInstance `json:"objects,omitempty"`
+}
+
+// A BootstrapInstance is one instance of an object, such as /2/0.
+type BootstrapInstance struct {
+	Path   string                `json:"path"`
+	Values Array[BootstrapValue] `json:"values"`
+}
+
+// A BootstrapValue is a resource of an instance, or an instance of a multiple one.
+type BootstrapValue struct {
+	Path  string `json:"path"`
+	Value any    `json:"value"` // as EncodeValue writes it
 }
 
 // A NewDeviceKey is a key to be: a pre-shared key with its identity, which is never

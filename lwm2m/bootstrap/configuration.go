@@ -55,9 +55,6 @@ func (c Configuration) Check() error {
 	if len(c.Accounts) == 0 || len(c.Accounts) > maxAccounts {
 		return fmt.Errorf("%w: %d server accounts, want 1 to %d", ErrConfiguration, len(c.Accounts), maxAccounts)
 	}
-	if len(c.Objects) > maxInstances {
-		return fmt.Errorf("%w: %d object instances, at most %d", ErrConfiguration, len(c.Objects), maxInstances)
-	}
 	var seen []uint16
 	for _, a := range c.Accounts {
 		if a.Short == 0 || a.Short == lwm2m.NoID || slices.Contains(seen, a.Short) {
@@ -68,16 +65,27 @@ func (c Configuration) Check() error {
 			return err
 		}
 	}
-	for _, i := range c.Objects {
-		switch o := i.Path.Object(); {
-		case i.Path.Len() != 2 || len(i.Entries) == 0:
-			return fmt.Errorf("%w: %s is no object instance with values", ErrConfiguration, i.Path)
-		case o == securityObject || o == serverObject:
-			return fmt.Errorf("%w: %s belongs to an account", ErrConfiguration, i.Path)
-		}
+	if err := checkInstances(c.Objects); err != nil {
+		return err
 	}
 	if slices.Contains(c.Purge, deviceObject) {
 		return fmt.Errorf("%w: object 3 is never deleted", ErrConfiguration)
+	}
+	return nil
+}
+
+// checkInstances checks what a device is to hold beside its accounts.
+func checkInstances(all []Instance) error {
+	if len(all) > maxInstances {
+		return fmt.Errorf("%w: %d object instances, at most %d", ErrConfiguration, len(all), maxInstances)
+	}
+	for _, i := range all {
+		if i.Path.Len() != 2 || len(i.Entries) == 0 || i.Path.Gateway() != "" {
+			return fmt.Errorf("%w: %s is no object instance with values", ErrConfiguration, i.Path)
+		}
+		if o := i.Path.Object(); o == securityObject || o == serverObject {
+			return fmt.Errorf("%w: %s belongs to an account", ErrConfiguration, i.Path)
+		}
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ const (
 	ModePSK Mode = "psk"
 	// ModeRawKey gives each device a raw public key of its own with the private key.
 	ModeRawKey Mode = "rpk"
+	// ModeCertificate gives each device a certificate of our CA with the private key
+	// (security mode 2).
+	ModeCertificate Mode = "x509"
 	// ModeEST tells devices to enrol for a certificate (security mode 4).
 	ModeEST Mode = "est"
 	// ModeNoSec sends devices to the listener without security; for tests.
@@ -34,7 +37,7 @@ const (
 )
 
 // modes are all of them.
-var modes = [...]Mode{ModePSK, ModeRawKey, ModeEST, ModeNoSec}
+var modes = [...]Mode{ModePSK, ModeRawKey, ModeCertificate, ModeEST, ModeNoSec}
 
 // Limits of profiles.
 const (
@@ -54,6 +57,10 @@ type Profile struct {
 	// MinPeriod and MaxPeriod are the defaults of pmin and pmax; zero: not set.
 	MinPeriod, MaxPeriod time.Duration
 	Queue                bool // devices are told to use queue mode
+	// Streams sends devices to our listeners for TCP, or TLS, in place of UDP or DTLS.
+	Streams bool `json:",omitempty"`
+	// Objects are instances of other objects that devices get.
+	Objects []Instance `json:",omitempty"`
 }
 
 // Check returns ErrProfile with the reason.
@@ -67,9 +74,33 @@ func (p Profile) Check() error {
 		return fmt.Errorf("%w: Short Server ID must be 1 to 65534", ErrProfile)
 	case p.Lifetime < time.Second || p.Lifetime > maxLifetime || p.Lifetime%time.Second != 0:
 		return fmt.Errorf("%w: lifetime must be whole seconds, up to ten years", ErrProfile)
+	case p.Streams && (p.Mode == ModePSK || p.Mode == ModeRawKey):
+		return fmt.Errorf("%w: mode %s is for DTLS only, not for TLS", ErrProfile, p.Mode)
+	case p.Streams && p.Queue:
+		return fmt.Errorf("%w: devices that keep a connection open do not sleep", ErrProfile)
 	case p.MinPeriod < 0 || p.MaxPeriod < 0 || p.MaxPeriod > maxLifetime ||
 		p.MaxPeriod > 0 && p.MinPeriod > p.MaxPeriod:
 		return fmt.Errorf("%w: periods must not be negative, nor the shortest above the longest", ErrProfile)
+	}
+	return p.checkObjects()
+}
+
+// checkObjects holds the other objects against the rules of a Configuration.
+func (p Profile) checkObjects() error {
+	if err := checkInstances(p.Objects); err != nil {
+		return fmt.Errorf("%w: %w", ErrProfile, err)
+	}
+	for i, o := range p.Objects {
+		for _, e := range o.Entries {
+			if !o.Path.Contains(e.Path) || e.Path.Len() < 3 {
+				return fmt.Errorf("%w: %s is no resource of %s", ErrProfile, e.Path, o.Path)
+			}
+		}
+		for _, other := range p.Objects[:i] {
+			if other.Path == o.Path {
+				return fmt.Errorf("%w: %s twice", ErrProfile, o.Path)
+			}
+		}
 	}
 	return nil
 }

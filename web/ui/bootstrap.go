@@ -24,6 +24,7 @@ func (u *UI) putProfile(w http.ResponseWriter, r *http.Request) error {
 	in := web.BootstrapProfile{
 		Name: strings.TrimSpace(r.PostFormValue("name")), Tag: strings.TrimSpace(r.PostFormValue("tag")),
 		Mode: r.PostFormValue("mode"), Queue: r.PostFormValue("queue") == "on",
+		Streams: r.PostFormValue("streams") == "on",
 	}
 	for name, to := range map[string]*int{
 		"short_id": &in.ShortID, "lifetime": &in.Lifetime, "min_period": &in.MinPeriod, "max_period": &in.MaxPeriod,

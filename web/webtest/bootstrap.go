@@ -9,6 +9,9 @@ import (
 func (f *Fake) profile() web.BootstrapProfile {
 	return web.BootstrapProfile{
 		Name: f.Text, Tag: f.Text, Mode: "psk", ShortID: 1, Lifetime: 300, MinPeriod: 1, MaxPeriod: 60,
+		Streams: true, Objects: []web.BootstrapInstance{{
+			Path: "/2/0", Values: []web.BootstrapValue{{Path: "/2/0/0", Value: 3}, {Path: "/2/0/1", Value: f.Text}},
+		}},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/bootstrap"
@@ -78,7 +79,10 @@ func (a *App) configure(ctx context.Context, id fleet.ID) (bootstrap.Configurati
 	}
 	security.ShortServer = p.Short
 	own := objects.Server{ShortID: p.Short, Lifetime: int64(p.Lifetime / time.Second), Storing: true, Binding: "U"}
-	if p.Queue {
+	switch {
+	case p.Streams:
+		own.Binding = "T"
+	case p.Queue:
 		own.Binding = "UQ"
 	}
 	own.MinPeriod, own.MaxPeriod = period(p.MinPeriod), period(p.MaxPeriod)
@@ -88,7 +92,7 @@ func (a *App) configure(ctx context.Context, id fleet.ID) (bootstrap.Configurati
 		Short:    p.Short,
 		Security: security.Entries(lwm2m.NewPath(objects.SecurityID, 0)),
 		Server:   own.Entries(lwm2m.NewPath(objects.ServerID, 0)),
-	}}}, nil
+	}}, Objects: p.Objects}, nil
 }
 
 // period is nil for one that is not set.
@@ -114,16 +118,35 @@ func (a *App) security(ctx context.Context, d fleet.Device, p bootstrap.Profile)
 			URI: a.CoAPSURI(), Mode: objects.ModeRawKey, Identity: key.Public, SecretKey: key.Secret,
 			ServerKey: a.pki.server.cert.RawSubjectPublicKeyInfo,
 		}, err
-	case bootstrap.ModeEST:
-		usage := uint8(usageAnchor)
-		return objects.Security{
-			URI: a.CoAPSURI(), Mode: objects.ModeEST, ServerKey: a.anchor(), Usage: &usage,
-		}, nil
+	case bootstrap.ModeCertificate, bootstrap.ModeEST:
+		return a.certified(ctx, d, p)
 	case bootstrap.ModeNoSec:
-		uri, err := a.coapURI()
+		uri, err := a.coapURI(p.Streams)
 		return objects.Security{URI: uri, Mode: objects.ModeNoSec}, err
 	}
 	return objects.Security{}, fmt.Errorf("%w: mode %q", bootstrap.ErrNoConfiguration, p.Mode)
+}
+
+// certified is the account of a device with a certificate: one that we make with its
+// key, new at each bootstrap, or one that it is to enrol for.
+func (a *App) certified(ctx context.Context, d fleet.Device, p bootstrap.Profile) (objects.Security, error) {
+	usage, uri := uint8(usageAnchor), a.CoAPSURI()
+	if p.Streams {
+		if a.streams.tls == nil {
+			return objects.Security{}, fmt.Errorf("%w: no listener for TLS (--coaps-tcp)", bootstrap.ErrNoConfiguration)
+		}
+		uri = "coaps+tcp://" + hostPort(a.cfg.Host, a.streams.tls.Addr())
+	}
+	s := objects.Security{URI: uri, Mode: objects.ModeEST, ServerKey: a.anchor(), Usage: &usage}
+	if p.Mode == bootstrap.ModeEST {
+		return s, nil
+	}
+	made, err := a.pki.ca.As(systemActor).Deliver(ctx, string(d.Endpoint), est.Hash(d.Factory))
+	if err != nil {
+		return s, fmt.Errorf("%w: %w", bootstrap.ErrNoConfiguration, err)
+	}
+	s.Mode, s.Identity, s.SecretKey = objects.ModeCertificate, made.DER, made.Key
+	return s, nil
 }
 
 // serverKey returns the device's key of a kind, made at its first bootstrap: a
@@ -170,7 +193,13 @@ func (a *App) anchor() []byte { return slices.Clone(a.pki.ca.Certificate().Raw) 
 
 // coapURI is where devices without security are sent to; only devices that an
 // operator marked are served there.
-func (a *App) coapURI() (string, error) {
+func (a *App) coapURI(streams bool) (string, error) {
+	if streams {
+		if a.streams.tcp == nil {
+			return "", fmt.Errorf("%w: no listener for TCP (--coap-tcp)", bootstrap.ErrNoConfiguration)
+		}
+		return "coap+tcp://" + hostPort(a.cfg.Host, a.streams.tcp.Addr()), nil
+	}
 	if a.coap == nil {
 		return "", fmt.Errorf("%w: no listener without security (--coap)", bootstrap.ErrNoConfiguration)
 	}

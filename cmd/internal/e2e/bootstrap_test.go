@@ -3,7 +3,10 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -145,4 +148,64 @@ func TestBootstrapByKey(t *testing.T) {
 	if _, err := d.dial(t, account.URI, string(account.Identity), account.SecretKey); err == nil {
 		t.Error("the removed key opened a session")
 	}
+}
+
+// TestBootstrapByCertificate gives a device by its first key a certificate, whose key
+// we made and forgot, and another object; it registers by it over DTLS, or over TLS if
+// the profile says so, and a bootstrap later over another.
+func TestBootstrapByCertificate(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	p := serve(t, "alpha", append([]string{"--coaps-tcp", ":5687"}, scaled...)...)
+	key := bytes.Repeat([]byte{7}, 16)
+	for name, streams := range map[string]bool{"certified": false, "streamed-cert": true} {
+		p.put(t, "/api/v1/bootstrap-profiles/"+name, map[string]any{
+			"tag": name, "mode": "x509", "short_id": 7, "lifetime": 300, "streams": streams,
+			"objects": []map[string]any{{"path": "/16/1", "values": []map[string]any{{"path": "/16/1/0/0", "value": "given"}}}},
+		})
+		p.post(t, "/api/v1/devices", map[string]any{"endpoint": name, "tags": []string{name}})
+		p.put(t, "/api/v1/devices/ep:"+name+"/keys/bootstrap", map[string]any{"identity": name, "key": key})
+		start(t, name, &tail{}, "device", "--endpoint", name, "--bootstrap", p.uri(), "--objects", "16",
+			"--psk", name+":"+hex.EncodeToString(key))
+		p.state(t, name, "online")
+		p.reads(t, name, "/16/1/0/0", `"given"`)
+		var detail struct {
+			Registration struct{ Transport string }
+			Certificates []struct{ State string }
+		}
+		p.get(t, "/api/v1/devices/ep:"+name, &detail)
+		if detail.Registration.Transport != map[bool]string{false: "coaps", true: "coaps+tcp"}[streams] {
+			t.Errorf("%s registered over %q", name, detail.Registration.Transport)
+		}
+		p.must(t, name, map[string]any{"op": "execute", "path": "/1/0/9"})
+		eventually(t, onlineLimit, name+" uses its second certificate", func() error {
+			live, all, err := p.certificatesOf(t, name)
+			if err == nil && (all != 2 || live != 1) {
+				err = fmt.Errorf("%d of %d certificates are live", live, all)
+			}
+			return err
+		})
+		eventually(t, onlineLimit, name+" answers", func() error {
+			_, err := p.ask(t, name, map[string]any{"op": "read", "path": "/3/0/0"})
+			return err
+		})
+	}
+}
+
+// certificatesOf counts the operational certificates that a device has, and had.
+func (p *provider) certificatesOf(t *testing.T, name string) (live, all int, err error) {
+	t.Helper()
+	var out struct {
+		Items []struct{ Subject, Kind, State string }
+	}
+	err = p.do(t.Context(), http.MethodGet, "/api/v1/ca/certificates?kind=operational", nil, &out)
+	for _, c := range out.Items {
+		if strings.Contains(c.Subject, name) && c.Kind == "operational" {
+			all++
+			if c.State == "live" {
+				live++
+			}
+		}
+	}
+	return live, all, err
 }

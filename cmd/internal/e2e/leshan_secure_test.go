@@ -127,6 +127,9 @@ func leshanBootstrap(t *testing.T, kit leshanKit) {
 	p.put(t, "/api/v1/bootstrap-profiles/plain", map[string]any{
 		"tag": "plain", "mode": "nosec", "short_id": 8, "lifetime": 200, "queue": true,
 	})
+	p.put(t, "/api/v1/bootstrap-profiles/certified", map[string]any{
+		"tag": "certified", "mode": "x509", "short_id": 9, "lifetime": 300,
+	})
 	key := bytes.Repeat([]byte{9}, 32)
 
 	t.Run("key to key", func(t *testing.T) {
@@ -135,6 +138,14 @@ func leshanBootstrap(t *testing.T, kit leshanKit) {
 		p.post(t, "/api/v1/devices", map[string]any{"endpoint": name, "tags": []string{"keyed"}})
 		p.put(t, "/api/v1/devices/ep:"+name+"/keys/bootstrap", map[string]any{"identity": "factory-key", "key": key})
 		l := kit.start(t, name, "bootstrap=", "uri="+p.uri(), "identity=factory-key", "key="+hex.EncodeToString(key))
+		l.bootstrapped(t, p)
+	})
+	t.Run("key to certificate", func(t *testing.T) {
+		t.Parallel()
+		const name = "leshan-bs-x509"
+		p.post(t, "/api/v1/devices", map[string]any{"endpoint": name, "tags": []string{"certified"}})
+		p.put(t, "/api/v1/devices/ep:"+name+"/keys/bootstrap", map[string]any{"identity": "first-key", "key": key})
+		l := kit.start(t, name, "bootstrap=", "uri="+p.uri(), "identity=first-key", "key="+hex.EncodeToString(key))
 		l.bootstrapped(t, p)
 	})
 	t.Run("factory certificate to key", func(t *testing.T) {

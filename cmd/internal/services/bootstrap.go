@@ -3,11 +3,13 @@ package services
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"strings"
 	"time"
 
+	"steward/lwm2m"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/fleet"
 	"steward/web"
@@ -32,8 +34,46 @@ func (s *bootstraps) BootstrapProfiles(ctx context.Context) ([]web.BootstrapProf
 func showProfile(p bootstrap.Profile) web.BootstrapProfile {
 	return web.BootstrapProfile{
 		Name: p.Name, Tag: p.Tag, Mode: string(p.Mode), ShortID: int(p.Short), Lifetime: wholeSeconds(p.Lifetime),
-		MinPeriod: wholeSeconds(p.MinPeriod), MaxPeriod: wholeSeconds(p.MaxPeriod), Queue: p.Queue,
+		MinPeriod: wholeSeconds(p.MinPeriod), MaxPeriod: wholeSeconds(p.MaxPeriod), Queue: p.Queue, Streams: p.Streams,
+		Objects: showInstances(p.Objects),
 	}
+}
+
+func showInstances(all []bootstrap.Instance) (out []web.BootstrapInstance) {
+	for _, i := range all {
+		shown := web.BootstrapInstance{Path: i.Path.String()}
+		for _, e := range i.Entries {
+			shown.Values = append(shown.Values, web.BootstrapValue{Path: e.Path.String(), Value: web.EncodeValue(e.Value)})
+		}
+		out = append(out, shown)
+	}
+	return out
+}
+
+// readInstances is the inverse of showInstances: types are those of the registry.
+func (s *bootstraps) readInstances(all []web.BootstrapInstance) (out []bootstrap.Instance, err error) {
+	for _, i := range all {
+		read := bootstrap.Instance{}
+		if read.Path, err = lwm2m.ParsePath(i.Path); err != nil {
+			return nil, web.Invalid("objects", err.Error())
+		}
+		for _, v := range i.Values {
+			e := lwm2m.Entry{}
+			if e.Path, err = lwm2m.ParsePath(v.Path); err != nil || e.Path.Len() < 3 {
+				return nil, web.Invalid("objects", v.Path+" is no resource")
+			}
+			raw, err := json.Marshal(v.Value)
+			if err != nil {
+				return nil, web.Invalid("objects", err.Error())
+			}
+			if e.Value, err = web.DecodeValue(lwm2m.KindOf(s.Registry, e.Path), raw); err != nil {
+				return nil, web.Invalid("objects", v.Path+": "+err.Error())
+			}
+			read.Entries = append(read.Entries, e)
+		}
+		out = append(out, read)
+	}
+	return out, nil
 }
 
 func wholeSeconds(d time.Duration) int { return int(d / time.Second) }
@@ -59,7 +99,11 @@ func (s *bootstraps) PutBootstrapProfile(
 	stored := bootstrap.Profile{
 		Name: p.Name, Tag: p.Tag, Mode: bootstrap.Mode(p.Mode), Short: uint16(p.ShortID),
 		Lifetime: time.Duration(p.Lifetime) * time.Second, MinPeriod: time.Duration(p.MinPeriod) * time.Second,
-		MaxPeriod: time.Duration(p.MaxPeriod) * time.Second, Queue: p.Queue,
+		MaxPeriod: time.Duration(p.MaxPeriod) * time.Second, Queue: p.Queue, Streams: p.Streams,
+	}
+	var err error
+	if stored.Objects, err = s.readInstances(p.Objects); err != nil {
+		return web.BootstrapProfile{}, err
 	}
 	if err := s.DB.Bootstrap().PutProfile(ctx, stored, by.String()); err != nil {
 		return web.BootstrapProfile{}, translate(err)

@@ -56,3 +56,35 @@ func TestDevicePublicKey(t *testing.T) {
 		t.Errorf("both kinds at once: %v", err)
 	}
 }
+
+// TestProfileObjects: values of other objects are read by their definitions, and shown
+// as they were written.
+func TestProfileObjects(t *testing.T) {
+	w := newWorld(t)
+	seal, err := keys.NewSealer(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.options.Keys = w.db.Credentials(seal)
+	w.build(t, w.options)
+	in := web.BootstrapProfile{
+		Name: "meters", Mode: "x509", ShortID: 1, Lifetime: 60, Streams: true, Objects: []web.BootstrapInstance{{
+			Path: "/2/0", Values: []web.BootstrapValue{{Path: "/2/0/0", Value: 3}, {Path: "/2/0/2/1", Value: 5}},
+		}},
+	}
+	if _, err := w.Bootstraps.PutBootstrapProfile(t.Context(), alice, in); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Bootstraps.BootstrapProfiles(t.Context())
+	if err != nil || len(got) != 1 || len(got[0].Objects) != 1 || got[0].Objects[0].Values[1].Value != int64(5) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for name, v := range map[string]web.BootstrapValue{
+		"type": {Path: "/2/0/0", Value: "x"}, "path": {Path: "2/0"}, "null": {Path: "/2/0/0"},
+		"elsewhere": {Path: "/2/1/0", Value: 1},
+	} {
+		in.Objects[0].Values = []web.BootstrapValue{v}
+		_, err := w.Bootstraps.PutBootstrapProfile(t.Context(), alice, in)
+		wantError(t, name, err, web.ErrInvalid)
+	}
+}

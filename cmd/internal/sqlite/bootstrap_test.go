@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
 	"steward/cmd/internal/keys"
+	"steward/lwm2m"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/bootstrap/boottest"
 	"steward/lwm2m/fleet"
@@ -23,20 +25,27 @@ func TestBootstrapStore(t *testing.T) {
 func TestProfiles(t *testing.T) {
 	s := open(t).Bootstrap()
 	all := bootstrap.Profile{Name: "usual", Mode: bootstrap.ModePSK, Short: 1, Lifetime: time.Hour}
-	meters := bootstrap.Profile{Name: "meters", Tag: "meter", Mode: bootstrap.ModeEST, Short: 1, Lifetime: 24 * time.Hour}
+	meters := bootstrap.Profile{
+		Name: "meters", Tag: "meter", Mode: bootstrap.ModeEST, Short: 1, Lifetime: 24 * time.Hour, Streams: true,
+		Objects: []bootstrap.Instance{{Path: lwm2m.NewPath(2, 0), Entries: []lwm2m.Entry{
+			{Path: lwm2m.NewPath(2, 0, 0), Value: lwm2m.Integer(3)},
+			{Path: lwm2m.NewPath(2, 0, 2, 1), Value: lwm2m.Integer(1)},
+		}}},
+	}
+	same := func(p, q bootstrap.Profile) bool { return reflect.DeepEqual(p, q) }
 	for _, p := range []bootstrap.Profile{all, meters, all} {
 		if err := s.PutProfile(t.Context(), p, "test"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got, err := s.Profiles(t.Context())
-	if err != nil || len(got) != 2 || got[0] != meters || got[1] != all {
+	if err != nil || len(got) != 2 || !same(got[0], meters) || !same(got[1], all) {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if p, ok := bootstrap.For(got, []string{"b", "meter"}); !ok || p != meters {
+	if p, ok := bootstrap.For(got, []string{"b", "meter"}); !ok || !same(p, meters) {
 		t.Errorf("of a meter: %+v", p)
 	}
-	if p, ok := bootstrap.For(got, nil); !ok || p != all {
+	if p, ok := bootstrap.For(got, nil); !ok || !same(p, all) {
 		t.Errorf("of another device: %+v", p)
 	}
 	if _, ok := bootstrap.For(got[:1], nil); ok {

@@ -1,0 +1,60 @@
+package est
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	"steward/lwm2m/audit"
+)
+
+// Deliver makes a key for the device called endpoint and issues its operational
+// certificate, for a Bootstrap-Server that writes both (Core 1.2.2 §5.2.9.2, §E.1).
+// factory is the hash of its factory certificate, zero if it has none. The key is
+// nowhere but in the answer: a device that did not get it has another made.
+//
+// The first use of the certificate revokes the one before; what was delivered before
+// that is revoked now, so that no more than two of a device are good. It returns
+// ErrName, and a *LimitError beyond Limits.PerDay.
+func (ca *CA) Deliver(ctx context.Context, endpoint string, factory Hash) (Keyed, error) {
+	key, err := newKey(P256) // the one curve that every device of LwM2M knows
+	if err != nil {
+		return Keyed{}, err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return Keyed{}, err
+	}
+	return again(func() (Keyed, error) {
+		own := Query{Kind: KindOperational, Name: endpoint, Limit: ca.limiter.PerDay}
+		if err := ca.rationedBy(ctx, own); err != nil {
+			return Keyed{}, err
+		}
+		own.Status, own.Limit = StatusValid, 0
+		live, err := ca.o.Store.Certificates(ctx, own)
+		if err != nil {
+			return Keyed{}, err
+		}
+		cert, record, err := ca.sign(ca.o.Profiles.Operational, Subject{Name: endpoint, Key: key.Public()})
+		if err != nil {
+			return Keyed{}, err
+		}
+		record.Factory = factory
+		ch := Change{Audit: []audit.Row{
+			ca.row("certificate.issue", record.Hash, "operational "+endpoint+", with a key made here, for its bootstrap", "",
+				string(StatusValid)),
+		}}
+		for i, before := range live { // the newest first
+			if i == 0 {
+				record.Supersedes = before.Hash
+				continue
+			}
+			ca.revoke(before, Superseded, fmt.Sprintf("%s was given newer ones", endpoint), &ch)
+		}
+		ch.Insert = []Record{record}
+		if err := ca.commit(ctx, ch); err != nil {
+			return Keyed{}, err
+		}
+		return Keyed{ca.answer(cert, record), secret}, nil
+	})
+}
