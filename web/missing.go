@@ -69,6 +69,18 @@ func (missing) Revoke(context.Context, Actor, string, Revocation) (Certificate, 
 
 func (missing) Inventory(context.Context) (Inventory, error) { return Inventory{}, ErrNotBuilt }
 
+func (missing) DeviceEnrolment(context.Context, string) (DeviceEnrolment, error) {
+	return DeviceEnrolment{}, ErrNotBuilt
+}
+
+func (missing) OrderEnrolment(context.Context, Actor, string, EnrolmentOrder) (DeviceEnrolment, error) {
+	return DeviceEnrolment{}, ErrNotBuilt
+}
+
+func (missing) ListEnrolments(context.Context, string, Page) (List[DeviceEnrolment], error) {
+	return List[DeviceEnrolment]{}, ErrNotBuilt
+}
+
 func (missing) Authorities(context.Context) ([]CertificateDetail, error) { return nil, ErrNotBuilt }
 
 func (missing) ListReleases(context.Context, Page) (List[Release], error) {

@@ -27,6 +27,7 @@ type Services struct {
 	Traces          Traces
 	Certificates    Certificates
 	Passwords       OneTimePasswords
+	Enrolments      Enrolments
 	Releases        Releases
 	Bills           Bills
 	Campaigns       Campaigns
@@ -51,6 +52,7 @@ func (s Services) Complete() Services {
 	fill(&s.Traces, Traces(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Passwords, OneTimePasswords(none))
+	fill(&s.Enrolments, Enrolments(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))
 	fill(&s.Vulnerabilities, Vulnerabilities(none))
@@ -79,12 +81,14 @@ type Overviews interface {
 type Overview struct {
 	Provider        string         `json:"provider"` // this provider's name
 	Devices         int            `json:"devices"`
-	Online          int            `json:"online"`        // registered, lifetime not over
-	Offline         int            `json:"offline"`       // ours, but not registered
-	Expected        int            `json:"expected"`      // announced, never seen
-	Left            int            `json:"left"`          // handed over
-	Certificates    int            `json:"certificates"`  // live
-	ExpiringSoon    int            `json:"expiring_soon"` // live, end within 30 days
+	Online          int            `json:"online"`          // registered, lifetime not over
+	Offline         int            `json:"offline"`         // ours, but not registered
+	Expected        int            `json:"expected"`        // announced, never seen
+	Left            int            `json:"left"`            // handed over
+	Certificates    int            `json:"certificates"`    // live
+	ExpiringSoon    int            `json:"expiring_soon"`   // live, end within 30 days
+	RenewalsFailed  int            `json:"renewals_failed"` // certificates still live
+	RenewalsMissed  int            `json:"renewals_missed"` // ended without renewal
 	CampaignsActive int            `json:"campaigns_active"`
 	TransfersActive int            `json:"transfers_active"`
 	AwaitApproval   int            `json:"await_approval"` // transfers that wait for a person

@@ -12,6 +12,7 @@ const (
 	RoleBootstrap   Role = "bootstrap"   // a key for the Bootstrap-Server
 	RoleFactory     Role = "factory"     // a certificate of a listed factory CA
 	RoleOperational Role = "operational" // a live certificate of our own CA
+	RoleExpired     Role = "expired"     // the same, ended within a grace: for renewal alone
 	RoleServer      Role = "server"      // the peer is a server that we dialled
 	RoleRawKey      Role = "rawkey"      // a raw public key for LwM2M
 )

@@ -160,6 +160,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/observation-templates/{name}":     `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`,
 		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,
 		"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
+		"POST /api/v1/devices/{id}/enrolment":          `{"action":"renew","reason":"x"}`,
 		"POST /api/v1/ca/certificates/{id}/revoke":     `{"reason":"superseded","comment":"x"}`,
 		"POST /api/v1/ca/passwords":                    `{"name":"x"}`,
 		"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,

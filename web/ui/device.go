@@ -16,6 +16,7 @@ type devicePage struct {
 	web.DeviceDetail
 
 	Keys         web.DeviceKeys
+	Enrolment    web.DeviceEnrolment
 	Tree         []instanceNode
 	Observations []web.DeviceObservation
 	Activity     []web.AuditRow
@@ -71,6 +72,10 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
 		return err
 	}
+	enrolment, err := u.s.Enrolments.DeviceEnrolment(r.Context(), id)
+	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
+		return err
+	}
 	observations, err := u.s.Observations.DeviceObservations(r.Context(), id)
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
 		return err
@@ -81,7 +86,7 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	}
 	nodes := append(tree(u.o.Registry, d.Objects, values), branches(u.o.Registry, d.Behind, values)...)
 	page := devicePage{
-		DeviceDetail: d, Keys: keys, Tree: nodes, Observations: observations,
+		DeviceDetail: d, Keys: keys, Enrolment: enrolment, Tree: nodes, Observations: observations,
 		Activity: recent.Items,
 	}
 	return u.show(w, r, http.StatusOK, "device", "devices", d.Endpoint, page)

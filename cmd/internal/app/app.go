@@ -21,6 +21,7 @@ import (
 	"steward/cmd/internal/sqlite"
 	"steward/cmd/internal/trace"
 	"steward/est"
+	"steward/est/enrol"
 	"steward/est/estcoap"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
@@ -62,6 +63,7 @@ type App struct {
 	courier   *rollout.Courier
 	reporter  *rollout.Reporter
 	transfers *coordinator.Coordinator
+	enrolment *enrol.Runner
 	factory   *factoryPeers
 	coaps     *transport.Listener
 	coap      *transport.Listener // nil: none
@@ -123,8 +125,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	if a.pki, err = openPKI(ctx, a.dir, ring, cfg, est.Options{
-		Store: a.db.Inventory(), Passwords: a.db.Inventory(), Now: time.Now, Retry: cfg.Retry, Limits: cfg.Limits,
-		Revoked: a.revoked, Journal: a.journal,
+		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Now: time.Now,
+		Profiles: est.Profiles{Operational: cfg.Operational}, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
+		Journal: a.journal,
 	}); err != nil {
 		return a, err
 	}
@@ -166,10 +169,14 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	renewal, err := a.lateRenewal(a.watchEnrolment(enrolment))
+	if err != nil {
+		return err
+	}
 	handler.parts = map[surface]coap.Handler{
 		surfaceLwM2M:     a.server,
 		surfaceBootstrap: a.bootstrap,
-		surfaceEST:       a.watchEnrolment(enrolment),
+		surfaceEST:       renewal,
 		surfaceUpdate:    coap.HandlerFunc(a.serveUpdates),
 		surfaceDiscovery: coap.HandlerFunc(discovery),
 	}
@@ -186,6 +193,9 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		},
 	})
 	if err != nil {
+		return err
+	}
+	if err = a.buildEnrolment(); err != nil {
 		return err
 	}
 	a.server.Subscribe(a.watch)
@@ -272,7 +282,7 @@ var errPartEnded = errors.New("a part of the server ended")
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
-		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run,
+		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

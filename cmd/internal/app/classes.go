@@ -31,6 +31,7 @@ const (
 var classes = map[coap.Role][]surface{
 	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery},
 	coap.RoleFactory:     {surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceDiscovery},
+	coap.RoleExpired:     {surfaceEST}, // renewal alone: lateRenewal sees to that
 	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate},
 	coap.RoleRawKey:      {surfaceLwM2M, surfaceUpdate},
 	coap.RoleBootstrap:   {surfaceBootstrap},

@@ -31,6 +31,7 @@ func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
 // dtls.Credentials, dtls.RawKeys, dtls.Recaller and dtls.Resumer.
 type credentials struct {
 	ca      *est.CA
+	grace   time.Duration // of certificates that ended, for renewal
 	cert    *tls.Certificate
 	named   map[string]*tls.Certificate // by names that clients ask for
 	devices fleet.Store
@@ -55,8 +56,8 @@ func (a *App) newCredentials(list []config.ServerCertificate) (*credentials, err
 	}
 	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
 	c := &credentials{
-		ca: p.ca, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(), naming: a.cfg.Naming,
-		named: map[string]*tls.Certificate{},
+		ca: p.ca, grace: a.cfg.ExpiredGrace, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(),
+		naming: a.cfg.Naming, named: map[string]*tls.Certificate{},
 	}
 	for _, s := range list {
 		other, err := loadServerCertificate(s)
@@ -147,7 +148,14 @@ func (c *credentials) Identify(chain [][]byte, pskIdentity []byte) (coap.Identit
 	if len(chain) == 0 {
 		return c.ofKey(fleet.KindPSK, string(pskIdentity))
 	}
-	return c.ofChain(context.Background(), chain)
+	who, err := c.ofChain(context.Background(), chain)
+	if errors.Is(err, est.ErrExpired) && c.grace > 0 {
+		var late est.Client
+		if late, err = c.ca.IdentifyExpired(context.Background(), chain, c.grace); err == nil {
+			who = coap.Identity{Role: coap.RoleExpired, Name: late.Name, Certificate: late.Certificate}
+		}
+	}
+	return who, err
 }
 
 // ofChain says whose a certificate is.

@@ -18,7 +18,7 @@ var Version = "dev"
 func (a *App) metrics(services web.Services) http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		listenerCollector{a.coaps}, engineCollector{a.engine}, streamCollector{a.streams},
+		listenerCollector{a.coaps}, engineCollector{a.engine}, streamCollector{a.streams}, enrolmentCollector{a.enrolment},
 		certificateCollector{services.Certificates.Inventory, a.log})
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }

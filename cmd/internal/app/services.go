@@ -28,7 +28,7 @@ func (a *App) services() (web.Services, error) {
 	}
 	all, err := services.New(services.Options{
 		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers,
-		Registry: a.registry, Queue: a.queue, SUITSigner: signer, ReportSigner: reports,
+		Registry: a.registry, Queue: a.queue, Enrolment: a.enrolment, SUITSigner: signer, ReportSigner: reports,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
@@ -63,10 +63,10 @@ func (a *App) watch(e server.Event) {
 	case server.Faulty:
 		a.faults.add(e)
 	case server.Sent:
-		a.queue.Wake(e.Device)
+		a.wake(e)
 		a.reporter.Sent(e.Device, e.Entries)
 	case server.Registered, server.Updated, server.Notified:
-		a.queue.Wake(e.Device)
+		a.wake(e)
 		a.rollout.Wake(e.Device)
 		if a.cfg.HandOver {
 			a.transfers.Wake(e.Device)

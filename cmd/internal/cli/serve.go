@@ -80,6 +80,7 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL, OCSP and CA certificates (plain HTTP)")
 	f.StringVar(&o.Publication.URL, "pki-url", o.Publication.URL,
 		"`URL` of --pki for the world, which certificates of servers, peers and signers then name")
+	f.IntVar(&o.Enrolment.Rate, "renewal-rate", o.Enrolment.Rate, "devices asked to renew in a minute (default 600)")
 	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")
@@ -91,6 +92,11 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 		{&o.Timers.Grace, "grace", "powered time that devices give a new provider before they fall back"},
 		{&o.Timers.Retry, "retry", "first retry interval told to devices"},
 		{&o.Timers.Poll, "poll", "interval at which open work is looked at"},
+		{&o.Enrolment.Lifetime, "certificate-lifetime", "how long certificates of devices live (default a year)"},
+		{
+			&o.Enrolment.ExpiredGrace, "expired-grace", "for how long a device's certificate that ended may still ask for " +
+				"its successor (default not at all: it comes back by its factory certificate)",
+		},
 		{&o.Timers.Awake, "awake", "how long devices in queue mode listen after a message, in whole seconds"},
 	} {
 		f.DurationVar((*time.Duration)(d.p), d.name, time.Duration(*d.p), d.text)

@@ -15,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"steward/est"
+	"steward/est/enrol"
 	"steward/lwm2m/fleet"
 	"steward/objects"
 )
@@ -77,7 +78,8 @@ type Options struct {
 	Tolerant       bool `toml:"tolerant"`         // devices that say b=UQ though they are of LwM2M 1.1 or later
 	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
 
-	Limits Limits `toml:"limits"`
+	Limits    Limits    `toml:"limits"`
+	Enrolment Enrolment `toml:"enrolment"`
 
 	Publication Publication `toml:"publication"`
 	Objects     Objects     `toml:"objects"`
@@ -166,6 +168,12 @@ type Config struct {
 	Publication        Publication
 	Revocations        string // a file; "": in Data
 	Keys               Keys
+
+	// Operational is the profile of devices' certificates; nil: the CA's default.
+	Operational  *est.Profile
+	ExpiredGrace time.Duration // zero: what ended is of no use any more
+	RenewalRate  int           // devices in a minute; zero: the default
+	Renewals     map[string]enrol.Policy
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -207,6 +215,9 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	if err := c.limits(o); err != nil {
+		return c, err
+	}
+	if err := c.enrolment(o); err != nil {
 		return c, err
 	}
 	if err := c.handOver(o); err != nil {

@@ -69,6 +69,20 @@ func TestNew(t *testing.T) {
 		{"limits", change(func(o *config.Options) { o.Limits = config.Limits{Burst: 5, PerDay: 10} }), nil},
 		{"negative limit", change(func(o *config.Options) { o.Limits.PerMinute = -1 }), config.ErrConfig},
 		{"certificates in a day", change(func(o *config.Options) { o.Limits.PerDay = 1001 }), config.ErrConfig},
+		{"enrolment", change(func(o *config.Options) {
+			o.Enrolment = config.Enrolment{
+				Lifetime: config.Duration(time.Minute), Rate: 60, ExpiredGrace: config.Duration(time.Hour),
+				Renewal: map[string]config.Renewal{"default": {Share: 0.5}, "operational": {Jitter: 0.2}},
+			}
+		}), nil},
+		{"lifetime", change(func(o *config.Options) { o.Enrolment.Lifetime = -1 }), config.ErrConfig},
+		{"expired grace", change(func(o *config.Options) {
+			o.Enrolment.ExpiredGrace = config.Duration(91 * 24 * time.Hour)
+		}), config.ErrConfig},
+		{"renewal rate", change(func(o *config.Options) { o.Enrolment.Rate = -1 }), config.ErrConfig},
+		{"renewal policy", change(func(o *config.Options) {
+			o.Enrolment.Renewal = map[string]config.Renewal{"operational": {Share: 2}}
+		}), config.ErrConfig},
 		{"grace", change(func(o *config.Options) { o.Timers.Grace = 0 }), config.ErrConfig},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"steward/est"
+	"steward/est/enrol"
 	"steward/lwm2m"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
@@ -45,6 +46,10 @@ var meanings = []struct {
 	{bootstrap.ErrProfileTag, web.ErrConflict, ""},
 	{bootstrap.ErrProfile, web.ErrInvalid, ""},
 	{est.ErrUnknown, web.ErrNotFound, ""},
+
+	{enrol.ErrUnknown, web.ErrNotFound, ""},
+	{enrol.ErrState, web.ErrConflict, ""},
+	{enrol.ErrConflict, web.ErrConflict, ""},
 
 	{fleet.ErrConflict, web.ErrConflict, ""},
 	{rollout.ErrEnded, web.ErrConflict, ""},

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"steward/est/enrol"
 	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/suit/rollout"
@@ -104,6 +105,18 @@ func (h *Hub) Transfer(e coordinator.Event) {
 		Device string `json:"device,omitempty"`
 		State  string `json:"state"`
 	}{string(e.Device), e.State})
+}
+
+// Enrolment publishes that the renewal of a device's certificate moved; it is what
+// enrol.RunnerOptions.Changed wants. Where nobody watches it does nothing.
+func (h *Hub) Enrolment(e enrol.Enrolment) {
+	if !h.stream.Watched(time.Now()) {
+		return
+	}
+	h.publish(web.EventDevice, string(e.Device), struct {
+		Kind  string      `json:"kind"`
+		State enrol.State `json:"state"`
+	}{"enrolment", e.State})
 }
 
 func (h *Hub) publish(kind, subject string, data any) {

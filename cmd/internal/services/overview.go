@@ -35,6 +35,9 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if out.TransfersActive, out.AwaitApproval, err = s.countTransfers(ctx); err != nil {
 		return web.Overview{}, err
 	}
+	if err = s.renewals(ctx, &out); err != nil {
+		return web.Overview{}, err
+	}
 	exposed, err := s.view.Exposed(ctx)
 	if err != nil {
 		return web.Overview{}, translate(err)
@@ -78,6 +81,7 @@ func (s *overviews) notices(
 			Text: count(o.ExpiringSoon, "certificate ends", "certificates end") + " within 30 days.",
 		})
 	}
+	out = append(out, renewalNotices(o)...)
 	slices.SortStableFunc(out, func(a, b web.Notice) int { return badness(b.Level) - badness(a.Level) })
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	"steward/cmd/internal/sqlite"
 	"steward/cmd/internal/trace"
 	"steward/est"
+	"steward/est/enrol"
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/queue"
@@ -39,6 +40,8 @@ type Options struct {
 	Queue *queue.Queue
 	// Traces records messages of devices. Nil: traces are not built.
 	Traces *trace.Recorder
+	// Enrolment leads devices through renewal. Nil: Enrolments are not built.
+	Enrolment *enrol.Runner
 	// Coordinator runs hand-overs. Nil: Transfers and Partners are not built.
 	Coordinator Coordinator
 	// Keys keeps the pre-shared keys of devices.
@@ -113,6 +116,9 @@ func New(o Options) (web.Services, error) {
 	}
 	if o.Keys != nil {
 		out.Bootstraps = &bootstraps{base: b}
+	}
+	if o.Enrolment != nil {
+		out.Enrolments = &enrolments{base: b}
 	}
 	if o.Coordinator != nil {
 		out.Transfers, out.Partners = &transfers{base: b}, &partners{base: b}

@@ -71,6 +71,26 @@ func (s Enrolments) Counts(ctx context.Context) (map[enrol.State]int, error) {
 	return out, err
 }
 
+// An EnrolmentLine is an enrolment with the device's name.
+type EnrolmentLine struct {
+	enrol.Enrolment
+
+	Endpoint string
+}
+
+// List returns up to limit enrolments in a state other than good, in order of the
+// devices, after the given one.
+func (s Enrolments) List(ctx context.Context, state enrol.State, after string, limit int) ([]EnrolmentLine, error) {
+	rows, err := s.db.Query(ctx, "enrolment.in_state", string(state), after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (l EnrolmentLine, err error) {
+		l.Enrolment, err = scanEnrolment(also{r, []any{&l.Endpoint}})
+		return l, err
+	})
+}
+
 // Commit implements enrol.Store.
 func (s Enrolments) Commit(ctx context.Context, ch enrol.Change) error {
 	return s.db.Update(ctx, func(tx *Tx) error {

@@ -15,6 +15,14 @@ SELECT device, state, certificate, profile, issued_at, not_after, proven, due_at
 -- name: enrolment.counts
 SELECT state, COUNT(*) FROM enrolment WHERE state <> 'good' GROUP BY state;
 
+-- name: enrolment.in_state
+SELECT e.device, e.state, e.certificate, e.profile, e.issued_at, e.not_after, e.proven, e.due_at, e.want, e.tries, e.why,
+       e.failed_at, e.changed_at, e.version, d.endpoint
+  FROM enrolment e JOIN device d ON d.id = e.device
+ WHERE e.state = ?1 AND e.state <> 'good' AND e.device > ?2
+ ORDER BY e.device
+ LIMIT ?3;
+
 -- name: enrolment.insert
 INSERT INTO enrolment (device, state, certificate, profile, issued_at, not_after, proven, due_at, want, tries, why,
        failed_at, changed_at, version)

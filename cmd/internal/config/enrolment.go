@@ -1,0 +1,68 @@
+package config
+
+import (
+	"fmt"
+	"time"
+
+	"steward/est"
+	"steward/est/enrol"
+)
+
+// Enrolment says how long certificates of devices live and how they are renewed.
+type Enrolment struct {
+	// Lifetime is that of a device's operational certificate; 0: a year.
+	Lifetime Duration `toml:"lifetime"`
+	// ExpiredGrace is for how long a certificate that ended may still ask for its
+	// successor, and for nothing else. 0, the default: not at all; the device comes
+	// back by its factory certificate, with the key that it had last.
+	ExpiredGrace Duration `toml:"expired-grace"`
+	Rate         int      `toml:"rate"` // devices asked to renew in a minute; 600
+	// Renewal says when certificates are renewed, by the names of their profiles;
+	// "default" is for those not named.
+	Renewal map[string]Renewal `toml:"renewal"`
+}
+
+// A Renewal is an enrol.Policy. Zero fields take its defaults.
+type Renewal struct {
+	Share  float64  `toml:"share"`  // of the certificate's life; 0.667
+	Before Duration `toml:"before"` // its end at the earliest; 30 days. The later of both counts
+	Jitter float64  `toml:"jitter"` // share of its life over which renewals are spread; 0.1
+}
+
+// maxExpiredGrace bounds the trust in a certificate whose time is over: what was not
+// looked after for longer should prove its factory identity.
+const maxExpiredGrace = 90 * 24 * time.Hour
+
+// enrolment takes over how devices are led through renewal.
+func (c *Config) enrolment(o Options) error {
+	e := o.Enrolment
+	switch {
+	case e.ExpiredGrace < 0 || time.Duration(e.ExpiredGrace) > maxExpiredGrace:
+		return fmt.Errorf("%w: enrolment.expired-grace: %v; up to %v", ErrConfig, time.Duration(e.ExpiredGrace),
+			maxExpiredGrace)
+	case e.Rate < 0:
+		return fmt.Errorf("%w: enrolment.rate: %d is negative", ErrConfig, e.Rate)
+	}
+	c.ExpiredGrace, c.RenewalRate, c.Renewals = time.Duration(e.ExpiredGrace), e.Rate, map[string]enrol.Policy{}
+	for name, r := range e.Renewal {
+		p := enrol.Policy{Share: r.Share, Before: time.Duration(r.Before), Jitter: r.Jitter}
+		if _, err := p.WithDefaults(); err != nil {
+			return fmt.Errorf("%w: enrolment.renewal.%s: %w", ErrConfig, name, err)
+		}
+		if name == "default" {
+			name = ""
+		}
+		c.Renewals[name] = p
+	}
+	if e.Lifetime == 0 {
+		return nil
+	}
+	var err error
+	c.Operational, err = est.NewProfile(est.ProfileOptions{
+		Name: "operational", Kind: est.KindOperational, Validity: time.Duration(e.Lifetime),
+	})
+	if err != nil {
+		return fmt.Errorf("%w: enrolment.lifetime: %w", ErrConfig, err)
+	}
+	return nil
+}
