@@ -7,6 +7,7 @@
 package dtls
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
@@ -57,11 +58,18 @@ type Recaller interface {
 type ClientOptions struct {
 	// Certificate is the client's chain with its key; nil sends none.
 	Certificate *tls.Certificate
+	// RawKey is our raw public key (RFC 7250), instead of a certificate.
+	RawKey crypto.Signer
+	// VerifyKey judges the server's raw public key, a SubjectPublicKeyInfo, DER. Nil
+	// accepts none.
+	VerifyKey func(spki []byte) error
 	// PSKIdentity and PSK select the pre-shared key suites, when PSK is not empty.
 	PSKIdentity, PSK []byte
 	// Verify judges the server's chain, DER as sent, leaf first. It is required
-	// without a PSK: there are no default anchors.
+	// without a PSK or VerifyKey: there are no default anchors.
 	Verify func(chain [][]byte) error
+	// Bound asks for an association that tells its channel binding.
+	Bound bool
 	// ServerName is sent in the server_name extension; an IP address or "" is not.
 	ServerName string
 	// CID asks the server for a connection identifier, so that the association

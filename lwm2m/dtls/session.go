@@ -78,12 +78,14 @@ type Session struct {
 // nonces of both sides (RFC 5246 §6.3).
 const KeyBlockLength = 2 * (keyLength + ivLength)
 
-// SessionOptions are what the server's side of a handshake has agreed on.
+// SessionOptions are what a handshake has agreed on.
 type SessionOptions struct {
 	// Protection is CCM8, CCM or GCM.
 	Protection Protection
 	// KeyBlock are KeyBlockLength bytes, the client's halves first.
 	KeyBlock []byte
+	// Client makes the client's session of what is else the server's.
+	Client bool
 	// PeerCID is what our records must carry, up to MaxPeerCID bytes; empty: nothing.
 	PeerCID []byte
 	// CID is what the peer's records carry: CIDLength bytes, or none.
@@ -93,7 +95,7 @@ type SessionOptions struct {
 	Limit uint16
 }
 
-// NewSession makes the server's session of epoch 1, in which nothing was sent or
+// NewSession makes the session of epoch 1, in which nothing was sent or
 // received. It returns ErrState for lengths that do not fit.
 func NewSession(o SessionOptions) (Session, error) {
 	if o.Protection < CCM8 || o.Protection > GCM || len(o.KeyBlock) != KeyBlockLength || len(o.PeerCID) > maxCID ||
@@ -102,7 +104,11 @@ func NewSession(o SessionOptions) (Session, error) {
 	}
 	s := Session{protection: o.Protection, limit: o.Limit, hasCID: len(o.CID) > 0}
 	b := o.KeyBlock
-	for _, part := range [][]byte{s.readKey[:], s.writeKey[:], s.readIV[:], s.writeIV[:]} {
+	parts := [][]byte{s.readKey[:], s.writeKey[:], s.readIV[:], s.writeIV[:]}
+	if o.Client {
+		parts = [][]byte{s.writeKey[:], s.readKey[:], s.writeIV[:], s.readIV[:]}
+	}
+	for _, part := range parts {
 		b = b[copy(part, b):]
 	}
 	s.peerCIDLength = uint8(copy(s.peerCID[:], o.PeerCID)) //nolint:gosec // G115: at most maxCID

@@ -35,7 +35,8 @@ func bindingOf(t *testing.T, p coap.Peer) []byte {
 // or for a while; each handshake has another.
 func TestChannelBinding(t *testing.T) {
 	for role, c := range map[coap.Role]struct{ kept, forLong bool }{
-		coap.RoleFactory: {true, true}, coap.RoleBootstrap: {true, true}, coap.RoleOperational: {true, false}, coap.RolePSK: {},
+		coap.RoleFactory: {true, true}, coap.RoleBootstrap: {true, true}, coap.RoleOperational: {true, false},
+		coap.RolePSK: {},
 	} {
 		t.Run(string(role), func(t *testing.T) {
 			creds := roleCredentials{newCredentials(t), role}

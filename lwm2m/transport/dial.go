@@ -61,10 +61,15 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	c := &Conn{
 		engine: o.Engine, scheme: t.scheme, remote: remote, local: localAddr(socket.UDPConn), done: make(chan struct{}),
 	}
-	if !t.secure {
+	switch {
+	case !t.secure:
 		c.identity = coap.Identity{}
 		c.link = socket
-	} else {
+	case o.Client.RawKey != nil, o.Client.VerifyKey != nil, o.Client.Bound:
+		if err := c.dialOwn(ctx, socket, o); err != nil {
+			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)
+		}
+	default:
 		client, err := dtls.Dial(ctx, socket, net.UDPAddrFromAddrPort(remote), o.Client, o.FlightInterval)
 		if err != nil {
 			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)

@@ -66,14 +66,28 @@ func psk() dtls.ClientOptions {
 }
 
 func TestDialDeadline(t *testing.T) {
-	silent := listenUDP(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := transport.Dial(ctx, transport.DialOptions{
-		URI: "coaps://" + silent.LocalAddr().String(), Engine: newEngine(t), Client: psk(),
-	})
-	if !errors.Is(err, dtls.ErrTimeout) {
-		t.Errorf("Dial = %v, want %v", err, dtls.ErrTimeout)
+	for _, bound := range []bool{false, true} {
+		silent := listenUDP(t)
+		o := transport.DialOptions{
+			URI: "coaps://" + silent.LocalAddr().String(), Engine: newEngine(t), Client: psk(),
+		}
+		o.Client.Bound = bound
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err := transport.Dial(ctx, o)
+		cancel()
+		if !errors.Is(err, dtls.ErrTimeout) {
+			t.Errorf("Dial = %v, want %v", err, dtls.ErrTimeout)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		began := time.Now()
+		if _, err = transport.Dial(ctx, o); !errors.Is(err, dtls.ErrHandshake) || time.Since(began) > 5*time.Second {
+			t.Errorf("Dial given up = %v after %v", err, time.Since(began))
+		}
+		silent.Close()
+		if _, err = transport.Dial(t.Context(), o); !errors.Is(err, dtls.ErrHandshake) {
+			t.Errorf("Dial where nobody listens = %v", err)
+		}
 	}
 }
 

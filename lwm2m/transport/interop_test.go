@@ -2,12 +2,8 @@ package transport_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -180,15 +176,7 @@ func TestGnuTLSRawPublicKeys(t *testing.T) {
 	creds := newCredentials(t)
 	device := creds.authority.issue(t, "sensor")
 	_, key, anchor := creds.authority.write(t, device)
-	signer, _ := device.PrivateKey.(crypto.Signer)
-	spki, err := x509.MarshalPKIXPublicKey(signer.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := filepath.Join(t.TempDir(), "public.pem")
-	if err := os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	public := publicKeyFile(t, device.PrivateKey)
 	const priority = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-CTYPE-ALL:+CTYPE-CLI-RAWPK:"
 	for name, args := range map[string][]string{
 		"client": {"--x509cafile", anchor, "--priority", priority + "+CTYPE-SRV-X509"},

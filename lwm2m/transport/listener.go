@@ -227,7 +227,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	failed := make(chan error, len(l.shards))
 	var reading sync.WaitGroup
 	for _, s := range l.shards {
-		reading.Go(func() { failed <- s.read() }) //nolint:contextcheck // what a message starts is the engine's
+		reading.Go(func() { failed <- s.read() })
 	}
 	if l.options.Credentials != nil {
 		l.tasks.Go(func() { l.pending.run(ctx) })

@@ -43,6 +43,11 @@ func TestSecureEcho(t *testing.T) {
 		"certificate": creds.client(t, "sensor"),
 		"psk":         {PSKIdentity: []byte("sensor"), PSK: creds.psk["sensor"], CID: true},
 		"psk, no cid": {PSKIdentity: []byte("sensor"), PSK: creds.psk["sensor"]},
+		"psk, bound":  {PSKIdentity: []byte("sensor"), PSK: creds.psk["sensor"], Bound: true},
+		"certificate, bound": {
+			Certificate: creds.authority.issue(t, "sensor"), Verify: creds.authority.verify, CID: true, Bound: true,
+		},
+		"bound, no cid": {Certificate: creds.authority.issue(t, "sensor"), Verify: creds.authority.verify, Bound: true},
 	} {
 		t.Run(name, func(t *testing.T) { testSecureEcho(t, creds, o) })
 	}

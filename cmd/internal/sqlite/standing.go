@@ -44,8 +44,8 @@ func (s *standings) keep(r est.Record, changes uint64) {
 		s.of = make(map[est.Hash]standing)
 	}
 	if len(s.of) >= maxStandings {
-		for any := range s.of { // whichever: none is worth more than another
-			delete(s.of, any)
+		for some := range s.of { // whichever: none is worth more than another
+			delete(s.of, some)
 			break
 		}
 	}

@@ -23,6 +23,7 @@ const (
 	alertProtocolVersion        alert = 70
 	alertInternalError          alert = 80
 	alertInappropriateFallback  alert = 86  // RFC 7507
+	alertUnsupportedExtension   alert = 110 // RFC 5246 §7.4.1.4
 	alertUnrecognizedName       alert = 112 // RFC 6066 §3
 
 	levelFatal = 2

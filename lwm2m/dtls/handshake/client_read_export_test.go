@@ -57,7 +57,7 @@ func (c *Client) receiveFragments(b []byte) error {
 		}
 		p := c.pieces[f.seq]
 		if p == nil {
-			p = &partial{typ: f.typ, body: make([]byte, f.length), have: make([]uint64, f.length/64+1), left: f.length}
+			p = &partial{typ: f.typ, length: f.length, left: f.length}
 			c.pieces[f.seq] = p
 		}
 		p.fill(f)

@@ -3,7 +3,6 @@ package handshake
 import (
 	"crypto/ecdh"
 	"crypto/rand"
-	"crypto/sha256"
 	"time"
 )
 
@@ -37,11 +36,7 @@ func Tick(s *Server, now time.Time) { s.tick(now) }
 
 // digestOf is the hash of messages.
 func digestOf(log []message) []byte {
-	p := proof{sum: sha256.New()}
-	for _, msg := range log {
-		p.add(msg)
-	}
-	out := p.digest()
+	out := hashOf(log)
 	return out[:]
 }
 

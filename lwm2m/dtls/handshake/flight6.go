@@ -89,7 +89,7 @@ func Judge(c dtls.Credentials, e *dtls.Established) (coap.Identity, error) {
 // ChangeCipherSpec and Finished. It is kept, to be repeated byte for byte.
 func (m *machine) finish() error {
 	m.flight = 0
-	p := packer{m: m, mtu: mtu}
+	p := m.packer(mtu)
 	if m.offers.ticket {
 		ticket := message{typeNewSessionTicket, m.number(), ticketBody(m.newTicket())}
 		m.note(ticket)

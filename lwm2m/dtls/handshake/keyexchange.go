@@ -14,7 +14,7 @@ import (
 // The named groups (RFC 8422 §5.1.1).
 const (
 	groupP256   = 23
-	groupP384   = 24 // of certificates only
+	groupP384   = 24 // of certificates, and of servers that want it
 	groupX25519 = 29
 
 	namedCurve   = 3 // RFC 8422 §5.4
@@ -36,13 +36,23 @@ func chooseGroup(list []byte) uint16 {
 	}
 }
 
-// newShare makes an ephemeral key, for one handshake only.
-func newShare(group uint16) (*ecdh.PrivateKey, error) {
-	curve := ecdh.P256()
-	if group == groupX25519 {
-		curve = ecdh.X25519()
+// curveOf returns the curve of a group, nil if it is none of ours.
+func curveOf(group uint16) ecdh.Curve {
+	switch group {
+	case groupP256:
+		return ecdh.P256()
+	case groupP384:
+		return ecdh.P384()
+	case groupX25519:
+		return ecdh.X25519()
+	default:
+		return nil
 	}
-	key, err := curve.GenerateKey(rand.Reader)
+}
+
+// newShare makes an ephemeral key of one of our groups, for one handshake only.
+func newShare(group uint16) (*ecdh.PrivateKey, error) {
+	key, err := curveOf(group).GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", dtls.ErrHandshake, err)
 	}

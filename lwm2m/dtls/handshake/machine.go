@@ -222,7 +222,7 @@ func (m *machine) takeFragments(b []byte, epoch uint16) error {
 			return fail(alertUnexpectedMessage, dtls.ErrHandshake, "message of type %d with %d bytes, want type %d", f.typ,
 				f.length, want)
 		}
-		m.in.add(f, epoch)
+		m.in.add(f, epoch, maxLength)
 		if err := m.takeMessages(); err != nil {
 			return err
 		}

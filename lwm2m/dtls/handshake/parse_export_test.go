@@ -64,3 +64,13 @@ func ParseTicket(b []byte) ([]byte, bool) {
 	}
 	return t.marshal(), true
 }
+
+// ParseServer reads b as each message that servers send.
+func ParseServer(b []byte) {
+	_, _ = parseVerifyRequest(b)
+	_, _ = parseServerHello(b)
+	_, _ = parseCertificateRequest(b)
+	for i := range suites {
+		_, _ = parseServerKeyExchange(b, &suites[i])
+	}
+}

@@ -58,6 +58,15 @@ func (p *proof) digest() (out [sha256.Size]byte) {
 	return out
 }
 
+// hashOf is the hash of messages.
+func hashOf(log []message) [sha256.Size]byte {
+	p := proof{sum: sha256.New()}
+	for _, msg := range log {
+		p.add(msg)
+	}
+	return p.digest()
+}
+
 // transcript are the messages themselves.
 func transcript(log []message) []byte {
 	var out []byte

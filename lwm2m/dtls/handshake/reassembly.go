@@ -1,13 +1,22 @@
 package handshake
 
+import (
+	"bytes"
+	"slices"
+)
+
 const (
 	// maxAhead is how many messages may arrive before their turn: a client's last flight
-	// has at most four.
+	// has at most four, a server's first at most five.
 	maxAhead = 4
-	// maxCertificate bounds a client's Certificate message, and maxSmall every other one.
+	// maxCertificate bounds a Certificate message, and what a server asks for one;
+	// maxSmall every other message but a hello.
 	maxCertificate = 8192
 	maxSmall       = 512
 	maxHello       = 2048
+	// maxGap is how far beyond what has arrived of a message without a gap a piece may
+	// begin, so that one byte at the end of a long message takes no memory for all of it.
+	maxGap = 1024
 )
 
 // maxLength is how long a message of a type may be; 0 for one that clients do not
@@ -27,61 +36,70 @@ func maxLength(typ uint8) int {
 
 // A partial is a message of which something has arrived.
 type partial struct {
-	typ   uint8
-	epoch uint16
-	body  []byte
-	have  []uint64 // bit i: byte i is there
-	left  int      // bytes missing
+	typ    uint8
+	epoch  uint16
+	length int
+	body   []byte   // up to the last byte that is there
+	have   []uint64 // bit i: byte i is there
+	left   int      // bytes missing
+	prefix int      // bytes that are there before the first gap
 }
 
 // A reassembly puts messages together, in whatever order and pieces they come
-// (RFC 6347 §4.2.3). Memory for one is taken when the first piece of it arrives.
+// (RFC 6347 §4.2.3). Memory for one is taken as its pieces arrive.
 type reassembly struct {
 	next  uint16 // message_seq of the message whose turn it is
 	ahead [maxAhead]*partial
 }
 
-// add takes in a fragment that came in a record of epoch. It reports false if it is
-// of no use: too early or too long, or not what was said of the message before.
-func (r *reassembly) add(f fragment, epoch uint16) bool {
+// add takes in a fragment that came in a record of epoch, unless it is of no use: too
+// early or too long, or not what was said of the message before.
+func (r *reassembly) add(f fragment, epoch uint16, most func(typ uint8) int) {
 	place := f.seq - r.next // wraps for a message whose turn has been
-	if place >= maxAhead || f.length > maxLength(f.typ) {
-		return false
+	if place >= maxAhead || f.length > most(f.typ) {
+		return
 	}
-	if place > 0 && f.length > maxSmall { // a certificate comes first
-		return false
+	if place > 1 && f.length > maxSmall { // a certificate comes first, a server's second
+		return
 	}
 	p := r.ahead[place]
-	if p == nil || p.epoch < epoch { // what the client's keys protect goes before what anybody can send
-		p = &partial{typ: f.typ, epoch: epoch, left: f.length, body: make([]byte, f.length)}
-		if len(f.body) < f.length {
-			p.have = make([]uint64, (f.length+63)/64)
+	if p == nil || p.epoch < epoch { // what the peer's keys protect goes before what anybody can send
+		if f.offset > maxGap {
+			return
 		}
+		p = &partial{typ: f.typ, epoch: epoch, length: f.length, left: f.length}
 		r.ahead[place] = p
 	}
-	if p.typ != f.typ || p.epoch != epoch || len(p.body) != f.length {
-		return false
+	if p.typ != f.typ || p.epoch != epoch || p.length != f.length || f.offset > p.prefix+maxGap {
+		return
 	}
 	p.fill(f)
-	return true
 }
 
 func (p *partial) fill(f fragment) {
-	if p.left == 0 {
+	switch {
+	case p.left == 0:
+		return
+	case len(f.body) == p.length:
+		p.body, p.have, p.left = bytes.Clone(f.body), nil, 0
 		return
 	}
-	if len(f.body) == len(p.body) {
-		copy(p.body, f.body)
-		p.left = 0
-		return
+	const bits = 64
+	if n := f.offset + len(f.body) - len(p.body); n > 0 {
+		p.body = append(p.body, make([]byte, n)...)
+		words := (len(p.body) + bits - 1) / bits
+		p.have = append(p.have, make([]uint64, words-len(p.have))...)
 	}
 	for i, b := range f.body {
 		at := f.offset + i
-		if bit := uint64(1) << (at % 64); p.have[at/64]&bit == 0 {
-			p.have[at/64] |= bit
+		if bit := uint64(1) << (at % bits); p.have[at/bits]&bit == 0 {
+			p.have[at/bits] |= bit
 			p.body[at] = b
 			p.left--
 		}
+	}
+	for p.prefix < len(p.body) && p.have[p.prefix/bits]>>(p.prefix%bits)&1 == 1 {
+		p.prefix++
 	}
 }
 
@@ -92,7 +110,7 @@ func (r *reassembly) take() (m message, epoch uint16, ok bool) {
 	if p == nil || p.left > 0 {
 		return message{}, 0, false
 	}
-	m = message{p.typ, r.next, p.body}
+	m = message{p.typ, r.next, slices.Clip(p.body)}
 	copy(r.ahead[:], r.ahead[1:])
 	r.ahead[maxAhead-1] = nil
 	r.next++

@@ -26,15 +26,33 @@ func appendRecordHeader(dst []byte, typ byte, sequence uint64, length int) []byt
 
 // A packer gathers records in datagrams.
 type packer struct {
-	m      *machine
 	mtu    int
+	limit  uint16        // longest plaintext the peer takes in a record; 0: any
+	record *uint64       // number of our next record in epoch 0
+	keys   *dtls.Session // for what comes after ChangeCipherSpec
+	to     poster
 	buffer []byte
 }
+
+// A poster sends a datagram, which it does not retain.
+type poster interface{ post(datagram []byte) }
+
+// packer makes a packer for a flight of m.
+func (m *machine) packer(mtu int) packer {
+	p := packer{mtu: mtu, limit: m.offers.limit, record: &m.record, to: m}
+	if m.proof != nil {
+		p.keys = &m.session
+	}
+	return p
+}
+
+// post implements poster.
+func (m *machine) post(datagram []byte) { m.server.o.Host.Send(datagram, m.addr) }
 
 // add appends the records of a message, in as many pieces as it takes.
 func (p *packer) add(msg message) {
 	most := p.mtu - recordHeader - messageHeader
-	if l := int(p.m.offers.limit); l > 0 {
+	if l := int(p.limit); l > 0 {
 		most = min(most, l-messageHeader)
 	}
 	for offset := 0; ; {
@@ -45,8 +63,8 @@ func (p *packer) add(msg message) {
 			continue
 		}
 		n := min(left, room, most)
-		p.buffer = appendRecordHeader(p.buffer, recordHandshake, p.m.record, messageHeader+n)
-		p.m.record++
+		p.buffer = appendRecordHeader(p.buffer, recordHandshake, *p.record, messageHeader+n)
+		*p.record++
 		header := fragmentHeader(msg, offset, n)
 		p.buffer = append(append(p.buffer, header[:]...), msg.body[offset:offset+n]...)
 		if offset += n; offset == len(msg.body) {
@@ -61,17 +79,17 @@ func (p *packer) addFinished(finished message) error {
 	if len(p.buffer)+room > p.mtu {
 		p.flush()
 	}
-	p.buffer = append(appendRecordHeader(p.buffer, recordCCS, p.m.record, 1), 1)
-	p.m.record++
+	p.buffer = append(appendRecordHeader(p.buffer, recordCCS, *p.record, 1), 1)
+	*p.record++
 	header := finished.header()
-	sealed, err := p.m.session.Seal(p.buffer, dtls.Handshake, append(header[:], finished.body...))
+	sealed, err := p.keys.Seal(p.buffer, dtls.Handshake, append(header[:], finished.body...))
 	p.buffer = sealed
 	return err
 }
 
 func (p *packer) flush() {
 	if len(p.buffer) > 0 {
-		p.m.server.o.Host.Send(p.buffer, p.m.addr)
+		p.to.post(p.buffer)
 		p.buffer = p.buffer[:0]
 	}
 }
@@ -79,7 +97,7 @@ func (p *packer) flush() {
 // transmit sends the flight that the client is to answer, for the first time or
 // again: records take new numbers, messages keep theirs (RFC 6347 §4.2.4).
 func (m *machine) transmit(repeated int) error {
-	p := packer{m: m, mtu: mtu}
+	p := m.packer(mtu)
 	if repeated > patience {
 		p.mtu = smallMTU
 	}
@@ -104,10 +122,10 @@ func (m *machine) sendAlert(a alert) {
 	if m.phase != phaseFinished || m.resumed == nil {
 		record := append(appendRecordHeader(nil, recordAlert, m.record, len(body)), body...)
 		m.record++
-		m.server.o.Host.Send(record, m.addr)
+		m.post(record)
 		return
 	}
 	if record, err := m.session.Seal(nil, dtls.Alert, body); err == nil {
-		m.server.o.Host.Send(record, m.addr)
+		m.post(record)
 	}
 }
