@@ -25,9 +25,9 @@ func DefaultRoot(pathLen int) (*Profile, error) {
 }
 
 // DefaultFactoryRoot returns the profile of a permanent CA: it signs factory
-// certificates itself and expires as little as they do.
+// certificates itself, may certify issuing CAs, and expires as little as they do.
 func DefaultFactoryRoot() (*Profile, error) {
-	return NewProfile(ProfileOptions{Name: "factory-root", Kind: KindRoot, NoExpiry: true})
+	return NewProfile(ProfileOptions{Name: "factory-root", Kind: KindRoot, NoExpiry: true, PathLen: 1})
 }
 
 // NewRoot makes a self-signed CA certificate. Nothing records it until a CA is

@@ -124,7 +124,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = a.openJournal(); err != nil {
 		return a, err
 	}
-	if a.pki, err = openPKI(ctx, a.dir, ring, cfg, est.Options{
+	a.pki = newPKI(a.dir, ring, cfg, a.db.Keys())
+	if err = a.pki.open(ctx, cfg.CA, est.Options{
 		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Now: time.Now,
 		Profiles: est.Profiles{Operational: cfg.Operational}, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
 		Journal: a.journal,

@@ -189,7 +189,7 @@ func newKey(id fleet.ID, kind fleet.CredentialKind) (fleet.Credential, error) {
 }
 
 // anchor is the CA that issued our server's certificate, DER.
-func (a *App) anchor() []byte { return slices.Clone(a.pki.ca.Certificate().Raw) }
+func (a *App) anchor() []byte { return slices.Clone(a.pki.ca.Serving().Certificate.Raw) }
 
 // coapURI is where devices without security are sent to; only devices that an
 // operator marked are served there.

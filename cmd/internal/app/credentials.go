@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -50,11 +49,7 @@ type standings interface {
 // that cannot be used.
 func (a *App) newCredentials(list []config.ServerCertificate) (*credentials, error) {
 	p := a.pki
-	chain := [][]byte{p.server.cert.Raw}
-	if issuer := p.ca.Certificate(); !bytes.Equal(issuer.RawIssuer, issuer.RawSubject) {
-		chain = append(chain, issuer.Raw) // a root is for the client to have (RFC 5246 §7.4.2)
-	}
-	cert := &tls.Certificate{Certificate: chain, PrivateKey: p.server.key, Leaf: p.server.cert}
+	cert := &tls.Certificate{Certificate: p.serverChain(p.server.cert), PrivateKey: p.server.key, Leaf: p.server.cert}
 	c := &credentials{
 		ca: p.ca, grace: a.cfg.ExpiredGrace, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(),
 		naming: a.cfg.Naming, named: map[string]*tls.Certificate{},

@@ -26,7 +26,8 @@ func (a *App) DB() *sqlite.DB { return a.db }
 
 // IssueOperational makes an operational certificate and lists it.
 func (a *App) IssueOperational(ctx context.Context, name string, key crypto.PublicKey) ([]byte, error) {
-	issuer, err := est.NewIssuer(a.pki.issuer.key, a.pki.issuer.cert, nil)
+	current := a.pki.ca.Authorities()[0]
+	issuer, err := est.NewIssuer(current.Signer, current.Certificate, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func (a *App) IssueOperational(ctx context.Context, name string, key crypto.Publ
 		return nil, err
 	}
 	return c.Raw, a.db.Inventory().Commit(ctx, est.Change{Insert: []est.Record{{
-		Hash: sum(c.Raw), Issuer: sum(a.pki.issuer.cert.Raw), Serial: fmt.Sprintf("%x", c.SerialNumber),
+		Hash: sum(c.Raw), Issuer: current.Hash(), Serial: fmt.Sprintf("%x", c.SerialNumber),
 		SPKI: sum(c.RawSubjectPublicKeyInfo), Kind: est.KindOperational, Profile: "operational", Name: name,
 		NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), IssuedAt: now, DER: c.Raw, Version: 1,
 		Status: est.StatusValid,

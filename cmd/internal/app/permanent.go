@@ -51,8 +51,8 @@ func OpenPermanent(ctx context.Context, path, name string) (p *Permanent, err er
 	if err != nil {
 		return p, err
 	}
-	files := &pki{ring: ring, dir: p.dir}
-	root, err := files.load(keys.Root, key, func(*x509.Certificate) bool { return true },
+	files := newPKI(p.dir, ring, config.Config{}, p.db.Keys())
+	root, err := files.load(keys.Root, key, always,
 		func() (*x509.Certificate, error) {
 			profile, err := est.DefaultFactoryRoot()
 			if err != nil {

@@ -3,13 +3,9 @@ package app
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
 	"steward/cmd/internal/config"
@@ -17,24 +13,32 @@ import (
 	"steward/est"
 )
 
-// ErrPKI reports a certificate file that cannot be used.
-var ErrPKI = errors.New("unusable certificate file")
+// Errors of the provider's own keys and certificates.
+var (
+	// ErrPKI reports a certificate file that cannot be used.
+	ErrPKI = errors.New("unusable certificate file")
+	// ErrNoCA reports a CA that waits for its certificate from the CA above.
+	ErrNoCA = errors.New(`no certificate of the issuing CA yet: "steward ca request", then "steward ca install"`)
+)
 
-// renewBefore is how long before their end our own certificates are renewed at
-// start: a server restarted once a quarter never meets it.
+// renewBefore is how long before their end the certificates of our servers and
+// signers are renewed at start: a server restarted once a quarter never meets it.
 const renewBefore = 90 * 24 * time.Hour
 
 // A pki is the provider's own keys and certificates.
 type pki struct {
 	ring     *keys.Ring
 	dir      *directory
+	life     est.KeyLife
+	name     string // of the provider
+	host     string
 	ca       *est.CA
-	issuer   identity // of ca
+	restored est.Restored
 	server   identity
 	peer     identity
 	transfer identity
 	suit     identity
-	restored est.Restored // what the database had forgotten
+	next     map[keys.Name]*x509.Certificate // of signers that will follow the present ones
 }
 
 // An identity is a key with its certificate.
@@ -43,99 +47,150 @@ type identity struct {
 	cert *x509.Certificate
 }
 
-// openPKI loads the CA of the data directory, or makes one at the first start. o
-// says what the CA works with beside its keys and certificates.
-func openPKI(ctx context.Context, dir *directory, ring *keys.Ring, cfg config.Config, o est.Options) (*pki, error) {
-	p := &pki{ring: ring, dir: dir}
-	root, err := p.root(cfg.Name)
-	if err != nil {
-		return nil, err
+// newPKI returns a pki without certificates.
+func newPKI(dir *directory, ring *keys.Ring, cfg config.Config, store est.KeyStore) *pki {
+	return &pki{
+		ring: ring, dir: dir, name: cfg.Name, host: cfg.Host, next: map[keys.Name]*x509.Certificate{},
+		life: est.KeyLife{Store: store, Actor: systemActor, Now: time.Now},
 	}
-	issuing, err := p.issuing(cfg.Name, root)
+}
+
+// open loads the CA of the data directory, or makes one at the first start. o says
+// what the CA works with beside its keys and certificates.
+func (p *pki) open(ctx context.Context, cfg config.CA, o est.Options) error {
+	purpose, err := p.establish(ctx, cfg.Hierarchy)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p.issuer = issuing
-	o.Signer, o.Issuer, o.Parents = issuing.key, issuing.cert, []*x509.Certificate{root.cert}
-	p.ca, err = est.NewCA(o)
-	if err != nil {
-		return nil, err
+	if err := p.authorities(ctx, purpose, &o); err != nil {
+		return err
+	}
+	if p.ca, err = est.NewCA(o); err != nil {
+		return err
 	}
 	if err := p.ca.Adopt(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if p.restored, err = p.ca.Restore(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	return p, p.leaves(ctx, cfg.Name, cfg.Host)
-}
-
-func (p *pki) root(name string) (identity, error) {
-	key, err := p.ring.Key(keys.Root)
-	if err != nil {
-		return identity{}, err
-	}
-	return p.load(keys.Root, key, func(*x509.Certificate) bool { return true }, func() (*x509.Certificate, error) {
-		return est.NewRoot(est.RootOptions{Name: name + " Root CA", Signer: key, Now: time.Now()})
-	})
-}
-
-func (p *pki) issuing(name string, root identity) (identity, error) {
-	key, err := p.ring.Key(keys.Issuing)
-	if err != nil {
-		return identity{}, err
-	}
-	issuer, err := est.NewIssuer(root.key, root.cert, nil)
-	if err != nil {
-		return identity{}, err
-	}
-	return p.load(keys.Issuing, key, func(c *x509.Certificate) bool { return c.CheckSignatureFrom(root.cert) == nil },
-		func() (*x509.Certificate, error) {
-			return est.NewIssuing(issuer, name+" Issuing CA", key.Public(), nil, time.Now())
-		})
+	return p.leaves(ctx)
 }
 
 // leaves loads or issues the end-entity certificates. The server's and the peer
-// listener's follow the host name.
-func (p *pki) leaves(ctx context.Context, name, host string) error {
-	forHost := func(c *x509.Certificate) bool { return c.VerifyHostname(host) == nil }
-	always := func(*x509.Certificate) bool { return true }
+// listener's follow the host name, and the server's also the authority that our
+// clients know; partners have pinned the peer listener's.
+func (p *pki) leaves(ctx context.Context) error {
 	for _, l := range []struct {
-		name  keys.Name
-		out   *identity
-		good  func(*x509.Certificate) bool
-		issue func(key crypto.PublicKey) (est.Issued, error)
+		purpose keys.Name
+		out     *identity
+		good    func(*x509.Certificate) bool
 	}{
-		{keys.Server, &p.server, forHost, func(k crypto.PublicKey) (est.Issued, error) {
-			return p.ca.IssueServer(ctx, host, k)
-		}},
-		{keys.Peer, &p.peer, forHost, func(k crypto.PublicKey) (est.Issued, error) {
-			return p.ca.IssuePeer(ctx, name, host, k)
-		}},
-		{keys.Transfer, &p.transfer, always, func(k crypto.PublicKey) (est.Issued, error) {
-			return p.ca.IssueSigner(ctx, est.KindTransferSigner, name, k)
-		}},
-		{keys.SUIT, &p.suit, always, func(k crypto.PublicKey) (est.Issued, error) {
-			return p.ca.IssueSigner(ctx, est.KindSUITSigner, name, k)
-		}},
+		{keys.Server, &p.server, p.goodServer},
+		{keys.Peer, &p.peer, func(c *x509.Certificate) bool { return c.VerifyHostname(p.host) == nil }},
+		{keys.Transfer, &p.transfer, always},
+		{keys.SUIT, &p.suit, always},
 	} {
-		key, err := p.ring.Key(l.name)
-		if err != nil {
+		var err error
+		if *l.out, err = p.leaf(ctx, l.purpose, l.good); err != nil {
 			return err
 		}
-		good := func(c *x509.Certificate) bool { return l.good(c) && p.live(ctx, c) }
-		*l.out, err = p.load(l.name, key, good, func() (*x509.Certificate, error) {
-			issued, err := l.issue(key.Public())
-			if err != nil {
-				return nil, err
-			}
-			return x509.ParseCertificate(issued.DER)
-		})
-		if err != nil {
-			return fmt.Errorf("%s certificate: %w", l.name, err)
+	}
+	for _, purpose := range signers {
+		if err := p.loadNext(ctx, purpose); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// signers are the purposes whose certificates devices hold as anchors.
+var signers = []keys.Name{keys.Transfer, keys.SUIT}
+
+func always(*x509.Certificate) bool { return true }
+
+// goodServer reports whether a certificate is for our host, by the authority that
+// clients know.
+func (p *pki) goodServer(c *x509.Certificate) bool {
+	return c.VerifyHostname(p.host) == nil && c.CheckSignatureFrom(p.ca.Serving().Certificate) == nil
+}
+
+// issue issues a certificate for a purpose that is no CA.
+func (p *pki) issue(ctx context.Context, purpose keys.Name, key crypto.PublicKey) (est.Issued, error) {
+	switch purpose {
+	case keys.Peer:
+		return p.ca.IssuePeer(ctx, p.name, p.host, key)
+	case keys.Transfer:
+		return p.ca.IssueSigner(ctx, est.KindTransferSigner, p.name, key)
+	case keys.SUIT:
+		return p.ca.IssueSigner(ctx, est.KindSUITSigner, p.name, key)
+	default:
+		return p.ca.IssueServer(ctx, p.host, key)
+	}
+}
+
+// leaf returns the active key of a purpose with its certificate, issued if there is
+// none that good accepts.
+func (p *pki) leaf(ctx context.Context, purpose keys.Name, good func(*x509.Certificate) bool) (identity, error) {
+	name, key, err := p.key(ctx, purpose)
+	if err != nil {
+		return identity{}, err
+	}
+	return p.certified(ctx, name, key, func(c *x509.Certificate) bool { return good(c) && p.live(ctx, c) })
+}
+
+// key returns the active key of a purpose, and its name. The first is made, and
+// recorded, when there is none.
+func (p *pki) key(ctx context.Context, purpose keys.Name) (keys.Name, crypto.Signer, error) {
+	g, err := p.life.Generations(ctx, string(purpose))
+	if err != nil {
+		return "", nil, err
+	}
+	name := purpose
+	if active := g.Of(est.KeyActive); active != nil {
+		name = nameOf(purpose, active.Number)
+	}
+	key, err := p.ring.Key(name)
+	if err != nil {
+		return "", nil, err
+	}
+	return name, key, p.life.Adopt(ctx, string(purpose), est.Hash{}, time.Now())
+}
+
+// nameOf names a generation of a key.
+func nameOf(purpose keys.Name, number int) keys.Name {
+	if number == 1 {
+		return purpose
+	}
+	return keys.Name(fmt.Sprintf("%s-%d", purpose, number))
+}
+
+// certified reads the certificate of a key that is no CA's, or has it issued.
+func (p *pki) certified(ctx context.Context, name keys.Name, key crypto.Signer, good func(*x509.Certificate) bool) (
+	identity, error,
+) {
+	id, err := p.load(name, key, good, func() (*x509.Certificate, error) {
+		issued, err := p.issue(ctx, name.Purpose(), key.Public())
+		if err != nil {
+			return nil, err
+		}
+		return x509.ParseCertificate(issued.DER)
+	})
+	if err != nil {
+		return identity{}, fmt.Errorf("%s certificate: %w", name, err)
+	}
+	return id, nil
+}
+
+// loadNext loads the certificate of a signer's next generation, if there is one.
+func (p *pki) loadNext(ctx context.Context, purpose keys.Name) error {
+	g, err := p.life.Generations(ctx, string(purpose))
+	next := g.Of(est.KeyNext)
+	if err != nil || next == nil {
+		return err
+	}
+	p.next[purpose], err = p.read(nameOf(purpose, next.Number))
+	return err
 }
 
 // live reports whether a certificate is good in our own inventory.
@@ -144,44 +199,14 @@ func (p *pki) live(ctx context.Context, c *x509.Certificate) bool {
 	return err == nil && rec.Live(time.Now()) == nil
 }
 
-// load reads the certificate file for key, or makes it. A certificate that good
-// refuses, or that ends soon, is replaced.
-func (p *pki) load(name keys.Name, key crypto.Signer, good func(*x509.Certificate) bool,
-	issue func() (*x509.Certificate, error),
-) (identity, error) {
-	path := p.dir.file(dirPKI, string(name)+".pem")
-	cert, err := readCertificate(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return identity{}, err
-	}
-	if err == nil {
-		pub, ok := cert.PublicKey.(*ecdsa.PublicKey)
-		if !ok || !pub.Equal(key.Public()) {
-			return identity{}, fmt.Errorf("%w: %s is not for the key %s.pem", ErrPKI, path, name)
-		}
-		if time.Now().Add(renewBefore).Before(cert.NotAfter) && good(cert) {
-			return identity{key, cert}, nil
+// serverChain returns a certificate of our servers with what is between it and the
+// root, which is for the client to have (RFC 5246 §7.4.2).
+func (p *pki) serverChain(leaf *x509.Certificate) [][]byte {
+	out := [][]byte{leaf.Raw}
+	for _, c := range p.ca.Serving().Chain() {
+		if c.CheckSignatureFrom(c) != nil {
+			out = append(out, c.Raw)
 		}
 	}
-	if cert, err = issue(); err != nil {
-		return identity{}, err
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
-	return identity{key, cert}, keys.WriteFile(path, text)
-}
-
-func readCertificate(path string) (*x509.Certificate, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("%w: %s is not PEM", ErrPKI, path)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrPKI, path, err)
-	}
-	return cert, nil
+	return out
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -17,8 +18,8 @@ const fileReportKey = "report-key.pem"
 
 // reportSigner returns the signer of campaign reports: a key of its own, so that no
 // other signature of this provider can be taken for one.
-func (a *App) reportSigner() (*cose.Signer, error) {
-	key, err := a.pki.ring.Key(keys.Report)
+func (a *App) reportSigner(ctx context.Context) (*cose.Signer, error) {
+	_, key, err := a.pki.key(ctx, keys.Report)
 	if err != nil {
 		return nil, err
 	}

@@ -16,13 +16,13 @@ import (
 )
 
 // services makes what dashboard and REST API show and command.
-func (a *App) services() (web.Services, error) {
+func (a *App) services(ctx context.Context) (web.Services, error) {
 	id := sum(a.pki.suit.cert.Raw)
 	signer, err := cose.NewSigner(a.pki.suit.key, cose.ES256, id[:keyIDLength])
 	if err != nil {
 		return web.Services{}, fmt.Errorf("suit signer: %w", err)
 	}
-	reports, err := a.reportSigner()
+	reports, err := a.reportSigner(ctx)
 	if err != nil {
 		return web.Services{}, err
 	}

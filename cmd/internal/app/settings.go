@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 
 	"steward/cmd/internal/bundle"
+	"steward/cmd/internal/keys"
 	"steward/transfer"
 )
 
@@ -29,13 +31,29 @@ func (a *App) home() bundle.Provider {
 	return p
 }
 
-// anchors are the certificates that our devices trust.
+// anchors are the certificates that our devices trust. During a roll-over there are
+// two for what is rolled over: the one in use and the one that will be.
 func (a *App) anchors() []transfer.OfferCertificate {
-	return []transfer.OfferCertificate{
-		{Certificate: a.pki.ca.Certificate().Raw, Purposes: transfer.Enrol | transfer.DM | transfer.Update},
-		{Certificate: a.pki.suit.cert.Raw, Purposes: transfer.SUITSigner},
-		{Certificate: a.pki.transfer.cert.Raw, Purposes: transfer.TransferSigner},
+	const authority = transfer.Enrol | transfer.DM | transfer.Update
+	serving, current := a.pki.ca.Serving().Certificate, a.pki.ca.Certificate()
+	out := []transfer.OfferCertificate{{Certificate: serving.Raw, Purposes: authority}}
+	if !current.Equal(serving) {
+		out = append(out, transfer.OfferCertificate{Certificate: current.Raw, Purposes: authority})
 	}
+	for _, s := range []struct {
+		purpose keys.Name
+		cert    *x509.Certificate
+		as      transfer.Purposes
+	}{
+		{keys.SUIT, a.pki.suit.cert, transfer.SUITSigner},
+		{keys.Transfer, a.pki.transfer.cert, transfer.TransferSigner},
+	} {
+		out = append(out, transfer.OfferCertificate{Certificate: s.cert.Raw, Purposes: s.as})
+		if next := a.pki.next[s.purpose]; next != nil {
+			out = append(out, transfer.OfferCertificate{Certificate: next.Raw, Purposes: s.as})
+		}
+	}
+	return out
 }
 
 // DeviceSettings implements web.Settings.

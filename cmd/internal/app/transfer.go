@@ -76,11 +76,12 @@ func (a *App) buildTransfers() error {
 	if err != nil {
 		return err
 	}
+	serving := a.pki.ca.Serving() // whom partners know
 	a.transfers, err = coordinator.New(coordinator.Options{
 		Name: a.cfg.Name, Store: a.db.Transfers(), CA: a.pki.ca.As(systemActor),
 		Devices: newTransferDevices(a.server), Sessions: sessions{a}, Fleet: a.devices, Peers: peers, Audit: a.auditor,
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
-		StatusSigner: transfer.Signer{Key: a.pki.issuer.key, Certificate: a.pki.issuer.cert.Raw},
+		StatusSigner: transfer.Signer{Key: serving.Signer, Certificate: serving.Certificate.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		Changed: a.hub.Transfer,

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -132,7 +131,7 @@ func (a *App) buildWebSide(ctx context.Context) error {
 func (a *App) buildDashboard(ctx context.Context) error {
 	secure := !loopback(a.cfg.HTTP)
 	door := account.Door{Accounts: a.web.accounts, Instance: a.instance(), TLS: secure, Now: a.now}
-	services, err := a.services()
+	services, err := a.services(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,27 +167,14 @@ func (a *App) buildDashboard(ctx context.Context) error {
 
 // webTLS makes the dashboard's certificate, from our own CA.
 func (a *App) webTLS(ctx context.Context) (*tls.Config, error) {
-	key, err := a.pki.ring.Key(keys.Web)
-	if err != nil {
-		return nil, err
-	}
-	host := a.cfg.Host
-	id, err := a.pki.load(keys.Web, key, func(c *x509.Certificate) bool {
-		return c.VerifyHostname(host) == nil && a.pki.live(ctx, c)
-	}, func() (*x509.Certificate, error) {
-		issued, err := a.pki.ca.IssueServer(ctx, host, key.Public())
-		if err != nil {
-			return nil, err
-		}
-		return x509.ParseCertificate(issued.DER)
-	})
+	id, err := a.pki.leaf(ctx, keys.Web, a.pki.goodServer)
 	if err != nil {
 		return nil, err
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		Certificates: []tls.Certificate{{
-			Certificate: [][]byte{id.cert.Raw, a.pki.ca.Certificate().Raw}, PrivateKey: id.key, Leaf: id.cert,
+			Certificate: a.pki.serverChain(id.cert), PrivateKey: id.key, Leaf: id.cert,
 		}},
 	}, nil
 }

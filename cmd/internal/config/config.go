@@ -86,6 +86,7 @@ type Options struct {
 	Timers      Timers      `toml:"timers"`
 
 	Keys Keys `toml:"keys"`
+	CA   CA   `toml:"ca"`
 }
 
 // Objects are the ids of the three custom objects.
@@ -168,6 +169,7 @@ type Config struct {
 	Publication        Publication
 	Revocations        string // a file; "": in Data
 	Keys               Keys
+	CA                 CA
 
 	// Operational is the profile of devices' certificates; nil: the CA's default.
 	Operational  *est.Profile
@@ -185,7 +187,7 @@ func New(o Options) (Config, error) {
 		PublicCoAPS: o.PublicCoAPS, Revocations: o.Revocations,
 		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
-		Awake: time.Duration(o.Timers.Awake), Keys: o.Keys,
+		Awake: time.Duration(o.Timers.Awake), Keys: o.Keys, CA: o.CA,
 	}
 	if o.Data == "" {
 		return c, fmt.Errorf("%w: data: a directory is needed", ErrConfig)
@@ -196,7 +198,7 @@ func New(o Options) (Config, error) {
 	if !legalName.MatchString(o.Name) {
 		return c, fmt.Errorf("%w: name: %q; letters, digits, spaces, . _ -", ErrConfig, o.Name)
 	}
-	if err := checkHost(o.Host); err != nil {
+	if err := errors.Join(checkHost(o.Host), o.CA.check()); err != nil {
 		return c, err
 	}
 	if err := c.addresses(o); err != nil {
