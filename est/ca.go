@@ -41,6 +41,7 @@ type Options struct {
 	Upstream Upstream
 	Errands  Errands
 	Profiles Profiles         // nil ones: DefaultProfiles
+	Pointers Pointers         // to what is published of our certificates
 	Now      func() time.Time // the clock
 	Rand     io.Reader        // nil: crypto/rand
 	// Retry is what a client is told to wait while its right is not open; zero:
@@ -95,6 +96,7 @@ func NewCA(o Options) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
+	issuer.pointers = o.Pointers
 	if o.Profiles, err = o.Profiles.withDefaults(); err != nil {
 		return nil, err
 	}

@@ -22,6 +22,8 @@ type Issuer struct {
 	signer crypto.Signer
 	cert   *x509.Certificate
 	rand   io.Reader
+
+	pointers Pointers
 }
 
 // NewIssuer returns an Issuer for the key of cert, which must be a CA
@@ -78,6 +80,7 @@ func (i *Issuer) Prepare(p *Profile, s Subject, now time.Time) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.point(p, t)
 	if p.shape.ca && i.cert.MaxPathLen <= p.pathLen && (i.cert.MaxPathLen > 0 || i.cert.MaxPathLenZero) {
 		return nil, fmt.Errorf("%w: path length %d below %d", ErrLint, p.pathLen, i.cert.MaxPathLen)
 	}
@@ -121,7 +124,7 @@ func (p *Profile) template(s Subject, now time.Time, issuer *x509.Certificate, r
 		Subject:      pkix.Name{CommonName: s.Name},
 		NotBefore:    notBefore, NotAfter: notAfter,
 		KeyUsage: p.shape.usage, ExtKeyUsage: p.shape.extended, UnknownExtKeyUsage: p.shape.unknown,
-		DNSNames: s.DNS, IPAddresses: s.IP, URIs: uris,
+		DNSNames: s.DNS, IPAddresses: s.IP, URIs: uris, ExtraExtensions: p.extras(),
 	}
 	if p.shape.ca {
 		t.BasicConstraintsValid, t.IsCA = true, true

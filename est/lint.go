@@ -87,7 +87,8 @@ func inspect(der []byte, p *Profile, t *x509.Certificate) (*x509.Certificate, er
 		c.KeyUsage == p.shape.usage && c.IsCA == p.shape.ca && bytes.Equal(c.SubjectKeyId, t.SubjectKeyId) &&
 		slices.Equal(c.ExtKeyUsage, t.ExtKeyUsage) && slices.EqualFunc(c.UnknownExtKeyUsage, t.UnknownExtKeyUsage, oids) &&
 		slices.Equal(c.DNSNames, t.DNSNames) && slices.EqualFunc(c.URIs, t.URIs, uris) &&
-		len(c.IPAddresses) == len(t.IPAddresses) && len(c.EmailAddresses) == 0 && len(c.UnhandledCriticalExtensions) == 0
+		len(c.IPAddresses) == len(t.IPAddresses) && len(c.EmailAddresses) == 0 && len(c.UnhandledCriticalExtensions) == 0 &&
+		sameRevocation(c, t)
 	if !same {
 		return nil, fmt.Errorf("%w: signed certificate differs from the one prepared", ErrLint)
 	}

@@ -23,6 +23,7 @@ const (
 	KindPeer           Kind = "peer"            // mutual TLS between providers
 	KindTransferSigner Kind = "transfer-signer" // signs transfer messages
 	KindSUITSigner     Kind = "suit-signer"     // signs manifests
+	KindOCSPSigner     Kind = "ocsp-signer"     // signs statuses for one issuing CA
 	KindFactory        Kind = "factory"         // a device's permanent identity
 	KindOperational    Kind = "operational"     // a device's identity at one provider
 	KindFactoryCA      Kind = "factory-ca"      // listed as trusted, not issued here
@@ -49,6 +50,11 @@ type ProfileOptions struct {
 	NoExpiry bool
 	Keys     []KeyAlgorithm // subject keys accepted; empty: all three
 	PathLen  int            // CAs only: how many CAs may follow below
+
+	Pointers PointerRule // whether certificates name Options.Pointers
+	// NoRevAvail has certificates say that nobody publishes their revocation (RFC
+	// 9608), for a Validity of at most MaxNoRevAvail. Not for CAs.
+	NoRevAvail bool
 
 	// ServerKeys lets the CA make the keys of devices that ask for it (RFC 7030 §4.4).
 	// Operational profiles only.
@@ -80,6 +86,7 @@ type Profile struct {
 	shape              shape
 
 	serverKeys, approval, binding bool
+	pointing, noRevAvail          bool
 }
 
 // A shape is what a Kind decides about a certificate.
@@ -119,6 +126,10 @@ func shapeOf(k Kind) (shape, bool) {
 	case KindSUITSigner:
 		return shape{
 			usage: x509.KeyUsageDigitalSignature, extended: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}, keyID: true,
+		}, true
+	case KindOCSPSigner: // RFC 6960 §4.2.2.2
+		return shape{
+			usage: x509.KeyUsageDigitalSignature, extended: []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}, keyID: true,
 		}, true
 	case KindFactory: // IEEE 802.1AR §8 wants no extended key usage
 		return shape{usage: x509.KeyUsageDigitalSignature}, true
@@ -167,7 +178,11 @@ func NewProfile(o ProfileOptions) (*Profile, error) {
 			return nil, fmt.Errorf("%w: %s: key %q", ErrProfile, o.Name, k)
 		}
 	}
+	if err := o.checkRevocation(sh.ca); err != nil {
+		return nil, err
+	}
 	return &Profile{
+		pointing: o.Pointers.pointing(o.Kind) && !o.NoRevAvail, noRevAvail: o.NoRevAvail,
 		name: o.Name, kind: o.Kind, validity: o.Validity, backdate: backdate, noExpiry: o.NoExpiry,
 		keys: keys, pathLen: o.PathLen, shape: sh,
 		serverKeys: o.ServerKeys, approval: o.Approval, binding: o.Binding,

@@ -5,14 +5,14 @@ import "time"
 // Profiles are the profiles by which a CA issues, one for each kind. A nil one
 // is replaced by that of DefaultProfiles when the CA is made.
 type Profiles struct {
-	Issuing, Server, Peer, TransferSigner, SUITSigner, Factory, Operational *Profile
+	Issuing, Server, Peer, TransferSigner, SUITSigner, OCSPSigner, Factory, Operational *Profile
 }
 
 const day = 24 * time.Hour
 
 // DefaultProfiles returns the profiles of a provider that configured none: a
-// year for devices, two for servers and signers, ten for an issuing CA, no
-// expiry for factory certificates.
+// year for devices, two for servers and signers, thirty days for who signs
+// statuses, ten years for an issuing CA, no expiry for factory certificates.
 func DefaultProfiles() Profiles {
 	return Profiles{
 		Issuing:        builtin(ProfileOptions{Name: "issuing", Kind: KindIssuing, Validity: 3653 * day}),
@@ -20,6 +20,7 @@ func DefaultProfiles() Profiles {
 		Peer:           builtin(ProfileOptions{Name: "peer", Kind: KindPeer, Validity: 2 * 365 * day}),
 		TransferSigner: builtin(ProfileOptions{Name: "transfer-signer", Kind: KindTransferSigner, Validity: 2 * 365 * day}),
 		SUITSigner:     builtin(ProfileOptions{Name: "suit-signer", Kind: KindSUITSigner, Validity: 2 * 365 * day}),
+		OCSPSigner:     builtin(ProfileOptions{Name: "ocsp-signer", Kind: KindOCSPSigner, Validity: 30 * day}),
 		Factory:        builtin(ProfileOptions{Name: "factory", Kind: KindFactory, NoExpiry: true}),
 		Operational:    builtin(ProfileOptions{Name: "operational", Kind: KindOperational, Validity: 365 * day}),
 	}
@@ -46,6 +47,7 @@ func (p Profiles) withDefaults() (Profiles, error) {
 		{&p.Peer, d.Peer},
 		{&p.TransferSigner, d.TransferSigner},
 		{&p.SUITSigner, d.SUITSigner},
+		{&p.OCSPSigner, d.OCSPSigner},
 		{&p.Factory, d.Factory},
 		{&p.Operational, d.Operational},
 	} {

@@ -53,7 +53,7 @@ var layers = map[string][]string{
 		"lwm2m/fleet", "lwm2m/audit",
 	},
 	"suit/rollout/rolltest": {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
-	"est":                   {"est/c509", "lwm2m/machine", "lwm2m/audit"},
+	"est":                   {"est/c509", "suit/cose", "lwm2m/machine", "lwm2m/audit"},
 	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
 	"est/enrol":             {"est", "objects", "lwm2m", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
 	"est/enrol/enroltest":   {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},
