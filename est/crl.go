@@ -40,6 +40,15 @@ type CRLScope struct {
 	URL string
 }
 
+// ShardOf returns the part of shards on which a serial number stands.
+func ShardOf(serial *big.Int, shards int) int {
+	b := serial.Bytes()
+	if shards <= 1 || len(b) == 0 {
+		return 0
+	}
+	return int(b[len(b)-1]) % shards
+}
+
 // Object identifiers of CRLs (RFC 5280 §5.2, §5.3).
 var (
 	oidReasonCode = asn1.ObjectIdentifier{2, 5, 29, 21}

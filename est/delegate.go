@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"steward/lwm2m/audit"
 	"steward/suit/cose"
 )
 
@@ -62,7 +61,7 @@ func (ca *CA) delegated(ctx context.Context, a Authority, key crypto.PublicKey) 
 	if len(have) > 0 && now.Add(renewDelegate).Before(have[0].NotAfter) {
 		return have[0].Certificate()
 	}
-	issuer, err := NewIssuer(a.Signer, a.Certificate, ca.o.Rand)
+	issuer, err := ca.issuerOf(a)
 	if err != nil {
 		return nil, err
 	}
@@ -71,18 +70,12 @@ func (ca *CA) delegated(ctx context.Context, a Authority, key crypto.PublicKey) 
 	if len(name) > MaxName {
 		name = "OCSP responder"
 	}
-	t, err := issuer.Prepare(p, Subject{Name: name, Key: key}, now)
+	cert, r, err := ca.signBy(issuer, p, Subject{Name: name, Key: key})
 	if err != nil {
 		return nil, err
 	}
-	cert, err := issuer.Issue(t)
-	if err != nil {
-		return nil, err
-	}
-	r := newRecord(cert, a.Hash(), p.kind, p.name, now)
-	return cert, ca.o.Store.Commit(ctx, Change{Insert: []Record{r}, Audit: []audit.Row{
-		ca.row("certificate.issue", r.Hash, string(p.kind)+" "+name, "", string(StatusValid)),
-	}})
+	_, err = ca.entered(ctx, cert, r, nil)
+	return cert, err
 }
 
 // standing says what is known of the certificate that an authority issued with a

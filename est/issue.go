@@ -40,13 +40,21 @@ func (ca *CA) issueHost(ctx context.Context, p *Profile, name, host string, key 
 	} else {
 		s.DNS = []string{host}
 	}
-	a := ca.Serving()
-	issuer, err := NewIssuer(a.Signer, a.Certificate, ca.o.Rand)
+	issuer, err := ca.issuerOf(ca.Serving())
 	if err != nil {
 		return Issued{}, err
 	}
 	c, r, err := ca.signBy(issuer, p, s)
 	return ca.entered(ctx, c, r, err)
+}
+
+// issuerOf returns what issues under an authority.
+func (ca *CA) issuerOf(a Authority) (*Issuer, error) {
+	issuer, err := NewIssuer(a.Signer, a.Certificate, ca.o.Rand)
+	if err == nil {
+		issuer.pointers = ca.o.Pointers
+	}
+	return issuer, err
 }
 
 // IssueSigner issues a signer's certificate: KindTransferSigner or KindSUITSigner.

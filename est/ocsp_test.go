@@ -244,7 +244,7 @@ func TestNoGoodAfterRevoke(t *testing.T) {
 			if err != nil || got.Status != ocsp.Revoked {
 				t.Fatalf("%+v, %v, want revoked", got, err)
 			}
-			if s := need(r.Status(t.Context(), issued.Serial))(t); claimed(t, r, s.Body)[2] != uint64(1) {
+			if s := need(r.Status(t.Context(), issued.Serial))(t); claimed(t, w, r, s.Body)[2] != uint64(1) {
 				t.Fatalf("status %x says good", s.Body)
 			}
 		}
@@ -295,36 +295,36 @@ func TestAnswersAreBounded(t *testing.T) {
 func TestDelegation(t *testing.T) {
 	w := newWorld(t)
 	r := w.responder(t, est.ResponderOptions{})
-	first := r.Signers()
+	first := signers(w, r)
 	w.clock.Advance(10 * 24 * time.Hour)
-	if err := r.Renew(t.Context()); err != nil || !bytes.Equal(r.Signers()[0], first[0]) {
+	if err := r.Renew(t.Context()); err != nil || !bytes.Equal(signers(w, r)[0], first[0]) {
 		t.Errorf("renewed after ten days of thirty, %v", err)
 	}
 	w.clock.Advance(11 * 24 * time.Hour)
 	cert := parsed(t, w.issue(t, "good.example").DER)
 	q := ask(t, cert, w.ca.Certificate(), crypto.SHA1)
 	before := r.Answer(t.Context(), q).DER
-	if err := r.Renew(t.Context()); err != nil || bytes.Equal(r.Signers()[0], first[0]) {
+	if err := r.Renew(t.Context()); err != nil || bytes.Equal(signers(w, r)[0], first[0]) {
 		t.Errorf("not renewed after 21 days of thirty, %v", err)
 	}
 	if bytes.Equal(r.Answer(t.Context(), q).DER, before) {
 		t.Error("an answer signed under the certificate before is still given")
 	}
-	if err := w.ca.Revoke(t.Context(), (est.Authority{Certificate: parsed(t, r.Signers()[0])}).Hash(),
+	if err := w.ca.Revoke(t.Context(), (est.Authority{Certificate: parsed(t, signers(w, r)[0])}).Hash(),
 		est.KeyCompromise, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Renew(t.Context()); err != nil || len(r.Signers()) != 1 {
+	if err := r.Renew(t.Context()); err != nil || len(signers(w, r)) != 1 {
 		t.Errorf("after its certificate was revoked: %v", err)
 	}
 	old := w.ca.Authorities()[0]
 	w.ca = need(est.NewCA(options(w, newAuthority(t, "Alpha CA 2", w.clock), old)))(t)
 	both := w.responder(t, est.ResponderOptions{})
-	if len(both.Signers()) != 2 {
-		t.Fatalf("%d signers, want one for each authority", len(both.Signers()))
+	if len(signers(w, both)) != 2 {
+		t.Fatalf("%d signers, want one for each authority", len(signers(w, both)))
 	}
 	got := need(ocsp.ParseResponseForCert(both.Answer(t.Context(), q).DER, cert, old.Certificate))(t)
-	if got.Status != ocsp.Good || !bytes.Equal(got.Certificate.Raw, both.Signers()[1]) {
+	if got.Status != ocsp.Good || !bytes.Equal(got.Certificate.Raw, signers(w, both)[1]) {
 		t.Errorf("about a certificate of the authority before: %+v", got)
 	}
 }

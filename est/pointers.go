@@ -105,12 +105,12 @@ func (i *Issuer) point(p *Profile, t *x509.Certificate) {
 func sameRevocation(c, t *x509.Certificate) bool {
 	return slices.Equal(c.CRLDistributionPoints, t.CRLDistributionPoints) &&
 		slices.Equal(c.IssuingCertificateURL, t.IssuingCertificateURL) && slices.Equal(c.OCSPServer, t.OCSPServer) &&
-		extended(c, oidNoCheck) == extended(t, oidNoCheck) && extended(c, oidNoRevAvail) == extended(t, oidNoRevAvail)
+		nullExtension(c, oidNoCheck) == nullExtension(t, oidNoCheck) && nullExtension(c, oidNoRevAvail) == nullExtension(t, oidNoRevAvail)
 }
 
-// extended reports whether a certificate, or what is to become one, has a NULL
+// nullExtension reports whether a certificate, or what is to become one, has a NULL
 // extension that is not critical.
-func extended(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
+func nullExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
 	is := func(e pkix.Extension) bool { return e.Id.Equal(id) && !e.Critical && bytes.Equal(e.Value, derNull) }
 	return slices.ContainsFunc(c.Extensions, is) || slices.ContainsFunc(c.ExtraExtensions, is)
 }

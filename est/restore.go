@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// MaxGrace is the longest time for which a certificate that ended may still be of
+// use to somebody (IdentifyExpired): for so long it must not be forgotten that it
+// was revoked.
+const MaxGrace = 90 * 24 * time.Hour
+
 // Restored counts what Restore did.
 type Restored struct {
 	Revoked int // certificates that the Store held to be valid
@@ -25,10 +30,10 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 	if err != nil {
 		return Restored{}, err
 	}
-	now := ca.now()
+	since := ca.now().Add(-MaxGrace)
 	known := map[Hash]bool{} // revoked in the Store
 	var missing []Entry
-	err = ca.o.Store.Revoked(ctx, Hash{}, now, func(r Revocation) error {
+	err = ca.o.Store.Revoked(ctx, Hash{}, since, func(r Revocation) error {
 		known[r.Hash] = true
 		if _, ok := j.revoked[r.Hash]; !ok && !j.clean {
 			missing = append(missing, Entry{Kind: EntryRevoked, Revocation: r})
@@ -40,7 +45,7 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 	}
 	out := Restored{Kept: len(missing)}
 	for h, r := range j.revoked {
-		if known[h] || r.NotAfter.Before(now) {
+		if known[h] || r.NotAfter.Before(since) {
 			continue
 		}
 		if err := ca.revokeAgain(ctx, r, &out); err != nil {

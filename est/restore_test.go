@@ -237,3 +237,22 @@ func (w *world) issue(t *testing.T, host string) est.Issued {
 	t.Helper()
 	return need(w.ca.IssueServer(t.Context(), host, esttest.Key(t).Public()))(t)
 }
+
+// TestRevokedInGrace: the grace for what ended (IdentifyExpired) is none for what was
+// revoked before a backup was restored.
+func TestRevokedInGrace(t *testing.T) {
+	w := newWorld(t)
+	m := &memo{}
+	w.start(t, w.store, m)
+	out := w.enrolled(t)
+	backup := w.store.Clone()
+	if err := w.ca.Revoke(t.Context(), out.Hash, est.KeyCompromise, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(out.NotAfter.Sub(w.clock.Now()) + 24*time.Hour)
+	w.start(t, backup, m)
+	_, err := w.ca.IdentifyExpired(t.Context(), [][]byte{out.DER}, 30*24*time.Hour)
+	if !errors.Is(err, est.ErrRevoked) {
+		t.Errorf("IdentifyExpired = %v, want ErrRevoked", err)
+	}
+}

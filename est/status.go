@@ -72,15 +72,14 @@ func (r *Responder) Status(ctx context.Context, serial string) (Statement, error
 
 func statementOf(a answer) Statement { return Statement{Body: a.body, This: a.this, Next: a.next} }
 
-// Signers returns the certificates of the responder in DER, that of the current
-// authority first. Who holds an authority's certificate verifies them by it.
-func (r *Responder) Signers() (out [][]byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, d := range r.delegates {
-		out = append(out, d.cert.Raw)
+// Signer returns the certificate in DER by which the responder signs for an
+// authority, whose certificate verifies it; false if it does not.
+func (r *Responder) Signer(issuer Hash) ([]byte, bool) {
+	d := r.delegateOf(issuer)
+	if d == nil {
+		return nil, false
 	}
-	return out
+	return d.cert.Raw, true
 }
 
 // signStatus signs what is said of a certificate in a.

@@ -128,12 +128,15 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = a.pki.open(ctx, cfg.CA, est.Options{
 		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Now: time.Now,
 		Profiles: est.Profiles{Operational: cfg.Operational}, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
-		Journal: a.journal,
+		Journal:  a.journal,
+		Pointers: newPlaces(cfg).pointers(),
 	}); err != nil {
 		return a, err
 	}
 	a.logRestored(ctx)
-	a.publication = a.newPublication()
+	if a.publication, err = a.newPublication(ctx); err != nil {
+		return a, err
+	}
 	if err = a.buildUpdates(ctx); err != nil {
 		return a, err
 	}
@@ -180,6 +183,8 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		surfaceEST:       renewal,
 		surfaceUpdate:    coap.HandlerFunc(a.serveUpdates),
 		surfaceDiscovery: coap.HandlerFunc(discovery),
+		surfaceStatus:    a.publication,
+		surfacePublished: a.publication,
 	}
 	handler.lwm2m = a.server.Quick
 	if a.courier, err = a.newCourier(); err != nil {

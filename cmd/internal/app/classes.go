@@ -23,19 +23,23 @@ const (
 	surfaceEST       surface = "est"       // /est, /.well-known/est
 	surfaceUpdate    surface = "update"    // /update
 	surfaceDiscovery surface = "discovery" // /.well-known/core
+	surfaceStatus    surface = "status"    // /status
+	surfacePublished surface = "published" // /crl, /issuer
 )
 
 // classes says which class of association may use which surface. What EST
 // grants to whom in detail, the CA decides; attestation (/ra) is not built and is
 // nowhere.
 var classes = map[coap.Role][]surface{
-	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery},
-	coap.RoleFactory:     {surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceDiscovery},
+	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery, surfaceStatus, surfacePublished},
+	coap.RoleFactory:     {surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceDiscovery, surfaceStatus, surfacePublished},
 	coap.RoleExpired:     {surfaceEST}, // renewal alone: lateRenewal sees to that
-	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate},
-	coap.RoleRawKey:      {surfaceLwM2M, surfaceUpdate},
-	coap.RoleBootstrap:   {surfaceBootstrap},
-	coap.RoleNone:        {surfaceLwM2M, surfaceBootstrap},
+	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
+	coap.RoleRawKey:      {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
+	coap.RoleBootstrap:   {surfaceBootstrap, surfaceStatus, surfacePublished},
+	// A status is hardly longer than the question. What is long goes to nobody whose
+	// address nobody has proved (RFC 7252 §11.3).
+	coap.RoleNone: {surfaceLwM2M, surfaceBootstrap, surfaceStatus},
 }
 
 // surfaceOf returns the surface that a path belongs to, "" for none.
@@ -53,6 +57,10 @@ func surfaceOf(path []string) surface {
 		return surfaceUpdate
 	case path[0] == ".well-known" && len(path) == 2 && path[1] == "core":
 		return surfaceDiscovery
+	case path[0] == "status":
+		return surfaceStatus
+	case path[0] == "crl", path[0] == "issuer":
+		return surfacePublished
 	}
 	return ""
 }

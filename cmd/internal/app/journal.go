@@ -11,7 +11,8 @@ import (
 
 // openJournal opens the file of what a restored database must not forget.
 func (a *App) openJournal() (err error) {
-	a.journal, err = revokelog.Open(cmp.Or(a.cfg.Revocations, a.dir.file(fileRevocations)), a.now())
+	path := cmp.Or(a.cfg.Revocations, a.dir.file(fileRevocations))
+	a.journal, err = revokelog.Open(path, a.now().Add(-est.MaxGrace))
 	return err
 }
 

@@ -2,38 +2,47 @@ package app
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"steward/cmd/internal/keys"
 	"steward/est"
 )
-
-// publicationNameLength is that of an authority's name in URLs, in bytes of its
-// hash: what certificates repeat is short.
-const publicationNameLength = 8
 
 // A publication is what the world may know of our certificates: CRLs, statuses,
 // and the certificates of the CA.
 type publication struct {
-	ca    *est.CA
-	crls  *est.CRLs
-	url   string // of the listener, for the world; "": nobody is told
-	parts int    // of each CRL
-	now   func() time.Time
-	log   *slog.Logger
+	places
+
+	ca        *est.CA
+	crls      *est.CRLs
+	responder *est.Responder
+	now       func() time.Time
+	log       *slog.Logger
 }
 
-func (a *App) newPublication() *publication {
-	return &publication{
-		ca: a.pki.ca, crls: est.NewCRLs(a.pki.ca, est.CRLOptions{}), now: a.now, log: a.log,
-		url: a.cfg.Publication.URL, parts: max(a.cfg.Publication.Parts, 1),
+// newPublication makes what is published, with the responder's key.
+func (a *App) newPublication(ctx context.Context) (*publication, error) {
+	key, err := a.pki.ring.Key(keys.OCSP)
+	if err != nil {
+		return nil, err
 	}
+	p := &publication{
+		places: newPlaces(a.cfg), ca: a.pki.ca, crls: est.NewCRLs(a.pki.ca, est.CRLOptions{}), now: a.now, log: a.log,
+	}
+	if p.responder, err = est.NewResponder(p.ca, est.ResponderOptions{Key: key}); err != nil {
+		return nil, err
+	}
+	return p, p.responder.Renew(ctx)
+}
+
+// keep does what is due: certificates of the responder, answers that get old.
+func (p *publication) keep(ctx context.Context) error {
+	return errors.Join(p.responder.Renew(ctx), p.responder.Refresh(ctx))
 }
 
 // handler serves relying parties (RFC 5280 §4.2.1.13, RFC 2585), read only.
@@ -46,17 +55,16 @@ func (p *publication) handler() http.Handler {
 		p.serveCRL(w, r, r.PathValue("name")+crlSuffix, r.PathValue("part"))
 	})
 	mux.HandleFunc("GET /issuer/{name}", p.serveIssuer)
-	return mux
+	mux.HandleFunc("POST /ocsp", p.postOCSP)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A mux would redirect what base64 may hold: two slashes.
+		if text, ok := strings.CutPrefix(r.URL.EscapedPath(), "/ocsp/"); ok && text != "" {
+			p.getOCSP(w, r, text)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
-
-// What published names end in (RFC 2585 §3).
-const (
-	crlSuffix  = ".crl"
-	certSuffix = ".cer"
-)
-
-// authorityName names an authority in URLs.
-func authorityName(h est.Hash) string { return hex.EncodeToString(h[:publicationNameLength]) }
 
 // errNothingThere reports a name that nothing is published under.
 var errNothingThere = errors.New("nothing is published there")
@@ -93,22 +101,12 @@ func (p *publication) scope(name, part string) (est.CRLScope, error) {
 	if s.Shards == 0 {
 		return s, errNothingThere
 	}
-	s.URL = p.crlURL(s)
+	s.URL = p.crl(s)
 	return s, nil
 }
 
-func partName(i, n int) string { return fmt.Sprintf("%d-%d%s", i, n, crlSuffix) }
-
-// crlURL is where a CRL is published.
-func (p *publication) crlURL(s est.CRLScope) string {
-	if s.Shards > 1 {
-		return p.url + "/crl/" + authorityName(s.Issuer) + "/" + partName(s.Shard, s.Shards)
-	}
-	return p.url + "/crl/" + authorityName(s.Issuer) + crlSuffix
-}
-
 func (p *publication) serveCRL(w http.ResponseWriter, r *http.Request, name, part string) {
-	crl, err := p.crl(r.Context(), name, part)
+	crl, err := p.list(r.Context(), name, part)
 	switch {
 	case errors.Is(err, errNothingThere):
 		http.NotFound(w, r)
@@ -123,9 +121,9 @@ func (p *publication) serveCRL(w http.ResponseWriter, r *http.Request, name, par
 	}
 }
 
-// crl returns a CRL by its name. The one who asked first may go away: others wait
+// list returns a CRL by its name. The one who asked first may go away: others wait
 // for the same.
-func (p *publication) crl(ctx context.Context, name, part string) (est.CRL, error) {
+func (p *publication) list(ctx context.Context, name, part string) (est.CRL, error) {
 	s, err := p.scope(name, part)
 	if err != nil {
 		return est.CRL{}, err

@@ -88,6 +88,7 @@ func (a *App) background(ctx context.Context) error {
 			a.logError(ctx, "sweeping renewed certificates", err)
 			_, err = services.WarnOfEnds(ctx, services.Options{DB: a.db, Now: a.now})
 			a.logError(ctx, "looking for certificates that end", err)
+			a.logError(ctx, "keeping statuses of certificates", a.publication.keep(ctx))
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
 		case <-ctx.Done():
 			return nil

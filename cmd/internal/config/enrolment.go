@@ -31,7 +31,7 @@ type Renewal struct {
 
 // maxExpiredGrace bounds the trust in a certificate whose time is over: what was not
 // looked after for longer should prove its factory identity.
-const maxExpiredGrace = 90 * 24 * time.Hour
+const maxExpiredGrace = est.MaxGrace
 
 // enrolment takes over how devices are led through renewal.
 func (c *Config) enrolment(o Options) error {

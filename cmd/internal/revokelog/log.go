@@ -61,8 +61,8 @@ type batch struct {
 }
 
 // Open opens the file, making it if need be, cuts a torn tail off, and leaves out
-// what expired before now. It returns ErrFormat or ErrDamaged.
-func Open(path string, now time.Time) (*Log, error) {
+// certificates that expired before since. It returns ErrFormat or ErrDamaged.
+func Open(path string, since time.Time) (*Log, error) {
 	l := &Log{path: path}
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +76,7 @@ func Open(path string, now time.Time) (*Log, error) {
 		l.clean = true
 		whole -= recordSize // it is not true of this process
 	}
-	l.entries = latest(entries, now)
+	l.entries = latest(entries, since)
 	if whole < len(header) || len(entries) > minRewrite && len(l.entries) < len(entries)/2 {
 		if whole, err = rewrite(path, l.entries); err != nil {
 			return nil, err
@@ -137,9 +137,9 @@ func zeros(raw []byte) bool {
 	return true
 }
 
-// latest returns the entries that still mean something: certificates that have not
-// expired, the last word on each right and issuer.
-func latest(entries []est.Entry, now time.Time) []est.Entry {
+// latest returns the entries that still mean something: certificates that did not
+// expire before since, the last word on each right and issuer.
+func latest(entries []est.Entry, since time.Time) []est.Entry {
 	type name struct {
 		kind    est.EntryKind
 		subject est.Hash
@@ -156,7 +156,7 @@ func latest(entries []est.Entry, now time.Time) []est.Entry {
 	}
 	out := make([]est.Entry, 0, len(last))
 	for i, e := range entries {
-		over := e.Kind == kindClosed || e.Kind == est.EntryRevoked && e.Revocation.NotAfter.Before(now)
+		over := e.Kind == kindClosed || e.Kind == est.EntryRevoked && e.Revocation.NotAfter.Before(since)
 		if !over && last[of(e)] == i {
 			out = append(out, e)
 		}
