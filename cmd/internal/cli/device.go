@@ -30,7 +30,7 @@ to. What it is survives in --state; stop and start it at any time.
 --server sends the devices to another server than their bundles name, by the same
 certificates; its enrolment is below SERVER/est.
 
-With --nosec, --psk or --bootstrap it is a device for tests of servers instead: any
+With --nosec, --psk, --raw-key or --bootstrap it is a device for tests of servers instead: any
 version and format, with or without a bundle, well or badly behaved as its flags
 say. Its state lasts as long as the process.`,
 		Example: `  steward device --state state devices/

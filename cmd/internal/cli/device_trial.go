@@ -22,6 +22,8 @@ type trialFlags struct {
 	o       device.Options
 	nosec   []string
 	psk     string
+	rawKey  string
+	known   string
 	count   int
 	version string
 	format  string
@@ -33,6 +35,8 @@ type trialFlags struct {
 func (t *trialFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.nosec, "nosec", nil, "test device: coap `URI` of a server; may be repeated")
 	f.StringVar(&t.psk, "psk", "", "test device: `IDENTITY:HEX`, for --server or --bootstrap")
+	f.StringVar(&t.rawKey, "raw-key", "", "test device: `file` of a private key, whose public key it shows")
+	f.StringVar(&t.known, "server-key", "", "test device: `file` of the servers' public key or certificate")
 	f.StringVar(&t.o.Bootstrap, "bootstrap", "", "test device: coap or coaps `URI` of a bootstrap server")
 	f.StringVar(&t.name, "endpoint", "", "test device: endpoint `name` (default trial, or the bundle's)")
 	f.IntVar(&t.count, "count", 1, "test device: how many; names get -1, -2 …")
@@ -54,7 +58,9 @@ func (t *trialFlags) add(f *pflag.FlagSet) {
 }
 
 // wanted reports whether the flags ask for a test device.
-func (t *trialFlags) wanted() bool { return len(t.nosec) > 0 || t.psk != "" || t.o.Bootstrap != "" }
+func (t *trialFlags) wanted() bool {
+	return len(t.nosec) > 0 || t.psk != "" || t.rawKey != "" || t.o.Bootstrap != ""
+}
 
 var trialFormats = map[string]uint16{
 	"": 0, "tlv": codec.TLV, "senml-json": codec.SenMLJSON, "senml-cbor": codec.SenMLCBOR, "lwm2m-cbor": codec.LwM2MCBOR,
@@ -73,6 +79,11 @@ func (t *trialFlags) options(server, faults string, args []string) (err error) {
 			return fmt.Errorf("%w: --psk is IDENTITY:HEX", errMisused)
 		}
 		o.Identity = identity
+	}
+	if t.rawKey != "" {
+		if o.RawKey, err = rawKeyOf(t.rawKey, t.known); err != nil {
+			return err
+		}
 	}
 	if o.Version, err = lwm2m.ParseVersion(t.version); err != nil {
 		return fmt.Errorf("%w: --version: %w", errMisused, err)

@@ -77,8 +77,10 @@ func (n dialer) credentials(a Account, u *url.URL) (dtls.ClientOptions, error) {
 	case a.Mode == objects.ModePSK:
 		o.PSKIdentity, o.PSK = a.Identity, a.SecretKey
 		return o, nil
+	case a.Mode == objects.ModeRawKey && !stream(u):
+		return rawKey(a, o)
 	case a.Mode != objects.ModeCertificate && a.Mode != objects.ModeEST:
-		return o, fmt.Errorf("%w: security mode %s over coaps", sim.ErrNotImplemented, a.Mode)
+		return o, fmt.Errorf("%w: security mode %s over %s", sim.ErrNotImplemented, a.Mode, u.Scheme)
 	}
 	o.Verify = func(chain [][]byte) error { return n.vouch(chain, a, o.ServerName) }
 	switch f := n.o.Factory; {

@@ -3,6 +3,8 @@ package trial
 import (
 	"context"
 	"net/url"
+
+	"steward/lwm2m/dtls"
 )
 
 // Out and In let tests put the device's air between engines in memory.
@@ -28,3 +30,12 @@ func (r Relay) Move() error { return r.move() }
 
 // Close ends it.
 func (r Relay) Close() { r.close() }
+
+// Credentials are what a device without a bundle dials an account by.
+func Credentials(a Account) (dtls.ClientOptions, error) {
+	u, err := url.Parse(a.URI)
+	if err != nil {
+		return dtls.ClientOptions{}, err
+	}
+	return dialer{o: &Options{}}.credentials(a, u)
+}

@@ -52,7 +52,8 @@ type Options struct {
 	Bootstrap string   // URI of a bootstrap server; none
 	Identity  string   // of the pre-shared key
 	Key       []byte   // for coaps URIs of Servers and Bootstrap
-	Factory   *Factory // for security mode 4, and for coaps URIs without Key
+	RawKey    *RawKey  // for coaps URIs of both, instead of Key
+	Factory   *Factory // for security mode 4, and for coaps URIs without either
 
 	Every       time.Duration // between changes of values; 30 s
 	SendEvery   time.Duration // between reports by Send, with all changes since; none
@@ -165,6 +166,11 @@ func (o *Options) check() error {
 			return err
 		}
 	}
+	if o.RawKey != nil {
+		if err := o.RawKey.encode(); err != nil {
+			return err
+		}
+	}
 	if o.Loss < 0 || o.Loss >= 1 || o.Duplicate < 0 || o.Duplicate > 1 {
 		return fmt.Errorf("%w: a share is from 0 to 1", ErrOptions)
 	}
@@ -179,7 +185,7 @@ func (o *Options) checkURI(uri string) error {
 	if stream(u) && (o.Version == lwm2m.Version10 || o.Queue || o.NAT > 0 || o.Loss > 0 || o.Duplicate > 0) {
 		return fmt.Errorf("%w: %s: TCP is of LwM2M 1.1, and loses and sleeps by itself", ErrOptions, uri)
 	}
-	if secured(u) && len(o.Key) == 0 && o.Factory == nil {
+	if secured(u) && len(o.Key) == 0 && o.RawKey == nil && o.Factory == nil {
 		return fmt.Errorf("%w: %s needs a key or a bundle", ErrOptions, uri)
 	}
 	return nil
@@ -210,6 +216,9 @@ func (o *Options) account(uri string, bootstrap bool, short uint16) objects.Secu
 	case !secured(u):
 	case len(o.Key) > 0:
 		a.Mode, a.Identity, a.SecretKey = objects.ModePSK, []byte(o.Identity), o.Key
+	case o.RawKey != nil:
+		a.Mode, a.ServerKey = objects.ModeRawKey, o.RawKey.Server
+		a.Identity, a.SecretKey = o.RawKey.public, o.RawKey.private
 	default:
 		a.Mode = objects.ModeCertificate
 	}
