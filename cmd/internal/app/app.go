@@ -49,8 +49,10 @@ type App struct {
 	keys    sqlite.Credentials // pre-shared keys of devices
 	ring    *keys.Ring
 	pki     *pki
-	auditor *auditor
-	faults  *faults
+	// upstream makes the certificates of devices; nil: our own issuer does.
+	upstream est.Upstream
+	auditor  *auditor
+	faults   *faults
 
 	registry  *registry.Registry
 	engine    *coap.Engine
@@ -124,9 +126,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = a.openJournal(); err != nil {
 		return a, err
 	}
+	if a.upstream, err = upstream(cfg.Upstream, cfg.Retry); err != nil {
+		return a, err
+	}
 	a.pki = newPKI(a.dir, ring, cfg, a.db.Keys())
 	if err = a.pki.open(ctx, cfg.CA, est.Options{
 		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Now: time.Now,
+		Errands: a.db.Inventory(), Upstream: a.upstream,
 		Profiles: est.Profiles{Operational: cfg.Operational}, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
 		Journal:  a.journal,
 		Pointers: newPlaces(cfg).pointers(),
@@ -288,7 +294,7 @@ var errPartEnded = errors.New("a part of the server ended")
 func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
-		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run,
+		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

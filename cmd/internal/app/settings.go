@@ -53,6 +53,11 @@ func (a *App) anchors() []transfer.OfferCertificate {
 			out = append(out, transfer.OfferCertificate{Certificate: next.Raw, Purposes: s.as})
 		}
 	}
+	if a.upstream != nil { // devices check what they get by it
+		for _, c := range a.upstream.Anchors() {
+			out = append(out, transfer.OfferCertificate{Certificate: c.Raw, Purposes: transfer.Enrol})
+		}
+	}
 	return out
 }
 

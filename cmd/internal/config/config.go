@@ -81,6 +81,8 @@ type Options struct {
 	Limits    Limits    `toml:"limits"`
 	Enrolment Enrolment `toml:"enrolment"`
 
+	Upstream Upstream `toml:"upstream"`
+
 	Publication Publication `toml:"publication"`
 	Objects     Objects     `toml:"objects"`
 	Timers      Timers      `toml:"timers"`
@@ -166,6 +168,7 @@ type Config struct {
 	Grace, Retry, Poll time.Duration
 	Awake              time.Duration
 	Limits             est.Limits
+	Upstream           Upstream
 	Publication        Publication
 	Revocations        string // a file; "": in Data
 	Keys               Keys
@@ -213,6 +216,10 @@ func New(o Options) (Config, error) {
 	if err := c.checkTimers(); err != nil {
 		return c, err
 	}
+	if err := o.Upstream.check(); err != nil {
+		return c, err
+	}
+	c.Upstream = o.Upstream
 	if err := c.publication(o); err != nil {
 		return c, err
 	}
