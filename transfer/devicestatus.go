@@ -73,8 +73,8 @@ func (d *Device) Operational() (key crypto.Signer, certificate []byte, ok bool) 
 // domain, outside any transfer. It stays the same, over power cuts, until
 // SetOperational. It returns ErrState unless the device is at rest or in READY.
 func (d *Device) EnrolmentKey() (crypto.Signer, error) {
-	if !d.nv.State.AtRest() && d.nv.State != Ready {
-		return nil, fmt.Errorf("transfer: enrolment in %s: %w", d.nv.State, ErrState)
+	if err := d.mayEnrol(); err != nil {
+		return nil, err
 	}
 	if len(d.nv.Renew) == 0 {
 		err := d.update(func(n *nvm) (err error) { n.Renew, err = d.newKey(); return err })
@@ -85,20 +85,11 @@ func (d *Device) EnrolmentKey() (crypto.Signer, error) {
 	return parseKey(d.nv.Renew)
 }
 
-// SetOperational makes the key of EnrolmentKey, with the certificate issued for
-// it, the operational one.
-func (d *Device) SetOperational(certificate []byte) error {
-	key, err := d.EnrolmentKey()
-	if err != nil {
-		return err
+func (d *Device) mayEnrol() error {
+	if !d.nv.State.AtRest() && d.nv.State != Ready {
+		return fmt.Errorf("transfer: enrolment in %s: %w", d.nv.State, ErrState)
 	}
-	if err := certifies(certificate, key); err != nil {
-		return err
-	}
-	return d.update(func(n *nvm) error {
-		n.Key, n.Cert, n.Renew = n.Renew, bytes.Clone(certificate), nil
-		return nil
-	})
+	return nil
 }
 
 // SetEnrollURI is the Write of the enrolment server's URI.

@@ -47,6 +47,8 @@ type nvm struct {
 	Turns      uint64         `cbor:"26,keyasint"` // how often FALLBACK and ENROL alternated
 	NoReturn   bool           `cbor:"27,keyasint"` // refused or returned: the new domain is closed
 	Told       bool           `cbor:"28,keyasint"` // the DONE receipt was acknowledged
+	Former     []byte         `cbor:"29,keyasint"` // key of the certificate before, until that in use has served
+	FormerCert []byte         `cbor:"30,keyasint"`
 }
 
 // fallRecord is what the device keeps of its former provider until FINALISED.

@@ -109,6 +109,11 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.DurationVar(&o.Misbehave.For, "misbehave-for", 0,
 		"how long sleep and defer last (default 10s), and by how much\n"+
 			"late answers of a test device are late (default 60s)")
+	f.DurationVar(&o.RenewBefore, "renew-before", 0,
+		"before a certificate's end the device renews it by itself (default a fifth of its life)")
+	f.StringVar((*string)(&o.RenewalFault), "renewal-fault", "",
+		"how renewals fail: refused, lost (the answer), unused (the new certificate)")
+	f.IntVar(&o.RenewalFaults, "renewal-faults", 0, "how many do (default all)")
 	f.IntVar(&o.StreamPort, "stream-port", 0, "of TCP and TLS (default that of the URI; without security 5683)")
 	f.BoolVar(&o.CertsOnly, "certs-only", false, "ask EST for PKCS#7 (281)")
 	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")

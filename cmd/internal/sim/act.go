@@ -97,15 +97,17 @@ func (l *life) enrolThere(ctx context.Context, e *transfer.Effect) error {
 // serve keeps the device enrolled and registered.
 func (l *life) serve(ctx context.Context) error {
 	l.mu.Lock()
-	home, renew := l.tr.Home(), l.renew
+	home, asked := l.tr.Home(), l.renewal.asked
 	_, certificate, ok := l.tr.Operational()
 	enrolAnchors, anchors := l.tr.Trusted(transfer.Enrol), l.tr.Trusted(transfer.DM)
 	resting := l.state != transfer.Done
 	l.mu.Unlock()
-	if resting && (!ok || l.expired(certificate)) {
+	if resting && (!ok || l.expired(certificate) || l.refused >= maxRefused) {
+		l.refused = 0
 		if err := l.enrolHome(ctx, home, enrolAnchors); err != nil {
 			return err
 		}
+		certificate = l.inUse()
 	}
 	m := l.links.management()
 	if m == nil {
@@ -114,8 +116,8 @@ func (l *life) serve(ctx context.Context) error {
 		}
 		m = l.links.management()
 	}
-	if resting && m != nil && (renew || l.ages(certificate)) {
-		return l.renewal(ctx, m, home)
+	if resting && m != nil && (asked || l.due(certificate)) {
+		return l.renew(ctx, m, home)
 	}
 	if !resting && m != nil {
 		return l.assure(ctx, m)
@@ -127,10 +129,20 @@ func (l *life) serve(ctx context.Context) error {
 // certificate, and registers, or takes the registration of the association before
 // along.
 func (l *life) register(ctx context.Context, home transfer.Home, anchors []transfer.Anchor) error {
-	certificate, err := l.operational()
+	certificate, former, err := l.shown()
+	if err == nil {
+		err = l.registerBy(ctx, certificate, home, anchors)
+	}
 	if err != nil {
+		l.unserved(err)
 		return err
 	}
+	return l.served(former)
+}
+
+func (l *life) registerBy(
+	ctx context.Context, certificate *tls.Certificate, home transfer.Home, anchors []transfer.Anchor,
+) error {
 	m, err := l.dial(ctx, dialing{
 		uri: home.ServerURI, certificate: certificate, anchors: anchors, phase: phaseManagement,
 	})
@@ -184,6 +196,14 @@ func (l *life) operational() (*tls.Certificate, error) {
 		return nil, fmt.Errorf("%w: no operational certificate", ErrOptions)
 	}
 	return &tls.Certificate{Certificate: [][]byte{certificate}, PrivateKey: key}, nil
+}
+
+// inUse is the operational certificate; nil: none.
+func (l *life) inUse() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, certificate, _ := l.tr.Operational()
+	return certificate
 }
 
 // lost is told by the client that its registration could not be refreshed.

@@ -174,7 +174,8 @@ func (l *life) wipeApplication(reset transfer.Reset) map[string][]byte {
 		switch {
 		case strings.HasPrefix(key, firmwarePrefix), strings.HasPrefix(key, stagingPrefix),
 			strings.HasPrefix(key, dataPrefix) && reset != transfer.ResetKeepApplication,
-			strings.HasPrefix(key, contentPrefix) && reset >= transfer.ResetReference:
+			strings.HasPrefix(key, contentPrefix) && reset >= transfer.ResetReference,
+			key == renewBeforeKey, key == gotKey: // of the former provider's certificates
 			erased[key] = nil
 		}
 	}

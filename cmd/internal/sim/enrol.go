@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"time"
 
 	"steward/est"
 	"steward/est/estcoap"
 	"steward/lwm2m/client"
+	"steward/lwm2m/coap"
 	"steward/transfer"
 )
 
@@ -20,9 +20,10 @@ import (
 // is the same request, byte for byte.
 const csrKey = "csr"
 
-// enrolHome enrols at the provider of the current domain.
+// enrolHome enrols at the provider of the current domain: for the first time, or anew
+// with a key that the device has had before.
 func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []transfer.Anchor) error {
-	key, err := l.enrolmentKey()
+	keys, err := l.enrolmentKeys()
 	if err != nil {
 		return err
 	}
@@ -30,7 +31,14 @@ func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []tran
 	if err != nil {
 		return err
 	}
-	certificate, err := l.enrol(ctx, there, home.EnrollURI, key, anchors)
+	var certificate *x509.Certificate
+	for _, key := range keys {
+		certificate, err = l.enrol(ctx, there, home.EnrollURI, key, anchors)
+		status, ok := errors.AsType[*estcoap.StatusError](err)
+		if !ok || status.Code != coap.Forbidden { // else the right may be bound to another of them
+			break
+		}
+	}
 	if _, ok := errors.AsType[*estcoap.StatusError](err); !ok {
 		l.links.drop(there, l.cl) // done, or perhaps the server has forgotten us
 	}
@@ -39,9 +47,26 @@ func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []tran
 	}
 	err = l.with(func(tr *transfer.Device) error { return tr.SetOperational(certificate.Raw) })
 	if err == nil {
+		err = l.got()
+	}
+	if err == nil {
+		l.links.condemn(nil) // an association by the certificate before is of no use
 		l.d.event(l.about(Event{Kind: Enrolled, Server: there.host}))
 	}
 	return err
+}
+
+// enrolmentKeys are the keys that the right may be bound to. A request that was kept
+// was sent.
+func (l *life) enrolmentKeys() (keys []crypto.Signer, err error) {
+	request, parsed := x509.ParseCertificateRequest(l.nv.Get(csrKey))
+	err = l.with(func(tr *transfer.Device) (err error) {
+		key, _, ok := tr.Operational()
+		asked := parsed == nil && !(ok && samePublic(key, request.PublicKey))
+		keys, err = tr.EnrolmentKeys(asked)
+		return err
+	})
+	return keys, err
 }
 
 func (l *life) enrolmentKey() (key crypto.Signer, err error) {
@@ -134,72 +159,4 @@ func (l *life) expired(der []byte) bool {
 	now := l.o.now()
 	c, err := x509.ParseCertificate(der)
 	return err != nil || !now.IsZero() && now.After(c.NotAfter)
-}
-
-// renewPause is the shortest time between two renewals that the device begins by
-// itself, whatever the certificates say.
-const renewPause = time.Hour
-
-// ages reports whether it is time to renew a certificate.
-func (l *life) ages(der []byte) bool {
-	now := l.o.now()
-	c, err := x509.ParseCertificate(der)
-	if err != nil || now.IsZero() || now.Sub(l.renewed) < renewPause {
-		return false
-	}
-	before := l.o.RenewBefore
-	if before <= 0 {
-		before = c.NotAfter.Sub(c.NotBefore) / 3
-	}
-	return now.After(c.NotAfter.Add(-before))
-}
-
-// renewal gets a new certificate over an association by the present one, and
-// connects anew with it. Where the enrolment server is another endpoint than the
-// LwM2M server, an association of its own is opened.
-func (l *life) renewal(ctx context.Context, m *link, home transfer.Home) error {
-	l.mu.Lock()
-	anchors := l.tr.Trusted(transfer.Enrol)
-	l.mu.Unlock()
-	certificate, err := l.operational()
-	if err != nil {
-		return err
-	}
-	there, err := l.dial(ctx, dialing{
-		uri: home.EnrollURI, certificate: certificate, anchors: anchors, registrar: true, phase: phaseEnrolment,
-	})
-	if err != nil {
-		return err
-	}
-	defer l.links.drop(there, l.cl)
-	key, err := l.enrolmentKey()
-	if err != nil {
-		return err
-	}
-	request, err := l.request(key)
-	if err != nil {
-		return err
-	}
-	c, err := l.estClient(there, home.EnrollURI)
-	if err != nil {
-		return err
-	}
-	fresh, err := c.Reenrol(ctx, request)
-	if err != nil {
-		return fmt.Errorf("sren: %w", err)
-	}
-	if _, err := vouch(fresh, nil, anchors, l.o.now()); err != nil {
-		return fmt.Errorf("sren: certificate issued: %w", err)
-	}
-	if err := l.with(func(tr *transfer.Device) error { return tr.SetOperational(fresh.Raw) }); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	l.renew = false
-	l.mu.Unlock()
-	l.d.event(l.about(Event{Kind: Renewed, Server: there.host}))
-	l.renewed = l.o.now()
-	l.links.condemn(m.conn)
-	l.poke()
-	return nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"time"
 
@@ -18,13 +19,6 @@ type enrolmentObject struct {
 	l *life
 }
 
-// The states of resource State.
-const (
-	enrolmentNone = 0 // no certificate yet
-	enrolmentGood = 1
-	enrolmentAsks = 2 // a renewal was asked for
-)
-
 // Resources implements client.Lister.
 func (*enrolmentObject) Resources(uint16) []uint16 {
 	return []uint16{
@@ -34,50 +28,68 @@ func (*enrolmentObject) Resources(uint16) []uint16 {
 	}
 }
 
-// keyOriginFactory is resource Key Origin of a key that the permanent CA made.
-const keyOriginFactory = 2
-
 // Read implements client.Object.
 func (o *enrolmentObject) Read(_ context.Context, _ client.Session, p lwm2m.Path) ([]lwm2m.Entry, error) {
 	o.l.mu.Lock()
-	home, renew := o.l.tr.Home(), o.l.renew
+	home, renewal := o.l.tr.Home(), o.l.renewal
 	_, certificate, ok := o.l.tr.Operational()
+	_, _, proving := o.l.tr.Former()
 	o.l.mu.Unlock()
-	origin := int64(keyOriginFactory)
-	e := objects.Enrolment{URI: home.EnrollURI, KeyOrigin: &origin}
+	origin := int64(objects.KeyOriginPermanent)
+	e := objects.Enrolment{URI: home.EnrollURI, KeyOrigin: &origin, Error: int64(renewal.fault)}
 	if ok {
 		thumbprint := transfer.ThumbprintOf(certificate)
-		e.State, e.Thumbprint = enrolmentGood, thumbprint[:]
+		e.State, e.Thumbprint = objects.EnrolmentGood, thumbprint[:]
 		a := transfer.Anchor{Certificate: certificate}
 		if c, err := a.X509(); err == nil {
 			e.NotAfter = c.NotAfter
 		}
 	}
-	if renew {
-		e.State = enrolmentAsks
+	switch {
+	case proving:
+		e.State = objects.EnrolmentProving
+	case renewal.fault != 0:
+		e.State = objects.EnrolmentFailed
+	case renewal.asked:
+		e.State = objects.EnrolmentAsks
 	}
-	if before := o.l.o.RenewBefore; before > 0 {
-		seconds := uint64(before / time.Second)
+	if c, err := x509.ParseCertificate(certificate); err == nil {
+		seconds := uint64(o.l.renewBefore(c) / time.Second) //nolint:gosec // G115: never negative
 		e.RenewBefore = &seconds
 	}
 	return below(p, e.Entries(lwm2m.NewPath(o.id, 0)))
 }
 
-// Write implements client.Object: URI.
+// Write implements client.Object: URI and Renew Before.
 func (o *enrolmentObject) Write(
 	_ context.Context, _ client.Session, _ lwm2m.Path, entries []lwm2m.Entry, _ bool,
 ) error {
 	for _, e := range entries {
-		if e.Path.ID(2) != objects.EnrolmentURI {
-			return client.ErrMethodNotAllowed
-		}
-		uri := e.Value.Text()
-		if err := o.l.with(func(tr *transfer.Device) error { return tr.SetEnrollURI(uri) }); err != nil {
-			return answer(err)
+		if err := o.write(e); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+func (o *enrolmentObject) write(e lwm2m.Entry) error {
+	switch e.Path.ID(2) {
+	case objects.EnrolmentURI:
+		uri := e.Value.Text()
+		return answer(o.l.with(func(tr *transfer.Device) error { return tr.SetEnrollURI(uri) }))
+	case objects.EnrolmentRenewBefore:
+		seconds, ok := e.Value.Uint()
+		if !ok || seconds > maxRenewBefore {
+			return client.ErrBadRequest
+		}
+		defer o.l.poke()
+		return o.l.put(map[string][]byte{renewBeforeKey: storeSeconds(int64(seconds))}) //nolint:gosec // G115: bounded
+	}
+	return client.ErrMethodNotAllowed
+}
+
+// maxRenewBefore bounds what a server may write: ten years.
+const maxRenewBefore = 10 * 366 * 24 * 3600
 
 // Execute implements client.Object: Enrol renews the operational certificate.
 func (o *enrolmentObject) Execute(_ context.Context, _ client.Session, _ lwm2m.Path, args string) error {
@@ -89,7 +101,7 @@ func (o *enrolmentObject) Execute(_ context.Context, _ client.Session, _ lwm2m.P
 		return answer(fmt.Errorf("%w: re-key of the factory certificate", ErrNotImplemented))
 	}
 	o.l.mu.Lock()
-	o.l.renew = true
+	o.l.renewal.asked, o.l.renewal.fault = true, objects.FaultNone
 	o.l.mu.Unlock()
 	o.l.poke()
 	return nil

@@ -44,7 +44,7 @@ type life struct {
 	restart   bool
 	reporting bool          // a report is on its way
 	absence   time.Duration // how much longer the restart takes than Options.Reboot
-	renew     bool          // asked for by Enrol of object Enrolment
+	renewal   renewing
 
 	// Of the main loop alone.
 	ticked   time.Time // powered time is counted up to here
@@ -54,6 +54,8 @@ type life struct {
 	reportAt time.Time // the end of the jitter before FALLBACK
 	told     bool      // the DONE receipt was acknowledged
 	renewed  time.Time // the last renewal in this life
+	refused  int       // by the LwM2M server, in a row
+	turnBack bool      // show the certificate before, which has served
 }
 
 // run lives until ctx ends (false) or the device restarts (true).
@@ -218,6 +220,9 @@ func (l *life) idle(ctx context.Context) time.Time {
 	}
 	if l.retryAt.After(now) {
 		sooner(l.retryAt)
+	}
+	if at := l.ages(l.inUse()); !at.IsZero() && l.current().AtRest() {
+		sooner(later(at, l.retryAt))
 	}
 	if at := l.keepAlive(ctx, now); !at.IsZero() {
 		sooner(at)

@@ -51,10 +51,10 @@ type provider struct {
 	engine   *coap.Engine
 }
 
-func newProvider(t *testing.T, name string) *provider {
+func newProvider(t *testing.T, name string, more ...func(*est.Options)) *provider {
 	t.Helper()
 	p := &provider{
-		t: t, name: name, ca: esttest.NewCA(t, name, &esttest.Store{}, time.Now), store: &servertest.Store{},
+		t: t, name: name, ca: esttest.NewCA(t, name, &esttest.Store{}, time.Now, more...), store: &servertest.Store{},
 		payloads: map[string][]byte{}, events: make(chan server.Event, 4096), addr: "127.0.0.1:0",
 	}
 	issue := func(der []byte, key crypto.Signer) *tls.Certificate {

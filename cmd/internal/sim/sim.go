@@ -52,7 +52,7 @@ type Options struct {
 	Battery          time.Duration // between changes of the battery level; 30 s
 	Tick             time.Duration // granularity of powered time in a transfer; 1 s
 	Reboot           time.Duration // how long a restart takes; none
-	RenewBefore      time.Duration // the certificate's end; a third of its validity
+	RenewBefore      time.Duration // the certificate's end; a fifth of its life
 	BlockSize        int           // of block-wise transfers; 1024
 	LocalAddr        netip.Addr    // to send from; the system's choice
 	Transport        Transport     // to the LwM2M server; TransportUDP
@@ -63,6 +63,10 @@ type Options struct {
 	NoClock     bool // behave as a device that does not know the time
 	NoSync      bool // leave journal writes to the operating system (load tests)
 	KeepOldKeys bool // copy keys to a file before they are wiped (demonstrations)
+
+	// RenewalFault makes renewals fail, the first RenewalFaults of them, 0 for all.
+	RenewalFault  RenewalFault
+	RenewalFaults int
 
 	// Misbehave makes the device misbehave in updates; the zero value: never.
 	Misbehave Misbehaviour
@@ -158,6 +162,9 @@ func newDevice(b *bundle.Bundle, o Options, schema lwm2m.Schema) (*Device, error
 		return nil, fmt.Errorf("%w: no state directory", ErrOptions)
 	}
 	if err := o.Transport.check(o.StreamPort); err != nil {
+		return nil, err
+	}
+	if err := o.RenewalFault.check(); err != nil {
 		return nil, err
 	}
 	d := &Device{o: o.withDefaults(), b: b, schema: schema, ready: make(chan struct{})}
