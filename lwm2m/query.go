@@ -3,6 +3,7 @@ package lwm2m
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -56,6 +57,14 @@ type Profile struct {
 	Suite int    // RFC 6920 §9.4 suite identifier, 1..6; 0 for a name
 	Hash  string // lower-case hex; "" for a name
 	Name  string // such as "oma:x" or "v:x"; "" for a hash
+}
+
+// String returns the identifier as it stands in "pid".
+func (p Profile) String() string {
+	if p.Name != "" {
+		return p.Name
+	}
+	return strconv.Itoa(p.Suite) + ":" + p.Hash
 }
 
 // ParseProfiles reads the value of "pid": one identifier or a comma-separated

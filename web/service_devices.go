@@ -133,6 +133,9 @@ const (
 	OpCancelComposite  OperationKind = "cancel_composite"  // by the same list
 )
 
+// MaxTTL is how long an operation may wait for its device at most.
+const MaxTTL = 90 * 24 * time.Hour
+
 // An Operation is one request to a device.
 type Operation struct {
 	Kind      OperationKind
@@ -144,6 +147,8 @@ type Operation struct {
 	Attributes []string     // write_attributes, observe, observe_composite: "pmin=10", or "pmin" to unset it
 	Depth      *int         // discover: levels below Path; nil leaves it to the device
 	Async      bool         `json:"-"` // the operation goes on when who asked waits no longer
+
+	TTL time.Duration `json:"-"` // when it is not tried any more; 0: after a day or twice the device's lifetime
 }
 
 // An Outcome is what a device answered.

@@ -135,3 +135,24 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// Who asks says how long it may take.
+func TestTTL(t *testing.T) {
+	bubble(t, func(w *world) {
+		short, usual := operation("read", "/3/0/9"), w.submit("read", "/3/0/13")
+		short.TTL = 5 * time.Minute
+		o, err := w.Do(w.t.Context(), short)
+		if err != nil || o.ExpiresAt.Sub(o.CreatedAt) != 5*time.Minute {
+			w.t.Fatalf("%v to %v, %v", o.CreatedAt, o.ExpiresAt, err)
+		}
+		time.Sleep(4 * time.Minute)
+		w.state(o.ID, queue.Queued)
+		time.Sleep(2 * time.Minute)
+		w.state(o.ID, queue.Expired)
+		w.state(usual.ID, queue.Queued)
+		short.TTL = 1000 * 24 * time.Hour
+		if o, err = w.Do(w.t.Context(), short); err != nil || o.ExpiresAt.Sub(o.CreatedAt) != 90*24*time.Hour {
+			w.t.Errorf("%v to %v, %v", o.CreatedAt, o.ExpiresAt, err)
+		}
+	})
+}

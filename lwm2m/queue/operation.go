@@ -85,6 +85,8 @@ type Operation struct {
 	Local   bool   // it does not need the device, so it never waits; not kept
 	Writes  bool   // it takes the place of a write that waits for the same node
 
+	TTL time.Duration // how long it is tried; 0: Options.Expire or twice the lifetime; not kept
+
 	Held      bool // it waits its turn, or did; else it was done at once, while somebody waited
 	State     State
 	Reason    string     // why it ended so, or waits; for people

@@ -77,6 +77,9 @@ func (q *Queue) unreserve() {
 // begun fills in what a new operation has.
 func (q *Queue) begun(o Operation, now time.Time) Operation {
 	wait := min(max(q.o.Expire, 2*q.o.Devices.Presence(o.Device).Lifetime), maxExpire)
+	if o.TTL > 0 {
+		wait = min(o.TTL, maxExpire)
+	}
 	o.ID, o.State, o.CreatedAt = q.o.NewID(), Queued, now
 	if o.ExpiresAt.IsZero() {
 		o.ExpiresAt = now.Add(wait)

@@ -52,6 +52,7 @@ func (e *entry) registration() Registration {
 		Lifetime: time.Duration(e.lifetime) * time.Second, Binding: e.form.binding, Queue: e.form.queue,
 		SMS: e.form.sms, Root: e.form.root, Formats: e.form.formats, Objects: e.form.objects, Unknown: e.form.unknown,
 		RegisteredAt: time.UnixMicro(e.registered).UTC(), UpdatedAt: time.UnixMicro(e.updated).UTC(),
+		Rhythm: time.Duration(e.rhythm) * rhythmUnit,
 	}
 	if e.address.IsValid() {
 		r.Address = e.address.String()
@@ -89,6 +90,9 @@ func (s *Server) keep(r Registration) *entry {
 	}
 	if gateway(e.form.objects) {
 		e.unwanted = false
+	}
+	if e.rhythm == 0 {
+		e.rhythm = uint16(min(r.Rhythm/rhythmUnit, 1<<16-1))
 	}
 	s.locations[e.location] = e
 	s.expiry.schedule(e)

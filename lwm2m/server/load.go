@@ -9,6 +9,9 @@ import (
 // not fold. A sign is of one registration: what ended or began since is none of
 // its business, and what was stored later than it counts more.
 func (s *Server) load(ctx context.Context) error {
+	if err := s.o.Store.EachProfile(ctx, s.profiles.remember); err != nil {
+		return err
+	}
 	var broken error
 	err := s.o.Store.EachRegistration(ctx, func(r Registration) {
 		if _, err := ParseLocation(r.ID); err != nil {

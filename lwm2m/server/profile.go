@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,8 @@ import (
 
 // Limits of what is known of profiles; the oldest give way.
 const (
-	maxProfiles     = 1024
+	// MaxProfiles is the number of profiles that are known at a time.
+	MaxProfiles     = 1024
 	maxProfileLinks = 1 << 16 // of all of them: some 2 MB
 )
 
@@ -33,8 +35,18 @@ type profile struct {
 	disputed bool // devices told different lists: it counts for none
 }
 
-// profiles are those that devices taught. They are not kept: a device that names one
-// that is unknown gets 4.09, registers with its list, and teaches it.
+// A LearnedProfile is a profile as the Store keeps it.
+type LearnedProfile struct {
+	Secure   bool // learned of a device that proved who it is
+	ID       lwm2m.Profile
+	Root     string
+	Formats  []uint16
+	Objects  []ObjectLink
+	Disputed bool // devices told different lists
+}
+
+// profiles are those that devices taught. A device that names one that is unknown gets
+// 4.09, registers with its list, and teaches it.
 type profiles struct {
 	mu    sync.Mutex
 	known map[profileKey]profile
@@ -44,7 +56,9 @@ type profiles struct {
 
 // determine finds out what objects a device has, by the list in body and the
 // profiles that it names. It returns ErrProfile if these do not tell.
-func (s *Server) determine(r *Registration, p parameters, body []byte, who coap.Identity) error {
+func (s *Server) determine(
+	ctx context.Context, r *Registration, p parameters, body []byte, who coap.Identity,
+) error {
 	if !r.profiled(p) {
 		return r.applyLinks(body)
 	}
@@ -63,24 +77,29 @@ func (s *Server) determine(r *Registration, p parameters, body []byte, who coap.
 		id.Hash, id.Name = strings.Clone(id.Hash), strings.Clone(id.Name) // not all of the message with them
 		keys[i] = profileKey{who.Role != coap.RoleNone, id}
 	}
-	return s.profiles.merge(r, keys)
+	learned, err := s.profiles.merge(r, keys)
+	if err == nil && learned != nil {
+		// The device is registered without it as well; another one teaches it again.
+		s.failed(ctx, "profile of devices", s.o.Store.KeepProfile(ctx, *learned))
+	}
+	return err
 }
 
 // merge adds the objects of profiles to those of a list, or learns the profile of a
-// list that is whole.
-func (f *profiles) merge(r *Registration, keys []profileKey) error {
+// list that is whole: that is returned, if it is news.
+func (f *profiles) merge(r *Registration, keys []profileKey) (*LearnedProfile, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.whole() {
 		if len(keys) == 1 {
-			f.learn(keys[0], profile{objects: r.Objects, root: r.Root, formats: r.Formats})
+			return f.learn(keys[0], profile{objects: r.Objects, root: r.Root, formats: r.Formats}), nil
 		}
-		return nil
+		return nil, nil //nolint:nilnil // there is nothing new
 	}
 	for _, k := range keys {
 		known, ok := f.known[k]
 		if !ok || known.disputed {
-			return ErrProfile
+			return nil, ErrProfile
 		}
 		if r.Root == "" && len(r.Formats) == 0 {
 			r.Root, r.Formats = known.root, known.formats
@@ -88,27 +107,29 @@ func (f *profiles) merge(r *Registration, keys []profileKey) error {
 		r.Objects = mergeLinks(r.Objects, known.objects)
 	}
 	if len(r.Objects) > maxLinks {
-		return fmt.Errorf("%w: %d links with those of the profiles", ErrParameter, len(r.Objects))
+		return nil, fmt.Errorf("%w: %d links with those of the profiles", ErrParameter, len(r.Objects))
 	}
-	return nil
+	return nil, nil //nolint:nilnil // there is nothing new
 }
 
 // whole reports whether the list stands for itself: it has the objects that every
 // device has, Server and Device. What comes beside a profile has not.
 func (r *Registration) whole() bool { return r.Has(lwm2m.NewPath(1)) && r.Has(lwm2m.NewPath(3)) }
 
-// learn notes what a profile stands for. The caller holds mu.
-func (f *profiles) learn(k profileKey, p profile) {
+// learn notes what a profile stands for, and returns it if it is news. The caller
+// holds mu.
+func (f *profiles) learn(k profileKey, p profile) *LearnedProfile {
 	old, known := f.known[k]
 	if known {
 		// A whole list may hold more than its profile, but not less.
 		if !old.disputed && len(mergeLinks(p.objects, old.objects)) != len(p.objects) {
 			f.links -= len(old.objects)
 			f.known[k] = profile{disputed: true}
+			return &LearnedProfile{Secure: k.secure, ID: k.id, Disputed: true}
 		}
-		return
+		return nil
 	}
-	for len(f.order) == maxProfiles || f.links+len(p.objects) > maxProfileLinks {
+	for len(f.order) == MaxProfiles || f.links+len(p.objects) > maxProfileLinks {
 		f.links -= len(f.known[f.order[0]].objects)
 		delete(f.known, f.order[0])
 		f.order = slices.Delete(f.order, 0, 1)
@@ -116,6 +137,18 @@ func (f *profiles) learn(k profileKey, p profile) {
 	f.order = append(f.order, k)
 	f.links += len(p.objects)
 	f.known[k] = p
+	return &LearnedProfile{
+		Secure: k.secure, ID: k.id, Root: p.root, Formats: p.formats, Objects: p.objects, Disputed: p.disputed,
+	}
+}
+
+// remember takes over what was learned in an earlier run of the program.
+func (f *profiles) remember(p LearnedProfile) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.learn(profileKey{p.Secure, p.ID}, profile{
+		objects: p.Objects, root: p.Root, formats: p.Formats, disputed: p.Disputed,
+	})
 }
 
 // mergeLinks returns the links of both lists, sorted, each once; those of the first

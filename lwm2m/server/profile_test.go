@@ -158,3 +158,22 @@ func TestTolerantBinding(t *testing.T) {
 		}
 	}
 }
+
+// What devices taught is known after a restart, and so is a dispute.
+func TestProfilesReturn(t *testing.T) {
+	x, log := newLogged(t)
+	const query = "ep=%s&lt=60&lwm2m=1.2&pid=%s"
+	teach := func(w *world, name, pid, list string) coap.Code {
+		return w.serve(peerOf(name), coap.POST, "rd", fmt.Sprintf(query, name, pid), codec.Link, list).Code
+	}
+	teach(x, "a", "oma:a", usual)
+	teach(x, "b", "oma:b", usual)
+	teach(x, "c", "oma:b", "</1/0>,</3/0>,</6>")
+	y := x.over(log)
+	if code := teach(y, "d", "oma:a", ""); code != coap.Created || y.objects("d") != "/1/0 /3/0 /5" {
+		t.Errorf("by a profile of before: %s, %s", code, y.objects("d"))
+	}
+	if code := teach(y, "e", "oma:b", ""); code != coap.Conflict {
+		t.Errorf("by a disputed profile: %s", code)
+	}
+}

@@ -45,6 +45,7 @@ type Refresh struct {
 	Lifetime  time.Duration
 	UpdatedAt time.Time
 	ExpiresAt time.Time // zero: never
+	Rhythm    time.Duration
 }
 
 // Quick reports whether ServeCoAP answers r from memory alone

@@ -29,7 +29,7 @@ func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response,
 	if reg.Device, err = s.o.Identify(ctx, who, reg.Endpoint); err != nil {
 		return nil, err
 	}
-	if err := s.determine(&reg, p, r.Payload, who); err != nil {
+	if err := s.determine(ctx, &reg, p, r.Payload, who); err != nil {
 		return nil, err
 	}
 	release, err := s.turn(ctx, reg.Device)
@@ -94,7 +94,7 @@ func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, e
 	}
 	reg, err := before.update(p)
 	if err == nil && (len(r.Payload) > 0 || reg.profiled(p)) {
-		err = s.determine(&reg, p, r.Payload, r.Peer.Identity())
+		err = s.determine(ctx, &reg, p, r.Payload, r.Peer.Identity())
 	}
 	if errors.Is(err, ErrProfile) { // Update has no 4.09
 		err = fmt.Errorf("%w: %s", ErrParameter, err.Error())

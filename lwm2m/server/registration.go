@@ -43,6 +43,10 @@ type Registration struct {
 
 	RegisteredAt, UpdatedAt time.Time
 	ExpiresAt               time.Time // zero: never
+
+	// Rhythm is the mean pause between the messages of a device in queue mode, in whole
+	// seconds; 0: unknown. Only Refresh stores it.
+	Rhythm time.Duration
 }
 
 // An ObjectLink is one link of the body: an object, with or without instances,
@@ -187,7 +191,7 @@ func (r *Registration) touch(p coap.Peer, now time.Time) {
 func (r Registration) refresh() Refresh {
 	return Refresh{
 		ID: r.ID, Device: r.Device, Address: r.Address, Lifetime: r.Lifetime, UpdatedAt: r.UpdatedAt,
-		ExpiresAt: r.ExpiresAt,
+		ExpiresAt: r.ExpiresAt, Rhythm: r.Rhythm,
 	}
 }
 

@@ -15,6 +15,16 @@ var ErrNotRegistered = errors.New("device is not registered")
 type Store interface {
 	Registrations
 	Values
+	Profiles
+}
+
+// Profiles keeps what profile ids stand for.
+type Profiles interface {
+	// KeepProfile stores p in place of that with the same id, and forgets the oldest
+	// beyond MaxProfiles.
+	KeepProfile(ctx context.Context, p LearnedProfile) error
+	// EachProfile calls fn with all, the oldest first. fn must not call the Store.
+	EachProfile(ctx context.Context, fn func(LearnedProfile)) error
 }
 
 // Registrations keeps one registration a device.

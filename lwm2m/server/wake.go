@@ -93,6 +93,20 @@ func (s *Server) hear(e *entry, at int64) {
 	e.heard = now
 }
 
+// Heard tells the server of a message by an association that is not about LwM2M, such
+// as a block of a download or a request of EST: a device in queue mode listens after it
+// as after any other. It returns the device, and whether it is in queue mode.
+func (s *Server) Heard(p coap.Peer) (device fleet.ID, queue bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.peers[p]
+	if e == nil {
+		return "", false
+	}
+	s.hear(e, time.Now().UnixMicro())
+	return e.device, e.form.queue
+}
+
 // unheard notes that the device did not answer: whatever it said before, it does not
 // listen any more (§6.5).
 func (s *Server) unheard(e *entry) {

@@ -178,3 +178,42 @@ func TestTap(t *testing.T) {
 		}
 	}
 }
+
+// How often a device wakes is known after a restart.
+func TestRhythmReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, log := newLogged(t)
+		stop := x.running()
+		at := x.register(alpha, "ep=alpha&b=U&Q&lwm2m=1.1&lt=86400", usual)
+		for range 3 {
+			time.Sleep(10 * time.Minute)
+			x.serve(alpha, coap.POST, at, "", 0, "")
+		}
+		want := x.Presence("alpha").Wake
+		stop()
+		if got := x.over(log).Presence("alpha").Wake; !got.Equal(want) {
+			t.Errorf("after a restart %s, want %s", got, want)
+		}
+	})
+}
+
+// A device that fetches a block, or asks something else of us, listens afterwards.
+func TestHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newWorld(t)
+		x.register(alpha, "ep=alpha&b=U&Q&lwm2m=1.1&lt=0", usual)
+		for range 3 {
+			time.Sleep(80 * time.Second)
+			if device, queue := x.Heard(alpha); device != "alpha" || !queue {
+				t.Errorf("heard %q, %v", device, queue)
+			}
+		}
+		time.Sleep(80 * time.Second)
+		if x.Presence("alpha").Asleep {
+			t.Error("it sleeps during a download")
+		}
+		if device, _ := x.Heard(peerOf("stranger")); device != "" {
+			t.Errorf("a stranger is %q", device)
+		}
+	})
+}

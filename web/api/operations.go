@@ -49,6 +49,8 @@ type operationIn struct {
 	Paths      []string `json:"paths"`      // composite operations
 	Attributes []string `json:"attributes"` // write_attributes, observe, observe_composite: "pmin=10"
 	Depth      *int     `json:"depth"`      // discover
+
+	TTL *int `json:"ttl"` // seconds that it may wait for the device
 }
 
 type valueIn struct {
@@ -111,6 +113,12 @@ func (a *API) operate(w http.ResponseWriter, r *http.Request) error {
 // operation checks what a client asks for.
 func (a *API) operation(path lwm2m.Path, in operationIn) (web.Operation, error) {
 	op := web.Operation{Kind: in.Op, Path: path, Arguments: in.Arguments}
+	if in.TTL != nil {
+		if *in.TTL < 1 || *in.TTL > int(web.MaxTTL/time.Second) {
+			return op, web.Invalid("ttl", "1 to "+strconv.Itoa(int(web.MaxTTL/time.Second))+" seconds")
+		}
+		op.TTL = time.Duration(*in.TTL) * time.Second
+	}
 	switch in.Op {
 	case web.OpRead, web.OpDelete, web.OpDiscover, web.OpObserve, web.OpCancelObserve, web.OpExecute,
 		web.OpWriteAttributes, web.OpReadComposite, web.OpObserveComposite, web.OpCancelComposite:
@@ -237,6 +245,7 @@ type nodeIn struct {
 	Value     json.RawMessage `json:"value"`
 	Values    []valueIn       `json:"values"`
 	Arguments string          `json:"arguments"`
+	TTL       *int            `json:"ttl"`
 }
 
 func (a *API) onNode(w http.ResponseWriter, r *http.Request, kind func(lwm2m.Path) web.OperationKind) error {
@@ -250,7 +259,9 @@ func (a *API) onNode(w http.ResponseWriter, r *http.Request, kind func(lwm2m.Pat
 			return err
 		}
 	}
-	op, err := a.operation(p, operationIn{Op: kind(p), Value: in.Value, Values: in.Values, Arguments: in.Arguments})
+	op, err := a.operation(p, operationIn{
+		Op: kind(p), Value: in.Value, Values: in.Values, Arguments: in.Arguments, TTL: in.TTL,
+	})
 	if err != nil {
 		return err
 	}

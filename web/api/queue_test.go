@@ -3,8 +3,10 @@ package api_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"steward/web"
 	"steward/web/webtest"
@@ -80,5 +82,34 @@ func TestOperationResources(t *testing.T) {
 	calls := s.fake.Calls()
 	if w.Code != http.StatusOK || len(calls) != 1 || calls[0].Service != "CancelOperation" || calls[0].Arg != webtest.ID {
 		t.Errorf("cancel = %d, %+v", w.Code, calls)
+	}
+}
+
+// How long an operation may wait is for who asks to say, within bounds.
+func TestTTL(t *testing.T) {
+	fake := &webtest.Fake{Text: "x"}
+	s := newSite(t, fake)
+	const dev = "/api/v1/devices/" + webtest.ID
+	for body, want := range map[string]int{
+		`{"op":"read","path":"/3/0/0","ttl":60}`:      http.StatusOK,
+		`{"op":"read","path":"/3/0/0","ttl":0}`:       http.StatusUnprocessableEntity,
+		`{"op":"read","path":"/3/0/0","ttl":7776001}`: http.StatusUnprocessableEntity,
+		`{"op":"read","path":"/3/0/0","ttl":"1h"}`:    http.StatusUnprocessableEntity,
+	} {
+		if w := s.ask(t, http.MethodPost, dev+"/operations", body, ""); w.Code != want {
+			t.Errorf("%s = %d, want %d: %s", body, w.Code, want, w.Body)
+		}
+	}
+	if w := s.ask(t, http.MethodPut, dev+"/lwm2m/1/0/1", `{"value":60,"ttl":90}`, ""); w.Code != http.StatusOK {
+		t.Errorf("a write = %d: %s", w.Code, w.Body)
+	}
+	var got []time.Duration
+	for _, c := range fake.Calls() {
+		if op, ok := c.Arg.(web.Operation); ok {
+			got = append(got, op.TTL)
+		}
+	}
+	if !slices.Equal(got, []time.Duration{time.Minute, 90 * time.Second}) {
+		t.Errorf("asked with %v", got)
 	}
 }

@@ -154,7 +154,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 
 // buildDeviceSide makes everything that devices speak to.
 func (a *App) buildDeviceSide(ctx context.Context) (err error) {
-	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log}
+	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log, heard: a.heard}
 	a.traces = trace.New(trace.Options{
 		Device: func(p coap.Peer) (fleet.ID, bool) { return a.server.Device(p) }, Schema: a.registry,
 		Published: a.hub.Trace, Now: a.now,

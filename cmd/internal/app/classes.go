@@ -69,6 +69,7 @@ func surfaceOf(path []string) surface {
 type endpoint struct {
 	parts   map[surface]coap.Handler
 	lwm2m   func(*coap.Request) bool // tells which requests of surfaceLwM2M are quick
+	heard   func(coap.Peer)          // told of requests to other surfaces
 	auditor *auditor
 	log     *slog.Logger
 }
@@ -105,6 +106,9 @@ func (e *endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 		e.log.LogAttrs(ctx, slog.LevelWarn, "request refused", slog.String("peer", r.Peer.String()),
 			slog.String("identity", who.Name), slog.String("role", string(who.Role)), slog.String("path", path))
 		return &coap.Response{Code: coap.Forbidden}
+	}
+	if s != surfaceLwM2M {
+		e.heard(r.Peer)
 	}
 	return e.parts[s].ServeCoAP(ctx, r)
 }

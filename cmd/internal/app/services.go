@@ -8,6 +8,7 @@ import (
 
 	"steward/cmd/internal/services"
 	"steward/cmd/internal/sqlite"
+	"steward/lwm2m/coap"
 	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 	"steward/suit/cose"
@@ -51,6 +52,14 @@ func (a *App) buildQueue(ctx context.Context) (err error) {
 		NewID: newULID, Log: a.log,
 	})
 	return err
+}
+
+// heard is told of what devices ask of others than the LwM2M server: one in queue mode
+// listens now, so what waits for it may go.
+func (a *App) heard(p coap.Peer) {
+	if device, queue := a.server.Heard(p); queue {
+		a.queue.Wake(device)
+	}
 }
 
 // keyIDLength is that of key identifiers in COSE headers: a hint for the look-up.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
 	"steward/lwm2m"
@@ -72,7 +73,7 @@ func (s *operations) Do(ctx context.Context, by web.Actor, id string, op web.Ope
 	o := queue.Operation{
 		Device: l.ID, Kind: string(op.Kind), Path: nodes(op), Body: body, Action: row.action, Actor: by.String(),
 		Repeats: op.Kind != web.OpExecute && op.Kind != web.OpCreate, Writes: op.Kind == web.OpWrite,
-		Local: op.Kind == web.OpCancelObserve || op.Kind == web.OpCancelComposite,
+		Local: op.Kind == web.OpCancelObserve || op.Kind == web.OpCancelComposite, TTL: op.TTL,
 	}
 	if op.Async && !o.Local {
 		o, err = s.Queue.Submit(lasting, o)
@@ -103,6 +104,9 @@ func check(op web.Operation) (operation, error) {
 	}
 	if n := op.Path.Len(); n < row.least || n > row.most {
 		return row, web.Invalid("path", "not a node for "+string(op.Kind))
+	}
+	if op.TTL < 0 || op.TTL > web.MaxTTL {
+		return row, web.Invalid("ttl", "1 to "+strconv.Itoa(int(web.MaxTTL/time.Second))+" seconds")
 	}
 	if _, err := lwm2m.ParseArguments(op.Arguments); err != nil {
 		return row, web.Invalid("arguments", "digits with values, such as 0='4'")

@@ -98,7 +98,7 @@ func (s Server) Refresh(ctx context.Context, signs []server.Refresh) error {
 		for _, n := range signs {
 			at := n.UpdatedAt.UnixMicro()
 			if _, err := tx.Exec("registration.refresh", n.Address, int64(n.Lifetime/time.Second), at, micro(n.ExpiresAt),
-				string(n.Device), n.ID, at); err != nil {
+				int64(n.Rhythm/time.Second), string(n.Device), n.ID, at); err != nil {
 				return err
 			}
 		}
@@ -153,18 +153,18 @@ func micro(t time.Time) sql.NullInt64 {
 // Details that were read before are taken from known, which may be nil.
 func scanRegistration(row interface{ Scan(dest ...any) error }, known map[string]details) (server.Registration, error) {
 	var r server.Registration
-	var lifetime, registered, updated int64
+	var lifetime, registered, updated, rhythm int64
 	var expires sql.NullInt64
 	var text string
 	err := row.Scan(&r.ID, &r.Device, &r.Endpoint, &r.Version, &lifetime, &r.Binding, &r.Queue, &r.SMS, &r.Root,
-		&text, &r.Address, &registered, &updated, &expires)
+		&text, &r.Address, &registered, &updated, &expires, &rhythm)
 	if errors.Is(err, sql.ErrNoRows) {
 		return server.Registration{}, server.ErrNotRegistered
 	}
 	if err != nil {
 		return server.Registration{}, err
 	}
-	r.Lifetime = time.Duration(lifetime) * time.Second
+	r.Lifetime, r.Rhythm = time.Duration(lifetime)*time.Second, time.Duration(rhythm)*time.Second
 	r.RegisteredAt, r.UpdatedAt = fromMicro(registered), fromMicro(updated)
 	if expires.Valid {
 		r.ExpiresAt = fromMicro(expires.Int64)

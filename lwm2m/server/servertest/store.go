@@ -24,6 +24,32 @@ type Store struct {
 	rows   []audit.Row
 
 	template server.Template
+	profiles []server.LearnedProfile
+}
+
+// KeepProfile implements server.Profiles.
+func (s *Store) KeepProfile(_ context.Context, p server.LearnedProfile) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, q := range s.profiles {
+		if q.Secure == p.Secure && q.ID == p.ID {
+			s.profiles[i] = p
+			return nil
+		}
+	}
+	s.profiles = append(s.profiles, p)
+	s.profiles = s.profiles[max(len(s.profiles)-server.MaxProfiles, 0):]
+	return nil
+}
+
+// EachProfile implements server.Profiles.
+func (s *Store) EachProfile(_ context.Context, fn func(server.LearnedProfile)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.profiles {
+		fn(p)
+	}
+	return nil
 }
 
 // A Value is the last known value of a path.
@@ -43,6 +69,7 @@ func (s *Store) Register(_ context.Context, r server.Registration) error {
 	}
 	for id, old := range s.byID {
 		if old.Device == r.Device {
+			r.Rhythm = old.Rhythm
 			delete(s.byID, id)
 		}
 	}
@@ -58,6 +85,7 @@ func (s *Store) Update(_ context.Context, r server.Registration) error {
 	if _, ok := s.byID[r.ID]; !ok {
 		return server.ErrNotRegistered
 	}
+	r.Rhythm = s.byID[r.ID].Rhythm
 	s.byID[r.ID] = r
 	s.audit("registration.update", r.Device)
 	return nil
@@ -73,6 +101,7 @@ func (s *Store) Refresh(_ context.Context, signs []server.Refresh) error {
 			continue
 		}
 		r.Address, r.Lifetime, r.UpdatedAt, r.ExpiresAt = n.Address, n.Lifetime, n.UpdatedAt, n.ExpiresAt
+		r.Rhythm = n.Rhythm
 		s.byID[n.ID] = r
 	}
 	return nil

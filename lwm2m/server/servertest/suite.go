@@ -18,6 +18,7 @@ func TestStore(t *testing.T, open func(t *testing.T, devices ...fleet.ID) server
 	t.Helper()
 	t.Run("registrations", func(t *testing.T) { testRegistrations(t, open(t, "a", "b")) })
 	t.Run("refresh", func(t *testing.T) { testRefresh(t, open(t, "a", "b", "c")) })
+	t.Run("profiles", func(t *testing.T) { testProfiles(t, open(t)) })
 	t.Run("wanted", func(t *testing.T) { testWanted(t, open(t, "a", "b")) })
 	t.Run("values", func(t *testing.T) { testValues(t, open(t, "a")) })
 }
@@ -109,7 +110,7 @@ func testRefresh(t *testing.T, s server.Store) {
 	sign := func(r server.Registration, after time.Duration) server.Refresh {
 		return server.Refresh{
 			ID: r.ID, Device: r.Device, Address: "127.0.0.2:6", Lifetime: time.Hour, UpdatedAt: at.Add(after),
-			ExpiresAt: at.Add(after + time.Hour),
+			ExpiresAt: at.Add(after + time.Hour), Rhythm: 20 * time.Second,
 		}
 	}
 	first := sign(a, time.Second)
@@ -120,6 +121,7 @@ func testRefresh(t *testing.T, s server.Store) {
 	}
 	refreshed := func(r server.Registration, n server.Refresh) server.Registration {
 		r.Address, r.Lifetime, r.UpdatedAt, r.ExpiresAt = n.Address, n.Lifetime, n.UpdatedAt, n.ExpiresAt
+		r.Rhythm = n.Rhythm
 		return r
 	}
 	a = refreshed(a, sign(a, time.Minute))
@@ -134,6 +136,7 @@ func testRefresh(t *testing.T, s server.Store) {
 	}
 	anew := registration("4", "a")
 	register(t, s, anew)
+	anew.Rhythm = a.Rhythm // it is the device's, not the registration's
 	other := sign(anew, time.Hour)
 	other.Device = "c"
 	if err := s.Refresh(ctx, []server.Refresh{sign(a, time.Hour), sign(b, time.Hour), other}); err != nil {

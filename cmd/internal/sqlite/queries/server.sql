@@ -13,7 +13,7 @@ UPDATE registration
  WHERE device = ? AND id = ?;
 
 -- name: registration.refresh
-UPDATE registration SET address = ?, lifetime = ?, updated_at = ?, expires_at = ?
+UPDATE registration SET address = ?, lifetime = ?, updated_at = ?, expires_at = ?, rhythm = ?
  WHERE device = ? AND id = ? AND updated_at < ?;
 
 -- name: registration.delete
@@ -21,12 +21,12 @@ DELETE FROM registration WHERE device = ? AND id = ?;
 
 -- name: registration.all
 SELECT id, device, endpoint, version, lifetime, binding, queue, sms, root, details, address,
-       registered_at, updated_at, expires_at
+       registered_at, updated_at, expires_at, rhythm
   FROM registration;
 
 -- name: registration.by_device
 SELECT id, device, endpoint, version, lifetime, binding, queue, sms, root, details, address,
-       registered_at, updated_at, expires_at
+       registered_at, updated_at, expires_at, rhythm
   FROM registration
  WHERE device = ?;
 
@@ -62,3 +62,13 @@ ON CONFLICT (device, path) DO UPDATE SET kind = excluded.kind, plain = excluded.
 
 -- name: value.list
 SELECT path, kind, plain, source, at FROM value WHERE device = ? ORDER BY path;
+
+-- name: learned_profile.put
+INSERT INTO learned_profile (secure, profile, details) VALUES (?, ?, ?)
+ON CONFLICT (secure, profile) DO UPDATE SET details = excluded.details;
+
+-- name: learned_profile.trim
+DELETE FROM learned_profile WHERE seq <= (SELECT max(seq) FROM learned_profile) - ?;
+
+-- name: learned_profile.list
+SELECT secure, profile, details FROM learned_profile ORDER BY seq;
