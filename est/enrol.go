@@ -16,14 +16,22 @@ type Role string
 const (
 	RoleFactory     Role = "factory"
 	RoleOperational Role = "operational"
+	// RoleBootstrap is a device that its Bootstrap-Server has just led to enrolment
+	// (LwM2M Core §E.1, mode 4), without a factory certificate.
+	RoleBootstrap Role = "bootstrap"
 )
 
 // A Client is who asks, as the handshake proved it.
 type Client struct {
 	Role        Role
-	Certificate Hash   // of the client certificate
+	Certificate Hash   // of the client certificate; of RoleBootstrap: BootstrapRight
 	Factory     Hash   // operational: of the device's factory certificate; zero: it has none
-	Name        string // its commonName
+	Name        string // its commonName, or the endpoint
+}
+
+// enrols reports whether c has a right rather than a certificate of ours.
+func (c Client) enrols() bool {
+	return (c.Role == RoleFactory || c.Role == RoleBootstrap) && c.Certificate != (Hash{})
 }
 
 // A Request asks for a certificate.
@@ -59,7 +67,7 @@ func (ca *CA) Enrol(ctx context.Context, r Request) (Issued, error) {
 }
 
 func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
-	if r.Client.Role != RoleFactory || r.Client.Certificate == (Hash{}) {
+	if !r.Client.enrols() {
 		return Issued{}, fmt.Errorf("%w: a %q client cannot enrol", ErrForbidden, r.Client.Role)
 	}
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {

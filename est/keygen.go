@@ -80,8 +80,7 @@ func (ca *CA) GenerateKey(ctx context.Context, r Request) (Keyed, error) {
 func (ca *CA) GeneratesKeys() bool { return ca.o.Profiles.Operational.serverKeys }
 
 func (ca *CA) generate(ctx context.Context, r Request) (Keyed, error) {
-	known := r.Client.Role == RoleFactory || r.Client.Role == RoleOperational
-	if !known || r.Client.Certificate == (Hash{}) {
+	if !r.Client.enrols() && (r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{})) {
 		return Keyed{}, fmt.Errorf("%w: a %q client cannot have a key made", ErrForbidden, r.Client.Role)
 	}
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {

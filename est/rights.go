@@ -154,14 +154,19 @@ func (ca *CA) RightStatus(ctx context.Context, factory Hash) (RightStatus, error
 }
 
 // VerifyFactory returns ErrFactory unless leaf chains to a listed factory CA now,
-// over the given intermediates.
+// over the given intermediates; with Options.ExpiredFactory one that has expired is
+// judged as of its last moment.
 func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, intermediates [][]byte) error {
 	listed, err := ca.FactoryCAs(ctx)
 	if err != nil {
 		return err
 	}
+	at := ca.now()
+	if ca.o.ExpiredFactory && at.After(leaf.NotAfter) { // a policy, RFC 9148 §3
+		at = leaf.NotAfter
+	}
 	hash := chainHash(leaf, intermediates, listed)
-	if ca.chains.good(hash, ca.now()) {
+	if ca.chains.good(hash, at) {
 		return nil
 	}
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
@@ -176,7 +181,7 @@ func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, interme
 		between.AddCert(c)
 	}
 	verified, err := leaf.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: between, CurrentTime: ca.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		Roots: roots, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFactory, err)

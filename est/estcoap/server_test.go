@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -122,9 +123,10 @@ func TestServerCodes(t *testing.T) {
 		{"too deep", device, coap.Request{Method: coap.GET, Path: path("/.well-known/est/dev/a/crts")}, "4.04"},
 		{"root", device, coap.Request{Method: coap.GET, Path: path("/est")}, "4.04"},
 		{"unknown function", device, coap.Request{Method: coap.GET, Path: path("/est/cacerts")}, "4.04"},
-		{"att is not built", device, coap.Request{Method: coap.GET, Path: path("/est/att")}, "4.04"},
-		{"skg is not built", device, coap.Request{Method: coap.POST, Path: path("/est/skg"), ContentFormat: pkcs10}, "4.04"},
-		{"skc is not built", device, coap.Request{Method: coap.POST, Path: path("/est/skc"), ContentFormat: pkcs10}, "4.04"},
+		{"att", device, coap.Request{Method: coap.GET, Path: path("/est/att")}, "2.05"},
+		{"skg by a profile without", device, coap.Request{
+			Method: coap.POST, Path: path("/est/skg"), ContentFormat: pkcs10, Payload: csr,
+		}, "4.03"},
 		{"sen, GET", device, coap.Request{Method: coap.GET, Path: path("/est/sen")}, "4.05"},
 		{
 			"sen of nobody",
@@ -271,20 +273,14 @@ func TestNewServerRefuses(t *testing.T) {
 		{CA: ca, Labels: map[string]estcoap.Authority{"": ca}},
 		{CA: ca, Labels: map[string]estcoap.Authority{"sen": ca}},
 		{CA: ca, Labels: map[string]estcoap.Authority{"x": nil}},
+		{CA: ca, Labels: map[string]estcoap.Authority{"Upper": ca}},
+		{CA: ca, Labels: map[string]estcoap.Authority{"a/b": ca}},
+		{CA: ca, Labels: map[string]estcoap.Authority{strings.Repeat("x", 33): ca}},
+		{CA: ca, Labels: many(ca)},
 	} {
 		if _, err := estcoap.NewServer(o); !errors.Is(err, estcoap.ErrOptions) {
 			t.Errorf("NewServer(%v) = %v, want ErrOptions", o.Labels, err)
 		}
-	}
-}
-
-func TestLinks(t *testing.T) {
-	got := estcoap.Links("")
-	if len(got) != 3 || got[1].Target != "/est/sen" || got[1].Type != "ace.est.sen" || len(got[1].Formats) != 2 {
-		t.Errorf("Links = %+v", got)
-	}
-	if got := estcoap.Links("/.well-known/est"); got[0].Target != "/.well-known/est/crts" {
-		t.Errorf("Links = %+v", got)
 	}
 }
 
@@ -298,4 +294,13 @@ func parse(t *testing.T, der []byte) *x509.Certificate {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// many returns more labels than a Server has room for.
+func many(ca estcoap.Authority) map[string]estcoap.Authority {
+	out := map[string]estcoap.Authority{}
+	for i := range 17 {
+		out[fmt.Sprintf("label-%d", i)] = ca
+	}
+	return out
 }

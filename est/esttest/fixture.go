@@ -74,6 +74,13 @@ func NewCA(tb testing.TB, name string, store est.Store, now func() time.Time, mo
 // NewFactory makes a permanent CA with a Store of its own.
 func NewFactory(tb testing.TB, now func() time.Time) *est.CA {
 	tb.Helper()
+	return NewFactoryOf(tb, now, nil)
+}
+
+// NewFactoryOf is NewFactory with a profile for the factory certificates; nil: that
+// without expiry.
+func NewFactoryOf(tb testing.TB, now func() time.Time, devices *est.Profile) *est.CA {
+	tb.Helper()
 	key := Key(tb)
 	profile, err := est.DefaultFactoryRoot()
 	if err != nil {
@@ -83,7 +90,9 @@ func NewFactory(tb testing.TB, now func() time.Time) *est.CA {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return newCA(tb, est.Options{Store: &Store{}, Signer: key, Issuer: root, Now: now})
+	return newCA(tb, est.Options{
+		Store: &Store{}, Signer: key, Issuer: root, Now: now, Profiles: est.Profiles{Factory: devices},
+	})
 }
 
 func newCA(tb testing.TB, o est.Options) *est.CA {

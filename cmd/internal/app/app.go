@@ -22,7 +22,6 @@ import (
 	"steward/cmd/internal/trace"
 	"steward/est"
 	"steward/est/enrol"
-	"steward/est/estcoap"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
@@ -130,13 +129,13 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	a.pki = newPKI(a.dir, ring, cfg, a.db.Keys())
-	if err = a.pki.open(ctx, cfg.CA, est.Options{
+	if err = a.pki.open(ctx, cfg.CA, withRequests(a, seal, est.Options{
 		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Now: time.Now,
 		Errands: a.db.Inventory(), Upstream: a.upstream,
-		Profiles: est.Profiles{Operational: cfg.Operational}, Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
+		Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
 		Journal:  a.journal,
 		Pointers: newPlaces(cfg).pointers(),
-	}); err != nil {
+	})); err != nil {
 		return a, err
 	}
 	a.logRestored(ctx)
@@ -175,7 +174,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	if err = a.buildBootstrap(); err != nil {
 		return err
 	}
-	enrolment, err := estcoap.NewServer(estcoap.ServerOptions{CA: a.pki.ca, Log: a.log})
+	enrolment, err := a.newESTCoAPS()
 	if err != nil {
 		return err
 	}
@@ -188,7 +187,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		surfaceBootstrap: a.bootstrap,
 		surfaceEST:       renewal,
 		surfaceUpdate:    coap.HandlerFunc(a.serveUpdates),
-		surfaceDiscovery: coap.HandlerFunc(discovery),
+		surfaceDiscovery: discovery(enrolment),
 		surfaceStatus:    a.publication,
 		surfacePublished: a.publication,
 	}

@@ -126,7 +126,8 @@ func TestT20Classes(t *testing.T) {
 		{coap.RoleNone, []string{"bs"}, true},
 		{coap.RoleBootstrap, []string{"bs"}, true},
 		{coap.RoleBootstrap, []string{"rd"}, false},
-		{coap.RoleBootstrap, []string{"est", "sen"}, false},
+		{coap.RoleBootstrap, []string{"est", "sen"}, true}, // once it was led there, see TestBootstrapEST
+		{coap.RoleBootstrap, []string{"dp"}, false},
 		{coap.RoleNone, []string{"rd"}, true},
 		{coap.RoleNone, []string{"est", "sen"}, false},
 		{coap.RoleNone, []string{"est", "crts"}, false},

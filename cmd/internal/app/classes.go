@@ -36,7 +36,7 @@ var classes = map[coap.Role][]surface{
 	coap.RoleExpired:     {surfaceEST}, // renewal alone: lateRenewal sees to that
 	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
 	coap.RoleRawKey:      {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
-	coap.RoleBootstrap:   {surfaceBootstrap, surfaceStatus, surfacePublished},
+	coap.RoleBootstrap:   {surfaceBootstrap, surfaceEST, surfaceDiscovery, surfaceStatus, surfacePublished},
 	// A status is hardly longer than the question. What is long goes to nobody whose
 	// address nobody has proved (RFC 7252 §11.3).
 	coap.RoleNone: {surfaceLwM2M, surfaceBootstrap, surfaceStatus},
@@ -115,33 +115,58 @@ func (e *endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 
 // discovery answers /.well-known/core (RFC 6690 §4, RFC 9148 §4.1) with the EST
 // resources, the only ones that are discovered rather than known.
-func discovery(_ context.Context, r *coap.Request) *coap.Response {
-	if r.Method != coap.GET {
-		return &coap.Response{Code: coap.MethodNotAllowed}
-	}
-	var want string
-	for _, q := range r.Query {
-		if name, value, _ := strings.Cut(q, "="); name == "rt" {
-			want = value
+func discovery(enrolment *estcoap.Server) coap.HandlerFunc {
+	return func(_ context.Context, r *coap.Request) *coap.Response {
+		if r.Method != coap.GET {
+			return &coap.Response{Code: coap.MethodNotAllowed}
+		}
+		if format, ok := r.Accept.ID(); ok && format != codec.Link {
+			return &coap.Response{Code: coap.NotAcceptable}
+		}
+		links := []linkformat.Link{}
+		for _, l := range enrolment.Links() {
+			if wanted(r.Query, l) {
+				links = append(links, link(l))
+			}
+		}
+		return &coap.Response{
+			Code: coap.Content, ContentFormat: coap.FormatID(codec.Link), Payload: []byte(linkformat.Format(links)),
 		}
 	}
-	var links []linkformat.Link
-	for _, l := range estcoap.Links("/est") {
+}
+
+// wanted reports whether a link passes the filters of a query, each for a target or
+// an attribute, by its beginning if it ends in an asterisk (RFC 6690 §4.1).
+func wanted(query []string, l estcoap.Link) bool {
+	for _, q := range query {
+		name, want, _ := strings.Cut(q, "=")
+		value := ""
+		switch name {
+		case "href":
+			value = l.Target
+		case "rt":
+			value = l.Type
+		default: // what we do not have does not match
+		}
 		prefix, wild := strings.CutSuffix(want, "*")
-		if want != "" && l.Type != want && (!wild || !strings.HasPrefix(l.Type, prefix)) {
-			continue
+		if value != want && (!wild || !strings.HasPrefix(value, prefix) || value == "") {
+			return false
 		}
-		formats := make([]string, 0, len(l.Formats))
-		for _, f := range l.Formats {
-			id, _ := coap.FormatID(f).ID()
-			formats = append(formats, formatText(id))
-		}
-		links = append(links, linkformat.Link{Target: l.Target, Attributes: []linkformat.Attribute{
-			{Name: "rt", Value: l.Type, HasValue: true},
-			{Name: "ct", Value: strings.Join(formats, " "), HasValue: true},
-		}})
 	}
-	return &coap.Response{
-		Code: coap.Content, ContentFormat: coap.FormatID(codec.Link), Payload: []byte(linkformat.Format(links)),
+	return true
+}
+
+func link(l estcoap.Link) linkformat.Link {
+	out := linkformat.Link{Target: l.Target, Attributes: []linkformat.Attribute{{Name: "rt", Value: l.Type, HasValue: true}}}
+	if len(l.Formats) == 0 {
+		return out
 	}
+	formats := make([]string, 0, len(l.Formats))
+	for _, f := range l.Formats {
+		formats = append(formats, formatText(f))
+	}
+	out.Attributes = append(out.Attributes, linkformat.Attribute{
+		Name: "ct", Value: strings.Join(formats, " "), HasValue: true,
+	})
+	return out
 }

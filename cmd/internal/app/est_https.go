@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"time"
 
+	"steward/est"
 	"steward/est/esthttp"
 )
 
@@ -16,8 +17,12 @@ func (a *App) buildESTHTTPS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	byLabel, err := labels(a, func(ca *est.CA) esthttp.Authority { return ca })
+	if err != nil {
+		return err
+	}
 	handler, err := esthttp.NewServer(esthttp.ServerOptions{
-		CA: a.pki.ca, Identify: a.pki.ca.Identify, Audit: a.auditor, Now: time.Now, Log: a.log,
+		CA: a.pki.ca, Labels: byLabel, Identify: a.pki.ca.Identify, Audit: a.auditor, Now: time.Now, Log: a.log,
 	})
 	if err != nil {
 		return err

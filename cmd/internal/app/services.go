@@ -98,6 +98,7 @@ func (a *App) background(ctx context.Context) error {
 			_, err = services.WarnOfEnds(ctx, services.Options{DB: a.db, Now: a.now})
 			a.logError(ctx, "looking for certificates that end", err)
 			a.logError(ctx, "keeping statuses of certificates", a.publication.keep(ctx))
+			a.logError(ctx, "forgetting keys made for devices", a.pki.ca.ForgetKeys(ctx))
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
 		case <-ctx.Done():
 			return nil

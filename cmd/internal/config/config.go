@@ -80,6 +80,7 @@ type Options struct {
 
 	Limits    Limits    `toml:"limits"`
 	Enrolment Enrolment `toml:"enrolment"`
+	EST       EST       `toml:"est"`
 
 	Upstream Upstream `toml:"upstream"`
 
@@ -174,11 +175,16 @@ type Config struct {
 	Keys               Keys
 	CA                 CA
 
-	// Operational is the profile of devices' certificates; nil: the CA's default.
-	Operational  *est.Profile
 	ExpiredGrace time.Duration // zero: what ended is of no use any more
 	RenewalRate  int           // devices in a minute; zero: the default
 	Renewals     map[string]enrol.Policy
+
+	// Operational is the profile of devices' certificates, and Labels are others by
+	// their labels (RFC 9148 §4.1).
+	Operational    *est.Profile
+	Labels         map[string]*est.Profile
+	ExpiredFactory bool
+	KeepKeys       time.Duration // zero: est.DefaultKeepKeys
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
@@ -227,6 +233,9 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	if err := c.enrolment(o); err != nil {
+		return c, err
+	}
+	if err := c.est(o); err != nil {
 		return c, err
 	}
 	if err := c.handOver(o); err != nil {

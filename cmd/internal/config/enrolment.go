@@ -54,15 +54,5 @@ func (c *Config) enrolment(o Options) error {
 		}
 		c.Renewals[name] = p
 	}
-	if e.Lifetime == 0 {
-		return nil
-	}
-	var err error
-	c.Operational, err = est.NewProfile(est.ProfileOptions{
-		Name: "operational", Kind: est.KindOperational, Validity: time.Duration(e.Lifetime),
-	})
-	if err != nil {
-		return fmt.Errorf("%w: enrolment.lifetime: %w", ErrConfig, err)
-	}
 	return nil
 }

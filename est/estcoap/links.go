@@ -1,0 +1,46 @@
+package estcoap
+
+import (
+	"maps"
+	"slices"
+)
+
+// A Link is one resource for /.well-known/core (RFC 9148 §4.1).
+type Link struct {
+	Target  string   // path
+	Type    string   // rt
+	Formats []uint16 // ct; nil: of a root, which has no representation
+}
+
+// Links returns the resources that s offers: below /est, and below
+// /.well-known/est/<label> for each label. The three mandatory functions stand there
+// always, key generation where the profile allows it.
+func (s *Server) Links() []Link {
+	var out []Link
+	for _, label := range slices.Sorted(maps.Keys(s.authorities)) {
+		root := "/est"
+		if label != "" {
+			root = "/.well-known/est/" + label
+		}
+		out = append(out, links(root, s.authorities[label].GeneratesKeys())...)
+	}
+	return out
+}
+
+func links(root string, keys bool) []Link {
+	const rt = "ace.est"
+	answers := []uint16{FormatCertsOnly, FormatPKIXCert}
+	out := []Link{
+		{Target: root, Type: rt},
+		{root + "/" + Cacerts, rt + "." + Cacerts, []uint16{FormatCertsOnly, FormatPKIXCert, FormatMultipart}},
+		{root + "/" + Enrol, rt + "." + Enrol, answers},
+		{root + "/" + Reenrol, rt + "." + Reenrol, answers},
+		{root + "/" + CSRAttrs, rt + "." + CSRAttrs, []uint16{FormatCSRAttrs}},
+	}
+	if keys {
+		out = append(out,
+			Link{root + "/" + ServerKeys, rt + "." + ServerKeys, []uint16{FormatMultipart}},
+			Link{root + "/" + ServerKey, rt + "." + ServerKey, []uint16{FormatMultipart}})
+	}
+	return out
+}
