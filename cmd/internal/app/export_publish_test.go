@@ -14,3 +14,9 @@ func (a *App) Restored() est.Restored { return a.pki.restored }
 
 // FileDB is the name of the database in the data directory.
 const FileDB = fileDB
+
+// Responder returns what answers for certificates.
+func (a *App) Responder() *est.Responder { return a.publication.responder }
+
+// Sum is the SHA-256 that names a certificate.
+func Sum(der []byte) est.Hash { return sum(der) }

@@ -87,8 +87,11 @@ func (p *publication) scope(name, part string) (est.CRLScope, error) {
 		return est.CRLScope{}, errNothingThere
 	}
 	a, err := p.authority(name)
-	if err != nil || part == "" {
-		return est.CRLScope{Issuer: a.Hash()}, err
+	if err != nil {
+		return est.CRLScope{}, err
+	}
+	if part == "" {
+		return est.CRLScope{Issuer: a.Hash()}, nil
 	}
 	var s est.CRLScope
 	for n := 2; n <= p.parts; n *= 2 {
