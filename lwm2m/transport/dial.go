@@ -65,7 +65,7 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	case !t.secure:
 		c.identity = coap.Identity{}
 		c.link = socket
-	case o.Client.RawKey != nil, o.Client.VerifyKey != nil, o.Client.Bound:
+	case ours(&o.Client):
 		if err := c.dialOwn(ctx, socket, o); err != nil {
 			return nil, fmt.Errorf("transport: dial %s: %w", remote, err)
 		}
@@ -80,4 +80,12 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	}
 	go c.read() //nolint:contextcheck // the association outlives ctx; Close waits for the reader
 	return c, nil
+}
+
+// ours reports whether a handshake is our own client's to lead: pion's knows no raw
+// public keys, tells no channel binding, and does not take a server's word that it
+// has used the name (RFC 6066 §3).
+func ours(o *dtls.ClientOptions) bool {
+	_, err := netip.ParseAddr(o.ServerName)
+	return o.RawKey != nil || o.VerifyKey != nil || o.Bound || o.ServerName != "" && err != nil
 }

@@ -193,6 +193,11 @@ func TestT3OpenAssociationsEnd(t *testing.T) {
 		{coap.Identity{Role: coap.RoleFactory, Name: "urn:dev:1", Certificate: [32]byte{1}}, false, true},
 		{coap.Identity{Role: coap.RoleOperational, Name: "urn:dev:2", Certificate: [32]byte{8}}, false, false},
 		{coap.Identity{Role: coap.RoleFactory, Name: "urn:dev:1", Certificate: [32]byte{2}}, false, false},
+		{coap.Identity{Role: coap.RolePSK, Name: "urn:dev:1"}, true, true},
+		{coap.Identity{Role: coap.RolePSK, Name: "urn:dev:2"}, false, false},
+		{coap.Identity{Role: coap.RoleRawKey, Name: "urn:dev:1", Certificate: [32]byte{9}}, true, true},
+		{coap.Identity{Role: coap.RoleBootstrap, Name: "urn:dev:1"}, false, true},
+		{coap.Identity{Role: coap.RoleBootstrap, Name: "urn:dev:2"}, false, false},
 		{coap.Identity{}, false, false},
 	} {
 		if got := app.Dismissed(d, false, tt.who); got != tt.moving {

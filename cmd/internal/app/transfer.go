@@ -49,19 +49,21 @@ func (s sessions) Dismiss(ctx context.Context, id fleet.ID, reason string) error
 	if err != nil && !errors.Is(err, est.ErrUnknown) {
 		return err
 	}
-	s.app.coaps.Drop(dismissed(d, right.State == est.RightDeleted))
+	s.app.drop(dismissed(d, right.State == est.RightDeleted))
 	return nil
 }
 
 // dismissed says which associations end with a device's registration: those by
-// its operational certificates and, if it has no right here any more, those by
-// its factory certificate, whoever holds them. A device that moves may yet return
-// over one.
+// its operational certificates and its keys for LwM2M and, if it has no right here any
+// more, those by its factory certificate and its key for bootstrap, whoever holds
+// them. A device that moves may yet return over one.
 func dismissed(d fleet.Device, forGood bool) func(coap.Identity) bool {
 	return func(who coap.Identity) bool {
 		switch who.Role {
-		case coap.RoleOperational:
+		case coap.RoleOperational, coap.RolePSK, coap.RoleRawKey:
 			return who.Name == string(d.Endpoint)
+		case coap.RoleBootstrap:
+			return forGood && who.Name == string(d.Endpoint)
 		case coap.RoleFactory:
 			return forGood && fleet.Factory(who.Certificate) == d.Factory
 		default:

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -88,6 +89,7 @@ type choice struct {
 	scheme           scheme
 	group            uint16 // of an ECDHE suite
 	clientCert, cert certType
+	named            bool // the client's name for us chose the certificate
 }
 
 // choose finds the first suite that works.
@@ -115,10 +117,13 @@ func (m *machine) choose(h *clientHello, o *offers) (choice, error) {
 	}
 }
 
-// chooseCertificate finds our certificate, a scheme to sign with, and the types of
-// both sides' certificates.
+// chooseCertificate finds the types of both sides' certificates, our certificate, and
+// a scheme to sign with.
 func (m *machine) chooseCertificate(c *choice, o *offers) error {
-	cert, err := m.server.o.Credentials.Certificate(o.serverName)
+	if err := m.chooseTypes(c, o); err != nil {
+		return err
+	}
+	cert, err := m.certificate(c, o.serverName)
 	if err != nil {
 		return &failure{alertUnrecognizedName, fmt.Errorf("%w: %w", dtls.ErrRefused, err)}
 	}
@@ -127,10 +132,23 @@ func (m *machine) chooseCertificate(c *choice, o *offers) error {
 	}
 	var curve uint16
 	c.scheme, curve = chooseScheme(c.credential.signer.Public(), o.signatures)
-	if c.scheme == 0 || curve != 0 && o.groups != nil && !listed16(o.groups, curve) {
+	if c.scheme == 0 || curve != 0 && o.groups != nil && !listed16(o.groups, curve) { // RFC 8422 §5.1: a MUST
 		return fail(alertHandshakeFailure, dtls.ErrHandshake, "no signature algorithm in common")
 	}
-	return m.chooseTypes(c, o)
+	return nil
+}
+
+// certificate returns our certificate for a name, and notes whether the name made it
+// another one. There is one raw public key, whatever the name: who has it cannot know
+// of others.
+func (m *machine) certificate(c *choice, name string) (*tls.Certificate, error) {
+	own, err := m.server.o.Credentials.Certificate("")
+	if name == "" || c.cert.typ == certRawPublicKey {
+		return own, err
+	}
+	named, err := m.server.o.Credentials.Certificate(name)
+	c.named = err == nil && named != own
+	return named, err
 }
 
 // chooseTypes finds the types of both sides' certificates. A client that shows a raw
@@ -176,7 +194,7 @@ func (m *machine) beginFull(h *clientHello, o *offers) error {
 	m.offers.ticket = hello.ticket
 	certificates := !c.suite.psk
 	if certificates {
-		hello.clientCert, hello.serverCert = c.clientCert, c.cert
+		hello.clientCert, hello.serverCert, hello.serverName = c.clientCert, c.cert, c.named
 		m.offers.clientRaw = c.clientCert.typ == certRawPublicKey
 	}
 	m.say(typeServerHello, hello.body())

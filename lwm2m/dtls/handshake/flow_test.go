@@ -2,6 +2,8 @@ package handshake_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"testing"
@@ -70,6 +72,24 @@ func TestServerCertificates(t *testing.T) {
 		if !bytes.Contains(client.ServerCert, creds.server[name].Certificate[0]) {
 			t.Errorf("%s: another certificate", name)
 		}
+		if ack, ok := client.Accepted[0]; !ok || len(ack) != 0 {
+			t.Errorf("%s: acknowledged by %x, %t", name, ack, ok)
+		}
+	}
+	creds.server["alias.example"] = creds.server[""] // a name that makes no difference
+	client := creds.certClient()
+	client.ServerName = "alias.example"
+	newStage(t, creds, nil).must(t, client)
+	if _, ok := client.Accepted[0]; ok {
+		t.Error("a name that made no difference is acknowledged (RFC 6066 §3)")
+	}
+	raw := creds.rawClient() // there is one raw public key, whatever the name
+	raw.ServerName = "sp.example"
+	newStage(t, rawCredentials{creds}, nil).must(t, raw)
+	signer, _ := creds.server[""].PrivateKey.(crypto.Signer)
+	spki, err := x509.MarshalPKIXPublicKey(signer.Public())
+	if _, ok := raw.Accepted[0]; ok || err != nil || !bytes.Contains(raw.ServerCert, spki) {
+		t.Errorf("raw public key %x, acknowledged %t, want that of our own certificate", raw.ServerCert, ok)
 	}
 	for _, name := range []string{"ed.example", "p384.example"} { // as clients
 		c := newCredentials(t)

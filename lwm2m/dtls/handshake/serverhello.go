@@ -14,13 +14,13 @@ type serverHello struct {
 	sessionID []byte
 	suite     uint16
 
-	// The extensions; each may answer an offer only. A server_name is used but not
-	// acknowledged (RFC 6066 §3): pion's clients end a handshake over the empty answer.
-	masterSecret, renegotiation, points, ticket bool
-	cid                                         []byte // nil: absent
-	maxFragment                                 uint8
-	recordSize                                  uint16
-	clientCert, serverCert                      certType
+	// The extensions; each may answer an offer only. A server_name is acknowledged where
+	// it made a difference (RFC 6066 §3): pion's clients end a handshake over it.
+	serverName, masterSecret, renegotiation, points, ticket bool
+	cid                                                     []byte // nil: absent
+	maxFragment                                             uint8
+	recordSize                                              uint16
+	clientCert, serverCert                                  certType
 }
 
 // A certType is a certificate type that was agreed on (RFC 7250 §4.2).
@@ -50,6 +50,7 @@ func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
 		}
 	}
 	add(h.renegotiation, extRenegotiation, 0)
+	add(h.serverName, extServerName)
 	add(h.masterSecret, extMasterSecret)
 	add(h.points, extPointFormats, 1, uncompressed)
 	add(h.ticket, extSessionTicket)
