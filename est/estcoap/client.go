@@ -42,6 +42,8 @@ type ClientOptions struct {
 	// CertsOnly asks for 281 at /sen and /sren, which every server has, rather
 	// than for 287, which is some 50 bytes shorter.
 	CertsOnly bool
+	// C509 has requests and answers in C509 where it is not zero, ahead of CertsOnly.
+	C509 C509Formats
 }
 
 // A Client asks one EST server.
@@ -51,6 +53,9 @@ type Client struct{ o ClientOptions }
 func NewClient(o ClientOptions) (*Client, error) {
 	if o.Engine == nil || o.Peer == nil {
 		return nil, fmt.Errorf("%w: a client needs an engine and a peer", ErrOptions)
+	}
+	if err := o.C509.validate(); err != nil {
+		return nil, err
 	}
 	if len(o.Root) == 0 {
 		o.Root = []string{"est"}
@@ -62,17 +67,22 @@ func NewClient(o ClientOptions) (*Client, error) {
 // server follows RFC 9148 as ours does. It returns *StatusError, ErrAnswer,
 // ErrPKCS7, or an error of the exchange.
 func (c *Client) Cacerts(ctx context.Context) ([]*x509.Certificate, error) {
+	accept := FormatCertsOnly
+	if c.o.C509.offered() {
+		accept = c.o.C509.Chain
+	}
 	resp, err := c.do(ctx, &coap.Request{
-		Method: coap.GET, Path: c.path(Cacerts), Accept: coap.FormatID(FormatCertsOnly),
+		Method: coap.GET, Path: c.path(Cacerts), Accept: coap.FormatID(accept),
 	}, coap.Content)
 	if err != nil {
 		return nil, err
 	}
-	return certificates(resp)
+	return c.certificates(resp)
 }
 
-// Enrol asks for the first certificate by /sen. Repeating it with the same csr is
-// safe, and gives the same certificate. Errors are those of Cacerts; ErrAnswer
+// Enrol asks for the first certificate by /sen with a PKCS#10 request in DER, or one
+// of C509 if that is spoken. Repeating it with the same csr is safe, and gives the
+// same certificate. Errors are those of Cacerts; ErrAnswer
 // also for a certificate that is not for the key in csr.
 func (c *Client) Enrol(ctx context.Context, csr []byte) (*x509.Certificate, error) {
 	return c.enrol(ctx, Enrol, csr)
@@ -84,22 +94,19 @@ func (c *Client) Reenrol(ctx context.Context, csr []byte) (*x509.Certificate, er
 }
 
 func (c *Client) enrol(ctx context.Context, function string, csr []byte) (*x509.Certificate, error) {
-	parsed, err := est.ParseCSR(csr)
+	r, parsed, err := c.o.C509.request(csr)
 	if err != nil {
 		return nil, err
 	}
-	accept := FormatPKIXCert
-	if c.o.CertsOnly {
-		accept = FormatCertsOnly
+	r.Path = c.path(function)
+	if c.o.CertsOnly && !c.o.C509.offered() {
+		r.Accept = coap.FormatID(FormatCertsOnly)
 	}
-	resp, err := c.do(ctx, &coap.Request{
-		Method: coap.POST, Path: c.path(function), Payload: csr,
-		ContentFormat: coap.FormatID(FormatPKCS10), Accept: coap.FormatID(accept),
-	}, coap.Changed)
+	resp, err := c.do(ctx, r, coap.Changed)
 	if err != nil {
 		return nil, err
 	}
-	certs, err := certificates(resp)
+	certs, err := c.certificates(resp)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +142,11 @@ func (c *Client) do(ctx context.Context, r *coap.Request, want coap.Code) (*coap
 	return nil, out
 }
 
-// certificates reads 281 or 287; an answer without Content-Format is refused.
-func certificates(r *coap.Response) ([]*x509.Certificate, error) {
+// certificates reads 281, 287 or C509; an answer without Content-Format is refused.
+func (c *Client) certificates(r *coap.Response) ([]*x509.Certificate, error) {
+	if certs, ok, err := c.o.C509.decode(r); ok {
+		return certs, err
+	}
 	format, ok := r.ContentFormat.ID()
 	switch {
 	case ok && format == FormatCertsOnly:

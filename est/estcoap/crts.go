@@ -28,6 +28,13 @@ func (s *Server) crts(ca Authority, id coap.Identity, r *coap.Request) *coap.Res
 	if format, ok := r.Accept.ID(); ok && format == FormatMultipart {
 		return cacheable(r, multipartCerts(published))
 	}
+	if s.c509.is(r.Accept, s.c509.Chain) {
+		out, err := s.c509.chain(published)
+		if err != nil { // of another CA's, perhaps
+			return s.refuse(r, coap.NotAcceptable, "these certificates have no C509 form: 281")
+		}
+		return cacheable(r, out)
+	}
 	// One certificate can only be that of the issuing CA: it is what signs for
 	// this client, and it verifies under the root that came with the first 281. Where
 	// there are several roots it would not say enough.

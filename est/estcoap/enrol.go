@@ -14,16 +14,19 @@ import (
 func (s *Server) enrol(ctx context.Context, r *coap.Request, id coap.Identity, roles []coap.Role,
 	ask func(context.Context, est.Request) (est.Issued, error),
 ) *coap.Response {
-	if out := s.post(r, id, roles); out != nil {
+	if out := s.post(r, id, roles, s.c509.Requests(r)); out != nil {
 		return out
 	}
-	if !acceptable(r.Accept) { // before anything is issued
+	accept := s.c509.wanted(r)
+	asC509 := s.c509.is(accept, s.c509.Certificate)
+	if !asC509 && !acceptable(accept) { // before anything is issued
 		return s.refuse(r, coap.NotAcceptable, "answers are 281 or 287")
 	}
 	request, err := s.request(ctx, r)
 	if err != nil {
 		return s.failed(ctx, r, err)
 	}
+	request.C509 = s.c509.Requests(r)
 	issued, err := ask(ctx, request)
 	if err != nil {
 		return s.failed(ctx, r, err)
@@ -33,7 +36,14 @@ func (s *Server) enrol(ctx context.Context, r *coap.Request, id coap.Identity, r
 		return s.failed(ctx, r, err)
 	}
 	// The answer is the certificate alone (RFC 7030 §4.2.3); the chain is in crts.
-	out, _ := answer(coap.Changed, r.Accept, []*x509.Certificate{cert})
+	if asC509 {
+		out, err := s.c509.certificate(coap.Changed, cert.Raw)
+		if err != nil {
+			return s.failed(ctx, r, err)
+		}
+		return out
+	}
+	out, _ := answer(coap.Changed, accept, []*x509.Certificate{cert})
 	return out
 }
 
@@ -41,7 +51,7 @@ func (s *Server) enrol(ctx context.Context, r *coap.Request, id coap.Identity, r
 // 281 or as 287 (RFC 9148 §4.8).
 func (s *Server) keygen(ctx context.Context, ca Authority, id coap.Identity, r *coap.Request, function string,
 ) *coap.Response {
-	if out := s.post(r, id, []coap.Role{coap.RoleFactory, coap.RoleBootstrap, coap.RoleOperational}); out != nil {
+	if out := s.post(r, id, []coap.Role{coap.RoleFactory, coap.RoleBootstrap, coap.RoleOperational}, false); out != nil {
 		return out
 	}
 	if format, ok := r.Accept.ID(); ok && format != FormatMultipart {
@@ -73,8 +83,9 @@ func (s *Server) keygen(ctx context.Context, ca Authority, id coap.Identity, r *
 	}
 }
 
-// post returns why a request for a certificate is none, nil if it is one.
-func (s *Server) post(r *coap.Request, id coap.Identity, roles []coap.Role) *coap.Response {
+// post returns why a request for a certificate is none, nil if it is one. Its format
+// is PKCS#10 unless another is known to be all right.
+func (s *Server) post(r *coap.Request, id coap.Identity, roles []coap.Role, known bool) *coap.Response {
 	switch format, ok := r.ContentFormat.ID(); {
 	case r.Method != coap.POST:
 		return s.refuse(r, coap.MethodNotAllowed, "enrolment takes POST")
@@ -82,7 +93,7 @@ func (s *Server) post(r *coap.Request, id coap.Identity, roles []coap.Role) *coa
 		return s.refuse(r, coap.Unauthorized, "no client identity")
 	case !slices.Contains(roles, id.Role):
 		return s.refuse(r, coap.Forbidden, fmt.Sprintf("not for clients of the class %s", id.Role))
-	case !ok || format != FormatPKCS10:
+	case !known && (!ok || format != FormatPKCS10):
 		return s.refuse(r, coap.UnsupportedContentFormat, "a request is application/pkcs10 (286)")
 	}
 	return nil

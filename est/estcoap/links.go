@@ -22,17 +22,21 @@ func (s *Server) Links() []Link {
 		if label != "" {
 			root = "/.well-known/est/" + label
 		}
-		out = append(out, links(root, s.authorities[label].GeneratesKeys())...)
+		out = append(out, s.links(root, s.authorities[label].GeneratesKeys())...)
 	}
 	return out
 }
 
-func links(root string, keys bool) []Link {
+func (s *Server) links(root string, keys bool) []Link {
 	const rt = "ace.est"
 	answers := []uint16{FormatCertsOnly, FormatPKIXCert}
+	chains := []uint16{FormatCertsOnly, FormatPKIXCert, FormatMultipart}
+	if s.c509.offered() {
+		answers, chains = append(answers, s.c509.Certificate), append(chains, s.c509.Chain)
+	}
 	out := []Link{
 		{Target: root, Type: rt},
-		{root + "/" + Cacerts, rt + "." + Cacerts, []uint16{FormatCertsOnly, FormatPKIXCert, FormatMultipart}},
+		{root + "/" + Cacerts, rt + "." + Cacerts, chains},
 		{root + "/" + Enrol, rt + "." + Enrol, answers},
 		{root + "/" + Reenrol, rt + "." + Reenrol, answers},
 		{root + "/" + CSRAttrs, rt + "." + CSRAttrs, []uint16{FormatCSRAttrs}},

@@ -38,7 +38,9 @@ type ServerOptions struct {
 	// Refused is told of requests that no authority saw, and therefore did not audit.
 	// It must not block. Nil: nobody is told.
 	Refused func(r *coap.Request, code coap.Code, why string)
-	Log     *slog.Logger // nil: none
+	// C509 are the Content-Formats of C509. The zero value: it is not offered.
+	C509 C509Formats
+	Log  *slog.Logger // nil: none
 }
 
 // A Server is the coap.Handler of /est and /.well-known/est.
@@ -46,6 +48,7 @@ type Server struct {
 	authorities map[string]Authority // by label; "" is the default
 	client      func(ctx context.Context, p coap.Peer) (est.Client, error)
 	refused     func(r *coap.Request, code coap.Code, why string)
+	c509        C509Formats
 	log         *slog.Logger
 }
 
@@ -68,8 +71,11 @@ func NewServer(o ServerOptions) (*Server, error) {
 	if len(o.Labels) > maxLabels {
 		return nil, fmt.Errorf("%w: %d labels, at most %d", ErrOptions, len(o.Labels), maxLabels)
 	}
+	if err := o.C509.validate(); err != nil {
+		return nil, err
+	}
 	s := &Server{
-		authorities: map[string]Authority{"": o.CA}, client: o.Client, refused: o.Refused, log: o.Log,
+		authorities: map[string]Authority{"": o.CA}, client: o.Client, refused: o.Refused, c509: o.C509, log: o.Log,
 	}
 	for label, ca := range o.Labels {
 		if !legalLabel(label) || ca == nil {
