@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"steward/est"
 	"steward/lwm2m/coap"
 )
 

@@ -19,7 +19,7 @@ import (
 // joined runs f with a client of w's server, over engines and a pipe that loses
 // every third datagram of each direction if lossy is set.
 func joined(t *testing.T, w *world, id coap.Identity, blockSize int, lossy bool,
-	f func(ctx context.Context, c *estcoap.Client),
+	f func(ctx context.Context, c *estcoap.Client), more ...func(*estcoap.ClientOptions),
 ) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -34,7 +34,11 @@ func joined(t *testing.T, w *world, id coap.Identity, blockSize int, lossy bool,
 	for _, e := range []*coap.Engine{device, server} {
 		wg.Go(func() { _ = e.Run(ctx) })
 	}
-	client, err := estcoap.NewClient(estcoap.ClientOptions{Engine: device, Peer: toServer})
+	options := estcoap.ClientOptions{Engine: device, Peer: toServer}
+	for _, set := range more {
+		set(&options)
+	}
+	client, err := estcoap.NewClient(options)
 	if err != nil {
 		t.Fatal(err)
 	}
