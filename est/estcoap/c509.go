@@ -42,6 +42,20 @@ func ParseC509Formats(text string) (C509Formats, error) {
 	return f, f.validate()
 }
 
+// MarshalText is the opposite of ParseC509Formats.
+func (f C509Formats) MarshalText() ([]byte, error) {
+	if !f.offered() {
+		return nil, nil
+	}
+	return fmt.Appendf(nil, "%d,%d,%d", f.Request, f.Certificate, f.Chain), nil
+}
+
+// UnmarshalText is ParseC509Formats.
+func (f *C509Formats) UnmarshalText(text []byte) (err error) {
+	*f, err = ParseC509Formats(string(text))
+	return err
+}
+
 // taken are the formats that stand for something else in EST.
 var taken = []uint16{
 	0, FormatMultipart, FormatCertsOnly, formatServerKey, FormatPKCS8, FormatCSRAttrs, FormatPKCS10, FormatPKIXCert,

@@ -127,7 +127,11 @@ func (a *App) enrolled(r *coap.Request, res *coap.Response) {
 		a.transfers.Enrolled(factory)
 		return
 	}
-	csr, err := est.ParseCSR(r.Payload)
+	read := est.ParseCSR
+	if a.cfg.C509.Requests(r) {
+		read = est.ParseC509
+	}
+	csr, err := read(r.Payload)
 	if err != nil {
 		return // refused for that very reason
 	}

@@ -12,6 +12,7 @@ import (
 
 	"steward/cmd/internal/bundle"
 	"steward/cmd/internal/sim"
+	"steward/est/estcoap"
 	"steward/transfer"
 )
 
@@ -116,6 +117,9 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.IntVar(&o.RenewalFaults, "renewal-faults", 0, "how many do (default all)")
 	f.IntVar(&o.StreamPort, "stream-port", 0, "of TCP and TLS (default that of the URI; without security 5683)")
 	f.BoolVar(&o.CertsOnly, "certs-only", false, "ask EST for PKCS#7 (281)")
+	f.TextVar(&o.C509, "c509-formats", estcoap.C509Formats{},
+		"enrol in C509: the `numbers` of its content formats, as \"steward serve\" has them")
+	f.BoolVar(&o.NativeRequests, "c509-native", false, "sign requests in C509 natively (type 2)")
 	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")
 	f.BoolVar(&o.NoClock, "no-clock", false, "a device that does not know the time")
 	f.BoolVar(&o.NoSync, "no-sync", false, "leave journal writes to the system; for load tests")

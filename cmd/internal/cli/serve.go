@@ -74,6 +74,9 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.Peer, "peer", o.Peer, "API for other providers (mutual TLS)")
 	f.StringVar(&o.ESTHTTPS, "est-https", o.ESTHTTPS,
 		"enrolment by HTTPS (RFC 7030), for gateways and factories, such as :8085")
+	f.StringVar(&o.EST.C509Formats, "c509-formats", o.EST.C509Formats,
+		"`numbers` of the content formats of requests, certificates and chains in C509,\n"+
+			"such as 65001,65002,65003 (default: EST speaks no C509)")
 	f.StringVar(&o.Updates, "updates", o.Updates, "updates by HTTPS, for devices with certificates")
 	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate,
 		"bytes per second that all devices may fetch (default no bound)")

@@ -16,6 +16,7 @@ import (
 
 	"steward/est"
 	"steward/est/enrol"
+	"steward/est/estcoap"
 	"steward/lwm2m/fleet"
 	"steward/objects"
 )
@@ -185,6 +186,7 @@ type Config struct {
 	Labels         map[string]*est.Profile
 	ExpiredFactory bool
 	KeepKeys       time.Duration // zero: est.DefaultKeepKeys
+	C509           estcoap.C509Formats
 }
 
 var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)

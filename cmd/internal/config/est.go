@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"steward/est"
+	"steward/est/estcoap"
 )
 
 // EST says how devices may ask for certificates: its own settings are those of /est,
@@ -21,6 +22,9 @@ type EST struct {
 	// KeepKeys is how long keys made for devices are kept, sealed, for devices that
 	// lost the answer; 1 h.
 	KeepKeys Duration `toml:"keep-keys"`
+	// C509Formats are the Content-Formats of requests, certificates and chains in C509,
+	// which have no numbers assigned: "65001,65002,65003". "": EST speaks no C509.
+	C509Formats string `toml:"c509-formats"`
 }
 
 // An ESTProfile is how devices may ask for certificates of one profile.
@@ -68,6 +72,9 @@ func (c *Config) est(o Options) (err error) {
 	}
 	if o.EST.KeepKeys < 0 {
 		return fmt.Errorf("%w: est.keep-keys: %v is negative", ErrConfig, time.Duration(o.EST.KeepKeys))
+	}
+	if c.C509, err = estcoap.ParseC509Formats(o.EST.C509Formats); err != nil {
+		return fmt.Errorf("%w: est.c509-formats: %w", ErrConfig, err)
 	}
 	c.ExpiredFactory, c.KeepKeys = o.EST.ExpiredFactory, time.Duration(o.EST.KeepKeys)
 	return nil

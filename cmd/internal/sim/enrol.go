@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/url"
 
-	"steward/est"
 	"steward/est/estcoap"
 	"steward/lwm2m/client"
 	"steward/lwm2m/coap"
@@ -133,20 +132,8 @@ func (l *life) estClient(there *link, uri string) (*estcoap.Client, error) {
 	}
 	return estcoap.NewClient(estcoap.ClientOptions{
 		Engine: l.engine, Peer: there.conn, Root: segments(u), CertsOnly: l.o.CertsOnly,
+		C509: l.o.C509,
 	})
-}
-
-// request returns the stored request for key, or makes and stores one.
-func (l *life) request(key crypto.Signer) ([]byte, error) {
-	stored := l.nv.Get(csrKey)
-	if parsed, err := x509.ParseCertificateRequest(stored); err == nil && samePublic(key, parsed.PublicKey) {
-		return stored, nil
-	}
-	made, err := est.NewCSR(key, l.d.b.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	return made, l.put(map[string][]byte{csrKey: made})
 }
 
 func samePublic(key crypto.Signer, public crypto.PublicKey) bool {

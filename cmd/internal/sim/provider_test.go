@@ -87,7 +87,7 @@ func (p *provider) newSigner(kind est.Kind) transfer.Signer {
 func (p *provider) start() {
 	p.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	estServer, err := estcoap.NewServer(estcoap.ServerOptions{CA: p.ca})
+	estServer, err := estcoap.NewServer(estcoap.ServerOptions{CA: p.ca, C509: c509Formats})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"steward/cmd/internal/bundle"
+	"steward/est/estcoap"
 	"steward/lwm2m"
 	"steward/objects"
 	"steward/objects/registry"
@@ -59,6 +60,11 @@ type Options struct {
 	StreamPort       int           // of TCP and TLS; that of the URI, plain 5683
 
 	CertsOnly   bool // ask the EST server for PKCS #7 (281), not a certificate (287)
+	// C509 has the device enrol and renew in C509 by these Content-Formats; it rebuilds
+	// the DER of what it gets. The zero value: it speaks PKCS#10.
+	C509           estcoap.C509Formats
+	NativeRequests bool // sign requests in C509 natively, type 2
+
 	NoCID       bool // negotiate no DTLS connection identifier
 	NoClock     bool // behave as a device that does not know the time
 	NoSync      bool // leave journal writes to the operating system (load tests)

@@ -104,6 +104,11 @@ func TestVariants(t *testing.T) {
 		"without a clock":           func(o *sim.Options) { o.NoClock = true },
 		"without CID":               func(o *sim.Options) { o.NoCID = true },
 		"PKCS #7":                   func(o *sim.Options) { o.CertsOnly = true },
+		"C509":                      func(o *sim.Options) { o.C509 = c509Formats },
+		"C509, signed natively":     func(o *sim.Options) { o.C509, o.NativeRequests = c509Formats, true },
+		"renewal in C509": func(o *sim.Options) {
+			o.C509, o.NativeRequests, o.RenewBefore = c509Formats, true, 1000*24*time.Hour
+		},
 		"blocks of 64 bytes":        func(o *sim.Options) { o.BlockSize = 64 },
 		"a memory that is synced":   func(o *sim.Options) { o.NoSync = false },
 		"an address to send from":   func(o *sim.Options) { o.LocalAddr = netip.MustParseAddr("127.0.0.2") },
