@@ -50,7 +50,7 @@ func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []tran
 	}
 	if err == nil {
 		l.links.condemn(nil) // an association by the certificate before is of no use
-		l.d.event(l.about(Event{Kind: Enrolled, Server: there.host}))
+		l.d.event(l.about(Event{Kind: Enrolled, Server: there.host, Detail: l.encoding()}))
 	}
 	return err
 }

@@ -30,6 +30,17 @@ func (l *life) request(key crypto.Signer) ([]byte, error) {
 // native reports whether requests are signed over CBOR.
 func (l *life) native() bool { return l.o.NativeRequests && l.o.C509 != estcoap.C509Formats{} }
 
+// encoding says what requests are written in, for events; "" is PKCS#10.
+func (l *life) encoding() string {
+	switch {
+	case l.native():
+		return "C509, signed natively"
+	case l.o.C509 != estcoap.C509Formats{}:
+		return "C509"
+	}
+	return ""
+}
+
 // derOf returns a stored request for whoever reads its key, nil if it is not of the
 // kind that is asked with now.
 func (l *life) derOf(stored []byte) []byte {
