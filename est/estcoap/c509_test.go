@@ -115,6 +115,7 @@ func TestC509Refuses(t *testing.T) {
 	clock := esttest.NewClock()
 	_, short, native := requests(t, endpoint)
 	_, other, _ := requests(t, "another")
+	huge := make([]byte, est.MaxCSR+1)
 	forge := func(b []byte) []byte { return append(bytes.Clone(b[:len(b)-1]), b[len(b)-1]^1) }
 	tests := []struct {
 		name string
@@ -134,7 +135,7 @@ func TestC509Refuses(t *testing.T) {
 		{"cut short", false, "/est/sen", short[:50], [2]uint16{formats.Request, 287}, coap.BadRequest},
 		{"signature of nobody", false, "/est/sen", forge(short), [2]uint16{formats.Request, 287}, coap.BadRequest},
 		{"native signature of nobody", false, "/est/sen", forge(native), [2]uint16{formats.Request, 287}, coap.BadRequest},
-		{"too large", false, "/est/sen", make([]byte, est.MaxCSR+1), [2]uint16{formats.Request, 287}, coap.RequestEntityTooLarge},
+		{"too large", false, "/est/sen", huge, [2]uint16{formats.Request, 287}, coap.RequestEntityTooLarge},
 		{"another's name", false, "/est/sen", other, [2]uint16{formats.Request, 287}, coap.Forbidden},
 		{"a key to be made", false, "/est/skc", short, [2]uint16{formats.Request, 62}, coap.UnsupportedContentFormat},
 	}

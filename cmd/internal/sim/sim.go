@@ -59,7 +59,7 @@ type Options struct {
 	Transport        Transport     // to the LwM2M server; TransportUDP
 	StreamPort       int           // of TCP and TLS; that of the URI, plain 5683
 
-	CertsOnly   bool // ask the EST server for PKCS #7 (281), not a certificate (287)
+	CertsOnly bool // ask the EST server for PKCS #7 (281), not a certificate (287)
 	// C509 has the device enrol and renew in C509 by these Content-Formats; it rebuilds
 	// the DER of what it gets. The zero value: it speaks PKCS#10.
 	C509           estcoap.C509Formats

@@ -101,11 +101,11 @@ func TestDeviceReturnsAfterEitherSideRestarts(t *testing.T) {
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	rows := map[string]func(*sim.Options){
-		"without a clock":           func(o *sim.Options) { o.NoClock = true },
-		"without CID":               func(o *sim.Options) { o.NoCID = true },
-		"PKCS #7":                   func(o *sim.Options) { o.CertsOnly = true },
-		"C509":                      func(o *sim.Options) { o.C509 = c509Formats },
-		"C509, signed natively":     func(o *sim.Options) { o.C509, o.NativeRequests = c509Formats, true },
+		"without a clock":       func(o *sim.Options) { o.NoClock = true },
+		"without CID":           func(o *sim.Options) { o.NoCID = true },
+		"PKCS #7":               func(o *sim.Options) { o.CertsOnly = true },
+		"C509":                  func(o *sim.Options) { o.C509 = c509Formats },
+		"C509, signed natively": func(o *sim.Options) { o.C509, o.NativeRequests = c509Formats, true },
 		"renewal in C509": func(o *sim.Options) {
 			o.C509, o.NativeRequests, o.RenewBefore = c509Formats, true, 1000*24*time.Hour
 		},
