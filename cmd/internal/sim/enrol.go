@@ -58,7 +58,7 @@ func (l *life) enrolHome(ctx context.Context, home transfer.Home, anchors []tran
 // enrolmentKeys are the keys that the right may be bound to. A request that was kept
 // was sent.
 func (l *life) enrolmentKeys() (keys []crypto.Signer, err error) {
-	request, parsed := x509.ParseCertificateRequest(l.nv.Get(csrKey))
+	request, _, parsed := readRequest(l.nv.Get(csrKey))
 	err = l.with(func(tr *transfer.Device) (err error) {
 		key, _, ok := tr.Operational()
 		asked := parsed == nil && !(ok && samePublic(key, request.PublicKey))

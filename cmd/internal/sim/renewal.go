@@ -179,7 +179,7 @@ func (l *life) renew(ctx context.Context, m *link, home transfer.Home) error {
 	l.mu.Lock()
 	l.renewal = renewing{tries: l.renewal.tries}
 	l.mu.Unlock()
-	l.d.event(l.about(Event{Kind: Renewed, Server: there}))
+	l.d.event(l.about(Event{Kind: Renewed, Server: there, Detail: l.encoding()}))
 	l.renewed = l.o.now()
 	l.links.condemn(m.conn)
 	l.poke()

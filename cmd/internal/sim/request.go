@@ -12,7 +12,7 @@ import (
 // request returns the stored request for key, or makes and stores one.
 func (l *life) request(key crypto.Signer) ([]byte, error) {
 	stored := l.nv.Get(csrKey)
-	if parsed, err := x509.ParseCertificateRequest(l.derOf(stored)); err == nil && samePublic(key, parsed.PublicKey) {
+	if r, native, err := readRequest(stored); err == nil && native == l.native() && samePublic(key, r.PublicKey) {
 		return stored, nil
 	}
 	made, err := est.NewCSR(key, l.d.b.Endpoint)
@@ -41,15 +41,13 @@ func (l *life) encoding() string {
 	return ""
 }
 
-// derOf returns a stored request for whoever reads its key, nil if it is not of the
-// kind that is asked with now.
-func (l *life) derOf(stored []byte) []byte {
-	if !l.native() {
-		return stored
+// readRequest reads a stored request of either encoding for what it says; native
+// says which.
+func readRequest(stored []byte) (request *x509.CertificateRequest, native bool, err error) {
+	r, notC509 := c509.ParseRequest(stored)
+	if notC509 == nil {
+		stored = r.DER
 	}
-	r, err := c509.ParseRequest(stored)
-	if err != nil {
-		return nil
-	}
-	return r.DER
+	request, err = x509.ParseCertificateRequest(stored)
+	return request, notC509 == nil, err
 }
