@@ -167,6 +167,22 @@ func (missing) WithdrawPassword(context.Context, Actor, string) (OneTimePassword
 	return OneTimePassword{}, ErrNotBuilt
 }
 
+func (missing) ListUpstream(context.Context, string, Page) (List[UpstreamRequest], error) {
+	return List[UpstreamRequest]{}, ErrNotBuilt
+}
+
+func (missing) UpstreamRequest(context.Context, string) (UpstreamRequestDetail, error) {
+	return UpstreamRequestDetail{}, ErrNotBuilt
+}
+
+func (missing) ImportUpstream(context.Context, Actor, string, string) (UpstreamRequest, error) {
+	return UpstreamRequest{}, ErrNotBuilt
+}
+
+func (missing) DecideUpstream(context.Context, Actor, string, UpstreamDecision) (UpstreamRequest, error) {
+	return UpstreamRequest{}, ErrNotBuilt
+}
+
 func (missing) ListTransfers(context.Context, TransferFilter, Page) (List[Transfer], error) {
 	return List[Transfer]{}, ErrNotBuilt
 }

@@ -27,6 +27,7 @@ type Services struct {
 	Traces          Traces
 	Certificates    Certificates
 	Passwords       OneTimePasswords
+	Upstream        UpstreamRequests
 	Enrolments      Enrolments
 	Releases        Releases
 	Bills           Bills
@@ -52,6 +53,7 @@ func (s Services) Complete() Services {
 	fill(&s.Traces, Traces(none))
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Passwords, OneTimePasswords(none))
+	fill(&s.Upstream, UpstreamRequests(none))
 	fill(&s.Enrolments, Enrolments(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))

@@ -162,6 +162,8 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
 		"POST /api/v1/devices/{id}/enrolment":          `{"action":"renew","reason":"x"}`,
 		"POST /api/v1/ca/certificates/{id}/revoke":     `{"reason":"superseded","comment":"x"}`,
+		"POST /api/v1/ca/upstream/{id}/certificate":    `{"certificate":"x"}`,
+		"POST /api/v1/ca/upstream/{id}/commands":       `{"action":"retry"}`,
 		"POST /api/v1/ca/passwords":                    `{"name":"x"}`,
 		"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,
 		"POST /api/v1/releases/{id}/commands":          `{"action":"approve"}`,

@@ -37,7 +37,7 @@ of its own.`,
 	}
 	cmd.AddCommand(newFactory(), newC509())
 	o := &operator{}
-	for _, c := range []*cobra.Command{o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords()} {
+	for _, c := range []*cobra.Command{o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords(), o.caUpstream()} {
 		o.flags(c)
 		cmd.AddCommand(c)
 	}

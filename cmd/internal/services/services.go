@@ -106,6 +106,7 @@ func New(o Options) (web.Services, error) {
 		Factories:       &factories{base: b},
 		Certificates:    &certificates{base: b},
 		Passwords:       &passwords{base: b},
+		Upstream:        &upstreamRequests{base: b},
 		Releases:        &releases{base: b},
 		Bills:           &bills{base: b},
 		Vulnerabilities: &weaknesses{base: b},
