@@ -23,7 +23,8 @@ func TestApproval(t *testing.T) {
 	w := newWorldOf(t, est.ProfileOptions{Approval: true}, nil)
 	ctx, client := t.Context(), w.device.Factory
 	w.open(t, nil)
-	first, second := esttest.CSR(t, esttest.Key(t), endpoint), esttest.CSR(t, w.key, endpoint)
+	firstKey := esttest.Key(t)
+	first, second := esttest.CSR(t, firstKey, endpoint), esttest.CSR(t, w.key, endpoint)
 	pending := func(csr []byte) {
 		t.Helper()
 		if _, err := w.enrol(ctx, csr); !errors.Is(err, est.ErrPending) {
@@ -32,7 +33,8 @@ func TestApproval(t *testing.T) {
 	}
 	pending(first)
 	before := w.actions()
-	pending(first) // asked again, nothing is written
+	pending(first)                              // asked again, nothing is written
+	pending(esttest.CSR(t, firstKey, endpoint)) // the same key, signed anew
 	if w.actions() != before {
 		t.Errorf("rows of a repeated request: %s", w.actions())
 	}

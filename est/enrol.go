@@ -34,6 +34,14 @@ func (c Client) enrols() bool {
 	return (c.Role == RoleFactory || c.Role == RoleBootstrap) && c.Certificate != (Hash{})
 }
 
+// by says in words what gave c its right.
+func (c Client) by() string {
+	if c.Role == RoleBootstrap {
+		return "after bootstrap"
+	}
+	return "with the factory certificate"
+}
+
 // A Request asks for a certificate.
 type Request struct {
 	Client Client
@@ -133,7 +141,7 @@ func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, erro
 	_, err = ca.advance(ctx, right, EventEnrol, step{
 		issued: &record, actor: "device:" + right.Endpoint, key: ca.sealed(o, record.Hash), grant: grant,
 		errands: o.errands,
-		why:     "enrolled with the factory certificate" + o.how(),
+		why:     "enrolled " + o.client.by() + o.how(),
 	})
 	if err != nil {
 		return Issued{}, err

@@ -20,9 +20,15 @@ import (
 	"steward/est/esttest"
 )
 
+// A faultyStore is all that a CA stores, and may be told to fail.
+type faultyStore interface {
+	est.Store
+	est.RequestStore
+}
+
 // newWorldOf is newWorld by an operational profile of its own, over a store that
 // may be wrapped.
-func newWorldOf(t *testing.T, o est.ProfileOptions, store func(*esttest.Store) est.Store) *world {
+func newWorldOf(t *testing.T, o est.ProfileOptions, store func(*esttest.Store) faultyStore) *world {
 	t.Helper()
 	o.Name, o.Kind, o.Validity = "special", est.KindOperational, 24*time.Hour
 	profile, err := est.NewProfile(o)
@@ -30,12 +36,13 @@ func newWorldOf(t *testing.T, o est.ProfileOptions, store func(*esttest.Store) e
 		t.Fatal(err)
 	}
 	w := &world{clock: esttest.NewClock(), store: &esttest.Store{}, key: esttest.Key(t)}
-	var below est.Store = w.store
+	var below faultyStore = w.store
 	if store != nil {
 		below = store(w.store)
 	}
 	w.ca = esttest.NewCA(t, "Alpha", below, w.clock.Now, func(o *est.Options) {
-		o.Requests, o.Sealer, o.Profiles.Operational = w.store, esttest.NewSealer(t), profile
+		o.Requests, o.Sealer, o.Profiles.Operational = below, esttest.NewSealer(t), profile
+		o.Limits = est.Limits{Burst: 1000}
 	})
 	w.factory = esttest.NewFactory(t, w.clock.Now)
 	w.device = esttest.NewDevice(t, w.factory, endpoint)

@@ -149,7 +149,9 @@ func TestUpstreamAnswers(t *testing.T) {
 	}{
 		{"another key", func(_ *x509.Certificate, key **ecdsa.PrivateKey) { *key = signer }, nil},
 		{"another name", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.Subject.CommonName = "urn:dev:other" }, nil},
-		{"no name", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.Subject = pkix.Name{Organization: []string{endpoint}} }, nil},
+		{"no name", func(c *x509.Certificate, _ **ecdsa.PrivateKey) {
+			c.Subject = pkix.Name{Organization: []string{endpoint}}
+		}, nil},
 		{"two names", func(c *x509.Certificate, _ **ecdsa.PrivateKey) {
 			c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: []int{2, 5, 4, 3}, Value: "urn:dev:other"}}
 		}, nil},
