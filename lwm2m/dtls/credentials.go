@@ -1,9 +1,9 @@
 // Package dtls holds DTLS 1.2 associations (RFC 6347) with connection
 // identifiers (RFC 9146), apart from any socket: a Session protects records and
-// ParseRecord reads their headers, Dial and Connect lead a handshake as client. That
-// of servers is in the package handshake, and ends in Established. What leads a
-// handshake hands over keys and sequence numbers and is then gone, so that an idle
-// association is one small value without pointers.
+// ParseRecord reads their headers, Dial leads a handshake as client by pion's engine.
+// Our own handshakes, of either side, are in the package handshake, and end in
+// Established: keys and sequence numbers, so that an idle association is one small
+// value without pointers.
 package dtls
 
 import (

@@ -16,6 +16,7 @@ import (
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
+	"steward/lwm2m/dtls/handshake"
 	"steward/lwm2m/transport"
 )
 
@@ -173,6 +174,22 @@ func TestWrongKeyTimesOut(t *testing.T) {
 	}
 }
 
+// sending is a socket that is not connected, for a handshake.
+type sending struct {
+	*net.UDPConn
+
+	to *net.UDPAddr
+}
+
+func (s sending) Send(d []byte) error { _, err := s.WriteToUDP(d, s.to); return err }
+
+func (s sending) Receive(deadline time.Time) ([]byte, error) {
+	_ = s.SetReadDeadline(deadline)
+	b := make([]byte, 4096)
+	n, err := s.Read(b)
+	return b[:n], err
+}
+
 // TestNoRenegotiation: a ClientHello under the keys gets a warning, and the
 // association goes on.
 func TestNoRenegotiation(t *testing.T) {
@@ -188,27 +205,10 @@ func TestNoRenegotiation(t *testing.T) {
 		}
 		return b[:n]
 	}
-	link := dtls.NewLink(c.LocalAddr(), net.UDPAddrFromAddrPort(s.Addr()), func(d []byte) {
-		_, _ = c.WriteToUDPAddrPort(d, s.Addr())
-	})
-	done := make(chan error, 1)
-	var e dtls.Established
-	go func() {
-		var err error
-		e, err = dtls.Connect(t.Context(), link, dtls.ConnectOptions{Client: creds.client(t, "sensor")})
-		done <- err
-	}()
-	for connected := false; !connected; {
-		select {
-		case err := <-done:
-			if connected = true; err != nil {
-				t.Fatal(err)
-			}
-		default:
-			if d := read(10 * time.Millisecond); d != nil {
-				link.Deliver(d)
-			}
-		}
+	to := net.UDPAddrFromAddrPort(s.Addr())
+	e, _, err := handshake.Connect(t.Context(), sending{c, to}, creds.client(t, "sensor"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
 	hello := clientHello(t)[13:]
 	record, err := e.Session.Seal(nil, dtls.Handshake, hello)

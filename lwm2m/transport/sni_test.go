@@ -46,8 +46,8 @@ func TestX25519Only(t *testing.T) {
 		}
 	}
 	const priority = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-GROUP-ALL:+GROUP-X25519"
-	out := program(t, "gnutls-cli", "--udp", "-p", fmt.Sprint(s.Addr().Port()), "--priority", priority, "--x509certfile", cert,
-		"--x509keyfile", key, "--x509cafile", anchor, s.Addr().Addr().String())
+	out := program(t, "gnutls-cli", "--udp", "-p", fmt.Sprint(s.Addr().Port()), "--priority", priority,
+		"--x509certfile", cert, "--x509keyfile", key, "--x509cafile", anchor, s.Addr().Addr().String())
 	if !strings.Contains(out, "Handshake failed") {
 		t.Errorf("gnutls-cli: %s", out)
 	}

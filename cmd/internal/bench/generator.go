@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"steward/lwm2m/dtls"
+	"steward/lwm2m/dtls/handshake"
 )
 
 const (
@@ -130,12 +131,10 @@ func (g *generator) connect(ctx context.Context, i int) error {
 	s := d.socket
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	link := dtls.NewLink(s.conn.LocalAddr(), s.conn.RemoteAddr(), func(b []byte) { _ = s.send(b) })
-	s.pending(link)
+	w := newWire(s)
+	s.pending(w)
 	defer s.pending(nil)
-	e, err := dtls.Connect(ctx, link, dtls.ConnectOptions{
-		Client: g.fleet.client(i), CID: func() []byte { return identifier(i) },
-	})
+	e, _, err := handshake.Connect(ctx, w, g.fleet.client(i), identifier(i), 0)
 	if err != nil {
 		return fmt.Errorf("device %d: %w", i, err)
 	}

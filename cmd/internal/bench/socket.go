@@ -22,13 +22,13 @@ type socket struct {
 	lane atomic.Pointer[lane] // of the load under way; nil: none
 
 	mu   sync.Mutex
-	link *dtls.Link // of the handshake under way
+	wire *wire // of the handshake under way
 }
 
-func (s *socket) pending(l *dtls.Link) {
+func (s *socket) pending(w *wire) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.link = l
+	s.wire = w
 }
 
 // read serves the socket until it is closed.
@@ -70,10 +70,10 @@ func (s *socket) receive(datagram, plain []byte) {
 		return
 	}
 	s.mu.Lock()
-	link := s.link
+	w := s.wire
 	s.mu.Unlock()
-	if link != nil {
-		link.Deliver(datagram)
+	if w != nil {
+		w.deliver(datagram)
 	}
 }
 

@@ -10,11 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"steward/lwm2m/dtls"
+	"steward/lwm2m/dtls/handshake"
 )
 
 const (
-	// helloWait is how long the making of a ClientHello may take.
-	helloWait = 5 * time.Second
 	// spoofRate is how many ClientHellos leave a second at most.
 	spoofRate = 25_000
 	// spoofBurst is how many leave between two looks at the clock.
@@ -26,24 +25,12 @@ const (
 
 // captureHello returns the first datagram of a handshake that is not continued.
 func captureHello(ctx context.Context, c dtls.ClientOptions) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, helloWait)
-	defer cancel()
-	first := make(chan []byte, 1)
-	nowhere := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}
-	link := dtls.NewLink(nowhere, nowhere, func(b []byte) {
-		select {
-		case first <- append([]byte(nil), b...):
-			cancel()
-		default:
-		}
-	})
-	_, err := dtls.Connect(ctx, link, dtls.ConnectOptions{Client: c})
-	select {
-	case hello := <-first:
-		return hello, nil
-	default:
+	var s sieve
+	_, _, err := handshake.Connect(ctx, &s, c, nil, 0)
+	if s.first == nil {
 		return nil, err
 	}
+	return s.first, nil
 }
 
 // spoof sends the hello from as many invented addresses of 127.64.0.0/10 as asked

@@ -10,13 +10,6 @@ import (
 
 var anyAddr = &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5684}
 
-func TestConnectNeedsVerify(t *testing.T) {
-	l := dtls.NewLink(anyAddr, anyAddr, func([]byte) {})
-	if _, err := dtls.Connect(t.Context(), l, dtls.ConnectOptions{}); !errors.Is(err, dtls.ErrNoVerify) {
-		t.Errorf("Connect = %v, want %v", err, dtls.ErrNoVerify)
-	}
-}
-
 func TestDialNeedsVerify(t *testing.T) {
 	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
