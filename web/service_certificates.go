@@ -67,11 +67,13 @@ const (
 	ReasonCompromise  = "keyCompromise"
 	ReasonSuperseded  = "superseded"
 	ReasonCessation   = "cessationOfOperation"
+	ReasonAffiliation = "affiliationChanged"
+	ReasonWithdrawn   = "privilegeWithdrawn"
 )
 
 // RevocationReasons lists them, the usual one first.
 func RevocationReasons() []string {
-	return []string{ReasonCessation, ReasonCompromise, ReasonSuperseded, ReasonUnspecified}
+	return []string{ReasonCessation, ReasonCompromise, ReasonSuperseded, ReasonWithdrawn, ReasonAffiliation, ReasonUnspecified}
 }
 
 // A Revocation says why.

@@ -28,6 +28,7 @@ type Services struct {
 	Certificates    Certificates
 	Passwords       OneTimePasswords
 	Upstream        UpstreamRequests
+	Publication     Publications
 	Enrolments      Enrolments
 	Releases        Releases
 	Bills           Bills
@@ -54,6 +55,7 @@ func (s Services) Complete() Services {
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Passwords, OneTimePasswords(none))
 	fill(&s.Upstream, UpstreamRequests(none))
+	fill(&s.Publication, Publications(none))
 	fill(&s.Enrolments, Enrolments(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))

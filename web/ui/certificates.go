@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +17,8 @@ type certificatesPage struct {
 	Authorities  []web.CertificateDetail
 	Factories    []web.FactoryAuthority
 	Inventory    web.Inventory
+	Publication  web.Publication
+	Published    bool // what stands in Publication
 	Certificates []web.Certificate
 	Next         string // address of the next part; "" on the last
 }
@@ -72,6 +75,10 @@ func (u *UI) certificates(w http.ResponseWriter, r *http.Request) error {
 	if page.Inventory, err = u.s.Certificates.Inventory(r.Context()); err != nil {
 		return err
 	}
+	if page.Publication, err = u.s.Publication.Publication(r.Context()); err != nil && !errors.Is(err, web.ErrNotBuilt) {
+		return err
+	}
+	page.Published = err == nil
 	return u.show(w, r, http.StatusOK, "certificates", "certificates", "Certificates", page)
 }
 

@@ -34,7 +34,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 	})
-	all.Settings = a
+	all.Settings, all.Publication = a, a.publication
 	if !a.cfg.HandOver {
 		all.Transfers, all.Partners = services.HandOverOff(all)
 	}

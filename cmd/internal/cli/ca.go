@@ -37,7 +37,10 @@ of its own.`,
 	}
 	cmd.AddCommand(newFactory(), newC509())
 	o := &operator{}
-	for _, c := range []*cobra.Command{o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords(), o.caUpstream()} {
+	for _, c := range []*cobra.Command{
+		o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords(), o.caUpstream(),
+		o.caCRL(), o.caOCSPStatus(),
+	} {
 		o.flags(c)
 		cmd.AddCommand(c)
 	}
