@@ -1,10 +1,8 @@
 package handshake
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 
 	"steward/lwm2m/dtls"
 )
@@ -19,32 +17,58 @@ const (
 	labelServerEnd = "server finished"
 )
 
-// prf fills out from secret, label and seeds: P_SHA256 (RFC 5246 §5).
+// prfRoom holds what an HMAC of prf is over: a block, a sum, a label and two randoms.
+const prfRoom = sha256.BlockSize + sha256.Size + 32 + 2*randomLength
+
+// prf fills out from secret, label and seeds: P_SHA256 (RFC 5246 §5). It keeps HMAC's
+// two blocks by itself, for a hash.Hash would be memory of the heap for each secret.
 func prf(out, secret []byte, label string, seeds ...[]byte) {
-	h := hmac.New(sha256.New, secret)
-	var a, block [sha256.Size]byte
-	absorb(h, label, seeds)
-	h.Sum(a[:0])
+	k := newHMAC(secret)
+	var room [prfRoom]byte
+	seed := append(room[:sha256.BlockSize+sha256.Size], label...)
+	for _, s := range seeds {
+		seed = append(seed, s...)
+	}
+	const seedAt = sha256.BlockSize + sha256.Size
+	a := k.sum(append(seed[:sha256.BlockSize:sha256.BlockSize], seed[seedAt:]...)) // A(1)
 	for {
-		h.Reset()
-		_, _ = h.Write(a[:]) // never fails
-		absorb(h, label, seeds)
-		n := copy(out, h.Sum(block[:0]))
+		copy(seed[sha256.BlockSize:], a[:])
+		block := k.sum(seed)
+		n := copy(out, block[:])
 		if out = out[n:]; len(out) == 0 {
+			clear(seed)
 			return
 		}
-		h.Reset()
-		_, _ = h.Write(a[:])
-		h.Sum(a[:0])
+		a = k.sum(seed[:seedAt])
 	}
 }
 
-// absorb writes what a hash never refuses.
-func absorb(h hash.Hash, label string, seeds [][]byte) {
-	_, _ = h.Write([]byte(label))
-	for _, s := range seeds {
-		_, _ = h.Write(s)
+// An hmac256 is the two blocks of an HMAC with SHA-256 (RFC 2104 §2).
+type hmac256 struct{ inner, outer [sha256.BlockSize]byte }
+
+func newHMAC(key []byte) (k hmac256) {
+	if len(key) > sha256.BlockSize {
+		short := sha256.Sum256(key)
+		key = short[:]
 	}
+	copy(k.inner[:], key)
+	copy(k.outer[:], key)
+	const ipad, opad = 0x36, 0x5c
+	for i := range k.inner {
+		k.inner[i] ^= ipad
+		k.outer[i] ^= opad
+	}
+	return k
+}
+
+// sum is the HMAC of what follows a block of room in b.
+func (k *hmac256) sum(b []byte) [sha256.Size]byte {
+	copy(b, k.inner[:])
+	inner := sha256.Sum256(b)
+	var last [sha256.BlockSize + sha256.Size]byte
+	copy(last[:], k.outer[:])
+	copy(last[sha256.BlockSize:], inner[:])
+	return sha256.Sum256(last[:])
 }
 
 // keyBlock makes the keys of both sides (RFC 5246 §6.3).

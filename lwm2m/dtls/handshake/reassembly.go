@@ -17,6 +17,9 @@ const (
 	// maxGap is how far beyond what has arrived of a message without a gap a piece may
 	// begin, so that one byte at the end of a long message takes no memory for all of it.
 	maxGap = 1024
+	// minShared is the length from which on a message that came whole is not copied. A
+	// shorter one would keep a datagram that may hold much else.
+	minShared = 256
 )
 
 // maxLength is how long a message of a type may be; 0 for one that clients do not
@@ -53,7 +56,8 @@ type reassembly struct {
 }
 
 // add takes in a fragment that came in a record of epoch, unless it is of no use: too
-// early or too long, or not what was said of the message before.
+// early or too long, or not what was said of the message before. The fragment's memory
+// must be the handshake's.
 func (r *reassembly) add(f fragment, epoch uint16, most func(typ uint8) int) {
 	place := f.seq - r.next // wraps for a message whose turn has been
 	if place >= maxAhead || f.length > most(f.typ) {
@@ -81,7 +85,10 @@ func (p *partial) fill(f fragment) {
 	case p.left == 0:
 		return
 	case len(f.body) == p.length:
-		p.body, p.have, p.left = bytes.Clone(f.body), nil, 0
+		p.body, p.have, p.left = f.body, nil, 0
+		if p.length < minShared {
+			p.body = bytes.Clone(f.body)
+		}
 		return
 	}
 	const bits = 64

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"steward/lwm2m/dtls"
 )
@@ -23,6 +24,9 @@ func appendRecordHeader(dst []byte, typ byte, sequence uint64, length int) []byt
 	dst = binary.BigEndian.AppendUint64(dst, sequence)
 	return binary.BigEndian.AppendUint16(dst, uint16(length)) //nolint:gosec // G115: a datagram's
 }
+
+// flights is memory for datagrams of flights.
+var flights = sync.Pool{New: func() any { b := make([]byte, 0, mtu); return &b }}
 
 // A packer gathers records in datagrams.
 type packer struct {
@@ -101,7 +105,9 @@ func (m *machine) transmit(repeated int) error {
 	if repeated > patience {
 		p.mtu = smallMTU
 	}
-	p.buffer = make([]byte, 0, p.mtu)
+	buffer, _ := flights.Get().(*[]byte)
+	defer flights.Put(buffer)
+	p.buffer = (*buffer)[:0]
 	for _, msg := range m.log[1 : 1+m.flight] {
 		if msg.typ != typeFinished {
 			p.add(msg)

@@ -3,8 +3,6 @@ package handshake
 import (
 	"encoding/binary"
 
-	"golang.org/x/crypto/cryptobyte"
-
 	"steward/lwm2m/dtls"
 )
 
@@ -29,24 +27,27 @@ type certType struct {
 	typ    uint8
 }
 
+// helloRoom is room for a ServerHello without a long session identifier.
+const helloRoom = 128
+
 // body encodes h.
 func (h *serverHello) body() []byte {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 128))
-	b.AddUint16(version12)
-	b.AddBytes(h.random[:])
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(h.sessionID) })
-	b.AddUint16(h.suite)
-	b.AddUint8(0) // no compression
-	b.AddUint16LengthPrefixed(h.addExtensions)
-	out, _ := b.Bytes() // never fails: every part is short
-	return out
+	b := binary.BigEndian.AppendUint16(make([]byte, 0, helloRoom), version12)
+	b = append(b, h.random[:]...)
+	b = append(append(b, byte(len(h.sessionID))), h.sessionID...) //nolint:gosec // G115: at most maxSessionID
+	b = binary.BigEndian.AppendUint16(b, h.suite)
+	b = append(b, 0, 0, 0) // no compression; the length of the extensions
+	at := len(b)
+	b = h.appendExtensions(b)
+	binary.BigEndian.PutUint16(b[at-2:], uint16(len(b)-at)) //nolint:gosec // G115: some dozen bytes
+	return b
 }
 
-func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
+func (h *serverHello) appendExtensions(b []byte) []byte {
 	add := func(present bool, typ uint16, body ...byte) {
 		if present {
-			b.AddUint16(typ)
-			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(body) })
+			b = binary.BigEndian.AppendUint16(b, typ)
+			b = append(append(b, 0, byte(len(body))), body...) //nolint:gosec // G115: a few bytes
 		}
 	}
 	add(h.renegotiation, extRenegotiation, 0)
@@ -57,10 +58,14 @@ func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
 	add(h.clientCert.agreed, extClientCertType, h.clientCert.typ)
 	add(h.serverCert.agreed, extServerCertType, h.serverCert.typ)
 	add(h.maxFragment > 0, extMaxFragmentLength, h.maxFragment)
-	add(h.recordSize > 0, extRecordSizeLimit, binary.BigEndian.AppendUint16(nil, h.recordSize)...)
+	add(h.recordSize > 0, extRecordSizeLimit, byte(h.recordSize>>8), byte(h.recordSize)) //nolint:gosec // G115: its bytes
 	if h.cid != nil {
-		add(true, extConnectionID, append([]byte{dtls.CIDLength}, h.cid...)...)
+		var body [1 + dtls.CIDLength]byte
+		body[0] = dtls.CIDLength
+		copy(body[1:], h.cid)
+		add(true, extConnectionID, body[:]...)
 	}
+	return b
 }
 
 // certificateRequest is the body of a CertificateRequest (RFC 5246 §7.4.4): ECDSA

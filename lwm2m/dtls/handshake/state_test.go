@@ -149,28 +149,41 @@ func TestCookieSecretsChange(t *testing.T) {
 }
 
 // TestHalfOpenMemory: what a client costs that has proved its address and says no
-// more.
+// more, or a byte of a certificate that it says is long.
 func TestHalfOpenMemory(t *testing.T) {
 	creds := newCredentials(t)
-	const n = 1000
-	s := newStage(t, creds, nil)
-	half := func(i int) {
-		client := creds.certClient()
-		client.ChangeFlight = func([]handshake.Msg) []handshake.Msg { return nil }
-		from := netip.AddrPortFrom(somewhere.Addr(), uint16(1000+i))
-		_ = client.Run(func(d ...[]byte) [][]byte { return s.post(from, d...) })
+	const n, certificate, longest = 1000, 11, 8192
+	for name, c := range map[string]struct {
+		more  []byte
+		bound int64
+	}{
+		"no more":              {nil, 2048},
+		"the last byte":        {piece(9, certificate, 2, longest, longest-1, []byte{1}), 2048},
+		"the first byte":       {piece(9, certificate, 2, longest, 0, []byte{1}), 2048},
+		"a byte after the gap": {piece(9, certificate, 2, longest, 1024, []byte{1}), 3072},
+	} {
+		s := newStage(t, creds, nil)
+		half := func(i int) {
+			client := creds.certClient()
+			client.ChangeFlight = func([]handshake.Msg) []handshake.Msg { return nil }
+			from := netip.AddrPortFrom(somewhere.Addr(), uint16(1000+i))
+			_ = client.Run(func(d ...[]byte) [][]byte { return s.post(from, d...) })
+			if c.more != nil {
+				s.post(from, c.more)
+			}
+		}
+		half(n)
+		before := heap()
+		for i := range n {
+			half(i)
+		}
+		each := (heap() - before) / n
+		if s.Pending() != n+1 || each > c.bound {
+			t.Errorf("%s: %d pending, %d bytes each", name, s.Pending(), each)
+		}
+		t.Logf("%s: %d bytes for a handshake half open", name, each)
+		end(t, s)
 	}
-	half(n)
-	before := heap()
-	for i := range n {
-		half(i)
-	}
-	each := (heap() - before) / n
-	if s.Pending() != n+1 || each > 2048 {
-		t.Errorf("%d pending, %d bytes each", s.Pending(), each)
-	}
-	t.Logf("%d bytes for a handshake half open", each)
-	end(t, s)
 }
 
 func heap() int64 {
