@@ -113,7 +113,8 @@ func (ca *CA) leads(c *x509.Certificate, above [][]byte) (*x509.Certificate, err
 		between.AddCert(parent)
 	}
 	chains, err := c.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: between, CurrentTime: ca.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: roots, Intermediates: between, CurrentTime: ca.now(),
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: it does not lead to an anchor: %w", ErrUpstream, err)

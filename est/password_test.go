@@ -121,14 +121,16 @@ func TestEnrolByPassword(t *testing.T) {
 	if !errors.Is(err, est.ErrForbidden) {
 		t.Errorf("another request with a used password = %v, want ErrForbidden", err)
 	}
-	if stored, err := w.store.Password(t.Context(), p.ID); err != nil || stored.State != est.PasswordUsed || stored.Left != 0 {
+	stored, err := w.store.Password(t.Context(), p.ID)
+	if err != nil || stored.State != est.PasswordUsed || stored.Left != 0 {
 		t.Errorf("password = %+v, %v", stored, err)
 	}
 	who, err := w.ca.Identify(t.Context(), [][]byte{out.DER})
 	if err != nil || who.Role != est.RoleOperational || who.Name != gateway {
 		t.Errorf("Identify = %+v, %v", who, err)
 	}
-	if got := w.actions(); !strings.HasSuffix(got, "password.make certificate.issue password.use certificate.enrol.refuse") {
+	want := "password.make certificate.issue password.use certificate.enrol.refuse"
+	if got := w.actions(); !strings.HasSuffix(got, want) {
 		t.Errorf("audit: %s", got)
 	}
 	renewed, err := w.ca.Reenrol(t.Context(), est.Request{Client: who, CSR: esttest.CSR(t, w.key, gateway)})

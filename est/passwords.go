@@ -14,6 +14,9 @@ import (
 
 func sumText(text string) Hash { return sha256.Sum256([]byte(text)) }
 
+// minute is how times stand in the audit.
+const minute = "2006-01-02 15:04Z"
+
 // userLength is that of a user name: enough that no two are alike.
 const userLength = 12
 
@@ -34,7 +37,7 @@ func (ca *CA) MakePassword(ctx context.Context, n NewPassword) (Password, string
 		ID: strings.ToLower(rand.Text()[:userLength]), Hash: sumText(secret), Name: n.Name, Total: n.Uses, Left: n.Uses,
 		State: PasswordOpen, ExpiresAt: stamp(now.Add(n.Lifetime)), CreatedAt: now, CreatedBy: ca.actor, ChangedAt: now,
 	}
-	why := fmt.Sprintf("one-time password for %s, %d uses, until %s", p.Name, p.Total, p.ExpiresAt.Format("2006-01-02 15:04Z"))
+	why := fmt.Sprintf("one-time password for %s, %d uses, until %s", p.Name, p.Total, p.ExpiresAt.Format(minute))
 	err = ca.o.Store.Commit(ctx, Change{
 		Password: &p, Audit: []audit.Row{ca.passwordRow("password.make", p, why, "", PasswordOpen)},
 	})
@@ -116,7 +119,7 @@ func (ca *CA) CheckPassword(ctx context.Context, user, secret string) (Password,
 	case p.State == PasswordWithdrawn:
 		return Password{}, fmt.Errorf("%w: %s was withdrawn", ErrPassword, p.ID)
 	case !ca.now().Before(p.ExpiresAt):
-		return Password{}, fmt.Errorf("%w: %s is over since %s", ErrPassword, p.ID, p.ExpiresAt.Format("2006-01-02 15:04Z"))
+		return Password{}, fmt.Errorf("%w: %s is over since %s", ErrPassword, p.ID, p.ExpiresAt.Format(minute))
 	}
 	return p, nil
 }

@@ -13,7 +13,7 @@ func TestTables(t *testing.T) {
 	if err := est.PasswordTable.Check(est.PasswordOpen, est.PasswordUsed, est.PasswordWithdrawn); err != nil {
 		t.Error(err)
 	}
-	if err := est.ErrandTable.Check(est.ErrandWaiting, est.ErrandIssued, est.ErrandRefused, est.ErrandWithdrawn); err != nil {
+	if err := est.ErrandTable.Check(est.ErrandWaiting, est.ErrandIssued, est.ErrandWithdrawn); err != nil {
 		t.Error(err)
 	}
 	for file, got := range map[string]string{

@@ -2,6 +2,7 @@ package est_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
@@ -144,30 +145,28 @@ func TestUpstreamAnswers(t *testing.T) {
 	signer := esttest.Key(t)
 	for _, tt := range []struct {
 		name   string
-		change func(c *x509.Certificate, key **ecdsa.PrivateKey)
+		change func(*x509.Certificate)
 		bytes  [][]byte // instead of a certificate
 	}{
-		{"another key", func(_ *x509.Certificate, key **ecdsa.PrivateKey) { *key = signer }, nil},
-		{"another name", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.Subject.CommonName = "urn:dev:other" }, nil},
-		{"no name", func(c *x509.Certificate, _ **ecdsa.PrivateKey) {
-			c.Subject = pkix.Name{Organization: []string{endpoint}}
-		}, nil},
-		{"two names", func(c *x509.Certificate, _ **ecdsa.PrivateKey) {
+		{"another key", func(c *x509.Certificate) { c.PublicKey = signer.Public() }, nil},
+		{"another name", func(c *x509.Certificate) { c.Subject.CommonName = "urn:dev:other" }, nil},
+		{"no name", func(c *x509.Certificate) { c.Subject = pkix.Name{Organization: []string{endpoint}} }, nil},
+		{"two names", func(c *x509.Certificate) {
 			c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: []int{2, 5, 4, 3}, Value: "urn:dev:other"}}
 		}, nil},
-		{"a DNS name", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.DNSNames = []string{"alpha.example"} }, nil},
-		{"a mail address", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.EmailAddresses = []string{"a@example.org"} }, nil},
-		{"a CA", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.IsCA, c.BasicConstraintsValid = true, true }, nil},
-		{"expired", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.NotAfter = c.NotBefore.Add(time.Minute) }, nil},
-		{"not yet valid", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.NotBefore = c.NotAfter.Add(-time.Minute) }, nil},
-		{"valid for fifty years", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.NotAfter = c.NotAfter.AddDate(50, 0, 0) }, nil},
-		{"for servers", func(c *x509.Certificate, _ **ecdsa.PrivateKey) {
+		{"a DNS name", func(c *x509.Certificate) { c.DNSNames = []string{"alpha.example"} }, nil},
+		{"a mail address", func(c *x509.Certificate) { c.EmailAddresses = []string{"a@example.org"} }, nil},
+		{"a CA", func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }, nil},
+		{"expired", func(c *x509.Certificate) { c.NotAfter = c.NotBefore.Add(time.Minute) }, nil},
+		{"not yet valid", func(c *x509.Certificate) { c.NotBefore = c.NotAfter.Add(-time.Minute) }, nil},
+		{"valid for fifty years", func(c *x509.Certificate) { c.NotAfter = c.NotAfter.AddDate(50, 0, 0) }, nil},
+		{"for servers", func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		}, nil},
-		{"a critical extension", func(c *x509.Certificate, _ **ecdsa.PrivateKey) {
+		{"a critical extension", func(c *x509.Certificate) {
 			c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
 		}, nil},
-		{"of another CA", func(c *x509.Certificate, _ **ecdsa.PrivateKey) { c.Issuer = pkix.Name{CommonName: "forged"} }, nil},
+		{"of another CA", func(c *x509.Certificate) { c.Issuer = pkix.Name{CommonName: "forged"} }, nil},
 		{"nothing", nil, [][]byte{}},
 		{"no certificate", nil, [][]byte{{0x30, 0}}},
 		{"very many", nil, make([][]byte, 9)},
@@ -179,7 +178,7 @@ func TestUpstreamAnswers(t *testing.T) {
 			anchor := sign(t, &x509.Certificate{
 				SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Outside"}, IsCA: true, BasicConstraintsValid: true,
 				NotBefore: w.clock.Now().Add(-time.Hour), NotAfter: w.clock.Now().AddDate(80, 0, 0), KeyUsage: x509.KeyUsageCertSign,
-			}, nil, anchorKey, anchorKey)
+			}, nil, anchorKey.Public(), anchorKey)
 			w.ca = esttest.NewCA(t, "Alpha", w.store, w.clock.Now, func(o *est.Options) {
 				o.Upstream, o.Errands = pinned{out, anchor}, w.store
 			})
@@ -187,20 +186,21 @@ func TestUpstreamAnswers(t *testing.T) {
 				if tt.change == nil {
 					return tt.bytes, nil
 				}
-				key, issuer, by := w.key, anchor, anchorKey
+				issuer, by := anchor, anchorKey
 				c := &x509.Certificate{
 					SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: endpoint}, NotBefore: w.clock.Now().Add(-time.Hour),
 					NotAfter: w.clock.Now().AddDate(1, 0, 0), KeyUsage: x509.KeyUsageDigitalSignature,
+					PublicKey: w.key.Public(),
 				}
-				tt.change(c, &key)
+				tt.change(c)
 				if c.Issuer.CommonName != "" {
 					by = esttest.Key(t)
 					issuer = sign(t, &x509.Certificate{
 						SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Outside"}, IsCA: true, BasicConstraintsValid: true,
 						NotBefore: anchor.NotBefore, NotAfter: anchor.NotAfter, KeyUsage: x509.KeyUsageCertSign,
-					}, nil, by, by)
+					}, nil, by.Public(), by)
 				}
-				return [][]byte{sign(t, c, issuer, key, by).Raw, issuer.Raw}, nil
+				return [][]byte{sign(t, c, issuer, c.PublicKey, by).Raw, issuer.Raw}, nil
 			}
 			csr := esttest.CSR(t, w.key, endpoint)
 			if _, err := w.enrol(t.Context(), csr); !errors.Is(err, est.ErrPending) {
@@ -232,12 +232,12 @@ type pinned struct {
 func (p pinned) Anchors() []*x509.Certificate { return []*x509.Certificate{p.anchor} }
 
 // sign makes a certificate of a template; a nil issuer is its own.
-func sign(t *testing.T, c, issuer *x509.Certificate, key, by *ecdsa.PrivateKey) *x509.Certificate {
+func sign(t *testing.T, c, issuer *x509.Certificate, key crypto.PublicKey, by *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	if issuer == nil {
 		issuer = c
 	}
-	der, err := x509.CreateCertificate(rand.Reader, c, issuer, key.Public(), by)
+	der, err := x509.CreateCertificate(rand.Reader, c, issuer, key, by)
 	if err != nil {
 		t.Fatal(err)
 	}

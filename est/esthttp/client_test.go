@@ -90,7 +90,10 @@ func TestClientIsStrict(t *testing.T) {
 		is   error
 		want time.Duration
 	}{
-		{name: "another media type", code: 200, head: map[string]string{"Content-Type": "text/html"}, body: good, is: esthttp.ErrAnswer},
+		{
+			name: "another media type", code: 200, head: map[string]string{"Content-Type": "text/html"}, body: good,
+			is: esthttp.ErrAnswer,
+		},
 		{name: "no base64", code: 200, body: "%", is: esthttp.ErrBody},
 		{name: "nothing", code: 200, is: esthttp.ErrBody},
 		{name: "no PKCS#7", code: 200, body: "MAA=", is: estcoap.ErrPKCS7},
@@ -213,7 +216,8 @@ func TestUpstreamByCertificate(t *testing.T) {
 	csr := esttest.CSR(t, w.key, gateway)
 	seen := false
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		seen = len(r.TLS.PeerCertificates) == 1 && r.TLS.PeerCertificates[0].UnknownExtKeyUsage[0].String() == "1.3.6.1.5.5.7.3.28"
+		shown := r.TLS.PeerCertificates
+		seen = len(shown) == 1 && shown[0].UnknownExtKeyUsage[0].String() == "1.3.6.1.5.5.7.3.28"
 		http.Error(rw, "not today", http.StatusServiceUnavailable)
 	}))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAnyClientCert}
@@ -229,7 +233,8 @@ func TestUpstreamByCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := up.Certify(t.Context(), est.Errand{Request: csr}); err == nil || errors.Is(err, est.ErrDeclined) || !seen {
+	_, err = up.Certify(t.Context(), est.Errand{Request: csr})
+	if err == nil || errors.Is(err, est.ErrDeclined) || !seen {
 		t.Errorf("Certify = %v, certificate seen %v", err, seen)
 	}
 }

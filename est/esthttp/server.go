@@ -99,7 +99,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, who *caller) erro
 	label, function, ok := split(r.URL.Path)
 	ca := s.authorities[label]
 	if !ok || ca == nil || !slices.Contains(functions, function) {
-		return &refusal{status: http.StatusNotFound, text: "There is no such EST resource. The functions are below " + Root + "."}
+		text := "There is no such EST resource. The functions are below " + Root + "."
+		return &refusal{status: http.StatusNotFound, text: text}
 	}
 	if err := checkMethod(r, function); err != nil {
 		return err

@@ -55,7 +55,8 @@ func TestEnrolAndRenew(t *testing.T) {
 	}
 	w.open(t)
 	res, body = w.do(t, ask{body: csr, cert: w.factoryCertificate()})
-	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "application/pkcs7-mime; smime-type=certs-only" {
+	kind := res.Header.Get("Content-Type")
+	if res.StatusCode != http.StatusOK || kind != "application/pkcs7-mime; smime-type=certs-only" {
 		t.Fatalf("simpleenroll: %s %v %q", res.Status, res.Header, body)
 	}
 	first := certificates(t, body)
@@ -86,7 +87,8 @@ func TestOneTimePassword(t *testing.T) {
 	}
 	good := ask{body: text(esttest.CSR(t, w.key, gateway)), user: p.ID, secret: secret}
 	res, _ := w.do(t, ask{body: good.body})
-	if res.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Basic realm=") {
+	challenge := res.Header.Get("WWW-Authenticate")
+	if res.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Basic realm=") {
 		t.Errorf("without a password: %s %v, want 401 with WWW-Authenticate", res.Status, res.Header)
 	}
 	res, body := w.do(t, good)

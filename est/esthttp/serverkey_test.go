@@ -39,7 +39,8 @@ func profile(t *testing.T, o est.ProfileOptions) func(*est.Options) {
 func TestServerKey(t *testing.T) {
 	w := newWorld(t, profile(t, est.ProfileOptions{ServerKeys: true}))
 	w.open(t)
-	a := ask{path: "/.well-known/est/serverkeygen", body: text(esttest.CSR(t, w.key, endpoint)), cert: w.factoryCertificate()}
+	csr := esttest.CSR(t, w.key, endpoint)
+	a := ask{path: "/.well-known/est/serverkeygen", body: text(csr), cert: w.factoryCertificate()}
 	res, body := w.do(t, a)
 	if res.StatusCode != http.StatusOK || res.Header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("serverkeygen: %s %v %s", res.Status, res.Header, body)

@@ -111,8 +111,15 @@ type ask struct {
 
 func text(der []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(der)) }
 
+// A reply is an answer without its body.
+type reply struct {
+	Status     string
+	StatusCode int
+	Header     http.Header
+}
+
 // do exchanges one request and returns the answer with its whole body.
-func (w *world) do(t *testing.T, a ask) (*http.Response, string) {
+func (w *world) do(t *testing.T, a ask) (reply, string) {
 	t.Helper()
 	if a.method == "" {
 		a.method = http.MethodPost
@@ -143,7 +150,7 @@ func (w *world) do(t *testing.T, a ask) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(body)
+	return reply{res.Status, res.StatusCode, res.Header}, string(body)
 }
 
 // certificates reads a certs-only body in base64.

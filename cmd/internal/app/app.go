@@ -125,21 +125,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = a.openJournal(); err != nil {
 		return a, err
 	}
-	if a.upstream, err = upstream(cfg.Upstream, cfg.Retry); err != nil {
-		return a, err
-	}
-	a.pki = newPKI(a.dir, ring, cfg, a.db.Keys())
-	if err = a.pki.open(ctx, cfg.CA, withRequests(a, seal, est.Options{
-		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Now: time.Now,
-		Errands: a.db.Inventory(), Upstream: a.upstream,
-		Retry: cfg.Retry, Limits: cfg.Limits, Revoked: a.revoked,
-		Journal:  a.journal,
-		Pointers: newPlaces(cfg).pointers(),
-	})); err != nil {
-		return a, err
-	}
-	a.logRestored(ctx)
-	if a.publication, err = a.newPublication(ctx); err != nil {
+	if err = a.openCA(ctx, seal); err != nil {
 		return a, err
 	}
 	if err = a.buildUpdates(ctx); err != nil {

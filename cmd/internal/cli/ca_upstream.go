@@ -100,7 +100,7 @@ func (o *operator) upstreamDecide(action web.UpstreamAction, short string) *cobr
 			return o.upstreamPost(cmd, args[0]+"/commands", d)
 		},
 	}
-	cmd.Flags().StringVar(&d.Reason, "reason", "", "why, for the device and the audit")
+	cmd.Flags().StringVar(&d.Reason, "reason", "", "why, for the audit")
 	return cmd
 }
 

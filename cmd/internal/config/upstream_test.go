@@ -24,7 +24,9 @@ func TestUpstream(t *testing.T) {
 		{"no kind", config.Upstream{Anchors: "a.pem"}, config.ErrConfig},
 		{"another kind", config.Upstream{Kind: "cmp", Anchors: "a.pem"}, config.ErrConfig},
 		{"no anchors", config.Upstream{Kind: "files"}, config.ErrConfig},
-		{"plain", config.Upstream{Kind: "est", Anchors: "a", URL: "http://ca.example", User: "u", PasswordFile: "p"}, config.ErrConfig},
+		{"plain", config.Upstream{
+			Kind: "est", Anchors: "a.pem", URL: "http://ca.example", User: "u", PasswordFile: "p",
+		}, config.ErrConfig},
 		{"nobody", config.Upstream{Kind: "est", Anchors: "a.pem", URL: url}, config.ErrConfig},
 		{"no key", config.Upstream{Kind: "est", Anchors: "a.pem", URL: url, Certificate: "c"}, config.ErrConfig},
 		{"no password", config.Upstream{Kind: "est", Anchors: "a.pem", URL: url, User: "u"}, config.ErrConfig},
