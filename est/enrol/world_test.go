@@ -24,6 +24,8 @@ const (
 	day    = 24 * time.Hour
 )
 
+func sum(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }
+
 // A device is what the world knows of one.
 type device struct {
 	asleep   bool

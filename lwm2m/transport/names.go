@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -31,7 +32,17 @@ type name struct {
 // roles numbers the classes of associations.
 var roles = [...]coap.Role{
 	coap.RoleNone, coap.RolePSK, coap.RoleFactory, coap.RoleOperational, coap.RoleServer, coap.RoleBootstrap,
-	coap.RoleRawKey,
+	coap.RoleRawKey, coap.RoleExpired,
+}
+
+// roleNumber is the index of a class; one that is missing there gets that of
+// coap.RoleServer, which may ask for nothing.
+func roleNumber(r coap.Role) uint8 {
+	i := slices.Index(roles[:], r)
+	if i < 0 {
+		i = slices.Index(roles[:], coap.RoleServer)
+	}
+	return uint8(i) //nolint:gosec // G115: a handful
 }
 
 func (n name) size() int {
@@ -56,11 +67,7 @@ type names struct {
 // one of roles.
 func (s *names) put(id coap.Identity) name {
 	n := name{length: uint8(len(id.Name)), certified: id.Certificate != [32]byte{}} //nolint:gosec // G115: at most maxName
-	for i, r := range roles {
-		if r == id.Role {
-			n.role = uint8(i)
-		}
-	}
+	n.role = roleNumber(id.Role)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.chunks) == 0 || s.chunks[s.open].Len()+n.size() >= nameChunk {

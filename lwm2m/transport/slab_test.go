@@ -85,3 +85,21 @@ func TestSlabChurn(t *testing.T) {
 		t.Errorf("names take %d bytes for %d", all, live)
 	}
 }
+
+// TestClassesAreKept: an association has the class that the handshake gave it, and one
+// of a class that nobody knows may do nothing: it never becomes one without security.
+func TestClassesAreKept(t *testing.T) {
+	s := transport.NewSlab(16)
+	for i, tt := range []struct{ given, want coap.Role }{
+		{coap.RoleNone, coap.RoleNone}, {coap.RolePSK, coap.RolePSK}, {coap.RoleBootstrap, coap.RoleBootstrap},
+		{coap.RoleFactory, coap.RoleFactory}, {coap.RoleOperational, coap.RoleOperational},
+		{coap.RoleServer, coap.RoleServer}, {coap.RoleRawKey, coap.RoleRawKey}, {coap.RoleExpired, coap.RoleExpired},
+		{"some-other", coap.RoleServer},
+	} {
+		port := uint16(i + 1)
+		s.Occupy(t, s.Reserve(t), coap.Identity{Role: tt.given, Name: "sensor"}, port)
+		if got, ok := s.At(port); !ok || got.Role != tt.want {
+			t.Errorf("class %q was kept as %q, want %q", tt.given, got.Role, tt.want)
+		}
+	}
+}
