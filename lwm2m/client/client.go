@@ -59,6 +59,10 @@ type Options struct {
 	// Retry is how long Run waits after a failed Update or re-registration,
 	// doubled each time up to maxRetry; zero: 60 s (resource /1/x/18).
 	Retry time.Duration
+	// Patience is how long the answer to a Register, Update or De-register may take. A
+	// server that acknowledged one and was restarted never answers. Zero: 93 s,
+	// MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2).
+	Patience time.Duration
 	// Consistent judges the configuration at Bootstrap-Finish; an error is
 	// answered with 4.06. nil: every one is accepted.
 	Consistent func(ctx context.Context) error
@@ -128,6 +132,9 @@ func New(o Options) (*Client, error) {
 	if o.Retry == 0 {
 		o.Retry = defaultRetry
 	}
+	if o.Patience == 0 {
+		o.Patience = maxTransmitWait
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -172,7 +179,7 @@ func (o Options) check() error {
 	if o.Root != "" && slices.Contains(o.root(), "") {
 		return fmt.Errorf("%w: alternate path %q", ErrOptions, o.Root)
 	}
-	if o.Engine == nil || o.Lifetime < time.Second || o.Retry < 0 {
+	if o.Engine == nil || o.Lifetime < time.Second || o.Retry < 0 || o.Patience < 0 {
 		return fmt.Errorf("%w: no engine, or a lifetime below a second", ErrOptions)
 	}
 	return nil

@@ -56,7 +56,7 @@ func (c *Client) register(ctx context.Context, p coap.Peer, acc *account) error 
 	c.dropObservations(p)
 	c.mu.Unlock()
 	began := time.Now()
-	r, err := c.o.Engine.Do(ctx, p, &coap.Request{
+	r, err := c.ask(ctx, p, &coap.Request{
 		Method:        coap.POST,
 		Path:          []string{"rd"},
 		Query:         c.registerQuery(lifetime),
@@ -74,6 +74,18 @@ func (c *Client) register(ctx context.Context, p coap.Peer, acc *account) error 
 	}
 	c.refreshed(acc, r.LocationPath, links, lifetime, began)
 	return nil
+}
+
+// ask sends a request to the server at p, and waits for the answer as long as Patience
+// says: coap.ErrTimeout after that.
+func (c *Client) ask(ctx context.Context, p coap.Peer, r *coap.Request) (*coap.Response, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, c.o.Patience, coap.ErrTimeout)
+	defer cancel()
+	response, err := c.o.Engine.Do(limited, p, r)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		err = context.Cause(limited)
+	}
+	return response, err
 }
 
 func (c *Client) registerQuery(lifetime int64) []string {
@@ -126,7 +138,7 @@ func (c *Client) update(ctx context.Context, p coap.Peer, acc *account) error {
 		return ErrNotRegistered
 	}
 	began := time.Now()
-	response, err := c.o.Engine.Do(ctx, p, r)
+	response, err := c.ask(ctx, p, r)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
@@ -169,7 +181,7 @@ func (c *Client) Deregister(ctx context.Context, p coap.Peer) error {
 	location := acc.location
 	c.mu.Unlock()
 	c.Detach(p)
-	r, err := c.o.Engine.Do(ctx, p, &coap.Request{Method: coap.DELETE, Path: location})
+	r, err := c.ask(ctx, p, &coap.Request{Method: coap.DELETE, Path: location})
 	if err != nil {
 		return fmt.Errorf("deregister: %w", err)
 	}

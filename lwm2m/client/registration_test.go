@@ -273,3 +273,62 @@ func TestServerObject(t *testing.T) {
 		wa.want("at the default pmin", "/3303/0/5700=30")
 	})
 }
+
+// A muteEngine acknowledges, but no answer comes while it is mute.
+type muteEngine struct {
+	fakeEngine
+	mute atomic.Bool
+}
+
+func (m *muteEngine) Do(ctx context.Context, p coap.Peer, r *coap.Request) (*coap.Response, error) {
+	if m.mute.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return m.fakeEngine.Do(ctx, p, r)
+}
+
+// A server that acknowledges and is gone then, as at a restart, is not waited for
+// longer than Patience says.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failed atomic.Int32
+		m := &muteEngine{}
+		c, err := client.New(client.Options{
+			Endpoint: "a", Engine: m, Lifetime: 100 * time.Second, Patience: 20 * time.Second,
+			Failed: func(_ coap.Peer, err error) {
+				if !errors.Is(err, coap.ErrTimeout) {
+					t.Errorf("failed with %v", err)
+				}
+				failed.Add(1)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		if err := c.Register(ctx, fakePeer("s")); err != nil {
+			t.Fatal(err)
+		}
+		m.mute.Store(true)
+		time.Sleep(50*time.Second + 21*time.Second) // the Update is due at 50
+		synctest.Wait()
+		if failed.Load() != 1 {
+			t.Errorf("%d failures within the patience, want 1", failed.Load())
+		}
+		began := time.Now()
+		err = c.Register(ctx, fakePeer("t"))
+		if took := time.Since(began); !errors.Is(err, coap.ErrTimeout) || took != 20*time.Second {
+			t.Errorf("Register = %v after %v", err, took)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := c.Register(ctx, fakePeer("u")); !errors.Is(err, context.Canceled) {
+			t.Errorf("Register after the end = %v", err)
+		}
+	})
+}

@@ -71,6 +71,9 @@ func (s *Server) askWith(ctx context.Context, c *call, w *watch, query []string,
 			return nil, why(ctx, err)
 		}
 		o = got
+		if s.disowned(c, res) {
+			return nil, ErrUnreachable
+		}
 		return res, success(res)
 	}
 	t := w.what.Value()

@@ -37,6 +37,7 @@ type entry struct {
 	heard   uint32        // Unix seconds of the last message; earlier if the device did not answer since
 	rhythm  uint16        // mean pause between messages in queue mode, in rhythmUnit; 0: unknown
 
+	found     bool  // peer is of an earlier run of the program, and the device has not spoken by it since
 	proved    bool  // peer proved the identity, and the device has not changed since
 	unsettled bool  // an observation failed and is to be tried at the next message
 	queued    bool  // in Server.agenda

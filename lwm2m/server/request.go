@@ -113,6 +113,9 @@ func (s *Server) do(ctx context.Context, c *call, r *coap.Request) (*coap.Respon
 	if err != nil {
 		return nil, why(ctx, err)
 	}
+	if s.disowned(c, res) {
+		return nil, ErrUnreachable
+	}
 	return res, success(res)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
@@ -28,6 +29,25 @@ func (s *Server) Returned(ctx context.Context, p coap.Peer) error {
 		s.establish(from.entry.device)
 	}
 	return nil
+}
+
+// disowned reports whether an answer says that the device does not use the association
+// any more by which it was found, since it has made another: it answers 4.01 there. The
+// session ends then, and the device can be reached when it speaks.
+func (s *Server) disowned(c *call, res *coap.Response) bool {
+	if res.Code != coap.Unauthorized {
+		return false
+	}
+	var gone remains
+	s.mu.Lock()
+	is := c.entry.found && c.entry.session == c.session
+	if is {
+		gone = s.forget(c.entry)
+		gone.calls = slices.DeleteFunc(gone.calls, func(o *call) bool { return o == c }) // it ends by itself
+	}
+	s.mu.Unlock()
+	gone.bury()
+	return is
 }
 
 // find makes a session over the association that a registered device has from an
@@ -64,6 +84,9 @@ func (s *Server) find(ctx context.Context, device fleet.ID) error {
 		return err
 	}
 	e, session, _ := s.adopt(by, reg)
+	s.mu.Lock()
+	e.found = e.session == session
+	s.mu.Unlock()
 	s.open(e, session)
 	s.unsettle(device)
 	return nil

@@ -104,3 +104,32 @@ func TestReturned(t *testing.T) {
 		}
 	})
 }
+
+// A device that has made another association answers 4.01 by the one before. That is
+// no answer to what it was asked: it can be reached when it speaks.
+func TestDisowned(t *testing.T) {
+	x := newWorld(t)
+	location := x.register(alpha, "ep=alpha&lwm2m=1.1&lt=60", usual)
+	y := x.restart(only(alpha))
+	y.answer(&coap.Response{Code: coap.Unauthorized}, nil)
+	ask := map[string]func() error{
+		"Read": func() error { _, err := y.Read(t.Context(), "alpha", path("/3/0/9")); return err },
+		"Observe": func() error {
+			return y.ObserveTarget(t.Context(), "alpha", server.Node(path("/3/0/9")), "me")
+		},
+	}
+	for name, do := range ask {
+		if err := do(); !errors.Is(err, server.ErrUnreachable) || y.Reachable("alpha") {
+			t.Errorf("%s = %v, reachable %t", name, err, y.Reachable("alpha"))
+		}
+	}
+	if res := y.serve(alpha, coap.POST, location, "", 0, ""); res.Code != coap.Changed {
+		t.Errorf("Update = %s", res.Code)
+	}
+	for name, do := range ask { // now it is the device's word
+		var refused *server.ResponseError
+		if err := do(); !errors.As(err, &refused) || refused.Code != coap.Unauthorized || !y.Reachable("alpha") {
+			t.Errorf("%s after the Update = %v", name, err)
+		}
+	}
+}

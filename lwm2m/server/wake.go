@@ -78,6 +78,7 @@ const rhythmUnit = 10 * time.Second
 // to listen anew, and if that was over before, tells how long the device slept. The
 // caller holds mu.
 func (s *Server) hear(e *entry, at int64) {
+	e.found = false
 	now := uint32(at / 1e6) //nolint:gosec // G115: until 2106
 	if now <= e.heard {
 		return

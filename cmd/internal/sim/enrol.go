@@ -108,6 +108,8 @@ func (l *life) enrol(
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*l.o.patience()) // of two requests
+	defer cancel()
 	if there.cas == nil { // once an association
 		if there.cas, err = c.Cacerts(ctx); err != nil {
 			return nil, fmt.Errorf("crts: %w", err)

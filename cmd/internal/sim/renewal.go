@@ -215,6 +215,8 @@ func (l *life) fetchRenewal(ctx context.Context, home transfer.Home) (string, *x
 	if err != nil {
 		return "", nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.o.patience())
+	defer cancel()
 	fresh, err := c.Reenrol(ctx, request)
 	if err != nil {
 		return "", nil, fmt.Errorf("sren: %w", err)

@@ -280,3 +280,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // dice returns a number in [0, 1) for jitter.
 func dice() float64 { return rand.Float64() } //nolint:gosec // spreads load, hides nothing
+
+// patience is how long an answer may take that a server is to give at once:
+// MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2). A server that acknowledged a request before it
+// was killed never answers; the device makes another association then.
+func (o *Options) patience() time.Duration { return 46*o.AckTimeout + o.AckTimeout/2 }

@@ -157,3 +157,29 @@ func TestStored(t *testing.T) {
 		}
 	})
 }
+
+// A server that acknowledges everything and answers nothing, as one that is stuck, is
+// called anew until it answers.
+func TestSilentServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, trial.Options{Retry: 10 * time.Second})
+		w.start()
+		time.Sleep(time.Second)
+		w.take()
+		w.mu.Lock()
+		w.mute = make(chan struct{})
+		w.mu.Unlock()
+		time.Sleep(30 * time.Minute)
+		w.mu.Lock()
+		dialled := len(w.dialled)
+		close(w.mute)
+		w.mute = nil
+		w.mu.Unlock()
+		if dialled < 3 {
+			t.Errorf("%d associations in half an hour, want more", dialled)
+		}
+		time.Sleep(20 * time.Minute)
+		w.take()
+		w.expect(coap.GET, "3/0/0", "", coap.Content)
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"steward/cmd/internal/sim"
 	"steward/est"
@@ -133,6 +134,9 @@ func (n dialer) vouch(chain [][]byte, a Account, name string) error {
 	return nil
 }
 
+// enrolTime is how long the answer to an enrolment may take: MAX_TRANSMIT_WAIT.
+const enrolTime = 93 * time.Second
+
 // enrol gets a certificate for a new key from the server behind k, by EST over
 // the association that the factory certificate opened (RFC 9148).
 func (l *life) enrol(ctx context.Context, k *Link, a Account) (*tls.Certificate, error) {
@@ -148,6 +152,8 @@ func (l *life) enrol(ctx context.Context, k *Link, a Account) (*tls.Certificate,
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, enrolTime)
+	defer cancel()
 	made, err := c.Enrol(ctx, request)
 	if err != nil {
 		return nil, fmt.Errorf("enrolment: %w", err)

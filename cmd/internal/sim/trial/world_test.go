@@ -23,8 +23,9 @@ type world struct {
 	engine *coap.Engine // of the servers
 
 	mu       sync.Mutex
-	down     bool // servers cannot be dialled
-	cut      bool // nothing arrives anywhere
+	down     bool          // servers cannot be dialled
+	cut      bool          // nothing arrives anywhere
+	mute     chan struct{} // servers answer once it is closed; nil: at once
 	events   []sim.Event
 	requests []*coap.Request
 	device   coap.Peer // as the servers see it
@@ -103,8 +104,16 @@ func (w *world) dial(_ context.Context, e *coap.Engine, a trial.Account) (*trial
 }
 
 // ServeCoAP is every server.
-func (w *world) ServeCoAP(_ context.Context, r *coap.Request) *coap.Response {
+func (w *world) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response {
 	w.mu.Lock()
+	if mute := w.mute; mute != nil {
+		w.mu.Unlock()
+		select {
+		case <-mute:
+		case <-ctx.Done():
+		}
+		w.mu.Lock()
+	}
 	defer w.mu.Unlock()
 	w.requests = append(w.requests, r)
 	switch {
