@@ -1,17 +1,24 @@
 package est
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 )
 
-// Cross makes the certificates that lead from one root to the other while the first
-// is rolled over to the second (RFC 4210 §4.4): OldWithNew is the old root's name and
-// key signed by the new key, for who trusts the new root only; NewWithOld the
-// opposite. Roots of one name make them self-issued: path lengths do not count them
-// (RFC 5280 §6.1). It returns ErrOptions for keys that are not those of the roots.
+// Cross makes the certificates that lead from one CA to the other while the first is
+// rolled over to the second (RFC 4210 §4.4): OldWithNew is the old one's name and key
+// signed by the new key, for who trusts the new one only; NewWithOld the opposite.
+// CAs of one name make them self-issued: path lengths do not count them (RFC 5280
+// §6.1). Others must be allowed a CA below. It returns ErrLint if they are not, or
+// are never valid at once, and ErrSigner.
 func Cross(older, newer *Issuer) (oldWithNew, newWithOld *x509.Certificate, err error) {
+	for _, c := range []*x509.Certificate{older.cert, newer.cert} {
+		if c.MaxPathLenZero && !bytes.Equal(older.cert.RawSubject, newer.cert.RawSubject) {
+			return nil, nil, fmt.Errorf("%w: %s may have no CA below", ErrLint, c.Subject)
+		}
+	}
 	if oldWithNew, err = cross(older.cert, newer); err != nil {
 		return nil, nil, err
 	}
@@ -19,7 +26,7 @@ func Cross(older, newer *Issuer) (oldWithNew, newWithOld *x509.Certificate, err 
 	return oldWithNew, newWithOld, err
 }
 
-// cross certifies the root called subject by another, for as long as both live.
+// cross certifies the CA called subject by another, for as long as both live.
 func cross(subject *x509.Certificate, by *Issuer) (*x509.Certificate, error) {
 	random := by.rand
 	if random == nil {

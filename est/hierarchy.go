@@ -25,9 +25,9 @@ func DefaultRoot(pathLen int) (*Profile, error) {
 }
 
 // DefaultFactoryRoot returns the profile of a permanent CA: it signs factory
-// certificates itself, may certify issuing CAs, and expires as little as they do.
+// certificates itself, may certify issuing CAs as own roots do, and expires as little as they do.
 func DefaultFactoryRoot() (*Profile, error) {
-	return NewProfile(ProfileOptions{Name: "factory-root", Kind: KindRoot, NoExpiry: true, PathLen: 1})
+	return NewProfile(ProfileOptions{Name: "factory-root", Kind: KindRoot, NoExpiry: true, PathLen: 2})
 }
 
 // NewRoot makes a self-signed CA certificate. Nothing records it until a CA is
@@ -63,13 +63,29 @@ func NewRoot(o RootOptions) (*x509.Certificate, error) {
 	return inspect(der, p, t)
 }
 
+// DefaultIssuing returns the profile of an issuing CA under root: if that allows it,
+// one that can certify its own successor, which who trusts this one only then
+// trusts. It returns ErrProfile.
+func DefaultIssuing(root *x509.Certificate) (*Profile, error) {
+	pathLen := 1
+	if (root.MaxPathLen > 0 || root.MaxPathLenZero) && root.MaxPathLen <= pathLen {
+		pathLen = 0
+	}
+	return NewProfile(ProfileOptions{
+		Name: "issuing", Kind: KindIssuing, Validity: issuingValidity, PathLen: pathLen,
+	})
+}
+
 // NewIssuing makes the certificate of an issuing CA for key under the root, by
-// profile (nil: that of DefaultProfiles).
+// profile (nil: that of DefaultIssuing).
 func NewIssuing(root *Issuer, name string, key crypto.PublicKey, profile *Profile, now time.Time) (
 	*x509.Certificate, error,
 ) {
 	if profile == nil {
-		profile = DefaultProfiles().Issuing
+		var err error
+		if profile, err = DefaultIssuing(root.cert); err != nil {
+			return nil, err
+		}
 	}
 	if profile.kind != KindIssuing {
 		return nil, errKind(profile, KindIssuing)

@@ -77,7 +77,11 @@ func (ca *CA) IssueFactory(ctx context.Context, endpoint string, key crypto.Publ
 
 // IssueSubordinate issues the certificate of an issuing CA for key.
 func (ca *CA) IssueSubordinate(ctx context.Context, name string, key crypto.PublicKey) (Issued, error) {
-	return ca.issue(ctx, ca.o.Profiles.Issuing, Subject{Name: name, Key: key})
+	p, err := DefaultIssuing(ca.o.Issuer)
+	if err != nil {
+		return Issued{}, err
+	}
+	return ca.issue(ctx, p, Subject{Name: name, Key: key})
 }
 
 // issue signs and records one certificate that no device asked for.

@@ -246,3 +246,12 @@ func algorithmOf(pub crypto.PublicKey) (KeyAlgorithm, error) {
 	}
 	return "", fmt.Errorf("%w: %T", ErrKey, pub)
 }
+
+// AlgorithmOf names the algorithm of a key, or says that none of a profile is it.
+func AlgorithmOf(pub crypto.PublicKey) string {
+	alg, err := algorithmOf(pub)
+	if err != nil {
+		return fmt.Sprintf("%T", pub)
+	}
+	return string(alg)
+}

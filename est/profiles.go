@@ -8,14 +8,17 @@ type Profiles struct {
 	Issuing, Server, Peer, TransferSigner, SUITSigner, OCSPSigner, Factory, Operational *Profile
 }
 
-const day = 24 * time.Hour
+const (
+	day             = 24 * time.Hour
+	issuingValidity = 3653 * day
+)
 
 // DefaultProfiles returns the profiles of a provider that configured none: a
 // year for devices, two for servers and signers, thirty days for who signs
 // statuses, ten years for an issuing CA, no expiry for factory certificates.
 func DefaultProfiles() Profiles {
 	return Profiles{
-		Issuing:        builtin(ProfileOptions{Name: "issuing", Kind: KindIssuing, Validity: 3653 * day}),
+		Issuing:        builtin(ProfileOptions{Name: "issuing", Kind: KindIssuing, Validity: issuingValidity}),
 		Server:         builtin(ProfileOptions{Name: "server", Kind: KindServer, Validity: 2 * 365 * day}),
 		Peer:           builtin(ProfileOptions{Name: "peer", Kind: KindPeer, Validity: 2 * 365 * day}),
 		TransferSigner: builtin(ProfileOptions{Name: "transfer-signer", Kind: KindTransferSigner, Validity: 2 * 365 * day}),

@@ -49,7 +49,7 @@ type standings interface {
 // that cannot be used.
 func (a *App) newCredentials(list []config.ServerCertificate) (*credentials, error) {
 	p := a.pki
-	cert := &tls.Certificate{Certificate: p.serverChain(p.server.cert), PrivateKey: p.server.key, Leaf: p.server.cert}
+	cert := &tls.Certificate{Certificate: p.deviceChain(p.server.cert), PrivateKey: p.server.key, Leaf: p.server.cert}
 	c := &credentials{
 		ca: p.ca, grace: a.cfg.ExpiredGrace, cert: cert, devices: a.devices, keys: a.keys, known: a.db.Inventory(),
 		naming: a.cfg.Naming, named: map[string]*tls.Certificate{},

@@ -61,6 +61,14 @@ func openDirectory(path string) (*directory, error) {
 
 // openRing opens the keys of the directory.
 func openRing(d *directory, k config.Keys) (*keys.Ring, error) {
+	o, err := ringOptions(d, k)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Open(o)
+}
+
+func ringOptions(d *directory, k config.Keys) (keys.Options, error) {
 	o := keys.Options{
 		Dir: d.file(dirKeys), Machine: d.file(dirMachine, fileMachine), Places: map[keys.Name]string{},
 	}
@@ -68,10 +76,8 @@ func openRing(d *directory, k config.Keys) (*keys.Ring, error) {
 		o.Places[keys.Name(name)] = place
 	}
 	var err error
-	if o.Passphrase, err = k.Passphrase(); err != nil {
-		return nil, err
-	}
-	return keys.Open(o)
+	o.Passphrase, err = k.Passphrase()
+	return o, err
 }
 
 func (d *directory) file(name ...string) string {

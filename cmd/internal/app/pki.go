@@ -39,6 +39,7 @@ type pki struct {
 	transfer identity
 	suit     identity
 	next     map[keys.Name]*x509.Certificate // of signers that will follow the present ones
+	lead     []*x509.Certificate             // what servers show to devices instead of the CA's chain; nil: that
 }
 
 // An identity is a key with its certificate.
@@ -55,9 +56,17 @@ func newPKI(dir *directory, ring *keys.Ring, cfg config.Config, store est.KeySto
 	}
 }
 
-// open loads the CA of the data directory, or makes one at the first start. o says
-// what the CA works with beside its keys and certificates.
+// open loads the CA of the data directory, or makes one at the first start, and the
+// certificates of our servers and signers. o says what the CA works with beside its
+// keys and certificates.
 func (p *pki) open(ctx context.Context, cfg config.CA, o est.Options) error {
+	if err := p.openCA(ctx, cfg, o); err != nil {
+		return err
+	}
+	return p.leaves(ctx)
+}
+
+func (p *pki) openCA(ctx context.Context, cfg config.CA, o est.Options) error {
 	purpose, err := p.establish(ctx, cfg.Hierarchy)
 	if err != nil {
 		return err
@@ -71,10 +80,8 @@ func (p *pki) open(ctx context.Context, cfg config.CA, o est.Options) error {
 	if err := p.ca.Adopt(ctx); err != nil {
 		return err
 	}
-	if p.restored, err = p.ca.Restore(ctx); err != nil {
-		return err
-	}
-	return p.leaves(ctx)
+	p.restored, err = p.ca.Restore(ctx)
+	return err
 }
 
 // leaves loads or issues the end-entity certificates. The server's and the peer
@@ -199,14 +206,26 @@ func (p *pki) live(ctx context.Context, c *x509.Certificate) bool {
 	return err == nil && rec.Live(time.Now()) == nil
 }
 
-// serverChain returns a certificate of our servers with what is between it and the
-// root, which is for the client to have (RFC 5246 §7.4.2).
-func (p *pki) serverChain(leaf *x509.Certificate) [][]byte {
+// chain returns a certificate of our servers with what is between it and the root,
+// which is for the client to have (RFC 5246 §7.4.2).
+func (p *pki) chain(leaf *x509.Certificate) [][]byte {
 	out := [][]byte{leaf.Raw}
 	for _, c := range p.ca.Serving().Chain() {
 		if c.CheckSignatureFrom(c) != nil {
 			out = append(out, c.Raw)
 		}
+	}
+	return out
+}
+
+// deviceChain is chain for devices, some of which know only the CA before.
+func (p *pki) deviceChain(leaf *x509.Certificate) [][]byte {
+	if len(p.lead) == 0 {
+		return p.chain(leaf)
+	}
+	out := [][]byte{leaf.Raw}
+	for _, c := range p.lead {
+		out = append(out, c.Raw)
 	}
 	return out
 }

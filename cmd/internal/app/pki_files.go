@@ -15,9 +15,9 @@ import (
 
 // Files of certificates beside that of the key itself, by what follows its name.
 const (
-	fileChain      = ".chain" // those above an issuing CA that somebody else certified
-	fileOldWithNew = ".owith" // the root before, certified by this one
-	fileNewWithOld = ".nwith" // this root, certified by the one before
+	fileChain      = ".chain"        // those above an issuing CA that somebody else certified
+	fileOldWithNew = ".old-with-new" // the CA before, certified by this one
+	fileNewWithOld = ".new-with-old" // this CA, certified by the one before
 )
 
 func (p *pki) file(name keys.Name) string { return p.dir.file(dirPKI, string(name)+".pem") }

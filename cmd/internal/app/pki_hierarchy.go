@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"time"
 
 	"steward/cmd/internal/config"
@@ -160,68 +159,4 @@ func ignore(err, expected error) error {
 		return nil
 	}
 	return err
-}
-
-// authorities says what the CA works with: who issues now, who did, and what
-// clients of /crts are told beside.
-func (p *pki) authorities(ctx context.Context, purpose keys.Name, o *est.Options) error {
-	g, err := p.life.Generations(ctx, string(purpose))
-	if err != nil {
-		return err
-	}
-	roots, err := p.roots(ctx)
-	if err != nil {
-		return err
-	}
-	all := make(map[int]est.Authority, len(g))
-	for _, generation := range g {
-		a, err := p.authority(nameOf(purpose, generation.Number), roots)
-		if err != nil && (generation.State != est.KeyPast || !errors.Is(err, keys.ErrNoKey)) {
-			return err
-		}
-		if err == nil && time.Now().Before(a.Certificate.NotAfter) {
-			all[generation.Number] = a
-		}
-	}
-	active, next := g.Of(est.KeyActive), g.Of(est.KeyNext)
-	current, ok := all[active.Number]
-	if !ok {
-		return fmt.Errorf("%w: the certificate of %s has expired", ErrPKI, nameOf(purpose, active.Number))
-	}
-	if next != nil {
-		o.Previous, o.ServedByPrevious = append(o.Previous, current), true
-		o.Published = append(o.Published, current.Chain()...)
-		current = all[next.Number]
-	}
-	for _, generation := range slices.Backward(g) {
-		if a, ok := all[generation.Number]; ok && generation.State == est.KeyPast {
-			o.Previous = append(o.Previous, a)
-		}
-	}
-	o.Signer, o.Issuer, o.Parents = current.Signer, current.Certificate, current.Parents
-	o.Permanent = purpose == keys.Root || !containsAll(roots, o.Parents)
-	return p.publishRoots(ctx, o)
-}
-
-// containsAll reports whether those above the issuing CA are all our own.
-func containsAll(own, parents []*x509.Certificate) bool {
-	return !slices.ContainsFunc(parents, func(c *x509.Certificate) bool { return !slices.ContainsFunc(own, c.Equal) })
-}
-
-// publishRoots adds what leads from one root to the other during a roll-over.
-func (p *pki) publishRoots(ctx context.Context, o *est.Options) error {
-	g, err := p.life.Generations(ctx, string(keys.Root))
-	next := g.Of(est.KeyNext)
-	if err != nil || next == nil {
-		return err
-	}
-	name := nameOf(keys.Root, next.Number)
-	for _, file := range []keys.Name{name, name + fileOldWithNew, name + fileNewWithOld} {
-		c, err := p.read(file)
-		if err != nil {
-			return err
-		}
-		o.Published = append(o.Published, c)
-	}
-	return nil
 }

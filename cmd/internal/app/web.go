@@ -174,7 +174,7 @@ func (a *App) webTLS(ctx context.Context) (*tls.Config, error) {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		Certificates: []tls.Certificate{{
-			Certificate: a.pki.serverChain(id.cert), PrivateKey: id.key, Leaf: id.cert,
+			Certificate: a.pki.chain(id.cert), PrivateKey: id.key, Leaf: id.cert,
 		}},
 	}, nil
 }

@@ -224,7 +224,7 @@ func (l *life) fetchRenewal(ctx context.Context, home transfer.Home) (string, *x
 	if l.failing(RenewalLost) {
 		return "", nil, fmt.Errorf("sren: %w", errAnswerLost)
 	}
-	if _, err := vouch(fresh, nil, anchors, l.o.now()); err != nil {
+	if err := l.vouchRenewed(ctx, c, fresh, anchors); err != nil {
 		return "", nil, fmt.Errorf("sren: %w: %w", errIssued, err)
 	}
 	return there.host, fresh, nil
