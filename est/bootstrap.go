@@ -41,7 +41,7 @@ func (ca *CA) openBootstrap(ctx context.Context, endpoint string) (Right, error)
 	r, err := ca.o.Store.Right(ctx, own)
 	if errors.Is(err, ErrUnknown) {
 		r = Right{
-			Factory: own, FactoryDER: []byte{}, Endpoint: endpoint, State: RightClosed, Epoch: 1, ChangedAt: ca.now(),
+			Factory: own, Endpoint: endpoint, State: RightClosed, Epoch: 1, ChangedAt: ca.now(),
 		}
 		err = ca.o.Store.Commit(ctx, Change{Right: &r, Audit: []audit.Row{
 			ca.row("right.grant", own, "right for "+endpoint+" by bootstrap", "", string(RightClosed)),

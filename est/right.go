@@ -92,7 +92,7 @@ var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 // A Right is the permission to enrol one factory certificate once.
 type Right struct {
 	Factory    Hash   // of FactoryDER; the right's name
-	FactoryDER []byte // the factory certificate
+	FactoryDER []byte // the factory certificate; nil: the device has none, see BootstrapRight
 	Endpoint   string // its commonName, and that of every certificate issued
 	State      RightState
 	// Epoch counts the grants: it rises when the device comes back after its

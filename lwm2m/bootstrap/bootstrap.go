@@ -51,6 +51,10 @@ type Options struct {
 	// Configure returns what the device is to hold, or ErrNoConfiguration.
 	Configure func(ctx context.Context, device fleet.ID) (Configuration, error)
 	Ended     func(Report) // told when a session is over; nil: nobody
+	// Finishing is told, before the device is, that all it is to hold was written, or
+	// is about to be by a pack: what it may do next on the same association it may do
+	// from then on. Nil: nobody is told.
+	Finishing func(ctx context.Context, p coap.Peer, device fleet.ID)
 	Log       *slog.Logger // nil: none
 	Workers   int          // sessions at once; 64
 	Waiting   int          // sessions that wait for a worker; 1024
@@ -87,6 +91,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Ended == nil {
 		o.Ended = func(Report) {}
+	}
+	if o.Finishing == nil {
+		o.Finishing = func(context.Context, coap.Peer, fleet.ID) {}
 	}
 	if o.Workers == 0 {
 		o.Workers = defaultWorkers

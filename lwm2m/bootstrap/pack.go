@@ -53,6 +53,7 @@ func (s *Server) pack(ctx context.Context, r *coap.Request) *coap.Response {
 	if err := s.o.Store.Keep(ctx, report); err != nil {
 		return s.refuse(ctx, r, err)
 	}
+	s.o.Finishing(ctx, r.Peer, h.device)
 	return &coap.Response{
 		Code: coap.Content, ContentFormat: coap.FormatID(format), Payload: body, Sent: func() { s.o.Ended(report) },
 	}

@@ -250,6 +250,7 @@ func (x *session) formats(p lwm2m.Path) []uint16 {
 
 // finish sends Bootstrap-Finish (§6.1.7.6).
 func (s *Server) finish(ctx context.Context, x *session) (Event, error) {
+	s.o.Finishing(ctx, x.peer, x.device)
 	res, err := s.do(ctx, x, "Finish", "", &coap.Request{Method: coap.POST, Path: []string{"bs"}})
 	switch {
 	case err != nil:

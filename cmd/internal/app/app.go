@@ -66,6 +66,7 @@ type App struct {
 	transfers *coordinator.Coordinator
 	enrolment *enrol.Runner
 	factory   *factoryPeers
+	led       led
 	coaps     *transport.Listener
 	coap      *transport.Listener // nil: none
 	streams   streams
@@ -219,6 +220,7 @@ func hostPort(host string, bound netip.AddrPort) string {
 func (a *App) closed(p coap.Peer) {
 	a.server.Closed(p)
 	a.factory.closed(p)
+	a.led.closed(p)
 }
 
 // revoked drops the live sessions of a certificate at once. It is called within

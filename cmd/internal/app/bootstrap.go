@@ -27,7 +27,7 @@ const pskLength = 16
 func (a *App) buildBootstrap() (err error) {
 	a.bootstrap, err = bootstrap.New(bootstrap.Options{
 		Store: a.db.Bootstrap(), Exchanger: a.engine, Schema: a.registry, Identify: a.identifyBootstrap,
-		Configure: a.configure, Log: a.log,
+		Configure: a.configure, Finishing: a.finishing, Log: a.log,
 	})
 	return err
 }

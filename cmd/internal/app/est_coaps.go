@@ -38,7 +38,7 @@ func (a *App) newESTCoAPS() (*estcoap.Server, error) {
 		return nil, err
 	}
 	return estcoap.NewServer(estcoap.ServerOptions{
-		CA: a.pki.ca, Labels: byLabel, Refused: a.refusedEnrolment, C509: a.cfg.C509, Log: a.log,
+		CA: a.pki.ca, Labels: byLabel, Client: a.estClient, Refused: a.refusedEnrolment, C509: a.cfg.C509, Log: a.log,
 	})
 }
 

@@ -158,7 +158,7 @@ func each[T any](tx *Tx, rows []T, write func(*Tx, T) error) error {
 
 func putRight(tx *Tx, r est.Right) error {
 	args := []any{
-		r.Factory[:], r.FactoryDER, r.Endpoint, string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued),
+		r.Factory[:], append([]byte{}, r.FactoryDER...), r.Endpoint, string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued),
 		micros(r.From), micros(r.Until), micros(r.ChangedAt),
 	}
 	name := "right.insert"
@@ -224,6 +224,9 @@ func scanRight(row interface{ Scan(dest ...any) error }) (est.Right, error) {
 	err := row.Scan(hash(&r.Factory), &r.FactoryDER, &r.Endpoint, &r.State, &r.Epoch, hash(&r.SPKI), hash(&r.Issued),
 		&from, &until, &changed, &r.Version)
 	r.From, r.Until, r.ChangedAt = moment(from), moment(until), moment(changed)
+	if len(r.FactoryDER) == 0 { // of a device without a factory certificate
+		r.FactoryDER = nil
+	}
 	return r, err
 }
 

@@ -196,6 +196,9 @@ func (l *life) attend(ctx context.Context, a Account) (v verdict, registered boo
 }
 
 func (l *life) connect(ctx context.Context, a Account) (*Link, error) {
+	if a.certificate = l.d.certificate(a); a.certificate != nil {
+		return l.dial(ctx, a)
+	}
 	k, err := l.dial(ctx, a)
 	if err != nil || a.Mode != objects.ModeEST {
 		return k, err
@@ -268,6 +271,9 @@ func (l *life) ask(ctx context.Context) error {
 	defer l.hangUp(k)
 	if err := l.cl.Bootstrap(ctx, k.Peer, l.d.o.Format); err != nil {
 		return err
+	}
+	if err := l.enrolAll(ctx, k); err != nil {
+		return fmt.Errorf("enrolment after bootstrap: %w", err)
 	}
 	l.bootstrap = false
 	l.d.event(sim.Event{Kind: Bootstrapped, Server: a.URI, Detail: fmt.Sprint(len(l.d.accounts())) + " accounts"})

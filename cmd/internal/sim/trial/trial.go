@@ -7,6 +7,7 @@ package trial
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -105,8 +106,9 @@ type Device struct {
 	behind                   map[string][]client.Object
 	orders                   chan order
 
-	mu sync.Mutex
-	at *life // running; nil: none
+	mu       sync.Mutex
+	at       *life                       // running; nil: none
+	enrolled map[uint16]*tls.Certificate // by EST after bootstrap, by short server id
 }
 
 // New returns a Device, or ErrOptions.
