@@ -111,25 +111,27 @@ func bitString(content []byte) ([]byte, bool) {
 
 // flags reads a named bit list as a number whose bit i is bit i (§3.3).
 func flags(content []byte) (uint64, bool) {
-	if len(content) < 2 || len(content) > 3 {
+	if len(content) < 1 || len(content) > 9 {
 		return 0, false
 	}
 	var n uint64
 	for i, b := range content[1:] {
 		n |= uint64(bits.Reverse8(b)) << (8 * i)
 	}
-	return n, n != 0
+	return n, true
 }
 
 // flagString is the opposite of flags (X.690 §11.2.2: no trailing zero bits).
 func flagString(tag asn1.Tag, it item) ([]byte, error) {
-	if !it.is(majorUint) || it.n == 0 || it.n > 0xffff {
+	if !it.is(majorUint) {
 		return nil, fmt.Errorf("%w: bits", ErrForm)
 	}
-	body := binary.LittleEndian.AppendUint64(nil, it.n)[:2]
-	body[0], body[1] = bits.Reverse8(body[0]), bits.Reverse8(body[1])
-	if body[1] == 0 {
-		body = body[:1]
+	if it.n == 0 { // against RFC 5280, but it has a form
+		return tlv(tag, []byte{0}), nil
+	}
+	body := bytes.TrimRight(binary.LittleEndian.AppendUint64(nil, it.n), "\x00")
+	for i, b := range body {
+		body[i] = bits.Reverse8(b)
 	}
 	unused := byte(bits.TrailingZeros8(body[len(body)-1])) //nolint:gosec // at most 8
 	return tlv(tag, []byte{unused}, body), nil

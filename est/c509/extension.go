@@ -92,23 +92,31 @@ func (c codec) extensions(content cryptobyte.String) ([]byte, bool) {
 		return nil, false
 	}
 	if len(items) == 2 {
-		if id, err := parse(items[0]); err == nil {
-			if n, isCode := id.int(); isCode && max(n, -n) == extKeyUsage {
-				return soleKeyUsage(n, items[1]), true
-			}
+		if sole, ok := soleKeyUsage(items[0], items[1]); ok {
+			return sole, true
 		}
 	}
 	return array(items...), true
 }
 
-// soleKeyUsage gives value the sign of id.
-func soleKeyUsage(id int64, value []byte) []byte {
-	it, err := parse(value)
-	n, ok := it.int()
-	if err != nil || !ok || id > 0 {
-		return value
+// soleKeyUsage gives value the sign of id if that is keyUsage's. A critical one of
+// no bits would lose its sign, and is written as OID and bytes.
+func soleKeyUsage(id, value []byte) ([]byte, bool) {
+	code, err := parse(id)
+	n, isCode := code.int()
+	if err != nil || !isCode || max(n, -n) != extKeyUsage {
+		return nil, false
 	}
-	return encodeInt(-n)
+	it, err := parse(value)
+	bits, fits := it.int()
+	if err != nil || !fits || n > 0 {
+		return value, true
+	}
+	if bits == 0 {
+		oid, _ := extensionIDs.der(extKeyUsage)
+		return array(appendBytes(nil, oid), array(appendBytes(nil, tlv(asn1.BIT_STRING, []byte{0})))), true
+	}
+	return encodeInt(-bits), true
 }
 
 // extension encodes one: with its code if that rebuilds the very same bytes, else

@@ -46,6 +46,9 @@ func TestExtensions(t *testing.T) {
 		}},
 		{"keyUsage alone, critical", "37", [][]byte{extension("551d0f", true, unhex("03020318"))}},
 		{"keyUsage of nine bits alone", "190180", [][]byte{extension("551d0f", false, unhex("0303070180"))}},
+		{"keyUsage of no bits alone", "00", [][]byte{extension("551d0f", false, unhex("030100"))}},
+		{"keyUsage of no bits alone, critical", "8243551d0f8143030100", [][]byte{extension("551d0f", true, unhex("030100"))}},
+		{"keyUsage of 24 bits alone", "1aff408000", [][]byte{extension("551d0f", false, unhex("030500000102ff"))}},
 		{"path length", "820403", [][]byte{extension("551d13", false, unhex("30060101ff020103"))}},
 		{"hardwareModuleName", "8203822082422a034109", [][]byte{
 			extension("551d11", false, otherName("2b06010505070804", "300706022a03040109")),

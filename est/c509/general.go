@@ -69,7 +69,7 @@ func (c codec) generalName(tag asn1.Tag, content cryptobyte.String, subtree bool
 			content, ok := prefixed(content)
 			return kind, appendBytes(nil, content), ok
 		}
-		return kind, appendBytes(nil, content), true
+		return kind, appendBytes(nil, content), len(content) == 4 || len(content) == 16
 	case nameOID:
 		return kind, appendBytes(nil, content), validOID(content)
 	}
@@ -166,6 +166,9 @@ func (c codec) generalNameDER(kind int64, v item, subtree bool) ([]byte, error) 
 		}
 		if subtree {
 			return masked(tag, v.bytes)
+		}
+		if len(v.bytes) != 4 && len(v.bytes) != 16 {
+			return nil, bad
 		}
 		return tlv(tag, v.bytes), nil
 	case nameOID:

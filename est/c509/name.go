@@ -230,5 +230,11 @@ func (c codec) attributeParts(id, v item) (oid, value []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return tlv(asn1.OBJECT_IDENTIFIER, content), tlv(tag, text), checkText(code, tag, text)
+	err = checkText(code, tag, text)
+	// Certificates that break the rule exist, and others encode them so; we write OID
+	// and bytes.
+	if !c.native && (tag == asn1.UTF8String || ascii(text)) {
+		err = nil
+	}
+	return tlv(asn1.OBJECT_IDENTIFIER, content), tlv(tag, text), err
 }
