@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"steward/est/c509"
 )
 
 // ErrNotImplemented reports a form of a message that the protocol knows and this
@@ -34,32 +36,50 @@ type DevicePair struct {
 
 // A FactoryCert carries or names a factory certificate; one member is set.
 type FactoryCert struct {
-	C5C     []byte    `cbor:"25,keyasint,omitempty"` // C509
+	C5C     []byte    `cbor:"25,keyasint,omitempty"` // C509, of type 3
 	X5Chain []byte    `cbor:"33,keyasint,omitempty"` // DER
 	X5T     *CertHash `cbor:"34,keyasint,omitempty"`
 }
 
-// Hash returns the hash of the certificate. For a C509 certificate it returns
-// ErrNotImplemented, for a hash by another algorithm ErrValue.
+// Hash returns the hash of the certificate, in C509 that of the DER that it stands
+// for. It returns ErrNotImplemented for a natively signed certificate, ErrValue for
+// one that is malformed and for a hash by another algorithm.
 func (f FactoryCert) Hash() (Hash, error) {
 	switch {
 	case len(f.X5Chain) > 0:
 		return HashOf(f.X5Chain), nil
 	case len(f.C5C) > 0:
-		return Hash{}, fmt.Errorf("transfer: C509 factory certificate: %w", ErrNotImplemented)
+		der, err := f.der()
+		return HashOf(der), err
 	case f.X5T != nil && f.X5T.Alg == SHA256 && len(f.X5T.Value) == len(Hash{}):
 		return Hash(f.X5T.Value), nil
 	}
 	return Hash{}, fmt.Errorf("transfer: factory certificate: %w", ErrValue)
 }
 
-// X509 returns the certificate, parsed. It returns ErrNotImplemented for a C509
-// certificate, and ErrValue for one that is only named or malformed.
-func (f FactoryCert) X509() (*x509.Certificate, error) {
-	if len(f.C5C) > 0 {
-		return nil, fmt.Errorf("transfer: C509 factory certificate: %w", ErrNotImplemented)
+// der returns the certificate as devices show it in handshakes.
+func (f FactoryCert) der() ([]byte, error) {
+	if len(f.C5C) == 0 {
+		return f.X5Chain, nil
 	}
-	certificate, err := x509.ParseCertificate(f.X5Chain)
+	c, err := c509.ParseCertificate(f.C5C)
+	if err != nil {
+		return nil, fmt.Errorf("transfer: factory certificate: %w: %w", ErrValue, err)
+	}
+	if c.Type != c509.Reencoded {
+		return nil, fmt.Errorf("transfer: natively signed factory certificate: %w", ErrNotImplemented)
+	}
+	return c.DER, nil
+}
+
+// X509 returns the certificate, parsed. It returns ErrNotImplemented for a natively
+// signed certificate, and ErrValue for one that is only named or malformed.
+func (f FactoryCert) X509() (*x509.Certificate, error) {
+	der, err := f.der()
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, fmt.Errorf("transfer: factory certificate: %w: %w", ErrValue, err)
 	}

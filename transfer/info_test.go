@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"steward/est/c509"
 	"steward/transfer"
 )
 
@@ -171,17 +172,46 @@ func TestDevicesRefuseBadInput(t *testing.T) {
 			t.Errorf("EncodeDevices(%s) = %v, want ErrValue", tt.name, err)
 		}
 	}
-	c509 := transfer.FactoryCert{C5C: []byte{1}}
-	if _, err := c509.X509(); !errors.Is(err, transfer.ErrNotImplemented) {
-		t.Errorf("X509 of a C509 certificate = %v, want ErrNotImplemented", err)
-	}
 	if _, err := (transfer.FactoryCert{X5Chain: []byte{1}}).X509(); !errors.Is(err, transfer.ErrValue) {
 		t.Errorf("X509 of a malformed certificate = %v, want ErrValue", err)
 	}
 	if c, err := w.pair().Factory.X509(); err != nil || !c.Equal(w.factory.cert) {
 		t.Errorf("X509 = %v, %v", c, err)
 	}
-	if _, err := c509.Hash(); !errors.Is(err, transfer.ErrNotImplemented) {
-		t.Errorf("Hash of a C509 certificate = %v, want ErrNotImplemented", err)
+}
+
+func TestFactoryCertInC509(t *testing.T) {
+	w := newWorld(t)
+	short, err := c509.FromDER(w.factory.cert.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := transfer.FactoryCert{C5C: short}
+	if got, err := f.X509(); err != nil || !got.Equal(w.factory.cert) {
+		t.Errorf("X509 = %v, %v", got, err)
+	}
+	if got, err := f.Hash(); err != nil || got != transfer.HashOf(w.factory.cert.Raw) {
+		t.Errorf("Hash = %x, %v, want that of the DER", got, err)
+	}
+	native, err := c509.Options{}.SignCertificate(w.factory.cert.Raw, w.factory.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		err  error
+	}{
+		{"natively signed", native, transfer.ErrNotImplemented},
+		{"malformed", []byte{1}, transfer.ErrValue},
+		{"DER", w.factory.cert.Raw, transfer.ErrValue},
+	} {
+		f := transfer.FactoryCert{C5C: tt.in}
+		if got, err := f.X509(); !errors.Is(err, tt.err) {
+			t.Errorf("%s: X509 = %v, %v, want %v", tt.name, got, err, tt.err)
+		}
+		if got, err := f.Hash(); !errors.Is(err, tt.err) {
+			t.Errorf("%s: Hash = %x, %v, want %v", tt.name, got, err, tt.err)
+		}
 	}
 }

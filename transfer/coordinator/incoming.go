@@ -64,8 +64,12 @@ func (c *Coordinator) grant(ctx context.Context, s *step) error {
 	if err != nil {
 		return err
 	}
+	factory, err := pair.Factory.X509()
+	if err != nil {
+		return err
+	}
 	_, err = c.o.CA.GrantRight(ctx, est.Grant{
-		FactoryDER: pair.Factory.X5Chain, From: s.t.Window.Earliest.Time(), Until: s.t.Window.Latest.Time(),
+		FactoryDER: factory.Raw, From: s.t.Window.Earliest.Time(), Until: s.t.Window.Latest.Time(),
 	})
 	if err == nil {
 		s.row.Device, err = c.expect(ctx, s)

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -106,7 +105,7 @@ func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, raw []
 
 // judge says why we cannot take a device; "" if we can.
 func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time.Time) transfer.Reason {
-	leaf, err := x509.ParseCertificate(p.Factory.X5Chain)
+	leaf, err := p.Factory.X509()
 	switch {
 	case err != nil:
 		return "no X.509 factory certificate"
@@ -159,7 +158,7 @@ func fillRows(t *Transfer, ch *Change, info *transfer.Signed[transfer.Info], ans
 			Reason: string(answer.Devices[i].Reason),
 		}
 		r.Short = r.Factory.Short()
-		if leaf, err := x509.ParseCertificate(p.Factory.X5Chain); err == nil {
+		if leaf, err := p.Factory.X509(); err == nil {
 			r.Endpoint = lwm2m.Endpoint(leaf.Subject.CommonName)
 		}
 		before := r

@@ -88,7 +88,7 @@ func (r Row) certificate() (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := x509.ParseCertificate(pair.Factory.X5Chain)
+	c, err := pair.Factory.X509()
 	if err != nil {
 		return nil, fmt.Errorf("factory certificate of %s: %w", r.Short, err)
 	}
