@@ -20,3 +20,10 @@ func (a *App) Responder() *est.Responder { return a.publication.responder }
 
 // Sum is the SHA-256 that names a certificate.
 func Sum(der []byte) est.Hash { return sum(der) }
+
+// ClientConns counts connections of HTTP listeners by certificates.
+func (a *App) ClientConns() int {
+	a.web.clients.mu.Lock()
+	defer a.web.clients.mu.Unlock()
+	return len(a.web.clients.open)
+}

@@ -44,6 +44,7 @@ func (r *revocations) take() map[est.Hash]struct{} {
 // dropRevoked ends the sessions of all certificates revoked since the last time.
 func (a *App) dropRevoked() {
 	gone := a.revocations.take()
+	a.web.clients.drop(gone)
 	a.drop(func(id coap.Identity) bool {
 		_, revoked := gone[id.Certificate]
 		return revoked

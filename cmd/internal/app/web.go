@@ -44,7 +44,8 @@ type webListeners struct {
 	servers  []*webServer
 	stream   *web.Stream
 	accounts *account.Accounts
-	token    string // of the command line, in DATA/admin.token
+	clients  clientConns // with certificates
+	token    string      // of the command line, in DATA/admin.token
 }
 
 // add binds an address. tlsConfig nil is plain HTTP.
@@ -59,11 +60,15 @@ func (w *webListeners) add(ctx context.Context, name, addr string, tlsConfig *tl
 	if tlsConfig != nil {
 		l = tls.NewListener(l, tlsConfig)
 	}
-	w.servers = append(w.servers, &webServer{name, l, &http.Server{
+	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(log.With(slog.String("listener", name)).Handler(), slog.LevelDebug),
-	}})
+	}
+	if tlsConfig != nil && tlsConfig.ClientAuth != tls.NoClientCert {
+		server.ConnState = w.clients.changed
+	}
+	w.servers = append(w.servers, &webServer{name, l, server})
 	return nil
 }
 

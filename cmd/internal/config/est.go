@@ -36,6 +36,10 @@ type ESTProfile struct {
 	Approval bool `toml:"approval"`
 	// ChannelBinding demands challengePassword as RFC 7030 §3.5 has it.
 	ChannelBinding bool `toml:"channel-binding"`
+	// NoRevAvail has certificates say that nobody publishes their revocation (RFC 9608),
+	// for lifetimes of up to a week; Pointers has them name publication.url.
+	NoRevAvail bool `toml:"no-rev-avail"`
+	Pointers   bool `toml:"pointers"`
 }
 
 // An ESTLabel is an ESTProfile with certificates that live for a time of their own.
@@ -52,6 +56,10 @@ func (p ESTProfile) profile(name string, lifetime Duration) (*est.Profile, error
 	o := est.ProfileOptions{
 		Name: name, Kind: est.KindOperational, Validity: cmp.Or(time.Duration(lifetime), yearLong),
 		ServerKeys: p.ServerKeys, Approval: p.Approval, Binding: p.ChannelBinding,
+		NoRevAvail: p.NoRevAvail,
+	}
+	if p.Pointers {
+		o.Pointers = est.PointersAlways
 	}
 	for _, k := range p.Keys {
 		o.Keys = append(o.Keys, est.KeyAlgorithm(k))
