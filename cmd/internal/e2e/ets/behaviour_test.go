@@ -12,33 +12,69 @@ import (
 	"steward/lwm2m/server"
 )
 
+// A behaviour is what no public suite asks of servers, or a suite by another name.
+type behaviour struct {
+	item, title string
+	run         func(*testing.T)
+	real        bool   // runs over real sockets
+	test        string // of another package, that has it
+	not         string // why it is not built
+}
+
+// behaviours are those that no public suite has, by what they are about.
+var behaviours = []behaviour{
+	{item: "lifetime", title: "expiry at lt, after Updates with and without lt", run: expiry},
+	{item: "lifetime", title: "lt=0 is for ever", run: forEver},
+	{item: "lifetime", title: "lifetime changed by Write", run: ets107},
+	{item: "re-Register", title: "a request ends with its register", run: requestEnds},
+	{item: "re-Register", title: "observations return after Register", run: observationsReturn},
+	{item: "re-Register", title: "what is queued outlives a Register", run: queuedOverRegister},
+	{item: "re-Register", title: "a Register sent twice", run: registerTwice},
+	{item: "codes", title: "codes", run: codes},
+	{item: "codes", title: "codes of Bootstrap-Pack", run: packCodes},
+	{item: "forms", title: "unknown parameters", run: unknownParameters},
+	{item: "forms", title: "links as devices write them", run: linkForms},
+	{item: "forms", title: "alternate path", run: alternatePath},
+	{item: "blocks", title: "bodies in blocks", run: blocks},
+	{item: "blocks", title: "answers in blocks", run: longAnswer},
+	{item: "blocks", title: "a push that breaks off", run: brokenPush},
+	{item: "queue mode", title: "an Update without Q", run: withoutQueue},
+	{item: "queue mode", title: "a queue keeps its order", run: inOrder},
+	{item: "queue mode", title: "a notification releases what waits", run: notificationReleases},
+	{item: "queue mode", title: "a restart with a filled queue", run: filledQueue},
+	{item: "queue mode", title: "what wakes a device", run: wakes},
+	{item: "DTLS", title: "an address that another identity takes", run: takenAddress, real: true},
+	{item: "DTLS", title: "a new handshake of the same identity", run: anewHandshake, real: true},
+	{item: "DTLS", title: "an address that changes under a connection identifier", run: changedAddress, real: true},
+	{item: "DTLS", title: "two endpoint names for one key", run: badEndpoint, real: true},
+	{item: "DTLS", title: "a key removed during a session", run: removedKey, real: true},
+	{item: "DTLS", title: "resumption of a handshake", test: "TestResumption"},
+	{item: "OSCORE", title: "Echo, sender sequence after a restart, replays", not: noOSCORE},
+	{item: "gateway", title: "operations behind a gateway", run: gatewayOperations},
+	{item: "gateway", title: "reports from behind a gateway", run: gatewayReports},
+	{item: "gateway", title: "composites behind a gateway", run: gatewayComposite},
+	{item: "gateway", title: "nothing behind a device", run: noGateway},
+	{item: "gateway", title: "a gateway registers anew", run: gatewayReturns},
+	{item: "vectors", title: "all vectors, also those to be refused", test: "TestVectorsLwM2M"},
+}
+
 // TestBehaviour has what no public suite asks of servers.
-func TestBehaviour(t *testing.T) {
-	for name, run := range map[string]func(*testing.T){
-		"expiry at lt":                       expiry,
-		"lt=0 is for ever":                   forEver,
-		"a request ends with its register":   requestEnds,
-		"observations return after Register": observationsReturn,
-		"a Register sent twice":              registerTwice,
-		"codes":                              codes,
-		"unknown parameters":                 unknownParameters,
-		"links as devices write them":        linkForms,
-		"alternate path":                     alternatePath,
-		"bodies in blocks":                   blocks,
-		"answers in blocks":                  longAnswer,
-		"a push that breaks off":             brokenPush,
-		"an Update without Q":                withoutQueue,
-		"a queue keeps its order":            inOrder,
-		"a notification releases what waits": notificationReleases,
-		"a restart with a filled queue":      filledQueue,
-		"what wakes a device":                wakes,
-		"operations behind a gateway":        gatewayOperations,
-		"reports from behind a gateway":      gatewayReports,
-		"composites behind a gateway":        gatewayComposite,
-		"nothing behind a device":            noGateway,
-		"a gateway registers anew":           gatewayReturns,
-	} {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
+func TestBehaviour(t *testing.T) { runAll(t, behaviours) }
+
+// runAll runs those of a list that are built here.
+func runAll(t *testing.T, list []behaviour) {
+	t.Helper()
+	for _, b := range list {
+		if b.run == nil {
+			continue
+		}
+		t.Run(b.title, func(t *testing.T) {
+			if b.real {
+				b.run(t)
+				return
+			}
+			synctest.Test(t, b.run)
+		})
 	}
 }
 

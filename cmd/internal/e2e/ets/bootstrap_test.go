@@ -209,3 +209,24 @@ func tlvs(body string) map[int]string {
 	}
 	return out
 }
+
+func packCodes(t *testing.T) {
+	x := newWorld(t)
+	d, named := x.device(""), x.device("alpha")
+	for name, c := range map[string]struct {
+		d      *device
+		method byte
+		query  string
+		want   int
+	}{
+		"no name":             {d, 1, "", 400},
+		"POST":                {named, 2, "ep=alpha", 405},
+		"DELETE":              {named, 4, "ep=alpha", 405},
+		"another's name":      {named, 1, "ep=beta", 400},
+		"nothing to be given": {named, 1, "ep=alpha", 500},
+	} {
+		if m := c.d.do(c.method, "/bspack", c.query, -1, ""); m.number() != c.want {
+			t.Errorf("%s: %d %q, want %d", name, m.number(), m.payload, c.want)
+		}
+	}
+}

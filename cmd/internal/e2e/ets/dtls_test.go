@@ -12,23 +12,6 @@ import (
 	"steward/lwm2m/transport"
 )
 
-// TestSecurity has what the integration tests of Eclipse Leshan, and no public
-// suite, ask of associations, over sockets.
-func TestSecurity(t *testing.T) {
-	for name, run := range map[string]func(*testing.T){
-		"PskTest.bad_psk_identity_or_key":                       badKeys,
-		"PskTest.psk_and_bad_endpoint":                          badEndpoint,
-		"PskTest.psk_identity_then_remove_security_info":        removedKey,
-		"X509Test.untrusted_selfsigned_or_bad_cn":               badCertificates,
-		"X509Test.without_endpointname":                         nameOfCertificate,
-		"an address that another identity takes":                takenAddress,
-		"a new handshake of the same identity":                  anewHandshake,
-		"an address that changes under a connection identifier": changedAddress,
-	} {
-		t.Run(name, run)
-	}
-}
-
 // secret is the pre-shared key of alpha.
 const secret = "0123456789abcdef"
 

@@ -139,3 +139,16 @@ func filledQueue(t *testing.T) {
 	d.update("", 204)
 	x.state(again, id, queue.Done, "/3/0/0=A")
 }
+
+// queuedOverRegister has a device register anew while something waits for it: that is
+// asked then, once.
+func queuedOverRegister(t *testing.T) {
+	x, d, q := queued(t, &queuetest.Store{})
+	d.says("GET /3/0/0", 205, "0", "41")
+	time.Sleep(94 * time.Second)
+	id := x.reads(q, "/3/0/0")
+	d.wants()
+	d.register(queryQueue, links)
+	x.state(q, id, queue.Done, "/3/0/0=A")
+	d.wants("GET /3/0/0")
+}
