@@ -15,8 +15,12 @@ import (
 //
 // The first use of the certificate revokes the one before; what was delivered before
 // that is revoked now, so that no more than two of a device are good. It returns
-// ErrName, and a *LimitError beyond Limits.PerDay.
+// ErrName, a *LimitError beyond Limits.PerDay, and ErrForbidden where an external CA
+// makes the certificates: that is asked by the devices.
 func (ca *CA) Deliver(ctx context.Context, endpoint string, factory Hash) (Keyed, error) {
+	if ca.o.Upstream != nil {
+		return Keyed{}, fmt.Errorf("%w: no keys are made here for an external CA", ErrForbidden)
+	}
 	key, err := newKey(P256) // the one curve that every device of LwM2M knows
 	if err != nil {
 		return Keyed{}, err

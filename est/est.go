@@ -84,9 +84,15 @@ var (
 )
 
 // A PendingError is ErrPending with the time after which to ask again.
-type PendingError struct{ Retry time.Duration }
+type PendingError struct {
+	Retry time.Duration
+	What  string // that is waited for, in words; "": that the right opens
+}
 
 func (e *PendingError) Error() string {
+	if e.What != "" {
+		return fmt.Sprintf("%s, retry after %v", e.What, e.Retry)
+	}
 	return fmt.Sprintf("%v, retry after %v", ErrPending, e.Retry)
 }
 

@@ -59,7 +59,7 @@ func (ca *CA) collect(ctx context.Context, o *order, name string) (*x509.Certifi
 	e, same := newest[0], newest[0].SPKI == o.csr.SPKI && newest[0].Name == name
 	switch {
 	case e.State == ErrandWaiting && same:
-		return nil, Record{}, &PendingError{Retry: ca.o.Retry}
+		return nil, Record{}, ca.awaits()
 	case e.State == ErrandRefused && same:
 		return nil, Record{}, fmt.Errorf("%w: %s", ErrForbidden, e.Reason)
 	case e.State == ErrandReady && same:
@@ -123,7 +123,7 @@ func (ca *CA) dispatch(ctx context.Context, o *order, name string, instead *Erra
 	if err := ca.o.Store.Commit(ctx, ch); err != nil {
 		return err
 	}
-	return &PendingError{Retry: ca.o.Retry}
+	return ca.awaits()
 }
 
 func (ca *CA) stepErrand(e Errand, on ErrandEvent, why string) (Errand, error) {
@@ -140,4 +140,9 @@ func (ca *CA) errandRow(action string, e Errand, before ErrandState) audit.Row {
 		Actor: ca.actor, Action: action, Subject: e.ID, Reason: e.Name + ": " + e.Reason, Before: string(before),
 		After: string(e.State), At: ca.now(),
 	}
+}
+
+// awaits is what a client is told until the external CA has answered.
+func (ca *CA) awaits() error {
+	return &PendingError{Retry: ca.o.Retry, What: "the external CA has not answered"}
 }
