@@ -37,7 +37,7 @@ type bindings struct {
 func (s *bindings) keep(f ref, e *dtls.Established, now instant) {
 	b := binding{data: e.Binding, generation: f.generation}
 	switch e.Identity.Role {
-	case coap.RoleFactory, coap.RoleBootstrap:
+	case coap.RoleFactory, coap.RoleBootstrap, coap.RoleExpired:
 	case coap.RoleOperational:
 		b.until = later(now, bindingLife)
 	default:

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"steward/lwm2m/coap"
@@ -36,7 +37,7 @@ func bindingOf(t *testing.T, p coap.Peer) []byte {
 func TestChannelBinding(t *testing.T) {
 	for role, c := range map[coap.Role]struct{ kept, forLong bool }{
 		coap.RoleFactory: {true, true}, coap.RoleBootstrap: {true, true}, coap.RoleOperational: {true, false},
-		coap.RolePSK: {},
+		coap.RolePSK: {}, coap.RoleExpired: {true, true},
 	} {
 		t.Run(string(role), func(t *testing.T) {
 			creds := roleCredentials{newCredentials(t), role}
@@ -62,5 +63,17 @@ func TestChannelBinding(t *testing.T) {
 				t.Errorf("binding %x of an association that has ended, %d kept", got, transport.Bindings(s.Listener))
 			}
 		})
+	}
+}
+
+// TestUnknownRole: a class that the table does not have is no association without one.
+func TestUnknownRole(t *testing.T) {
+	creds := roleCredentials{newCredentials(t), "unheard of"}
+	s := newSite(t, creds, nil)
+	_, err := transport.Dial(t.Context(), transport.DialOptions{
+		URI: s.uri(), Client: creds.client(t, "sensor"), Engine: newEngine(t),
+	})
+	if err == nil || s.Stats().Associations != 0 || !errors.Is(s.refusal(), transport.ErrRole) {
+		t.Errorf("Dial = %v, refused %v", err, s.refusal())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/dtls"
@@ -13,12 +14,18 @@ import (
 // ErrName reports an identity whose name is too long to be kept.
 var ErrName = errors.New("transport: overlong name of a peer")
 
+// ErrRole reports an identity of a class that associations do not have.
+var ErrRole = errors.New("transport: unknown class of a peer")
+
 // establish makes an association of a seat and of the handshake that it was
 // reserved for, which has its identifier or none, and ends the one that it
-// replaces. It returns ErrNoRoom or ErrName, and then the seat is still reserved.
+// replaces. It returns ErrNoRoom, ErrName or ErrRole, and then the seat is still reserved.
 func (l *Listener) establish(s seat, e *dtls.Established, from netip.AddrPort) error {
 	if len(e.Identity.Name) > maxName {
 		return fmt.Errorf("%w: %d bytes", ErrName, len(e.Identity.Name))
+	}
+	if !slices.Contains(roles[:], e.Identity.Role) { // it would be kept as none
+		return fmt.Errorf("%w: role %q", ErrRole, e.Identity.Role)
 	}
 	n := l.table.names.put(e.Identity)
 	now := l.now()

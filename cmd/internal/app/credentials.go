@@ -34,7 +34,7 @@ type credentials struct {
 	cert    *tls.Certificate
 	named   map[string]*tls.Certificate // by names that clients ask for
 	devices fleet.Store
-	keys    fleet.Credentials
+	keys    holders
 	known   standings
 	naming  fleet.Naming
 }
@@ -42,6 +42,11 @@ type credentials struct {
 // standings remember operational certificates (sqlite.Inventory.Standing).
 type standings interface {
 	Standing(leaf est.Hash, now time.Time) (name string, ok bool)
+}
+
+// holders know whose keys are (sqlite.Credentials.Holder).
+type holders interface {
+	Holder(ctx context.Context, kind fleet.CredentialKind, identity string) (fleet.Credential, fleet.Device, error)
 }
 
 // newCredentials serves our own certificate, except to clients that ask for a name
@@ -93,7 +98,7 @@ func (c *credentials) Certificate(name string) (*tls.Certificate, error) {
 
 // PSK implements dtls.Credentials.
 func (c *credentials) PSK(identity []byte) ([]byte, error) {
-	k, err := c.keys.Credential(context.Background(), fleet.KindPSK, string(identity))
+	k, _, err := c.keys.Holder(context.Background(), fleet.KindPSK, string(identity))
 	if errors.Is(err, fleet.ErrNoCredential) {
 		return nil, dtls.ErrUnknownIdentity
 	}
@@ -117,14 +122,10 @@ func (c *credentials) IdentifyKey(spki []byte) (coap.Identity, error) {
 // ofKey says whose a key is: the name is that of the device, whatever the identity
 // of the key.
 func (c *credentials) ofKey(kind fleet.CredentialKind, identity string) (coap.Identity, error) {
-	k, err := c.keys.Credential(context.Background(), kind, identity)
+	k, d, err := c.keys.Holder(context.Background(), kind, identity)
 	if errors.Is(err, fleet.ErrNoCredential) {
 		return coap.Identity{}, dtls.ErrUnknownIdentity
 	}
-	if err != nil {
-		return coap.Identity{}, err
-	}
-	d, err := c.devices.Device(context.Background(), k.Device)
 	if err != nil {
 		return coap.Identity{}, err
 	}

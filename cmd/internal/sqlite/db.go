@@ -35,6 +35,7 @@ type DB struct {
 	watcher     atomic.Pointer[func(fleet.ID)]
 	pending     pending
 	standings   standings
+	holders     holders
 	retention   atomic.Pointer[retentions] // nil: to be read
 }
 
@@ -73,7 +74,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		write: write, read: read,
 		jobs: make(chan *job, maxGroup), done: make(chan struct{}), closed: make(chan struct{}),
 	}
-	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}})
+	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}, holders: &db.holders})
 	return db, nil
 }
 

@@ -122,15 +122,24 @@ func TestStandingsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOneWayToChangeCertificates: Inventory.Commit forgets what it changes; there
-// must be no other statement that changes what is remembered.
-func TestOneWayToChangeCertificates(t *testing.T) {
+// TestOneWayToChange: what is remembered of certificates, keys and devices is forgotten
+// after the statements that are known to change it; there must be no other.
+func TestOneWayToChange(t *testing.T) {
 	for name := range queries() {
 		text := strings.Join(strings.Fields(strings.ToLower(query(name))), " ")
-		changes := strings.HasPrefix(text, "update certificate ") || strings.HasPrefix(text, "delete from certificate ") ||
-			strings.HasPrefix(text, "replace into certificate ")
-		if changes != (name == "certificate.update") {
-			t.Errorf("%s changes certificates: %t", name, changes)
+		changes := func(table string) bool {
+			for _, verb := range []string{"update ", "delete from ", "insert into ", "replace into "} {
+				if strings.HasPrefix(text, verb+table+" ") {
+					return true
+				}
+			}
+			return false
+		}
+		if changes("certificate") != (name == "certificate.update" || name == "certificate.insert") {
+			t.Errorf("%s changes certificates: %t", name, changes("certificate"))
+		}
+		if changed := changes("device") || changes("device_key"); changed != forgetful(name) {
+			t.Errorf("%s changes devices or keys: %t", name, changed)
 		}
 	}
 }

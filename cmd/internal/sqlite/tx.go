@@ -121,6 +121,7 @@ func (tx *Tx) Exec(name string, args ...any) (sql.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	tx.w.changes = tx.w.changes || forgetful(name)
 	res, err := stmt.ExecContext(tx.ctx, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

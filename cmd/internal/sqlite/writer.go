@@ -14,6 +14,9 @@ type writer struct {
 	conn *sql.Conn
 	prep map[string]*sql.Stmt
 	tail chainTail
+
+	holders *holders // to be forgotten
+	changes bool     // the group may have made them untrue
 }
 
 // A chainTail is the hash of the newest audit row, which the next one names. The
@@ -37,6 +40,10 @@ func (w *writer) close() {
 func (w *writer) commit(group []*job) {
 	errs := make([]error, len(group))
 	err := w.transact(group, errs)
+	if w.changes {
+		w.holders.forget()
+		w.changes = false
+	}
 	for i, j := range group {
 		if errs[i] == nil {
 			errs[i] = err
