@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -20,42 +21,70 @@ const (
 	pemRequest     = "CERTIFICATE REQUEST"
 )
 
+// c509Options are the flags of "ca c509".
+type c509Options struct {
+	c509.Options
+
+	out, issuer, key string
+	asPEM            bool
+}
+
 func newC509() *cobra.Command {
-	var out string
-	var asPEM bool
-	var options c509.Options
+	var o c509Options
 	cmd := &cobra.Command{
 		Use: "c509 FILE", Short: "Translate a certificate or request between X.509 and C509, and compare sizes",
 		Args: one("file"),
 		Long: `Reads certificates or a request as PEM, DER or C509
 (draft-ietf-cose-cbor-encoded-cert-20), prints the sizes of the three, and writes
 the other encoding to --out: C509 for X.509, and DER or PEM for C509. Several
-certificates are a chain (COSE_C509). What is signed natively has no X.509.`,
-		Example: "  steward ca c509 device.pem --out device.c509",
+certificates are a chain (COSE_C509). What is signed natively has no X.509.
+
+--sign makes a natively signed one (type 2) of an X.509 certificate or request,
+with the key of its issuer or its own. --issuer checks a certificate's signature;
+those of requests are always checked.`,
+		Example: "  steward ca c509 device.pem --out device.c509\n" +
+			"  steward ca c509 device.pem --sign ca.key.pem --out native.c509\n" +
+			"  steward ca c509 native.c509 --issuer ca.pem",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			raw, err := os.ReadFile(args[0])
 			if err != nil {
 				return err
 			}
-			b, err := readBoth(raw, options)
+			b, err := o.read(raw)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if err := table(cmd.OutOrStdout(), b.rows()); err != nil || out == "" {
+			if err := table(cmd.OutOrStdout(), b.rows()); err != nil || o.out == "" {
 				return err
 			}
-			other, err := b.other(asPEM)
+			other, err := b.other(o.asPEM)
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(out, other, 0o644) //nolint:gosec // certificates are for all to read
+			return os.WriteFile(o.out, other, 0o644) //nolint:gosec // certificates are for all to read
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&out, "out", "", "`file` for the other encoding")
-	f.BoolVar(&asPEM, "pem", false, "write X.509 as PEM, not as DER")
-	f.BoolVar(&options.Uncompressed, "uncompressed", false, "leave points of elliptic curves as they are")
+	f.StringVar(&o.out, "out", "", "`file` for the other encoding")
+	f.StringVar(&o.issuer, "issuer", "", "check the signature by the certificate in this PEM `file`")
+	f.StringVar(&o.key, "sign", "", "sign natively with the key in this PEM `file`")
+	f.BoolVar(&o.asPEM, "pem", false, "write X.509 as PEM, not as DER")
+	f.BoolVar(&o.Uncompressed, "uncompressed", false, "leave points of elliptic curves as they are")
 	return cmd
+}
+
+// read finds out what raw is, signs it natively if asked to, and checks signatures.
+func (o c509Options) read(raw []byte) (*both, error) {
+	b, err := readBoth(raw, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	if o.key != "" {
+		if err := b.sign(o); err != nil {
+			return nil, err
+		}
+	}
+	return b, b.verify(o.issuer)
 }
 
 // errNative reports something that has no X.509 form.
@@ -68,6 +97,8 @@ type both struct {
 	short  []byte
 	native bool
 	toC509 bool // it came as X.509
+
+	verified string // who signed it, if that was asked for
 }
 
 // readBoth finds out what raw is.
@@ -166,6 +197,13 @@ func (b *both) rows() [][]string {
 		if r, err := x509.ParseCertificateRequest(der); err == nil {
 			out = append(out, []string{"Subject", r.Subject.String()})
 		}
+	}
+	if b.verified != "" {
+		out = append(out, []string{"Signed by", b.verified})
+	}
+	if c, err := c509.ParseCertificate(b.short); err == nil {
+		sum := c.Hash()
+		out = append(out, []string{"SHA-256", hex.EncodeToString(sum[:]) + " of C509"})
 	}
 	if b.native {
 		return append(out, []string{"C509", strconv.Itoa(len(b.short)) + " bytes, signed natively"})
