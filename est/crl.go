@@ -67,7 +67,8 @@ const maxShards = 256
 // CRL makes the list of an issuing certificate, valid from now on for the given
 // time. It returns ErrUnknown for another issuer, or ErrOptions.
 func (ca *CA) CRL(ctx context.Context, s CRLScope, validity time.Duration) (CRL, error) {
-	if validity < time.Second || s.Shards > maxShards || s.Shards > 1 && (s.Shard < 0 || s.Shard >= s.Shards || s.URL == "") {
+	bad := s.Shard < 0 || s.Shard >= s.Shards || s.URL == ""
+	if validity < time.Second || s.Shards > maxShards || s.Shards > 1 && bad {
 		return CRL{}, fmt.Errorf("%w: CRL for %v, part %d of %d", ErrOptions, validity, s.Shard, s.Shards)
 	}
 	authority, err := ca.authorityOf(s.Issuer)

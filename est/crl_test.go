@@ -128,7 +128,7 @@ func TestCRLs(t *testing.T) {
 	w.clock.Advance(est.DefaultCRLDelay)
 	second := get()
 	if second.Entries != 1 || second.Number <= first.Number {
-		t.Errorf("after a revocation: %d entries, number %d, want 1 and more than %d", second.Entries, second.Number, first.Number)
+		t.Errorf("%d entries, number %d, want 1 and more than %d", second.Entries, second.Number, first.Number)
 	}
 	w.issueMany(t, 1)
 	if soon := get(); soon.Number != second.Number || !crls.State()[0].Pending {

@@ -22,34 +22,34 @@ import (
 )
 
 // responder makes one for the world's CA.
-func (w *world) responder(t testing.TB, o est.ResponderOptions) *est.Responder {
-	t.Helper()
-	o.Key = esttest.Key(t)
+func (w *world) responder(tb testing.TB, o est.ResponderOptions) *est.Responder {
+	tb.Helper()
+	o.Key = esttest.Key(tb)
 	r, err := est.NewResponder(w.ca, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := r.Renew(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := r.Renew(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	return r
 }
 
 // ask is a request about one certificate as x/crypto writes it.
-func ask(t testing.TB, c *x509.Certificate, issuer *x509.Certificate, hash crypto.Hash) []byte {
-	t.Helper()
+func ask(tb testing.TB, c *x509.Certificate, issuer *x509.Certificate, hash crypto.Hash) []byte {
+	tb.Helper()
 	der, err := ocsp.CreateRequest(c, issuer, &ocsp.RequestOptions{Hash: hash})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return der
 }
 
-func parsed(t testing.TB, der []byte) *x509.Certificate {
-	t.Helper()
+func parsed(tb testing.TB, der []byte) *x509.Certificate {
+	tb.Helper()
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -121,11 +121,18 @@ func TestOCSPRefusals(t *testing.T) {
 		{"too large", make([]byte, est.MaxOCSPRequest+1), ocsp.MalformedRequestErrorResponse},
 		{"empty nonce", ocspRequest(id, nonce(nil)), ocsp.MalformedRequestErrorResponse},
 		{"nonce of 129 bytes", ocspRequest(id, nonce(make([]byte, 129))), ocsp.MalformedRequestErrorResponse},
-		{"two nonces", ocspRequest(id, append(nonce([]byte("a")), nonce([]byte("b"))...)), ocsp.MalformedRequestErrorResponse},
-		{"a critical extension", ocspRequest(id, extension("2a0304", true, []byte{5, 0})), ocsp.MalformedRequestErrorResponse},
+		{
+			"two nonces", ocspRequest(id, append(nonce([]byte("a")), nonce([]byte("b"))...)),
+			ocsp.MalformedRequestErrorResponse,
+		},
+		{
+			"a critical extension", ocspRequest(id, extension("2a0304", true, []byte{5, 0})),
+			ocsp.MalformedRequestErrorResponse,
+		},
 		{"another issuer", ask(t, cert, other.Certificate(), crypto.SHA256), ocsp.UnauthorizedErrorResponse},
 		{
-			"two issuers", ocspRequest(append(slices.Clone(id), certID(t, ask(t, cert, other.Certificate(), crypto.SHA1))...), nil),
+			"two issuers",
+			ocspRequest(append(slices.Clone(id), certID(t, ask(t, cert, other.Certificate(), crypto.SHA1))...), nil),
 			ocsp.UnauthorizedErrorResponse,
 		},
 		{"many, and too often", many(2), ocsp.TryLaterErrorResponse},
@@ -355,12 +362,12 @@ func BenchmarkOCSP(b *testing.B) {
 }
 
 // certID returns the Request within a request of one.
-func certID(t testing.TB, der []byte) []byte {
-	t.Helper()
+func certID(tb testing.TB, der []byte) []byte {
+	tb.Helper()
 	in := cryptobyte.String(der)
 	var outer, tbs, list cryptobyte.String
 	if !in.ReadASN1(&outer, asn1.SEQUENCE) || !outer.ReadASN1(&tbs, asn1.SEQUENCE) || !tbs.ReadASN1(&list, asn1.SEQUENCE) {
-		t.Fatal("not a request")
+		tb.Fatal("not a request")
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	tag "golang.org/x/crypto/cryptobyte/asn1"
@@ -110,7 +111,7 @@ func readOneRequest(list *cryptobyte.String) (id certID, ok bool) {
 		alg.SkipOptionalASN1(tag.NULL) && alg.Empty() &&
 		cert.ReadASN1(&name, tag.OCTET_STRING) && cert.ReadASN1(&key, tag.OCTET_STRING) &&
 		cert.ReadASN1(&serial, tag.INTEGER) && cert.Empty() && shortest(serial)
-	if !ok || some && readExtensions(extensions, func(asn1.ObjectIdentifier, cryptobyte.String) bool { return false }) != nil {
+	if !ok || some && readExtensions(extensions, nothingKnown) != nil {
 		return id, false
 	}
 	for _, a := range hashAlgorithm {
@@ -122,13 +123,17 @@ func readOneRequest(list *cryptobyte.String) (id certID, ok bool) {
 	return id, true
 }
 
+// nothingKnown takes no extension.
+func nothingKnown(asn1.ObjectIdentifier, cryptobyte.String) bool { return false }
+
 // shortest reports whether an INTEGER is in its shortest form, as DER demands, and
 // no longer than a serial number.
 func shortest(b []byte) bool {
 	if len(b) == 0 || len(b) > maxSerial+1 {
 		return false
 	}
-	return len(b) == 1 || !(b[0] == 0 && b[1]&0x80 == 0 || b[0] == 0xff && b[1]&0x80 != 0)
+	padded := len(b) > 1 && (b[0] == 0 && b[1]&0x80 == 0 || b[0] == 0xff && b[1]&0x80 != 0)
+	return !padded
 }
 
 // serialText returns an INTEGER's bytes as the inventory writes serial numbers.
@@ -171,25 +176,23 @@ func readExtensions(s cryptobyte.String, known func(asn1.ObjectIdentifier, crypt
 		return ErrOCSP
 	}
 	for !list.Empty() {
-		var one, value cryptobyte.String
-		var oid asn1.ObjectIdentifier
-		critical := false
-		if !list.ReadASN1(&one, tag.SEQUENCE) || !one.ReadASN1ObjectIdentifier(&oid) ||
-			one.PeekASN1Tag(tag.BOOLEAN) && !one.ReadASN1Boolean(&critical) ||
-			!one.ReadASN1(&value, tag.OCTET_STRING) || !one.Empty() {
+		oid, critical, value, ok := readExtension(&list)
+		if !ok {
 			return ErrOCSP
 		}
-		if known(oid, value) {
-			continue
-		}
-		for _, m := range must {
-			if critical || m.Equal(oid) {
-				return fmt.Errorf("%w: extension %v", ErrOCSP, oid)
-			}
-		}
-		if critical {
-			return fmt.Errorf("%w: critical extension %v", ErrOCSP, oid)
+		if !known(oid, value) && (critical || slices.ContainsFunc(must, oid.Equal)) {
+			return fmt.Errorf("%w: extension %v", ErrOCSP, oid)
 		}
 	}
 	return nil
+}
+
+func readExtension(list *cryptobyte.String) (
+	oid asn1.ObjectIdentifier, critical bool, value cryptobyte.String, ok bool,
+) {
+	var one cryptobyte.String
+	ok = list.ReadASN1(&one, tag.SEQUENCE) && one.ReadASN1ObjectIdentifier(&oid) &&
+		(!one.PeekASN1Tag(tag.BOOLEAN) || one.ReadASN1Boolean(&critical)) &&
+		one.ReadASN1(&value, tag.OCTET_STRING) && one.Empty()
+	return oid, critical, value, ok
 }

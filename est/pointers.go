@@ -105,7 +105,8 @@ func (i *Issuer) point(p *Profile, t *x509.Certificate) {
 func sameRevocation(c, t *x509.Certificate) bool {
 	return slices.Equal(c.CRLDistributionPoints, t.CRLDistributionPoints) &&
 		slices.Equal(c.IssuingCertificateURL, t.IssuingCertificateURL) && slices.Equal(c.OCSPServer, t.OCSPServer) &&
-		nullExtension(c, oidNoCheck) == nullExtension(t, oidNoCheck) && nullExtension(c, oidNoRevAvail) == nullExtension(t, oidNoRevAvail)
+		nullExtension(c, oidNoCheck) == nullExtension(t, oidNoCheck) &&
+		nullExtension(c, oidNoRevAvail) == nullExtension(t, oidNoRevAvail)
 }
 
 // nullExtension reports whether a certificate, or what is to become one, has a NULL

@@ -57,7 +57,9 @@ func TestPointers(t *testing.T) {
 	if pointing(device.DER) || len(device.DER) > 400 {
 		t.Errorf("a device's certificate of %d bytes names where its state is", len(device.DER))
 	}
-	always := est.ProfileOptions{Name: "named", Kind: est.KindOperational, Validity: time.Hour, Pointers: est.PointersAlways}
+	always := est.ProfileOptions{
+		Name: "named", Kind: est.KindOperational, Validity: time.Hour, Pointers: est.PointersAlways,
+	}
 	never := est.ProfileOptions{Name: "bare", Kind: est.KindServer, Validity: time.Hour, Pointers: est.PointersNever}
 	w.published(t, est.Profiles{Operational: need(est.NewProfile(always))(t), Server: need(est.NewProfile(never))(t)})
 	if fresh := need(w.renew(t.Context(), device, esttest.CSR(t, w.key, endpoint)))(t); !pointing(fresh.DER) {

@@ -1,6 +1,7 @@
 package est
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -173,12 +174,7 @@ func NewProfile(o ProfileOptions) (*Profile, error) {
 	case (o.ServerKeys || o.Approval || o.Binding) && o.Kind != KindOperational:
 		return nil, fmt.Errorf("%w: %s: devices do not ask for certificates of kind %s", ErrProfile, o.Name, o.Kind)
 	}
-	for _, k := range keys {
-		if k != P256 && k != P384 && k != Ed25519 {
-			return nil, fmt.Errorf("%w: %s: key %q", ErrProfile, o.Name, k)
-		}
-	}
-	if err := o.checkRevocation(sh.ca); err != nil {
+	if err := cmp.Or(checkKeys(o.Name, keys), o.checkRevocation(sh.ca)); err != nil {
 		return nil, err
 	}
 	return &Profile{
@@ -187,6 +183,16 @@ func NewProfile(o ProfileOptions) (*Profile, error) {
 		keys: keys, pathLen: o.PathLen, shape: sh,
 		serverKeys: o.ServerKeys, approval: o.Approval, binding: o.Binding,
 	}, nil
+}
+
+// checkKeys returns ErrProfile for a key that is none of ours.
+func checkKeys(profile string, keys []KeyAlgorithm) error {
+	for _, k := range keys {
+		if k != P256 && k != P384 && k != Ed25519 {
+			return fmt.Errorf("%w: %s: key %q", ErrProfile, profile, k)
+		}
+	}
+	return nil
 }
 
 // Name returns the name that stands in the inventory.

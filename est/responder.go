@@ -3,6 +3,7 @@ package est
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
@@ -88,7 +89,7 @@ func (r *Responder) Renew(ctx context.Context) error {
 	changed := false
 	for _, a := range r.ca.Authorities() {
 		d := r.delegateOf(a.Hash())
-		if d == nil || !r.ca.now().Add(renewDelegate).Before(d.cert.NotAfter) || r.ca.Live(ctx, hashOf(d), r.ca.now()) != nil {
+		if !r.lasts(ctx, d) {
 			fresh, err := r.ca.newDelegate(ctx, a, r.o.Key)
 			if errors.Is(err, ErrExpired) {
 				continue
@@ -110,7 +111,12 @@ func (r *Responder) Renew(ctx context.Context) error {
 	return nil
 }
 
-func hashOf(d *delegate) Hash { return (Authority{Certificate: d.cert}).Hash() }
+// lasts reports whether a delegate's certificate is good for a while.
+func (r *Responder) lasts(ctx context.Context, d *delegate) bool {
+	now := r.ca.now()
+	return d != nil && now.Add(renewDelegate).Before(d.cert.NotAfter) &&
+		r.ca.Live(ctx, sha256.Sum256(d.cert.Raw), now) == nil
+}
 
 func (r *Responder) delegateOf(issuer Hash) *delegate {
 	r.mu.Lock()

@@ -31,15 +31,7 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 		return Restored{}, err
 	}
 	since := ca.now().Add(-MaxGrace)
-	known := map[Hash]bool{} // revoked in the Store
-	var missing []Entry
-	err = ca.o.Store.Revoked(ctx, Hash{}, since, func(r Revocation) error {
-		known[r.Hash] = true
-		if _, ok := j.revoked[r.Hash]; !ok && !j.clean {
-			missing = append(missing, Entry{Kind: EntryRevoked, Revocation: r})
-		}
-		return nil
-	})
+	known, missing, err := ca.compare(ctx, j, since)
 	if err != nil {
 		return Restored{}, err
 	}
@@ -57,14 +49,27 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 			return out, err
 		}
 	}
-	if !j.clean {
-		deleted, err := ca.deletedRights(ctx, j.deleted)
-		if err != nil {
-			return out, err
-		}
-		missing = append(missing, deleted...)
-	}
 	return out, ca.ledger.append(missing)
+}
+
+// compare returns what is revoked in the Store, and what the Journal lacks of it and
+// of the deleted rights. A Journal that was closed in order lacks nothing.
+func (ca *CA) compare(ctx context.Context, j journalled, since time.Time) (
+	known map[Hash]bool, missing []Entry, err error,
+) {
+	known = map[Hash]bool{}
+	err = ca.o.Store.Revoked(ctx, Hash{}, since, func(r Revocation) error {
+		known[r.Hash] = true
+		if _, ok := j.revoked[r.Hash]; !ok && !j.clean {
+			missing = append(missing, Entry{Kind: EntryRevoked, Revocation: r})
+		}
+		return nil
+	})
+	if err != nil || j.clean {
+		return known, missing, err
+	}
+	deleted, err := ca.deletedRights(ctx, j.deleted)
+	return known, append(missing, deleted...), err
 }
 
 // A journalled is what a Journal says, the last word on each subject.

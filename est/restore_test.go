@@ -69,8 +69,7 @@ func TestBackupRestored(t *testing.T) {
 	number := need(w.ca.CRL(ctx, scope, time.Hour))(t).Number
 
 	w.clock.Advance(-time.Hour) // the machine's clock is off as well
-	if got, want := w.start(t, backup, m), (est.Restored{Revoked: 1, Deleted: 0, Unknown: 1}); got.Unknown != want.Unknown ||
-		got.Revoked+got.Deleted == 0 {
+	if got := w.start(t, backup, m); got.Unknown != 1 || got.Revoked+got.Deleted == 0 {
 		t.Errorf("Restore = %+v", got)
 	}
 	for name, issued := range map[string]est.Issued{"known": known, "unknown": unknown} {

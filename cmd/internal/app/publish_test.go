@@ -38,7 +38,7 @@ func publishing(t *testing.T) (*app.App, *httptest.Server) {
 }
 
 // call sends a request whose target is written as it is, past what clients tidy up.
-func call(t *testing.T, s *httptest.Server, method, target, kind string, body []byte, header ...string) *http.Response {
+func call(t *testing.T, s *httptest.Server, method, target, kind string, body []byte, header ...string) reply {
 	t.Helper()
 	head := ""
 	for i := 0; i+1 < len(header); i += 2 {
@@ -61,7 +61,7 @@ func call(t *testing.T, s *httptest.Server, method, target, kind string, body []
 	}
 	head2, content, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 	lines := strings.Split(string(head2), "\r\n")
-	out := &http.Response{Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(content))}
+	out := reply{Header: http.Header{}, body: content}
 	if _, err := fmt.Sscanf(lines[0], "HTTP/1.0 %d", &out.StatusCode); err != nil {
 		t.Fatalf("%s %.60s: %.80q", method, target, raw)
 	}
@@ -72,13 +72,11 @@ func call(t *testing.T, s *httptest.Server, method, target, kind string, body []
 	return out
 }
 
-func content(t *testing.T, r *http.Response) []byte {
-	t.Helper()
-	b, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+// A reply is what call gets.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+	body       []byte
 }
 
 // TestPublishedByHTTP follows what a certificate names: its part of the CRL, the
@@ -91,17 +89,19 @@ func TestPublishedByHTTP(t *testing.T) {
 		t.Fatalf("names %v, %v, %v", cert.CRLDistributionPoints, cert.OCSPServer, cert.IssuingCertificateURL)
 	}
 	at := func(url string) string { return strings.TrimPrefix(url, "http://ca.example") }
-	if got := content(t, call(t, s, "GET", at(cert.IssuingCertificateURL[0]), "", nil)); !bytes.Equal(got, a.CA().Certificate().Raw) {
+	got := call(t, s, "GET", at(cert.IssuingCertificateURL[0]), "", nil).body
+	if !bytes.Equal(got, a.CA().Certificate().Raw) {
 		t.Errorf("issuer %x, want the CA's certificate", got)
 	}
 	revoke(t, a, issued)
 	for _, name := range []string{at(cert.CRLDistributionPoints[0]), "/crl/issuing.crl"} {
 		r := call(t, s, "GET", name, "", nil)
-		crl, err := x509.ParseRevocationList(content(t, r))
+		crl, err := x509.ParseRevocationList(r.body)
 		if err != nil || len(crl.RevokedCertificateEntries) != 1 || crl.CheckSignatureFrom(a.CA().Certificate()) != nil {
 			t.Fatalf("%s: %+v, %v", name, crl, err)
 		}
-		if r.Header.Get("Content-Type") != "application/pkix-crl" || !strings.HasPrefix(r.Header.Get("Cache-Control"), "max-age=300,") {
+		if r.Header.Get("Content-Type") != "application/pkix-crl" ||
+			!strings.HasPrefix(r.Header.Get("Cache-Control"), "max-age=300,") {
 			t.Errorf("%s: header %v", name, r.Header)
 		}
 		if r := call(t, s, "GET", name, "", nil, "If-None-Match", r.Header.Get("ETag")); r.StatusCode != http.StatusNotModified {
@@ -111,8 +111,9 @@ func TestPublishedByHTTP(t *testing.T) {
 	part := at(cert.CRLDistributionPoints[0])
 	for target, want := range map[string]int{
 		"/issuer/root.cer": 200, "/issuer/issuing.cer": 200, "/issuer/none.cer": 404, "/issuer/root.crl": 404, "/crl/x.crl": 404,
-		"/crl/issuing.cer": 404, strings.Replace(part, "-2.crl", "-4.crl", 1): 404, strings.Replace(part, "-2.crl", "-2", 1): 404,
-		"/crl/../issuer/root.cer": 307, "/": 404, "/ocsp": 405, "/ocsp/": 404,
+		"/crl/issuing.cer": 404, strings.Replace(part, "-2.crl", "-4.crl", 1): 404,
+		strings.Replace(part, "-2.crl", "-2", 1): 404,
+		"/crl/../issuer/root.cer":                307, "/": 404, "/ocsp": 405, "/ocsp/": 404,
 	} {
 		if r := call(t, s, "GET", target, "", nil); r.StatusCode != want {
 			t.Errorf("GET %s: %d, want %d", target, r.StatusCode, want)
@@ -146,9 +147,9 @@ func TestOCSPByHTTP(t *testing.T) {
 		}
 		return der
 	}
-	status := func(r *http.Response) int {
+	status := func(r reply) int {
 		t.Helper()
-		got, err := ocsp.ParseResponseForCert(content(t, r), cert, issuer)
+		got, err := ocsp.ParseResponseForCert(r.body, cert, issuer)
 		if err != nil {
 			t.Fatalf("%d, %v", r.StatusCode, err)
 		}
@@ -163,7 +164,8 @@ func TestOCSPByHTTP(t *testing.T) {
 			!strings.HasPrefix(r.Header.Get("Cache-Control"), "max-age=300, public") || r.Header.Get("Expires") == "" {
 			t.Errorf("GET: header %v", r.Header)
 		}
-		if again := call(t, s, "GET", target, "", nil, "If-None-Match", r.Header.Get("ETag")); again.StatusCode != 304 {
+		again := call(t, s, "GET", target, "", nil, "If-None-Match", r.Header.Get("ETag"))
+		if again.StatusCode != http.StatusNotModified {
 			t.Errorf("%d for who has it, want 304", again.StatusCode)
 		}
 	}
@@ -172,7 +174,7 @@ func TestOCSPByHTTP(t *testing.T) {
 		t.Errorf("POST: header %v", r.Header)
 	}
 	revoke(t, a, issued)
-	for _, r := range []*http.Response{
+	for _, r := range []reply{
 		call(t, s, "GET", "/ocsp/"+plain, "", nil), call(t, s, "POST", "/ocsp", ocspType, q),
 		call(t, s, "POST", "/ocsp", ocspType, request(crypto.SHA256)),
 		call(t, s, "GET", "/ocsp/"+plain, "", nil, "If-None-Match", `"x"`),
@@ -204,7 +206,7 @@ func TestOCSPPathTricks(t *testing.T) {
 		t.Fatalf("no slashes in %s", text)
 	}
 	r := call(t, s, "GET", "/ocsp/"+text, "", nil)
-	body := content(t, r)
+	body := r.body
 	if got, err := ocsp.ParseResponseForCert(body, cert, a.CA().Certificate()); err != nil || got.Status != ocsp.Good ||
 		!bytes.Contains(body, bytes.Repeat([]byte{0xff}, 32)) {
 		t.Errorf("with slashes: %d, %+v, %v", r.StatusCode, got, err)
@@ -218,11 +220,11 @@ func TestOCSPPathTricks(t *testing.T) {
 		"/ocsp/" + text + "?x=" + text:                nil,
 	} {
 		r := call(t, s, "GET", target, "", nil)
-		if got := content(t, r); r.StatusCode != 200 || want != nil && !bytes.Equal(got, want) {
+		if got := r.body; r.StatusCode != http.StatusOK || want != nil && !bytes.Equal(got, want) {
 			t.Errorf("GET %.60s: %d %x, want %x", target, r.StatusCode, got[:min(len(got), 16)], want)
 		}
 	}
-	for name, r := range map[string]*http.Response{
+	for name, r := range map[string]reply{
 		"414 a long path":     call(t, s, "GET", "/ocsp/"+strings.Repeat("A", 2000), "", nil),
 		"405 another method":  call(t, s, "DELETE", "/ocsp/"+text, "", nil),
 		"415 a form":          call(t, s, "POST", "/ocsp", "application/x-www-form-urlencoded", q),
@@ -284,7 +286,11 @@ func TestOpenSSLOCSP(t *testing.T) {
 		{"revoked", []string{"-cert", badFile}, []string{"Response verify OK", badFile + ": revoked", "Reason: keyCompromise"}},
 		{"unknown", []string{"-serial", "0x4711"}, []string{"Response verify OK", "0x4711: unknown"}},
 		{"by SHA-256", []string{"-sha256", "-cert", badFile}, []string{"Response verify OK", badFile + ": revoked"}},
-		{"two", []string{"-cert", goodFile, "-cert", badFile}, []string{"Response verify OK", "good.pem: good", "bad.pem: revoked"}},
+		{
+			"two",
+			[]string{"-cert", goodFile, "-cert", badFile},
+			[]string{"Response verify OK", "good.pem: good", "bad.pem: revoked"},
+		},
 	} {
 		out, err := exec.CommandContext(t.Context(), program, append(base, tt.args...)...).CombinedOutput()
 		for _, want := range tt.want {

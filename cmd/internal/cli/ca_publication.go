@@ -11,7 +11,8 @@ import (
 
 // caCRL prints the lists that are published.
 func (o *operator) caCRL() *cobra.Command {
-	return o.publication("crl", "Show the CRLs that are published: entries, size, next update", func(p web.Publication) [][]string {
+	const short = "Show the CRLs that are published: entries, size, next update"
+	return o.publication("crl", short, func(p web.Publication) [][]string {
 		rows := [][]string{{"ISSUER", "PATH", "NUMBER", "ENTRIES", "BYTES", "MADE", "NEXT UPDATE", "PENDING"}}
 		for _, l := range p.Lists {
 			rows = append(rows, []string{

@@ -37,11 +37,11 @@ func appendRecord(to []byte, e est.Entry) ([]byte, error) {
 			return nil, ErrEntry
 		}
 		subject = r.Hash
-		b[1], b[2] = byte(code), byte(len(serial))
+		b[1], b[2] = byte(code), byte(len(serial)) //nolint:gosec // G115: at most 9 and maxSerial
 		copy(b[4:], serial)
 		copy(b[4+maxSerial+32:], r.Issuer[:])
-		binary.BigEndian.PutUint64(b[4+maxSerial+64:], uint64(r.At.UnixMicro()))       //nolint:gosec // G115: any bits
-		binary.BigEndian.PutUint64(b[4+maxSerial+72:], uint64(r.NotAfter.UnixMicro())) //nolint:gosec // G115: any bits
+		binary.BigEndian.PutUint64(b[4+maxSerial+64:], uint64(r.At.UnixMicro()))
+		binary.BigEndian.PutUint64(b[4+maxSerial+72:], uint64(r.NotAfter.UnixMicro()))
 	}
 	copy(b[4+maxSerial:], subject[:])
 	binary.BigEndian.PutUint64(b[4+maxSerial+80:], uint64(e.Number)) //nolint:gosec // G115: any bits
