@@ -183,6 +183,14 @@ func (missing) DecideUpstream(context.Context, Actor, string, UpstreamDecision) 
 	return UpstreamRequest{}, ErrNotBuilt
 }
 
+func (missing) ListCertificateRequests(context.Context, string, Page) (List[CertificateRequest], error) {
+	return List[CertificateRequest]{}, ErrNotBuilt
+}
+
+func (missing) DecideCertificateRequest(context.Context, Actor, string, RequestDecision) (CertificateRequest, error) {
+	return CertificateRequest{}, ErrNotBuilt
+}
+
 func (missing) ListTransfers(context.Context, TransferFilter, Page) (List[Transfer], error) {
 	return List[Transfer]{}, ErrNotBuilt
 }

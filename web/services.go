@@ -28,6 +28,7 @@ type Services struct {
 	Certificates    Certificates
 	Passwords       OneTimePasswords
 	Upstream        UpstreamRequests
+	Requests        CertificateRequests
 	Publication     Publications
 	Enrolments      Enrolments
 	Releases        Releases
@@ -55,6 +56,7 @@ func (s Services) Complete() Services {
 	fill(&s.Certificates, Certificates(none))
 	fill(&s.Passwords, OneTimePasswords(none))
 	fill(&s.Upstream, UpstreamRequests(none))
+	fill(&s.Requests, CertificateRequests(none))
 	fill(&s.Publication, Publications(none))
 	fill(&s.Enrolments, Enrolments(none))
 	fill(&s.Releases, Releases(none))

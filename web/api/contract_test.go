@@ -163,6 +163,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"POST /api/v1/devices/{id}/enrolment":          `{"action":"renew","reason":"x"}`,
 		"POST /api/v1/ca/certificates/{id}/revoke":     `{"reason":"superseded","comment":"x"}`,
 		"POST /api/v1/ca/upstream/{id}/certificate":    `{"certificate":"x"}`,
+		"POST /api/v1/ca/requests/{id}/commands":       `{"action":"approve","request":"00"}`,
 		"POST /api/v1/ca/upstream/{id}/commands":       `{"action":"retry"}`,
 		"POST /api/v1/ca/passwords":                    `{"name":"x"}`,
 		"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,

@@ -156,7 +156,7 @@ func (u *UI) routes() []route {
 	}
 }
 
-// dataRoutes are the pages of values over time, traces, renewals and definitions.
+// dataRoutes are the pages of values over time, traces, renewals, requests and definitions.
 func (u *UI) dataRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
@@ -166,6 +166,8 @@ func (u *UI) dataRoutes() []route {
 		{method: get, pattern: "/devices/{id}/trace", role: viewer, handler: u.trace},
 		{method: post, pattern: "/devices/{id}/trace", role: operator, handler: u.setTrace},
 		{method: get, pattern: "/renewals", role: viewer, handler: u.renewals},
+		{method: get, pattern: "/requests", role: viewer, handler: u.requests},
+		{method: post, pattern: "/requests/{id}", role: operator, handler: u.decideRequest},
 		{method: post, pattern: "/devices/{id}/enrolment", role: operator, handler: u.orderEnrolment},
 		{method: get, pattern: "/objects", role: viewer, handler: u.definitions},
 		{method: post, pattern: "/objects", role: admin, handler: u.addDefinitions, upload: true},

@@ -38,7 +38,7 @@ data directory; and the permanent CA of a factory, in a directory of its own.`,
 	cmd.AddCommand(newFactory(), newC509(), newCAKeys(), newRollover(), newCARequest(), newCAInstall(), newCACertify())
 	o := &operator{}
 	for _, c := range []*cobra.Command{
-		o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords(), o.caUpstream(),
+		o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords(), o.caUpstream(), o.caApprovals(),
 		o.caCRL(), o.caOCSPStatus(),
 	} {
 		o.flags(c)

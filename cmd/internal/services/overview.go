@@ -46,7 +46,11 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if err != nil {
 		return web.Overview{}, translate(err)
 	}
-	out.Notices = s.notices(out, devices, exposed, alerts)
+	waiting, err := s.requestNotices(ctx)
+	if err != nil {
+		return web.Overview{}, err
+	}
+	out.Notices = append(s.notices(out, devices, exposed, alerts), waiting...)
 	return out, nil
 }
 

@@ -107,6 +107,7 @@ func New(o Options) (web.Services, error) {
 		Certificates:    &certificates{base: b},
 		Passwords:       &passwords{base: b},
 		Upstream:        &upstreamRequests{base: b},
+		Requests:        &certificateRequests{base: b},
 		Releases:        &releases{base: b},
 		Bills:           &bills{base: b},
 		Vulnerabilities: &weaknesses{base: b},
