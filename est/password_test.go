@@ -184,7 +184,8 @@ func TestPasswordTakesOver(t *testing.T) {
 	if !errors.Is(err, est.ErrEndpoint) {
 		t.Errorf("by the pattern again = %v, want ErrEndpoint", err)
 	}
-	if _, err := w.ca.EnrolByPassword(t.Context(), many, est.Request{CSR: esttest.CSR(t, w.key, "gateway-2")}); err != nil {
+	other := est.Request{CSR: esttest.CSR(t, w.key, "gateway-2")}
+	if _, err := w.ca.EnrolByPassword(t.Context(), many, other); err != nil {
 		t.Errorf("another name of the pattern: %v", err)
 	}
 	_, err = w.ca.EnrolByPassword(t.Context(), many, est.Request{CSR: esttest.CSR(t, w.key, "gateway-3")})

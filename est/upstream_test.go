@@ -177,7 +177,8 @@ func TestUpstreamAnswers(t *testing.T) {
 			anchorKey := esttest.Key(t)
 			anchor := sign(t, &x509.Certificate{
 				SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Outside"}, IsCA: true, BasicConstraintsValid: true,
-				NotBefore: w.clock.Now().Add(-time.Hour), NotAfter: w.clock.Now().AddDate(80, 0, 0), KeyUsage: x509.KeyUsageCertSign,
+				NotBefore: w.clock.Now().Add(-time.Hour), NotAfter: w.clock.Now().AddDate(80, 0, 0),
+				KeyUsage: x509.KeyUsageCertSign,
 			}, nil, anchorKey.Public(), anchorKey)
 			w.ca = esttest.NewCA(t, "Alpha", w.store, w.clock.Now, func(o *est.Options) {
 				o.Upstream, o.Errands = pinned{out, anchor}, w.store

@@ -120,11 +120,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, who caller, err er
 	if errors.Is(err, est.ErrWrongKey) || out.status == http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	what := "est request refused"
-	if out.status == http.StatusAccepted {
-		what = "est request put off"
-	}
-	s.o.Log.LogAttrs(r.Context(), level, what, slog.String("peer", r.RemoteAddr),
+	s.o.Log.LogAttrs(r.Context(), level, "est request not served", slog.String("peer", r.RemoteAddr),
 		slog.String("client", who.String()), slog.String("path", shown(r.URL.Path)), slog.Int("status", out.status),
 		slog.String("reason", out.Error()))
 	if !who.audited {
