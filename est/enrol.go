@@ -125,7 +125,7 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 // enrolNow issues to a device that may have a certificate, once people agree.
 func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, error) {
 	if !right.untouched() {
-		if err := ca.rationed(ctx, right.Factory); err != nil {
+		if err := ca.rationed(ctx, right.Factory, right.Endpoint); err != nil {
 			return Issued{}, err
 		}
 	}
@@ -240,7 +240,7 @@ func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
 	if answer, ok, err := ca.renewed(ctx, o); ok || err != nil {
 		return answer, err
 	}
-	if err := ca.rationed(ctx, asked.Factory); err != nil {
+	if err := ca.rationed(ctx, asked.Factory, asked.Name); err != nil {
 		return Issued{}, err
 	}
 	cert, record, err := ca.certify(ctx, o, asked.Name)

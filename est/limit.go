@@ -132,12 +132,13 @@ func (l *limiter) sweep(now time.Time) {
 const dayLong = 24 * time.Hour
 
 // rationed returns a *LimitError for a device that got its share of certificates
-// for today.
-func (ca *CA) rationed(ctx context.Context, factory Hash) error {
+// for today: by its factory certificate, or by its name if it has none.
+func (ca *CA) rationed(ctx context.Context, factory Hash, name string) error {
+	q := Query{Kind: KindOperational, Factory: factory, Limit: ca.limiter.PerDay}
 	if factory == (Hash{}) {
-		return nil
+		q.Name = name
 	}
-	return ca.rationedBy(ctx, Query{Kind: KindOperational, Factory: factory, Limit: ca.limiter.PerDay})
+	return ca.rationedBy(ctx, q)
 }
 
 // rationedBy is rationed for whom q says.

@@ -269,3 +269,41 @@ func TestPasswordCrash(t *testing.T) {
 		}
 	}
 }
+
+func TestWithdrawPasswords(t *testing.T) {
+	w := newWorld(t)
+	p, secret := w.password(t, est.NewPassword{Name: gateway})
+	used, _ := w.password(t, est.NewPassword{Name: "gateway-2"})
+	if _, err := w.ca.EnrolByPassword(t.Context(), used, est.Request{CSR: esttest.CSR(t, w.key, "gateway-2")}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.ca.WithdrawPasswords(t.Context()); err != nil || n != 1 {
+		t.Errorf("WithdrawPasswords = %d, %v, want 1", n, err)
+	}
+	if _, err := w.ca.CheckPassword(t.Context(), p.ID, secret); !errors.Is(err, est.ErrPassword) {
+		t.Errorf("CheckPassword = %v, want ErrPassword", err)
+	}
+}
+
+// TestRenewalsAreRationed: who enrolled by a password has a share of certificates too.
+func TestRenewalsAreRationed(t *testing.T) {
+	w := newWorld(t)
+	w.ca = esttest.NewCA(t, "Alpha", w.store, w.clock.Now, func(o *est.Options) { o.Limits = est.Limits{PerDay: 2} })
+	p, _ := w.password(t, est.NewPassword{Name: gateway})
+	out, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, w.key, gateway)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	renew := func(old est.Issued) (est.Issued, error) {
+		return w.ca.Reenrol(t.Context(), est.Request{
+			Client: est.Client{Role: est.RoleOperational, Certificate: old.Hash, Name: gateway},
+			CSR:    esttest.CSR(t, w.key, gateway),
+		})
+	}
+	if out, err = renew(out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := renew(out); !errors.Is(err, est.ErrLimit) {
+		t.Errorf("a third certificate in a day = %v, want ErrLimit", err)
+	}
+}

@@ -70,6 +70,27 @@ func (ca *CA) WithdrawPassword(ctx context.Context, id string) (Password, error)
 	})
 }
 
+// WithdrawPasswords takes all passwords back that are open, as after a restoration
+// from a backup, which knows nothing of the uses since. It returns how many.
+func (ca *CA) WithdrawPasswords(ctx context.Context) (n int, err error) {
+	for before := ""; ; {
+		page, err := ca.ListPasswords(ctx, before, MaxPage)
+		if err != nil || len(page) == 0 {
+			return n, err
+		}
+		for _, p := range page {
+			before = p.ID
+			if p.State != PasswordOpen {
+				continue
+			}
+			if _, err := ca.WithdrawPassword(ctx, p.ID); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+}
+
 // ListPasswords returns passwords as Passwords does.
 func (ca *CA) ListPasswords(ctx context.Context, before string, limit int) ([]Password, error) {
 	if ca.o.Passwords == nil {
@@ -126,17 +147,20 @@ func (ca *CA) CheckPassword(ctx context.Context, user, secret string) (Password,
 
 // EnrolByPassword answers a request whose client proved a one-time password
 // (CheckPassword), whatever r.Client is: an operational certificate for a name that
-// it covers. Who made the password has approved it. The same
-// request gets the stored answer and costs no use. A name that a device's right
-// holds is refused, and by a pattern one that has a live certificate: a pattern
-// takes nobody's place. A password for one name does, and revokes what was before
-// in the transaction that uses it up.
+// it covers. Who made the password has approved it. The same request gets the stored
+// answer and costs no use. A name that a device's right holds is refused, and by a
+// pattern one that has a live certificate: a pattern takes nobody's place. A password
+// for one name does, and revokes what was before in the transaction that uses it up.
 //
 // It returns ErrForbidden, ErrEndpoint, ErrPending, ErrLimit, ErrCSR, ErrCSRSize,
 // ErrKey, ErrBinding or ErrName. All but ErrPending are audited; nothing is issued.
 func (ca *CA) EnrolByPassword(ctx context.Context, p Password, r Request) (Issued, error) {
 	out, err := ca.enrolByPassword(ctx, p.ID, r)
-	return out, ca.refused(ctx, "enrol", Client{Certificate: p.client(""), Name: "password " + p.ID}, err)
+	if err == nil {
+		return out, nil
+	}
+	asks := Client{Certificate: p.client(""), Name: p.Name}
+	return Issued{}, ca.refused(ctx, "enrol", asks, fmt.Errorf("password %s: %w", p.ID, err))
 }
 
 func (ca *CA) enrolByPassword(ctx context.Context, id string, r Request) (Issued, error) {

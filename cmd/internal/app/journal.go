@@ -16,12 +16,15 @@ func (a *App) openJournal() (err error) {
 	return err
 }
 
-// logRestored tells people that the database was older than the file.
+// logRestored tells people that the database was older than the file. It does not
+// know then which one-time passwords were used since: none is good any more.
 func (a *App) logRestored(ctx context.Context) {
 	r := a.pki.restored
 	level := slog.LevelDebug
 	if r.Revoked+r.Deleted+r.Unknown > 0 {
 		level = slog.LevelWarn
+		_, err := a.pki.ca.WithdrawPasswords(ctx)
+		a.logError(ctx, "withdrawing one-time passwords of a restored database", err)
 	}
 	if r == (est.Restored{}) {
 		return

@@ -224,7 +224,7 @@ func New(o Options) (Config, error) {
 	if err := c.checkTimers(); err != nil {
 		return c, err
 	}
-	if err := o.Upstream.check(); err != nil {
+	if err := o.checkUpstream(); err != nil {
 		return c, err
 	}
 	c.Upstream = o.Upstream

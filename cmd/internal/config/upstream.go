@@ -38,6 +38,22 @@ const (
 	UpstreamFiles = "files"
 )
 
+// checkUpstream returns ErrConfig for an external CA that is no good as written, or
+// beside keys that are made here.
+func (o Options) checkUpstream() error {
+	if err := o.Upstream.check(); err != nil || o.Upstream.Kind == "" {
+		return err
+	}
+	made := o.EST.ServerKeys
+	for _, l := range o.EST.Labels {
+		made = made || l.ServerKeys
+	}
+	if made {
+		return fmt.Errorf("%w: est.server-keys: no keys are made here for an external CA", ErrConfig)
+	}
+	return nil
+}
+
 // check returns ErrConfig for what cannot be meant.
 func (u Upstream) check() error {
 	no := func(text string) error { return fmt.Errorf("%w: upstream.%s", ErrConfig, text) }

@@ -43,6 +43,15 @@ func TestUpstream(t *testing.T) {
 	}
 }
 
+func TestUpstreamMakesNoKeys(t *testing.T) {
+	o := config.Default()
+	o.Upstream = config.Upstream{Kind: "files", Anchors: "a.pem"}
+	o.EST.Labels = map[string]config.ESTLabel{"made": {ESTProfile: config.ESTProfile{ServerKeys: true}}}
+	if _, err := config.New(o); !errors.Is(err, config.ErrConfig) {
+		t.Errorf("New = %v, want ErrConfig", err)
+	}
+}
+
 func TestUpstreamPassword(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(path, []byte("secret\n"), 0o600); err != nil {
