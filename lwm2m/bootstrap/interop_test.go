@@ -133,3 +133,45 @@ func TestNoProfile(t *testing.T) {
 		}
 	})
 }
+
+// TestOwnClientByPack bootstraps our own client by one answer (1.2-int-12).
+func TestOwnClientByPack(t *testing.T) {
+	two := bootstrap.Configuration{Accounts: []bootstrap.Account{account(101), account(102)}}
+	for name, format := range map[string]uint16{
+		"SenML CBOR": 0, "SenML JSON": codec.SenMLJSON, "LwM2M CBOR": codec.LwM2MCBOR,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := join(t, lwm2m.Version12, two)
+				if err := d.client.BootstrapPack(t.Context(), d.toServer, format); err != nil {
+					t.Fatal(err)
+				}
+				check(t, d.security, lwm2m.NewPath(0, 0, 1), lwm2m.Boolean(true)) // its own account
+				check(t, d.security, lwm2m.NewPath(0, 1, 10), lwm2m.Integer(101))
+				check(t, d.security, lwm2m.NewPath(0, 2, 10), lwm2m.Integer(102))
+				check(t, d.security, lwm2m.NewPath(0, 4, 10), lwm2m.Value{}) // another server's
+				check(t, d.server, lwm2m.NewPath(1, 2, 0), lwm2m.Value{})
+				report, _ := d.store.Last(t.Context(), "D-urn:a")
+				if !report.Pack || report.State != bootstrap.Done {
+					t.Errorf("%+v", report)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		d := join(t, lwm2m.Version11, two)
+		if err := d.client.BootstrapPack(t.Context(), d.toServer, 0); !errors.Is(err, client.ErrVersion) {
+			t.Errorf("of 1.1: %v", err)
+		}
+		d = join(t, lwm2m.Version12, two)
+		d.judge = errors.New("no lifetime")
+		if err := d.client.BootstrapPack(t.Context(), d.toServer, 0); !errors.Is(err, client.ErrBootstrap) {
+			t.Errorf("inconsistent: %v", err)
+		}
+		d = join(t, lwm2m.Version12, bootstrap.Configuration{})
+		var refused *client.CodeError
+		if err := d.client.BootstrapPack(t.Context(), d.toServer, 0); !errors.As(err, &refused) {
+			t.Errorf("without a profile: %v", err)
+		}
+	})
+}

@@ -208,10 +208,17 @@ func (c *Client) bootstrapWrite(ctx context.Context, s Session, r *coap.Request,
 		}
 		return &coap.Response{Code: coap.Changed}, nil
 	}
-	provisioner, ok := o.(Provisioner)
-	if !ok {
+	if _, ok := o.(Provisioner); !ok {
 		return nil, ErrMethodNotAllowed
 	}
+	if err := c.provision(ctx, s, entries); err != nil {
+		return nil, err
+	}
+	return &coap.Response{Code: coap.Changed}, nil
+}
+
+// provision writes whole instances.
+func (c *Client) provision(ctx context.Context, s Session, entries []lwm2m.Entry) error {
 	for len(entries) > 0 {
 		at := entries[0].Path.Prefix(instanceDepth)
 		var of, rest []lwm2m.Entry
@@ -222,13 +229,17 @@ func (c *Client) bootstrapWrite(ctx context.Context, s Session, r *coap.Request,
 				rest = append(rest, e)
 			}
 		}
+		provisioner, ok := c.objects[at.Object()].(Provisioner)
+		if !ok {
+			return fmt.Errorf("%w: object %d", ErrNotFound, at.Object())
+		}
 		if err := provisioner.Provision(ctx, s, at, of); err != nil {
-			return nil, err
+			return err
 		}
 		c.objectsChanged(at)
 		entries = rest
 	}
-	return &coap.Response{Code: coap.Changed}, nil
+	return nil
 }
 
 // bootstrapDelete is Bootstrap-Delete: never of the bootstrap account, nor of the

@@ -38,6 +38,7 @@ func (t *trialFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.rawKey, "raw-key", "", "test device: `file` of a private key, whose public key it shows")
 	f.StringVar(&t.known, "server-key", "", "test device: `file` of the servers' public key or certificate")
 	f.StringVar(&t.o.Bootstrap, "bootstrap", "", "test device: coap or coaps `URI` of a bootstrap server")
+	f.BoolVar(&t.o.Pack, "pack", false, "test device: bootstrap by one Bootstrap-Pack (LwM2M 1.2)")
 	f.StringVar(&t.name, "endpoint", "", "test device: endpoint `name` (default trial, or the bundle's)")
 	f.IntVar(&t.count, "count", 1, "test device: how many; names get -1, -2 …")
 	f.StringVar(&t.version, "version", "1.2", "test device: LwM2M 1.0, 1.1 or 1.2")

@@ -209,3 +209,28 @@ func (p *provider) certificatesOf(t *testing.T, name string) (live, all int, err
 	}
 	return live, all, err
 }
+
+// TestBootstrapByPack gives a test device everything in one answer; then it fetches a
+// package that a server names.
+func TestBootstrapByPack(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	const name = "packed"
+	p, uri := servePlain(t, scaled...)
+	p.put(t, "/api/v1/bootstrap-profiles/"+name, map[string]any{
+		"tag": name, "mode": "nosec", "short_id": 7, "lifetime": 300,
+	})
+	p.post(t, "/api/v1/devices", map[string]any{"endpoint": name, "nosec": true, "tags": []string{name}})
+	start(t, name, &tail{}, "device", "--endpoint", name, "--bootstrap", uri, "--pack", "--objects", "5",
+		"--format", "senml-json")
+	p.state(t, name, "online")
+	p.reads(t, name, "/1/0/1", "300")
+	p.must(t, name, map[string]any{"op": "write", "path": "/5/0/1", "value": uri + "/nothing"})
+	eventually(t, onlineLimit, "the URI is refused", func() error {
+		o, err := p.ask(t, name, map[string]any{"op": "read", "path": "/5/0/5"})
+		if err == nil && o.values["/5/0/5"] != "7" {
+			err = fmt.Errorf("result %v", o.values)
+		}
+		return err
+	})
+}

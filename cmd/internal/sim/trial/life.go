@@ -20,12 +20,14 @@ type life struct {
 	cl        *client.Client
 	behind    map[string]*client.Client
 	bootstrap bool // ask for accounts first
+	fetches   chan fetch
 
 	mu       sync.Mutex
 	links    map[coap.Peer]*Link
 	accounts map[coap.Peer]chan<- verdict // told when the association is to end
 	failures map[uint16]int               // in a row, by short server id
 	refused  map[coap.Peer]int            // refreshes that failed
+	shorts   map[coap.Peer]uint16         // servers, of accounts
 	after    []func()                     // to be done when an answer has left
 }
 
@@ -42,6 +44,7 @@ func (d *Device) boot(why order) (*life, error) {
 	l := &life{
 		d: d, links: map[coap.Peer]*Link{}, accounts: map[coap.Peer]chan<- verdict{},
 		failures: map[uint16]int{}, refused: map[coap.Peer]int{}, behind: map[string]*client.Client{},
+		shorts: map[coap.Peer]uint16{}, fetches: make(chan fetch, maxFetches),
 	}
 	l.engine = coap.New(coap.Options{Handler: l, Log: d.o.Log})
 	o := client.Options{
@@ -87,6 +90,7 @@ func (l *life) run(ctx context.Context) order {
 	l.d.event(sim.Event{Kind: sim.Started})
 	work.Go(func() { l.serve(ctx) })
 	work.Go(func() { l.tick(ctx) })
+	work.Go(func() { l.download(ctx) })
 	var reboot <-chan time.Time
 	if l.d.o.RebootEvery > 0 {
 		timer := time.NewTimer(l.d.o.RebootEvery)
@@ -174,7 +178,7 @@ func (l *life) attend(ctx context.Context, a Account) (v verdict, registered boo
 	defer l.hangUp(k)
 	ended := make(chan verdict, 1)
 	l.mu.Lock()
-	l.accounts[k.Peer] = ended
+	l.accounts[k.Peer], l.shorts[k.Peer] = ended, a.ShortServer
 	l.mu.Unlock()
 	l.cl.Attach(k.Peer, client.Account{Server: a.ShortServer})
 	if err := l.cl.Register(ctx, k.Peer); err != nil {
@@ -226,6 +230,7 @@ func (l *life) hangUp(k *Link) {
 	delete(l.links, k.Peer)
 	delete(l.accounts, k.Peer)
 	delete(l.refused, k.Peer)
+	delete(l.shorts, k.Peer)
 	l.mu.Unlock()
 	l.cl.Detach(k.Peer)
 	for _, c := range l.behind {
@@ -269,7 +274,11 @@ func (l *life) ask(ctx context.Context) error {
 		return err
 	}
 	defer l.hangUp(k)
-	if err := l.cl.Bootstrap(ctx, k.Peer, l.d.o.Format); err != nil {
+	bootstrap := l.cl.Bootstrap
+	if l.d.o.Pack {
+		bootstrap = l.cl.BootstrapPack
+	}
+	if err := bootstrap(ctx, k.Peer, l.d.o.Format); err != nil {
 		return err
 	}
 	if err := l.enrolAll(ctx, k); err != nil {

@@ -14,7 +14,7 @@ import (
 // A machine is what an object does beside holding values.
 type machine struct {
 	execute func(d *Device, t *client.Table, p lwm2m.Path, args string) error
-	write   func(t *client.Table, entries []lwm2m.Entry) error // nil: all may be written
+	write   func(d *Device, t *client.Table, entries []lwm2m.Entry) error // nil: all may be written
 }
 
 // machineOf returns the machine of an object, the zero machine without one.
@@ -114,21 +114,18 @@ func firmwareFailure(raw []byte) objects.FirmwareResult {
 }
 
 // writeFirmware takes a package (Core 1.2.2 §E.6). It is any bytes; the firmware
-// afterwards calls itself by their number. URIs are refused: nothing is fetched.
-func writeFirmware(t *client.Table, entries []lwm2m.Entry) error {
+// afterwards calls itself by their number. What a URI names is fetched.
+func writeFirmware(d *Device, t *client.Table, entries []lwm2m.Entry) error {
 	for _, e := range entries {
 		base := e.Path.Prefix(2)
 		state, result := objects.FirmwareIdle, objects.FirmwareInitial
 		switch e.Path.ID(2) {
 		case objects.FirmwarePackage:
-			raw := e.Value.Bytes()
-			if result = firmwareFailure(raw); result == objects.FirmwareInitial && len(raw) > 1 {
-				state = objects.FirmwareDownloaded
-				t.Set(lwm2m.Entry{Path: base.Child(objects.FirmwareName), Value: lwm2m.String(packageName(raw))})
-			}
+			state, result = receiveFirmware(t, base, e.Value.Bytes())
 		case objects.FirmwareURI:
-			if e.Value.Text() != "" {
-				result = objects.FirmwareInvalidURI
+			if uri := e.Value.Text(); uri != "" {
+				pullFirmware(d, t, base, uri)
+				continue
 			}
 		default:
 			continue
@@ -136,6 +133,16 @@ func writeFirmware(t *client.Table, entries []lwm2m.Entry) error {
 		set(t, base, map[uint16]int64{objects.FirmwareStateID: int64(state), objects.FirmwareResultID: int64(result)})
 	}
 	return nil
+}
+
+// receiveFirmware takes a package that has come.
+func receiveFirmware(t *client.Table, base lwm2m.Path, raw []byte) (objects.FirmwareState, objects.FirmwareResult) {
+	result := firmwareFailure(raw)
+	if result != objects.FirmwareInitial || len(raw) < 2 { //nolint:mnd // one byte takes a package back
+		return objects.FirmwareIdle, result
+	}
+	t.Set(lwm2m.Entry{Path: base.Child(objects.FirmwareName), Value: lwm2m.String(packageName(raw))})
+	return objects.FirmwareDownloaded, result
 }
 
 // packageName is what a package is called: its first words, or its length.
@@ -199,22 +206,25 @@ const (
 	softwareDeactivate = 11
 	softwareActive     = 12
 
-	softwareInitial   = 0
-	softwareDelivered = 3
-	softwareInstalled = 4
+	softwareInitial     = 0
+	softwareDownloading = 1
+	softwareDelivered   = 3
+	softwareInstalled   = 4
 
-	softwareSuccess       = 2
-	softwareVerified      = 3
-	softwareNoStorage     = 50
-	softwareNoMemory      = 51
-	softwareIntegrity     = 53
-	softwareUnsupported   = 54
-	softwareInvalidURI    = 56
-	softwareInstallFailed = 58
+	softwareDownload       = 1
+	softwareSuccess        = 2
+	softwareVerified       = 3
+	softwareNoStorage      = 50
+	softwareNoMemory       = 51
+	softwareConnectionLost = 52
+	softwareIntegrity      = 53
+	softwareUnsupported    = 54
+	softwareInvalidURI     = 56
+	softwareInstallFailed  = 58
 )
 
-// writeSoftware takes a package. As with firmware, URIs are refused.
-func writeSoftware(t *client.Table, entries []lwm2m.Entry) error {
+// writeSoftware takes a package, or fetches it.
+func writeSoftware(d *Device, t *client.Table, entries []lwm2m.Entry) error {
 	for _, e := range entries {
 		base := e.Path.Prefix(2)
 		id := e.Path.ID(2)
@@ -224,19 +234,25 @@ func writeSoftware(t *client.Table, entries []lwm2m.Entry) error {
 		if get(t, base, softwareState) != softwareInitial {
 			return client.ErrMethodNotAllowed
 		}
-		state, result := int64(softwareInitial), int64(softwareInvalidURI)
-		if id == softwarePackage {
-			state, result = receivedSoftware(e.Value.Bytes())
+		if id == softwareURI {
+			pullSoftware(d, t, base, e.Value.Text())
+			continue
 		}
-		if state == softwareDelivered {
-			name := packageName(e.Value.Bytes())
-			t.Set(
-				lwm2m.Entry{Path: base.Child(softwareName), Value: lwm2m.String(name)},
-				lwm2m.Entry{Path: base.Child(softwareVersion), Value: lwm2m.String("1.0")})
-		}
+		state, result := receiveSoftware(t, base, e.Value.Bytes())
 		set(t, base, map[uint16]int64{softwareState: state, softwareResult: result})
 	}
 	return nil
+}
+
+// receiveSoftware takes a package that has come.
+func receiveSoftware(t *client.Table, base lwm2m.Path, raw []byte) (state, result int64) {
+	state, result = receivedSoftware(raw)
+	if state == softwareDelivered {
+		t.Set(
+			lwm2m.Entry{Path: base.Child(softwareName), Value: lwm2m.String(packageName(raw))},
+			lwm2m.Entry{Path: base.Child(softwareVersion), Value: lwm2m.String("1.0")})
+	}
+	return state, result
 }
 
 // receivedSoftware judges a package that has come.

@@ -51,7 +51,13 @@ func TestSoftware(t *testing.T) {
 			w.wantValues(body, map[string]string{"9/0/7": "0", "9/0/9": result})
 		}
 		w.expect(coap.PUT, "9/0/3", "coap://a/b", coap.Changed)
-		w.wantValues("URI", map[string]string{"9/0/7": "0", "9/0/9": "56"})
+		time.Sleep(time.Second)
+		w.wantValues("URI of nothing", map[string]string{"9/0/7": "0", "9/0/9": "56"})
+		w.expect(coap.PUT, "9/0/3", "coap://server.example/package", coap.Changed)
+		time.Sleep(time.Second)
+		w.wantValues("URI", map[string]string{"9/0/0": "3000 bytes", "9/0/7": "3", "9/0/9": "3"})
+		w.expect(coap.POST, "9/0/4", "", coap.Changed)
+		w.expect(coap.POST, "9/0/6", "", coap.Changed)
 		w.expect(coap.POST, "9/0/4", "", coap.MethodNotAllowed)
 		w.push("9/0/2", "fail-install")
 		w.expect(coap.POST, "9/0/4", "", coap.Changed)
@@ -90,8 +96,29 @@ func TestFirmware(t *testing.T) {
 			w.push("5/0/0", body)
 			w.wantValues(body, map[string]string{"5/0/3": "0", "5/0/5": result})
 		}
-		w.expect(coap.PUT, "5/0/1", "coap://a/b", coap.Changed)
-		w.wantValues("URI", map[string]string{"5/0/3": "0", "5/0/5": "7"})
+		for uri, result := range map[string]string{
+			"coap://a/b": "7", "coap://a": "7", "no URI": "7", "https://a/b": "9",
+		} {
+			w.expect(coap.PUT, "5/0/1", uri, coap.Changed)
+			time.Sleep(time.Second)
+			w.wantValues(uri, map[string]string{"5/0/3": "0", "5/0/5": result})
+		}
+		w.mu.Lock()
+		dialled := len(w.dialled)
+		w.down = true
+		w.mu.Unlock()
+		w.expect(coap.PUT, "5/0/1", "coap://elsewhere/package", coap.Changed)
+		time.Sleep(time.Second)
+		w.wantValues("nobody there", map[string]string{"5/0/3": "0", "5/0/5": "4"})
+		w.expect(coap.PUT, "5/0/1", "coap://server.example/package", coap.Changed) // by the association that is open
+		w.wantValues("downloading", map[string]string{"5/0/5": "0"})
+		time.Sleep(time.Second)
+		w.wantValues("URI", map[string]string{"5/0/3": "2", "5/0/5": "0"})
+		w.mu.Lock()
+		if w.down = false; len(w.dialled) != dialled+1 {
+			t.Errorf("%d associations, want %d", len(w.dialled), dialled+1)
+		}
+		w.mu.Unlock()
 		w.push("5/0/0", "fail-install")
 		w.expect(coap.POST, "5/0/2", "", coap.Changed)
 		time.Sleep(2 * time.Second)

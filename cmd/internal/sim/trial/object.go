@@ -80,7 +80,7 @@ func (d *Device) object(id, version string) (*client.Table, error) {
 	}
 	if m.write != nil {
 		o.OnWrite = func(_ context.Context, _ client.Session, _ lwm2m.Path, entries []lwm2m.Entry) error {
-			return m.write(t, entries)
+			return m.write(d, t, entries)
 		}
 	}
 	t = client.NewTable(o)

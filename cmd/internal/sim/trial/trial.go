@@ -57,6 +57,7 @@ type Options struct {
 	Factory   *Factory // for security mode 4, and for coaps URIs without either
 
 	Every       time.Duration // between changes of values; 30 s
+	Pack        bool          // asks for everything at once at its bootstrap (LwM2M 1.2)
 	SendEvery   time.Duration // between reports by Send, with all changes since; none
 	Queue       bool          // queue mode: the radio is off after Awake without traffic
 	Awake       time.Duration // 93 s (MAX_TRANSMIT_WAIT)
@@ -173,15 +174,21 @@ func (o *Options) check() error {
 			return err
 		}
 	}
+	if o.Pack && (o.Bootstrap == "" || o.Version != lwm2m.Version12) {
+		return fmt.Errorf("%w: a Bootstrap-Pack needs a bootstrap server, and LwM2M 1.2", ErrOptions)
+	}
 	if o.Loss < 0 || o.Loss >= 1 || o.Duplicate < 0 || o.Duplicate > 1 {
 		return fmt.Errorf("%w: a share is from 0 to 1", ErrOptions)
 	}
 	return nil
 }
 
+// schemes are those of URIs that a device can reach.
+var schemes = []string{"coap", "coaps", "coap+tcp", "coaps+tcp"}
+
 func (o *Options) checkURI(uri string) error {
 	u, err := url.Parse(uri)
-	if err != nil || !slices.Contains([]string{"coap", "coaps", "coap+tcp", "coaps+tcp"}, u.Scheme) || u.Host == "" {
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" {
 		return fmt.Errorf("%w: %q is no coap or coaps URI", ErrOptions, uri)
 	}
 	if stream(u) && (o.Version == lwm2m.Version10 || o.Queue || o.NAT > 0 || o.Loss > 0 || o.Duplicate > 0) {

@@ -94,18 +94,20 @@ func TestRegister(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]trial.Options{
-		"no name":    {Servers: []string{"coap://a"}},
-		"no server":  {Endpoint: "a"},
-		"scheme":     {Endpoint: "a", Servers: []string{"http://a"}},
-		"no key":     {Endpoint: "a", Bootstrap: "coaps://a"},
-		"TCP asleep": {Endpoint: "a", Servers: []string{"coap+tcp://a"}, Queue: true},
-		"TCP in 1.0": {Endpoint: "a", Servers: []string{"coap+tcp://a"}, Version: lwm2m.Version10},
-		"loss":       {Endpoint: "a", Servers: []string{"coap://a"}, Loss: 1},
-		"object":     {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"65000"}},
-		"server":     {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"1"}},
-		"old object": {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"10/9.9"}},
-		"prefix":     {Endpoint: "a", Servers: []string{"coap://a"}, Behind: []string{"3"}},
-		"twice":      {Endpoint: "a", Servers: []string{"coap://a"}, Behind: []string{"d", "d"}},
+		"no name":     {Servers: []string{"coap://a"}},
+		"no server":   {Endpoint: "a"},
+		"scheme":      {Endpoint: "a", Servers: []string{"http://a"}},
+		"no key":      {Endpoint: "a", Bootstrap: "coaps://a"},
+		"TCP asleep":  {Endpoint: "a", Servers: []string{"coap+tcp://a"}, Queue: true},
+		"TCP in 1.0":  {Endpoint: "a", Servers: []string{"coap+tcp://a"}, Version: lwm2m.Version10},
+		"pack of 1.1": {Endpoint: "a", Bootstrap: "coap://a", Pack: true, Version: lwm2m.Version11},
+		"pack":        {Endpoint: "a", Servers: []string{"coap://a"}, Pack: true},
+		"loss":        {Endpoint: "a", Servers: []string{"coap://a"}, Loss: 1},
+		"object":      {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"65000"}},
+		"server":      {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"1"}},
+		"old object":  {Endpoint: "a", Servers: []string{"coap://a"}, Objects: []string{"10/9.9"}},
+		"prefix":      {Endpoint: "a", Servers: []string{"coap://a"}, Behind: []string{"3"}},
+		"twice":       {Endpoint: "a", Servers: []string{"coap://a"}, Behind: []string{"d", "d"}},
 	} {
 		if _, err := trial.New(o); !errors.Is(err, trial.ErrOptions) {
 			t.Errorf("%s: %v", name, err)

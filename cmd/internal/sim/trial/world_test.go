@@ -98,7 +98,9 @@ func (w *world) dial(_ context.Context, e *coap.Engine, a trial.Account) (*trial
 		},
 		Delay: time.Millisecond,
 	})
-	w.device = toDevice
+	if a.ShortServer != 0 || a.Bootstrap { // else it is for a download
+		w.device = toDevice
+	}
 	w.devices = append(w.devices, toDevice)
 	return &trial.Link{Peer: toServer, Close: func() {}}, nil
 }
@@ -121,6 +123,10 @@ func (w *world) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response {
 		return &coap.Response{Code: coap.Created, LocationPath: []string{"rd", "1"}}
 	case slices.Equal(r.Path, []string{"bs"}):
 		return &coap.Response{Code: coap.Changed, Sent: func() { go w.write(w, r.Peer) }}
+	case r.Method == coap.GET && slices.Equal(r.Path, []string{"package"}):
+		return &coap.Response{Code: coap.Content, Payload: []byte(strings.Repeat("p", 3000))}
+	case r.Method == coap.GET:
+		return &coap.Response{Code: coap.NotFound}
 	case r.Method == coap.DELETE:
 		return &coap.Response{Code: coap.Deleted}
 	default:
