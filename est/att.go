@@ -25,7 +25,7 @@ var (
 // the profile lists first; others of the profile are accepted as well.
 func (ca *CA) Attributes(c Client) ([]byte, error) {
 	p := ca.o.Profiles.Operational
-	key, signature := p.keyAttribute()
+	key, signature := p.keys[0].identifiers()
 	extensions, err := requestExtensions()
 	if err != nil {
 		return nil, err
@@ -57,10 +57,9 @@ type keyAlgorithm struct {
 	Parameters asn1.ObjectIdentifier `asn1:"optional"`
 }
 
-// keyAttribute returns the algorithm of the key that p prefers, and of its
-// signature.
-func (p *Profile) keyAttribute() (key keyAlgorithm, signature asn1.ObjectIdentifier) {
-	switch p.keys[0] {
+// identifiers returns the algorithm of a key and that of its signature.
+func (k KeyAlgorithm) identifiers() (key keyAlgorithm, signature asn1.ObjectIdentifier) {
+	switch k {
 	case P384:
 		return keyAlgorithm{oidECPublicKey, oidP384}, oidECDSAWithSHA384
 	case Ed25519:

@@ -173,6 +173,10 @@ func (t *Template) readExtension(it []item) error {
 	return nil
 }
 
+// EncodeText returns the value of an attribute that is text, such as a name, in CBOR
+// (§3.1.4).
+func EncodeText(text string) []byte { return specialText([]byte(text)) }
+
 // Encode returns the template's array.
 func (t *Template) Encode() ([]byte, error) {
 	undefined := appendHead(nil, majorSimple, simpleUndefined)

@@ -18,11 +18,12 @@ type C509Formats struct {
 	Request     uint16 // application/cose-c509-pkcs10+cbor, at sen and sren
 	Certificate uint16 // application/cose-c509-cert+cbor, their answer
 	Chain       uint16 // application/cose-c509+cbor;usage=chain, the answer of crts: a COSE_C509
+	Template    uint16 // application/cose-c509-crtemplate+cbor, the answer of att; 0: none
 }
 
-// ParseC509Formats reads "request,certificate,chain", such as "65001,65002,65003",
-// of which each must be another number, and none that EST uses already. "" is the
-// zero value. It returns ErrOptions.
+// ParseC509Formats reads "request,certificate,chain,template", of which the last may
+// be missing, such as "65001,65002,65003": each must be another number, and none that
+// EST uses already. "" is the zero value. It returns ErrOptions.
 func ParseC509Formats(text string) (C509Formats, error) {
 	if text == "" {
 		return C509Formats{}, nil
@@ -35,11 +36,16 @@ func ParseC509Formats(text string) (C509Formats, error) {
 		}
 		n = append(n, uint16(v))
 	}
-	if len(n) != 3 {
-		return C509Formats{}, fmt.Errorf("%w: %d content formats of C509, not 3", ErrOptions, len(n))
+	if len(n) != 3 && len(n) != 4 {
+		return C509Formats{}, fmt.Errorf("%w: %d content formats of C509, not 3 or 4", ErrOptions, len(n))
 	}
 	f := C509Formats{Request: n[0], Certificate: n[1], Chain: n[2]}
-	return f, f.validate()
+	all := f.all()
+	if len(n) == 4 {
+		f.Template = n[3]
+		all = n
+	}
+	return f, distinct(all)
 }
 
 // MarshalText is the opposite of ParseC509Formats.
@@ -47,7 +53,11 @@ func (f C509Formats) MarshalText() ([]byte, error) {
 	if !f.offered() {
 		return nil, nil
 	}
-	return fmt.Appendf(nil, "%d,%d,%d", f.Request, f.Certificate, f.Chain), nil
+	out := fmt.Appendf(nil, "%d,%d,%d", f.Request, f.Certificate, f.Chain)
+	if f.Template != 0 {
+		out = fmt.Appendf(out, ",%d", f.Template)
+	}
+	return out, nil
 }
 
 // UnmarshalText is ParseC509Formats.
@@ -68,7 +78,20 @@ func (f C509Formats) validate() error {
 	if !f.offered() {
 		return nil
 	}
-	all := []uint16{f.Request, f.Certificate, f.Chain}
+	return distinct(f.all())
+}
+
+// all are the numbers that f has.
+func (f C509Formats) all() []uint16 {
+	out := []uint16{f.Request, f.Certificate, f.Chain}
+	if f.Template != 0 {
+		out = append(out, f.Template)
+	}
+	return out
+}
+
+// distinct returns ErrOptions for a number that is used already.
+func distinct(all []uint16) error {
 	for i, n := range all {
 		if slices.Contains(taken, n) || slices.Contains(all[:i], n) {
 			return fmt.Errorf("%w: content format %d of C509", ErrOptions, n)
@@ -85,7 +108,7 @@ func (f C509Formats) Requests(r *coap.Request) bool { return f.is(r.ContentForma
 // is reports whether format is that one of f.
 func (f C509Formats) is(format coap.Format, one uint16) bool {
 	id, ok := format.ID()
-	return ok && f.offered() && id == one
+	return ok && one != 0 && id == one
 }
 
 // wanted returns the format to answer a request for a certificate with: a client

@@ -18,7 +18,7 @@ import (
 )
 
 // formats are of the range for experiments (RFC 7252 §12.3).
-var formats = estcoap.C509Formats{Request: 65001, Certificate: 65002, Chain: 65003}
+var formats = estcoap.C509Formats{Request: 65001, Certificate: 65002, Chain: 65003, Template: 65004}
 
 // newC509World is newWorld with a server that speaks C509.
 func newC509World(t *testing.T, now func() time.Time) *world {
@@ -107,6 +107,31 @@ func TestC509Chain(t *testing.T) {
 		if strings.HasSuffix(l.Target, "/sen") && l.Formats[len(l.Formats)-1] != formats.Certificate {
 			t.Errorf("%s offers %v", l.Target, l.Formats)
 		}
+	}
+}
+
+func TestC509Template(t *testing.T) {
+	clock := esttest.NewClock()
+	w := newC509World(t, clock.Now)
+	accept := coap.FormatID(formats.Template)
+	out := w.serve(t, w.factory(), coap.Request{Method: coap.GET, Path: path("/est/att"), Accept: accept})
+	template, err := c509.ParseTemplate(out.Payload)
+	if err != nil || out.ContentFormat != accept || len(out.ETag) == 0 {
+		t.Fatalf("att = %s %s %x, %v", out.Code, out.ContentFormat, out.Payload, err)
+	}
+	if len(template.Subject) != 1 || !bytes.Contains(template.Subject[0].Value, []byte(endpoint)) ||
+		len(template.Keys) == 0 || len(template.Keys) != len(template.Signatures) || len(template.Extensions) != 2 {
+		t.Errorf("template %+v", template)
+	}
+	plain := w.serve(t, w.factory(), coap.Request{Method: coap.GET, Path: path("/est/att")})
+	if plain.ContentFormat != coap.FormatID(estcoap.FormatCSRAttrs) {
+		t.Errorf("without Accept: %s", plain.ContentFormat)
+	}
+	off := newWorld(t, clock.Now)
+	if out := off.serve(t, off.factory(), coap.Request{
+		Method: coap.GET, Path: path("/est/att"), Accept: accept,
+	}); out.Code != coap.NotAcceptable {
+		t.Errorf("not offered: %s, want 4.06", out.Code)
 	}
 }
 
@@ -232,13 +257,21 @@ func TestC509ClientIsStrict(t *testing.T) {
 }
 
 func TestParseC509Formats(t *testing.T) {
-	if got, err := estcoap.ParseC509Formats("65001, 65002,65003"); err != nil || got != formats {
-		t.Errorf("ParseC509Formats = %v, %v", got, err)
+	three := formats
+	three.Template = 0
+	for text, want := range map[string]estcoap.C509Formats{
+		"65001, 65002,65003": three, "65001,65002,65003,65004": formats, "": {},
+	} {
+		got, err := estcoap.ParseC509Formats(text)
+		if err != nil || got != want {
+			t.Errorf("ParseC509Formats(%q) = %v, %v, want %v", text, got, err, want)
+		}
+		back, err := got.MarshalText()
+		if err != nil || string(back) != strings.ReplaceAll(text, " ", "") {
+			t.Errorf("MarshalText() = %q, %v, want %q", back, err, text)
+		}
 	}
-	if got, err := estcoap.ParseC509Formats(""); err != nil || got != (estcoap.C509Formats{}) {
-		t.Errorf("ParseC509Formats of nothing = %v, %v", got, err)
-	}
-	for _, text := range []string{"65001", "1,2,3,4", "x,2,3", "1,2,65536", "-1,2,3", "5,5,6", "286,2,3", "1,0,3"} {
+	for _, text := range []string{"65001", "1,2,3,4,5", "1,2,3,0", "x,2,3", "1,2,65536", "-1,2,3", "5,5,6", "286,2,3", "1,0,3"} {
 		if got, err := estcoap.ParseC509Formats(text); !errors.Is(err, estcoap.ErrOptions) {
 			t.Errorf("ParseC509Formats(%q) = %v, %v, want ErrOptions", text, got, err)
 		}

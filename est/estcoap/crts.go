@@ -90,6 +90,12 @@ func cacheable(r *coap.Request, out *coap.Response) *coap.Response {
 	return out
 }
 
+// templates is an Authority that also says in C509 what a request should look like.
+type templates interface {
+	// Template returns a template of C509.
+	Template(c est.Client) ([]byte, error)
+}
+
 // att answers /att: what a request of this client should look like (RFC 9908).
 func (s *Server) att(ctx context.Context, ca Authority, id coap.Identity, r *coap.Request) *coap.Response {
 	if r.Method != coap.GET {
@@ -98,14 +104,20 @@ func (s *Server) att(ctx context.Context, ca Authority, id coap.Identity, r *coa
 	if !authenticated(id.Role) {
 		return s.refuse(r, coap.Unauthorized, "no client identity")
 	}
-	if format, ok := r.Accept.ID(); ok && format != FormatCSRAttrs {
+	format, attributes := FormatCSRAttrs, ca.Attributes
+	if s.c509.is(r.Accept, s.c509.Template) {
+		if t, ok := ca.(templates); ok {
+			format, attributes = s.c509.Template, t.Template
+		}
+	}
+	if accept, ok := r.Accept.ID(); ok && accept != format {
 		return s.refuse(r, coap.NotAcceptable, "answers are 285")
 	}
-	der, err := ca.Attributes(est.Client{Role: est.Role(id.Role), Certificate: id.Certificate, Name: id.Name})
+	body, err := attributes(est.Client{Role: est.Role(id.Role), Certificate: id.Certificate, Name: id.Name})
 	if err != nil {
 		return s.failed(ctx, r, err)
 	}
 	return cacheable(r, &coap.Response{
-		Code: coap.Content, ContentFormat: coap.FormatID(FormatCSRAttrs), Payload: der,
+		Code: coap.Content, ContentFormat: coap.FormatID(format), Payload: body,
 	})
 }

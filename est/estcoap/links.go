@@ -31,6 +31,10 @@ func (s *Server) links(root string, keys bool) []Link {
 	const rt = "ace.est"
 	answers := []uint16{FormatCertsOnly, FormatPKIXCert}
 	chains := []uint16{FormatCertsOnly, FormatPKIXCert, FormatMultipart}
+	attributes := []uint16{FormatCSRAttrs}
+	if s.c509.Template != 0 {
+		attributes = append(attributes, s.c509.Template)
+	}
 	if s.c509.offered() {
 		answers, chains = append(answers, s.c509.Certificate), append(chains, s.c509.Chain)
 	}
@@ -39,7 +43,7 @@ func (s *Server) links(root string, keys bool) []Link {
 		{root + "/" + Cacerts, rt + "." + Cacerts, chains},
 		{root + "/" + Enrol, rt + "." + Enrol, answers},
 		{root + "/" + Reenrol, rt + "." + Reenrol, answers},
-		{root + "/" + CSRAttrs, rt + "." + CSRAttrs, []uint16{FormatCSRAttrs}},
+		{root + "/" + CSRAttrs, rt + "." + CSRAttrs, attributes},
 	}
 	if keys {
 		out = append(out,

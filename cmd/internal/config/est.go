@@ -22,8 +22,9 @@ type EST struct {
 	// KeepKeys is how long keys made for devices are kept, sealed, for devices that
 	// lost the answer; 1 h.
 	KeepKeys Duration `toml:"keep-keys"`
-	// C509Formats are the Content-Formats of requests, certificates and chains in C509,
-	// which have no numbers assigned: "65001,65002,65003". "": EST speaks no C509.
+	// C509Formats are the Content-Formats of requests, certificates, chains and, if there
+	// is a fourth, templates in C509, which have no numbers assigned: "65001,65002,65003".
+	// "": EST speaks no C509.
 	C509Formats string `toml:"c509-formats"`
 }
 
