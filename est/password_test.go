@@ -117,6 +117,11 @@ func TestEnrolByPassword(t *testing.T) {
 	if err != nil || again.Hash != out.Hash {
 		t.Errorf("the same request again = %x, %v, want the same certificate", again.Hash, err)
 	}
+	anew, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, w.key, gateway)})
+	if err != nil || anew.Hash == out.Hash || w.byName(t, gateway) != 1 {
+		t.Errorf("the same key in another request = %x, %v, %d live", anew.Hash, err, w.byName(t, gateway))
+	}
+	out = anew
 	_, err = w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, esttest.Key(t), gateway)})
 	if !errors.Is(err, est.ErrForbidden) {
 		t.Errorf("another request with a used password = %v, want ErrForbidden", err)
@@ -129,7 +134,7 @@ func TestEnrolByPassword(t *testing.T) {
 	if err != nil || who.Role != est.RoleOperational || who.Name != gateway {
 		t.Errorf("Identify = %+v, %v", who, err)
 	}
-	want := "password.make certificate.issue password.use certificate.enrol.refuse"
+	want := "password.make certificate.issue password.use certificate.revoke certificate.issue certificate.enrol.refuse"
 	if got := w.actions(); !strings.HasSuffix(got, want) {
 		t.Errorf("audit: %s", got)
 	}
@@ -267,6 +272,26 @@ func TestPasswordCrash(t *testing.T) {
 		if live := w.byName(t, gateway); live != 1 {
 			t.Errorf("%d live certificates, want 1", live)
 		}
+	}
+}
+
+// TestRightOfTakenName: a device is not let in under the name of a gateway.
+func TestRightOfTakenName(t *testing.T) {
+	w := newWorld(t)
+	p, _ := w.password(t, est.NewPassword{Name: gateway})
+	out, err := w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, w.key, gateway)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := esttest.NewDevice(t, w.factory, gateway)
+	if _, err := w.ca.GrantRight(t.Context(), est.Grant{FactoryDER: device.DER}); !errors.Is(err, est.ErrEndpoint) {
+		t.Errorf("GrantRight = %v, want ErrEndpoint", err)
+	}
+	if err := w.ca.Revoke(t.Context(), out.Hash, est.CessationOfOperation, "replaced"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ca.GrantRight(t.Context(), est.Grant{FactoryDER: device.DER}); err != nil {
+		t.Errorf("GrantRight = %v", err)
 	}
 }
 

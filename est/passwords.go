@@ -148,7 +148,7 @@ func (ca *CA) CheckPassword(ctx context.Context, user, secret string) (Password,
 // EnrolByPassword answers a request whose client proved a one-time password
 // (CheckPassword), whatever r.Client is: an operational certificate for a name that
 // it covers. Who made the password has approved it. The same request gets the stored
-// answer and costs no use. A name that a device's right holds is refused, and by a
+// answer, the same key in another request a new certificate; neither costs a use. A name that a device's right holds is refused, and by a
 // pattern one that has a live certificate: a pattern takes nobody's place. A password
 // for one name does, and revokes what was before in the transaction that uses it up.
 //
@@ -189,7 +189,7 @@ func (ca *CA) enrolByPassword(ctx context.Context, id string, r Request) (Issued
 func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, error) {
 	name := csr.req.Subject.CommonName
 	if !p.covers(name) {
-		return Issued{}, fmt.Errorf("%w: password %s is for %q, not %q", ErrName, p.ID, p.Name, name)
+		return Issued{}, fmt.Errorf("%w: it is for %q, not %q", ErrName, p.Name, name)
 	}
 	if err := csr.checkOwner(name); err != nil {
 		return Issued{}, err
@@ -198,24 +198,25 @@ func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, er
 	if old, ok, err := ca.stored(ctx, asks, csr); ok || err != nil {
 		return old, err
 	}
-	if p.State != PasswordOpen {
-		return Issued{}, fmt.Errorf("%w: password %s is %s", ErrForbidden, p.ID, p.State)
+	o := &order{client: asks, csr: csr}
+	ch := Change{Sole: name}
+	spent, err := ca.takeOver(ctx, p, o, &ch)
+	if err != nil {
+		return Issued{}, err
+	}
+	if p.State != PasswordOpen && !spent {
+		return Issued{}, fmt.Errorf("%w: it is %s", ErrForbidden, p.State)
 	}
 	if err := ca.uncompromised(ctx, csr.SPKI); err != nil {
 		return Issued{}, err
 	}
-	ch := Change{Sole: name}
-	if err := ca.takeOver(ctx, p, name, &ch); err != nil {
-		return Issued{}, err
-	}
-	o := &order{client: asks, csr: csr}
 	cert, record, err := ca.certify(ctx, o, name)
 	if err != nil {
 		return Issued{}, err
 	}
 	record.Client, record.CSR = asks.Certificate, csr.Hash
 	ch.Errands = o.errands
-	if err := ca.spend(p, record, &ch); err != nil {
+	if err := ca.spend(p, record, spent, &ch); err != nil {
 		return Issued{}, err
 	}
 	if err := ca.commit(ctx, ch); err != nil {
@@ -225,35 +226,43 @@ func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, er
 }
 
 // takeOver adds to ch the revocation of what the name had before, if p may do that.
-func (ca *CA) takeOver(ctx context.Context, p Password, name string, ch *Change) error {
+// spent is true if p has been used for this name and this key: who lost the answer and
+// signs its request anew gets another certificate, and no use is counted.
+func (ca *CA) takeOver(ctx context.Context, p Password, o *order, ch *Change) (spent bool, err error) {
+	name := o.client.Name
 	records, err := ca.o.Store.Certificates(ctx, Query{Kind: KindOperational, Status: StatusValid, Name: name})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, r := range records {
-		if r.Factory != (Hash{}) || p.pattern() && r.Live(ca.now()) == nil {
-			return fmt.Errorf("%w: %s has a certificate", ErrEndpoint, name)
+		mine := r.Client == o.client.Certificate && r.SPKI == o.csr.SPKI && r.Live(ca.now()) == nil
+		if r.Factory != (Hash{}) || p.pattern() && !mine && r.Live(ca.now()) == nil {
+			return false, fmt.Errorf("%w: %s has a certificate", ErrEndpoint, name)
 		}
+		spent = spent || mine
 		ca.revoke(r, Superseded, "enrolled again with a one-time password", ch)
 	}
-	return nil
+	return spent, nil
 }
 
-// spend adds to ch the new certificate and the use of p.
-func (ca *CA) spend(p Password, record Record, ch *Change) error {
-	before, on := p.State, PasswordUse
-	if p.Left--; p.Left <= 0 {
-		on = PasswordLast
-	}
-	p, err := ca.stepPassword(p, on)
-	if err != nil {
-		return err
-	}
-	ch.Password = &p
+// spend adds to ch the new certificate and the use of p, unless that is spent already.
+func (ca *CA) spend(p Password, record Record, spent bool, ch *Change) error {
 	ch.Insert = append(ch.Insert, record)
 	ch.Audit = append(ch.Audit,
-		ca.row("certificate.issue", record.Hash, "enrolled with one-time password "+p.ID, "", string(StatusValid)),
-		ca.passwordRow("password.use", p, fmt.Sprintf("%s enrolled, %d uses left", record.Name, p.Left), before, p.State))
+		ca.row("certificate.issue", record.Hash, "enrolled with one-time password "+p.ID, "", string(StatusValid)))
+	if !spent {
+		before, on := p.State, PasswordUse
+		if p.Left--; p.Left <= 0 {
+			on = PasswordLast
+		}
+		next, err := ca.stepPassword(p, on)
+		if err != nil {
+			return err
+		}
+		ch.Password = &next
+		why := fmt.Sprintf("%s enrolled, %d uses left", record.Name, next.Left)
+		ch.Audit = append(ch.Audit, ca.passwordRow("password.use", next, why, before, next.State))
+	}
 	for i := range ch.Audit {
 		ch.Audit[i].Actor = "device:" + record.Name
 	}

@@ -46,6 +46,9 @@ func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
 	if err := ca.VerifyFactory(ctx, leaf, g.Intermediates); err != nil {
 		return Right{}, err
 	}
+	if err := ca.unclaimed(ctx, name); err != nil {
+		return Right{}, err
+	}
 	fresh := Right{
 		Factory: hash, FactoryDER: g.FactoryDER, Endpoint: name, State: RightClosed, Epoch: 1,
 		From: stamp(g.From), Until: stamp(g.Until), ChangedAt: ca.now(),
@@ -65,6 +68,19 @@ func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
 		}
 		return ca.stepRight(ctx, hash, EventGrant, step{set: func(r *Right) { r.From, r.Until = fresh.From, fresh.Until }})
 	})
+}
+
+// unclaimed returns ErrEndpoint if somebody who asked without a factory certificate
+// has a live certificate of that name: the device with the right would be taken for
+// them, or they for the device.
+func (ca *CA) unclaimed(ctx context.Context, name string) error {
+	records, err := ca.o.Store.Certificates(ctx, Query{Kind: KindOperational, Status: StatusValid, Name: name})
+	for _, r := range records {
+		if r.Factory == (Hash{}) && r.Client != (Hash{}) && r.Live(ca.now()) == nil {
+			return fmt.Errorf("%w: %s has a certificate by a one-time password; revoke it first", ErrEndpoint, name)
+		}
+	}
+	return err
 }
 
 // NoteSPKI binds a closed right to the key of the device's receipt. It returns
