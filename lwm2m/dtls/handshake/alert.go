@@ -33,6 +33,9 @@ const (
 type failure struct {
 	alert  alert
 	reason error
+	// later keeps the end from telling by its time what was found out: it waits for the
+	// next look at the clock.
+	later bool
 }
 
 func (f *failure) Error() string { return f.reason.Error() }
@@ -40,7 +43,7 @@ func (f *failure) Unwrap() error { return f.reason }
 
 // fail makes a failure of one of the package's errors and what was wrong.
 func fail(a alert, kind error, format string, args ...any) error {
-	return &failure{a, fmt.Errorf("%w: %w", kind, fmt.Errorf(format, args...))}
+	return &failure{alert: a, reason: fmt.Errorf("%w: %w", kind, fmt.Errorf(format, args...))}
 }
 
 // A alertError is the end of a handshake by the peer.

@@ -76,7 +76,7 @@ func refusal(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &failure{alertBadCertificate, fmt.Errorf("%w: %w", dtls.ErrRefused, err)}
+	return &failure{alert: alertBadCertificate, reason: fmt.Errorf("%w: %w", dtls.ErrRefused, err)}
 }
 
 // serverKey is the key that the server has shown.
@@ -108,10 +108,10 @@ func (c *caller) takeKeyExchange(body []byte) error {
 	}
 	key, err := c.serverKey()
 	if err != nil {
-		return &failure{alertBadCertificate, err}
+		return &failure{alert: alertBadCertificate, reason: err}
 	}
 	if err := x.scheme.verify(key, x.signature, c.random[:], c.serverRandom[:], x.params); err != nil {
-		return &failure{alertDecryptError, err}
+		return &failure{alert: alertDecryptError, reason: err}
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (c *caller) answer() error {
 	if c.requested {
 		body, key, err := c.certificate()
 		if err != nil {
-			return &failure{alertInternalError, err}
+			return &failure{alert: alertInternalError, reason: err}
 		}
 		signer = key
 		c.say(typeCertificate, body)
@@ -36,7 +36,7 @@ func (c *caller) answer() error {
 		}
 	}
 	if err := c.newSession(); err != nil {
-		return &failure{alertInternalError, err}
+		return &failure{alert: alertInternalError, reason: err}
 	}
 	digest = hashOf(c.log)
 	finished := verifyData(&c.master, labelClientEnd, digest[:])
@@ -81,10 +81,10 @@ func (c *caller) exchange() (premaster []byte, err error) {
 	if c.suite.ecdhe {
 		share, err := newShare(c.group)
 		if err != nil {
-			return nil, &failure{alertInternalError, err}
+			return nil, &failure{alert: alertInternalError, reason: err}
 		}
 		if premaster, err = agree(share, c.point); err != nil {
-			return nil, &failure{alertIllegalParameter, err}
+			return nil, &failure{alert: alertIllegalParameter, reason: err}
 		}
 		point := share.PublicKey().Bytes()
 		body = append(append(body, byte(len(point))), point...) //nolint:gosec // G115: 97 at most
@@ -105,7 +105,7 @@ func (c *caller) prove(key crypto.Signer) error {
 	}
 	signature, err := s.sign(key, transcript(c.log))
 	if err != nil {
-		return &failure{alertInternalError, fmt.Errorf("%w: %w", dtls.ErrHandshake, err)}
+		return &failure{alert: alertInternalError, reason: fmt.Errorf("%w: %w", dtls.ErrHandshake, err)}
 	}
 	body := binary.BigEndian.AppendUint16(nil, uint16(s))
 	body = binary.BigEndian.AppendUint16(body, uint16(len(signature))) //nolint:gosec // G115: about a hundred

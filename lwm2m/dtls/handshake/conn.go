@@ -25,8 +25,9 @@ type conn struct {
 	begun      bool // a worker had it
 	ended      bool
 	superseded bool
-	late       bool // the deadline has passed
-	repeat     bool // the flight's interval has passed
+	late       bool  // the deadline has passed
+	verdict    error // that is not told yet; nil: none
+	repeat     bool  // the flight's interval has passed
 	repeats    int
 	due, end   time.Time
 	interval   time.Duration
@@ -47,7 +48,7 @@ func (s *Server) tick(now time.Time) {
 	defer s.mu.Unlock()
 	for _, c := range s.byAddr {
 		switch {
-		case !now.Before(c.end):
+		case c.verdict != nil, !now.Before(c.end):
 			c.late = true
 			s.schedule(c)
 		case !now.Before(c.due):
@@ -106,7 +107,7 @@ func (s *Server) taken(inbox [][]byte) {
 // repeatable reports whether the client may have lost our flight, and counts the
 // repetition.
 func (c *conn) repeatable() bool {
-	if c.flight == 0 || c.repeats == maxRepeats {
+	if c.verdict != nil || c.flight == 0 || c.repeats == maxRepeats {
 		return false
 	}
 	c.repeats++
@@ -124,8 +125,18 @@ func (c *conn) timeout() error {
 
 // read feeds the machine and reports whether that was the end of it.
 func (s *Server) read(c *conn, inbox [][]byte) (ended bool) {
+	if c.verdict != nil {
+		return false
+	}
 	for i, d := range inbox {
-		if err := c.guarded(d); err != nil {
+		err := c.guarded(d)
+		if f, ok := errors.AsType[*failure](err); ok && f.later {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			c.verdict = err
+			return false
+		}
+		if err != nil {
 			s.fail(c, err)
 			return true
 		}
@@ -161,7 +172,7 @@ func (s *Server) fail(c *conn, reason error) {
 func (s *Server) finish(c *conn, rest [][]byte) {
 	next, err := c.place.Established(c.established())
 	if err != nil {
-		s.fail(c, &failure{alertAccessDenied, err})
+		s.fail(c, &failure{alert: alertAccessDenied, reason: err})
 		return
 	}
 	if c.last != nil {

@@ -125,10 +125,10 @@ func (m *machine) chooseCertificate(c *choice, o *offers) error {
 	}
 	cert, err := m.certificate(c, o.serverName)
 	if err != nil {
-		return &failure{alertUnrecognizedName, fmt.Errorf("%w: %w", dtls.ErrRefused, err)}
+		return &failure{alert: alertUnrecognizedName, reason: fmt.Errorf("%w: %w", dtls.ErrRefused, err)}
 	}
 	if c.credential, err = m.server.credentials.of(cert); err != nil {
-		return &failure{alertInternalError, err}
+		return &failure{alert: alertInternalError, reason: err}
 	}
 	var curve uint16
 	c.scheme, curve = chooseScheme(c.credential.signer.Public(), o.signatures)
@@ -208,7 +208,7 @@ func (m *machine) beginFull(h *clientHello, o *offers) error {
 	if c.suite.ecdhe {
 		body, err := m.keyExchange(&c)
 		if err != nil {
-			return &failure{alertInternalError, err}
+			return &failure{alert: alertInternalError, reason: err}
 		}
 		m.say(typeServerKeyExchange, body)
 	}

@@ -39,7 +39,7 @@ func (m *machine) takeKeyExchange(body []byte) error {
 	if m.suite.ecdhe {
 		var err error
 		if premaster, err = agree(m.share, x.point); err != nil {
-			return &failure{alertIllegalParameter, err}
+			return &failure{alert: alertIllegalParameter, reason: err}
 		}
 		m.share = nil
 	}
@@ -49,7 +49,7 @@ func (m *machine) takeKeyExchange(body []byte) error {
 	m.deriveMaster(premaster)
 	clear(premaster)
 	if err := m.newSession(); err != nil {
-		return &failure{alertInternalError, err}
+		return &failure{alert: alertInternalError, reason: err}
 	}
 	m.phase = phaseVerify
 	if m.suite.psk {
@@ -116,10 +116,10 @@ func (m *machine) takeVerify(body []byte) error {
 	m.leaf = keyID{sha256.Sum256(der), m.rawKey != nil}
 	key, err := m.server.keys.of(m.leaf, der)
 	if err != nil {
-		return &failure{alertBadCertificate, err}
+		return &failure{alert: alertBadCertificate, reason: err}
 	}
 	if err := m.verify(s, key, signature); err != nil {
-		return &failure{alertDecryptError, err}
+		return &failure{alert: alertDecryptError, reason: err}
 	}
 	m.server.keys.keep(m.leaf, key)
 	m.phase = phaseFinished

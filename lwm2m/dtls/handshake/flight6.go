@@ -28,7 +28,7 @@ func (m *machine) takeFinished(body []byte) error {
 			return err
 		}
 		if err := m.finish(); err != nil {
-			return &failure{alertInternalError, err}
+			return &failure{alert: alertInternalError, reason: err}
 		}
 	}
 	m.phase = phaseEstablished
@@ -49,7 +49,7 @@ func (m *machine) judge() error {
 		})
 	})
 	if err != nil {
-		return &failure{alertBadCertificate, errors.Join(dtls.ErrRefused, err)}
+		return &failure{alert: alertBadCertificate, reason: errors.Join(dtls.ErrRefused, err)}
 	}
 	m.identity = identity
 	return nil

@@ -78,6 +78,7 @@ func (s *stage) post(from netip.AddrPort, datagrams ...[]byte) [][]byte {
 		}
 		handshake.Work(s.Server)
 	}
+	handshake.Work(s.Server)
 	out := s.out[from]
 	delete(s.out, from)
 	return out

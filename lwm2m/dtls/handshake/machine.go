@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ecdh"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"steward/lwm2m/dtls"
@@ -187,13 +188,14 @@ func (m *machine) takeProtected(r dtls.Record, raw []byte) error {
 }
 
 // mistrust is the end of a client whose Finished our keys do not open. It is the
-// same whether we know its identity or not (RFC 4279 §2 allows decrypt_error for
-// both).
+// same, at the same time, whether we know its identity or not (RFC 4279 §2 allows
+// decrypt_error for both): a look-up that finds nothing is faster, or slower.
 func (m *machine) mistrust() error {
-	if m.unknown != nil {
-		return &failure{alertDecryptError, m.unknown}
+	f := &failure{alert: alertDecryptError, reason: m.unknown, later: m.suite.psk}
+	if m.unknown == nil {
+		f.reason = fmt.Errorf("%w: finished cannot be decrypted", dtls.ErrHandshake)
 	}
-	return fail(alertDecryptError, dtls.ErrHandshake, "finished cannot be decrypted")
+	return f
 }
 
 func (m *machine) keep(raw []byte) {

@@ -65,7 +65,7 @@ func (m *machine) resume(t *ticket, h *clientHello, o *offers) error {
 	m.master, m.resumed = t.master, t
 	m.identity, m.psk, m.rawKey = t.identity, t.psk, t.rawKey
 	if err := m.newSession(); err != nil {
-		return &failure{alertInternalError, err}
+		return &failure{alert: alertInternalError, reason: err}
 	}
 	hello := m.newServerHello(h, o)
 	hello.sessionID = h.sessionID
