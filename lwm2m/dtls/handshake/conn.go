@@ -25,7 +25,7 @@ type conn struct {
 	begun      bool // a worker had it
 	ended      bool
 	superseded bool
-	late       bool  // the deadline has passed
+	late       bool  // the deadline has passed, or that of a verdict
 	verdict    error // that is not told yet; nil: none
 	repeat     bool  // the flight's interval has passed
 	repeats    int
@@ -117,6 +117,9 @@ func (c *conn) repeatable() bool {
 // timeout is the end of a handshake that took too long. A client whose identity has
 // no key ends so too, if it does not insist.
 func (c *conn) timeout() error {
+	if c.verdict != nil {
+		return c.verdict
+	}
 	if c.proof != nil && c.unknown != nil {
 		return c.unknown
 	}
