@@ -6,6 +6,7 @@ import (
 
 	"steward/cmd/internal/bundle"
 	"steward/est"
+	"steward/transfer"
 )
 
 // ParseCertificates is parseCertificates, for tests.
@@ -13,6 +14,11 @@ func ParseCertificates(text []byte) ([]*x509.Certificate, error) { return parseC
 
 // Home returns what our devices are given.
 func (a *App) Home() bundle.Provider { return a.home() }
+
+// TransferSigner returns who signs for hand-overs.
+func (a *App) TransferSigner() transfer.Signer {
+	return transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw}
+}
 
 // ServerIssuer returns the name of who certified our server.
 func (a *App) ServerIssuer() string { return a.pki.server.cert.Issuer.CommonName }
