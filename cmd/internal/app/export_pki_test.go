@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/x509"
+	"testing"
 
 	"steward/cmd/internal/bundle"
+	"steward/cmd/internal/keys"
 	"steward/est"
 	"steward/transfer"
 )
@@ -33,3 +36,22 @@ type brokenKeys struct {
 }
 
 func (s brokenKeys) CommitKeys(context.Context, est.KeyChange) error { return s.err }
+
+// PrivateKeys returns all software keys, by name.
+func (a *App) PrivateKeys(t *testing.T) map[string]*ecdsa.PrivateKey {
+	t.Helper()
+	all, err := a.db.Keys().KeyGenerations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]*ecdsa.PrivateKey{}
+	for _, g := range all {
+		name := nameOf(keys.Name(g.Purpose), g.Number)
+		key, err := a.ring.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[string(name)] = key.(*ecdsa.PrivateKey)
+	}
+	return out
+}

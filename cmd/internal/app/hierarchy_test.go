@@ -33,6 +33,7 @@ type provider struct {
 	cfg config.Config
 	app *app.App // nil: not running
 	end func()
+	log *logbook // nil: nothing is kept
 }
 
 // newProvider returns one with a data directory of its own, and a port that stays.
@@ -63,7 +64,7 @@ func newProvider(t *testing.T, name string, set ...func(*config.Options)) *provi
 
 func (p *provider) start() {
 	p.t.Helper()
-	a, err := app.New(context.Background(), p.cfg, slog.New(slog.DiscardHandler))
+	a, err := app.New(context.Background(), p.cfg, p.logger())
 	if err != nil {
 		p.t.Fatal(err)
 	}
