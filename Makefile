@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 SOAK     ?= 10m
 QUICK    ?=
 
-.PHONY: all demo build test race lint fuzz e2e soak bench fmt golden vuln
+.PHONY: all demo build build-pkcs11 test race lint fuzz e2e soak bench fmt golden vuln
 all: lint test build
 
 demo: build # one device's whole life, on this machine; Ctrl-C ends it
@@ -17,6 +17,9 @@ demo: build # one device's whole life, on this machine; Ctrl-C ends it
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/steward ./cmd/steward
+
+build-pkcs11: # the same with PKCS#11, which loads modules and so is not static
+	CGO_ENABLED=1 go build -trimpath -o bin/steward-pkcs11 ./cmd/steward
 
 test:
 	go test ./...

@@ -1,6 +1,7 @@
 package est
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -32,7 +33,11 @@ func (a Authority) check() error {
 	}
 	child := a.Certificate
 	for _, p := range a.Parents {
-		if err := child.CheckSignatureFrom(p); err != nil {
+		err := child.CheckSignatureFrom(p)
+		if err == nil && !bytes.Equal(child.RawIssuer, p.RawSubject) {
+			err = fmt.Errorf("%w: it names %s", ErrName, child.Issuer)
+		}
+		if err != nil {
 			return fmt.Errorf("%w: %s did not issue %s: %w", ErrOptions, p.Subject, child.Subject, err)
 		}
 		child = p

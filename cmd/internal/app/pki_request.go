@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -134,6 +135,9 @@ func checkChain(chain []*x509.Certificate, now time.Time) error {
 			return fmt.Errorf("%w: %s is no CA at this time", ErrPKI, c.Subject)
 		}
 		if i > 0 {
+			if !bytes.Equal(chain[i-1].RawIssuer, c.RawSubject) { // the same key may have two names
+				return fmt.Errorf("%w: %s is not the issuer that %s names", ErrPKI, c.Subject, chain[i-1].Subject)
+			}
 			if err := chain[i-1].CheckSignatureFrom(c); err != nil {
 				return fmt.Errorf("%w: %s did not certify %s: %w", ErrPKI, c.Subject, chain[i-1].Subject, err)
 			}

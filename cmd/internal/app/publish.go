@@ -27,7 +27,7 @@ type publication struct {
 
 // newPublication makes what is published, with the responder's key.
 func (a *App) newPublication(ctx context.Context) (*publication, error) {
-	key, err := a.pki.ring.Key(keys.OCSP)
+	_, key, err := a.pki.key(ctx, keys.OCSP)
 	if err != nil {
 		return nil, err
 	}
