@@ -52,10 +52,12 @@ func TestGraceAfterTheEnd(t *testing.T) {
 		t.Errorf("Reenrol of one in grace = %v, want ErrForbidden", err)
 	}
 	operational := est.Client{Role: est.RoleOperational, Certificate: who.Certificate, Name: who.Name}
-	if _, err := ca.ReenrolExpired(t.Context(), est.Request{Client: operational, CSR: csr}, grace); !errors.Is(err, est.ErrForbidden) {
+	_, err = ca.ReenrolExpired(t.Context(), est.Request{Client: operational, CSR: csr}, grace)
+	if !errors.Is(err, est.ErrForbidden) {
 		t.Errorf("ReenrolExpired of an operational client = %v, want ErrForbidden", err)
 	}
-	if _, err := ca.ReenrolExpired(t.Context(), est.Request{Client: who, CSR: csr}, time.Minute); !errors.Is(err, est.ErrExpired) {
+	_, err = ca.ReenrolExpired(t.Context(), est.Request{Client: who, CSR: csr}, time.Minute)
+	if !errors.Is(err, est.ErrExpired) {
 		t.Errorf("ReenrolExpired after the grace = %v, want ErrExpired", err)
 	}
 	second, err := ca.ReenrolExpired(t.Context(), est.Request{Client: who, CSR: csr}, grace)

@@ -54,7 +54,7 @@ func (r *Runner) takeOver(ctx context.Context, issued []Issuance) error {
 		if err != nil {
 			return err
 		}
-		m := move{on: Issue, issue: i, why: fmt.Sprintf("enrolled by the factory certificate; good until %s", date(i.NotAfter))}
+		m := move{on: Issue, issue: i, why: "enrolled by the factory certificate; good until " + date(i.NotAfter)}
 		if i.Renews && e.State != None {
 			m.on = Succeed
 			m.why = fmt.Sprintf("renewed; good until %s; the certificate before stays good until this one is used",
@@ -110,22 +110,32 @@ func (r *Runner) Order(ctx context.Context, device fleet.ID, want Request, actor
 	if r.o.Object == 0 {
 		return Enrolment{}, fmt.Errorf("%w: no id was chosen for object Enrolment, by which devices are asked", ErrState)
 	}
-	for attempt := 1; ; attempt++ {
-		e, err := r.o.Store.Enrolment(ctx, device)
-		if err != nil {
-			return Enrolment{}, err
+	order := move{on: Order, actor: actor, why: why, want: want}
+	for range maxAttempts - 1 {
+		e, err := r.tryOrder(ctx, device, order)
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, errMore) {
+			return e, err
 		}
-		m, err := r.standing(ctx, &e, time.Now())
-		if err == nil && m.on == "" {
-			m = move{on: Order, actor: actor, why: why, want: want}
-		}
-		if err == nil {
-			e, err = r.store(ctx, e, m)
-		}
-		again := errors.Is(err, ErrConflict) || errors.Is(err, errMore) || err == nil && m.on != Order
-		if again && attempt < maxAttempts {
-			continue
-		}
+	}
+	return r.tryOrder(ctx, device, order)
+}
+
+// tryOrder makes the step that comes first: that which the device's standing asks
+// for, and then errMore, or the order.
+func (r *Runner) tryOrder(ctx context.Context, device fleet.ID, order move) (Enrolment, error) {
+	e, err := r.o.Store.Enrolment(ctx, device)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	m, err := r.standing(ctx, &e, time.Now())
+	if err != nil {
+		return Enrolment{}, err
+	}
+	if m.on == "" {
+		return r.store(ctx, e, order)
+	}
+	if e, err = r.store(ctx, e, m); err != nil {
 		return e, err
 	}
+	return e, fmt.Errorf("%w: the device %s", errMore, m.on)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,7 +32,9 @@ type memoryOf struct {
 // random: messages are lost in either direction, the power is cut, the device sleeps,
 // its clock-work and the server's processes stop.
 type hostile struct {
-	t       *testing.T
+	t *testing.T
+
+	mu      sync.Mutex // held while one thing happens
 	random  *rand.Rand
 	store   *enroltest.Store
 	ca      *est.CA
@@ -46,6 +49,13 @@ type hostile struct {
 
 // fails reports whether something goes wrong here.
 func (h *hostile) fails() bool { return !h.calm && h.random.IntN(3) == 0 }
+
+// draw returns a number below n.
+func (h *hostile) draw(n int) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.random.IntN(n)
+}
 
 // feed hands the runner what the authority issued.
 func (h *hostile) feed() {
@@ -64,7 +74,11 @@ func (h *hostile) feed() {
 }
 
 // Listens implements enrol.Devices.
-func (h *hostile) Listens(fleet.ID) (bool, time.Time) { return !h.asleep, time.Time{} }
+func (h *hostile) Listens(fleet.ID) (bool, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.asleep, time.Time{}
+}
 
 // Instances implements enrol.Devices.
 func (h *hostile) Instances(context.Context, fleet.ID, uint16) ([]uint16, error) {
@@ -73,6 +87,8 @@ func (h *hostile) Instances(context.Context, fleet.ID, uint16) ([]uint16, error)
 
 // Read implements enrol.Devices.
 func (h *hostile) Read(_ context.Context, _ fleet.ID, p lwm2m.Path) ([]lwm2m.Entry, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.asleep || h.fails() {
 		return nil, enrol.ErrUnreachable
 	}
@@ -81,6 +97,8 @@ func (h *hostile) Read(_ context.Context, _ fleet.ID, p lwm2m.Path) ([]lwm2m.Ent
 
 // Execute implements enrol.Devices: the device renews, as far as it gets.
 func (h *hostile) Execute(context.Context, fleet.ID, lwm2m.Path, string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.asleep || h.fails() {
 		return enrol.ErrUnreachable
 	}
@@ -183,6 +201,8 @@ func (h *hostile) enrol() {
 // safe is the property: the device has a certificate that works, with its key, or a
 // key with which its right lets it enrol anew.
 func (h *hostile) safe() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, pair := range []struct {
 		der []byte
 		key *ecdsa.PrivateKey
@@ -197,7 +217,7 @@ func (h *hostile) safe() error {
 		if !pair.key.PublicKey.Equal(c.PublicKey) {
 			return errors.New("key and certificate do not belong together")
 		}
-		if h.ca.Live(h.t.Context(), est.Hash(sum(pair.der)), time.Now()) == nil {
+		if h.ca.Live(h.t.Context(), sum(pair.der), time.Now()) == nil {
 			return nil
 		}
 	}
@@ -217,7 +237,7 @@ func (h *hostile) safe() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no certificate that works, and the right is %s for a key that the device does not have", right.State)
+	return fmt.Errorf("no certificate that works, and the right is %s for a key that it does not have", right.State)
 }
 
 // TestAlwaysAWayBack: whatever fails, the device always has one valid certificate or a
@@ -227,7 +247,7 @@ func TestAlwaysAWayBack(t *testing.T) {
 	if testing.Short() {
 		runs = 10
 	}
-	for seed := range uint64(runs) { //nolint:gosec // G115: small
+	for seed := range uint64(runs) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { live(t, seed) })
 		})
@@ -264,7 +284,9 @@ func live(t *testing.T, seed uint64) {
 			t.Fatalf("at %v: %v", time.Now(), err)
 		}
 	}
+	h.mu.Lock()
 	h.calm, h.asleep = true, false
+	h.mu.Unlock()
 	for range 40 { // ten days
 		h.routine()
 		time.Sleep(6 * time.Hour)
@@ -299,12 +321,14 @@ func (h *hostile) start() (stop func()) {
 
 // chance is what happens next.
 func (h *hostile) chance(stop *func()) {
-	switch h.random.IntN(7) {
+	switch h.draw(7) {
 	case 0:
+		h.mu.Lock()
 		h.asleep = !h.asleep
+		h.mu.Unlock()
 		h.runner.Wake("dev")
 	case 1:
-		time.Sleep(time.Duration(h.random.IntN(72)) * time.Hour)
+		time.Sleep(time.Duration(h.draw(72)) * time.Hour)
 	case 2:
 		(*stop)()
 		*stop = h.start()
@@ -321,18 +345,21 @@ func (h *hostile) chance(stop *func()) {
 			h.t.Fatal(err)
 		}
 	default:
-		if !h.asleep {
-			h.routine()
-		}
-		time.Sleep(time.Duration(h.random.IntN(6)) * time.Hour)
+		h.routine()
+		time.Sleep(time.Duration(h.draw(6)) * time.Hour)
 	}
 }
 
 // routine is what a device does that is awake: keep registered, or come back.
 func (h *hostile) routine() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.asleep {
+		return
+	}
 	h.connect()
 	for _, der := range [][]byte{h.nv.cert, h.nv.formerCert} {
-		if der != nil && h.ca.Live(h.t.Context(), est.Hash(sum(der)), time.Now()) == nil {
+		if der != nil && h.ca.Live(h.t.Context(), sum(der), time.Now()) == nil {
 			return
 		}
 	}

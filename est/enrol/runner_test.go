@@ -200,13 +200,15 @@ func TestOrder(t *testing.T) {
 		defer w.start(enrol.RunnerOptions{})()
 		id, d := w.add(90 * day)
 		w.state(id)
-		if _, err := w.runner.Order(t.Context(), "nobody", enrol.Renewal, "operator:x", ""); !errors.Is(err, enrol.ErrUnknown) {
+		_, err := w.runner.Order(t.Context(), "nobody", enrol.Renewal, "operator:x", "")
+		if !errors.Is(err, enrol.ErrUnknown) {
 			t.Errorf("Order of nobody = %v, want ErrUnknown", err)
 		}
 		if _, err := w.runner.Order(t.Context(), id, "dance", "operator:x", ""); !errors.Is(err, enrol.ErrOptions) {
 			t.Errorf("Order to dance = %v, want ErrOptions", err)
 		}
-		if e, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", "a test"); err != nil || e.State != enrol.Due {
+		e, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", "a test")
+		if err != nil || e.State != enrol.Due {
 			t.Fatalf("Order = %+v, %v", e, err)
 		}
 		time.Sleep(3 * time.Second)
@@ -295,7 +297,7 @@ func TestRestartInEachState(t *testing.T) {
 				w.set(func() { *d = device{cert: d.cert, ends: d.ends, lifetime: d.lifetime} })
 				defer w.start(enrol.RunnerOptions{})()
 				time.Sleep(85*day - tt.after)
-				if e := w.state(id); e.State != enrol.Good || !e.Proven || e.NotAfter.Sub(time.Now()) < 20*day {
+				if e := w.state(id); e.State != enrol.Good || !e.Proven || time.Until(e.NotAfter) < 20*day {
 					t.Errorf("after the restart: %+v, events %v", e, w.events(id))
 				}
 			})
@@ -395,9 +397,18 @@ func TestOptions(t *testing.T) {
 	}{
 		{"no store", func(o *enrol.RunnerOptions) { o.Store = nil }, enrol.ErrOptions},
 		{"negative rate", func(o *enrol.RunnerOptions) { o.Rate = -1 }, enrol.ErrOptions},
-		{"share of all", func(o *enrol.RunnerOptions) { o.Policies = map[string]enrol.Policy{"": {Share: 1}} }, enrol.ErrPolicy},
-		{"before its end", func(o *enrol.RunnerOptions) { o.Policies = map[string]enrol.Policy{"x": {Before: -1}} }, enrol.ErrPolicy},
-		{"jitter", func(o *enrol.RunnerOptions) { o.Policies = map[string]enrol.Policy{"x": {Jitter: 0.9}} }, enrol.ErrPolicy},
+		{
+			"share of all", func(o *enrol.RunnerOptions) { o.Policies = map[string]enrol.Policy{"": {Share: 1}} },
+			enrol.ErrPolicy,
+		},
+		{
+			"before its end", func(o *enrol.RunnerOptions) { o.Policies = map[string]enrol.Policy{"x": {Before: -1}} },
+			enrol.ErrPolicy,
+		},
+		{
+			"jitter", func(o *enrol.RunnerOptions) { o.Policies = map[string]enrol.Policy{"x": {Jitter: 0.9}} },
+			enrol.ErrPolicy,
+		},
 	} {
 		o := good
 		tt.change(&o)

@@ -45,7 +45,7 @@ func (r *Runner) load(ctx context.Context, until time.Time) error {
 // waits reports whether a message of the device is a reason to look at it.
 func (e *Enrolment) waits() bool { return e.State == Due || e.State == Renewed }
 
-// schedule sets when to look at a device that is in memory. The caller holds mu.
+// schedule sets when to look at a device in memory. The caller holds mu.
 func (r *Runner) schedule(device fleet.ID, at time.Time) {
 	t := r.tracks[device]
 	t.at = at
@@ -118,8 +118,8 @@ func (r *Runner) leave(device fleet.ID) {
 	}
 }
 
-// postpone looks at a device later, or at its next message, without storing that:
-// after a restart it is looked at at once.
+// postpone looks at a device later, or at its next message, without storing that;
+// a restart looks at it at once.
 func (r *Runner) postpone(device fleet.ID, at time.Time, waits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -23,8 +23,8 @@ func functions() template.FuncMap {
 	return template.FuncMap{
 		"ago": ago, "date": date, "words": words, "upper": upperFirst, "weekdays": weekdays, "short": short,
 		"bytes": bytesText, "plural": plural,
-		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "percent": percent, "counts": counts, "dict": dict,
-		"join": strings.Join, "duration": durationText, "outcome": outcome,
+		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "percent": percent, "counts": counts,
+		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds,
 	}
 }

@@ -32,7 +32,9 @@ func (a *App) watchEnrolment(next coap.Handler) coap.Handler {
 // lateRenewal passes requests of devices whose certificate ended within the grace to
 // an authority that knows only renewal, and all others on.
 func (a *App) lateRenewal(next coap.Handler) (coap.Handler, error) {
-	late, err := estcoap.NewServer(estcoap.ServerOptions{CA: lateCA{a.pki.ca, a.cfg.ExpiredGrace}, C509: a.cfg.C509, Refused: a.refusedEnrolment, Log: a.log})
+	late, err := estcoap.NewServer(estcoap.ServerOptions{
+		CA: lateCA{a.pki.ca, a.cfg.ExpiredGrace}, C509: a.cfg.C509, Refused: a.refusedEnrolment, Log: a.log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 // enrolment is what the tests look at in the enrolment of a device.
 type enrolment struct {
 	State, Reason, Certificate string
-	NotAfter      time.Time `json:"not_after"`
+	NotAfter                   time.Time `json:"not_after"`
 }
 
 func (w *world) enrolment(t *testing.T, name string) (e enrolment) {

@@ -69,7 +69,9 @@ var listed = []enrol.State{
 }
 
 // ListEnrolments implements web.Enrolments.
-func (s *enrolments) ListEnrolments(ctx context.Context, state string, p web.Page) (web.List[web.DeviceEnrolment], error) {
+func (s *enrolments) ListEnrolments(
+	ctx context.Context, state string, p web.Page,
+) (web.List[web.DeviceEnrolment], error) {
 	if !slices.Contains(listed, enrol.State(state)) {
 		return web.List[web.DeviceEnrolment]{}, web.Invalid("state", "due, asked, renewed, failed, expired, revoked or left")
 	}
@@ -98,7 +100,8 @@ func renewalNotices(o web.Overview) (out []web.Notice) {
 	if o.RenewalsFailed > 0 {
 		out = append(out, web.Notice{
 			Level: web.LevelWarning, Link: "/renewals?state=failed",
-			Text: count(o.RenewalsFailed, "renewal fails", "renewals fail") + " again and again; the certificates are still good.",
+			Text: count(o.RenewalsFailed, "renewal fails", "renewals fail") +
+				" again and again; the certificates are still good.",
 		})
 	}
 	if o.RenewalsMissed > 0 {

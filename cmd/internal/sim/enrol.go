@@ -61,7 +61,7 @@ func (l *life) enrolmentKeys() (keys []crypto.Signer, err error) {
 	request, _, parsed := readRequest(l.nv.Get(csrKey))
 	err = l.with(func(tr *transfer.Device) (err error) {
 		key, _, ok := tr.Operational()
-		asked := parsed == nil && !(ok && samePublic(key, request.PublicKey))
+		asked := parsed == nil && (!ok || !samePublic(key, request.PublicKey))
 		keys, err = tr.EnrolmentKeys(asked)
 		return err
 	})

@@ -83,7 +83,7 @@ func (o *enrolmentObject) write(e lwm2m.Entry) error {
 			return client.ErrBadRequest
 		}
 		defer o.l.poke()
-		return o.l.put(map[string][]byte{renewBeforeKey: storeSeconds(int64(seconds))}) //nolint:gosec // G115: bounded
+		return o.l.put(map[string][]byte{renewBeforeKey: storeSeconds(int64(seconds))})
 	}
 	return client.ErrMethodNotAllowed
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,16 +89,12 @@ func TestEnrolmentQueriesUseIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var plan []string
-		for rows.Next() {
+		plan, err := collect(rows, func(r *sql.Rows) (detail string, err error) {
 			var a, b, c int
-			var detail string
-			if err := rows.Scan(&a, &b, &c, &detail); err != nil {
-				t.Fatal(err)
-			}
-			plan = append(plan, detail)
-		}
-		if err := rows.Close(); err != nil {
+			err = r.Scan(&a, &b, &c, &detail)
+			return detail, err
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if text := strings.Join(plan, "; "); !strings.Contains(text, tt.want) || strings.Contains(text, "TEMP B-TREE") {

@@ -44,6 +44,7 @@ func put(t *testing.T, s enrol.Store, all ...enrol.Enrolment) {
 }
 
 func testKept(t *testing.T, w World) {
+	t.Helper()
 	device := w.Device(t)
 	if _, err := w.Store.Enrolment(t.Context(), device); !errors.Is(err, enrol.ErrUnknown) {
 		t.Errorf("Enrolment of a new device = %v, want ErrUnknown", err)
@@ -67,6 +68,7 @@ func testKept(t *testing.T, w World) {
 }
 
 func testConflict(t *testing.T, w World) {
+	t.Helper()
 	e := enrol.Enrolment{Device: w.Device(t), State: enrol.Good, ChangedAt: begin}
 	put(t, w.Store, e)
 	for _, version := range []int64{0, 2} {
@@ -79,6 +81,7 @@ func testConflict(t *testing.T, w World) {
 }
 
 func testDue(t *testing.T, w World) {
+	t.Helper()
 	var want []fleet.ID
 	for i := range 5 {
 		device := w.Device(t)
@@ -114,6 +117,7 @@ func testDue(t *testing.T, w World) {
 }
 
 func testIssued(t *testing.T, w World) {
+	t.Helper()
 	device := w.Device(t)
 	first := w.Issue(t, device, begin, begin.Add(time.Hour), false)
 	second := w.Issue(t, device, begin.Add(time.Second), begin.Add(2*time.Hour), true)
@@ -139,6 +143,7 @@ func testIssued(t *testing.T, w World) {
 }
 
 func testCounts(t *testing.T, w World) {
+	t.Helper()
 	for _, state := range []enrol.State{enrol.Good, enrol.Failed, enrol.Failed, enrol.Due} {
 		put(t, w.Store, enrol.Enrolment{Device: w.Device(t), State: state, ChangedAt: begin})
 	}
@@ -149,6 +154,7 @@ func testCounts(t *testing.T, w World) {
 }
 
 func testAtomic(t *testing.T, w World) {
+	t.Helper()
 	a, b := w.Device(t), w.Device(t)
 	put(t, w.Store, enrol.Enrolment{Device: b, State: enrol.Good, ChangedAt: begin})
 	row := audit.Row{Actor: "system", Action: "enrolment.issue", Subject: string(a), At: begin}
