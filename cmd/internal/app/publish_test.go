@@ -124,7 +124,7 @@ func TestPublishedByHTTP(t *testing.T) {
 	}
 }
 
-func parse(t *testing.T, der []byte) *x509.Certificate {
+func parse(t testing.TB, der []byte) *x509.Certificate {
 	t.Helper()
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
