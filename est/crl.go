@@ -160,7 +160,7 @@ func (ca *CA) load(ctx context.Context, issuer Hash) error {
 		}
 	}
 	for _, r := range l.strays {
-		if r.Issuer == issuer {
+		if r.Issuer == issuer && r.Serial != "" {
 			read.put(r)
 		}
 	}

@@ -83,9 +83,10 @@ func NewResponder(ca *CA, o ResponderOptions) (*Responder, error) {
 
 // Renew sees that the responder has a certificate of each authority which is good
 // for a while. It is to be called at start and now and then. An authority that has
-// expired has no responder.
+// expired has no responder. After an error the others have theirs.
 func (r *Responder) Renew(ctx context.Context) error {
 	var all []*delegate
+	var failed []error
 	changed := false
 	for _, a := range r.ca.Authorities() {
 		d := r.delegateOf(a.Hash())
@@ -95,12 +96,15 @@ func (r *Responder) Renew(ctx context.Context) error {
 				continue
 			}
 			if err != nil {
-				return fmt.Errorf("responder for %s: %w", a.Certificate.Subject, err)
+				failed = append(failed, fmt.Errorf("responder for %s: %w", a.Certificate.Subject, err))
+				fresh = d // which may be good for some days
 			}
-			changed = changed || d == nil || !fresh.cert.Equal(d.cert)
+			changed = changed || fresh != d
 			d = fresh
 		}
-		all = append(all, d)
+		if d != nil {
+			all = append(all, d)
+		}
 	}
 	r.mu.Lock()
 	r.delegates = all
@@ -108,7 +112,7 @@ func (r *Responder) Renew(ctx context.Context) error {
 	if changed {
 		r.kept.reset()
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // lasts reports whether a delegate's certificate is good for a while.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -36,11 +37,14 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 		return Restored{}, err
 	}
 	out := Restored{Kept: len(missing)}
+	var forgotten []Revocation
 	for h, r := range j.revoked {
-		if known[h] || r.NotAfter.Before(since) {
-			continue
+		if !known[h] && !r.NotAfter.Before(since) {
+			forgotten = append(forgotten, r)
 		}
-		if err := ca.revokeAgain(ctx, r, &out); err != nil {
+	}
+	for some := range slices.Chunk(forgotten, restoreBatch) {
+		if err := ca.revokeAgain(ctx, some, &out); err != nil {
 			return out, err
 		}
 	}
@@ -53,14 +57,15 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 }
 
 // compare returns what is revoked in the Store, and what the Journal lacks of it and
-// of the deleted rights. A Journal that was closed in order lacks nothing.
+// of the deleted rights. For those, which take longer to read, a Journal that was
+// closed in order is believed.
 func (ca *CA) compare(ctx context.Context, j journalled, since time.Time) (
 	known map[Hash]bool, missing []Entry, err error,
 ) {
 	known = map[Hash]bool{}
 	err = ca.o.Store.Revoked(ctx, Hash{}, since, func(r Revocation) error {
 		known[r.Hash] = true
-		if _, ok := j.revoked[r.Hash]; !ok && !j.clean {
+		if _, ok := j.revoked[r.Hash]; !ok {
 			missing = append(missing, Entry{Kind: EntryRevoked, Revocation: r})
 		}
 		return nil
@@ -105,30 +110,35 @@ func (ca *CA) replay() (journalled, error) {
 	return j, err
 }
 
-// revokeAgain applies a revocation that the Store does not know.
-func (ca *CA) revokeAgain(ctx context.Context, r Revocation, out *Restored) error {
-	_, err := again(func() (struct{}, error) {
-		rec, err := ca.o.Store.Certificate(ctx, r.Hash)
-		if err != nil || rec.Status == StatusRevoked {
-			return struct{}{}, err
-		}
+// restoreBatch is how many revocations are restored by one transaction.
+const restoreBatch = 256
+
+// revokeAgain applies revocations that the Store does not know, in one transaction.
+func (ca *CA) revokeAgain(ctx context.Context, some []Revocation, out *Restored) error {
+	n, err := again(func() (int, error) {
 		var ch Change
-		why := "restored: revoked at " + r.At.UTC().Format(time.RFC3339) + ", which the database did not know"
-		ca.revoke(rec, r.Reason, why, &ch)
-		ch.Update[0].RevokedAt = r.At
-		return struct{}{}, ca.commit(ctx, ch)
+		for _, r := range some {
+			rec, err := ca.o.Store.Certificate(ctx, r.Hash)
+			if errors.Is(err, ErrUnknown) {
+				out.Unknown += ca.ledger.stray(r)
+				continue
+			}
+			if err != nil {
+				return 0, err
+			}
+			if rec.Status == StatusRevoked {
+				continue
+			}
+			why := "restored: revoked at " + r.At.UTC().Format(time.RFC3339) + ", which the database did not know"
+			ca.revoke(rec, r.Reason, why, &ch)
+			ch.Update[len(ch.Update)-1].RevokedAt = r.At
+		}
+		if len(ch.Update) == 0 {
+			return 0, nil
+		}
+		return len(ch.Update), ca.commit(ctx, ch)
 	})
-	if errors.Is(err, ErrUnknown) {
-		l := ca.ledger
-		l.mu.Lock()
-		l.strays[r.Hash], l.serials[r.Serial] = r, r.Hash
-		l.mu.Unlock()
-		out.Unknown++
-		return nil
-	}
-	if err == nil {
-		out.Revoked++
-	}
+	out.Revoked += n
 	return err
 }
 

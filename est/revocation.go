@@ -138,8 +138,20 @@ func (r Revocation) err() error {
 	return fmt.Errorf("%w: certificate %x: %s", ErrRevoked, r.Hash[:8], r.Reason)
 }
 
-// stray returns the revocation of a certificate that the Store does not hold.
-func (l *ledger) stray(h Hash) (Revocation, bool) {
+// stray keeps the revocation of a certificate that the Store does not hold. It returns
+// how many more there are: 0 for one that is kept already.
+func (l *ledger) stray(r Revocation) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.strays[r.Hash]; ok {
+		return 0
+	}
+	l.strays[r.Hash], l.serials[r.Serial] = r, r.Hash
+	return 1
+}
+
+// strayOf returns the revocation of a certificate that the Store does not hold.
+func (l *ledger) strayOf(h Hash) (Revocation, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, ok := l.strays[h]
@@ -214,7 +226,7 @@ func (ca *CA) committed(ch Change) error {
 func (ca *CA) record(ctx context.Context, hash Hash) (Record, error) {
 	r, err := ca.o.Store.Certificate(ctx, hash)
 	if errors.Is(err, ErrUnknown) {
-		if s, ok := ca.ledger.stray(hash); ok {
+		if s, ok := ca.ledger.strayOf(hash); ok {
 			return Record{}, s.err()
 		}
 	}

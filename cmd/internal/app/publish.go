@@ -37,7 +37,8 @@ func (a *App) newPublication(ctx context.Context) (*publication, error) {
 	if p.responder, err = est.NewResponder(p.ca, est.ResponderOptions{Key: key}); err != nil {
 		return nil, err
 	}
-	return p, p.responder.Renew(ctx)
+	a.logError(ctx, "certificate of the responder", p.responder.Renew(ctx)) // it is tried again: devices must not wait
+	return p, nil
 }
 
 // keep does what is due: certificates of the responder, answers that get old.

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"time"
 
 	"steward/est"
 )
@@ -50,6 +51,8 @@ func (p *publication) postOCSP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "want "+ocspRequestType, http.StatusUnsupportedMediaType)
 		return
 	}
+	// A listener waits for bodies as long as for headers, and no longer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(headerTimeout)) // else there is none
 	der, err := io.ReadAll(http.MaxBytesReader(w, r.Body, est.MaxOCSPRequest))
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)

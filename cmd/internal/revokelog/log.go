@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"steward/est"
 )
 
@@ -25,8 +27,6 @@ var (
 	ErrFormat = errors.New("not a log of revocations")
 	// ErrDamaged reports a bad record that good ones follow.
 	ErrDamaged = errors.New("log of revocations is damaged")
-	// ErrEntry reports an entry that no record can hold.
-	ErrEntry = errors.New("unusable entry")
 )
 
 const (
@@ -61,7 +61,8 @@ type batch struct {
 }
 
 // Open opens the file, making it if need be, cuts a torn tail off, and leaves out
-// certificates that expired before since. It returns ErrFormat or ErrDamaged.
+// certificates that expired before since. It returns ErrFormat or ErrDamaged, and
+// an error while another process has the file.
 func Open(path string, since time.Time) (*Log, error) {
 	l := &Log{path: path}
 	raw, err := os.ReadFile(path)
@@ -86,8 +87,12 @@ func Open(path string, since time.Time) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.cut(int64(whole)); err != nil {
-		return nil, errors.Join(err, l.file.Close())
+	err = unix.Flock(int(l.file.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // G115: a descriptor
+	if err == nil {
+		err = l.cut(int64(whole))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), l.file.Close())
 	}
 	return l, nil
 }

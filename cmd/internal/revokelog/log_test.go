@@ -161,11 +161,36 @@ func TestBroken(t *testing.T) {
 	}
 	for name, e := range map[string]est.Entry{
 		"reason": {Kind: est.EntryRevoked, Revocation: est.Revocation{Serial: "1", Reason: "hold"}},
-		"serial": {Kind: est.EntryRevoked, Revocation: est.Revocation{Serial: "x", Reason: est.Superseded}},
 	} {
 		if err := open(t, filepath.Join(t.TempDir(), "r"), now).Append([]est.Entry{e}); err == nil {
 			t.Errorf("%s: Append went well", name)
 		}
+	}
+}
+
+// TestForeignSerials: what a factory's CA may have for a serial number, and ours never
+// has, is known by the certificate's hash.
+func TestForeignSerials(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "revocations")
+	l := open(t, path, now)
+	for i, serial := range []string{"0", "-1f", "", "zz", "11223344556677889900112233445566778899001122"} {
+		r := entries(1)[0].Revocation
+		r.Serial, r.Hash[0] = serial, byte(i)
+		check(t, l.Append([]est.Entry{{Kind: est.EntryRevoked, Revocation: r}}))
+	}
+	check(t, l.Close())
+	got, clean := replayed(t, read(t, path), now)
+	if !clean || len(got) != 5 || got[1].Revocation.Hash[0] != 1 || got[1].Revocation.Serial != "" {
+		t.Errorf("%+v, clean %v", got, clean)
+	}
+}
+
+// TestTwoProcesses: one file is one provider's.
+func TestTwoProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "revocations")
+	open(t, path, now)
+	if _, err := revokelog.Open(path, now); err == nil {
+		t.Error("opened twice")
 	}
 }
 

@@ -32,10 +32,7 @@ func appendRecord(to []byte, e est.Entry) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		serial, err := hex.DecodeString(strings.Repeat("0", len(r.Serial)%2) + r.Serial)
-		if err != nil || len(serial) > maxSerial {
-			return nil, ErrEntry
-		}
+		serial := serialOf(r.Serial)
 		subject = r.Hash
 		b[1], b[2] = byte(code), byte(len(serial)) //nolint:gosec // G115: at most 9 and maxSerial
 		copy(b[4:], serial)
@@ -47,6 +44,17 @@ func appendRecord(to []byte, e est.Entry) ([]byte, error) {
 	binary.BigEndian.PutUint64(b[4+maxSerial+80:], uint64(e.Number)) //nolint:gosec // G115: any bits
 	binary.BigEndian.PutUint32(b[recordSize-4:], checksum(b))
 	return append(to, b...), nil
+}
+
+// serialOf returns a serial number's bytes; none for what a certificate of our own
+// never has, and some factory's may: 0, a negative one, one that is too long. Such are
+// known by their hash alone.
+func serialOf(text string) []byte {
+	serial, err := hex.DecodeString(strings.Repeat("0", len(text)%2) + text)
+	if err != nil || len(serial) == 0 || len(serial) > maxSerial || serial[0] == 0 {
+		return nil
+	}
+	return serial
 }
 
 var table = crc32.MakeTable(crc32.Castagnoli)
@@ -69,7 +77,7 @@ func parseRecord(b []byte) (est.Entry, bool) {
 		return e, false
 	}
 	reason, err := est.ReasonOf(int(b[1]))
-	if err != nil || b[2] == 0 || b[4] == 0 { // serial numbers are positive, and in their shortest form
+	if err != nil || b[2] > 0 && b[4] == 0 { // serial numbers are positive, and in their shortest form
 		return e, false
 	}
 	e.Revocation = est.Revocation{

@@ -98,6 +98,9 @@ func (b *base) alerts(ctx context.Context, now time.Time) ([]web.CertificateAler
 			continue
 		}
 		left := int(l.NotAfter.Sub(now) / day)
+		if l.Kind == est.KindOCSPSigner && left >= daysBad { // renewed in time, while running
+			continue
+		}
 		out = append(out, web.CertificateAlert{
 			Level: urgency(l.Kind, left), Certificate: hex.EncodeToString(l.Hash[:]), Subject: l.Name,
 			Kind: string(l.Kind), NotAfter: l.NotAfter, Days: left, Text: warning(l),
