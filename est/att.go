@@ -7,7 +7,8 @@ import (
 
 // Object identifiers of CSR attributes (RFC 9908 §3) and of what stands in them.
 var (
-	oidRequestTemplate   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 61} // id-aa-certificationRequestInfoTemplate
+	// The attribute id-aa-certificationRequestInfoTemplate.
+	oidRequestTemplate   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 61}
 	oidECPublicKey       = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 	oidP256              = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
 	oidP384              = asn1.ObjectIdentifier{1, 3, 132, 0, 34}

@@ -19,7 +19,12 @@ func TestTemplate(t *testing.T) {
 		golden string
 	}{
 		{"P-256", est.ProfileOptions{}, "301306072a8648ce3d020106082a8648ce3d030107", "testdata/att-p256.txt"},
-		{"Ed25519, bound", est.ProfileOptions{Keys: []est.KeyAlgorithm{est.Ed25519}, Binding: true}, "300506032b6570", "testdata/att-ed25519.txt"},
+		{
+			"Ed25519, bound",
+			est.ProfileOptions{Keys: []est.KeyAlgorithm{est.Ed25519}, Binding: true},
+			"300506032b6570",
+			"testdata/att-ed25519.txt",
+		},
 	} {
 		w := newWorldOf(t, tt.o, nil)
 		der, err := w.ca.Attributes(est.Client{Name: endpoint})

@@ -10,7 +10,7 @@ import (
 var (
 	oidChallengePassword = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 7}                  // RFC 2985 §5.4.1
 	oidChangeSubjectName = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 7, 36}                  // RFC 6402 §2.8
-	oidDecryptKeyID      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 37}          // RFC 4108 §4.2, RFC 7030 §4.4.1.1
+	oidDecryptKeyID      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 37}          // RFC 7030 §4.4.1.1
 	oidAsymmDecryptKeyID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 54}          // RFC 7030 §4.4.1.2
 	oidExtensionRequest  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}                 // RFC 2985 §5.4.2
 	attributesUsedOnce   = []asn1.ObjectIdentifier{oidChallengePassword, oidExtensionRequest} // both are SINGLE VALUE

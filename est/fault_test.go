@@ -143,15 +143,13 @@ func TestOneLiveKey(t *testing.T) {
 		{"approval", est.ProfileOptions{Approval: true}, (*world).approvedKey},
 	} {
 		for _, after := range []bool{false, true} {
-			calls := 0
-			for fail := 0; ; fail++ {
+			calls := 1
+			for fail := 0; fail < calls; fail++ {
 				c := &chaos{fail: -1, after: after}
 				w := newWorldOf(t, tt.o, func(s *esttest.Store) faultyStore { c.under = s; return c })
 				c.fail, c.n = fail, 0
 				t.Run(fmt.Sprintf("%s, call %d, after it %v", tt.name, fail, after), func(t *testing.T) { tt.life(w, t) })
-				if calls = c.n; calls <= fail {
-					break
-				}
+				calls = max(calls, c.n)
 			}
 			t.Logf("%s, after %v: %d calls of the store were broken", tt.name, after, calls)
 		}

@@ -81,7 +81,7 @@ func head(out []byte, major, n int) []byte {
 	m := byte(major << 5) //nolint:gosec // G115: below 8
 	switch {
 	case n < directly:
-		return append(out, m|byte(n))
+		return append(out, m|byte(n)) //nolint:gosec // G115: below 24
 	case n < 1<<8:
 		return append(out, m|oneByte, byte(n))
 	case n < 1<<16:
@@ -130,7 +130,7 @@ func (r *reader) part() (Part, error) {
 	if format >= 1<<16 {
 		return Part{}, fmt.Errorf("%w: Content-Format %d", ErrMultipart, format)
 	}
-	p := Part{Format: uint16(format)}
+	p := Part{Format: uint16(format)} //nolint:gosec // G115: it was checked
 	if len(r.b) > 0 && r.b[0] == cborNull {
 		r.b = r.b[1:]
 		return p, nil

@@ -11,6 +11,8 @@ import (
 func TestMemory(t *testing.T) {
 	esttest.TestStore(t, func(*testing.T) esttest.Backend {
 		s := &esttest.Store{}
-		return esttest.Backend{Store: s, Requests: s, Audit: func(context.Context) ([]audit.Row, error) { return s.Audit(), nil }}
+		return esttest.Backend{Store: s, Requests: s, Audit: func(context.Context) ([]audit.Row, error) {
+			return s.Audit(), nil
+		}}
 	})
 }

@@ -13,7 +13,8 @@ import (
 func testSealedKeys(t *testing.T, b Backend) {
 	t.Helper()
 	k := est.SealedKey{
-		Client: hash("client"), CSR: hash("csr"), Certificate: hash("c"), Sealed: []byte("sealed"), Until: start.Add(time.Hour),
+		Client: hash("client"), CSR: hash("csr"), Certificate: hash("c"), Sealed: []byte("sealed"),
+		Until: start.Add(time.Hour),
 	}
 	stale := k
 	stale.Client, stale.Until = hash("other"), start

@@ -41,7 +41,8 @@ func TestFinishing(t *testing.T) {
 		if told != 1 || !strings.HasSuffix(before, "PUT /1/0") {
 			t.Errorf("told %d times, after %q", told, before)
 		}
-		if res := s.ServeCoAP(ctx, &coap.Request{Peer: from, Method: coap.GET, Path: []string{"bspack"}}); !res.Code.IsSuccess() || told != 2 {
+		res := s.ServeCoAP(ctx, &coap.Request{Peer: from, Method: coap.GET, Path: []string{"bspack"}})
+		if !res.Code.IsSuccess() || told != 2 {
 			t.Errorf("pack: %s, told %d times", res.Code, told)
 		}
 		stop()
