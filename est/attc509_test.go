@@ -16,7 +16,7 @@ func TestTemplateC509(t *testing.T) {
 		keys []est.KeyAlgorithm
 		want string // the items, for a client without a name
 	}{
-		{"P-384, then Ed25519", []est.KeyAlgorithm{est.P384, est.Ed25519}, "8700820302" + "82010c84010101f782020cf78602f50108f502"},
+		{"two keys", []est.KeyAlgorithm{est.P384, est.Ed25519}, "8700820302" + "82010c84010101f782020cf78602f50108f502"},
 		{"P-256", []est.KeyAlgorithm{est.P256}, "8700820302810084010101f78101f78602f50108f502"},
 	} {
 		w := newWorldOf(t, est.ProfileOptions{Keys: tt.keys}, nil)

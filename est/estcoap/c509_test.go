@@ -271,7 +271,9 @@ func TestParseC509Formats(t *testing.T) {
 			t.Errorf("MarshalText() = %q, %v, want %q", back, err, text)
 		}
 	}
-	for _, text := range []string{"65001", "1,2,3,4,5", "1,2,3,0", "x,2,3", "1,2,65536", "-1,2,3", "5,5,6", "286,2,3", "1,0,3"} {
+	for _, text := range []string{
+		"65001", "1,2,3,4,5", "1,2,3,0", "x,2,3", "1,2,65536", "-1,2,3", "5,5,6", "286,2,3", "1,0,3",
+	} {
 		if got, err := estcoap.ParseC509Formats(text); !errors.Is(err, estcoap.ErrOptions) {
 			t.Errorf("ParseC509Formats(%q) = %v, %v, want ErrOptions", text, got, err)
 		}
