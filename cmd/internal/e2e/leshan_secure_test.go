@@ -104,6 +104,12 @@ func leshanX509(t *testing.T, kit leshanKit) {
 	p.must(t, name, map[string]any{"op": "observe", "path": "/3/0/9"})
 	l.say(t, "level 33")
 	p.hears(t, name, "33")
+	p.kill()
+	p.restart(t)
+	p.reads(t, name, "/3/0/0", `"Leshan Ltd"`)
+	l.say(t, "update")
+	l.hear(t, "updated")
+	l.notifies(t, p, 40)
 
 	p.post(t, "/api/v1/ca/certificates/"+hexSum(leaf)+"/revoke", map[string]string{"reason": "keyCompromise"})
 	eventually(t, onlineLimit, "the revoked device cannot be asked", func() error {
