@@ -46,7 +46,7 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if err != nil {
 		return web.Overview{}, translate(err)
 	}
-	waiting, err := s.requestNotices(ctx)
+	waiting, err := s.waitNotices(ctx)
 	if err != nil {
 		return web.Overview{}, err
 	}

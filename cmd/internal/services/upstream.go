@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"steward/est"
 	"steward/est/estcoap"
@@ -142,4 +143,38 @@ func (s *upstreamRequests) DecideUpstream(
 		return web.UpstreamRequest{}, s.lost(id, err)
 	}
 	return showErrand(e), nil
+}
+
+// slowUpstream is how long a device may wait for an external CA before people are
+// told, and maxNoticed how many are counted.
+const (
+	slowUpstream = 10 * time.Minute
+	maxNoticed   = 200
+)
+
+// waitNotices tells of devices that wait for a certificate.
+func (s *overviews) waitNotices(ctx context.Context) ([]web.Notice, error) {
+	people, err := s.requestNotices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	outside, err := s.upstreamNotices(ctx)
+	return append(people, outside...), err
+}
+
+// upstreamNotices tells of devices that wait long for an external CA.
+func (s *overviews) upstreamNotices(ctx context.Context) ([]web.Notice, error) {
+	rows, err := s.CA.ListErrands(ctx, est.ErrandQuery{State: est.ErrandWaiting, Limit: maxNoticed})
+	if err != nil {
+		return nil, translate(err)
+	}
+	rows = slices.DeleteFunc(rows, func(e est.Errand) bool { return s.Now().Sub(e.CreatedAt) < slowUpstream })
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	return []web.Notice{{
+		Level: web.LevelWarning,
+		Text: count(len(rows), "device waits", "devices wait") + " for a certificate of the external CA: " +
+			printable(rows[0].Reason) + ".",
+	}}, nil
 }
