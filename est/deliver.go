@@ -2,6 +2,7 @@ package est
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"fmt"
 
@@ -18,14 +19,7 @@ import (
 // ErrName, a *LimitError beyond Limits.PerDay, and ErrForbidden where an external CA
 // makes the certificates: that is asked by the devices.
 func (ca *CA) Deliver(ctx context.Context, endpoint string, factory Hash) (Keyed, error) {
-	if ca.o.Upstream != nil {
-		return Keyed{}, fmt.Errorf("%w: no keys are made here for an external CA", ErrForbidden)
-	}
-	key, err := newKey(P256) // the one curve that every device of LwM2M knows
-	if err != nil {
-		return Keyed{}, err
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	key, secret, err := ca.deliverable()
 	if err != nil {
 		return Keyed{}, err
 	}
@@ -61,4 +55,18 @@ func (ca *CA) Deliver(ctx context.Context, endpoint string, factory Hash) (Keyed
 		}
 		return Keyed{ca.answer(cert, record), secret}, nil
 	})
+}
+
+// deliverable makes a key of the one curve that every device of LwM2M knows, also as
+// PKCS#8.
+func (ca *CA) deliverable() (crypto.Signer, Secret, error) {
+	if ca.o.Upstream != nil {
+		return nil, nil, fmt.Errorf("%w: no keys are made here for an external CA", ErrForbidden)
+	}
+	key, err := newKey(P256)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	return key, secret, err
 }

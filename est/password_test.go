@@ -299,7 +299,8 @@ func TestWithdrawPasswords(t *testing.T) {
 	w := newWorld(t)
 	p, secret := w.password(t, est.NewPassword{Name: gateway})
 	used, _ := w.password(t, est.NewPassword{Name: "gateway-2"})
-	if _, err := w.ca.EnrolByPassword(t.Context(), used, est.Request{CSR: esttest.CSR(t, w.key, "gateway-2")}); err != nil {
+	csr := esttest.CSR(t, w.key, "gateway-2")
+	if _, err := w.ca.EnrolByPassword(t.Context(), used, est.Request{CSR: csr}); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := w.ca.WithdrawPasswords(t.Context()); err != nil || n != 1 {

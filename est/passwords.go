@@ -148,9 +148,10 @@ func (ca *CA) CheckPassword(ctx context.Context, user, secret string) (Password,
 // EnrolByPassword answers a request whose client proved a one-time password
 // (CheckPassword), whatever r.Client is: an operational certificate for a name that
 // it covers. Who made the password has approved it. The same request gets the stored
-// answer, the same key in another request a new certificate; neither costs a use. A name that a device's right holds is refused, and by a
-// pattern one that has a live certificate: a pattern takes nobody's place. A password
-// for one name does, and revokes what was before in the transaction that uses it up.
+// answer, the same key in another request a new certificate; neither costs a use. A
+// name that a device's right holds is refused, and by a pattern one that has a live
+// certificate: a pattern takes nobody's place. A password for one name does, and
+// revokes what was before in the transaction that uses it up.
 //
 // It returns ErrForbidden, ErrEndpoint, ErrPending, ErrLimit, ErrCSR, ErrCSRSize,
 // ErrKey, ErrBinding or ErrName. All but ErrPending are audited; nothing is issued.

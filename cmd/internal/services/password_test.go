@@ -14,7 +14,8 @@ import (
 
 func TestOneTimePasswords(t *testing.T) {
 	w := newWorld(t)
-	made, err := w.Passwords.MakePassword(t.Context(), alice, web.NewOneTimePassword{Name: "gateway-*", Uses: 2, Seconds: 3600})
+	in := web.NewOneTimePassword{Name: "gateway-*", Uses: 2, Seconds: 3600}
+	made, err := w.Passwords.MakePassword(t.Context(), alice, in)
 	if err != nil || made.Secret == "" || made.Left != 2 || made.CreatedBy != alice.String() {
 		t.Fatalf("MakePassword = %+v, %v", made, err)
 	}

@@ -175,12 +175,14 @@ func TestUpstreamRequestsRefuse(t *testing.T) {
 	if _, err := w.Upstream.UpstreamRequest(t.Context(), "nothing"); !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("UpstreamRequest = %v, want ErrNotFound", err)
 	}
-	if _, err = w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, esttest.Key(t), "gateway-1")}); !errors.Is(err, est.ErrPending) {
+	_, err = w.ca.EnrolByPassword(t.Context(), p, est.Request{CSR: esttest.CSR(t, esttest.Key(t), "gateway-1")})
+	if !errors.Is(err, est.ErrPending) {
 		t.Fatal(err)
 	}
 	w.clock.Advance(11 * time.Minute)
 	o, err := w.Overview.Overview(t.Context(), w.clock.Now())
-	if err != nil || !strings.Contains(o.Notices[len(o.Notices)-1].Text, "1 device waits for a certificate of the external CA") {
+	last := o.Notices[len(o.Notices)-1].Text
+	if err != nil || !strings.Contains(last, "1 device waits for a certificate of the external CA") {
 		t.Errorf("notices %+v, %v", o.Notices, err)
 	}
 }
