@@ -33,7 +33,9 @@ func (s *Keys) CommitKeys(_ context.Context, ch est.KeyChange) error {
 	defer s.mu.Unlock()
 	next := slices.Clone(s.all)
 	find := func(g est.KeyGeneration) int {
-		return slices.IndexFunc(next, func(h est.KeyGeneration) bool { return h.Purpose == g.Purpose && h.Number == g.Number })
+		return slices.IndexFunc(next, func(h est.KeyGeneration) bool {
+			return h.Purpose == g.Purpose && h.Number == g.Number
+		})
 	}
 	for _, g := range ch.Insert {
 		if find(g) >= 0 {

@@ -101,19 +101,27 @@ func TestInstallRefusals(t *testing.T) {
 	impostor := esttest.NewCA(t, "Company", &esttest.Store{}, time.Now)
 	tests := map[string]string{
 		"nothing": "", "text": "hello", "a request": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST"})),
-		"no root":          encoded(leaf),
-		"wrong order":      encoded(root, leaf),
-		"something after":  encoded(leaf, root) + "x",
-		"too many":         encoded(leaf, root, root, root, root, root, root, root, root),
-		"another root":     encoded(leaf, impostor.Root()),
-		"a gap":            encoded(below, root),
-		"root between":     encoded(below, middle, root, middle),
-		"another key":      encoded(impostor.Chain()...),
-		"no CA":            encoded(leafWith(func(c *x509.Certificate) { c.IsCA, c.MaxPathLen, c.KeyUsage = false, 0, x509.KeyUsageDigitalSignature }), root),
-		"no CRLs":          encoded(leafWith(func(c *x509.Certificate) { c.SubjectKeyId, c.KeyUsage = []byte{2}, x509.KeyUsageCertSign }), root),
-		"ended":            encoded(leafWith(func(c *x509.Certificate) { c.SubjectKeyId, c.NotAfter = []byte{2}, now.Add(-time.Minute) }), root),
-		"root ended":       encoded(leaf, rootWith(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) })),
-		"not yet":          encoded(leafWith(func(c *x509.Certificate) { c.SubjectKeyId, c.NotBefore = []byte{2}, now.Add(time.Hour) }), root),
+		"no root":         encoded(leaf),
+		"wrong order":     encoded(root, leaf),
+		"something after": encoded(leaf, root) + "x",
+		"too many":        encoded(leaf, root, root, root, root, root, root, root, root),
+		"another root":    encoded(leaf, impostor.Root()),
+		"a gap":           encoded(below, root),
+		"root between":    encoded(below, middle, root, middle),
+		"another key":     encoded(impostor.Chain()...),
+		"no CA": encoded(leafWith(func(c *x509.Certificate) {
+			c.IsCA, c.MaxPathLen, c.KeyUsage = false, 0, x509.KeyUsageDigitalSignature
+		}), root),
+		"no CRLs": encoded(leafWith(func(c *x509.Certificate) {
+			c.SubjectKeyId, c.KeyUsage = []byte{2}, x509.KeyUsageCertSign
+		}), root),
+		"ended": encoded(leafWith(func(c *x509.Certificate) {
+			c.SubjectKeyId, c.NotAfter = []byte{2}, now.Add(-time.Minute)
+		}), root),
+		"root ended": encoded(leaf, rootWith(func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) })),
+		"not yet": encoded(leafWith(func(c *x509.Certificate) {
+			c.SubjectKeyId, c.NotBefore = []byte{2}, now.Add(time.Hour)
+		}), root),
 		"root allows none": encoded(leaf, rootWith(noCABelow)),
 		"middle allows none": encoded(below, sign(func(c *x509.Certificate) {
 			c.Subject.CommonName, c.SubjectKeyId = "Company CA", []byte{3}

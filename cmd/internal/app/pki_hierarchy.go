@@ -25,12 +25,13 @@ func (p *pki) establish(ctx context.Context, h config.Hierarchy) (keys.Name, err
 	if err != nil {
 		return "", err
 	}
+	single := len(issuing) == 0 && len(root) > 0
 	switch {
-	case len(issuing) > 0 && h == config.HierarchySingle, len(issuing) == 0 && len(root) > 0 && h != "" && h != config.HierarchySingle:
+	case len(issuing) > 0 && h == config.HierarchySingle, single && h != "" && h != config.HierarchySingle:
 		return "", fmt.Errorf("%w: the CA there is not %q (ca.hierarchy), and cannot become it", ErrPKI, h)
 	case len(issuing) > 0:
 		return keys.Issuing, nil
-	case len(root) > 0:
+	case single:
 		return keys.Root, nil
 	case h == config.HierarchySubordinate:
 		return "", ErrNoCA

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"strings"
 	"time"
 
 	"steward/cmd/internal/keys"
@@ -113,7 +114,7 @@ func (p *pki) install(ctx context.Context, text []byte) error {
 	if err := p.write(name, chain[0]); err != nil {
 		return err
 	}
-	hash := est.Hash(sum(chain[0].Raw))
+	hash := sum(chain[0].Raw)
 	active := g.Of(est.KeyActive)
 	if active == nil {
 		return p.life.Adopt(ctx, string(keys.Issuing), hash, time.Now())
@@ -134,13 +135,8 @@ func checkChain(chain []*x509.Certificate, now time.Time) error {
 		if !c.IsCA || c.KeyUsage&x509.KeyUsageCertSign == 0 || now.Before(c.NotBefore) || now.After(c.NotAfter) {
 			return fmt.Errorf("%w: %s is no CA at this time", ErrPKI, c.Subject)
 		}
-		if i > 0 {
-			if !bytes.Equal(chain[i-1].RawIssuer, c.RawSubject) { // the same key may have two names
-				return fmt.Errorf("%w: %s is not the issuer that %s names", ErrPKI, c.Subject, chain[i-1].Subject)
-			}
-			if err := chain[i-1].CheckSignatureFrom(c); err != nil {
-				return fmt.Errorf("%w: %s did not certify %s: %w", ErrPKI, c.Subject, chain[i-1].Subject, err)
-			}
+		if i > 0 && !issued(chain[i-1], c) {
+			return fmt.Errorf("%w: %s did not certify %s", ErrPKI, c.Subject, chain[i-1].Subject)
 		}
 		if (c.MaxPathLen > 0 || c.MaxPathLenZero) && c.MaxPathLen < i { // i CAs are below c
 			return fmt.Errorf("%w: %s allows %d CAs below, not %d", ErrPKI, c.Subject, c.MaxPathLen, i)
@@ -150,6 +146,11 @@ func checkChain(chain []*x509.Certificate, now time.Time) error {
 		return fmt.Errorf("%w: %s may not sign CRLs", ErrPKI, chain[0].Subject)
 	}
 	return nil
+}
+
+// issued reports whether a CA made a certificate; the same key may have two names.
+func issued(c, by *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, by.RawSubject) && c.CheckSignatureFrom(by) == nil
 }
 
 // parseRequest parses a request of an issuing CA in PEM, and checks its signature.
@@ -176,13 +177,13 @@ func (p *Permanent) Certify(ctx context.Context, request []byte) (string, error)
 	if err != nil {
 		return "", err
 	}
-	issued, err := p.ca.IssueSubordinate(ctx, csr.Subject.CommonName, csr.PublicKey)
+	made, err := p.ca.IssueSubordinate(ctx, csr.Subject.CommonName, csr.PublicKey)
 	if err != nil {
 		return "", err
 	}
-	out := pemCertificate(issued.DER)
-	for _, above := range issued.Chain {
-		out += pemCertificate(above)
+	var out strings.Builder
+	for _, der := range append([][]byte{made.DER}, made.Chain...) {
+		out.WriteString(pemCertificate(der))
 	}
-	return out, nil
+	return out.String(), nil
 }

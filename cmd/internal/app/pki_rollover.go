@@ -57,7 +57,9 @@ func (p *pki) begin(ctx context.Context, purpose keys.Name) error {
 
 // succeed makes the certificate of a new generation; nil for one that is issued
 // when the key is first used.
-func (p *pki) succeed(ctx context.Context, purpose, name, before keys.Name, key crypto.Signer) (*x509.Certificate, error) {
+func (p *pki) succeed(ctx context.Context, purpose, name, before keys.Name, key crypto.Signer) (
+	*x509.Certificate, error,
+) {
 	switch {
 	case purpose == keys.Root:
 		return p.succeedRoot(name, before, key)
@@ -76,7 +78,9 @@ func (p *pki) succeed(ctx context.Context, purpose, name, before keys.Name, key 
 }
 
 // succeedIssuing certifies a new issuing CA by the root that will be.
-func (p *pki) succeedIssuing(ctx context.Context, name, before keys.Name, key crypto.Signer) (*x509.Certificate, error) {
+func (p *pki) succeedIssuing(ctx context.Context, name, before keys.Name, key crypto.Signer) (
+	*x509.Certificate, error,
+) {
 	roots, err := p.life.Generations(ctx, string(keys.Root))
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"steward/cmd/internal/app"
 	"steward/cmd/internal/bundle"
@@ -91,9 +92,13 @@ func (f *fleetOf) issuers(server string, names ...string) {
 		f.t.Errorf("authorities %q, the server by %q, want %q and %q", got, f.app.ServerIssuer(), names, server)
 	}
 	for _, a := range f.app.CA().Authorities() {
-		if crl, err := f.app.CA().CRL(f.t.Context(), est.CRLScope{Issuer: a.Hash()}, 3600e9); err != nil {
+		crl, err := f.app.CA().CRL(f.t.Context(), est.CRLScope{Issuer: a.Hash()}, time.Hour)
+		if err != nil {
 			f.t.Errorf("CRL of %s: %v", a.Certificate.Subject, err)
-		} else if parsed, err := x509.ParseRevocationList(crl.DER); err != nil || parsed.CheckSignatureFrom(a.Certificate) != nil {
+			continue
+		}
+		parsed, err := x509.ParseRevocationList(crl.DER)
+		if err != nil || parsed.CheckSignatureFrom(a.Certificate) != nil {
 			f.t.Errorf("CRL of %s is not its own: %v", a.Certificate.Subject, err)
 		}
 	}
@@ -282,7 +287,8 @@ func TestRolloverCrash(t *testing.T) {
 				}
 				p.start()
 				p.stop()
-				if err := p.maintain(func(ctx context.Context, m *app.Maintenance) error { return step(m, ctx, purpose) }); err != nil {
+				err = p.maintain(func(ctx context.Context, m *app.Maintenance) error { return step(m, ctx, purpose) })
+				if err != nil {
 					t.Error(err)
 				}
 				p.start()

@@ -41,7 +41,8 @@ func (l *logbook) Write(b []byte) (int, error) {
 // forms are how a secret could be written.
 func forms(secret []byte) map[string][]byte {
 	return map[string][]byte{
-		"bytes": secret, "hex": []byte(hex.EncodeToString(secret)), "HEX": []byte(strings.ToUpper(hex.EncodeToString(secret))),
+		"bytes": secret, "hex": []byte(hex.EncodeToString(secret)),
+		"HEX": []byte(strings.ToUpper(hex.EncodeToString(secret))),
 		// Where the secret begins within other bytes is not known: the middle is the
 		// same for one of three offsets.
 		"base64":  []byte(base64.RawStdEncoding.EncodeToString(secret[:len(secret)/3*3])),

@@ -196,7 +196,8 @@ func newRollover() *cobra.Command {
 	var m maintenance
 	var step rolloverStep
 	cmd := &cobra.Command{
-		Use: "rollover issuing|root", Short: "Replace the key of the issuing CA, or of the root", Args: one("issuing or root"),
+		Use: "rollover issuing|root", Short: "Replace the key of the issuing CA, or of the root",
+		Args: one("issuing or root"),
 		Long: `Replaces the key and certificate of a provider's CA in two steps.
 
 The first makes the new one. From the next start on devices are certified by it, and

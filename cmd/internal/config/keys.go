@@ -48,14 +48,14 @@ func (k Keys) Passphrase() ([]byte, error) {
 
 // readPassphrase reads a file without the newline at its end.
 func readPassphrase(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) //nolint:gosec // G703: the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("%w: passphrase: %w", ErrConfig, err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%w: passphrase: %s can be read by others (mode %o)", ErrConfig, path, info.Mode().Perm())
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // G703: as above
 	if err != nil {
 		return nil, fmt.Errorf("%w: passphrase: %w", ErrConfig, err)
 	}

@@ -147,7 +147,8 @@ func stretch(passphrase []byte, headers map[string]string) ([]byte, error) {
 			return nil, fmt.Errorf("%w: %s: %s is not within 1 and %d", ErrFile, fileVault, p.header, p.most)
 		}
 	}
-	return argon2.IDKey(passphrase, salt, uint32(n[0]), uint32(n[1]), uint8(n[2]), sealKeyLength), nil
+	return argon2.IDKey(passphrase, salt,
+		uint32(n[0]), uint32(n[1]), uint8(n[2]), sealKeyLength), nil //nolint:gosec // G115: bounded above
 }
 
 func (o Options) machineFile() string {
