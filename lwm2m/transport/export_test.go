@@ -104,3 +104,10 @@ func Bindings(l *Listener) int {
 	defer l.bindings.mu.Unlock()
 	return len(l.bindings.of)
 }
+
+// Left returns how many slots l has ever used, and how many last flights it keeps.
+func Left(l *Listener) (slots, flights int) {
+	l.flights.mu.Lock()
+	defer l.flights.mu.Unlock()
+	return int(l.table.highest()), len(l.flights.last)
+}

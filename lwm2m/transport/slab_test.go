@@ -91,9 +91,14 @@ func TestSlabChurn(t *testing.T) {
 func TestClassesAreKept(t *testing.T) {
 	s := transport.NewSlab(16)
 	for i, tt := range []struct{ given, want coap.Role }{
-		{coap.RoleNone, coap.RoleNone}, {coap.RolePSK, coap.RolePSK}, {coap.RoleBootstrap, coap.RoleBootstrap},
-		{coap.RoleFactory, coap.RoleFactory}, {coap.RoleOperational, coap.RoleOperational},
-		{coap.RoleServer, coap.RoleServer}, {coap.RoleRawKey, coap.RoleRawKey}, {coap.RoleExpired, coap.RoleExpired},
+		{coap.RoleNone, coap.RoleNone},
+		{coap.RolePSK, coap.RolePSK},
+		{coap.RoleBootstrap, coap.RoleBootstrap},
+		{coap.RoleFactory, coap.RoleFactory},
+		{coap.RoleOperational, coap.RoleOperational},
+		{coap.RoleServer, coap.RoleServer},
+		{coap.RoleRawKey, coap.RoleRawKey},
+		{coap.RoleExpired, coap.RoleExpired},
 		{"some-other", coap.RoleServer},
 	} {
 		port := uint16(i + 1)
