@@ -35,10 +35,8 @@ func (c *caller) hello() []byte {
 	b.AddUint8(0) // no session to be resumed
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(c.cookie) })
 	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
-		for i := range suites {
-			if suites[i].psk == (len(c.o.PSK) > 0) {
-				b.AddUint16(suites[i].id)
-			}
+		for _, id := range c.suites() {
+			b.AddUint16(id)
 		}
 		b.AddUint16(suiteRenegotiation)
 	})
@@ -46,6 +44,22 @@ func (c *caller) hello() []byte {
 	b.AddUint16LengthPrefixed(c.addOffers)
 	out, _ := b.Bytes() // never fails: every part is short
 	return out
+}
+
+// suites are those that fit our credentials. Of those of a pre-shared key, what RFC
+// 7925 §4.2 demands of everybody goes before what costs more.
+func (c *caller) suites() (ids []uint16) {
+	var costly []uint16
+	for i := range suites {
+		switch s := &suites[i]; {
+		case s.psk != (len(c.o.PSK) > 0):
+		case s.psk && s.ecdhe:
+			costly = append(costly, s.id)
+		default:
+			ids = append(ids, s.id)
+		}
+	}
+	return append(ids, costly...)
 }
 
 // addOffers encodes the extensions.
