@@ -219,6 +219,7 @@ func TestFromDERRefuses(t *testing.T) {
 		{"truncated", good[:len(good)-1], c509.ErrDER},
 		{"trailing byte", append(bytes.Clone(good), 0), c509.ErrDER},
 		{"too large", make([]byte, c509.MaxSize+1), c509.ErrSize},
+		{"version 1", tlv(0x30, tlv(0x30, unhex("020101")), unhex("300506032b6570"), unhex("030100")), c509.ErrNoForm},
 		{"version 2", replace("a003020102", "a003020101"), c509.ErrNoForm},
 		{"negative serial number", replace("020301f50d", "0203f1f50d"), c509.ErrNoForm},
 		{"two signature algorithms", replace("300a06082a8648ce3d040302", "300a06082a8648ce3d040303"), c509.ErrNoForm},

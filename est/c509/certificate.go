@@ -171,6 +171,9 @@ func (c codec) certificate(typ Type, der []byte) (body []byte, s x509Signed, err
 	}
 	var version, serial, alg, issuer, validity, subject, spki cryptobyte.String
 	tbs := s.content
+	if !tbs.PeekASN1Tag(explicit0) {
+		return nil, s, fmt.Errorf("%w: X.509 version 1", ErrNoForm)
+	}
 	if !tbs.ReadASN1Element(&version, explicit0) || !tbs.ReadASN1Element(&serial, asn1.INTEGER) ||
 		!tbs.ReadASN1Element(&alg, asn1.SEQUENCE) || !tbs.ReadASN1Element(&issuer, asn1.SEQUENCE) ||
 		!tbs.ReadASN1(&validity, asn1.SEQUENCE) || !tbs.ReadASN1Element(&subject, asn1.SEQUENCE) ||
@@ -190,7 +193,7 @@ func (c codec) certificate(typ Type, der []byte) (body []byte, s x509Signed, err
 	if !ok1 || !ok2 {
 		return nil, s, fmt.Errorf("%w: name", ErrNoForm)
 	}
-	if bytes.Equal(issuer, subject) {
+	if bytes.Equal(by, to) { // natively also if only the string types differ
 		by = encodeNull()
 	}
 	sigAlg, ok1 := algorithm(signatures, alg)

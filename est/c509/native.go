@@ -9,7 +9,7 @@ import (
 // SignRequest returns a natively signed request with the fields of a PKCS#10 one,
 // signed by key, which must be the request's and suit its algorithm: ECDSA or
 // Ed25519. Text is UTF-8, whatever ASN.1 string type it had. It returns ErrSize,
-// ErrDER, ErrNoForm, ErrAlgorithm, or an error of the key.
+// ErrDER, ErrNoForm, ErrAlgorithm, ErrSignature for another's key, or an error of it.
 func (o Options) SignRequest(der []byte, key crypto.Signer) ([]byte, error) {
 	c := codec{native: true, uncompressed: o.Uncompressed}
 	body, s, err := c.request(Native, der)
@@ -20,10 +20,11 @@ func (o Options) SignRequest(der []byte, key crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if back, err := ParseRequest(out); err != nil || back.Verify() != nil {
-		return nil, inexact(err)
+	back, err := ParseRequest(out)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoForm, err)
 	}
-	return out, nil
+	return out, back.Verify()
 }
 
 // SignCertificate returns a natively signed certificate with the fields of an
@@ -38,10 +39,11 @@ func (o Options) SignCertificate(der []byte, issuer crypto.Signer) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	if back, err := ParseCertificate(out); err != nil || back.Verify(issuer.Public()) != nil {
-		return nil, inexact(err)
+	back, err := ParseCertificate(out)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoForm, err)
 	}
-	return out, nil
+	return out, back.Verify(issuer.Public())
 }
 
 // seal signs body and adds header and signature.
