@@ -173,9 +173,8 @@ func (r *Runner) Wake(device fleet.ID) {
 		return
 	}
 	t.poked = true
-	if !t.busy {
-		r.due.add(device, time.Time{})
-		t.at = time.Time{}
+	if at := t.looked.Add(shortest); !t.busy && at.Before(t.at) { // a device that talks much is looked at once a second
+		r.schedule(device, at)
 	}
 	r.mu.Unlock()
 	r.nudge()
@@ -230,7 +229,7 @@ func (r *Runner) refresh(ctx context.Context, now time.Time) error {
 	if until.After(now.Add(horizon / 2)) {
 		return nil
 	}
-	return r.load(ctx, now.Add(horizon))
+	return r.load(ctx, now, now.Add(horizon))
 }
 
 // dispatch hands those that are due to workers as long as one is free, and returns

@@ -1,16 +1,19 @@
 package enrol_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"steward/est"
 	"steward/est/enrol"
+	"steward/lwm2m/fleet"
 	"steward/objects"
 )
 
@@ -419,4 +422,56 @@ func TestOptions(t *testing.T) {
 	if _, err := enrol.NewRunner(good); err != nil {
 		t.Errorf("NewRunner = %v", err)
 	}
+}
+
+// A countingStore counts looks at devices.
+type countingStore struct {
+	enrol.Store
+
+	looks atomic.Int64
+}
+
+func (s *countingStore) Enrolment(ctx context.Context, id fleet.ID) (enrol.Enrolment, error) {
+	s.looks.Add(1)
+	return s.Store.Enrolment(ctx, id)
+}
+
+// TestChattyDevice: one that sends much costs nothing while it is not to be asked, and
+// at most a look a second while its new certificate is awaited.
+func TestChattyDevice(t *testing.T) {
+	bubble(t, func(w *world) {
+		counting := &countingStore{Store: &w.Store}
+		defer w.start(enrol.RunnerOptions{Store: counting})()
+		id, d := w.add(90 * day)
+		w.set(func() { d.fails = fmt.Errorf("%w: 4.05", enrol.ErrRefused) })
+		w.state(id)
+		if _, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", ""); err != nil {
+			t.Fatal(err)
+		}
+		w.state(id)
+		chat := func(seconds int) int64 {
+			before := counting.looks.Load()
+			for range seconds {
+				for range 50 {
+					w.runner.Wake(id)
+				}
+				time.Sleep(time.Second)
+			}
+			return counting.looks.Load() - before
+		}
+		if n := chat(20); n != 0 { // the first pause is 22 s at least
+			t.Errorf("%d looks during a pause", n)
+		}
+		w.set(func() { d.fails, d.unused = nil, true })
+		if _, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if e := w.state(id); e.State != enrol.Renewed {
+			t.Fatalf("state %s, want renewed", e.State)
+		}
+		if n := chat(60); n < 50 || n > 70 {
+			t.Errorf("%d looks in 60 s, want one a second", n)
+		}
+	})
 }

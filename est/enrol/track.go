@@ -11,6 +11,8 @@ import (
 // A track is a device whose time comes soon. Runner.mu guards it.
 type track struct {
 	at       time.Time // when to look at it
+	queued   bool      // the heap has that time
+	looked   time.Time // when that was last begun
 	busy     bool      // a worker has it
 	waits    bool      // for the device's next message
 	poked    bool      // that came
@@ -18,7 +20,7 @@ type track struct {
 }
 
 // load reads the enrolments whose time comes up to a moment.
-func (r *Runner) load(ctx context.Context, until time.Time) error {
+func (r *Runner) load(ctx context.Context, now, until time.Time) error {
 	var last Enrolment
 	for {
 		rows, err := r.o.Store.Due(ctx, until, last, page)
@@ -28,7 +30,7 @@ func (r *Runner) load(ctx context.Context, until time.Time) error {
 		r.mu.Lock()
 		for i := range rows {
 			if r.tracks[rows[i].Device] == nil {
-				r.tracks[rows[i].Device] = &track{waits: rows[i].waits()}
+				r.tracks[rows[i].Device] = &track{waits: rows[i].waits(now)}
 				r.schedule(rows[i].Device, rows[i].Due)
 			}
 		}
@@ -42,14 +44,20 @@ func (r *Runner) load(ctx context.Context, until time.Time) error {
 	}
 }
 
-// waits reports whether a message of the device is a reason to look at it.
-func (e *Enrolment) waits() bool { return e.State == Due || e.State == Renewed }
+// waits reports whether a message of the device is a reason to look at it: it is to
+// be asked and no pause is on, or its new certificate has not been used.
+func (e *Enrolment) waits(now time.Time) bool {
+	return e.State == Due && !e.Due.After(now) || e.State == Renewed
+}
 
 // schedule sets when to look at a device in memory. The caller holds mu.
 func (r *Runner) schedule(device fleet.ID, at time.Time) {
 	t := r.tracks[device]
-	t.at = at
-	if !t.busy {
+	if t.queued && t.at.Equal(at) {
+		return
+	}
+	t.at, t.queued = at, !t.busy // else leave sees to it
+	if t.queued {
 		r.due.add(device, at)
 	}
 }
@@ -59,19 +67,20 @@ func (r *Runner) keep(e *Enrolment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tracks[e.Device]
-	if e.Due.IsZero() || e.Due.After(r.until) && !e.waits() {
+	waits := e.waits(time.Now())
+	if e.Due.IsZero() || e.Due.After(r.until) && !waits {
 		if t == nil || !t.busy {
 			delete(r.tracks, e.Device)
 			return
 		}
-		t.at, t.waits = time.Time{}, false // leave forgets it
+		t.at, t.queued, t.waits = time.Time{}, false, false // leave forgets it
 		return
 	}
 	if t == nil {
 		t = &track{}
 		r.tracks[e.Device] = t
 	}
-	t.waits = e.waits()
+	t.waits = waits
 	if e.State != Due {
 		t.reserved = time.Time{}
 	}
@@ -93,7 +102,7 @@ func (r *Runner) take(now time.Time) (device fleet.ID, next time.Time, ok bool) 
 			return "", first.at, false
 		}
 		heap.Pop(&r.due)
-		t.busy, t.poked = true, false
+		t.busy, t.poked, t.queued, t.looked = true, false, false, now
 		return first.device, time.Time{}, true
 	}
 	return "", time.Time{}, false
@@ -109,8 +118,8 @@ func (r *Runner) leave(device fleet.ID) {
 	}
 	t.busy = false
 	switch {
-	case t.poked && t.waits:
-		r.schedule(device, time.Time{})
+	case t.poked && t.waits && (t.at.IsZero() || t.looked.Add(shortest).Before(t.at)):
+		r.schedule(device, t.looked.Add(shortest))
 	case t.at.IsZero():
 		delete(r.tracks, device)
 	default:

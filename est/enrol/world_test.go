@@ -66,7 +66,10 @@ func newWorld(t *testing.T) *world {
 // start runs a Runner until stop is called.
 func (w *world) start(o enrol.RunnerOptions) (stop func()) {
 	w.t.Helper()
-	o.Store, o.Devices, o.Fleet, o.Inventory, o.Object = &w.Store, w, whose{w}, w, object
+	if o.Store == nil {
+		o.Store = &w.Store
+	}
+	o.Devices, o.Fleet, o.Inventory, o.Object = w, whose{w}, w, object
 	r, err := enrol.NewRunner(o)
 	if err != nil {
 		w.t.Fatal(err)
