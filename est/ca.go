@@ -48,6 +48,8 @@ type Options struct {
 	// DefaultRetry.
 	Retry  time.Duration
 	Limits Limits // on what devices ask for
+	// Origins keeps who made factory keys. Nil: nobody knows.
+	Origins OriginStore
 	// Requests keeps what enrolment needs beside Store, and is written by its Commit.
 	// Nil: no profile may need approval or make keys.
 	Requests RequestStore

@@ -181,7 +181,7 @@ func TestEnrolRefuses(t *testing.T) {
 	}{
 		{"not registered", nil, func(t *testing.T, w *world) est.Request {
 			t.Helper()
-			d := esttest.NewDevice(t, w.factory, endpoint)
+			d := esttest.NewDevice(t, esttest.NewFactory(t, w.clock.Now), endpoint)
 			return est.Request{Client: d.Client(), CSR: esttest.CSR(t, w.key, endpoint)}
 		}, est.ErrForbidden},
 		{"operational role", nil, func(t *testing.T, w *world) est.Request {

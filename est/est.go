@@ -67,6 +67,8 @@ var (
 	ErrUpstream = errors.New("unusable answer of the external CA")
 	// ErrDeclined reports an external CA that will not make a certificate.
 	ErrDeclined = errors.New("declined by the external CA")
+	// ErrOrigin reports an origin of a key that is none of those there are.
+	ErrOrigin = errors.New("unknown origin of a key")
 	// ErrProfile reports a profile that cannot be used as written.
 	ErrProfile = errors.New("unusable profile")
 	// ErrLint reports a certificate that would not conform to its profile or to

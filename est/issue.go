@@ -70,11 +70,6 @@ func (ca *CA) IssueSigner(ctx context.Context, kind Kind, name string, key crypt
 	}
 }
 
-// IssueFactory issues the permanent certificate of the device called endpoint.
-func (ca *CA) IssueFactory(ctx context.Context, endpoint string, key crypto.PublicKey) (Issued, error) {
-	return ca.issue(ctx, ca.o.Profiles.Factory, Subject{Name: endpoint, Key: key})
-}
-
 // IssueSubordinate issues the certificate of an issuing CA for key.
 func (ca *CA) IssueSubordinate(ctx context.Context, name string, key crypto.PublicKey) (Issued, error) {
 	p, err := DefaultIssuing(ca.o.Issuer)

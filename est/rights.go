@@ -21,6 +21,7 @@ type Grant struct {
 	Endpoint      string    // its commonName; "": taken from it
 	Named         bool      // Endpoint is the device's name by the provider's own rule, whatever the commonName
 	From, Until   time.Time // window, see Right; zero: no limit
+	KeyOrigin     KeyOrigin // who made the factory key; unknown: what was told before stays
 }
 
 // GrantRight registers g: a right that is closed until OpenRight. Repeated for a
@@ -56,9 +57,11 @@ func (ca *CA) GrantRight(ctx context.Context, g Grant) (Right, error) {
 	return again(func() (Right, error) {
 		_, err := ca.o.Store.Right(ctx, hash)
 		if errors.Is(err, ErrUnknown) {
-			err = ca.o.Store.Commit(ctx, Change{Right: &fresh, Audit: []audit.Row{
-				ca.row("right.grant", hash, "right for "+name+" registered", "", string(RightClosed)),
-			}})
+			why := "right for " + name + " registered" + madeBy(g.KeyOrigin)
+			err = ca.o.Store.Commit(ctx, Change{
+				Right: &fresh, Origin: origin(hash, g.KeyOrigin),
+				Audit: []audit.Row{ca.row("right.grant", hash, why, "", string(RightClosed))},
+			})
 			stored := fresh
 			stored.Version = 1
 			return stored, err

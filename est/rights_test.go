@@ -121,7 +121,10 @@ func TestRightStatusOfNone(t *testing.T) {
 
 func TestGrantRightRefuses(t *testing.T) {
 	w := newWorld(t)
-	stranger := esttest.NewFactory(t, w.clock.Now)
+	stranger, other := esttest.NewFactory(t, w.clock.Now), esttest.NewFactory(t, w.clock.Now)
+	if err := w.ca.TrustFactoryCA(t.Context(), other.Root().Raw); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		in   est.Grant
@@ -132,7 +135,7 @@ func TestGrantRightRefuses(t *testing.T) {
 		{"a CA", est.Grant{FactoryDER: w.factory.Root().Raw}, est.ErrFactory},
 		{"name of another", est.Grant{FactoryDER: w.device.DER, Endpoint: "other"}, est.ErrName},
 		{"hash of another", est.Grant{FactoryDER: w.device.DER, Factory: est.Hash{1}}, est.ErrName},
-		{"endpoint in use", est.Grant{FactoryDER: esttest.NewDevice(t, w.factory, endpoint).DER}, est.ErrEndpoint},
+		{"endpoint in use", est.Grant{FactoryDER: esttest.NewDevice(t, other, endpoint).DER}, est.ErrEndpoint},
 		{"bad intermediate", est.Grant{FactoryDER: w.device.DER, Intermediates: [][]byte{{1}}}, est.ErrFactory},
 		{"again", est.Grant{FactoryDER: w.device.DER, Endpoint: endpoint, Factory: w.device.Factory}, nil},
 	}

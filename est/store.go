@@ -29,7 +29,8 @@ type Store interface {
 	// another right that is not deleted has its endpoint, and ErrRevoked if ch
 	// would make a revoked certificate valid again. With ch.Sole it returns
 	// ErrConflict if more than one valid operational certificate had that name then,
-	// and ErrEndpoint if a right that is not deleted has it.
+	// and ErrEndpoint if a right that is not deleted has it; with ch.SoleFactory
+	// ErrConflict if more than one valid factory certificate had it.
 	Commit(ctx context.Context, ch Change) error
 }
 
@@ -75,6 +76,11 @@ type Change struct {
 	Password *Password
 	// Errands are stored likewise.
 	Errands []Errand
+	// Origin is kept in place of what was kept of its certificate. Nil: nothing.
+	Origin *FactoryOrigin
+	// SoleFactory is a name for which there may be one valid factory certificate
+	// after the change; "": none.
+	SoleFactory string
 	// Sole is a name that no other may hold after the change; "": none.
 	Sole  string
 	Audit []audit.Row

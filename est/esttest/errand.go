@@ -138,6 +138,9 @@ func (s *Store) putErrands(errands []est.Errand) {
 
 // checkSole says whether ch leaves its name to nobody else.
 func (s *Store) checkSole(ch est.Change) error {
+	if ch.SoleFactory != "" && s.factories(ch) > 1 {
+		return fmt.Errorf("%w: factory certificates of %s", est.ErrConflict, ch.SoleFactory)
+	}
 	if ch.Sole == "" {
 		return nil
 	}

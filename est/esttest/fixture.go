@@ -120,7 +120,7 @@ type Device struct {
 func NewDevice(tb testing.TB, factory *est.CA, endpoint string) Device {
 	tb.Helper()
 	key := Key(tb)
-	issued, err := factory.IssueFactory(tb.Context(), endpoint, key.Public())
+	issued, err := factory.IssueFactory(tb.Context(), endpoint, key.Public(), est.OriginCA)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -26,11 +26,13 @@ type Store struct {
 	approvals map[est.Hash]est.Approval
 	passwords []est.Password // in order of making
 	errands   []est.Errand   // likewise
+	origins   map[est.Hash]est.KeyOrigin
 }
 
 var (
 	_ est.Store        = (*Store)(nil)
 	_ est.RequestStore = (*Store)(nil)
+	_ est.OriginStore  = (*Store)(nil)
 )
 
 // Audit returns the audit rows written so far.
@@ -166,7 +168,24 @@ func (s *Store) Commit(_ context.Context, ch est.Change) error {
 	s.putErrands(ch.Errands)
 	s.rows = append(s.rows, ch.Audit...)
 	s.putRequests(ch)
+	if o := ch.Origin; o != nil {
+		if s.origins == nil {
+			s.origins = map[est.Hash]est.KeyOrigin{}
+		}
+		s.origins[o.Factory] = o.Origin
+	}
 	return nil
+}
+
+// KeyOrigin implements est.OriginStore.
+func (s *Store) KeyOrigin(_ context.Context, factory est.Hash) (est.KeyOrigin, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.origins[factory]
+	if !ok {
+		return "", fmt.Errorf("%w: origin of %x", est.ErrUnknown, factory[:8])
+	}
+	return o, nil
 }
 
 // check says whether ch may be applied; nothing has changed yet.

@@ -138,6 +138,9 @@ func commitChange(tx *Tx, ch est.Change) error {
 	if err := each(tx, ch.Errands, putErrand); err != nil {
 		return err
 	}
+	if err := putOrigin(tx, ch); err != nil {
+		return err
+	}
 	if ch.Sole != "" {
 		if err := checkSole(tx, ch.Sole); err != nil {
 			return err

@@ -1,0 +1,8 @@
+-- name: origin.by_factory
+SELECT origin FROM key_origin WHERE factory = ?;
+
+-- name: origin.put
+INSERT INTO key_origin (factory, origin) VALUES (?, ?) ON CONFLICT (factory) DO UPDATE SET origin = excluded.origin;
+
+-- name: certificate.factories
+SELECT COUNT(*) FROM certificate WHERE name = ? AND kind = 'factory' AND status = 'valid';
