@@ -145,3 +145,6 @@ func (c *CSR) uris() []string {
 func (c *CSR) subject(name string) Subject {
 	return Subject{Name: name, Key: c.Key, DNS: c.req.DNSNames, URI: c.uris()}
 }
+
+// Name returns the commonName that the request asks for; "" if it has none.
+func (c *CSR) Name() string { return c.req.Subject.CommonName }

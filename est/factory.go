@@ -25,7 +25,7 @@ func (ca *CA) CertifyFactory(ctx context.Context, csr []byte, o KeyOrigin) (Issu
 		return Issued{}, err
 	}
 	return again(func() (Issued, error) {
-		return ca.issueFactory(ctx, request.subject(request.req.Subject.CommonName), o, nil)
+		return ca.issueFactory(ctx, request.subject(request.Name()), o, nil)
 	})
 }
 
@@ -43,7 +43,7 @@ func (ca *CA) certifyByPassword(ctx context.Context, id string, csr []byte) (Iss
 	if err != nil {
 		return Issued{}, err
 	}
-	name := request.req.Subject.CommonName
+	name := request.Name()
 	if err := ca.limiter.admit(sumText(id+" "+name), ca.now()); err != nil {
 		return Issued{}, err
 	}
@@ -64,7 +64,7 @@ func (ca *CA) factoryRequest(csr []byte) (*CSR, error) {
 	if err != nil {
 		return nil, err
 	}
-	return request, request.checkOwner(request.req.Subject.CommonName)
+	return request, request.checkOwner(request.Name())
 }
 
 // issueFactory issues once, and uses up p if it is not nil.
@@ -77,15 +77,8 @@ func (ca *CA) issueFactory(ctx context.Context, s Subject, o KeyOrigin, p *Passw
 	if err != nil {
 		return Issued{}, err
 	}
-	for _, r := range old {
-		if r.SPKI != spki {
-			return Issued{}, fmt.Errorf("%w: %s has a factory certificate for another key", ErrEndpoint, s.Name)
-		}
-		cert, err := r.Certificate()
-		if err != nil {
-			return Issued{}, fmt.Errorf("inventory: %w", err)
-		}
-		return ca.answer(cert, r), nil
+	if len(old) > 0 {
+		return ca.sameFactory(old[0], spki)
 	}
 	if p != nil && p.State != PasswordOpen {
 		return Issued{}, fmt.Errorf("%w: password %s is %s", ErrForbidden, p.ID, p.State)
@@ -110,6 +103,18 @@ func (ca *CA) issueFactory(ctx context.Context, s Subject, o KeyOrigin, p *Passw
 		return Issued{}, err
 	}
 	return ca.answer(cert, record), nil
+}
+
+// sameFactory answers with the certificate that a name has, if it is for this key.
+func (ca *CA) sameFactory(r Record, spki Hash) (Issued, error) {
+	if r.SPKI != spki {
+		return Issued{}, fmt.Errorf("%w: %s has a factory certificate for another key", ErrEndpoint, r.Name)
+	}
+	cert, err := r.Certificate()
+	if err != nil {
+		return Issued{}, fmt.Errorf("inventory: %w", err)
+	}
+	return ca.answer(cert, r), nil
 }
 
 // madeBy says who made a key, in words.

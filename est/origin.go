@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"steward/lwm2m/audit"
 )
 
 // A KeyOrigin says who made the key of a factory certificate: whoever did may have
@@ -51,6 +53,18 @@ func (ca *CA) KeyOrigin(ctx context.Context, factory Hash) (KeyOrigin, error) {
 		return OriginUnknown, nil
 	}
 	return o, err
+}
+
+// TellKeyOrigin keeps who made the key of a factory certificate, in place of what was
+// told before.
+func (ca *CA) TellKeyOrigin(ctx context.Context, factory Hash, o KeyOrigin) error {
+	before, err := ca.KeyOrigin(ctx, factory)
+	if err != nil || o == OriginUnknown || o == before {
+		return err
+	}
+	return ca.o.Store.Commit(ctx, Change{Origin: origin(factory, o), Audit: []audit.Row{
+		ca.row("key_origin.tell", factory, "who made the factory key", string(before), string(o)),
+	}})
 }
 
 // origin returns what a Change keeps of an origin: nothing of an unknown one.

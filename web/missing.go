@@ -55,6 +55,10 @@ func (missing) ImportDevice(context.Context, Actor, NewDevice) (Device, error) {
 	return Device{}, ErrNotBuilt
 }
 
+func (missing) ImportDevices(context.Context, Actor, []NewDevice) ([]ImportedDevice, error) {
+	return nil, ErrNotBuilt
+}
+
 func (missing) ListCertificates(context.Context, CertificateFilter, Page) (List[Certificate], error) {
 	return List[Certificate]{}, ErrNotBuilt
 }

@@ -65,6 +65,7 @@ type DeviceDetail struct {
 	Certificates Array[Certificate] `json:"certificates"`           // newest first
 	Objects      Array[ObjectNode]  `json:"objects"`                // as of the last registration
 	Transfers    Array[string]      `json:"transfers"`              // ids, newest first
+	KeyOrigin    string             `json:"key_origin,omitempty"`   // who made the factory key; "" for not known
 	Epoch        uint32             `json:"epoch"`                  // hand-overs that the device accepted
 	Behind       Array[EndDevice]   `json:"behind"`                 // devices behind it, if it is a gateway
 }

@@ -16,6 +16,9 @@ type Factories interface {
 	// without a certificate in by other means. It is idempotent for the same
 	// certificate and returns ErrConflict when the endpoint belongs to another.
 	ImportDevice(ctx context.Context, by Actor, d NewDevice) (Device, error)
+	// ImportDevices does so for each of a list, and tells of each what became of it.
+	// It returns ErrInvalid for more than MaxImport of them.
+	ImportDevices(ctx context.Context, by Actor, list []NewDevice) ([]ImportedDevice, error)
 }
 
 // A FactoryAuthority is a CA whose device certificates count as factory
@@ -38,4 +41,22 @@ type NewDevice struct {
 	NoRight  bool          `json:"no_right,omitempty"` // known only; the right to enrol comes otherwise
 	NoSec    bool          `json:"nosec,omitempty"`    // may register without security
 	Tags     Array[string] `json:"tags,omitempty"`
+	// KeyOrigin says who made the key of the factory certificate: device, provider or
+	// ca; "" for not known, or what was told before.
+	KeyOrigin string `json:"key_origin,omitempty"`
+}
+
+// MaxImport is how many devices one call may import.
+const MaxImport = 1000
+
+// An ImportedDevice says what became of one of a list.
+type ImportedDevice struct {
+	// Endpoint and ID are those of the device; "" for one that is refused.
+	Endpoint string `json:"endpoint,omitempty"`
+	ID       string `json:"id,omitempty"`
+	// EnrollURI is where a device with a certificate enrols: what the provider of
+	// before, or its factory, tells it.
+	EnrollURI string `json:"enroll_uri,omitempty"`
+	// Error is why it is refused; "" for one that is known now.
+	Error string `json:"error,omitempty"`
 }

@@ -11,6 +11,10 @@ import (
 func (a *API) certificateRoutes() []route {
 	return []route{
 		{method: http.MethodGet, pattern: "/ca/authorities", role: web.RoleViewer, handler: a.authorities},
+		{
+			method: http.MethodPost, pattern: "/ca/factory-certificates", role: web.RoleOperator,
+			handler: a.importDevices, upload: true,
+		},
 		{method: http.MethodGet, pattern: "/ca/inventory", role: web.RoleViewer, handler: a.inventory},
 		{method: http.MethodGet, pattern: "/ca/certificates", role: web.RoleViewer, handler: a.certificates},
 		{method: http.MethodGet, pattern: "/ca/certificates/{id}", role: web.RoleViewer, handler: a.certificate},

@@ -153,6 +153,7 @@ func TestAnswersFitContract(t *testing.T) {
 		"POST /api/v1/devices/{id}/operations":         `{"op":"read","path":"/3/0"}`,
 		"PUT /api/v1/devices/{id}/lwm2m/{path}":        `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 		"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+		"POST /api/v1/ca/factory-certificates":         `{"items":[{"certificate":"AA==","key_origin":"device"}]}`,
 		"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
 		"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
 		"POST /api/v1/object-definitions":              `{"document":"x"}`,

@@ -34,6 +34,26 @@ func (a *API) importDevice(w http.ResponseWriter, r *http.Request) error {
 	return created(w, "/devices/"+d.ID, d)
 }
 
+type newDevices struct {
+	Items []web.NewDevice `json:"items"`
+}
+
+type importedView struct {
+	Items web.Array[web.ImportedDevice] `json:"items"`
+}
+
+func (a *API) importDevices(w http.ResponseWriter, r *http.Request) error {
+	var in newDevices
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	out, err := a.s.Factories.ImportDevices(r.Context(), web.ActorFrom(r.Context()), in.Items)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, importedView{out})
+}
+
 type factoriesView struct {
 	Items web.Array[web.FactoryAuthority] `json:"items"`
 }

@@ -143,7 +143,7 @@ func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
 		Since: Noon, ExpiresAt: Noon,
 		Queue: true, Asleep: true, WakesAt: Noon,
 	}
-	d.Certificates = []web.Certificate{f.certificate()}
+	d.Certificates, d.KeyOrigin = []web.Certificate{f.certificate()}, "device"
 	d.Objects = []web.ObjectNode{
 		{ID: 3, Name: "Device", Version: "1.1", Instances: []uint16{0}},
 		{ID: 33000, Name: f.Text, Version: f.Text, Instances: []uint16{0, 1}},
@@ -230,6 +230,18 @@ func (f *Fake) AddFactoryAuthority(_ context.Context, by web.Actor, cert []byte)
 // ImportDevice implements web.Factories.
 func (f *Fake) ImportDevice(_ context.Context, by web.Actor, d web.NewDevice) (web.Device, error) {
 	return f.device(), f.note("ImportDevice", by, "", d)
+}
+
+// ImportDevices implements web.Factories.
+func (f *Fake) ImportDevices(
+	_ context.Context, by web.Actor, list []web.NewDevice,
+) ([]web.ImportedDevice, error) {
+	if f.Empty {
+		return nil, nil
+	}
+	return []web.ImportedDevice{
+		{Endpoint: f.Text, ID: ID, EnrollURI: f.Text}, {Error: f.Text},
+	}, f.note("ImportDevices", by, "", list)
 }
 
 func (f *Fake) certificate() web.Certificate {

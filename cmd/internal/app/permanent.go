@@ -25,6 +25,8 @@ type Permanent struct {
 	dir *directory
 	db  *sqlite.DB
 	ca  *est.CA
+
+	files *pki
 }
 
 // OpenPermanent opens the permanent CA in a data directory of its own, made at
@@ -51,8 +53,8 @@ func OpenPermanent(ctx context.Context, path, name string) (p *Permanent, err er
 	if err != nil {
 		return p, err
 	}
-	files := newPKI(p.dir, ring, config.Config{}, p.db.Keys())
-	root, err := files.load(keys.Root, key, always,
+	p.files = newPKI(p.dir, ring, config.Config{}, p.db.Keys())
+	root, err := p.files.load(keys.Root, key, always,
 		func() (*x509.Certificate, error) {
 			profile, err := est.DefaultFactoryRoot()
 			if err != nil {
@@ -64,10 +66,12 @@ func OpenPermanent(ctx context.Context, path, name string) (p *Permanent, err er
 		return p, err
 	}
 	if p.ca, err = est.NewCA(est.Options{
-		Store: p.db.Inventory(), Signer: root.key, Issuer: root.cert, Now: time.Now,
+		Store: p.db.Inventory(), Passwords: p.db.Inventory(), Origins: p.db.Inventory(),
+		Signer: root.key, Issuer: root.cert, Now: time.Now,
 	}); err != nil {
 		return p, err
 	}
+	p.files.ca = p.ca
 	return p, p.ca.Adopt(ctx)
 }
 
@@ -97,7 +101,7 @@ func (p *Permanent) Make(ctx context.Context, template bundle.Bundle, endpoint s
 	if err != nil {
 		return nil, err
 	}
-	issued, err := p.ca.IssueFactory(ctx, endpoint, key.Public())
+	issued, err := p.ca.IssueFactory(ctx, endpoint, key.Public(), est.OriginCA)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
@@ -115,4 +119,33 @@ func (p *Permanent) Make(ctx context.Context, template bundle.Bundle, endpoint s
 	// protocol §1, rule 4).
 	b.Anchors = []bundle.Anchor{bundle.NewAnchor(p.ca.Root().Raw, transfer.Enrol|transfer.Fallback)}
 	return &b, b.Complete()
+}
+
+// Certify gives the device that signed the request (PKCS #10, DER) its factory
+// certificate: its key never leaves it.
+func (p *Permanent) Certify(ctx context.Context, csr []byte) (est.Issued, error) {
+	return p.ca.CertifyFactory(ctx, csr, est.OriginDevice)
+}
+
+// Replace revokes the factory certificates that a name has, so that its device may
+// have another key.
+func (p *Permanent) Replace(ctx context.Context, endpoint string) error {
+	records, err := p.ca.List(ctx, est.Query{Kind: est.KindFactory, Status: est.StatusValid, Name: endpoint})
+	for _, r := range records {
+		err = errors.Join(err, p.ca.Revoke(ctx, r.Hash, est.Superseded, "made anew"))
+	}
+	return err
+}
+
+// RefusedByPermanent reports that err is about the one device that was asked for,
+// not about the CA.
+func RefusedByPermanent(err error) bool {
+	for _, refusal := range []error{
+		est.ErrEndpoint, est.ErrName, est.ErrCSR, est.ErrCSRSize, est.ErrKey, est.ErrForbidden, bundle.ErrBundle,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
 }

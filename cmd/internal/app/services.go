@@ -31,6 +31,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		DB: a.db, Server: a.server, CA: a.pki.ca, Rollout: a.rollout, Coordinator: a.transfers,
 		Registry: a.registry, Queue: a.queue, Enrolment: a.enrolment, SUITSigner: signer, ReportSigner: reports,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
+		EnrollURI: a.EnrollURI(),
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 	})

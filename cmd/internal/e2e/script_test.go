@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
 			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm, "capture": scriptCapture,
-			"readme": scriptReadme, "online": scriptOnline,
+			"readme": scriptReadme, "online": scriptOnline, "listening": scriptListening,
 		},
 	})
 }
@@ -56,6 +57,20 @@ func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 		return err
 	})
 	ts.Check(err)
+}
+
+// scriptListening waits until somebody listens at an address.
+func scriptListening(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: listening ADDRESS")
+	}
+	ts.Check(poll(context.Background(), 20*time.Second, func() error {
+		conn, err := net.Dial("tcp", args[0])
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}))
 }
 
 // scriptCapture sets a variable to what the first group of an expression matches in

@@ -160,6 +160,11 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	if out.Behind, err = s.behind(ctx, l.ID); err != nil || l.Factory == (fleet.Factory{}) {
 		return out, err
 	}
+	origin, err := s.CA.KeyOrigin(ctx, est.Hash(l.Factory))
+	if err != nil {
+		return out, translate(err)
+	}
+	out.KeyOrigin = string(origin)
 	err = s.belongings(ctx, &out, l.Factory)
 	return out, err
 }

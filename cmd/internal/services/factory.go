@@ -106,6 +106,10 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 	if err != nil {
 		return web.Device{}, err
 	}
+	origin, err := est.ParseKeyOrigin(n.KeyOrigin)
+	if err != nil {
+		return web.Device{}, web.Invalid("key_origin", "device, provider or ca")
+	}
 	d := fleet.Device{Ownership: fleet.Expected, NoSec: n.NoSec, Tags: tags}
 	var chain [][]byte
 	if len(n.Certificate) > 0 {
@@ -123,6 +127,9 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 		err = s.put(ctx, by, d, known)
 	} else {
 		err = s.admit(ctx, by, d, known, chain)
+	}
+	if err == nil && chain != nil {
+		err = translate(s.CA.As(by.String()).TellKeyOrigin(ctx, est.Hash(d.Factory), origin))
 	}
 	if err != nil {
 		return web.Device{}, err

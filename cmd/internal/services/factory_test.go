@@ -81,7 +81,11 @@ func TestImportDevice(t *testing.T) {
 		t.Errorf("importing again wrote %d audit rows", after-before)
 	}
 
-	other := esttest.NewDevice(t, w.factory, "urn:dev:1")
+	stranger := esttest.NewFactory(t, w.clock.Now)
+	if _, err := w.Factories.AddFactoryAuthority(ctx, alice, stranger.Certificate().Raw); err != nil {
+		t.Fatal(err)
+	}
+	other := esttest.NewDevice(t, stranger, "urn:dev:1")
 	_, err = w.Factories.ImportDevice(ctx, alice, web.NewDevice{Certificate: other.DER})
 	wantError(t, "another certificate of the name", err, web.ErrConflict)
 	if _, err := w.ca.Right(ctx, other.Factory); err == nil {

@@ -64,6 +64,10 @@ type Options struct {
 	// Naming says which endpoints factory certificates are of.
 	Naming fleet.Naming
 
+	// EnrollURI is where devices enrol, told for each factory certificate that is
+	// registered.
+	EnrollURI string
+
 	Name  string           // this provider's name
 	NewID func() string    // makes ULIDs
 	Now   func() time.Time // the clock

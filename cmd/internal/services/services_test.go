@@ -78,7 +78,7 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	w := &world{db: db, clock: esttest.NewClock(), peers: &exchanger{}, stream: &web.Stream{}}
-	w.ca = esttest.NewCA(t, "Alpha", db.Inventory(), w.clock.Now)
+	w.ca = esttest.NewCA(t, "Alpha", db.Inventory(), w.clock.Now, func(o *est.Options) { o.Origins = db.Inventory() })
 	w.factory = esttest.NewFactory(t, w.clock.Now)
 	w.server, err = server.New(t.Context(), server.Options{
 		Store: db.Server(), Exchanger: w.peers, Schema: registry.Default(),
@@ -103,9 +103,9 @@ func newWorld(t *testing.T) *world {
 	}
 	w.options = services.Options{
 		DB: db, Server: w.server, CA: w.ca, Rollout: runner, Registry: registry.Default(), SUITSigner: signer,
-		ReportSigner: signer,
-		UpdateURI:    func(id string) string { return rollout.PayloadURI("coaps://127.0.0.1:5684", id) },
-		Name:         "Alpha", NewID: w.newID, Now: w.clock.Now, Events: services.NewHub(w.stream),
+		ReportSigner: signer, EnrollURI: "coaps://127.0.0.1:5684",
+		UpdateURI: func(id string) string { return rollout.PayloadURI("coaps://127.0.0.1:5684", id) },
+		Name:      "Alpha", NewID: w.newID, Now: w.clock.Now, Events: services.NewHub(w.stream),
 		Dropped: func(h est.Hash, _ fleet.ID) { w.dropped = append(w.dropped, h) },
 	}
 	w.options.Queue, err = queue.New(t.Context(), queue.Options{
