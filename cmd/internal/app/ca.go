@@ -16,6 +16,7 @@ func (a *App) openCA(ctx context.Context, seal est.Sealer) (err error) {
 	a.pki = newPKI(a.dir, a.ring, a.cfg, a.db.Keys())
 	if err = a.pki.open(ctx, a.cfg.CA, withRequests(a, seal, est.Options{
 		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Errands: a.db.Inventory(),
+		Origins:  a.db.Inventory(),
 		Upstream: a.upstream, Now: time.Now, Retry: a.cfg.Retry, Limits: a.cfg.Limits, Revoked: a.revoked,
 		Journal: a.journal, Pointers: newPlaces(a.cfg).pointers(),
 	})); err != nil {

@@ -121,9 +121,9 @@ func (p *Permanent) Make(ctx context.Context, template bundle.Bundle, endpoint s
 	return &b, b.Complete()
 }
 
-// Certify gives the device that signed the request (PKCS #10, DER) its factory
+// CertifyDevice gives the device that signed the request (PKCS #10, DER) its factory
 // certificate: its key never leaves it.
-func (p *Permanent) Certify(ctx context.Context, csr []byte) (est.Issued, error) {
+func (p *Permanent) CertifyDevice(ctx context.Context, csr []byte) (est.Issued, error) {
 	return p.ca.CertifyFactory(ctx, csr, est.OriginDevice)
 }
 

@@ -46,7 +46,7 @@ func (o factoryOptions) certify(ctx context.Context, ca *app.Permanent, r batch.
 	if err := o.replaced(ctx, ca, csr.Name()); err != nil {
 		return "", batch.Entry{}, err
 	}
-	issued, err := ca.Certify(ctx, r.DER)
+	issued, err := ca.CertifyDevice(ctx, r.DER)
 	if err != nil {
 		return "", batch.Entry{}, fmt.Errorf("%s: %w", r.Path, err)
 	}
