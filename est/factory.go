@@ -92,7 +92,7 @@ func (ca *CA) issueFactory(ctx context.Context, s Subject, o KeyOrigin, p *Passw
 	}
 	ch := Change{Origin: origin(record.Hash, o), SoleFactory: s.Name}
 	if p != nil {
-		if err := ca.spend(*p, record, &ch); err != nil {
+		if err := ca.spend(*p, record, false, &ch); err != nil {
 			return Issued{}, err
 		}
 	} else {
