@@ -61,7 +61,7 @@ func readCompromised(ctx context.Context, s Store) (map[Hash]struct{}, error) {
 // because somebody else has it: no right lets it have another (RFC 5280 §5.3.1).
 func (ca *CA) uncompromised(ctx context.Context, spki Hash) error {
 	bad, err := ca.compromised.has(ctx, ca.o.Store, spki)
-	if bad {
+	if bad || ca.ledger.strayKey(spki) {
 		return fmt.Errorf("%w: key %x is compromised", ErrForbidden, spki[:8])
 	}
 	return err

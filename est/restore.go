@@ -70,11 +70,29 @@ func (ca *CA) compare(ctx context.Context, j journalled, since time.Time) (
 		}
 		return nil
 	})
+	if err == nil {
+		err = ca.withKeys(ctx, missing)
+	}
 	if err != nil || j.clean {
 		return known, missing, err
 	}
 	deleted, err := ca.deletedRights(ctx, j.deleted)
 	return known, append(missing, deleted...), err
+}
+
+// withKeys puts in the keys that are compromised.
+func (ca *CA) withKeys(ctx context.Context, entries []Entry) error {
+	for i, e := range entries {
+		if e.Revocation.Reason != KeyCompromise {
+			continue
+		}
+		r, err := ca.o.Store.Certificate(ctx, e.Revocation.Hash)
+		if err != nil {
+			return err
+		}
+		entries[i].Revocation.SPKI = r.SPKI
+	}
+	return nil
 }
 
 // A journalled is what a Journal says, the last word on each subject.

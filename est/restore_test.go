@@ -101,6 +101,24 @@ func TestBackupRestored(t *testing.T) {
 	}
 }
 
+// TestCompromisedKeyIsRemembered: a key that somebody else has gets no certificate,
+// though the database never heard of the one that was revoked for it.
+func TestCompromisedKeyIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	m := &memo{}
+	w.start(t, w.store, m)
+	w.open(t, nil)
+	backup := w.store.Clone()
+	out := need(w.enrol(t.Context(), esttest.CSR(t, w.key, endpoint)))(t)
+	if err := w.ca.Revoke(t.Context(), out.Hash, est.KeyCompromise, "stolen"); err != nil {
+		t.Fatal(err)
+	}
+	w.start(t, backup, m)
+	if _, err := w.enrol(t.Context(), esttest.CSR(t, w.key, endpoint)); !errors.Is(err, est.ErrForbidden) {
+		t.Errorf("enrol = %v, want ErrForbidden", err)
+	}
+}
+
 // TestRightGrantedAgain: what was granted after it was deleted stays granted, over
 // starts and though the clock went back.
 func TestRightGrantedAgain(t *testing.T) {

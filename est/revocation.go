@@ -16,13 +16,18 @@ type Revocation struct {
 	NotAfter time.Time
 	At       time.Time // when it was revoked
 	Reason   Reason
+	SPKI     Hash // of a key that is compromised; zero for other reasons, and from Store.Revoked
 }
 
 // revocation returns what is published of a revoked record.
 func (r Record) revocation() Revocation {
-	return Revocation{
+	out := Revocation{
 		Hash: r.Hash, Issuer: r.Issuer, Serial: r.Serial, NotAfter: r.NotAfter, At: r.RevokedAt, Reason: r.Reason,
 	}
+	if r.Reason == KeyCompromise {
+		out.SPKI = r.SPKI
+	}
+	return out
 }
 
 // An EntryKind says what an Entry of a Journal keeps.
@@ -71,9 +76,10 @@ type ledger struct {
 	// strays are revoked certificates that the Store does not hold, by hash: it was
 	// restored from a backup older than they are.
 	strays   map[Hash]Revocation
-	serials  map[string]Hash // of strays
-	owed     []Entry         // committed, and not in the journal
-	lists    map[Hash]*list  // by issuing certificate
+	serials  map[string]Hash   // of strays
+	keys     map[Hash]struct{} // of strays, compromised
+	owed     []Entry           // committed, and not in the journal
+	lists    map[Hash]*list    // by issuing certificate
 	numbers  map[Hash]numbers
 	watchers []func(Revocation)
 }
@@ -90,7 +96,7 @@ func newLedger(j Journal) *ledger {
 	}
 	return &ledger{
 		journal: j, strays: map[Hash]Revocation{}, serials: map[string]Hash{}, lists: map[Hash]*list{},
-		numbers: map[Hash]numbers{},
+		numbers: map[Hash]numbers{}, keys: map[Hash]struct{}{},
 	}
 }
 
@@ -147,7 +153,18 @@ func (l *ledger) stray(r Revocation) int {
 		return 0
 	}
 	l.strays[r.Hash], l.serials[r.Serial] = r, r.Hash
+	if r.SPKI != (Hash{}) {
+		l.keys[r.SPKI] = struct{}{}
+	}
 	return 1
+}
+
+// strayKey reports whether a key is that of a stray certificate, and compromised.
+func (l *ledger) strayKey(spki Hash) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.keys[spki]
+	return ok
 }
 
 // strayOf returns the revocation of a certificate that the Store does not hold.

@@ -26,7 +26,7 @@ func entries(n int) (out []est.Entry) {
 		case 0:
 			out = append(out, est.Entry{Kind: est.EntryRevoked, Revocation: est.Revocation{
 				Hash: h, Issuer: est.Hash{1}, Serial: fmt.Sprintf("%x", 7+i), At: now, NotAfter: now.Add(time.Hour),
-				Reason: est.PrivilegeWithdrawn,
+				Reason: est.PrivilegeWithdrawn, SPKI: est.Hash{31: 5},
 			}})
 		case 1:
 			out = append(out, est.Entry{Kind: est.EntryDeleted, Subject: h, Number: int64(i)})

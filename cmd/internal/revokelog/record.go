@@ -12,9 +12,9 @@ import (
 
 // A record is of one size: kind, code of the reason, length of the serial number,
 // a byte that is zero, serial number, subject, issuer, when, end of validity,
-// number, checksum. Numbers are big-endian, times Unix microseconds.
+// number, key, checksum. Numbers are big-endian, times Unix microseconds.
 const (
-	recordSize = 4 + maxSerial + 32 + 32 + 8 + 8 + 8 + 4
+	recordSize = 4 + maxSerial + 32 + 32 + 8 + 8 + 8 + 32 + 4
 	maxSerial  = 20 // RFC 5280 §4.1.2.2
 )
 
@@ -37,6 +37,7 @@ func appendRecord(to []byte, e est.Entry) ([]byte, error) {
 		b[1], b[2] = byte(code), byte(len(serial)) //nolint:gosec // G115: at most 9 and maxSerial
 		copy(b[4:], serial)
 		copy(b[4+maxSerial+32:], r.Issuer[:])
+		copy(b[4+maxSerial+88:], r.SPKI[:])
 		binary.BigEndian.PutUint64(b[4+maxSerial+64:], uint64(r.At.UnixMicro()))
 		binary.BigEndian.PutUint64(b[4+maxSerial+72:], uint64(r.NotAfter.UnixMicro()))
 	}
@@ -85,6 +86,7 @@ func parseRecord(b []byte) (est.Entry, bool) {
 		At: time.UnixMicro(number(b[4+maxSerial+64:])).UTC(), NotAfter: time.UnixMicro(number(b[4+maxSerial+72:])).UTC(),
 	}
 	copy(e.Revocation.Issuer[:], b[4+maxSerial+32:])
+	copy(e.Revocation.SPKI[:], b[4+maxSerial+88:])
 	e.Subject = est.Hash{}
 	return e, true
 }
