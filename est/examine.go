@@ -8,7 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
+
+// maxSkew is by how much the clock of an external CA may be ahead of ours: its
+// certificates wait until they are valid.
+const maxSkew = 10 * time.Minute
 
 // Bounds of an external CA's answer: many times what a constrained device takes.
 const (
@@ -60,7 +65,8 @@ func (ca *CA) examine(ctx context.Context, e Errand, chain [][]byte) (*x509.Cert
 }
 
 // suits returns ErrUpstream unless c is what e asked for: the key and the names are
-// those of the request, and it is a device's certificate, good now.
+// those of the request, and it is a device's certificate, good now. It returns a
+// *PendingError for one that is good shortly.
 func (ca *CA) suits(e Errand, c *x509.Certificate) error {
 	csr, err := ParseCSR(e.Request)
 	if err != nil {
@@ -90,6 +96,8 @@ func (ca *CA) suits(e Errand, c *x509.Certificate) error {
 		return fmt.Errorf("%w: a subjectAltName was not asked for", ErrUpstream)
 	case c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0:
 		return fmt.Errorf("%w: it is of a CA", ErrUpstream)
+	case now.Before(c.NotBefore) && c.NotBefore.Sub(now) <= maxSkew:
+		return &PendingError{Retry: c.NotBefore.Sub(now), What: "the certificate is not valid yet"}
 	case now.Before(c.NotBefore) || now.After(c.NotAfter):
 		return fmt.Errorf("%w: it is valid from %s to %s", ErrUpstream, c.NotBefore, c.NotAfter)
 	case c.NotAfter.Sub(now) > maxLeafValidity:

@@ -41,27 +41,19 @@ func (ca *CA) Errand(ctx context.Context, id string) (Errand, error) {
 const maxBackoff = time.Hour
 
 // Forward asks the external CA once for what e needs, and stores what came of it. An
-// errand that somebody changed meanwhile is left as it is. It returns errors of the
-// Store only: those of the external CA are in the errand's Reason.
+// errand that somebody changed meanwhile is left as it is. What went wrong at the
+// external CA is in the errand's Reason; the error returned is one of the Store.
 func (ca *CA) Forward(ctx context.Context, e Errand) error {
 	chain, err := ca.o.Upstream.Certify(ctx, e)
 	if ctx.Err() != nil {
 		return ctx.Err() // nobody knows what became of it: it is asked again
 	}
 	var next Errand
-	pending := (*PendingError)(nil)
-	switch {
-	case err == nil:
+	if err == nil {
 		next, err = ca.answered(ctx, e, chain)
-		if errors.Is(err, ErrUpstream) || errors.Is(err, ErrKey) {
-			next, err = ca.stepErrand(e, ErrandRefuse, err.Error())
-		}
-	case errors.As(err, &pending):
-		next, err = ca.later(e, pending.Retry, "the external CA has not decided")
-	case errors.Is(err, ErrDeclined):
-		next, err = ca.stepErrand(e, ErrandRefuse, bounded(err.Error()))
-	default:
-		next, err = ca.later(e, min(ca.o.Retry<<min(e.Tries, 10), maxBackoff), bounded(err.Error()))
+	}
+	if err != nil {
+		next, err = ca.unanswered(e, err)
 	}
 	if err != nil {
 		return err
@@ -71,6 +63,26 @@ func (ca *CA) Forward(ctx context.Context, e Errand) error {
 	}
 	return nil
 }
+
+// unanswered returns e as err leaves it: to be asked for again, or refused.
+func (ca *CA) unanswered(e Errand, err error) (Errand, error) {
+	why := bounded(err.Error())
+	if pending := (*PendingError)(nil); errors.As(err, &pending) {
+		if pending.What == "" {
+			why = "the external CA has not decided"
+		}
+		return ca.later(e, pending.Retry, why)
+	}
+	for _, final := range []error{ErrUpstream, ErrKey, ErrDeclined} {
+		if errors.Is(err, final) {
+			return ca.stepErrand(e, ErrandRefuse, why)
+		}
+	}
+	return ca.later(e, min(ca.o.Retry<<min(e.Tries, maxDoublings), maxBackoff), why)
+}
+
+// maxDoublings keeps the time until the next attempt from overflowing.
+const maxDoublings = 10
 
 // maxReason bounds what an external CA can write to us.
 const maxReason = 300

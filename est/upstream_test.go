@@ -302,6 +302,42 @@ func TestUpstreamWaits(t *testing.T) {
 	}
 }
 
+// TestUpstreamSkew: a certificate of a CA whose clock is ahead waits until it is valid.
+func TestUpstreamSkew(t *testing.T) {
+	w, out := newOutside(t)
+	w.open(t, nil)
+	ahead := esttest.NewClock()
+	ahead.Advance(5 * time.Minute)
+	profile, err := est.NewProfile(est.ProfileOptions{
+		Name: "exact", Kind: est.KindOperational, Validity: time.Hour, Backdate: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.ca = esttest.NewCA(t, "Permanent", &esttest.Store{}, ahead.Now, func(o *est.Options) {
+		o.Profiles.Operational = profile
+	})
+	out.password, _, err = out.ca.MakePassword(t.Context(), est.NewPassword{Name: endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr := esttest.CSR(t, w.key, endpoint)
+	_, _ = w.enrol(t.Context(), csr)
+	if err := w.forward(t); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.errand(t); e.State != est.ErrandWaiting || !strings.Contains(e.Reason, "not valid yet") {
+		t.Errorf("errand is %s: %s", e.State, e.Reason)
+	}
+	w.clock.Advance(5 * time.Minute)
+	if err := w.forward(t); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.enrol(t.Context(), csr); err != nil {
+		t.Errorf("Enrol = %v", err)
+	}
+}
+
 // TestUpstreamOneKey: while the external CA has not answered, a device may come with
 // another key, for it may have lost the first; then it may not.
 func TestUpstreamOneKey(t *testing.T) {

@@ -87,7 +87,7 @@ func (s *upstreamRequests) ImportUpstream(
 		return web.UpstreamRequest{}, err
 	}
 	e, err := s.CA.As(by.String()).ImportAnswer(ctx, id, certs)
-	if errors.Is(err, est.ErrUpstream) || errors.Is(err, est.ErrKey) {
+	if errors.Is(err, est.ErrUpstream) || errors.Is(err, est.ErrKey) || errors.Is(err, est.ErrPending) {
 		return web.UpstreamRequest{}, web.Invalid("certificate", printable(err.Error()))
 	}
 	if err != nil {
