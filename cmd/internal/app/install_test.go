@@ -200,3 +200,91 @@ func TestFilesExchanged(t *testing.T) {
 	}
 	a.start()
 }
+
+// TestKeysElsewhere takes keys away: that of the root is missed only when it is
+// needed, others at once; none is made anew in their place.
+func TestKeysElsewhere(t *testing.T) {
+	p := newProvider(t, "Alpha")
+	p.start()
+	p.stop()
+	begin := func(ctx context.Context, m *app.Maintenance) error { return m.Begin(ctx, keys.Issuing) }
+	hide := func(name string) func() {
+		path := filepath.Join(p.cfg.Data, "keys", name+".pem")
+		if err := os.Rename(path, path+".away"); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := os.Rename(path+".away", path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	back := hide("root")
+	p.start()
+	p.stop()
+	if err := p.maintain(begin); !errors.Is(err, keys.ErrNoKey) {
+		t.Errorf("a roll-over without the root's key: %v, want ErrNoKey", err)
+	}
+	back()
+	if err := p.maintain(begin); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"issuing", "issuing-2", "server", "transfer", "ocsp", "report"} {
+		back := hide(name)
+		if _, err := app.New(t.Context(), p.cfg, p.logger()); !errors.Is(err, keys.ErrNoKey) {
+			t.Errorf("without the key %s: %v, want ErrNoKey", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(p.cfg.Data, "keys", name+".pem")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("another key %s was made: %v", name, err)
+		}
+		back()
+	}
+	p.start()
+	p.stop()
+	// Of a CA before, only the CRL is missed.
+	finish := func(ctx context.Context, m *app.Maintenance) error { return m.Finish(ctx, keys.Issuing) }
+	if err := p.maintain(finish); err != nil {
+		t.Fatal(err)
+	}
+	hide("issuing")
+	p.start()
+	if n := len(p.app.CA().Authorities()); n != 1 {
+		t.Errorf("%d authorities, want the one whose key there is", n)
+	}
+}
+
+// TestInstallAfterCrash leaves the files of an installation that ended before it was
+// recorded: a roll-over below the own root is not led astray by them.
+func TestInstallAfterCrash(t *testing.T) {
+	p, f := newProvider(t, "Alpha"), factory{t, t.TempDir()}
+	p.start()
+	p.stop()
+	power := errors.New("power cut")
+	err := p.maintain(func(ctx context.Context, m *app.Maintenance) error {
+		request, err := m.Request(ctx)
+		if err != nil {
+			return err
+		}
+		var chain string
+		f.open(func(ca *app.Permanent) {
+			if chain, err = ca.Certify(ctx, request); err != nil {
+				t.Fatal(err)
+			}
+		})
+		m.BreakKeys(power)
+		return m.Install(ctx, []byte(chain))
+	})
+	if !errors.Is(err, power) {
+		t.Fatal(err)
+	}
+	p.start()
+	p.stop()
+	begin := func(ctx context.Context, m *app.Maintenance) error { return m.Begin(ctx, keys.Issuing) }
+	if err := p.maintain(begin); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+	if root := p.app.CA().Root(); root.Subject.CommonName != "Alpha Root CA" {
+		t.Errorf("the next CA is below %s", root.Subject)
+	}
+}

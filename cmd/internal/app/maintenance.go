@@ -74,7 +74,9 @@ func (m *Maintenance) Begin(ctx context.Context, purpose keys.Name) error {
 		return err
 	}
 	if slices.Contains(signers, purpose) && len(g) > 0 { // the CA certifies its successor
-		err := m.pki.openCA(ctx, config.CA{}, est.Options{Store: m.db.Inventory(), Now: time.Now})
+		err := m.pki.openCA(ctx, config.CA{}, est.Options{
+			Store: m.db.Inventory(), Now: time.Now, Pointers: newPlaces(m.cfg).pointers(),
+		})
 		if err != nil {
 			return err
 		}

@@ -153,15 +153,16 @@ func (p *pki) key(ctx context.Context, purpose keys.Name) (keys.Name, crypto.Sig
 	if err != nil {
 		return "", nil, err
 	}
-	name := purpose
 	if active := g.Of(est.KeyActive); active != nil {
-		name = nameOf(purpose, active.Number)
+		name := nameOf(purpose, active.Number)
+		key, err := p.ring.Find(name) // one that is lost is not replaced silently
+		return name, key, err
 	}
-	key, err := p.ring.Key(name)
+	key, err := p.ring.Key(purpose)
 	if err != nil {
 		return "", nil, err
 	}
-	return name, key, p.life.Adopt(ctx, string(purpose), est.Hash{}, time.Now())
+	return purpose, key, p.life.Adopt(ctx, string(purpose), est.Hash{}, time.Now())
 }
 
 // nameOf names a generation of a key.

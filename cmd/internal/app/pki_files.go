@@ -45,6 +45,9 @@ func (p *pki) load(name keys.Name, key crypto.Signer, good func(*x509.Certificat
 	return identity{key, cert}, p.write(name, cert)
 }
 
+// remove removes the file of a name, if there is one.
+func (p *pki) remove(name keys.Name) error { return ignore(os.Remove(p.file(name)), fs.ErrNotExist) }
+
 // certifies reports whether a certificate is for a key.
 func certifies(c *x509.Certificate, key crypto.PublicKey) bool {
 	pub, ok := c.PublicKey.(interface{ Equal(x crypto.PublicKey) bool })

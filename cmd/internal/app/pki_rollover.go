@@ -101,6 +101,9 @@ func (p *pki) succeedIssuing(ctx context.Context, name, before keys.Name, key cr
 	if err != nil {
 		return nil, err
 	}
+	if err := p.remove(name + fileChain); err != nil { // of an installation that ended early
+		return nil, err
+	}
 	below := func(c *x509.Certificate) bool { return c.CheckSignatureFrom(root) == nil }
 	id, err := p.load(name, key, below, func() (*x509.Certificate, error) {
 		issuer, err := p.issuer(rootName, root)
@@ -119,6 +122,9 @@ func (p *pki) succeedIssuing(ctx context.Context, name, before keys.Name, key cr
 func (p *pki) cross(before, name keys.Name, next identity) error {
 	present, err := p.read(before)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(p.remove(name+fileOldWithNew), p.remove(name+fileNewWithOld)); err != nil {
 		return err
 	}
 	if name.Purpose() == keys.Issuing && (present.MaxPathLenZero || next.cert.MaxPathLenZero) {
