@@ -93,7 +93,7 @@ func (s *Server) keep(r Registration) *entry {
 		e.unwanted = false
 	}
 	if e.rhythm == 0 {
-		e.rhythm = uint16(min(r.Rhythm/rhythmUnit, 1<<16-1))
+		e.rhythm = uint16(min(r.Rhythm/rhythmUnit, 1<<16-1)) //nolint:gosec // G115: bounded
 	}
 	s.locations[e.location] = e
 	s.expiry.schedule(e)

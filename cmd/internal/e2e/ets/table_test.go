@@ -95,7 +95,7 @@ func TestTable(t *testing.T) {
 			continue
 		}
 		if !*update {
-			t.Fatalf("the table of %s in CONFORMANCE.md differs; run go test ./cmd/internal/e2e/ets -update and read the diff", name)
+			t.Fatalf("the table of %s in CONFORMANCE.md differs; run this package with -update and read the diff", name)
 		}
 		text = before + begins + table() + tableEnds + after
 	}
