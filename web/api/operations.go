@@ -103,11 +103,24 @@ func (a *API) operate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return web.Invalid("path", err.Error())
 	}
+	if in.Op == web.OpWriteComposite && path == (lwm2m.Path{}) {
+		path = rootOf(in.Values)
+	}
 	op, err := a.operation(path, in)
 	if err != nil {
 		return err
 	}
 	return a.run(w, r, op)
+}
+
+// rootOf returns the root of the device that values are of: the first says which, of
+// those behind a gateway.
+func rootOf(values []valueIn) lwm2m.Path {
+	if len(values) == 0 {
+		return lwm2m.Path{}
+	}
+	first, _ := lwm2m.ParseNode(values[0].Path) // what is no path is refused with the rest
+	return lwm2m.Path{}.Under(first)
 }
 
 // operation checks what a client asks for.

@@ -44,6 +44,10 @@ func TestGateway(t *testing.T) {
 	if got := p.must(t, name, map[string]any{"op": "read_composite", "paths": both}); len(got.values) != len(both) {
 		t.Errorf("read together %v", got.values)
 	}
+	p.must(t, name, map[string]any{"op": "write_composite", "values": []map[string]any{
+		{"path": "/d01/3/0/14", "value": "+09:00"}, {"path": "/d01/3/0/15", "value": "Asia/Seoul"},
+	}})
+	p.reads(t, name, "/d01/3/0/15", `"Asia/Seoul"`)
 	p.must(t, name, map[string]any{"op": "observe", "path": "/d02/3303/0/5700"})
 	for path, source := range map[string]string{"/d01/3303/0/5700": "send", "/d02/3303/0/5700": "notify"} {
 		eventually(t, onlineLimit, path+" by "+source, func() error {
