@@ -15,7 +15,7 @@ var ErrBody = errors.New("body is not base64")
 const lineLength = 64
 
 // decodeBody reads base64 (RFC 4648 §4) and passes over white space, which
-// receivers tolerate whatever Content-Transfer-Encoding says (RFC 8951 §3.1). It
+// receivers tolerate, whatever Content-Transfer-Encoding says (RFC 8951 §3, §3.1). It
 // returns ErrBody for anything else: another alphabet, bits left over, text after
 // the padding, or nothing.
 func decodeBody(text []byte) ([]byte, error) {
@@ -49,7 +49,7 @@ func encodeBody(der []byte) []byte {
 	return out
 }
 
-// send answers with der in base64. The header that RFC 8951 §3.1 abolishes is for
+// send answers with der in base64. The header that RFC 8951 §3 abolishes is for
 // the clients that came before it.
 func send(w http.ResponseWriter, mediaType string, der []byte) {
 	body := encodeBody(der)

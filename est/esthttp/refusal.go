@@ -13,7 +13,7 @@ import (
 	"steward/lwm2m/audit"
 )
 
-// A refusal is an answer other than success, in words for people (RFC 8951 §3.3).
+// A refusal is an answer other than success, in words for people (RFC 8951 §5).
 type refusal struct {
 	status int
 	text   string

@@ -195,7 +195,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestTolerated is what RFC 8951 §3.1 has receivers take.
+// TestTolerated is what RFC 8951 §3 has receivers take.
 func TestTolerated(t *testing.T) {
 	w := newWorld(t)
 	w.open(t)

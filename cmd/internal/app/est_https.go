@@ -11,7 +11,7 @@ import (
 
 // buildESTHTTPS binds the listener of EST over HTTPS. Client certificates are asked
 // for and judged at each request, not in the handshake: cacerts is for everybody,
-// and who has a one-time password has no certificate yet (RFC 7030 §3.3).
+// and who has a one-time password has no certificate yet (RFC 7030 §3.2.3, §4.1.2).
 func (a *App) buildESTHTTPS(ctx context.Context) error {
 	proof, err := a.newCredentials(nil)
 	if err != nil {
