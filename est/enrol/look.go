@@ -126,7 +126,7 @@ func (r *Runner) standing(ctx context.Context, e *Enrolment, now time.Time) (mov
 	case err != nil && !errors.Is(err, est.ErrUnknown):
 		return move{}, err
 	case rec.Status == est.StatusRevoked:
-		return r.revoked(ctx, e, rec)
+		return r.revoked(ctx, e, rec, now)
 	case !now.Before(e.NotAfter):
 		return move{on: Expire, why: fmt.Sprintf("its certificate ended at %s and was not renewed; %s", date(e.NotAfter),
 			r.o.Comeback)}, nil
@@ -139,7 +139,7 @@ func (r *Runner) standing(ctx context.Context, e *Enrolment, now time.Time) (mov
 
 // revoked tells of a certificate that was revoked, unless the device has another
 // by now that was not taken over yet.
-func (r *Runner) revoked(ctx context.Context, e *Enrolment, rec est.Record) (move, error) {
+func (r *Runner) revoked(ctx context.Context, e *Enrolment, rec est.Record, now time.Time) (move, error) {
 	if err := r.feed(ctx); err != nil {
 		return move{}, err
 	}
@@ -150,7 +150,20 @@ func (r *Runner) revoked(ctx context.Context, e *Enrolment, rec est.Record) (mov
 	if fresh.Version != e.Version {
 		return move{}, errMore
 	}
-	return move{on: Revoke, why: fmt.Sprintf("its certificate was revoked: %s: %s", rec.Reason, rec.Why)}, nil
+	why := fmt.Sprintf("its certificate was revoked: %s: %s", rec.Reason, rec.Why)
+	if e.Proven || rec.Supersedes == (est.Hash{}) {
+		return move{on: Revoke, why: why}, nil
+	}
+	before, err := r.o.Inventory.Lookup(ctx, rec.Supersedes)
+	switch {
+	case errors.Is(err, est.ErrUnknown), err == nil && before.Live(now) != nil:
+		return move{on: Revoke, why: why}, nil
+	case err != nil:
+		return move{}, err
+	}
+	return move{on: Withdraw, why: why + "; the one before is good", issue: &Issuance{
+		Certificate: before.Hash, Profile: before.Profile, IssuedAt: before.IssuedAt, NotAfter: before.NotAfter,
+	}}, nil
 }
 
 // instance is that of object Enrolment.

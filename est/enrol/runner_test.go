@@ -1,20 +1,15 @@
 package enrol_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"steward/est"
 	"steward/est/enrol"
-	"steward/lwm2m/fleet"
-	"steward/objects"
 )
 
 // bubble runs a test in a bubble with a world.
@@ -88,113 +83,6 @@ func TestSleepingDeviceIsAskedWhenItWakes(t *testing.T) {
 		})
 		time.Sleep(2 * time.Second)
 		w.wantEvents(id, "issue", "time", "wait", "ask", "succeed", "prove")
-	})
-}
-
-func TestExpiresAsleep(t *testing.T) {
-	bubble(t, func(w *world) {
-		defer w.start(enrol.RunnerOptions{Comeback: "it may come back by X"})()
-		id, d := w.add(30 * day)
-		w.set(func() { d.asleep = true })
-		time.Sleep(31 * day)
-		e := w.state(id)
-		if e.State != enrol.Expired || !strings.Contains(e.Why, "it may come back by X") || !e.Due.IsZero() {
-			t.Errorf("enrolment = %+v", e)
-		}
-		if _, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", ""); !errors.Is(err, enrol.ErrState) {
-			t.Errorf("Order of one that expired = %v, want ErrState", err)
-		}
-		w.set(func() { d.asleep = false; w.issue(id, d, false) })
-		if e := w.state(id); e.State != enrol.Good || e.Why != "" {
-			t.Errorf("after it enrolled anew: %+v", e)
-		}
-		w.wantEvents(id, "issue", "time", "wait", "expire", "issue")
-	})
-}
-
-func TestFailures(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		fault func(*device)
-		words string
-	}{
-		{"refuses", func(d *device) { d.fails = fmt.Errorf("%w: 4.05", enrol.ErrRefused) }, "refuses to renew"},
-		{"silent", func(d *device) { d.fails = enrol.ErrUnreachable }, "could not be asked"},
-		{"does nothing", func(d *device) { d.ignores = true }, "agreed to renew its certificate, but did not"},
-		{"sren refused", func(d *device) { d.ignores, d.says = true, 131 }, "enrolment server refused with 4.03"},
-		{"no server", func(d *device) { d.ignores, d.says = true, objects.FaultUnreachable }, "could not be reached"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(w *world) {
-				defer w.start(enrol.RunnerOptions{})()
-				id, d := w.add(90 * day)
-				w.set(func() { tt.fault(d) })
-				time.Sleep(70 * day)
-				e := w.state(id)
-				if e.Why == "" || !strings.Contains(e.Why, tt.words) || e.FailedAt.IsZero() {
-					t.Errorf("Why = %q, want %q", e.Why, tt.words)
-				}
-				w.set(func() {
-					if n := len(d.asked); n < 8 || n > 150 {
-						t.Errorf("asked %d times", n)
-					}
-					d.fails, d.ignores, d.says = nil, false, 0
-				})
-				time.Sleep(7 * time.Hour)
-				if e := w.state(id); e.State != enrol.Good || e.Why != "" || !e.FailedAt.IsZero() {
-					t.Errorf("after the fault was mended: %+v", e)
-				}
-				if !slices.Contains(w.events(id), "give-up") || !slices.Contains(w.events(id), "again") {
-					t.Errorf("events = %v", w.events(id))
-				}
-			})
-		})
-	}
-}
-
-func TestUnusedCertificate(t *testing.T) {
-	bubble(t, func(w *world) {
-		defer w.start(enrol.RunnerOptions{})()
-		id, d := w.add(90 * day)
-		w.set(func() { d.unused = true })
-		old := d.cert
-		time.Sleep(70 * day)
-		e := w.state(id)
-		if !slices.Contains(w.events(id), "doubt") || e.Proven {
-			t.Errorf("events = %v, %+v", w.events(id), e)
-		}
-		if rec, _ := w.Lookup(t.Context(), old); rec.Status != est.StatusValid {
-			t.Errorf("the old certificate is %s", rec.Status)
-		}
-		w.set(func() { d.unused = false })
-		time.Sleep(7 * time.Hour)
-		if e := w.state(id); e.State != enrol.Good || !e.Proven {
-			t.Errorf("after it was used: %+v", e)
-		}
-	})
-}
-
-func TestRevokedAndLeft(t *testing.T) {
-	bubble(t, func(w *world) {
-		defer w.start(enrol.RunnerOptions{})()
-		id, d := w.add(day)
-		gone, _ := w.add(day)
-		w.set(func() {
-			rec := w.records[d.cert]
-			rec.Status, rec.Reason, rec.Why = est.StatusRevoked, est.KeyCompromise, "stolen"
-			w.records[d.cert] = rec
-			w.left[gone] = true
-		})
-		time.Sleep(day)
-		if e := w.state(id); e.State != enrol.Revoked || !strings.Contains(e.Why, "stolen") {
-			t.Errorf("revoked: %+v", e)
-		}
-		if e := w.state(gone); e.State != enrol.Left {
-			t.Errorf("left: %+v", e)
-		}
-		if len(d.asked) != 0 {
-			t.Errorf("asked %d times", len(d.asked))
-		}
 	})
 }
 
@@ -320,76 +208,6 @@ func TestCrashBeforeTheFeed(t *testing.T) {
 	})
 }
 
-// TestSpread: ten thousand devices that enrolled within one minute renew over days,
-// never faster than allowed, and all in time.
-func TestSpread(t *testing.T) {
-	bubble(t, func(w *world) {
-		const n, rate = 10_000, 60
-		for range n {
-			w.add(30 * day)
-		}
-		defer w.start(enrol.RunnerOptions{Rate: rate})()
-		time.Sleep(29 * day)
-		minutes := map[int64]int{}
-		hours := map[int64]int{}
-		w.set(func() {
-			for id, d := range w.devices {
-				if len(d.asked) != 1 || !d.ends.After(time.Now()) {
-					t.Fatalf("%s was asked %d times", id, len(d.asked))
-				}
-				minutes[d.asked[0].Unix()/60]++
-				hours[d.asked[0].Unix()/3600]++
-			}
-		})
-		for _, k := range minutes {
-			if k > rate+1 {
-				t.Errorf("%d devices asked in a minute, want up to %d", k, rate)
-			}
-		}
-		// 3 days of jitter are 72 hours: 139 in an hour on average
-		for _, k := range hours {
-			if k > 250 {
-				t.Errorf("%d devices asked in one hour", k)
-			}
-		}
-		if len(hours) < 70 {
-			t.Errorf("spread over %d hours only", len(hours))
-		}
-		if m := w.runner.Stats(); m.Events[enrol.Prove] != n || m.Events[enrol.Fail] != 0 {
-			t.Errorf("events = %v", m.Events)
-		}
-	})
-}
-
-// TestRateAfterAnOutage: a server that was off for long asks thousands that are
-// overdue no faster than allowed.
-func TestRateAfterAnOutage(t *testing.T) {
-	bubble(t, func(w *world) {
-		const n, rate = 600, 60
-		for range n {
-			w.add(30 * day)
-		}
-		time.Sleep(27 * day)
-		begin := time.Now()
-		defer w.start(enrol.RunnerOptions{Rate: rate})()
-		time.Sleep(time.Hour)
-		var last time.Time
-		w.set(func() {
-			for _, d := range w.devices {
-				if len(d.asked) != 1 {
-					t.Fatalf("asked %d times", len(d.asked))
-				}
-				if d.asked[0].After(last) {
-					last = d.asked[0]
-				}
-			}
-		})
-		if took := last.Sub(begin); took < (n/rate-1)*time.Minute || took > (n/rate+1)*time.Minute {
-			t.Errorf("%d devices at %d a minute took %v", n, rate, took)
-		}
-	})
-}
-
 func TestOptions(t *testing.T) {
 	w := newWorld(t)
 	good := enrol.RunnerOptions{Store: &w.Store, Devices: w, Fleet: whose{w}, Inventory: w}
@@ -422,56 +240,4 @@ func TestOptions(t *testing.T) {
 	if _, err := enrol.NewRunner(good); err != nil {
 		t.Errorf("NewRunner = %v", err)
 	}
-}
-
-// A countingStore counts looks at devices.
-type countingStore struct {
-	enrol.Store
-
-	looks atomic.Int64
-}
-
-func (s *countingStore) Enrolment(ctx context.Context, id fleet.ID) (enrol.Enrolment, error) {
-	s.looks.Add(1)
-	return s.Store.Enrolment(ctx, id)
-}
-
-// TestChattyDevice: one that sends much costs nothing while it is not to be asked, and
-// at most a look a second while its new certificate is awaited.
-func TestChattyDevice(t *testing.T) {
-	bubble(t, func(w *world) {
-		counting := &countingStore{Store: &w.Store}
-		defer w.start(enrol.RunnerOptions{Store: counting})()
-		id, d := w.add(90 * day)
-		w.set(func() { d.fails = fmt.Errorf("%w: 4.05", enrol.ErrRefused) })
-		w.state(id)
-		if _, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", ""); err != nil {
-			t.Fatal(err)
-		}
-		w.state(id)
-		chat := func(seconds int) int64 {
-			before := counting.looks.Load()
-			for range seconds {
-				for range 50 {
-					w.runner.Wake(id)
-				}
-				time.Sleep(time.Second)
-			}
-			return counting.looks.Load() - before
-		}
-		if n := chat(20); n != 0 { // the first pause is 22 s at least
-			t.Errorf("%d looks during a pause", n)
-		}
-		w.set(func() { d.fails, d.unused = nil, true })
-		if _, err := w.runner.Order(t.Context(), id, enrol.Renewal, "operator:x", ""); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Second)
-		if e := w.state(id); e.State != enrol.Renewed {
-			t.Fatalf("state %s, want renewed", e.State)
-		}
-		if n := chat(60); n < 50 || n > 70 {
-			t.Errorf("%d looks in 60 s, want one a second", n)
-		}
-	})
 }

@@ -55,6 +55,8 @@ func (e *Enrolment) note(m move, now time.Time) {
 		e.Why = m.why
 	case Issue, Prove:
 		e.Why, e.FailedAt, e.Proven = "", time.Time{}, true
+	case Withdraw:
+		e.Why, e.FailedAt, e.Proven, e.Want = m.why, now, true, Renewal
 	case Rekeyed:
 		e.Why, e.FailedAt = "", time.Time{}
 	case Ask, Succeed:

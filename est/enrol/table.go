@@ -37,8 +37,11 @@ const (
 	Again   Event = "again"   // the pause after giving up is over
 	Doubt   Event = "doubt"   // the new certificate was not used for long
 	Expire  Event = "expire"  // the certificate's time is over
-	Revoke  Event = "revoke"  // the certificate was revoked, and no newer one exists
-	Leave   Event = "leave"   // the device was handed over
+	Revoke  Event = "revoke"  // the certificate was revoked, and no other is good
+	// Withdraw is that of a new certificate before its first use: the one before still
+	// is good.
+	Withdraw Event = "withdraw"
+	Leave    Event = "leave" // the device was handed over
 )
 
 // An Effect is what a row changes beside the state.
@@ -80,6 +83,7 @@ var Table = machine.Table[State, Event, Effect]{
 	{From: Due, On: Abandon, To: Good, Do: []Effect{Plan}},
 	{From: Due, On: Expire, To: Expired, Do: []Effect{Rest}},
 	{From: Due, On: Revoke, To: Revoked, Do: []Effect{Rest}},
+	{From: Due, On: Withdraw, To: Due, Do: []Effect{Now}},
 	{From: Due, On: Leave, To: Left, Do: []Effect{Rest}},
 
 	{From: Asked, On: Issue, To: Good, Do: []Effect{Plan}},
@@ -92,6 +96,7 @@ var Table = machine.Table[State, Event, Effect]{
 	{From: Asked, On: Rekeyed, To: Good, Do: []Effect{Plan}},
 	{From: Asked, On: Expire, To: Expired, Do: []Effect{Rest}},
 	{From: Asked, On: Revoke, To: Revoked, Do: []Effect{Rest}},
+	{From: Asked, On: Withdraw, To: Due, Do: []Effect{Now}},
 	{From: Asked, On: Leave, To: Left, Do: []Effect{Rest}},
 
 	{From: Renewed, On: Issue, To: Good, Do: []Effect{Plan}},
@@ -101,6 +106,7 @@ var Table = machine.Table[State, Event, Effect]{
 	{From: Renewed, On: Doubt, To: Due, Do: []Effect{Now}},
 	{From: Renewed, On: Expire, To: Expired, Do: []Effect{Rest}},
 	{From: Renewed, On: Revoke, To: Revoked, Do: []Effect{Rest}},
+	{From: Renewed, On: Withdraw, To: Due, Do: []Effect{Now}},
 	{From: Renewed, On: Leave, To: Left, Do: []Effect{Rest}},
 
 	{From: Failed, On: Issue, To: Good, Do: []Effect{Plan}},
@@ -110,6 +116,7 @@ var Table = machine.Table[State, Event, Effect]{
 	{From: Failed, On: Again, To: Due, Do: []Effect{Now}},
 	{From: Failed, On: Expire, To: Expired, Do: []Effect{Rest}},
 	{From: Failed, On: Revoke, To: Revoked, Do: []Effect{Rest}},
+	{From: Failed, On: Withdraw, To: Due, Do: []Effect{Now}},
 	{From: Failed, On: Leave, To: Left, Do: []Effect{Rest}},
 
 	{From: Expired, On: Issue, To: Good, Do: []Effect{Plan}},

@@ -102,6 +102,7 @@ func (w *world) add(lifetime time.Duration) (fleet.ID, *device) {
 // issue is /sen or /sren, and the first use of what it gave unless d.unused.
 func (w *world) issue(id fleet.ID, d *device, renews bool) {
 	w.serial++
+	before := d.cert
 	h := sum(binary.BigEndian.AppendUint64(nil, w.serial))
 	now := time.Now()
 	rec := est.Record{Hash: h, Status: est.StatusValid, NotAfter: now.Add(d.lifetime), IssuedAt: now}
@@ -111,6 +112,9 @@ func (w *world) issue(id fleet.ID, d *device, renews bool) {
 			w.records[d.cert] = old
 		}
 		d.cert, d.ends, rec.UsedAt = h, rec.NotAfter, now
+	}
+	if renews {
+		rec.Supersedes = before
 	}
 	w.records[h] = rec
 	w.Issue(enrol.Issuance{
