@@ -76,8 +76,9 @@ func (ca *CA) GenerateKey(ctx context.Context, r Request) (Keyed, error) {
 	return out, ca.refused(ctx, "keygen", r.Client, err)
 }
 
-// GeneratesKeys reports whether the operational profile lets the CA make keys.
-func (ca *CA) GeneratesKeys() bool { return ca.o.Profiles.Operational.serverKeys }
+// GeneratesKeys reports whether the operational profile lets the CA make keys; for an
+// external CA none are made.
+func (ca *CA) GeneratesKeys() bool { return ca.o.Profiles.Operational.serverKeys && ca.o.Upstream == nil }
 
 func (ca *CA) generate(ctx context.Context, r Request) (Keyed, error) {
 	if !r.Client.enrols() && (r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{})) {
