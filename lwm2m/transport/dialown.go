@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -19,7 +20,9 @@ func (c *Conn) dialOwn(ctx context.Context, socket *clientSocket, o DialOptions)
 	w := &clientWire{socket: socket, done: ctx.Done()}
 	stop := context.AfterFunc(ctx, func() { _ = socket.SetReadDeadline(time.Unix(1, 0)) }) // fails on a closed socket
 	e, early, err := handshake.Connect(ctx, w, o.Client, nil, o.FlightInterval)
-	stop()
+	if !stop() && err == nil { // the socket's deadline is, or will be, past
+		err = fmt.Errorf("%w: %w", dtls.ErrTimeout, context.Cause(ctx))
+	}
 	if err == nil {
 		err = socket.SetReadDeadline(time.Time{})
 	}
