@@ -119,12 +119,13 @@ func TestWriteCompositeBehind(t *testing.T) {
 	fake := &webtest.Fake{Text: "x"}
 	s := newSite(t, fake)
 	const at = "/api/v1/devices/" + webtest.ID + "/operations"
+	const zone, clock = `{"path":"/d01/3/0/14","value":"Z"}`, `{"path":"/d01/3/0/15","value":"UTC"}`
 	for body, want := range map[string]int{
-		`{"op":"write_composite","values":[{"path":"/d01/3/0/14","value":"Z"},{"path":"/d01/3/0/15","value":"UTC"}]}`: 200,
-		`{"op":"write_composite","values":[{"path":"/d01/3/0/14","value":"Z"},{"path":"/3/0/15","value":"UTC"}]}`:     422,
-		`{"op":"write_composite","values":[{"path":"d01/3","value":"Z"}]}`:                                            422,
-		`{"op":"write","path":"/d01/3/0/14","value":"Z"}`:                                                             200,
-		`{"op":"write","path":"/d01/3/0/14","values":[{"path":"/3/0/14","value":"Z"}]}`:                               422,
+		`{"op":"write_composite","values":[` + zone + `,` + clock + `]}`:                    200,
+		`{"op":"write_composite","values":[` + zone + `,{"path":"/3/0/15","value":"UTC"}]}`: 422,
+		`{"op":"write_composite","values":[{"path":"d01/3","value":"Z"}]}`:                  422,
+		`{"op":"write","path":"/d01/3/0/14","value":"Z"}`:                                   200,
+		`{"op":"write","path":"/d01/3/0/14","values":[{"path":"/3/0/14","value":"Z"}]}`:     422,
 	} {
 		if w := s.ask(t, http.MethodPost, at, body, ""); w.Code != want {
 			t.Errorf("%s = %d, want %d: %s", body, w.Code, want, w.Body)
