@@ -111,7 +111,7 @@ func TestNaming(t *testing.T) {
 
 // A name that the table gives to one certificate is never that of another.
 func TestNamingByTable(t *testing.T) {
-	table, err := fleet.ReadNames(strings.NewReader("# serial\tendpoint\nSN-1\turn:dev:alpha\n\nself\t"+"self\n"))
+	table, err := fleet.ReadNames(strings.NewReader("# serial\tendpoint\nSN-1\turn:dev:alpha\n\nself\t" + "self\n"))
 	if err != nil || len(table) != 2 {
 		t.Fatal(table, err)
 	}
