@@ -14,7 +14,7 @@ import (
 // DueErrands returns up to limit errands for which the external CA is to be asked
 // now. A runner calls it now and then, and Forward for each.
 func (ca *CA) DueErrands(ctx context.Context, limit int) ([]Errand, error) {
-	if ca.o.Errands == nil {
+	if ca.o.Upstream == nil {
 		return nil, nil
 	}
 	return ca.o.Errands.Errands(ctx, ErrandQuery{State: ErrandWaiting, Due: ca.now(), Limit: limit})
@@ -123,6 +123,9 @@ func (ca *CA) putErrand(ctx context.Context, e, next Errand) error {
 // ErrKey for an answer that is no good, which changes nothing, and machine.ErrNoRow
 // for an errand that does not wait.
 func (ca *CA) ImportAnswer(ctx context.Context, id string, certs []*x509.Certificate) (Errand, error) {
+	if ca.o.Upstream == nil {
+		return Errand{}, fmt.Errorf("%w: none is set", ErrUpstream)
+	}
 	return ca.changeErrand(ctx, id, func(e Errand) (Errand, error) {
 		if _, err := ErrandTable.Step(e.State, ErrandAnswer); err != nil {
 			return e, fmt.Errorf("request of %s at the external CA: %w", e.Name, err)

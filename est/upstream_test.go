@@ -407,6 +407,13 @@ func TestImportAnswer(t *testing.T) {
 	if _, err := w.enrol(t.Context(), csr); err != nil {
 		t.Errorf("Enrol = %v", err)
 	}
+	alone := esttest.NewCA(t, "Alpha", w.store, w.clock.Now, func(o *est.Options) { o.Errands = w.store })
+	if _, err := alone.ImportAnswer(t.Context(), e.ID, certs); !errors.Is(err, est.ErrUpstream) {
+		t.Errorf("without an external CA = %v, want ErrUpstream", err)
+	}
+	if due, err := alone.DueErrands(t.Context(), 1); len(due) > 0 || err != nil {
+		t.Errorf("without an external CA %d errands are due, %v", len(due), err)
+	}
 	if _, err := w.ca.DecideErrand(t.Context(), e.ID, est.ErrandIssue, ""); !errors.Is(err, est.ErrForbidden) {
 		t.Errorf("an operator issues = %v, want ErrForbidden", err)
 	}
