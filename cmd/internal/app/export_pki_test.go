@@ -23,6 +23,9 @@ func (a *App) TransferSigner() transfer.Signer {
 	return transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw}
 }
 
+// ServerChain returns what our server shows to devices.
+func (a *App) ServerChain() [][]byte { return a.pki.deviceChain(a.pki.server.cert) }
+
 // ServerIssuer returns the name of who certified our server.
 func (a *App) ServerIssuer() string { return a.pki.server.cert.Issuer.CommonName }
 

@@ -3,8 +3,10 @@ package app_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -104,6 +106,38 @@ func (f *fleetOf) issuers(server string, names ...string) {
 	}
 }
 
+// known checks with openssl that who trusts one of the certificates only accepts
+// what our server shows.
+func (f *fleetOf) known(when string, anchors ...*x509.Certificate) {
+	f.t.Helper()
+	if _, err := exec.LookPath("openssl"); err != nil {
+		f.t.Log("openssl is not installed")
+		return
+	}
+	dir := f.t.TempDir()
+	file := func(name string, ders ...[]byte) string {
+		var text []byte
+		for _, der := range ders {
+			text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			f.t.Fatal(err)
+		}
+		return path
+	}
+	chain := f.app.ServerChain()
+	leaf, between := file("leaf.pem", chain[0]), file("between.pem", chain...)
+	for _, anchor := range anchors {
+		out, err := exec.CommandContext(f.t.Context(), "openssl", "verify", "-x509_strict", "-partial_chain",
+			"-CAfile", file("anchor.pem", anchor.Raw), "-untrusted", between, leaf).CombinedOutput()
+		if err != nil {
+			f.t.Errorf("%s, of %d certificates, under %s %x: %v: %s", when, len(chain), anchor.Subject,
+				anchor.SubjectKeyId, err, out)
+		}
+	}
+}
+
 // TestRolloverIssuing rolls the issuing CA over: devices made before, during and
 // after connect and renew at each point.
 func TestRolloverIssuing(t *testing.T) {
@@ -113,8 +147,10 @@ func TestRolloverIssuing(t *testing.T) {
 	f.refused(keys.Issuing, (*app.Maintenance).Finish)
 	f.refused(keys.Issuing, (*app.Maintenance).Withdraw)
 	f.issuers("Alpha Issuing CA", "Alpha Issuing CA")
+	first, root := f.app.CA().Certificate(), f.app.CA().Root()
 	f.step(keys.Issuing, (*app.Maintenance).Begin)
 	f.issuers("Alpha Issuing CA", "Alpha Issuing CA 2", "Alpha Issuing CA")
+	f.known("during", first, root)
 	f.refused(keys.Issuing, (*app.Maintenance).Begin)
 	f.add("during")
 	f.all()
@@ -122,6 +158,7 @@ func TestRolloverIssuing(t *testing.T) {
 	f.issuers("Alpha Issuing CA 2", "Alpha Issuing CA 2", "Alpha Issuing CA")
 	f.add("after")
 	f.all()
+	f.known("afterwards", first, f.app.CA().Certificate(), root)
 	f.stop()
 	f.start() // nothing of it was in memory only
 	f.issuers("Alpha Issuing CA 2", "Alpha Issuing CA 2", "Alpha Issuing CA")
@@ -135,7 +172,7 @@ func TestRolloverRoot(t *testing.T) {
 	f := newFleet(t, newProvider(t, "Alpha"))
 	f.start()
 	f.add("before")
-	old := f.app.CA().Root()
+	old, first := f.app.CA().Root(), f.app.CA().Certificate()
 	f.step(keys.Root, (*app.Maintenance).Begin)
 	if n := len(f.app.CA().Published()); n != 5 {
 		t.Errorf("/crts has %d certificates, want both roots, two between them, and the issuing CA", n)
@@ -152,6 +189,7 @@ func TestRolloverRoot(t *testing.T) {
 	f.step(keys.Root, (*app.Maintenance).Finish)
 	f.add("after")
 	f.all()
+	f.known("afterwards", first, f.app.CA().Certificate(), f.app.CA().Root(), old)
 	if root := f.app.CA().Root(); root.Equal(old) || root.Subject.CommonName != old.Subject.CommonName {
 		t.Errorf("the root is %s still", root.Subject)
 	}

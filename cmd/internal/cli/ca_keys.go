@@ -207,7 +207,9 @@ of both go on.
 
 The second, --finish, is for when all devices have the new anchor, by renewal or
 bootstrap: servers get new certificates at the next start, and the old CA only signs
-CRLs and statuses. Then give partners the new identity document.
+CRLs and statuses. For 400 days servers also show what leads to it, 400 bytes more in
+a handshake, for devices that know it only; not below a CA that forbids a CA below
+this one (path length 0). Then give partners the new identity document.
 
 Roll the root over first, then issuing, finish issuing, finish root: meanwhile /crts
 also has the new root and what leads from each root to the other (OldWithNew,
