@@ -155,8 +155,11 @@ func (r *Runner) revoked(ctx context.Context, e *Enrolment, rec est.Record, now 
 		return move{on: Revoke, why: why}, nil
 	}
 	before, err := r.o.Inventory.Lookup(ctx, rec.Supersedes)
+	if err == nil {
+		err = before.Live(now)
+	}
 	switch {
-	case errors.Is(err, est.ErrUnknown), err == nil && before.Live(now) != nil:
+	case errors.Is(err, est.ErrUnknown), errors.Is(err, est.ErrRevoked), errors.Is(err, est.ErrExpired):
 		return move{on: Revoke, why: why}, nil
 	case err != nil:
 		return move{}, err
