@@ -18,9 +18,14 @@ type memo struct {
 	entries []est.Entry
 	unclean bool
 	fail    error
+	during  func() // called once, before the next Append writes
 }
 
 func (m *memo) Append(entries []est.Entry) error {
+	if do := m.during; do != nil {
+		m.during = nil
+		do()
+	}
 	if m.fail != nil {
 		return m.fail
 	}
@@ -242,11 +247,39 @@ func TestJournalOwes(t *testing.T) {
 		t.Errorf("Live = %v: the journal's error undid the revocation", err)
 	}
 	m.fail = nil
-	if err := w.ca.Revoke(t.Context(), a.Hash, est.Superseded, ""); err != nil || len(m.entries) != 1 {
+	if err := w.ca.Revoke(t.Context(), a.Hash, est.Superseded, ""); err != nil || len(m.entries) == 0 {
 		t.Errorf("asked again: %v, %d entries, want it in the journal", err, len(m.entries))
 	}
-	if err := w.ca.Revoke(t.Context(), b.Hash, est.Superseded, ""); err != nil || len(m.entries) != 2 {
-		t.Errorf("the next: %v, %d entries, want 2", err, len(m.entries))
+	m.entries = nil
+	if err := w.ca.Revoke(t.Context(), a.Hash, est.Superseded, ""); err != nil || len(m.entries) != 0 {
+		t.Errorf("and again: %v, %d entries, want none more", err, len(m.entries))
+	}
+	m.fail = errCrash
+	if err := w.ca.Revoke(t.Context(), b.Hash, est.Superseded, ""); !errors.Is(err, errCrash) {
+		t.Errorf("Revoke = %v, want the journal's error", err)
+	}
+	m.fail = nil
+	if err := w.ca.Settle(); err != nil || len(m.entries) != 1 || m.entries[0].Revocation.Hash != b.Hash {
+		t.Errorf("Settle = %v, %d entries, want what was owed", err, len(m.entries))
+	}
+}
+
+// TestNobodyIsToldEarly: who asks for what somebody else is revoking is told when the
+// journal has it, not when the database has.
+func TestNobodyIsToldEarly(t *testing.T) {
+	w := newWorld(t)
+	m := &memo{}
+	w.start(t, w.store, m)
+	a := w.issue(t, "a.example")
+	told := 0
+	m.during = func() {
+		if err := w.ca.Revoke(t.Context(), a.Hash, est.Superseded, ""); err != nil {
+			t.Error(err)
+		}
+		told = len(m.entries)
+	}
+	if err := w.ca.Revoke(t.Context(), a.Hash, est.Superseded, ""); err != nil || told != 1 {
+		t.Errorf("Revoke = %v; the other was told with %d entries in the journal, want 1", err, told)
 	}
 }
 

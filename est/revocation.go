@@ -79,6 +79,7 @@ type ledger struct {
 	serials  map[string]Hash   // of strays
 	keys     map[Hash]struct{} // of strays, compromised
 	owed     []Entry           // committed, and not in the journal
+	under    int               // commits under way: the journal may not have them yet
 	lists    map[Hash]*list    // by issuing certificate
 	numbers  map[Hash]numbers
 	watchers []func(Revocation)
@@ -126,10 +127,11 @@ func (l *ledger) append(entries []Entry) error {
 	l.mu.Lock()
 	all := append(l.owed, entries...) //nolint:gocritic // owed is given away
 	l.owed = nil
-	l.mu.Unlock()
 	if len(all) == 0 {
+		l.mu.Unlock()
 		return nil
 	}
+	l.mu.Unlock()
 	err := l.journal.Append(all)
 	if err != nil {
 		l.mu.Lock()
@@ -138,6 +140,29 @@ func (l *ledger) append(entries []Entry) error {
 	}
 	return err
 }
+
+// count counts the commits under way.
+func (l *ledger) count(by int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.under += by
+}
+
+// settle returns after the journal has an entry that was committed before: it writes
+// it again unless there is nothing that could be on its way.
+func (l *ledger) settle(e Entry) error {
+	l.mu.Lock()
+	settled := l.under == 0 && len(l.owed) == 0
+	l.mu.Unlock()
+	if settled {
+		return nil
+	}
+	return l.append([]Entry{e})
+}
+
+// Settle brings to the Journal what it could not take when it was asked to. It is to
+// be called now and then.
+func (ca *CA) Settle() error { return ca.ledger.append(nil) }
 
 // err is what a certificate with this revocation is refused for.
 func (r Revocation) err() error {

@@ -107,7 +107,7 @@ func (ca *CA) Revoke(ctx context.Context, hash Hash, reason Reason, why string) 
 			return struct{}{}, err
 		}
 		if r.Status == StatusRevoked { // acknowledged once the journal has it too
-			return struct{}{}, ca.ledger.append(nil)
+			return struct{}{}, ca.ledger.settle(Entry{Kind: EntryRevoked, Revocation: r.revocation()})
 		}
 		var ch Change
 		ca.revoke(r, reason, why, &ch)

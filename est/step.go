@@ -164,6 +164,8 @@ func (ca *CA) revoke(r Record, reason Reason, why string, ch *Change) {
 
 // commit stores ch and makes known what it revoked.
 func (ca *CA) commit(ctx context.Context, ch Change) error {
+	ca.ledger.count(1)
+	defer ca.ledger.count(-1)
 	if err := ca.o.Store.Commit(ctx, ch); err != nil {
 		return err
 	}

@@ -41,9 +41,10 @@ func (a *App) newPublication(ctx context.Context) (*publication, error) {
 	return p, nil
 }
 
-// keep does what is due: certificates of the responder, answers that get old.
+// keep does what is due: certificates of the responder, answers that get old, and what
+// the journal could not take.
 func (p *publication) keep(ctx context.Context) error {
-	return errors.Join(p.responder.Renew(ctx), p.responder.Refresh(ctx))
+	return errors.Join(p.ca.Settle(), p.responder.Renew(ctx), p.responder.Refresh(ctx))
 }
 
 // handler serves relying parties (RFC 5280 §4.2.1.13, RFC 2585), read only.
