@@ -3,7 +3,6 @@ package est
 import (
 	"encoding/asn1"
 	"fmt"
-	"unicode/utf8"
 )
 
 // Attributes of a request that mean something to us.
@@ -64,9 +63,7 @@ func parseAttributes(info []byte) (csrAttributes, error) {
 			}
 		}
 		seen[a.Type.String()] = true
-		if err := out.take(a); err != nil {
-			return csrAttributes{}, err
-		}
+		out.take(a)
 	}
 	return out, nil
 }
@@ -84,19 +81,17 @@ func unmarshal(der []byte, v any) error {
 }
 
 // take notes what one attribute says.
-func (c *csrAttributes) take(a attribute) error {
+func (c *csrAttributes) take(a attribute) {
 	switch {
 	case a.Type.Equal(oidChallengePassword):
-		v := a.Values[0] // DirectoryString: PrintableString or UTF8String (RFC 2985 §5.4.1)
+		v := a.Values[0] // a DirectoryString (RFC 2985 §5.4.1), of which base64 needs no more than ASCII
 		text := v.Tag == asn1.TagPrintableString || v.Tag == asn1.TagUTF8String || v.Tag == asn1.TagIA5String
-		if v.Class != asn1.ClassUniversal || !text || !utf8.Valid(v.Bytes) {
-			return fmt.Errorf("%w: challengePassword is no text", ErrCSR)
+		if v.Class == asn1.ClassUniversal && text {
+			c.challenge = string(v.Bytes)
 		}
-		c.challenge = string(v.Bytes)
 	case a.Type.Equal(oidChangeSubjectName):
 		c.changesName = true
 	case a.Type.Equal(oidDecryptKeyID), a.Type.Equal(oidAsymmDecryptKeyID):
 		c.encrypted = true
 	}
-	return nil
 }

@@ -78,7 +78,9 @@ func (ca *CA) GenerateKey(ctx context.Context, r Request) (Keyed, error) {
 
 // GeneratesKeys reports whether the operational profile lets the CA make keys; for an
 // external CA none are made.
-func (ca *CA) GeneratesKeys() bool { return ca.o.Profiles.Operational.serverKeys && ca.o.Upstream == nil }
+func (ca *CA) GeneratesKeys() bool {
+	return ca.o.Profiles.Operational.serverKeys && ca.o.Upstream == nil
+}
 
 func (ca *CA) generate(ctx context.Context, r Request) (Keyed, error) {
 	if !r.Client.enrols() && (r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{})) {
@@ -109,7 +111,10 @@ func (ca *CA) generate(ctx context.Context, r Request) (Keyed, error) {
 	return again(func() (Keyed, error) {
 		attempt := *o // what an attempt finds in the store belongs to it alone
 		issued, err := once(ctx, &attempt)
-		return Keyed{issued, attempt.made}, err
+		if err != nil {
+			return Keyed{}, err
+		}
+		return Keyed{issued, attempt.made}, nil
 	})
 }
 
