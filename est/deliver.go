@@ -24,37 +24,68 @@ func (ca *CA) Deliver(ctx context.Context, endpoint string, factory Hash) (Keyed
 		return Keyed{}, err
 	}
 	return again(func() (Keyed, error) {
-		own := Query{Kind: KindOperational, Name: endpoint, Limit: ca.limiter.PerDay}
-		if err := ca.rationedBy(ctx, own); err != nil {
-			return Keyed{}, err
-		}
-		own.Status, own.Limit = StatusValid, 0
-		live, err := ca.o.Store.Certificates(ctx, own)
+		issued, err := ca.deliverOnce(ctx, endpoint, factory, key.Public())
 		if err != nil {
 			return Keyed{}, err
 		}
-		cert, record, err := ca.sign(ca.o.Profiles.Operational, Subject{Name: endpoint, Key: key.Public()})
-		if err != nil {
-			return Keyed{}, err
-		}
-		record.Factory = factory
-		ch := Change{Audit: []audit.Row{
-			ca.row("certificate.issue", record.Hash, "operational "+endpoint+", with a key made here, for its bootstrap", "",
-				string(StatusValid)),
-		}}
-		for i, before := range live { // the newest first
-			if i == 0 {
-				record.Supersedes = before.Hash
-				continue
-			}
-			ca.revoke(before, Superseded, fmt.Sprintf("%s was given newer ones", endpoint), &ch)
-		}
-		ch.Insert = []Record{record}
-		if err := ca.commit(ctx, ch); err != nil {
-			return Keyed{}, err
-		}
-		return Keyed{ca.answer(cert, record), secret}, nil
+		return Keyed{issued, secret}, nil
 	})
+}
+
+func (ca *CA) deliverOnce(ctx context.Context, endpoint string, factory Hash, key crypto.PublicKey) (Issued, error) {
+	own := Query{Kind: KindOperational, Name: endpoint, Limit: ca.limiter.PerDay}
+	if err := ca.rationedBy(ctx, own); err != nil {
+		return Issued{}, err
+	}
+	guard, err := ca.guard(ctx, endpoint) // before what it guards is read
+	if err != nil {
+		return Issued{}, err
+	}
+	own.Status, own.Limit = StatusValid, 0
+	live, err := ca.o.Store.Certificates(ctx, own)
+	if err != nil {
+		return Issued{}, err
+	}
+	cert, record, err := ca.sign(ca.o.Profiles.Operational, Subject{Name: endpoint, Key: key})
+	if err != nil {
+		return Issued{}, err
+	}
+	record.Factory = factory
+	ch := guard
+	ch.Audit = []audit.Row{
+		ca.row("certificate.issue", record.Hash, "operational "+endpoint+", with a key made here, for its bootstrap", "",
+			string(StatusValid)),
+	}
+	if len(live) > 0 { // two at once renew one: the second is ErrConflict
+		ch.Sole, ch.Update = "", append(ch.Update, live[0])
+	}
+	for i, before := range live { // the newest first
+		if i == 0 {
+			record.Supersedes = before.Hash
+			continue
+		}
+		ca.revoke(before, Superseded, fmt.Sprintf("%s was given newer ones", endpoint), &ch)
+	}
+	ch.Insert = []Record{record}
+	if err := ca.commit(ctx, ch); err != nil {
+		return Issued{}, err
+	}
+	return ca.answer(cert, record), nil
+}
+
+// guard returns a Change of which a second at the same time is ErrConflict: it changes
+// the version of the device's right or, without one, must be the first of the name.
+func (ca *CA) guard(ctx context.Context, endpoint string) (Change, error) {
+	rights, err := ca.o.Store.Rights(ctx, endpoint, Hash{}, MaxPage)
+	if err != nil {
+		return Change{}, err
+	}
+	for _, r := range rights {
+		if r.State != RightDeleted {
+			return Change{Right: &r}, nil
+		}
+	}
+	return Change{Sole: endpoint}, nil
 }
 
 // deliverable makes a key of the one curve that every device of LwM2M knows, also as

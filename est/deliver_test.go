@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
+	"sync"
 	"testing"
 
 	"steward/est"
@@ -81,5 +82,32 @@ func TestDeliverIsRationed(t *testing.T) {
 	}
 	if _, err := w.ca.Deliver(t.Context(), "a\x00", est.Hash{}); !errors.Is(err, est.ErrName) {
 		t.Errorf("a name that is none: %v", err)
+	}
+}
+
+// TestDeliverRace has several bootstraps of one device at once: no more than two
+// certificates are good, of which the newer one renews the other.
+func TestDeliverRace(t *testing.T) {
+	for _, name := range []string{endpoint, "urn:dev:no-right"} {
+		w := newWorld(t)
+		var factory est.Hash
+		if name == endpoint {
+			factory = w.device.Factory
+		}
+		for range 3 {
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					if _, err := w.ca.Deliver(t.Context(), name, factory); err != nil {
+						t.Errorf("Deliver = %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			records, err := w.ca.List(t.Context(), est.Query{Kind: est.KindOperational, Name: name, Status: est.StatusValid})
+			if err != nil || len(records) > 2 || len(records) == 2 && records[0].Supersedes != records[1].Hash {
+				t.Fatalf("%s: %d certificates are live, %v", name, len(records), err)
+			}
+		}
 	}
 }
