@@ -22,11 +22,17 @@ func (ca *CA) List(ctx context.Context, q Query) ([]Record, error) {
 // Live returns nil if a certificate of the inventory is good at now, else
 // ErrUnknown, ErrRevoked or ErrExpired. It costs one look-up by key.
 func (ca *CA) Live(ctx context.Context, hash Hash, now time.Time) error {
+	_, err := ca.LiveRecord(ctx, hash, now)
+	return err
+}
+
+// LiveRecord is Live for who needs to know more of the certificate.
+func (ca *CA) LiveRecord(ctx context.Context, hash Hash, now time.Time) (Record, error) {
 	r, err := ca.record(ctx, hash)
 	if err != nil {
-		return err
+		return Record{}, err
 	}
-	return r.Live(now)
+	return r, r.Live(now)
 }
 
 // Identify says who a client with this chain of DER certificates (leaf first) is,

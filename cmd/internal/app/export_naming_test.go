@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"steward/est"
 	"steward/lwm2m/coap"
@@ -13,4 +14,11 @@ func IdentifyBy(ctx context.Context, ca *est.CA, devices fleet.Store, n fleet.Na
 	coap.Identity, error,
 ) {
 	return (&credentials{ca: ca, devices: devices, naming: n}).ofChain(ctx, chain)
+}
+
+// Stands says whether a certificate still stands for a name.
+func Stands(
+	ctx context.Context, ca *est.CA, devices fleet.Store, n fleet.Naming, who coap.Identity, now time.Time,
+) error {
+	return (&credentials{ca: ca, devices: devices, naming: n}).stands(ctx, who, now)
 }

@@ -84,6 +84,20 @@ func TestNamesOfCertificates(t *testing.T) {
 			if err != nil || who.Name != c.want || who.Role != c.role {
 				t.Errorf("identified as %q (%s), %v, want %q", who.Name, who.Role, err, c.want)
 			}
+			if c.role != coap.RoleOperational {
+				return
+			}
+			// An association that is kept over a restart stands and falls with the name.
+			if err := app.Stands(t.Context(), ca, db.Devices(), c.naming, who, clock.Now()); err != nil {
+				t.Errorf("after a restart: %v", err)
+			}
+			other := naming(map[string]lwm2m.Endpoint{"SN-1": "urn:dev:SN-1"})
+			if who.Name != "SN-1" {
+				other = naming(nil)
+			}
+			if err := app.Stands(t.Context(), ca, db.Devices(), other, who, clock.Now()); !errors.Is(err, fleet.ErrNameless) {
+				t.Errorf("after a restart by another rule: %v", err)
+			}
 		})
 	}
 }

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
@@ -23,7 +25,22 @@ func (a *App) rejudge(who coap.Identity) error {
 	default:
 		return fmt.Errorf("associations of the class %q are not kept", who.Role)
 	}
-	return a.pki.ca.Live(context.Background(), who.Certificate, a.now())
+	c := &credentials{ca: a.pki.ca, devices: a.devices, naming: a.cfg.Naming}
+	return c.stands(context.Background(), who, a.now())
+}
+
+// stands says whether an operational certificate is good, and stands for the name that
+// it stood for before we were restarted: the rule for names may be another now.
+func (c *credentials) stands(ctx context.Context, who coap.Identity, now time.Time) error {
+	r, err := c.ca.LiveRecord(ctx, who.Certificate, now)
+	if err != nil {
+		return err
+	}
+	name, err := c.nameOf(ctx, est.Client{Name: r.Name, Factory: r.Factory}, r.DER)
+	if err == nil && name != who.Name {
+		err = fmt.Errorf("%w: %q is %q now", fleet.ErrNameless, who.Name, name)
+	}
+	return err
 }
 
 // rejudgeKey is rejudge for keys: the device must still have one of the kind, and
