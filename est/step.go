@@ -20,6 +20,7 @@ type step struct {
 	done    func(Right) bool // the event had its effect before; nil: never
 	actor   string           // zero: the CA's
 	why     string
+	fresh   bool // nothing was issued by the right before
 }
 
 // changeRight applies the event to the stored right, starting again when somebody
@@ -48,6 +49,7 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 		return Right{}, fmt.Errorf("right of %s: %w", r.Endpoint, err)
 	}
 	before := r
+	s.fresh = r.untouched()
 	r.State, r.ChangedAt = row.To, ca.now()
 	if before.State == RightDeleted && !r.ChangedAt.After(before.ChangedAt) { // the clock went back
 		r.ChangedAt = before.ChangedAt.Add(time.Microsecond) // the journal knows deletions by their time
@@ -109,7 +111,7 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		ch.Errands = append(ch.Errands, s.errands...)
 		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
 	case EffectSupersede:
-		if r.untouched() {
+		if s.fresh {
 			return nil
 		}
 		return ca.revokeAll(ctx, r.Factory, Superseded, "enrolled again", ch)

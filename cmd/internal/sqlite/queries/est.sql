@@ -144,6 +144,6 @@ ON CONFLICT (factory) DO NOTHING;
 
 -- name: right.update
 UPDATE enrolment_right
-   SET factory_der = ?3, endpoint = ?4, state = ?5, epoch = ?6, spki = ?7, issued = ?8, from_at = ?9, until_at = ?10,
+   SET state = ?5, epoch = ?6, spki = ?7, issued = ?8, from_at = ?9, until_at = ?10,
        changed_at = ?11, version = version + 1
  WHERE factory = ?1 AND version = ?2;
