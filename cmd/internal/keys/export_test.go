@@ -25,3 +25,12 @@ func (fake) CreateKey(*apiv1.CreateKeyRequest) (*apiv1.CreateKeyResponse, error)
 
 func (f fake) CreateSigner(*apiv1.CreateSignerRequest) (crypto.Signer, error) { return f.signer, nil }
 func (f fake) Close() error                                                   { return nil }
+
+// Where says where a key would be if its place were text.
+func Where(text string, name Name) (string, error) {
+	p, err := parsePlace(text)
+	if err != nil {
+		return "", err
+	}
+	return (&Ring{places: map[Name]place{everyName: p}, files: files{dir: "/keys"}}).Where(name), nil
+}
