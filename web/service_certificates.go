@@ -73,7 +73,9 @@ const (
 
 // RevocationReasons lists them, the usual one first.
 func RevocationReasons() []string {
-	return []string{ReasonCessation, ReasonCompromise, ReasonSuperseded, ReasonWithdrawn, ReasonAffiliation, ReasonUnspecified}
+	return []string{
+		ReasonCessation, ReasonCompromise, ReasonSuperseded, ReasonWithdrawn, ReasonAffiliation, ReasonUnspecified,
+	}
 }
 
 // A Revocation says why.

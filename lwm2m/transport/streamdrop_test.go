@@ -15,7 +15,7 @@ func TestStreamDropDuringHandshake(t *testing.T) {
 	s := newStreamSite(t, creds, nil)
 	creds.onJudged(func() {
 		creds.revoke("sensor")
-		s.StreamListener.Drop(func(coap.Identity) bool { return true })
+		s.Drop(func(coap.Identity) bool { return true })
 	})
 	conn, err := transport.Dial(t.Context(), transport.DialOptions{
 		URI: s.uri(), Client: creds.client(t, "sensor"), Engine: newEngine(t),

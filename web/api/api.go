@@ -101,7 +101,8 @@ func (a *API) routes() []route {
 	}
 	for _, group := range [][]route{
 		a.commonRoutes(), a.deviceRoutes(), a.observationRoutes(), a.seriesRoutes(), a.traceRoutes(), a.definitionRoutes(),
-		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(), a.publicationRoutes(),
+		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(),
+		a.publicationRoutes(),
 		a.enrolmentRoutes(), a.updateRoutes(),
 		a.transferRoutes(),
 	} {

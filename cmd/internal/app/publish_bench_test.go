@@ -40,8 +40,12 @@ func BenchmarkOCSPOverHTTP(b *testing.B) {
 		b.Fatal(err)
 	}
 	h := a.PKIHandler()
-	rate := func(b *testing.B) { b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "answers/s") }
+	rate := func(b *testing.B) {
+		b.Helper()
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "answers/s")
+	}
 	ask := func(b *testing.B, r *http.Request) {
+		b.Helper()
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != http.StatusOK || w.Body.Len() < 200 {

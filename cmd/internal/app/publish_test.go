@@ -104,13 +104,15 @@ func TestPublishedByHTTP(t *testing.T) {
 			!strings.HasPrefix(r.Header.Get("Cache-Control"), "max-age=300,") {
 			t.Errorf("%s: header %v", name, r.Header)
 		}
-		if r := call(t, s, "GET", name, "", nil, "If-None-Match", r.Header.Get("ETag")); r.StatusCode != http.StatusNotModified {
-			t.Errorf("%s: %d for who has it, want 304", name, r.StatusCode)
+		again := call(t, s, "GET", name, "", nil, "If-None-Match", r.Header.Get("ETag"))
+		if again.StatusCode != http.StatusNotModified {
+			t.Errorf("%s: %d for who has it, want 304", name, again.StatusCode)
 		}
 	}
 	part := at(cert.CRLDistributionPoints[0])
 	for target, want := range map[string]int{
-		"/issuer/root.cer": 200, "/issuer/issuing.cer": 200, "/issuer/none.cer": 404, "/issuer/root.crl": 404, "/crl/x.crl": 404,
+		"/issuer/root.cer": 200, "/issuer/issuing.cer": 200, "/issuer/none.cer": 404, "/issuer/root.crl": 404,
+		"/crl/x.crl": 404,
 		"/crl/issuing.cer": 404, strings.Replace(part, "-2.crl", "-4.crl", 1): 404,
 		strings.Replace(part, "-2.crl", "-2", 1): 404,
 		"/crl/../issuer/root.cer":                307, "/": 404, "/ocsp": 405, "/ocsp/": 404,
@@ -124,11 +126,11 @@ func TestPublishedByHTTP(t *testing.T) {
 	}
 }
 
-func parse(t testing.TB, der []byte) *x509.Certificate {
-	t.Helper()
+func parse(tb testing.TB, der []byte) *x509.Certificate {
+	tb.Helper()
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -199,7 +201,8 @@ func TestOCSPPathTricks(t *testing.T) {
 	if q[1] < 0x80 {
 		tbs = q[2:]
 	}
-	inner := append(bytes.Clone(tbs[2:]), unhex(t, "a2333031302f06092b060105050730010204220420"+strings.Repeat("ff", 32))...)
+	ext := unhex(t, "a2333031302f06092b060105050730010204220420"+strings.Repeat("ff", 32))
+	inner := append(bytes.Clone(tbs[2:]), ext...)
 	nonced := wrap(wrap(inner))
 	text := base64.StdEncoding.EncodeToString(nonced)
 	if !strings.Contains(text, "//////") {
@@ -283,7 +286,10 @@ func TestOpenSSLOCSP(t *testing.T) {
 		{"good", []string{"-cert", goodFile}, []string{"Response verify OK", goodFile + ": good", "Next Update"}},
 		{"nonce", []string{"-nonce", "-cert", goodFile}, []string{"Response verify OK", goodFile + ": good"}},
 		{"no nonce", []string{"-no_nonce", "-cert", goodFile}, []string{"Response verify OK", goodFile + ": good"}},
-		{"revoked", []string{"-cert", badFile}, []string{"Response verify OK", badFile + ": revoked", "Reason: keyCompromise"}},
+		{
+			"revoked", []string{"-cert", badFile},
+			[]string{"Response verify OK", badFile + ": revoked", "Reason: keyCompromise"},
+		},
 		{"unknown", []string{"-serial", "0x4711"}, []string{"Response verify OK", "0x4711: unknown"}},
 		{"by SHA-256", []string{"-sha256", "-cert", badFile}, []string{"Response verify OK", badFile + ": revoked"}},
 		{

@@ -87,7 +87,7 @@ func Open(path string, since time.Time) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(l.file.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // G115: a descriptor
+	err = unix.Flock(int(l.file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		err = l.cut(int64(whole))
 	}
