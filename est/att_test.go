@@ -41,7 +41,7 @@ func TestTemplate(t *testing.T) {
 // dump draws DER as a tree.
 func dump(t *testing.T, der []byte, indent string) string {
 	t.Helper()
-	out := ""
+	var out strings.Builder
 	for len(der) > 0 {
 		var v asn1.RawValue
 		rest, err := asn1.Unmarshal(der, &v)
@@ -51,17 +51,17 @@ func dump(t *testing.T, der []byte, indent string) string {
 		der = rest
 		name := fmt.Sprintf("[%d.%d]", v.Class, v.Tag)
 		if v.IsCompound {
-			out += indent + name + "\n" + dump(t, v.Bytes, indent+"  ")
+			out.WriteString(indent + name + "\n" + dump(t, v.Bytes, indent+"  "))
 			continue
 		}
 		var id asn1.ObjectIdentifier
 		if _, err := asn1.Unmarshal(v.FullBytes, &id); err == nil {
-			out += indent + id.String() + "\n"
+			out.WriteString(indent + id.String() + "\n")
 			continue
 		}
-		out += indent + name + fmt.Sprintf(" %x\n", v.Bytes)
+		out.WriteString(indent + name + fmt.Sprintf(" %x\n", v.Bytes))
 	}
-	return out
+	return out.String()
 }
 
 // golden compares with a file.

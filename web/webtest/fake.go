@@ -43,9 +43,9 @@ type Call struct {
 func (f *Fake) Services() web.Services {
 	return web.Services{
 		Overview: f, Activity: f, Devices: f, Operations: f, Observations: f, Factories: f,
-		Bootstraps: f, Series: f, Traces: f, Definitions: f, Certificates: f, Passwords: f, Upstream: f, Requests: f, Enrolments: f,
-		Publication: f,
-		Releases:    f, Bills: f, Vulnerabilities: f,
+		Bootstraps: f, Series: f, Traces: f, Definitions: f, Certificates: f, Passwords: f, Upstream: f, Requests: f,
+		Enrolments: f, Publication: f,
+		Releases: f, Bills: f, Vulnerabilities: f,
 		Campaigns: f, Transfers: f, Partners: f, Settings: f,
 	}
 }

@@ -157,7 +157,9 @@ func wanted(query []string, l estcoap.Link) bool {
 }
 
 func link(l estcoap.Link) linkformat.Link {
-	out := linkformat.Link{Target: l.Target, Attributes: []linkformat.Attribute{{Name: "rt", Value: l.Type, HasValue: true}}}
+	out := linkformat.Link{Target: l.Target, Attributes: []linkformat.Attribute{
+		{Name: "rt", Value: l.Type, HasValue: true},
+	}}
 	if len(l.Formats) == 0 {
 		return out
 	}

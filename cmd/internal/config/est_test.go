@@ -17,7 +17,8 @@ func TestEST(t *testing.T) {
 		err      error
 	}{
 		{"nothing", "", 0, nil},
-		{"own", "[enrolment]\nlifetime = \"720h\"\n[est]\nkeys = [\"P-384\"]\napproval = true\nkeep-keys = \"10m\"\n", 0, nil},
+		{"own", "[enrolment]\nlifetime = \"720h\"\n" +
+			"[est]\nkeys = [\"P-384\"]\napproval = true\nkeep-keys = \"10m\"\n", 0, nil},
 		{"labels", "[est]\nexpired-factory = true\n[est.labels.keys]\nserver-keys = true\n" +
 			"[est.labels.bound]\nchannel-binding = true\n", 2, nil},
 		{"hours", "[est.labels.short]\nlifetime = \"8h\"\nno-rev-avail = true\n[est.labels.named]\npointers = true\n", 2, nil},

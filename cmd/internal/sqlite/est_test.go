@@ -16,7 +16,8 @@ func TestInventory(t *testing.T) {
 	esttest.TestStore(t, func(t *testing.T) esttest.Backend {
 		t.Helper()
 		db := open(t)
-		return esttest.Backend{Store: db.Inventory(), Requests: db.Inventory(), Audit: func(ctx context.Context) ([]audit.Row, error) {
+		all := db.Inventory()
+		return esttest.Backend{Store: all, Requests: all, Audit: func(ctx context.Context) ([]audit.Row, error) {
 			records, err := db.AuditBefore(ctx, "", 0, 1000)
 			var out []audit.Row
 			for _, r := range slices.Backward(records) {
