@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ocsp"
 
@@ -112,7 +113,7 @@ func TestPublishedByHTTP(t *testing.T) {
 	part := at(cert.CRLDistributionPoints[0])
 	for target, want := range map[string]int{
 		"/issuer/root.cer": 200, "/issuer/issuing.cer": 200, "/issuer/none.cer": 404, "/issuer/root.crl": 404,
-		"/crl/x.crl": 404,
+		"/crl/x.crl":       404,
 		"/crl/issuing.cer": 404, strings.Replace(part, "-2.crl", "-4.crl", 1): 404,
 		strings.Replace(part, "-2.crl", "-2", 1): 404,
 		"/crl/../issuer/root.cer":                307, "/": 404, "/ocsp": 405, "/ocsp/": 404,
@@ -287,7 +288,8 @@ func TestOpenSSLOCSP(t *testing.T) {
 		{"nonce", []string{"-nonce", "-cert", goodFile}, []string{"Response verify OK", goodFile + ": good"}},
 		{"no nonce", []string{"-no_nonce", "-cert", goodFile}, []string{"Response verify OK", goodFile + ": good"}},
 		{
-			"revoked", []string{"-cert", badFile},
+			"revoked",
+			[]string{"-cert", badFile},
 			[]string{"Response verify OK", badFile + ": revoked", "Reason: keyCompromise"},
 		},
 		{"unknown", []string{"-serial", "0x4711"}, []string{"Response verify OK", "0x4711: unknown"}},
@@ -321,7 +323,7 @@ func TestOCSPFlood(t *testing.T) {
 	}
 	tbs := q[2:]
 	h := a.PKIHandler()
-	withNonce := 0
+	withNonce, begun := 0, time.Now()
 	const flood = 5000
 	for i := range flood {
 		ext := unhex(t, "a2333031302f06092b060105050730010204220420"+fmt.Sprintf("%064x", i))
@@ -338,7 +340,8 @@ func TestOCSPFlood(t *testing.T) {
 		}
 	}
 	state := a.Responder().State()
-	if withNonce < 400 || withNonce > flood/2 || state.Answers != 1 || state.Counts.Signed > uint64(withNonce)+1 {
+	most := 500 + int(500*time.Since(begun).Seconds()) + 1 // the burst, and what a second allows
+	if withNonce < 400 || withNonce > most || state.Answers != 1 || state.Counts.Signed > uint64(withNonce)+1 {
 		t.Errorf("%d of %d answers were signed for who asked; %+v", withNonce, flood, state)
 	}
 }
