@@ -213,6 +213,7 @@ func (k *tokenKey) Public() crypto.PublicKey { return k.public }
 // Sign implements crypto.Signer. It returns ErrUnavailable, also if the token has
 // another key by that name now.
 func (k *tokenKey) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	digest = bytes.Clone(digest) // a token that hangs may read it after the caller was told
 	return perform(k.token, func(l *link) ([]byte, error) {
 		s, err := l.signer(k.token.name(k.object))
 		if err != nil {
