@@ -236,7 +236,7 @@ func (ca *CA) TrustFactoryCA(ctx context.Context, der []byte) error {
 	if r, err = ca.o.Store.Certificate(ctx, r.Hash); err != nil {
 		return err
 	}
-	if r.Kind != KindFactoryCA && !(ca.o.Permanent && r.Kind == KindRoot) {
+	if r.Kind != KindFactoryCA && (!ca.o.Permanent || r.Kind != KindRoot) {
 		return fmt.Errorf("%w: %s is our own %s", ErrFactory, c.Subject, r.Kind)
 	}
 	return r.Live(now)

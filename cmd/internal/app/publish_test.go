@@ -41,12 +41,12 @@ func publishing(t *testing.T) (*app.App, *httptest.Server) {
 // call sends a request whose target is written as it is, past what clients tidy up.
 func call(t *testing.T, s *httptest.Server, method, target, kind string, body []byte, header ...string) reply {
 	t.Helper()
-	head := ""
+	var head strings.Builder
 	for i := 0; i+1 < len(header); i += 2 {
-		head += header[i] + ": " + header[i+1] + "\r\n"
+		head.WriteString(header[i] + ": " + header[i+1] + "\r\n")
 	}
 	if kind != "" {
-		head += "Content-Type: " + kind + "\r\n"
+		head.WriteString("Content-Type: " + kind + "\r\n")
 	}
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
@@ -54,7 +54,8 @@ func call(t *testing.T, s *httptest.Server, method, target, kind string, body []
 	}
 	defer func() { _ = conn.Close() }()
 	go func() {
-		_, _ = fmt.Fprintf(conn, "%s %s HTTP/1.0\r\n%sContent-Length: %d\r\n\r\n%s", method, target, head, len(body), body)
+		_, _ = fmt.Fprintf(conn, "%s %s HTTP/1.0\r\n%sContent-Length: %d\r\n\r\n%s", method, target, head.String(),
+			len(body), body)
 	}()
 	raw, err := io.ReadAll(conn)
 	if err != nil && len(raw) == 0 {

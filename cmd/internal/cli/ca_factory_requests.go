@@ -126,7 +126,8 @@ certificate, and uses up nothing.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.server, "server", "https://127.0.0.1:9443/.well-known/est", "`address` of the functions")
-	f.StringVar(&o.anchors, "anchors", filepath.Join("devices", "permanent-ca.pem"), "`file` with the CA that the server has")
+	f.StringVar(&o.anchors, "anchors", filepath.Join("devices", "permanent-ca.pem"),
+		"`file` with the CA that the server has")
 	f.StringVar(&o.password, "password-file", "factory.password", "`file` with user and password, a line each")
 	f.StringVar(&o.requests, "requests", "", "`directory` of requests, or a file with some")
 	f.StringVar(&o.out, "out", "certificates", "`directory` for the certificates")

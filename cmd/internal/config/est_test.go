@@ -21,7 +21,8 @@ func TestEST(t *testing.T) {
 			"[est]\nkeys = [\"P-384\"]\napproval = true\nkeep-keys = \"10m\"\n", 0, nil},
 		{"labels", "[est]\nexpired-factory = true\n[est.labels.keys]\nserver-keys = true\n" +
 			"[est.labels.bound]\nchannel-binding = true\n", 2, nil},
-		{"hours", "[est.labels.short]\nlifetime = \"8h\"\nno-rev-avail = true\n[est.labels.named]\npointers = true\n", 2, nil},
+		{"hours", "[est.labels.short]\nlifetime = \"8h\"\nno-rev-avail = true\n" +
+			"[est.labels.named]\npointers = true\n", 2, nil},
 		{"a year of noRevAvail", "[est]\nno-rev-avail = true\n", 0, config.ErrConfig},
 		{"both", "[est.labels.x]\nlifetime = \"8h\"\nno-rev-avail = true\npointers = true\n", 0, config.ErrConfig},
 		{"unknown key", "[est]\nkeys = [\"RSA\"]\n", 0, config.ErrConfig},

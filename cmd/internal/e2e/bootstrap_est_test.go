@@ -55,7 +55,8 @@ func TestBootstrapEST(t *testing.T) {
 	}
 	_ = conn.Close()
 
-	start(t, name, &tail{}, "device", "--endpoint", name, "--bootstrap", p.uri(), "--psk", "first:"+hex.EncodeToString(key))
+	start(t, name, &tail{}, "device", "--endpoint", name, "--bootstrap", p.uri(),
+		"--psk", "first:"+hex.EncodeToString(key))
 	p.state(t, name, "online")
 	if live, all, err := p.certificatesOf(t, name); err != nil || live != 1 || all != 1 {
 		t.Errorf("%d of %d certificates are live, %v", live, all, err)

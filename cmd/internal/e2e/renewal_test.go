@@ -142,15 +142,15 @@ func TestRenewNow(t *testing.T) {
 	})
 	var rows page[struct{ Action, Actor, Reason string }]
 	w.alpha.get(t, "/api/v1/audit?action=enrolment.", &rows)
-	said := ""
+	var said strings.Builder
 	for _, r := range rows.Items {
-		said += r.Action + " "
+		said.WriteString(r.Action + " ")
 		if r.Action == "enrolment.order" && (r.Reason != "a test" || !strings.HasPrefix(r.Actor, "operator:")) {
 			t.Errorf("audit row %+v", r)
 		}
 	}
-	if want := "enrolment.prove enrolment.succeed enrolment.ask enrolment.order enrolment.issue "; said != want {
-		t.Errorf("audit rows, the newest first: %s; want %s", said, want)
+	if want := "enrolment.prove enrolment.succeed enrolment.ask enrolment.order enrolment.issue "; said.String() != want {
+		t.Errorf("audit rows, the newest first: %s; want %s", said.String(), want)
 	}
 }
 

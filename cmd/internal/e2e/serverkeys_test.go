@@ -33,7 +33,8 @@ func TestServerKeys(t *testing.T) {
 		t.Errorf("links %s %s", links, text)
 	}
 	d.run(t, "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "any.key")
-	d.run(t, "openssl", "req", "-new", "-key", "any.key", "-subj", "/CN="+device.endpoint, "-outform", "DER", "-out", "any.csr")
+	d.run(t, "openssl", "req", "-new", "-key", "any.key", "-subj", "/CN="+device.endpoint, "-outform", "DER",
+		"-out", "any.csr")
 	ask := func(path string) ([]byte, string) {
 		t.Helper()
 		return d.coap(t, device, 64, alpha.uri()+path, "-m", "post", "-t", "286", "-A", "62", "-f", "any.csr")

@@ -41,17 +41,17 @@ func (o office) answer(t *testing.T, request string, packed bool) string {
 		t.Fatal(err)
 	}
 	var certs []*x509.Certificate
-	text := ""
+	var text strings.Builder
 	for _, der := range append(out.Chain, out.DER) {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
 			t.Fatal(err)
 		}
 		certs = append(certs, c)
-		text += string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+		text.WriteString(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
 	}
 	if !packed {
-		return "what came by mail:\n" + text
+		return "what came by mail:\n" + text.String()
 	}
 	der, err := estcoap.EncodeCertsOnly(certs...)
 	if err != nil {

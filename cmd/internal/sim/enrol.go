@@ -152,7 +152,9 @@ func (l *life) expired(der []byte) bool {
 
 // vouchRenewed checks that a renewed certificate is under one of the anchors. After a
 // roll-over of the CA it is by way of what /crts says now (RFC 7030 §4.1.3).
-func (l *life) vouchRenewed(ctx context.Context, c *estcoap.Client, fresh *x509.Certificate, anchors []transfer.Anchor) error {
+func (l *life) vouchRenewed(
+	ctx context.Context, c *estcoap.Client, fresh *x509.Certificate, anchors []transfer.Anchor,
+) error {
 	if _, err := vouch(fresh, nil, anchors, l.o.now()); err == nil {
 		return nil
 	}

@@ -60,7 +60,8 @@ func (s Inventory) Approvals(ctx context.Context, state est.ApprovalState, after
 // putRequests writes what ch says of requests.
 func putRequests(tx *Tx, ch est.Change) error {
 	if k := ch.Key; k != nil {
-		if _, err := tx.Exec("sealed_key.put", k.Client[:], k.CSR[:], k.Certificate[:], k.Sealed, micros(k.Until)); err != nil {
+		_, err := tx.Exec("sealed_key.put", k.Client[:], k.CSR[:], k.Certificate[:], k.Sealed, micros(k.Until))
+		if err != nil {
 			return err
 		}
 	}
