@@ -59,7 +59,8 @@ func TestSignerAway(t *testing.T) {
 	if r, err := ca.Right(t.Context(), w.device.Factory); err != nil || r.State != est.RightOpen {
 		t.Errorf("the right is %s, %v, want it open still", r.State, err)
 	}
-	if crts := w.serve(t, w.factory(), coap.Request{Method: coap.GET, Path: path("/est/crts")}); crts.Code != coap.Content {
+	crts := w.serve(t, w.factory(), coap.Request{Method: coap.GET, Path: path("/est/crts")})
+	if crts.Code != coap.Content {
 		t.Errorf("crts meanwhile = %s", crts.Code)
 	}
 	away = false

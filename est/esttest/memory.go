@@ -87,8 +87,8 @@ func (s *Store) Certificates(_ context.Context, q est.Query) ([]est.Record, erro
 
 func selects(q est.Query, r est.Record) bool {
 	return is(q.Kind, r.Kind) && is(q.Status, r.Status) && is(q.Reason, r.Reason) && is(q.Name, r.Name) &&
-		is(q.Serial, r.Serial) && is(q.Issuer, r.Issuer) && is(q.Factory, r.Factory) && is(q.SPKI, r.SPKI) && is(q.Client, r.Client) &&
-		is(q.CSR, r.CSR) && (q.Expires.IsZero() || r.NotAfter.Before(q.Expires)) &&
+		is(q.Serial, r.Serial) && is(q.Issuer, r.Issuer) && is(q.Factory, r.Factory) && is(q.SPKI, r.SPKI) &&
+		is(q.Client, r.Client) && is(q.CSR, r.CSR) && (q.Expires.IsZero() || r.NotAfter.Before(q.Expires)) &&
 		(q.Replaced.IsZero() || !r.ReplacedAt.IsZero() && r.ReplacedAt.Before(q.Replaced))
 }
 
