@@ -27,7 +27,11 @@ func (*transferObject) Resources(uint16) []uint16 {
 }
 
 // Read implements client.Object.
-func (o *transferObject) Read(_ context.Context, _ client.Session, p lwm2m.Path) ([]lwm2m.Entry, error) {
+func (o *transferObject) Read(ctx context.Context, _ client.Session, p lwm2m.Path) ([]lwm2m.Entry, error) {
+	if o.l.fault.Load() != nil { // a device without power says nothing, least of all between two of its steps
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	o.l.mu.Lock()
 	s := o.l.tr.Status()
 	o.l.mu.Unlock()
