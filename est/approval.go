@@ -47,6 +47,7 @@ var ApprovalTable = machine.Table[ApprovalState, ApprovalEvent, ApprovalEffect]{
 	{From: ApprovalApproved, On: EventApprove, To: ApprovalApproved},
 	{From: ApprovalApproved, On: EventRefuse, To: ApprovalRefused},
 	{From: ApprovalApproved, On: EventUse, To: ApprovalUsed},
+	{From: ApprovalApproved, On: EventAsk, To: ApprovalWaiting}, // by a later grant of the right
 	{From: ApprovalRefused, On: EventAsk, To: ApprovalWaiting},
 	{From: ApprovalRefused, On: EventRefuse, To: ApprovalRefused},
 	{From: ApprovalRefused, On: EventApprove, To: ApprovalApproved},
@@ -87,8 +88,15 @@ func (ca *CA) approved(ctx context.Context, right Right, o *order) (*Approval, e
 	if err != nil {
 		return nil, err
 	}
+	if a.AskedAt.Before(right.ChangedAt) { // for an earlier grant of the right: nobody knows better now
+		return nil, ca.await(ctx, a, right, o)
+	}
+	if a.Profile != ca.o.Profiles.Operational.name && a.State == ApprovalApproved {
+		return nil, fmt.Errorf("%w: a certificate by the profile %q is approved", ErrForbidden, a.Profile)
+	}
 	// A device that signs its request anew at each attempt asks for the same.
-	same := a.CSR == o.csr.Hash || a.SPKI != (Hash{}) && o.made == nil && a.SPKI == o.csr.SPKI
+	same := a.Profile == ca.o.Profiles.Operational.name &&
+		(a.CSR == o.csr.Hash || a.SPKI != (Hash{}) && o.made == nil && a.SPKI == o.csr.SPKI)
 	switch {
 	case same && a.State == ApprovalApproved:
 		row, err := ApprovalTable.Step(a.State, EventUse)

@@ -81,11 +81,26 @@ func (ca *CA) guard(ctx context.Context, endpoint string) (Change, error) {
 		return Change{}, err
 	}
 	for _, r := range rights {
-		if r.State != RightDeleted {
-			return Change{Right: &r}, nil
+		if r.State == RightDeleted {
+			continue
 		}
+		if err := ca.deliverableBy(r); err != nil {
+			return Change{}, err
+		}
+		return Change{Right: &r}, nil
 	}
 	return Change{Sole: endpoint}, nil
+}
+
+// deliverableBy returns ErrForbidden for a right that another key has, or that is not
+// open to any: who has a copy of the factory key must not take a device's place by
+// way of its bootstrap.
+func (ca *CA) deliverableBy(r Right) error {
+	awaits := r.State == RightClosed && !r.Until.IsZero()
+	if r.State == RightSuspended || r.SPKI != (Hash{}) || awaits || ca.now().Before(r.From) {
+		return fmt.Errorf("%w: right of %s is %s", ErrForbidden, r.Endpoint, describe(r))
+	}
+	return nil
 }
 
 // deliverable makes a key of the one curve that every device of LwM2M knows, also as

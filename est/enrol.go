@@ -124,10 +124,8 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 
 // enrolNow issues to a device that may have a certificate, once people agree.
 func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, error) {
-	if !right.untouched() {
-		if err := ca.rationed(ctx, right.Factory, right.Endpoint); err != nil {
-			return Issued{}, err
-		}
+	if err := ca.rationed(ctx, right.Factory, right.Endpoint); err != nil {
+		return Issued{}, err
 	}
 	grant, err := ca.approved(ctx, right, o)
 	if err != nil {

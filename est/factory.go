@@ -44,7 +44,7 @@ func (ca *CA) certifyByPassword(ctx context.Context, id string, csr []byte) (Iss
 		return Issued{}, err
 	}
 	name := request.Name()
-	if err := ca.limiter.admit(sumText(id+" "+name), ca.now()); err != nil {
+	if err := ca.admitPassword(ctx, id, name); err != nil {
 		return Issued{}, err
 	}
 	return again(func() (Issued, error) {

@@ -169,8 +169,7 @@ func (ca *CA) enrolByPassword(ctx context.Context, id string, r Request) (Issued
 	if err != nil {
 		return Issued{}, err
 	}
-	name := csr.req.Subject.CommonName
-	if err := ca.limiter.admit(sumText(id+" "+name), ca.now()); err != nil {
+	if err := ca.admitPassword(ctx, id, csr.Name()); err != nil {
 		return Issued{}, err
 	}
 	o := &order{csr: csr, binding: r.Binding}
@@ -184,6 +183,19 @@ func (ca *CA) enrolByPassword(ctx context.Context, id string, r Request) (Issued
 		}
 		return ca.usePassword(ctx, p, csr)
 	})
+}
+
+// admitPassword counts a request by a password. All names that it is not for count as
+// one: who has a password cannot make up more to be asked about.
+func (ca *CA) admitPassword(ctx context.Context, id, name string) error {
+	p, err := ca.password(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !p.covers(name) {
+		name = ""
+	}
+	return ca.limiter.admit(sumText(id+" "+name), ca.now())
 }
 
 // usePassword issues once, by the password as just read.

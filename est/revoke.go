@@ -101,8 +101,8 @@ func (ca *CA) used(ctx context.Context, r Record) error {
 	return err
 }
 
-// Revoke revokes a certificate for good. Revoking it again changes nothing. It
-// returns ErrUnknown or ErrReason.
+// Revoke revokes a certificate for good; with KeyCompromise, every one for its key.
+// Revoking it again changes nothing. It returns ErrUnknown or ErrReason.
 func (ca *CA) Revoke(ctx context.Context, hash Hash, reason Reason, why string) error {
 	if _, err := reason.Code(); err != nil {
 		return err
@@ -112,13 +112,32 @@ func (ca *CA) Revoke(ctx context.Context, hash Hash, reason Reason, why string) 
 		if err != nil {
 			return struct{}{}, err
 		}
-		if r.Status == StatusRevoked { // acknowledged once the journal has it too
+		var ch Change
+		if err := ca.alsoCompromised(ctx, r, reason, why, &ch); err != nil {
+			return struct{}{}, err
+		}
+		if r.Status != StatusRevoked {
+			ca.revoke(r, reason, why, &ch)
+		}
+		if len(ch.Update) == 0 { // acknowledged once the journal has it too
 			return struct{}{}, ca.ledger.settle(Entry{Kind: EntryRevoked, Revocation: r.revocation()})
 		}
-		var ch Change
-		ca.revoke(r, reason, why, &ch)
 		return struct{}{}, ca.commit(ctx, ch)
 	})
+	return err
+}
+
+// alsoCompromised adds to ch the other certificates for a key that somebody else has.
+func (ca *CA) alsoCompromised(ctx context.Context, r Record, reason Reason, why string, ch *Change) error {
+	if reason != KeyCompromise {
+		return nil
+	}
+	others, err := ca.o.Store.Certificates(ctx, Query{Status: StatusValid, SPKI: r.SPKI})
+	for _, o := range others {
+		if o.Hash != r.Hash {
+			ca.revoke(o, reason, why, ch)
+		}
+	}
 	return err
 }
 

@@ -120,6 +120,3 @@ type RightStatus struct {
 	SPKI    Hash       // zero: none
 	Issued  Hash       // zero: none
 }
-
-// untouched reports that no certificate was ever issued by the right.
-func (r Right) untouched() bool { return r.Epoch <= 1 && r.Issued == (Hash{}) }

@@ -20,7 +20,6 @@ type step struct {
 	done    func(Right) bool // the event had its effect before; nil: never
 	actor   string           // zero: the CA's
 	why     string
-	fresh   bool // nothing was issued by the right before
 }
 
 // changeRight applies the event to the stored right, starting again when somebody
@@ -49,7 +48,6 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 		return Right{}, fmt.Errorf("right of %s: %w", r.Endpoint, err)
 	}
 	before := r
-	s.fresh = r.untouched()
 	r.State, r.ChangedAt = row.To, ca.now()
 	if before.State == RightDeleted && !r.ChangedAt.After(before.ChangedAt) { // the clock went back
 		r.ChangedAt = before.ChangedAt.Add(time.Microsecond) // the journal knows deletions by their time
@@ -111,27 +109,32 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		ch.Errands = append(ch.Errands, s.errands...)
 		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
 	case EffectSupersede:
-		if s.fresh {
-			return nil
-		}
-		return ca.revokeAll(ctx, r.Factory, Superseded, "enrolled again", ch)
+		return ca.revokeAll(ctx, *r, Superseded, "enrolled again", ch)
 	case EffectReplace:
 		return ca.replace(ctx, s, ch)
 	case EffectRevoke:
-		return ca.revokeAll(ctx, r.Factory, s.reason, cmp.Or(s.why, "right deleted"), ch)
+		return ca.revokeAll(ctx, *r, s.reason, cmp.Or(s.why, "right deleted"), ch)
 	}
 	return nil
 }
 
 // revokeAll adds to ch the revocation of every valid operational certificate of
-// the device. A device has a handful, far below MaxPage.
-func (ca *CA) revokeAll(ctx context.Context, factory Hash, reason Reason, why string, ch *Change) error {
-	records, err := ca.o.Store.Certificates(ctx, Query{Kind: KindOperational, Status: StatusValid, Factory: factory})
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		ca.revoke(r, reason, why, ch)
+// the device, those included that it got without the right: by a password, or with a
+// key made here for its bootstrap. A device has a handful, far below MaxPage.
+func (ca *CA) revokeAll(ctx context.Context, right Right, reason Reason, why string, ch *Change) error {
+	done := map[Hash]bool{}
+	for _, q := range []Query{{Factory: right.Factory}, {Name: right.Endpoint}} {
+		q.Kind, q.Status = KindOperational, StatusValid
+		records, err := ca.o.Store.Certificates(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			if !done[r.Hash] {
+				done[r.Hash] = true
+				ca.revoke(r, reason, why, ch)
+			}
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,9 +19,13 @@ const (
 // and OSCORE. Of those no bodies are kept.
 func secret(paths string) bool {
 	for _, p := range strings.FieldsFunc(paths, func(r rune) bool { return r == ' ' || r == ',' }) {
-		object, _, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
-		if object == "0" || object == "21" {
-			return true
+		for part := range strings.SplitSeq(strings.TrimPrefix(p, "/"), "/") {
+			if part == "0" || part == "21" {
+				return true
+			}
+			if _, err := strconv.ParseUint(part, 10, 16); err == nil {
+				break // the object's number: what stands before it is a device behind a gateway
+			}
 		}
 	}
 	return false

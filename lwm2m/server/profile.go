@@ -16,6 +16,9 @@ const (
 	// MaxProfiles is the number of profiles that are known at a time.
 	MaxProfiles     = 1024
 	maxProfileLinks = 1 << 16 // of all of them: some 2 MB
+	// maxKeptLinks is the longest profile that outlasts a restart: all that are kept are
+	// read at the start.
+	maxKeptLinks = 256
 )
 
 // A profileKey is a profile id. What devices without security teach counts for such
@@ -78,7 +81,7 @@ func (s *Server) determine(
 		keys[i] = profileKey{who.Role != coap.RoleNone, id}
 	}
 	learned, err := s.profiles.merge(r, keys)
-	if err == nil && learned != nil {
+	if err == nil && learned != nil && len(learned.Objects) <= maxKeptLinks {
 		// The device is registered without it as well; another one teaches it again.
 		s.failed(ctx, "profile of devices", s.o.Store.KeepProfile(ctx, *learned))
 	}

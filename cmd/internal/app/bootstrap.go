@@ -46,7 +46,11 @@ func (a *App) identifyBootstrap(ctx context.Context, who coap.Identity, ep lwm2m
 	case who.Role == coap.RoleNone && !d.NoSec:
 		err = bootstrap.ErrUnauthorized
 	case who.Role == coap.RoleNone:
-		return d.ID, nil
+		var open bool
+		if open, err = a.bootsOpenly(ctx, d); open || err != nil {
+			return d.ID, err
+		}
+		err = bootstrap.ErrUnauthorized
 	case who.Role == coap.RoleFactory && fleet.Factory(who.Certificate) != d.Factory,
 		who.Role == coap.RoleBootstrap && who.Name != string(ep):
 		err = bootstrap.ErrIdentity
@@ -57,6 +61,17 @@ func (a *App) identifyBootstrap(ctx context.Context, who coap.Identity, ep lwm2m
 		Actor: "device:" + who.Name, Action: "bootstrap.refuse", Subject: string(ep), Reason: err.Error(),
 	})
 	return "", fmt.Errorf("%w: %s as %.80q", err, who.Role, ep)
+}
+
+// bootsOpenly reports whether the profile of a device has no secret, so that it may
+// be told without security.
+func (a *App) bootsOpenly(ctx context.Context, d fleet.Device) (bool, error) {
+	profiles, err := a.db.Bootstrap().Profiles(ctx)
+	if err != nil {
+		return false, err
+	}
+	p, ok := bootstrap.For(profiles, d.Tags)
+	return ok && p.Mode == bootstrap.ModeNoSec, nil
 }
 
 // configure says what a device is to hold, by the profile for its tags.

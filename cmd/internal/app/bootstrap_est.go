@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
+	"time"
 
 	"steward/est"
 	"steward/lwm2m/bootstrap"
@@ -15,16 +17,35 @@ import (
 // enrols on them. One ends with its association.
 type led struct {
 	mu      sync.Mutex
-	clients map[coap.Peer]est.Client
+	clients map[coap.Peer]ledClient
 }
 
-func (l *led) put(p coap.Peer, c est.Client) {
+// A ledClient is one of them, and since when.
+type ledClient struct {
+	est.Client
+
+	at time.Time
+}
+
+// Bounds of those who were led and do not come: an association may have ended while
+// its right was made.
+const (
+	maxLed  = 8192
+	ledTime = time.Hour
+)
+
+func (l *led) put(p coap.Peer, c est.Client, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.clients == nil {
-		l.clients = map[coap.Peer]est.Client{}
+		l.clients = map[coap.Peer]ledClient{}
 	}
-	l.clients[p] = c
+	if len(l.clients) >= maxLed {
+		maps.DeleteFunc(l.clients, func(_ coap.Peer, c ledClient) bool { return now.Sub(c.at) > ledTime })
+	}
+	if len(l.clients) < maxLed {
+		l.clients[p] = ledClient{c, now}
+	}
 }
 
 func (l *led) closed(p coap.Peer) {
@@ -37,7 +58,7 @@ func (l *led) get(p coap.Peer) (est.Client, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c, ok := l.clients[p]
-	return c, ok
+	return c.Client, ok
 }
 
 // finishing lets a device without a factory certificate enrol on the association of
@@ -65,7 +86,7 @@ func (a *App) finishing(ctx context.Context, p coap.Peer, id fleet.ID) {
 		a.logError(ctx, "right by bootstrap", err)
 		return
 	}
-	a.led.put(p, client)
+	a.led.put(p, client, a.now())
 }
 
 // estClient says who a peer is to the CA: whom its certificate names, or, without

@@ -22,7 +22,9 @@ func (a *App) openCA(ctx context.Context, seal est.Sealer) (err error) {
 	})); err != nil {
 		return err
 	}
-	a.logRestored(ctx)
+	if err = a.logRestored(ctx); err != nil {
+		return err
+	}
 	a.publication, err = a.newPublication(ctx)
 	return err
 }

@@ -177,6 +177,9 @@ func (c *credentials) nameOf(ctx context.Context, client est.Client, der []byte)
 	if c.naming.Plain() {
 		return client.Name, nil
 	}
+	if given, err := c.givenName(ctx, client); given || err != nil {
+		return client.Name, err
+	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", fleet.ErrNameless, err)
@@ -194,6 +197,25 @@ func (c *credentials) nameOf(ctx context.Context, client est.Client, der []byte)
 			fleet.ErrNameless, ep, client.Name)
 	}
 	return string(ep), nil
+}
+
+// givenName reports whether the name of a client was given to it with its right, by
+// which its certificate was issued: the rule has had its say then.
+func (c *credentials) givenName(ctx context.Context, client est.Client) (bool, error) {
+	if client.Factory == (est.Hash{}) {
+		return false, nil
+	}
+	d, err := c.devices.ByEndpoint(ctx, lwm2m.Endpoint(client.Name))
+	if errors.Is(err, fleet.ErrUnknown) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if d.Factory == (fleet.Factory{}) {
+		return client.Factory == est.BootstrapRight(client.Name), nil
+	}
+	return client.Factory == est.Hash(d.Factory), nil
 }
 
 // Recall implements dtls.Recaller: operational certificates that were good when they

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 
 	"steward/cmd/internal/revokelog"
@@ -18,17 +19,19 @@ func (a *App) openJournal() (err error) {
 
 // logRestored tells people that the database was older than the file. It does not
 // know then which one-time passwords were used since: none is good any more.
-func (a *App) logRestored(ctx context.Context) {
+func (a *App) logRestored(ctx context.Context) error {
 	r := a.pki.restored
 	level := slog.LevelDebug
 	if r.Revoked+r.Deleted+r.Unknown > 0 {
 		level = slog.LevelWarn
-		_, err := a.pki.ca.WithdrawPasswords(ctx)
-		a.logError(ctx, "withdrawing one-time passwords of a restored database", err)
+		if _, err := a.pki.ca.WithdrawPasswords(ctx); err != nil {
+			return fmt.Errorf("one-time passwords of a restored database: %w", err)
+		}
 	}
 	if r == (est.Restored{}) {
-		return
+		return nil
 	}
 	a.log.LogAttrs(ctx, level, "revocations restored", slog.Int("revoked_again", r.Revoked),
 		slog.Int("rights_deleted_again", r.Deleted), slog.Int("unknown_certificates", r.Unknown), slog.Int("kept", r.Kept))
+	return nil
 }

@@ -148,7 +148,7 @@ func TestShortLivedCertificates(t *testing.T) {
 // that it had.
 func TestExpiredWhileOff(t *testing.T) {
 	t.Parallel()
-	alpha, f := newProvider(t, "alpha", lifetime(t, 3*time.Second)), newFactory(t)
+	alpha, f := newProvider(t, "alpha", lifetime(t, 8*time.Second)), newFactory(t)
 	dir, b := t.TempDir(), f.device(endpoint, alpha)
 	r := start(t, b, options(dir))
 	r.await(sim.Registered)

@@ -31,7 +31,7 @@ var secretObjects = []uint16{0, 21}
 // request. What is not known is treated as if it could be anything.
 func (t *tracing) secrecy(sent bool, m *coap.Message, s lwm2m.Schema) secrecy {
 	if m.Code.IsRequest() {
-		of := requestSecrecy(pathOf(m), s)
+		of := requestSecrecy(pathOf(m), sent, s)
 		if len(t.requests) >= maxTokens {
 			clear(t.requests)
 		}
@@ -48,10 +48,14 @@ func (t *tracing) secrecy(sent bool, m *coap.Message, s lwm2m.Schema) secrecy {
 	return of
 }
 
-// requestSecrecy judges a path.
-func requestSecrecy(path []string, s lwm2m.Schema) secrecy {
+// requestSecrecy judges a path. Those of our own resources mean nothing in what is sent
+// to a device, whose names they may be.
+func requestSecrecy(path []string, sent bool, s lwm2m.Schema) secrecy {
 	switch {
-	case len(path) == 0, path[0] == "dp":
+	case len(path) == 0:
+		return secrecy{}
+	case sent:
+	case path[0] == "dp":
 		return secrecy{}
 	case slices.Contains(path, "est"):
 		for _, part := range path {

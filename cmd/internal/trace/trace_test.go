@@ -99,6 +99,8 @@ func TestSecrets(t *testing.T) {
 		{"answer from an account", []msg{{true, coap.GET, "0/0/3", -1, ""}, {false, coap.Content, "", 0, key}}, false},
 		{"OSCORE", []msg{{true, coap.PUT, "21/0/0", 0, key}}, false},
 		{"below an alternate path", []msg{{true, coap.PUT, "lwm2m/0/0/5", 42, key}}, false},
+		{"below a prefix that is called rd", []msg{{true, coap.PUT, "rd/0/0/5", 42, key}}, false},
+		{"below a prefix that is called est", []msg{{true, coap.PUT, "est/0/0/5", 42, key}}, false},
 		{"what may only be written", []msg{{true, coap.PUT, "5/0/0", 42, key}}, false},
 		{"composite with a key", []msg{{true, coap.IPATCH, "", 110, senml}}, false},
 		{
