@@ -43,7 +43,7 @@ func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response,
 	if err := s.o.Store.Register(ctx, reg); err != nil {
 		return nil, err
 	}
-	e, session, _ := s.adopt(by, reg)
+	e, session, _ := s.adopt(by, reg, false)
 	s.o.Log.LogAttrs(ctx, slog.LevelInfo, "registered", slog.String("endpoint", string(reg.Endpoint)),
 		slog.String("version", string(reg.Version)), slog.Duration("lifetime", reg.Lifetime))
 	return &coap.Response{
@@ -106,7 +106,7 @@ func (s *Server) update(ctx context.Context, r *coap.Request) (*coap.Response, e
 	if err := s.change(ctx, before, reg); err != nil {
 		return nil, err
 	}
-	e, session, returned := s.adopt(by, reg)
+	e, session, returned := s.adopt(by, reg, false)
 	// New objects may be what a wanted observation was refused for.
 	again := returned || len(r.Payload) > 0 || reg.profiled(p) || s.isUnsettled(e)
 	return &coap.Response{
@@ -209,7 +209,7 @@ func (s *Server) recognise(ctx context.Context, p coap.Peer) (from sender, err e
 	if from.registration, err = s.lookup(device); err != nil {
 		return from, err
 	}
-	from.entry, from.session, from.returned = s.adopt(by, from.registration)
+	from.entry, from.session, from.returned = s.adopt(by, from.registration, false)
 	s.mu.Lock()
 	s.hear(from.entry, time.Now().UnixMicro())
 	s.mu.Unlock()

@@ -83,10 +83,7 @@ func (s *Server) find(ctx context.Context, device fleet.ID) error {
 	if reg, err = s.lookup(device); err != nil { // it may have changed before our turn
 		return err
 	}
-	e, session, _ := s.adopt(by, reg)
-	s.mu.Lock()
-	e.found = e.session == session
-	s.mu.Unlock()
+	e, session, _ := s.adopt(by, reg, true)
 	s.open(e, session)
 	s.unsettle(device)
 	return nil

@@ -123,7 +123,7 @@ type proof struct {
 // proved the way to it in place of any other. If both are the same as before (an
 // Update by the same association), the session goes on and adopt returns false.
 // Otherwise observations are to be established, after open. The caller has the turn.
-func (s *Server) adopt(by proof, reg Registration) (e *entry, session uint32, returned bool) {
+func (s *Server) adopt(by proof, reg Registration, found bool) (e *entry, session uint32, returned bool) {
 	var gone remains
 	s.mu.Lock()
 	if old := s.devices[reg.Device]; old != nil && (old.peer != by.peer || old.location.String() != reg.ID) {
@@ -140,6 +140,7 @@ func (s *Server) adopt(by proof, reg Registration) (e *entry, session uint32, re
 	}
 	e.proved = by.doubts == s.doubts
 	session = e.session
+	e.found = e.found || found && returned
 	s.mu.Unlock()
 	gone.bury()
 	return e, session, returned

@@ -32,8 +32,12 @@ func (a *App) watchEnrolment(next coap.Handler) coap.Handler {
 // lateRenewal passes requests of devices whose certificate ended within the grace to
 // an authority that knows only renewal, and all others on.
 func (a *App) lateRenewal(next coap.Handler) (coap.Handler, error) {
+	byLabel, err := labels(a, func(ca *est.CA) estcoap.Authority { return lateCA{ca, a.cfg.ExpiredGrace} })
+	if err != nil {
+		return nil, err
+	}
 	late, err := estcoap.NewServer(estcoap.ServerOptions{
-		CA: lateCA{a.pki.ca, a.cfg.ExpiredGrace}, C509: a.cfg.C509, Refused: a.refusedEnrolment, Log: a.log,
+		CA: lateCA{a.pki.ca, a.cfg.ExpiredGrace}, Labels: byLabel, C509: a.cfg.C509, Refused: a.refusedEnrolment, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ const (
 // A Log is one file. It is safe for concurrent use.
 type Log struct {
 	path    string
+	lock    *os.File
 	entries []est.Entry // of the processes before; nil after Replay
 	clean   bool
 
@@ -64,6 +65,32 @@ type batch struct {
 // certificates that expired before since. It returns ErrFormat or ErrDamaged, and
 // an error while another process has the file.
 func Open(path string, since time.Time) (*Log, error) {
+	lock, err := lockBeside(path)
+	if err != nil {
+		return nil, err
+	}
+	l, err := open(path, since)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	l.lock = lock
+	return l, nil
+}
+
+// lockBeside locks the file for this process by another beside it: the file itself may
+// be replaced, and is read before it can be locked.
+func lockBeside(path string) (*os.File, error) {
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: another process has it: %w", path, err), lock.Close())
+	}
+	return lock, nil
+}
+
+func open(path string, since time.Time) (*Log, error) {
 	l := &Log{path: path}
 	raw, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -267,5 +294,5 @@ func (l *Log) Close() error {
 	if !dirty {
 		err = l.Append([]est.Entry{{Kind: kindClosed}})
 	}
-	return errors.Join(err, l.file.Close())
+	return errors.Join(err, l.file.Close(), l.lock.Close())
 }
