@@ -59,6 +59,9 @@ type order struct {
 	binding []byte
 	made    []byte   // PKCS#8 of the key made here; nil: the key is the client's own
 	errands []Errand // that end with the issue; nil: the certificate is of our own issuer
+	// still returns ErrConflict if what lets the client have a certificate was used up
+	// since it was read.
+	still func(ctx context.Context) error
 }
 
 // Enrol answers /sen: the first operational certificate of a device that proved
@@ -130,6 +133,10 @@ func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, erro
 	grant, err := ca.approved(ctx, right, o)
 	if err != nil {
 		return Issued{}, err
+	}
+	o.still = func(ctx context.Context) error {
+		now, err := ca.o.Store.Right(ctx, right.Factory)
+		return unchanged(right.Version, now.Version, err)
 	}
 	cert, record, err := ca.certify(ctx, o, right.Endpoint)
 	if err != nil {
@@ -240,6 +247,10 @@ func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
 	}
 	if err := ca.rationed(ctx, asked.Factory, asked.Name); err != nil {
 		return Issued{}, err
+	}
+	o.still = func(ctx context.Context) error {
+		now, err := ca.o.Store.Certificate(ctx, asked.Hash)
+		return unchanged(asked.Version, now.Version, err)
 	}
 	cert, record, err := ca.certify(ctx, o, asked.Name)
 	if err != nil {

@@ -223,6 +223,10 @@ func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, er
 	if err := ca.uncompromised(ctx, csr.SPKI); err != nil {
 		return Issued{}, err
 	}
+	o.still = func(ctx context.Context) error {
+		now, err := ca.password(ctx, p.ID)
+		return unchanged(p.Version, now.Version, err)
+	}
 	cert, record, err := ca.certify(ctx, o, name)
 	if err != nil {
 		return Issued{}, err

@@ -71,7 +71,19 @@ func (ca *CA) collect(ctx context.Context, o *order, name string) (*x509.Certifi
 	case e.State == ErrandWaiting || e.State == ErrandReady:
 		return nil, Record{}, ca.dispatch(ctx, o, name, &e)
 	}
+	// The answer may have been fetched by another request of the client just now.
+	if err := o.still(ctx); err != nil {
+		return nil, Record{}, err
+	}
 	return nil, Record{}, ca.dispatch(ctx, o, name, nil)
+}
+
+// unchanged returns ErrConflict if the version of a row that was read is another now.
+func unchanged(read, now int64, err error) error {
+	if err == nil && read != now {
+		return fmt.Errorf("%w: used meanwhile", ErrConflict)
+	}
+	return err
 }
 
 // redeem takes what e brought. An answer that is no good any more is asked for anew.
