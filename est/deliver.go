@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"fmt"
+	"slices"
 
 	"steward/lwm2m/audit"
 )
@@ -56,21 +57,26 @@ func (ca *CA) deliverOnce(ctx context.Context, endpoint string, factory Hash, ke
 		ca.row("certificate.issue", record.Hash, "operational "+endpoint+", with a key made here, for its bootstrap", "",
 			string(StatusValid)),
 	}
-	if len(live) > 0 { // two at once renew one: the second is ErrConflict
-		ch.Sole, ch.Update = "", append(ch.Update, live[0])
+	if before := heldFor(live); before >= 0 { // two at once renew one: the second is ErrConflict
+		ch.Sole, ch.Update = "", append(ch.Update, live[before])
+		record.Supersedes = live[before].Hash
+		live = slices.Delete(live, before, before+1)
 	}
-	for i, before := range live { // the newest first
-		if i == 0 {
-			record.Supersedes = before.Hash
-			continue
-		}
-		ca.revoke(before, Superseded, fmt.Sprintf("%s was given newer ones", endpoint), &ch)
+	for _, unused := range live {
+		ca.revoke(unused, Superseded, fmt.Sprintf("%s was given newer ones", endpoint), &ch)
 	}
 	ch.Insert = []Record{record}
 	if err := ca.commit(ctx, ch); err != nil {
 		return Issued{}, err
 	}
 	return ca.answer(cert, record), nil
+}
+
+// heldFor returns which of the certificates of a device, the newest first, it surely
+// has: the newest that it used, or that renews none; -1 if there is none. The others
+// may have been lost on their way.
+func heldFor(live []Record) int {
+	return slices.IndexFunc(live, func(r Record) bool { return r.Supersedes == (Hash{}) || !r.UsedAt.IsZero() })
 }
 
 // guard returns a Change of which a second at the same time is ErrConflict: it changes

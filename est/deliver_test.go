@@ -51,15 +51,18 @@ func TestDeliver(t *testing.T) {
 	if err := identify(first); err != nil {
 		t.Errorf("the first, before the second is used: %v", err)
 	}
-	third := deliver()
-	if err := identify(first); !errors.Is(err, est.ErrRevoked) {
+	third := deliver() // and once more: what the device uses is good until it has another
+	if err := identify(first); err != nil {
 		t.Errorf("the first, after two more: %v", err)
+	}
+	if err := identify(second); !errors.Is(err, est.ErrRevoked) {
+		t.Errorf("the second, after the third was made: %v", err)
 	}
 	if err := identify(third); err != nil {
 		t.Fatal(err)
 	}
-	if err := identify(second); !errors.Is(err, est.ErrRevoked) {
-		t.Errorf("the second, after the third was used: %v", err)
+	if err := identify(first); !errors.Is(err, est.ErrRevoked) {
+		t.Errorf("the first, after the third was used: %v", err)
 	}
 	if n := w.audited("certificate.issue"); n != 3 {
 		t.Errorf("%d certificates issued, by the audit log", n)
