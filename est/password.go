@@ -136,3 +136,12 @@ func (n NewPassword) check() (NewPassword, error) {
 	}
 	return n, nil
 }
+
+// journalled is the Number of an EntryPassword.
+func (p Password) journalled() int64 {
+	left := int64(p.Left)
+	if p.State != PasswordOpen {
+		left = 0
+	}
+	return p.ExpiresAt.Unix()*passwordUses + left
+}

@@ -62,7 +62,7 @@ func (ca *CA) WithdrawPassword(ctx context.Context, id string) (Password, error)
 			return Password{}, err
 		}
 		row := ca.passwordRow("password.withdraw", p, "one-time password for "+p.Name, before, p.State)
-		if err := ca.o.Store.Commit(ctx, Change{Password: &p, Audit: []audit.Row{row}}); err != nil {
+		if err := ca.commit(ctx, Change{Password: &p, Audit: []audit.Row{row}}); err != nil {
 			return Password{}, err
 		}
 		p.Version++

@@ -19,6 +19,8 @@ type Restored struct {
 	Deleted int // rights that the Store held to be in force
 	Unknown int // revoked certificates that the Store does not hold
 	Kept    int // revocations that the Journal did not have
+	// Withdrawn are one-time passwords that the Store held to have more uses.
+	Withdrawn int
 }
 
 // Restore makes Store and Journal agree, before anything else is asked of the CA:
@@ -52,6 +54,9 @@ func (ca *CA) Restore(ctx context.Context) (Restored, error) {
 		if err := ca.deleteAgain(ctx, factory, at, &out); err != nil {
 			return out, err
 		}
+	}
+	if err := ca.withdrawUsed(ctx, j.left, &out); err != nil {
+		return out, err
 	}
 	return out, ca.ledger.append(missing)
 }
@@ -99,11 +104,12 @@ func (ca *CA) withKeys(ctx context.Context, entries []Entry) error {
 type journalled struct {
 	revoked map[Hash]Revocation
 	deleted map[Hash]int64 // when, in Unix microseconds, by factory certificate
+	left    map[Hash]int64 // uses of one-time passwords, by the hash of their ids
 	clean   bool
 }
 
 func (ca *CA) replay() (journalled, error) {
-	j := journalled{revoked: map[Hash]Revocation{}, deleted: map[Hash]int64{}}
+	j := journalled{revoked: map[Hash]Revocation{}, deleted: map[Hash]int64{}, left: map[Hash]int64{}}
 	l := ca.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,6 +126,8 @@ func (ca *CA) replay() (journalled, error) {
 		case EntryNumber:
 			n := max(l.numbers[e.Subject].reserved, e.Number)
 			l.numbers[e.Subject] = numbers{last: n, reserved: n}
+		case EntryPassword:
+			j.left[e.Subject] = e.Number % passwordUses
 		default:
 			return fmt.Errorf("%w: journal entry of kind %d", ErrOptions, e.Kind)
 		}
@@ -197,4 +205,31 @@ func (ca *CA) deletedRights(ctx context.Context, have map[Hash]int64) (out []Ent
 		}
 		after = page[len(page)-1].Factory
 	}
+}
+
+// withdrawUsed withdraws the one-time passwords that the Store holds as they were
+// before they were used.
+func (ca *CA) withdrawUsed(ctx context.Context, left map[Hash]int64, out *Restored) error {
+	before := ""
+	for len(left) > 0 {
+		page, err := ca.ListPasswords(ctx, before, MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, p := range page {
+			n, ok := left[sumText(p.ID)]
+			if !ok || p.State != PasswordOpen || int64(p.Left) <= n {
+				continue
+			}
+			if _, err := ca.WithdrawPassword(ctx, p.ID); err != nil {
+				return err
+			}
+			out.Withdrawn++
+		}
+		if len(page) < MaxPage {
+			return nil
+		}
+		before = page[len(page)-1].ID
+	}
+	return nil
 }

@@ -38,6 +38,9 @@ const (
 	EntryRevoked EntryKind = 1 // Revocation
 	EntryDeleted EntryKind = 2 // Subject is a factory certificate, Number when its right was deleted (Unix µs)
 	EntryNumber  EntryKind = 3 // Subject is an issuing certificate, Number what its CRLs have used up
+	// EntryPassword: Subject is the hash of a one-time password's id, Number its end in
+	// Unix seconds, times 65,536, plus the uses that are left.
+	EntryPassword EntryKind = 4
 )
 
 // An Entry is what must never be forgotten, though the Store be restored from a
@@ -47,6 +50,21 @@ type Entry struct {
 	Revocation Revocation // of EntryRevoked
 	Subject    Hash       // of the others
 	Number     int64
+}
+
+// passwordUses is where the uses that are left end in the Number of an EntryPassword.
+const passwordUses = 1 << 16
+
+// Over reports whether an entry says nothing more of what is used after since.
+func (e Entry) Over(since time.Time) bool {
+	switch e.Kind {
+	case EntryRevoked:
+		return e.Revocation.NotAfter.Before(since)
+	case EntryPassword:
+		return e.Number/passwordUses < since.Unix()
+	default:
+		return false
+	}
 }
 
 // A Journal keeps entries apart from the Store, so that one may be restored
@@ -251,6 +269,9 @@ func (ca *CA) committed(ch Change) error {
 	if ch.Right != nil && ch.Right.State == RightDeleted {
 		at := ch.Right.ChangedAt.UnixMicro()
 		entries = append(entries, Entry{Kind: EntryDeleted, Subject: ch.Right.Factory, Number: at})
+	}
+	if p := ch.Password; p != nil {
+		entries = append(entries, Entry{Kind: EntryPassword, Subject: sumText(p.ID), Number: p.journalled()})
 	}
 	for _, e := range entries {
 		if e.Kind == EntryRevoked {

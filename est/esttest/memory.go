@@ -46,7 +46,11 @@ func (s *Store) Audit() []audit.Row {
 func (s *Store) Clone() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Store{records: slices.Clone(s.records), rights: maps.Clone(s.rights), rows: slices.Clone(s.rows)}
+	return &Store{
+		records: slices.Clone(s.records), rights: maps.Clone(s.rights), rows: slices.Clone(s.rows), keys: maps.Clone(s.keys),
+		approvals: maps.Clone(s.approvals), passwords: slices.Clone(s.passwords), errands: slices.Clone(s.errands),
+		origins: maps.Clone(s.origins),
+	}
 }
 
 // Certificate implements est.Store.

@@ -32,6 +32,7 @@ func (a *App) logRestored(ctx context.Context) error {
 		return nil
 	}
 	a.log.LogAttrs(ctx, level, "revocations restored", slog.Int("revoked_again", r.Revoked),
-		slog.Int("rights_deleted_again", r.Deleted), slog.Int("unknown_certificates", r.Unknown), slog.Int("kept", r.Kept))
+		slog.Int("rights_deleted_again", r.Deleted), slog.Int("unknown_certificates", r.Unknown), slog.Int("kept", r.Kept),
+		slog.Int("passwords_withdrawn", r.Withdrawn))
 	return nil
 }

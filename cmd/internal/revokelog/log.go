@@ -188,7 +188,7 @@ func latest(entries []est.Entry, since time.Time) []est.Entry {
 	}
 	out := make([]est.Entry, 0, len(last))
 	for i, e := range entries {
-		over := e.Kind == kindClosed || e.Kind == est.EntryRevoked && e.Revocation.NotAfter.Before(since)
+		over := e.Kind == kindClosed || e.Over(since)
 		if !over && last[of(e)] == i {
 			out = append(out, e)
 		}

@@ -71,7 +71,7 @@ func parseRecord(b []byte) (est.Entry, bool) {
 	e := est.Entry{Kind: est.EntryKind(b[0]), Number: number(b[4+maxSerial+80:])}
 	copy(e.Subject[:], b[4+maxSerial:])
 	switch e.Kind {
-	case est.EntryDeleted, est.EntryNumber, kindClosed:
+	case est.EntryDeleted, est.EntryNumber, est.EntryPassword, kindClosed:
 		return e, true
 	case est.EntryRevoked:
 	default:
