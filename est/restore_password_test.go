@@ -23,7 +23,7 @@ func TestUsedPasswordRestored(t *testing.T) {
 		return need(w.ca.Restore(ctx))(t)
 	}
 	begin(w.store)
-	make := func(name string, uses int) (est.Password, string) {
+	fresh := func(name string, uses int) (est.Password, string) {
 		t.Helper()
 		p, secret, err := w.ca.MakePassword(ctx, est.NewPassword{Name: name, Uses: uses})
 		if err != nil {
@@ -31,8 +31,8 @@ func TestUsedPasswordRestored(t *testing.T) {
 		}
 		return p, secret
 	}
-	used, usedSecret := make("gw-*", 2)
-	unused, unusedSecret := make("gateway-2", 1)
+	used, usedSecret := fresh("gw-*", 2)
+	unused, unusedSecret := fresh("gateway-2", 1)
 	backup := w.store.Clone()
 	if _, err := w.ca.EnrolByPassword(ctx, used, est.Request{CSR: esttest.CSR(t, esttest.Key(t), "gw-1")}); err != nil {
 		t.Fatal(err)
