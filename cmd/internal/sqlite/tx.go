@@ -16,9 +16,6 @@ var ErrClosed = errors.New("database closed")
 const (
 	maxGroup = 512                  // jobs committed together at most: bounds the wait of the first
 	linger   = 2 * time.Millisecond // how long a group waits for company when it has any
-
-	maxLingers = 4 // in a row, while each brings a crowd
-	crowd      = 4
 )
 
 // A job is one Update waiting for its group.
@@ -92,12 +89,11 @@ func (db *DB) serve(w *writer) {
 	}
 }
 
-// group returns first and what else waits, lingering if anything does, and again
-// while much comes: a lone writer must not pay for company that does not come, and
-// a crowd pays less together.
+// group returns first and what else waits, lingering once if anything does: a
+// lone writer must not pay for company that does not come.
 func (db *DB) group(first *job) []*job {
 	group := []*job{first}
-	lingers, seen := 0, 1
+	lingered := false
 	for len(group) < maxGroup {
 		select {
 		case j := <-db.jobs:
@@ -105,12 +101,11 @@ func (db *DB) group(first *job) []*job {
 			continue
 		default:
 		}
-		if came := len(group) - seen; came == 0 || lingers > 0 && came < crowd || lingers == maxLingers {
+		if len(group) == 1 || lingered {
 			return group
 		}
-		seen = len(group)
-		lingers++
 		time.Sleep(linger)
+		lingered = true
 	}
 	return group
 }
