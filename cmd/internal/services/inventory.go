@@ -114,11 +114,9 @@ func (b *base) alerts(ctx context.Context, now time.Time) ([]web.CertificateAler
 
 // succeeded reports whether a certificate for the same purpose ends later.
 func (b *base) succeeded(ctx context.Context, l sqlite.CertificateLine, now time.Time) (bool, error) {
-	newest, err := b.view.Certificates(ctx, sqlite.CertificateQuery{
-		State: string(web.CertificateLive), Kind: l.Kind, Text: l.Name, Now: now, Limit: maxAlerts,
-	})
-	return slices.ContainsFunc(newest, func(n sqlite.CertificateLine) bool {
-		return n.Name == l.Name && n.NotAfter.After(l.NotAfter)
+	all, err := b.DB.Inventory().Certificates(ctx, est.Query{Kind: l.Kind, Status: est.StatusValid, Name: l.Name})
+	return slices.ContainsFunc(all, func(r est.Record) bool {
+		return r.Live(now) == nil && r.NotAfter.After(l.NotAfter)
 	}), err
 }
 
