@@ -10,13 +10,14 @@ import (
 	"steward/est"
 	"steward/est/esttest"
 	"steward/lwm2m/machine"
+	"steward/lwm2m/machine/machinetest"
 )
 
 func TestApprovalTable(t *testing.T) {
 	if err := est.ApprovalTable.Check(est.ApprovalWaiting); err != nil {
 		t.Error(err)
 	}
-	golden(t, "testdata/approval.mmd", est.ApprovalTable.Mermaid(est.ApprovalWaiting))
+	machinetest.Golden(t, "testdata/approval.mmd", est.ApprovalTable.Mermaid(est.ApprovalWaiting), *update)
 }
 
 func TestApproval(t *testing.T) {

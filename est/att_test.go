@@ -3,11 +3,11 @@ package est_test
 import (
 	"encoding/asn1"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"steward/est"
+	"steward/lwm2m/machine/machinetest"
 )
 
 // TestTemplate holds the CsrAttrs against what RFC 9908 §3 and §4 say of them.
@@ -34,7 +34,7 @@ func TestTemplate(t *testing.T) {
 		if !strings.Contains(fmt.Sprintf("%x", der), tt.key) {
 			t.Errorf("%s: no key in %x", tt.name, der)
 		}
-		golden(t, tt.golden, dump(t, der, ""))
+		machinetest.Golden(t, tt.golden, dump(t, der, ""), *update)
 	}
 }
 
@@ -62,21 +62,4 @@ func dump(t *testing.T, der []byte, indent string) string {
 		out.WriteString(indent + name + fmt.Sprintf(" %x\n", v.Bytes))
 	}
 	return out.String()
-}
-
-// golden compares with a file.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("differs from %s (run with -update):\n%s", path, got)
-	}
 }

@@ -2,10 +2,10 @@ package est_test
 
 import (
 	"flag"
-	"os"
 	"testing"
 
 	"steward/est"
+	"steward/lwm2m/machine/machinetest"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -14,20 +14,7 @@ func TestRightTable(t *testing.T) {
 	if err := est.RightTable.Check(est.RightClosed); err != nil {
 		t.Error(err)
 	}
-	const golden = "testdata/right.mmd"
-	got := est.RightTable.Mermaid(est.RightClosed)
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("diagram differs from %s (run with -update):\n%s", golden, got)
-	}
+	machinetest.Golden(t, "testdata/right.mmd", est.RightTable.Mermaid(est.RightClosed), *update)
 }
 
 // TestOnlyOpenAndConsumedEnrol is the heart of the table: no other state may

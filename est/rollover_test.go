@@ -2,31 +2,18 @@ package est_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 
 	"steward/est"
 	"steward/est/esttest"
+	"steward/lwm2m/machine/machinetest"
 )
 
 func TestKeyTable(t *testing.T) {
 	if err := est.KeyTable.Check(est.KeyNext, est.KeyPast); err != nil {
 		t.Error(err)
 	}
-	const golden = "testdata/key.mmd"
-	got := est.KeyTable.Mermaid(est.KeyNext)
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("diagram differs from %s (run with -update):\n%s", golden, got)
-	}
+	machinetest.Golden(t, "testdata/key.mmd", est.KeyTable.Mermaid(est.KeyNext), *update)
 }
 
 func TestKeyStoreInMemory(t *testing.T) {

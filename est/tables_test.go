@@ -1,10 +1,10 @@
 package est_test
 
 import (
-	"os"
 	"testing"
 
 	"steward/est"
+	"steward/lwm2m/machine/machinetest"
 )
 
 // TestTables checks the tables of passwords and errands, and compares them with
@@ -20,17 +20,6 @@ func TestTables(t *testing.T) {
 		"testdata/password.mmd": est.PasswordTable.Mermaid(est.PasswordOpen),
 		"testdata/errand.mmd":   est.ErrandTable.Mermaid(est.ErrandWaiting),
 	} {
-		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("diagram differs from %s (run with -update):\n%s", file, got)
-		}
+		machinetest.Golden(t, file, got, *update)
 	}
 }

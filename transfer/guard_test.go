@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"steward/lwm2m"
+	"steward/lwm2m/machine/machinetest"
 	"steward/transfer"
 )
 
@@ -84,7 +85,7 @@ func TestGuardTableGolden(t *testing.T) {
 	for _, r := range transfer.GuardTable() {
 		fmt.Fprintf(&b, "%v | %s | %v | %v\n", r.In, r.Party, r.Do, r.At)
 	}
-	golden(t, "guard.txt", b.String())
+	machinetest.Golden(t, "testdata/guard.txt", b.String(), *update)
 }
 
 func TestPlaceOf(t *testing.T) {

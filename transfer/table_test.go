@@ -2,28 +2,15 @@ package transfer_test
 
 import (
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"steward/lwm2m/machine"
+	"steward/lwm2m/machine/machinetest"
 	"steward/transfer"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		check(t, os.WriteFile(file, []byte(got), 0o600))
-	}
-	want, err := os.ReadFile(file)
-	if err != nil || string(want) != got {
-		t.Errorf("%s differs (%v); run the test with -update and review", file, err)
-	}
-}
 
 // effects checks that each row's effects are named and unique.
 func effects[S, E, D ~string](t *testing.T, table machine.Table[S, E, D]) {
@@ -43,7 +30,7 @@ func TestBatchTable(t *testing.T) {
 	table := transfer.BatchTable()
 	check(t, table.Check(transfer.BatchDraft, transfer.BatchFinal()...))
 	effects(t, table)
-	golden(t, "batch.mmd", table.Mermaid(transfer.BatchDraft))
+	machinetest.Golden(t, "testdata/batch.mmd", table.Mermaid(transfer.BatchDraft), *update)
 	for _, s := range []transfer.BatchState{transfer.BatchSwitching, transfer.BatchPartial, transfer.BatchComplete} {
 		if _, err := table.Step(s, transfer.BatchCancel); err == nil {
 			t.Errorf("a transfer in %s can be cancelled", s)
@@ -60,7 +47,7 @@ func TestRowTables(t *testing.T) {
 				t.Error(err)
 			}
 			effects(t, table)
-			golden(t, name+".mmd", table.Mermaid(transfer.RowListed))
+			machinetest.Golden(t, "testdata/"+name+".mmd", table.Mermaid(transfer.RowListed), *update)
 		})
 	}
 }
@@ -123,7 +110,7 @@ func TestDeviceTable(t *testing.T) {
 	table := transfer.DeviceTable()
 	check(t, table.Check(transfer.Idle))
 	effects(t, table)
-	golden(t, "device.mmd", table.Mermaid(transfer.Idle))
+	machinetest.Golden(t, "testdata/device.mmd", table.Mermaid(transfer.Idle), *update)
 	for n, s := range transfer.DeviceStates() {
 		if got := int(s.Number()); got != n {
 			t.Errorf("%s has number %d, want %d", s, got, n)

@@ -76,9 +76,9 @@ type Runner struct {
 
 	mu      sync.Mutex
 	tracks  map[fleet.ID]*track
-	due     dueQueue  // of tracks; entries may be out of date
-	until   time.Time // up to where the Store's are in tracks
-	news    bool      // something was issued
+	due     fleet.DueQueue // of tracks; entries may be out of date
+	until   time.Time      // up to where the Store's are in tracks
+	news    bool           // something was issued
 	counted map[Event]uint64
 }
 

@@ -2,11 +2,11 @@ package enrol_test
 
 import (
 	"flag"
-	"os"
 	"slices"
 	"testing"
 
 	"steward/est/enrol"
+	"steward/lwm2m/machine/machinetest"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -15,20 +15,7 @@ func TestTable(t *testing.T) {
 	if err := enrol.Table.Check(enrol.None); err != nil {
 		t.Error(err)
 	}
-	const golden = "testdata/enrolment.mmd"
-	got := enrol.Table.Mermaid(enrol.None)
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("diagram differs from %s (run with -update):\n%s", golden, got)
-	}
+	machinetest.Golden(t, "testdata/enrolment.mmd", enrol.Table.Mermaid(enrol.None), *update)
 }
 
 // TestEveryStateLeadsBack: whatever happened, a certificate that the device gets

@@ -1,7 +1,6 @@
 package enrol
 
 import (
-	"container/heap"
 	"context"
 	"time"
 
@@ -58,7 +57,7 @@ func (r *Runner) schedule(device fleet.ID, at time.Time) {
 	}
 	t.at, t.queued = at, !t.busy // else leave sees to it
 	if t.queued {
-		r.due.add(device, at)
+		r.due.Add(device, at)
 	}
 }
 
@@ -91,21 +90,23 @@ func (r *Runner) keep(e *Enrolment) {
 func (r *Runner) take(now time.Time) (device fleet.ID, next time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.due) > 0 {
-		first := r.due[0]
-		t := r.tracks[first.device]
-		if t == nil || t.busy || !t.at.Equal(first.at) { // out of date
-			heap.Pop(&r.due)
+	for {
+		first, at, some := r.due.First()
+		if !some {
+			return "", time.Time{}, false
+		}
+		t := r.tracks[first]
+		if t == nil || t.busy || !t.at.Equal(at) { // out of date
+			r.due.Drop()
 			continue
 		}
-		if first.at.After(now) {
-			return "", first.at, false
+		if at.After(now) {
+			return "", at, false
 		}
-		heap.Pop(&r.due)
+		r.due.Drop()
 		t.busy, t.poked, t.queued, t.looked = true, false, false, now
-		return first.device, time.Time{}, true
+		return first, time.Time{}, true
 	}
-	return "", time.Time{}, false
 }
 
 // leave gives a device back, to be looked at when its time comes.
@@ -170,32 +171,3 @@ func (p *pace) reserve(now time.Time) time.Time {
 	p.next = at.Add(p.gap)
 	return at
 }
-
-// A dueQueue orders devices by when to look at them.
-type dueQueue []dueEntry
-
-type dueEntry struct {
-	device fleet.ID
-	at     time.Time
-}
-
-// Len implements heap.Interface.
-func (q *dueQueue) Len() int { return len(*q) }
-
-// Less implements heap.Interface.
-func (q *dueQueue) Less(i, j int) bool { return (*q)[i].at.Before((*q)[j].at) }
-
-// Swap implements heap.Interface.
-func (q *dueQueue) Swap(i, j int) { (*q)[i], (*q)[j] = (*q)[j], (*q)[i] }
-
-// Push implements heap.Interface.
-func (q *dueQueue) Push(x any) { *q = append(*q, x.(dueEntry)) } //nolint:errcheck,forcetypeassert // only add pushes
-
-// Pop implements heap.Interface.
-func (q *dueQueue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
-}
-
-func (q *dueQueue) add(device fleet.ID, at time.Time) { heap.Push(q, dueEntry{device, at}) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"steward/lwm2m/coap"
 	"steward/lwm2m/machine"
+	"steward/lwm2m/machine/machinetest"
 	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
 )
@@ -23,17 +23,7 @@ func TestTable(t *testing.T) {
 	if err := queue.Table.Check(queue.Queued, queue.Done, queue.Failed, queue.Expired, queue.Cancelled); err != nil {
 		t.Error(err)
 	}
-	const golden = "testdata/operation.mmd"
-	got := queue.Table.Mermaid(queue.Queued)
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil || got != string(want) {
-		t.Errorf("table is\n%s, %v; want\n%s", got, err, want)
-	}
+	machinetest.Golden(t, "testdata/operation.mmd", queue.Table.Mermaid(queue.Queued), *update)
 }
 
 // Core 1.2.2 §6.5: what a sleeping device is asked waits, and is sent in order, one

@@ -2,12 +2,12 @@ package rollout_test
 
 import (
 	"errors"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/machine/machinetest"
 	"steward/suit/rollout"
 )
 
@@ -15,16 +15,7 @@ func TestReleaseTable(t *testing.T) {
 	if err := rollout.ReleaseTable.Check(rollout.ReleaseDraft, rollout.ReleaseWithdrawn); err != nil {
 		t.Error(err)
 	}
-	got := rollout.ReleaseTable.Mermaid(rollout.ReleaseDraft)
-	if *update {
-		if err := os.WriteFile("testdata/release.mmd", []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("testdata/release.mmd")
-	if err != nil || got != string(want) {
-		t.Errorf("testdata/release.mmd differs (%v); run go test -update and read the diff\n%s", err, got)
-	}
+	machinetest.Golden(t, "testdata/release.mmd", rollout.ReleaseTable.Mermaid(rollout.ReleaseDraft), *update)
 }
 
 // TestWithdrawn checks that a device gets nothing of a release that was

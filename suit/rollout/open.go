@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"time"
@@ -43,20 +42,23 @@ func (j *Job) waits() bool { return j.State == Waiting }
 func (r *Runner) take(now time.Time) (j Job, next time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.due) > 0 {
-		first := r.due[0]
-		e := r.open[first.device]
-		if e == nil || e.busy || !e.at.Equal(first.at) {
-			heap.Pop(&r.due)
+	for {
+		first, at, some := r.due.First()
+		if !some {
+			return Job{}, time.Time{}, false
+		}
+		e := r.open[first]
+		if e == nil || e.busy || !e.at.Equal(at) {
+			r.due.Drop()
 			continue
 		}
-		if first.at.After(now) {
-			return Job{}, first.at, false
+		if at.After(now) {
+			return Job{}, at, false
 		}
-		heap.Pop(&r.due)
+		r.due.Drop()
 		slow := e.quiet()
 		if slow && r.slow >= max(r.o.Workers/2, 1) {
-			r.parked = append(r.parked, first.device)
+			r.parked = append(r.parked, first)
 			continue
 		}
 		if slow {
@@ -65,7 +67,6 @@ func (r *Runner) take(now time.Time) (j Job, next time.Time, ok bool) {
 		e.busy, e.poked, e.slow = true, false, slow
 		return e.job, time.Time{}, true
 	}
-	return Job{}, time.Time{}, false
 }
 
 // edit changes an open job, or takes it out if f returns false, and keeps count of
@@ -102,7 +103,7 @@ func (r *Runner) admit(campaign string) {
 		e.crowd, e.poked = false, true
 		if !e.busy {
 			e.at = time.Time{}
-			r.due.add(device, e.at)
+			r.due.Add(device, e.at)
 		}
 		return
 	}
@@ -126,7 +127,7 @@ func (r *Runner) rouse(campaign string) {
 		if e.job.Campaign == campaign && e.job.Aside == "" && !e.job.waits() {
 			e.at = time.Time{}
 			if !e.busy {
-				r.due.add(device, e.at)
+				r.due.Add(device, e.at)
 			}
 		}
 	}
@@ -140,7 +141,7 @@ func (r *Runner) unpark() {
 		device := r.parked[0]
 		r.parked = r.parked[1:]
 		if e := r.open[device]; e != nil && !e.busy {
-			r.due.add(device, e.at)
+			r.due.Add(device, e.at)
 			return
 		}
 	}
@@ -158,7 +159,7 @@ func (r *Runner) leave(device fleet.ID) {
 		if e.poked && !e.job.waits() {
 			e.at = time.Time{}
 		}
-		r.due.add(device, e.at)
+		r.due.Add(device, e.at)
 		return true
 	})
 }
@@ -196,7 +197,7 @@ func (r *Runner) put(j Job) {
 			e.at = time.Time{} // what it waited for, a place say, this Runner has not seen
 		}
 		if !e.busy {
-			r.due.add(j.Device, e.at)
+			r.due.Add(j.Device, e.at)
 		}
 		return true
 	})

@@ -68,7 +68,7 @@ type Runner struct {
 	mu        sync.Mutex
 	loaded    bool
 	open      map[fleet.ID]*openJob
-	due       dueQueue              // of open; entries may be out of date
+	due       fleet.DueQueue        // of open; entries may be out of date
 	loading   map[string]int        // jobs of open that take a place for downloads, by campaign
 	crowds    map[string][]fleet.ID // those that wait for such a place, by campaign
 	unheard   map[string]int        // jobs of open whose device has not answered yet, by campaign
@@ -137,7 +137,7 @@ func (r *Runner) Wake(device fleet.ID) {
 	if ok {
 		e.poked = true
 		if !e.busy && !e.job.waits() {
-			r.due.add(device, time.Time{})
+			r.due.Add(device, time.Time{})
 			e.at = time.Time{}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,6 +11,7 @@ import (
 
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/machine/machinetest"
 	"steward/objects"
 	"steward/suit/rollout"
 )
@@ -36,16 +36,7 @@ func TestTables(t *testing.T) {
 		"campaign": rollout.CampaignTable.Mermaid(rollout.CampaignDraft),
 		"wave":     rollout.WaveTable.Mermaid(rollout.WavePending),
 	} {
-		file = "testdata/" + file + ".mmd"
-		if *update {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil || got != string(want) {
-			t.Errorf("%s differs (%v); run go test -update and read the diff\n%s", file, err, got)
-		}
+		machinetest.Golden(t, "testdata/"+file+".mmd", got, *update)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,51 +14,17 @@ import (
 	"steward/cmd/internal/app"
 	"steward/cmd/internal/config"
 	"steward/cmd/internal/keys"
+	"steward/cmd/internal/keys/keystest"
 	"steward/est"
 	"steward/est/esttest"
 	"steward/transfer"
 )
 
-const (
-	softHSM = "/usr/lib/softhsm/libsofthsm2.so"
-	softPIN = "pin-80412977"
-)
-
-// softToken makes a token of SoftHSM and returns its folder and its URI.
-func softToken(t *testing.T) (folder, uri string) {
-	t.Helper()
-	if _, err := os.Stat(softHSM); err != nil {
-		t.Skip("softhsm2 is not installed")
-	}
-	if !keys.PKCS11 {
-		t.Skip("built without PKCS#11")
-	}
-	dir := t.TempDir()
-	folder = filepath.Join(dir, "tokens")
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("SOFTHSM2_CONF", write("softhsm2.conf", "directories.tokendir = "+folder+"\n"))
-	out, err := exec.CommandContext(t.Context(), "softhsm2-util", "--init-token", "--free", "--label", "steward",
-		"--so-pin", "so-"+softPIN, "--pin", softPIN).CombinedOutput()
-	if err != nil {
-		t.Fatalf("softhsm2-util: %v: %s", err, out)
-	}
-	return folder, "pkcs11:token=steward?module-path=" + softHSM + "&pin-source=file:" + write("pin", softPIN+"\n")
-}
-
 // TestToken runs a provider whose keys are all in a token: it is made there, serves,
 // enrols a device over DTLS, renews, lists what is revoked, signs for a hand-over and
 // is rolled over. Then the token goes away and comes back.
 func TestToken(t *testing.T) {
-	folder, uri := softToken(t)
+	folder, uri := keystest.SoftToken(t)
 	p := newProvider(t, "Alpha", func(o *config.Options) { o.Keys.Place = map[string]string{"default": uri} })
 	f := newFleet(t, p)
 	f.start()
@@ -116,7 +81,7 @@ func TestToken(t *testing.T) {
 		return err
 	}
 	if err := ask(); !errors.Is(err, est.ErrSigner) || !strings.Contains(err.Error(), "token=steward") ||
-		strings.Contains(err.Error(), softPIN) {
+		strings.Contains(err.Error(), keystest.PIN) {
 		t.Errorf("enrolment without the token: %v, want ErrSigner that names it, without the PIN", err)
 	}
 	if err := crl(p.app.CA().Authorities()[0]); err == nil {

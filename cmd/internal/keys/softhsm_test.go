@@ -7,50 +7,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"steward/cmd/internal/keys"
+	"steward/cmd/internal/keys/keystest"
 )
-
-const (
-	softHSM = "/usr/lib/softhsm/libsofthsm2.so"
-	pin     = "pin-73551608"
-)
-
-// softToken makes a token of SoftHSM and returns its folder and its URI. SoftHSM
-// reads its environment once for each process: one test makes one token.
-func softToken(t *testing.T) (folder, uri string) {
-	t.Helper()
-	if _, err := os.Stat(softHSM); err != nil {
-		t.Skip("softhsm2 is not installed")
-	}
-	if !keys.PKCS11 {
-		t.Skip("built without PKCS#11")
-	}
-	dir := t.TempDir()
-	folder = filepath.Join(dir, "tokens")
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("SOFTHSM2_CONF", write("softhsm2.conf", "directories.tokendir = "+folder+"\n"))
-	out, err := exec.CommandContext(t.Context(), "softhsm2-util", "--init-token", "--free", "--label", "steward",
-		"--so-pin", "so-"+pin, "--pin", pin).CombinedOutput()
-	if err != nil {
-		t.Fatalf("softhsm2-util: %v: %s", err, out)
-	}
-	return folder, "pkcs11:token=steward?module-path=" + softHSM + "&pin-source=file:" + write("pin", pin+"\n")
-}
 
 func sign(t *testing.T, k crypto.Signer) error {
 	t.Helper()
@@ -65,7 +28,7 @@ func sign(t *testing.T, k crypto.Signer) error {
 // TestSoftHSM makes and finds keys in a token, takes it away while it is in use,
 // and brings it back.
 func TestSoftHSM(t *testing.T) {
-	folder, uri := softToken(t)
+	folder, uri := keystest.SoftToken(t)
 	o := keys.Options{Dir: t.TempDir(), Places: map[keys.Name]string{"default": uri}}
 	ring := open(t, o)
 	if _, err := ring.Find(keys.Issuing); !errors.Is(err, keys.ErrNoKey) {
@@ -102,7 +65,7 @@ func TestSoftHSM(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := sign(t, k)
-	if !errors.Is(err, keys.ErrUnavailable) || strings.Contains(err.Error(), pin) {
+	if !errors.Is(err, keys.ErrUnavailable) || strings.Contains(err.Error(), keystest.PIN) {
 		t.Errorf("Sign without the token = %v, want ErrUnavailable without the PIN", err)
 	}
 	if err := os.Rename(away, folder); err != nil {
