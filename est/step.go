@@ -122,19 +122,14 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 // the device, those included that it got without the right: by a password, or with a
 // key made here for its bootstrap. A device has a handful, far below MaxPage.
 func (ca *CA) revokeAll(ctx context.Context, right Right, reason Reason, why string, ch *Change) error {
-	done := map[Hash]bool{}
-	for _, q := range []Query{{Factory: right.Factory}, {Name: right.Endpoint}} {
-		q.Kind, q.Status = KindOperational, StatusValid
-		records, err := ca.o.Store.Certificates(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, r := range records {
-			if !done[r.Hash] {
-				done[r.Hash] = true
-				ca.revoke(r, reason, why, ch)
-			}
-		}
+	records, err := ca.o.Store.Certificates(ctx, Query{
+		Kind: KindOperational, Status: StatusValid, Name: right.Endpoint, // all by the right have that name
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		ca.revoke(r, reason, why, ch)
 	}
 	return nil
 }
