@@ -86,6 +86,10 @@ func (p Path) ID(i int) uint16 {
 // Object returns the first identifier. It panics on the root.
 func (p Path) Object() uint16 { return p.ID(0) }
 
+// HoldsKeys reports whether p is a node of an object that holds keys: Security or
+// OSCORE (Core 1.2.2 Appendix E.1, E.8). The root is of none.
+func (p Path) HoldsKeys() bool { return p.n > 0 && (p.ids[0] == 0 || p.ids[0] == 21) }
+
 // Child returns the path of the node id directly below p.
 // It panics if p already names a resource instance.
 func (p Path) Child(id uint16) Path {

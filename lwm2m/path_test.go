@@ -97,3 +97,18 @@ func FuzzParsePath(f *testing.F) {
 		}
 	})
 }
+
+func TestHoldsKeys(t *testing.T) {
+	for text, want := range map[string]bool{
+		"/": false, "/0": true, "/0/1/5": true, "/21/0": true, "/3/0/0": false, "/1/0/21": false, "/d01/0/0/5": true,
+		"/d01/3": false,
+	} {
+		p, err := lwm2m.ParseNode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.HoldsKeys(); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}

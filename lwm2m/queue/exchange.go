@@ -2,10 +2,10 @@ package queue
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/server"
 )
@@ -16,16 +16,11 @@ const (
 )
 
 // secret reports whether what is below one of the paths holds keys: objects Security
-// and OSCORE. Of those no bodies are kept.
+// and OSCORE. Of those no bodies are kept, nor of what cannot be told.
 func secret(paths string) bool {
-	for _, p := range strings.FieldsFunc(paths, func(r rune) bool { return r == ' ' || r == ',' }) {
-		for part := range strings.SplitSeq(strings.TrimPrefix(p, "/"), "/") {
-			if part == "0" || part == "21" {
-				return true
-			}
-			if _, err := strconv.ParseUint(part, 10, 16); err == nil {
-				break // the object's number: what stands before it is a device behind a gateway
-			}
+	for _, text := range strings.FieldsFunc(paths, func(r rune) bool { return r == ' ' || r == ',' }) {
+		if p, err := lwm2m.ParseNode(text); err != nil || p.HoldsKeys() {
+			return true
 		}
 	}
 	return false

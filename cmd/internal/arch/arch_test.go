@@ -37,7 +37,7 @@ var layers = map[string][]string{
 	"lwm2m/server/servertest": {
 		"lwm2m", "lwm2m/codec", "lwm2m/coap", "lwm2m/server", "lwm2m/fleet", "lwm2m/audit",
 	},
-	"lwm2m/queue":              {"lwm2m/server", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
+	"lwm2m/queue":              {"lwm2m", "lwm2m/server", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
 	"lwm2m/queue/queuetest":    {"lwm2m/queue", "lwm2m/fleet", "lwm2m/audit"},
 	"lwm2m/bootstrap":          {"lwm2m", "lwm2m/codec", "lwm2m/linkformat", "lwm2m/coap", "lwm2m/machine", "lwm2m/fleet"},
 	"lwm2m/bootstrap/boottest": {"lwm2m", "lwm2m/bootstrap", "lwm2m/fleet"},

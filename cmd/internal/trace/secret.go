@@ -24,9 +24,6 @@ const (
 	ruleOpen                // holds no secret
 )
 
-// secretObjects hold keys: Security and OSCORE (Core 1.2.2 Appendix E.1, E.8).
-var secretObjects = []uint16{0, 21}
-
 // secrecy returns that of a message: of a request by its path, of an answer by its
 // request. What is not known is treated as if it could be anything.
 func (t *tracing) secrecy(sent bool, m *coap.Message, s lwm2m.Schema) secrecy {
@@ -88,7 +85,7 @@ func requestSecrecy(path []string, sent bool, s lwm2m.Schema) secrecy {
 
 // secret reports whether a node holds what nobody may read.
 func secret(p lwm2m.Path, s lwm2m.Schema) bool {
-	if slices.Contains(secretObjects, p.Object()) {
+	if p.HoldsKeys() {
 		return true
 	}
 	if s == nil || p.Len() < 3 {
