@@ -55,6 +55,9 @@ func parseToken(text string) (place, error) {
 			kept = append(kept, part)
 		}
 	}
+	if strings.Contains(query, ";") { // not of a query's characters (RFC 7512 §2.3); it would begin an attribute
+		return place{}, fmt.Errorf("%w: pkcs11: no ; after the ?, write it %%3B", ErrPlace)
+	}
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		switch name {

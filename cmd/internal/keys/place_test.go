@@ -36,6 +36,7 @@ func FuzzPlace(f *testing.F) {
 	for _, text := range []string{
 		"file:/a", "file:a", "pkcs11:token=t;object=o?module-path=/m&pin-source=/secret", "pkcs11:token=t?pin-value=1", "",
 		"pkcs11:serial=1;id=2", "pkcs11:slot-id=0;;", "file:/", "file:/a.b/c",
+		"pkcs11:token=0?module-path=;pin-source",
 	} {
 		f.Add(text)
 	}
