@@ -23,8 +23,12 @@ var (
 	ErrUnavailable = errors.New("temporarily unavailable")
 	ErrNotBuilt    = errors.New("not implemented")
 	ErrMethod      = errors.New("method not allowed here")
-	errCrossOrigin = errors.New("the request comes from another site")
-	errPanic       = errors.New("internal error")
+	// ErrPreconditionRequired asks for If-Match (RFC 6585 §3); ErrPrecondition says that
+	// it no longer holds (RFC 9110 §15.5.13).
+	ErrPreconditionRequired = errors.New("the request must be conditional")
+	ErrPrecondition         = errors.New("it is not as the request supposes")
+	errCrossOrigin          = errors.New("the request comes from another site")
+	errPanic                = errors.New("internal error")
 )
 
 // statuses maps errors to HTTP: the one such table. The first row that matches
@@ -42,6 +46,8 @@ var statuses = []struct {
 	{ErrNotFound, http.StatusNotFound, "not_found"},
 	{ErrMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{ErrConflict, http.StatusConflict, "conflict"},
+	{ErrPreconditionRequired, http.StatusPreconditionRequired, "precondition_required"},
+	{ErrPrecondition, http.StatusPreconditionFailed, "precondition_failed"},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
 	{ErrMediaType, http.StatusUnsupportedMediaType, "media_type"},
 	{ErrUnreachable, http.StatusConflict, "unreachable"},

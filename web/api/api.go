@@ -8,6 +8,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -40,6 +42,8 @@ type Options struct {
 type API struct {
 	o Options
 	s web.Services
+
+	changing locks // of the things that are changed
 }
 
 // New checks the options. It returns ErrOptions when something required is missing.
@@ -80,8 +84,9 @@ func (a *API) Routes() chi.Router {
 	}
 	r.NotFound(refuse(web.ErrNotFound))
 	r.MethodNotAllowed(refuse(web.ErrMethod))
-	for _, route := range a.routes() {
-		h, limit := route.handler, int64(web.MaxForm)
+	all := a.routes()
+	for _, route := range all {
+		h, limit := a.conditional(route, all), int64(web.MaxForm)
 		if route.upload {
 			limit = web.MaxUpload * 4 / 3 // base64
 		}
@@ -91,6 +96,23 @@ func (a *API) Routes() chi.Router {
 		r.Method(route.method, route.pattern, web.JSON(a.o.Log, web.LimitBody(limit, h)))
 	}
 	return r
+}
+
+// conditional returns the handler of a route with what conditions do to it.
+func (a *API) conditional(r route, all []route) web.Handler {
+	pattern, below := strings.CutPrefix(r.pattern, Prefix)
+	if !below {
+		return r.handler
+	}
+	if r.method == http.MethodGet {
+		return tagged(r.handler)
+	}
+	g := guardOf(r.method, pattern)
+	i := slices.IndexFunc(all, func(o route) bool { return o.method == http.MethodGet && o.pattern == Prefix+g.of })
+	if g.of == "" || i < 0 {
+		return r.handler
+	}
+	return a.guarded(g, all[i].handler, r.handler)
 }
 
 func (a *API) routes() []route {
@@ -166,6 +188,7 @@ func (a *API) updateRoutes() []route {
 		{method: get, pattern: "/vulnerabilities", role: viewer, handler: a.vulnerabilities},
 		{method: get, pattern: "/vulnerability-lists", role: viewer, handler: a.vulnerabilityLists},
 		{method: post, pattern: "/vulnerability-lists", role: release, handler: a.importVulnerabilities, upload: true},
+		{method: get, pattern: "/vulnerability-lists/{id}", role: web.RoleViewer, handler: a.vulnerabilityList},
 		{method: http.MethodDelete, pattern: "/vulnerability-lists/{id}", role: release, handler: a.removeVulnerabilities},
 		{method: get, pattern: "/campaigns", role: viewer, handler: a.campaigns},
 		{method: post, pattern: "/campaigns", role: operator, handler: a.createCampaign, upload: true},

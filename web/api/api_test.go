@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,15 +42,28 @@ type site struct {
 	routes   chi.Router
 	handler  http.Handler
 	ready    error
+	api      *api.API
 }
 
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
 	s := &site{fake: fake, accounts: account.New(&accounttest.Memory{}), stream: &web.Stream{}}
+	for _, role := range []web.Role{web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin} {
+		if err := s.accounts.SetToken(t.Context(), string(role), role, "token-"+string(role), webtest.Noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.use(t, fake.Services())
+	return s
+}
+
+// use puts services in place of those of the fake.
+func (s *site) use(t *testing.T, services web.Services) {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return webtest.Noon }
 	a, err := api.New(api.Options{
-		Services: fake.Services(), Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
+		Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
 		Schema: schema{}, BaseURL: "http://127.0.0.1:8080", Now: now, Log: log,
 		Ready:   func(context.Context) error { return s.ready },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
@@ -57,18 +71,29 @@ func newSite(t *testing.T, fake *webtest.Fake) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, role := range []web.Role{web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin} {
-		if err := s.accounts.SetToken(t.Context(), string(role), role, "token-"+string(role), webtest.Noon); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.api = a
 	s.routes = a.Routes()
 	s.handler = web.Stack(web.StackOptions{Log: log, Now: now}, s.routes)
-	return s
 }
 
-// do sends one request as the bearer of a token of that role. A body goes as JSON.
+// do sends one request as the bearer of a token of that role. A body goes as JSON. It
+// asks for a change of whatever there is, or is not.
 func (s *site) do(t *testing.T, method, target string, role web.Role, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	if method == http.MethodGet {
+		return s.send(t, method, target, role, body)
+	}
+	w := s.send(t, method, target, role, body, "If-Match", "*")
+	if w.Code == http.StatusPreconditionFailed {
+		w = s.send(t, method, target, role, body, "If-None-Match", "*")
+	}
+	return w
+}
+
+// send is do with headers of one's own, name by value.
+func (s *site) send(
+	t *testing.T, method, target string, role web.Role, body string, headers ...string,
+) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
 	if body != "" {
@@ -76,6 +101,9 @@ func (s *site) do(t *testing.T, method, target string, role web.Role, body strin
 	}
 	if role != web.RoleNone {
 		r.Header.Set("Authorization", "Bearer token-"+string(role))
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
@@ -336,4 +364,29 @@ func TestReadingTheDeviceNeedsOperator(t *testing.T) {
 	if w.Code != http.StatusForbidden {
 		t.Errorf("= %d, want 403", w.Code)
 	}
+}
+
+// counted is a service that notes how often a profile was written.
+type counted struct {
+	*webtest.Fake
+
+	mu sync.Mutex // guards n
+	n  int
+}
+
+// BootstrapProfiles implements web.Bootstraps.
+func (c *counted) BootstrapProfiles(context.Context) ([]web.BootstrapProfile, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return []web.BootstrapProfile{{Name: "x", Lifetime: c.n}}, nil
+}
+
+// PutBootstrapProfile implements web.Bootstraps.
+func (c *counted) PutBootstrapProfile(
+	_ context.Context, _ web.Actor, p web.BootstrapProfile,
+) (web.BootstrapProfile, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	return p, nil
 }

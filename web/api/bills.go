@@ -97,3 +97,12 @@ func (a *API) removeVulnerabilities(w http.ResponseWriter, r *http.Request) erro
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
+
+func (a *API) vulnerabilityList(w http.ResponseWriter, r *http.Request) error {
+	lists, err := a.s.Vulnerabilities.VulnerabilityLists(r.Context())
+	if err != nil {
+		return err
+	}
+	id := web.Param(r, "id")
+	return among(w, lists, "list", id, func(l web.VulnerabilityList) bool { return l.ID == id })
+}

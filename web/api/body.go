@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 
 	"steward/web"
 )
@@ -76,4 +77,13 @@ func readNamed[T ~string](r *http.Request, in any, name string, field *T) error 
 	}
 	*field = at
 	return nil
+}
+
+// among answers 200 with the one of all that is meant.
+func among[T any](w http.ResponseWriter, all []T, what, id string, is func(T) bool) error {
+	i := slices.IndexFunc(all, is)
+	if i < 0 {
+		return web.NotFound(what, id)
+	}
+	return web.WriteJSON(w, http.StatusOK, all[i])
 }

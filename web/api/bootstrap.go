@@ -10,6 +10,7 @@ func (a *API) bootstrapRoutes() []route {
 	const get, put, del = http.MethodGet, http.MethodPut, http.MethodDelete
 	return []route{
 		{method: get, pattern: "/bootstrap-profiles", role: web.RoleViewer, handler: a.profiles},
+		{method: get, pattern: "/bootstrap-profiles/{name}", role: web.RoleViewer, handler: a.profile},
 		{method: put, pattern: "/bootstrap-profiles/{name}", role: web.RoleAdmin, handler: a.putProfile},
 		{method: del, pattern: "/bootstrap-profiles/{name}", role: web.RoleAdmin, handler: a.removeProfile},
 		{method: get, pattern: "/devices/{id}/keys", role: web.RoleViewer, handler: a.deviceKeys},
@@ -74,4 +75,13 @@ func (a *API) removeDeviceKey(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, k)
+}
+
+func (a *API) profile(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Bootstraps.BootstrapProfiles(r.Context())
+	if err != nil {
+		return err
+	}
+	name := web.Param(r, "name")
+	return among(w, all, "profile", name, func(p web.BootstrapProfile) bool { return p.Name == name })
 }

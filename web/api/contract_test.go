@@ -26,6 +26,8 @@ type contract struct {
 type operation struct {
 	role   web.Role
 	schema string // of the answer; "" if it is no JSON of ours
+
+	conditional bool // it takes If-Match
 }
 
 type schemaDoc struct {
@@ -65,6 +67,10 @@ func readContract(t *testing.T) contract {
 			o := c.operations[key]
 			o.role = web.Role(strings.ReplaceAll(m[1], "none", ""))
 			c.operations[key] = o
+		} else if strings.HasSuffix(line, `parameters/IfMatch"`) {
+			o := c.operations[key]
+			o.conditional = true
+			c.operations[key] = o
 		} else if m := answerLine.FindStringSubmatch(line); m != nil {
 			o := c.operations[key]
 			o.schema = m[1]
@@ -93,7 +99,7 @@ func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found",
 		"series/{path}", "series/3303/0/5700",
 		"{path}", "3/0", "{operation}", webtest.ID,
-		"{name}", "usual", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
+		"{name}", "x", "object-definitions/{object}", "object-definitions/32001", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))
@@ -190,6 +196,9 @@ func TestAnswersFitContract(t *testing.T) {
 				return
 			}
 			w := s.do(t, method, path, web.RoleAdmin, bodies[key])
+			if empty && w.Code == http.StatusNotFound {
+				return // one of a list that is empty
+			}
 			if w.Code/100 != 2 {
 				t.Errorf("%s = %d\n%s", key, w.Code, w.Body)
 				return

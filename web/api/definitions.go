@@ -13,6 +13,10 @@ func (a *API) definitionRoutes() []route {
 		{method: get, pattern: "/object-definitions", role: web.RoleViewer, handler: a.definitions},
 		{method: post, pattern: "/object-definitions", role: web.RoleAdmin, handler: a.addDefinitions, upload: true},
 		{
+			method: get, pattern: "/object-definitions/{object}/{version}", role: web.RoleViewer,
+			handler: a.definition,
+		},
+		{
 			method: del, pattern: "/object-definitions/{object}/{version}", role: web.RoleAdmin,
 			handler: a.removeDefinition,
 		},
@@ -59,4 +63,15 @@ func (a *API) removeDefinition(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func (a *API) definition(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Definitions.ObjectDefinitions(r.Context())
+	if err != nil {
+		return err
+	}
+	object, version := web.Param(r, "object"), web.Param(r, "version")
+	return among(w, all, "definition", object+" "+version, func(d web.ObjectDefinition) bool {
+		return strconv.Itoa(int(d.Object)) == object && d.Version == version
+	})
 }

@@ -10,6 +10,7 @@ func (a *API) observationRoutes() []route {
 	const get, put, del = http.MethodGet, http.MethodPut, http.MethodDelete
 	return []route{
 		{method: get, pattern: "/observation-templates", role: web.RoleViewer, handler: a.templates},
+		{method: get, pattern: "/observation-templates/{name}", role: web.RoleViewer, handler: a.template},
 		{method: put, pattern: "/observation-templates/{name}", role: web.RoleOperator, handler: a.putTemplate},
 		{method: del, pattern: "/observation-templates/{name}", role: web.RoleOperator, handler: a.removeTemplate},
 		{method: get, pattern: "/devices/{id}/observations", role: web.RoleViewer, handler: a.deviceObservations},
@@ -59,4 +60,13 @@ func (a *API) deviceObservations(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, observationsView{all})
+}
+
+func (a *API) template(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Observations.ObservationTemplates(r.Context())
+	if err != nil {
+		return err
+	}
+	name := web.Param(r, "name")
+	return among(w, all, "template", name, func(t web.ObservationTemplate) bool { return t.Name == name })
 }

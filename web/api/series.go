@@ -16,6 +16,7 @@ func (a *API) seriesRoutes() []route {
 		{method: get, pattern: "/devices/{id}/series", role: web.RoleViewer, handler: a.seriesOf},
 		{method: get, pattern: "/devices/{id}/series/*", role: web.RoleViewer, handler: a.samples},
 		{method: get, pattern: "/series-rules", role: web.RoleViewer, handler: a.seriesRules},
+		{method: get, pattern: "/series-rules/{object}/{resource}", role: web.RoleViewer, handler: a.seriesRule},
 		{method: put, pattern: "/series-rules/{object}/{resource}", role: web.RoleAdmin, handler: a.putSeriesRule},
 		{method: del, pattern: "/series-rules/{object}/{resource}", role: web.RoleAdmin, handler: a.removeSeriesRule},
 	}
@@ -124,4 +125,19 @@ func (a *API) removeSeriesRule(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func (a *API) seriesRule(w http.ResponseWriter, r *http.Request) error {
+	object, resource, err := ruleOf(r)
+	if err != nil {
+		return err
+	}
+	rules, err := a.s.Series.SeriesRules(r.Context())
+	if err != nil {
+		return err
+	}
+	id := web.Param(r, "object") + "/" + web.Param(r, "resource")
+	return among(w, rules.Items, "rule of", id, func(x web.SeriesRule) bool {
+		return x.Object == object && x.Resource == resource
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,6 +35,15 @@ func (p *problem) Error() string {
 // do makes a call with in as JSON, unless nil, and reads the answer into out,
 // unless nil. Errors of the API are *problem.
 func (r rest) do(ctx context.Context, method, path string, in, out any) error {
+	err := r.send(ctx, method, path, in, out, "If-Match")
+	if p := (*problem)(nil); errors.As(err, &p) && p.Status == http.StatusPreconditionFailed {
+		return r.send(ctx, method, path, in, out, "If-None-Match")
+	}
+	return err
+}
+
+// send is do for what there is, or is not, as the condition says.
+func (r rest) send(ctx context.Context, method, path string, in, out any, condition string) error {
 	ctx, cancel := context.WithTimeout(ctx, restLimit)
 	defer cancel()
 	var body io.Reader
@@ -49,6 +59,9 @@ func (r rest) do(ctx context.Context, method, path string, in, out any) error {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+r.token)
+	if method != http.MethodGet {
+		req.Header.Set(condition, "*")
+	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

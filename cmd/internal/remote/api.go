@@ -92,16 +92,55 @@ func (a *API) do(ctx context.Context, method, path string, in, out any) error {
 	return a.Send(ctx, method, path, body, out)
 }
 
-// raw sends a request, whose body is JSON, and returns what comes back.
+// raw sends a request, whose body is JSON, and returns what comes back. Where the
+// server wants to hear what the caller has seen, that is what there is now.
 func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, error) {
+	header := http.Header{}
+	answer, told, err := a.once(ctx, method, path, in, header)
+	if e := (*ProblemError)(nil); errors.As(err, &e) && e.Status == http.StatusPreconditionRequired {
+		if err := a.condition(ctx, related(told), header); err != nil {
+			return nil, err
+		}
+		answer, _, err = a.once(ctx, method, path, in, header)
+	}
+	return answer, err
+}
+
+// related returns where the Link of an answer leads, below /api/v1; "" nowhere.
+func related(told http.Header) string {
+	target, _, ok := strings.Cut(strings.TrimPrefix(told.Get("Link"), "<"+prefix), ">")
+	if !ok {
+		return ""
+	}
+	return target
+}
+
+// condition reads path and sets the condition that it is still so.
+func (a *API) condition(ctx context.Context, path string, header http.Header) error {
+	_, told, err := a.once(ctx, http.MethodGet, path, nil, http.Header{})
+	if e := (*ProblemError)(nil); errors.As(err, &e) && e.Status == http.StatusNotFound {
+		header.Set("If-None-Match", "*")
+		return nil
+	}
+	header.Set("If-Match", told.Get("ETag"))
+	return err
+}
+
+const prefix = "/api/v1"
+
+// once sends one request and returns the answer with its header.
+func (a *API) once(ctx context.Context, method, path string, in []byte, header http.Header) (
+	[]byte, http.Header, error,
+) {
 	var body io.Reader
 	if in != nil {
 		body = bytes.NewReader(in)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+"/api/v1"+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, a.base+prefix+path, body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	req.Header = header.Clone()
 	req.Header.Set("Authorization", "Bearer "+a.token)
 	req.Header.Set("Accept", "application/json")
 	if in != nil {
@@ -109,21 +148,21 @@ func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, 
 	}
 	res, err := a.client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }() // read to its end or given up
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if res.StatusCode >= http.StatusBadRequest {
 		e := &ProblemError{Status: res.StatusCode}
 		if json.Unmarshal(answer, &e.Problem) != nil {
 			e.Problem = web.Problem{Code: "no_problem_document", Title: http.StatusText(res.StatusCode)}
 		}
-		return nil, fmt.Errorf("%s %s: %w", method, path, e)
+		return nil, res.Header, fmt.Errorf("%s %s: %w", method, path, e)
 	}
-	return answer, nil
+	return answer, res.Header, nil
 }
 
 // All reads every page of a list. path may have a query.

@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"steward/web"
+)
+
+// A guard says by which thing's ETag a change is guarded against the changes of
+// others that its caller has not seen (RFC 9110 §13.1.1).
+type guard struct {
+	of       string // pattern of its GET, below Prefix
+	optional bool   // If-Match counts where it is sent, and need not be
+}
+
+// guards are those that do not follow from the pattern: see guardOf.
+var guards = map[string]guard{
+	"PUT /partners/{id}/state":           {of: "/partners/{id}"},
+	"PUT /devices/{id}/keys/{use}":       {of: "/devices/{id}/keys"},
+	"DELETE /devices/{id}/keys/{use}":    {of: "/devices/{id}/keys"},
+	"POST /releases/{id}/commands":       {of: "/releases/{id}"},
+	"POST /ca/certificates/{id}/revoke":  {of: "/ca/certificates/{id}", optional: true},
+	"POST /ca/upstream/{id}/certificate": {of: "/ca/upstream/{id}", optional: true},
+	"POST /campaigns/{id}/abort":         {of: "/campaigns/{id}", optional: true},
+	// A decision names the request that it is about.
+	"POST /ca/requests/{id}/commands": {},
+	// What a device holds is not ours to tag.
+	"PUT /devices/{id}/lwm2m/*":    {},
+	"DELETE /devices/{id}/lwm2m/*": {},
+	// A trace changes with every message; beginning it anew prolongs it.
+	"PUT /devices/{id}/trace":    {},
+	"DELETE /devices/{id}/trace": {},
+	// It never changes, and is withdrawn for good.
+	"DELETE /ca/passwords/{id}": {},
+}
+
+// guardOf returns the guard of a route. What guards does not have is guarded by the
+// GET of the same pattern; commands, by that of what they are given to, and only if
+// they have an If-Match: the tables refuse what the present state does not allow.
+func guardOf(method, pattern string) guard {
+	if g, ok := guards[method+" "+pattern]; ok {
+		return g
+	}
+	switch method {
+	case http.MethodPut, http.MethodPatch, http.MethodDelete:
+		return guard{of: pattern}
+	default:
+		of, commands := strings.CutSuffix(pattern, "/commands")
+		if !commands {
+			of = ""
+		}
+		return guard{of: of, optional: true}
+	}
+}
+
+// guarded lets h change something only if what the caller has seen of it is still
+// so. Those who change things of a kind come one after the other. current is its GET.
+func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		must, mustNot := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
+		if len(must)+len(mustNot) == 0 {
+			if g.optional {
+				return h(w, r)
+			}
+			w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
+			return &web.Error{Is: web.ErrPreconditionRequired, Detail: "send If-Match with the ETag of " + fill(g.of, r) +
+				", or If-None-Match: * where there is none yet"}
+		}
+		unlock, err := a.changing.lock(r.Context(), g.of) // one thing may have several names
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		tag, err := a.tagNow(current, r)
+		if err != nil {
+			return err
+		}
+		exists := tag != ""
+		if len(must) > 0 && (!exists || !match(must, tag, false)) || exists && match(mustNot, tag, true) {
+			w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
+			return &web.Error{Is: web.ErrPrecondition, Detail: "read " + fill(g.of, r) + " again: somebody changed it"}
+		}
+		held := &heldAnswer{ResponseWriter: w, holds: func(status int, _ http.Header) bool { return status/100 == 2 }}
+		if err := h(held, r); err != nil {
+			return err
+		}
+		if tag, err := a.tagNow(current, r); err == nil && tag != "" {
+			w.Header().Set("ETag", tag)
+		}
+		held.release()
+		return nil
+	}
+}
+
+// tagNow returns the tag of what current answers, "" if there is no such thing.
+func (a *API) tagNow(current web.Handler, r *http.Request) (string, error) {
+	w := &heldAnswer{ResponseWriter: nowhere{}, holds: func(int, http.Header) bool { return true }}
+	read := r.Clone(r.Context())
+	read.Method, read.Body = http.MethodGet, http.NoBody
+	read.URL.RawQuery = ""
+	read.Header = http.Header{}
+	err := current(w, read)
+	if status, _ := web.Status(err); err != nil && status == http.StatusNotFound {
+		return "", nil
+	}
+	return tagOf(w.body.Bytes()), err
+}
+
+// nowhere is where an answer goes that only we read.
+type nowhere struct{}
+
+func (nowhere) Header() http.Header         { return http.Header{} }
+func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (nowhere) WriteHeader(int)             {}
+
+// fill returns the path that pattern has with the parameters of r.
+func fill(pattern string, r *http.Request) string {
+	var parts []string
+	for part := range strings.SplitSeq(pattern, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			part = url.PathEscape(web.Param(r, strings.TrimSuffix(name, "}")))
+		}
+		parts = append(parts, part)
+	}
+	return Prefix + strings.Join(parts, "/")
+}
+
+// locks are held while the things of their names change.
+type locks struct {
+	mu   sync.Mutex // guards held
+	held map[string]chan struct{}
+}
+
+// lock waits until nobody else has the lock called name, at most for ctx.
+func (l *locks) lock(ctx context.Context, name string) (unlock func(), err error) {
+	for {
+		l.mu.Lock()
+		busy, ok := l.held[name]
+		if !ok {
+			if l.held == nil {
+				l.held = map[string]chan struct{}{}
+			}
+			done := make(chan struct{})
+			l.held[name] = done
+			l.mu.Unlock()
+			return func() {
+				l.mu.Lock()
+				delete(l.held, name)
+				l.mu.Unlock()
+				close(done)
+			}, nil
+		}
+		l.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
