@@ -55,6 +55,7 @@ var layers = map[string][]string{
 	},
 	"suit/rollout/rolltest": {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
 	"est":                   {"est/c509", "suit/cose", "lwm2m/machine", "lwm2m/audit"},
+	"est/attest":            {"suit/cose"},
 	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
 	"est/enrol":             {"est", "objects", "lwm2m", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
 	"est/enrol/enroltest":   {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},

@@ -1,0 +1,135 @@
+package attest
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A Hash is a SHA-256. Zero means absent where a token may lack it.
+type Hash [sha256.Size]byte
+
+// The layout of a nonce: when it ends, random bytes, and a code over both and
+// whom it is for.
+const (
+	nonceTime   = 8
+	nonceRandom = 8
+	nonceCode   = 16
+	// NonceLength is the length in bytes of a nonce.
+	NonceLength = nonceTime + nonceRandom + nonceCode
+	// NonceLife is how long a device has to answer. A device in queue mode answers
+	// while it is awake; slow links need minutes.
+	NonceLife = 5 * time.Minute
+	// maxSpent bounds what is remembered. Only evidence that a known attestation key
+	// has signed spends a nonce.
+	maxSpent = 1 << 16
+)
+
+// A Purpose says what a nonce is for: a device, by the hash of its factory
+// certificate, and a transfer, "" for none.
+type Purpose struct {
+	Device   Hash
+	Transfer string
+}
+
+// Nonces gives nonces and knows its own again without having kept them: whoever
+// asks for many costs no memory and takes nobody's away. Only those that were used
+// are kept, until they would have ended. A restart voids all: devices ask again.
+// It is safe for concurrent use.
+type Nonces struct {
+	key [sha256.Size]byte
+
+	mu    sync.Mutex
+	spent map[[NonceLength]byte]time.Time // to their end
+}
+
+// NewNonces returns Nonces with a key of their own.
+func NewNonces() *Nonces {
+	n := &Nonces{spent: map[[NonceLength]byte]time.Time{}}
+	_, _ = rand.Read(n.key[:]) // never fails
+	return n
+}
+
+// New returns a nonce for p that ends after NonceLife, and its end.
+func (n *Nonces) New(p Purpose, now time.Time) ([]byte, time.Time) {
+	end := now.Add(NonceLife)
+	nonce := make([]byte, nonceTime+nonceRandom, NonceLength)
+	binary.BigEndian.PutUint64(nonce, uint64(max(end.UnixMicro(), 0)))
+	_, _ = rand.Read(nonce[nonceTime:]) // never fails
+	return append(nonce, n.code(nonce, p)...), end
+}
+
+func (n *Nonces) code(head []byte, p Purpose) []byte {
+	h := hmac.New(sha256.New, n.key[:])
+	h.Write(head)
+	h.Write(p.Device[:])
+	h.Write([]byte(p.Transfer))
+	return h.Sum(nil)[:nonceCode]
+}
+
+// Check reports whether nonce was given for p and can still be used. It returns
+// ErrNonce, ErrExpired or ErrSpent.
+func (n *Nonces) Check(nonce []byte, p Purpose, now time.Time) error {
+	end, err := n.end(nonce, p, now)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, err = n.spendable([NonceLength]byte(nonce), end)
+	return err
+}
+
+func (n *Nonces) end(nonce []byte, p Purpose, now time.Time) (time.Time, error) {
+	if len(nonce) != NonceLength {
+		return time.Time{}, fmt.Errorf("attest: nonce of %d bytes: %w", len(nonce), ErrNonce)
+	}
+	head, code := nonce[:nonceTime+nonceRandom], nonce[nonceTime+nonceRandom:]
+	if !hmac.Equal(code, n.code(head, p)) {
+		return time.Time{}, fmt.Errorf("attest: %w", ErrNonce)
+	}
+	end := time.UnixMicro(int64(binary.BigEndian.Uint64(head))) //nolint:gosec // our own
+	if !now.Before(end) {
+		return time.Time{}, fmt.Errorf("attest: nonce ended at %s: %w", end.UTC().Format(time.RFC3339), ErrExpired)
+	}
+	return end, nil
+}
+
+// spendable reports whether a nonce has not been spent. The caller holds mu.
+func (n *Nonces) spendable(nonce [NonceLength]byte, end time.Time) (time.Time, error) {
+	if _, used := n.spent[nonce]; used {
+		return end, fmt.Errorf("attest: %w", ErrSpent)
+	}
+	return end, nil
+}
+
+// Spend uses nonce up. Of two that spend it at once, one wins. It returns the
+// errors of Check, or ErrBusy.
+func (n *Nonces) Spend(nonce []byte, p Purpose, now time.Time) error {
+	end, err := n.end(nonce, p, now)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	key := [NonceLength]byte(nonce)
+	if end, err = n.spendable(key, end); err != nil {
+		return err
+	}
+	if len(n.spent) >= maxSpent {
+		for old, until := range n.spent {
+			if !now.Before(until) {
+				delete(n.spent, old)
+			}
+		}
+	}
+	if len(n.spent) >= maxSpent {
+		return fmt.Errorf("attest: %w", ErrBusy)
+	}
+	n.spent[key] = end
+	return nil
+}
