@@ -18,18 +18,6 @@ type Devices interface {
 	Values(ctx context.Context, id string, path lwm2m.Path) ([]Value, error)
 }
 
-// A DeviceFilter selects devices. Its zero value selects all.
-type DeviceFilter struct {
-	State     DeviceState // "" for all
-	Text      string      // part of the endpoint; "" for all
-	Tag       string      // "" for all
-	Insecure  bool        // only those registered without security
-	Campaign  string      // only those of one campaign; "" for all
-	Ownership string      // expected, owned, left; "" for all
-	Exposed   string      // running a release that this vulnerability affects; "*": by any; "" for all
-	Release   string      // running this release; "" for all
-}
-
 // A DeviceState says how a device stands to this provider now.
 type DeviceState string
 

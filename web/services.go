@@ -18,6 +18,7 @@ type Services struct {
 	Overview        Overviews
 	Activity        Activity
 	Devices         Devices
+	Groups          Groups
 	Operations      Operations
 	Observations    Observations
 	Factories       Factories
@@ -46,6 +47,7 @@ func (s Services) Complete() Services {
 	fill(&s.Overview, Overviews(none))
 	fill(&s.Activity, Activity(none))
 	fill(&s.Devices, Devices(none))
+	fill(&s.Groups, Groups(none))
 	fill(&s.Operations, Operations(none))
 	fill(&s.Observations, Observations(none))
 	fill(&s.Factories, Factories(none))

@@ -122,7 +122,8 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: "/metrics", role: web.RoleViewer, handler: a.metrics},
 	}
 	for _, group := range [][]route{
-		a.commonRoutes(), a.deviceRoutes(), a.observationRoutes(), a.seriesRoutes(), a.traceRoutes(), a.definitionRoutes(),
+		a.commonRoutes(), a.deviceRoutes(), a.groupRoutes(), a.observationRoutes(),
+		a.seriesRoutes(), a.traceRoutes(), a.definitionRoutes(),
 		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(),
 		a.publicationRoutes(),
 		a.enrolmentRoutes(), a.updateRoutes(),

@@ -164,6 +164,8 @@ func TestAnswersFitContract(t *testing.T) {
 		"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
 		"POST /api/v1/object-definitions":              `{"document":"x"}`,
 		"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
+		"PUT /api/v1/groups/{name}":                    `{"kind":"dynamic","filter":"tag=a"}`,
+		"POST /api/v1/groups/{name}/members":           `{"add":["d"]}`,
 		"PUT /api/v1/observation-templates/{name}":     `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`,
 		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,
 		"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,

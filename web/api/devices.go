@@ -7,11 +7,9 @@ import (
 )
 
 func (a *API) devices(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	f := web.DeviceFilter{
-		State: web.DeviceState(q.Get("state")), Text: q.Get("q"), Tag: q.Get("tag"),
-		Insecure: q.Get("insecure") == "true", Campaign: q.Get("campaign"), Ownership: q.Get("ownership"),
-		Exposed: q.Get("exposed"), Release: q.Get("release"),
+	f, err := web.ParseDeviceFilter(r.URL.Query())
+	if err != nil {
+		return err
 	}
 	return listed(w, r, func(p web.Page) (web.List[web.Device], error) {
 		return a.s.Devices.ListDevices(r.Context(), f, p)

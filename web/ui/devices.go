@@ -24,10 +24,9 @@ func (u *UI) devices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f := web.DeviceFilter{
-		State: web.DeviceState(q.Get("state")), Text: q.Get("q"), Tag: q.Get("tag"),
-		Insecure: q.Get("insecure") != "", Campaign: q.Get("campaign"),
-		Exposed: q.Get("exposed"), Release: q.Get("release"),
+	f, err := web.ParseDeviceFilter(q)
+	if err != nil {
+		return err
 	}
 	list, err := u.s.Devices.ListDevices(r.Context(), f, p)
 	if err != nil {
@@ -37,7 +36,7 @@ func (u *UI) devices(w http.ResponseWriter, r *http.Request) error {
 		Filter: f, Devices: list.Items, Next: web.NextURL(r.URL, list.Next),
 		States: []web.DeviceState{web.DeviceOnline, web.DeviceOffline, web.DeviceExpected, web.DeviceLeft},
 		Base:   u.base(r),
-		Empty:  len(list.Items) == 0 && f == (web.DeviceFilter{}) && p.After == "",
+		Empty:  len(list.Items) == 0 && !f.Narrow() && p.After == "",
 	}
 	return u.show(w, r, http.StatusOK, "devices", "devices", "Devices", page)
 }

@@ -29,14 +29,11 @@ const (
 // ListDevices implements web.Devices. Its cursors are ids, for endpoints may be
 // longer than a cursor.
 func (s *devices) ListDevices(ctx context.Context, f web.DeviceFilter, p web.Page) (web.List[web.Device], error) {
-	now := s.Now()
-	q := sqlite.DeviceQuery{
-		Text: f.Text, Tag: f.Tag, Insecure: f.Insecure, Campaign: f.Campaign, Exposed: f.Exposed,
-		Release: f.Release, Now: now, Limit: limit(p),
-	}
-	if err := selectState(&q, f); err != nil {
+	q, err := s.selection(ctx, f)
+	if err != nil {
 		return web.List[web.Device]{}, err
 	}
+	q.Limit = limit(p)
 	if p.After != "" {
 		last, err := s.DB.Devices().Device(ctx, fleet.ID(p.After))
 		if errors.Is(err, fleet.ErrUnknown) {
@@ -45,7 +42,9 @@ func (s *devices) ListDevices(ctx context.Context, f web.DeviceFilter, p web.Pag
 		if err != nil {
 			return web.List[web.Device]{}, translate(err)
 		}
-		q.After = last.Endpoint
+		if q.After = string(last.Endpoint); q.Newest {
+			q.After = p.After
+		}
 	}
 	if q.Ownership == nobody {
 		return web.List[web.Device]{Items: []web.Device{}}, nil
@@ -55,41 +54,7 @@ func (s *devices) ListDevices(ctx context.Context, f web.DeviceFilter, p web.Pag
 		return web.List[web.Device]{}, translate(err)
 	}
 	return paged(p, rows, func(l sqlite.DeviceLine) string { return string(l.ID) },
-		func(l sqlite.DeviceLine) (web.Device, error) { return showDevice(l, now), nil })
-}
-
-// nobody is the ownership of a filter that contradicts itself.
-const nobody fleet.Ownership = "-"
-
-// selectState turns state and ownership of f into those of q. It returns
-// ErrInvalid for words that name none.
-func selectState(q *sqlite.DeviceQuery, f web.DeviceFilter) error {
-	switch o := fleet.Ownership(f.Ownership); o {
-	case "", fleet.Expected, fleet.Owned, fleet.Left:
-		q.Ownership = o
-	default:
-		return web.Invalid("ownership", "expected, owned or left")
-	}
-	owner := fleet.Owned
-	switch f.State {
-	case "":
-		return nil
-	case web.DeviceOnline:
-		q.Presence = sqlite.PresenceOnline
-	case web.DeviceOffline:
-		q.Presence = sqlite.PresenceOffline
-	case web.DeviceExpected:
-		owner = fleet.Expected
-	case web.DeviceLeft:
-		owner = fleet.Left
-	default:
-		return web.Invalid("state", "expected, online, offline or left")
-	}
-	if q.Ownership != "" && q.Ownership != owner {
-		owner = nobody
-	}
-	q.Ownership = owner
-	return nil
+		func(l sqlite.DeviceLine) (web.Device, error) { return showDevice(l, q.Now), nil })
 }
 
 // stateOf says how a device stands to us now.

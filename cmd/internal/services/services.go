@@ -103,6 +103,7 @@ func New(o Options) (web.Services, error) {
 		Overview:        &overviews{base: b},
 		Activity:        &activity{base: b},
 		Devices:         &devices{base: b},
+		Groups:          &groups{base: b},
 		Operations:      &operations{base: b},
 		Observations:    &observations{base: b},
 		Series:          &series{base: b},

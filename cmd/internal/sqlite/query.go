@@ -48,5 +48,22 @@ func loadQueries(files fs.FS) map[string]string {
 			out[title] = unpeeked.Replace(strings.TrimSpace(statement))
 		}
 	}
-	return out
+	return withParts(out)
+}
+
+// withParts puts the texts called "part.x" where other statements have "{part.x}", so
+// that statements which differ in one condition do not repeat the rest.
+func withParts(all map[string]string) map[string]string {
+	var pairs []string
+	for name, text := range all {
+		if strings.HasPrefix(name, "part.") {
+			pairs = append(pairs, "{"+name+"}", text)
+			delete(all, name)
+		}
+	}
+	parts := strings.NewReplacer(pairs...)
+	for name, text := range all {
+		all[name] = parts.Replace(text)
+	}
+	return all
 }

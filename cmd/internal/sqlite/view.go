@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -50,36 +51,81 @@ const (
 type DeviceQuery struct {
 	Ownership fleet.Ownership
 	Presence  Presence
-	Text      string // part of the endpoint; ASCII letters match either case
-	Tag       string
-	Insecure  bool   // registered and allowed without security
-	Campaign  string // with a job of that campaign
-	Exposed   string // running a release that a vulnerability affects; "*": by any
-	Release   string // running that release
-	Now       time.Time
-	After     lwm2m.Endpoint // the last of the page before; "" asks for the first
-	Limit     int
+	Texts     []string // parts of the endpoint, all of them; ASCII letters match either case
+	Tags      []string // all of them
+	Insecure  bool     // registered and allowed without security
+	Campaign  string   // with a job of that campaign
+	Exposed   string   // running a release that a vulnerability affects; "*": by any
+	Release   string   // running that release
+	// What the device tells of itself, exactly.
+	Manufacturer, Model, Firmware string
+
+	Members string // members of that group, which is static
+	Newest  bool   // in order of ids, the newest first, rather than of endpoints
+	Now     time.Time
+	After   string // endpoint, or id if Newest, of the last of the page before; "" asks for the first
+	Limit   int
 }
+
+// lastID is above every id.
+const lastID = "~"
 
 // Devices returns the devices that q selects in order of their endpoints.
 func (v View) Devices(ctx context.Context, q DeviceQuery) ([]DeviceLine, error) {
-	name := "view.devices"
+	name, after := "view.devices", q.After
 	switch {
+	case q.Newest:
+		name, after = "view.devices_newest", cmp.Or(after, lastID)
+	case q.Members != "":
+		name = "view.devices_members"
 	case q.Insecure:
 		name = "view.devices_nosec"
 	case q.Ownership != "":
 		name = "view.devices_owned"
 	}
-	var online any
+	return v.devices(ctx, name, after, q)
+}
+
+// Matches reports whether q selects the device with that id, wherever it stands in the list.
+func (v View) Matches(ctx context.Context, id fleet.ID, q DeviceQuery) (bool, error) {
+	q.Limit = 1
+	found, err := v.devices(ctx, "view.device_matches", string(id), q)
+	return len(found) > 0, err
+}
+
+func (v View) devices(ctx context.Context, name, after string, q DeviceQuery) ([]DeviceLine, error) {
+	var online, insecure any
 	if q.Presence != PresenceAny {
 		online = q.Presence == PresenceOnline
 	}
-	rows, err := v.db.Query(ctx, name, string(q.After), q.Limit, text(q.Text), text(q.Tag), online, q.Now.UnixMicro(),
-		text(string(q.Ownership)), text(q.Campaign), text(q.Exposed), text(q.Release))
+	if q.Insecure {
+		insecure = true
+	}
+	args := []any{
+		after, q.Limit, texts(q.Texts), texts(q.Tags), online, q.Now.UnixMicro(), text(string(q.Ownership)),
+		text(q.Campaign), text(q.Exposed), text(q.Release), text(q.Manufacturer), text(q.Model), text(q.Firmware),
+		text(q.Members), insecure,
+	}
+	if name != "view.devices_newest" && name != "view.devices_members" && name != "view.device_matches" {
+		args = args[:13] // they have no more parameters
+	}
+	rows, err := v.db.Query(ctx, name, args...)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, func(r *sql.Rows) (DeviceLine, error) { return scanDeviceLine(r) })
+}
+
+// texts is NULL for none, else a JSON array.
+func texts(all []string) any {
+	if len(all) == 0 {
+		return nil
+	}
+	out, err := json.Marshal(all)
+	if err != nil {
+		return nil // strings always marshal
+	}
+	return string(out)
 }
 
 // Device returns the device with that id, or fleet.ErrUnknown.

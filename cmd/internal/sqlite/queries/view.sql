@@ -1,70 +1,75 @@
 -- Lists for pages: each has a cursor and a limit. A parameter that is NULL
 -- selects all. The queries of one list differ in the condition that an index
--- serves. Parameters of devices: after, limit, text, tag, online, now, then
--- ownership, campaign, vulnerability ("*": any) and release. A registration without an end lasts for ever.
+-- serves. Parameters of devices: after, limit, texts (JSON), tags (JSON), online, now,
+-- then ownership, campaign, vulnerability ("*": any), release, manufacturer, model,
+-- version, and what is particular to a query. A registration without an end lasts for ever.
 
--- name: view.devices
+-- name: part.device
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
        COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
        COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
- WHERE endpoint > ?1
-   AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
-   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
+
+-- name: part.device_matches
+   AND (?3 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(lower(endpoint), lower(value)) = 0))
+   AND (?4 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?4) want
+                                   WHERE want.value NOT IN (SELECT has.value FROM json_each(tags) has)))
    AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?7 IS NULL OR ownership = ?7)
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
    AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
         (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
    AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
+   AND (?11 IS NULL OR manufacturer = ?11)
+   AND (?12 IS NULL OR model = ?12)
+   AND (?13 IS NULL OR firmware = ?13)
+
+-- name: view.devices
+{part.device}
+ WHERE endpoint > ?1 {part.device_matches}
  ORDER BY endpoint
  LIMIT ?2;
 
 -- name: view.devices_owned
-SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
-       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
-  FROM device_line
- WHERE ownership = ?7 AND endpoint > ?1
-   AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
-   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
-   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
-   AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
-   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
-        (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
-   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
+{part.device}
+ WHERE ownership = ?7 AND endpoint > ?1 {part.device_matches}
  ORDER BY endpoint
  LIMIT ?2;
 
 -- name: view.devices_nosec
-SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
-       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
-  FROM device_line
- WHERE nosec = 1 AND version IS NOT NULL AND endpoint > ?1
-   AND (?3 IS NULL OR instr(lower(endpoint), lower(?3)) > 0)
-   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?4))
-   AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
-   AND (?7 IS NULL OR ownership = ?7)
-   AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
-   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
-        (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
-   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
+{part.device}
+ WHERE nosec = 1 AND version IS NOT NULL AND endpoint > ?1 {part.device_matches}
  ORDER BY endpoint
  LIMIT ?2;
 
+-- name: view.devices_members
+{part.device}
+ WHERE id IN (SELECT m.device FROM device_group_member m WHERE m.name = ?14) AND endpoint > ?1 {part.device_matches}
+   AND (?15 IS NULL OR nosec = 1 AND version IS NOT NULL)
+ ORDER BY endpoint
+ LIMIT ?2;
+
+-- name: view.devices_newest
+{part.device}
+ WHERE id < ?1 {part.device_matches}
+   AND (?15 IS NULL OR nosec = 1 AND version IS NOT NULL)
+   AND (?14 IS NULL OR id IN (SELECT m.device FROM device_group_member m WHERE m.name = ?14))
+ ORDER BY id DESC
+ LIMIT ?2;
+
+-- name: view.device_matches
+{part.device}
+ WHERE id = ?1 {part.device_matches}
+   AND (?15 IS NULL OR nosec = 1 AND version IS NOT NULL)
+   AND (?14 IS NULL OR id IN (SELECT m.device FROM device_group_member m WHERE m.name = ?14))
+ LIMIT ?2;
+
 -- name: view.device
-SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
-       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
-  FROM device_line
+{part.device}
  WHERE id = ?;
 
 -- name: view.device_by_endpoint
-SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(version, ''),
-       COALESCE(expires_at, 0), seen_at, firmware, manufacturer, model,
-       COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
-  FROM device_line
+{part.device}
  WHERE endpoint = ?;
 
 -- name: view.known
