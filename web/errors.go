@@ -27,8 +27,13 @@ var (
 	// it no longer holds (RFC 9110 §15.5.13).
 	ErrPreconditionRequired = errors.New("the request must be conditional")
 	ErrPrecondition         = errors.New("it is not as the request supposes")
-	errCrossOrigin          = errors.New("the request comes from another site")
-	errPanic                = errors.New("internal error")
+	// ErrKeyReused, ErrReplyLost and ErrTooMany are about what is sent more than once,
+	// or too often (RFC 6585 §4).
+	ErrKeyReused   = errors.New("the key was used for another request")
+	ErrReplyLost   = errors.New("the answer was not kept")
+	ErrTooMany     = errors.New("too many requests")
+	errCrossOrigin = errors.New("the request comes from another site")
+	errPanic       = errors.New("internal error")
 )
 
 // statuses maps errors to HTTP: the one such table. The first row that matches
@@ -48,6 +53,9 @@ var statuses = []struct {
 	{ErrConflict, http.StatusConflict, "conflict"},
 	{ErrPreconditionRequired, http.StatusPreconditionRequired, "precondition_required"},
 	{ErrPrecondition, http.StatusPreconditionFailed, "precondition_failed"},
+	{ErrKeyReused, http.StatusUnprocessableEntity, "idempotency_key_reused"},
+	{ErrReplyLost, http.StatusConflict, "answer_lost"},
+	{ErrTooMany, http.StatusTooManyRequests, "too_many_requests"},
 	{ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
 	{ErrMediaType, http.StatusUnsupportedMediaType, "media_type"},
 	{ErrUnreachable, http.StatusConflict, "unreachable"},

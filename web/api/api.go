@@ -17,6 +17,7 @@ import (
 	"steward/lwm2m"
 	"steward/web"
 	"steward/web/account"
+	"steward/web/once"
 )
 
 //go:embed openapi.yaml
@@ -29,6 +30,7 @@ var ErrOptions = errors.New("api: incomplete options")
 type Options struct {
 	Services web.Services
 	Door     account.Door
+	Once     *once.Keeper                // of answers to what is sent again; required
 	Stream   *web.Stream                 // live events; required
 	Schema   lwm2m.Schema                // types of resources in writes; nil knows none
 	BaseURL  string                      // of the dashboard, in sign-in links
@@ -48,7 +50,7 @@ type API struct {
 
 // New checks the options. It returns ErrOptions when something required is missing.
 func New(o Options) (*API, error) {
-	if o.Stream == nil || o.Now == nil || o.Log == nil || o.Door.Accounts == nil {
+	if o.Stream == nil || o.Now == nil || o.Log == nil || o.Door.Accounts == nil || o.Once == nil {
 		return nil, ErrOptions
 	}
 	if o.Ready == nil {
@@ -89,6 +91,9 @@ func (a *API) Routes() chi.Router {
 		h, limit := a.conditional(route, all), int64(web.MaxForm)
 		if route.upload {
 			limit = web.MaxUpload * 4 / 3 // base64
+		}
+		if route.method == http.MethodPost {
+			h = a.o.Once.Wrap(h)
 		}
 		if route.role != web.RoleNone {
 			h = web.Require(route.role, h)

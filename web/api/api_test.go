@@ -20,6 +20,8 @@ import (
 	"steward/web/account"
 	"steward/web/account/accounttest"
 	"steward/web/api"
+	"steward/web/once"
+	"steward/web/once/oncetest"
 	"steward/web/webtest"
 )
 
@@ -43,6 +45,7 @@ type site struct {
 	handler  http.Handler
 	ready    error
 	api      *api.API
+	replies  oncetest.Memory
 }
 
 func newSite(t *testing.T, fake *webtest.Fake) *site {
@@ -62,8 +65,12 @@ func (s *site) use(t *testing.T, services web.Services) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return webtest.Noon }
+	keeper, err := once.New(once.Options{Store: &s.replies, Run: "test", Now: now, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	a, err := api.New(api.Options{
-		Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
+		Once: keeper, Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
 		Schema: schema{}, BaseURL: "http://127.0.0.1:8080", Now: now, Log: log,
 		Ready:   func(context.Context) error { return s.ready },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),

@@ -28,6 +28,7 @@ type operation struct {
 	schema string // of the answer; "" if it is no JSON of ours
 
 	conditional bool // it takes If-Match
+	keyed       bool // it takes Idempotency-Key
 }
 
 type schemaDoc struct {
@@ -70,6 +71,10 @@ func readContract(t *testing.T) contract {
 		} else if strings.HasSuffix(line, `parameters/IfMatch"`) {
 			o := c.operations[key]
 			o.conditional = true
+			c.operations[key] = o
+		} else if strings.HasSuffix(line, `parameters/IdempotencyKey"`) {
+			o := c.operations[key]
+			o.keyed = true
 			c.operations[key] = o
 		} else if m := answerLine.FindStringSubmatch(line); m != nil {
 			o := c.operations[key]
@@ -149,45 +154,47 @@ func TestRights(t *testing.T) {
 	})
 }
 
+// bodies are what the routes that take one get.
+var bodies = map[string]string{
+	"POST /api/v1/sign-in-links":                   `{"name":"bob","role":"viewer"}`,
+	"POST /api/v1/devices":                         `{"endpoint":"x","tags":["a"]}`,
+	"POST /api/v1/devices/{id}/operations":         `{"op":"read","path":"/3/0"}`,
+	"PUT /api/v1/devices/{id}/lwm2m/{path}":        `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+	"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
+	"POST /api/v1/ca/factory-certificates":         `{"items":[{"certificate":"AA==","key_origin":"device"}]}`,
+	"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
+	"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
+	"POST /api/v1/object-definitions":              `{"document":"x"}`,
+	"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
+	"PUT /api/v1/groups/{name}":                    `{"kind":"dynamic","filter":"tag=a"}`,
+	"POST /api/v1/groups/{name}/members":           `{"add":["d"]}`,
+	"PUT /api/v1/observation-templates/{name}":     `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`,
+	"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,
+	"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
+	"POST /api/v1/devices/{id}/enrolment":          `{"action":"renew","reason":"x"}`,
+	"POST /api/v1/ca/certificates/{id}/revoke":     `{"reason":"superseded","comment":"x"}`,
+	"POST /api/v1/ca/upstream/{id}/certificate":    `{"certificate":"x"}`,
+	"POST /api/v1/ca/requests/{id}/commands":       `{"action":"approve","request":"00"}`,
+	"POST /api/v1/ca/upstream/{id}/commands":       `{"action":"retry"}`,
+	"POST /api/v1/ca/passwords":                    `{"name":"x"}`,
+	"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,
+	"POST /api/v1/releases/{id}/commands":          `{"action":"approve"}`,
+	"PUT /api/v1/releases/{id}/bill":               `{}`,
+	"POST /api/v1/vulnerability-lists":             `{}`,
+	"POST /api/v1/campaigns":                       `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
+	"POST /api/v1/campaigns/preview":               `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
+	"POST /api/v1/campaigns/{id}/abort":            `{"reason":"x"}`,
+	"POST /api/v1/campaigns/{id}/commands":         `{"action":"pause"}`,
+	"POST /api/v1/transfers":                       `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
+	"POST /api/v1/transfers/{id}/commands":         `{"action":"submit"}`,
+	"POST /api/v1/partners":                        `{"identity":{}}`,
+	"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
+}
+
 // TestAnswersFitContract compares the members of real answers, with the lists
 // full and empty, with the schemas.
 func TestAnswersFitContract(t *testing.T) {
 	c := readContract(t)
-	bodies := map[string]string{
-		"POST /api/v1/sign-in-links":                   `{"name":"bob","role":"viewer"}`,
-		"POST /api/v1/devices":                         `{"endpoint":"x","tags":["a"]}`,
-		"POST /api/v1/devices/{id}/operations":         `{"op":"read","path":"/3/0"}`,
-		"PUT /api/v1/devices/{id}/lwm2m/{path}":        `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
-		"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
-		"POST /api/v1/ca/factory-certificates":         `{"items":[{"certificate":"AA==","key_origin":"device"}]}`,
-		"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
-		"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
-		"POST /api/v1/object-definitions":              `{"document":"x"}`,
-		"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
-		"PUT /api/v1/groups/{name}":                    `{"kind":"dynamic","filter":"tag=a"}`,
-		"POST /api/v1/groups/{name}/members":           `{"add":["d"]}`,
-		"PUT /api/v1/observation-templates/{name}":     `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`,
-		"PUT /api/v1/bootstrap-profiles/{name}":        `{"mode":"psk","short_id":1,"lifetime":300}`,
-		"PUT /api/v1/devices/{id}/keys/{use}":          `{"identity":"x","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`,
-		"POST /api/v1/devices/{id}/enrolment":          `{"action":"renew","reason":"x"}`,
-		"POST /api/v1/ca/certificates/{id}/revoke":     `{"reason":"superseded","comment":"x"}`,
-		"POST /api/v1/ca/upstream/{id}/certificate":    `{"certificate":"x"}`,
-		"POST /api/v1/ca/requests/{id}/commands":       `{"action":"approve","request":"00"}`,
-		"POST /api/v1/ca/upstream/{id}/commands":       `{"action":"retry"}`,
-		"POST /api/v1/ca/passwords":                    `{"name":"x"}`,
-		"POST /api/v1/releases":                        `{"name":"n","image":"AA=="}`,
-		"POST /api/v1/releases/{id}/commands":          `{"action":"approve"}`,
-		"PUT /api/v1/releases/{id}/bill":               `{}`,
-		"POST /api/v1/vulnerability-lists":             `{}`,
-		"POST /api/v1/campaigns":                       `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
-		"POST /api/v1/campaigns/preview":               `{"name":"n","release":"r","delivery":"push","devices":["d"]}`,
-		"POST /api/v1/campaigns/{id}/abort":            `{"reason":"x"}`,
-		"POST /api/v1/campaigns/{id}/commands":         `{"action":"pause"}`,
-		"POST /api/v1/transfers":                       `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
-		"POST /api/v1/transfers/{id}/commands":         `{"action":"submit"}`,
-		"POST /api/v1/partners":                        `{"identity":{}}`,
-		"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
-	}
 	for _, empty := range []bool{false, true} {
 		s := newSite(t, &webtest.Fake{Text: "x", Empty: empty})
 		s.stream.Close()

@@ -46,6 +46,7 @@ type App struct {
 	journal *revokelog.Log
 	devices fleet.Store
 	keys    sqlite.Credentials // pre-shared keys of devices
+	replies sqlite.Replies     // to requests that may be sent again
 	ring    *keys.Ring
 	pki     *pki
 	// upstream makes the certificates of devices; nil: our own issuer does.
@@ -113,7 +114,7 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err != nil {
 		return a, err
 	}
-	a.keys = a.db.Credentials(seal)
+	a.keys, a.replies = a.db.Credentials(seal), a.db.Replies(seal)
 	a.auditor = newAuditor(a.db, log)
 	a.faults = newFaults(a.devices, a.db, log, a.now)
 	a.registry = registry.Default().With(objects.AdvancedFirmwareDefinition())

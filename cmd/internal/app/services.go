@@ -14,6 +14,7 @@ import (
 	"steward/suit/cose"
 	"steward/suit/rollout"
 	"steward/web"
+	"steward/web/once"
 )
 
 // services makes what dashboard and REST API show and command.
@@ -101,6 +102,7 @@ func (a *App) background(ctx context.Context) error {
 			a.logError(ctx, "keeping statuses of certificates", a.publication.keep(ctx))
 			a.logError(ctx, "forgetting keys made for devices", a.pki.ca.ForgetKeys(ctx))
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
+			a.logError(ctx, "forgetting replies", a.replies.Prune(ctx, a.now().Add(-once.Lifetime)))
 		case <-ctx.Done():
 			return nil
 		}

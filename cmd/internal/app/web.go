@@ -19,6 +19,7 @@ import (
 	"steward/web"
 	"steward/web/account"
 	"steward/web/api"
+	"steward/web/once"
 	"steward/web/peer"
 	"steward/web/ui"
 )
@@ -147,8 +148,12 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keeper, err := once.New(once.Options{Store: a.replies, Run: newULID(), Now: a.now, Log: a.log})
+	if err != nil {
+		return err
+	}
 	rest, err := api.New(api.Options{
-		Services: services, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
+		Once: keeper, Services: services, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
 		Metrics: a.metrics(services), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {

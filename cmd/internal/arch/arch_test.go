@@ -70,7 +70,9 @@ var layers = map[string][]string{
 	"web/account":                    {"lwm2m/audit", "web"},
 	"web/account/accounttest":        {"web", "web/account", "lwm2m/audit"},
 	"web/webtest":                    {"web", "lwm2m"},
-	"web/api":                        {"web", "web/account", "lwm2m", "lwm2m/audit"},
+	"web/once":                       {"web"},
+	"web/once/oncetest":              {"web/once"},
+	"web/api":                        {"web", "web/account", "web/once", "lwm2m", "lwm2m/audit"},
 	"web/ui":                         {"web", "web/account", "lwm2m", "lwm2m/audit", "objects", "objects/registry"},
 	"web/peer":                       {"web", "transfer", "transfer/coordinator", "est", "est/c509"},
 }

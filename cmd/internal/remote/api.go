@@ -5,6 +5,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,7 +97,14 @@ func (a *API) do(ctx context.Context, method, path string, in, out any) error {
 // server wants to hear what the caller has seen, that is what there is now.
 func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, error) {
 	header := http.Header{}
+	if method == http.MethodPost {
+		header.Set("Idempotency-Key", rand.Text())
+	}
 	answer, told, err := a.once(ctx, method, path, in, header)
+	if lost := (*url.Error)(nil); errors.As(err, &lost) && !lost.Timeout() && ctx.Err() == nil && method == http.MethodPost {
+		// A connection that broke says nothing of what was done: the key makes it once.
+		answer, told, err = a.once(ctx, method, path, in, header)
+	}
 	if e := (*ProblemError)(nil); errors.As(err, &e) && e.Status == http.StatusPreconditionRequired {
 		if err := a.condition(ctx, related(told), header); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"steward/lwm2m/audit"
+	"steward/web/once"
 )
 
 // ErrClosed reports a write after Close.
@@ -48,6 +49,9 @@ func (db *DB) UpdateRepeatable(ctx context.Context, fn func(tx *Tx) error) error
 
 func (db *DB) submit(j *job) error {
 	ctx := j.ctx
+	if key, ok := once.KeyOf(ctx); ok {
+		j.run = marking(key, j.run)
+	}
 	select {
 	case db.jobs <- j:
 	case <-db.closed:
