@@ -3,8 +3,11 @@ package sqlite_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,5 +80,39 @@ func TestFailedWorkIsNotApplied(t *testing.T) {
 	r.Run = "two"
 	if _, begun, err := s.Begin(t.Context(), r); err != nil || !begun {
 		t.Errorf("Begin of another process = %v, %v; want to begin anew", begun, err)
+	}
+}
+
+// TestReplyLimit keeps as many replies as may be, and one of somebody else.
+func TestReplyLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("keeps as many as may be")
+	}
+	s, _ := replies(t, filepath.Join(t.TempDir(), "steward.db"))
+	reply := func(i int) once.Reply {
+		r := once.Reply{Caller: "a", State: once.Running, Run: "one", At: time.Unix(1, 0)}
+		binary.BigEndian.PutUint64(r.Key[:], uint64(i))
+		return r
+	}
+	var all sync.WaitGroup
+	const workers = 200 // share commits
+	for w := range workers {
+		all.Go(func() {
+			for i := w; i < once.MaxReplies; i += workers {
+				if _, begun, err := s.Begin(t.Context(), reply(i)); err != nil || !begun {
+					t.Errorf("Begin of %d = %v, %v", i, begun, err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	last := reply(once.MaxReplies)
+	if _, _, err := s.Begin(t.Context(), last); !errors.Is(err, once.ErrFull) {
+		t.Errorf("Begin beyond MaxReplies = %v, want ErrFull", err)
+	}
+	last.Caller = "b"
+	if _, begun, err := s.Begin(t.Context(), last); err != nil || !begun {
+		t.Errorf("Begin of another caller = %v, %v", begun, err)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -75,42 +73,6 @@ func TestStore(t *testing.T, open func(t *testing.T) (s once.Store, apply func(c
 			t.Errorf("Finish of nothing = %v, want ErrGone", err)
 		}
 	})
-	t.Run("full", func(t *testing.T) { testFull(t, open, first) })
-}
-
-func testFull(t *testing.T, open func(t *testing.T) (once.Store, func(context.Context) error), r once.Reply) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("stores as many as may be")
-	}
-	s, _ := open(t)
-	var all sync.WaitGroup
-	const workers = 100
-	for w := range workers {
-		all.Go(func() {
-			for i := w; i < once.MaxReplies; i += workers {
-				r := r
-				r.Key = Key(i)
-				if _, begun, err := s.Begin(t.Context(), r); err != nil || !begun {
-					t.Errorf("Begin of %d = %v, %v", i, begun, err)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	r.Key = Key(once.MaxReplies)
-	if _, _, err := s.Begin(t.Context(), r); !errors.Is(err, once.ErrFull) {
-		t.Errorf("Begin beyond MaxReplies = %v, want ErrFull", err)
-	}
-	r.Caller = "token:b"
-	begin(t, s, r, true, r)
-}
-
-// Key returns a key for a number.
-func Key(i int) (k once.Key) {
-	copy(k[:], strconv.Itoa(i))
-	return k
 }
 
 func must(t *testing.T, err error) {
