@@ -57,14 +57,16 @@ func (ca *CA) issuerOf(a Authority) (*Issuer, error) {
 	return issuer, err
 }
 
-// IssueSigner issues a signer's certificate: KindTransferSigner or KindSUITSigner.
-// It returns ErrProfile for another kind.
+// IssueSigner issues a signer's certificate: KindTransferSigner, KindSUITSigner or
+// KindVerdictSigner. It returns ErrProfile for another kind.
 func (ca *CA) IssueSigner(ctx context.Context, kind Kind, name string, key crypto.PublicKey) (Issued, error) {
 	switch kind {
 	case KindTransferSigner:
 		return ca.issue(ctx, ca.o.Profiles.TransferSigner, Subject{Name: name, Key: key})
 	case KindSUITSigner:
 		return ca.issue(ctx, ca.o.Profiles.SUITSigner, Subject{Name: name, Key: key})
+	case KindVerdictSigner:
+		return ca.issue(ctx, ca.o.Profiles.VerdictSigner, Subject{Name: name, Key: key})
 	default:
 		return Issued{}, fmt.Errorf("%w: %q is not a signer", ErrProfile, kind)
 	}

@@ -56,7 +56,7 @@ func (r PointerRule) pointing(k Kind) bool {
 		return false
 	case PointersByKind:
 	}
-	return slices.Contains([]Kind{KindServer, KindPeer, KindTransferSigner, KindSUITSigner}, k)
+	return slices.Contains([]Kind{KindServer, KindPeer, KindTransferSigner, KindSUITSigner, KindVerdictSigner}, k)
 }
 
 // checkRevocation returns ErrProfile for options that contradict each other about

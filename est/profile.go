@@ -24,6 +24,7 @@ const (
 	KindPeer           Kind = "peer"            // mutual TLS between providers
 	KindTransferSigner Kind = "transfer-signer" // signs transfer messages
 	KindSUITSigner     Kind = "suit-signer"     // signs manifests
+	KindVerdictSigner  Kind = "verdict-signer"  // signs verdicts of the attestation verifier
 	KindOCSPSigner     Kind = "ocsp-signer"     // signs statuses for one issuing CA
 	KindFactory        Kind = "factory"         // a device's permanent identity
 	KindOperational    Kind = "operational"     // a device's identity at one provider
@@ -120,7 +121,7 @@ func shapeOf(k Kind) (shape, bool) {
 			usage:    x509.KeyUsageDigitalSignature,
 			extended: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, keyID: true, host: true,
 		}, true
-	case KindTransferSigner:
+	case KindTransferSigner, KindVerdictSigner:
 		return shape{
 			usage: x509.KeyUsageDigitalSignature, unknown: []asn1.ObjectIdentifier{oidDocumentSigning}, keyID: true,
 		}, true

@@ -5,7 +5,7 @@ import "time"
 // Profiles are the profiles by which a CA issues, one for each kind. A nil one
 // is replaced by that of DefaultProfiles when the CA is made.
 type Profiles struct {
-	Issuing, Server, Peer, TransferSigner, SUITSigner, OCSPSigner, Factory, Operational *Profile
+	Issuing, Server, Peer, TransferSigner, SUITSigner, VerdictSigner, OCSPSigner, Factory, Operational *Profile
 }
 
 const (
@@ -23,6 +23,7 @@ func DefaultProfiles() Profiles {
 		Peer:           builtin(ProfileOptions{Name: "peer", Kind: KindPeer, Validity: 2 * 365 * day}),
 		TransferSigner: builtin(ProfileOptions{Name: "transfer-signer", Kind: KindTransferSigner, Validity: 2 * 365 * day}),
 		SUITSigner:     builtin(ProfileOptions{Name: "suit-signer", Kind: KindSUITSigner, Validity: 2 * 365 * day}),
+		VerdictSigner:  builtin(ProfileOptions{Name: "verdict-signer", Kind: KindVerdictSigner, Validity: 2 * 365 * day}),
 		OCSPSigner:     builtin(ProfileOptions{Name: "ocsp-signer", Kind: KindOCSPSigner, Validity: 30 * day}),
 		Factory:        builtin(ProfileOptions{Name: "factory", Kind: KindFactory, NoExpiry: true}),
 		Operational:    builtin(ProfileOptions{Name: "operational", Kind: KindOperational, Validity: 365 * day}),
@@ -50,6 +51,7 @@ func (p Profiles) withDefaults() (Profiles, error) {
 		{&p.Peer, d.Peer},
 		{&p.TransferSigner, d.TransferSigner},
 		{&p.SUITSigner, d.SUITSigner},
+		{&p.VerdictSigner, d.VerdictSigner},
 		{&p.OCSPSigner, d.OCSPSigner},
 		{&p.Factory, d.Factory},
 		{&p.Operational, d.Operational},

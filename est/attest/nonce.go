@@ -71,19 +71,7 @@ func (n *Nonces) code(head []byte, p Purpose) []byte {
 	return h.Sum(nil)[:nonceCode]
 }
 
-// Check reports whether nonce was given for p and can still be used. It returns
-// ErrNonce, ErrExpired or ErrSpent.
-func (n *Nonces) Check(nonce []byte, p Purpose, now time.Time) error {
-	end, err := n.end(nonce, p, now)
-	if err != nil {
-		return err
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, err = n.spendable([NonceLength]byte(nonce), end)
-	return err
-}
-
+// end returns when a nonce given for p ends.
 func (n *Nonces) end(nonce []byte, p Purpose, now time.Time) (time.Time, error) {
 	if len(nonce) != NonceLength {
 		return time.Time{}, fmt.Errorf("attest: nonce of %d bytes: %w", len(nonce), ErrNonce)
@@ -99,16 +87,8 @@ func (n *Nonces) end(nonce []byte, p Purpose, now time.Time) (time.Time, error) 
 	return end, nil
 }
 
-// spendable reports whether a nonce has not been spent. The caller holds mu.
-func (n *Nonces) spendable(nonce [NonceLength]byte, end time.Time) (time.Time, error) {
-	if _, used := n.spent[nonce]; used {
-		return end, fmt.Errorf("attest: %w", ErrSpent)
-	}
-	return end, nil
-}
-
-// Spend uses nonce up. Of two that spend it at once, one wins. It returns the
-// errors of Check, or ErrBusy.
+// Spend uses nonce up. Of two that spend it at once, one wins. It returns
+// ErrNonce for one that was not given for p, ErrExpired, ErrSpent or ErrBusy.
 func (n *Nonces) Spend(nonce []byte, p Purpose, now time.Time) error {
 	end, err := n.end(nonce, p, now)
 	if err != nil {
@@ -117,8 +97,8 @@ func (n *Nonces) Spend(nonce []byte, p Purpose, now time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	key := [NonceLength]byte(nonce)
-	if end, err = n.spendable(key, end); err != nil {
-		return err
+	if _, used := n.spent[key]; used {
+		return fmt.Errorf("attest: %w", ErrSpent)
 	}
 	if len(n.spent) >= maxSpent {
 		for old, until := range n.spent {

@@ -38,6 +38,7 @@ type pki struct {
 	peer     identity
 	transfer identity
 	suit     identity
+	attest   identity
 	next     map[keys.Name]*x509.Certificate // of signers that will follow the present ones
 	lead     []*x509.Certificate             // what servers show to devices instead of the CA's chain; nil: that
 }
@@ -97,6 +98,7 @@ func (p *pki) leaves(ctx context.Context) error {
 		{keys.Peer, &p.peer, func(c *x509.Certificate) bool { return c.VerifyHostname(p.host) == nil }},
 		{keys.Transfer, &p.transfer, always},
 		{keys.SUIT, &p.suit, always},
+		{keys.Attest, &p.attest, always},
 	} {
 		var err error
 		if *l.out, err = p.leaf(ctx, l.purpose, l.good); err != nil {
@@ -131,6 +133,8 @@ func (p *pki) issue(ctx context.Context, purpose keys.Name, key crypto.PublicKey
 		return p.ca.IssueSigner(ctx, est.KindTransferSigner, p.name, key)
 	case keys.SUIT:
 		return p.ca.IssueSigner(ctx, est.KindSUITSigner, p.name, key)
+	case keys.Attest:
+		return p.ca.IssueSigner(ctx, est.KindVerdictSigner, p.name, key)
 	default:
 		return p.ca.IssueServer(ctx, p.host, key)
 	}

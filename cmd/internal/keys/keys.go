@@ -45,11 +45,12 @@ const (
 	SUIT     Name = "suit"     // manifests
 	Mandate  Name = "mandate"  // of a service user
 	Report   Name = "report"   // reports of campaigns
+	Attest   Name = "attest"   // verdicts of the attestation verifier
 	OCSP     Name = "ocsp"     // statuses of certificates
 )
 
 // purposes are the names that a provider may place.
-var purposes = []Name{Root, Issuing, Server, Web, Peer, Transfer, SUIT, Report, OCSP}
+var purposes = []Name{Root, Issuing, Server, Web, Peer, Transfer, SUIT, Report, Attest, OCSP}
 
 var (
 	legalName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
