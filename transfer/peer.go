@@ -132,6 +132,8 @@ func (r *ReadyBody) validate() error {
 type Completion struct {
 	Transfer []byte   `cbor:"46,keyasint"`
 	Receipts [][]byte `cbor:"48,keyasint"`
+	// Verdict is the verifier's, where attestation was agreed; nil: none.
+	Verdict []byte `cbor:"49,keyasint,omitempty"`
 }
 
 const maxReceipts = 8 // one of each state that makes one
@@ -145,6 +147,9 @@ func ParseCompletion(raw []byte) (Completion, error) {
 }
 
 func (c *Completion) validate() error {
+	if len(c.Verdict) > MaxReceipt {
+		return fmt.Errorf("transfer: verdict of %d bytes: %w", len(c.Verdict), ErrValue)
+	}
 	return firstError(validateID("transfer's id", c.Transfer), validateReceipts(c.Receipts))
 }
 

@@ -42,7 +42,7 @@ var (
 	ErrSignature = errors.New("attestation signature does not verify")
 	// ErrNonce reports a nonce that was not given to this device for this purpose.
 	ErrNonce = errors.New("unknown nonce")
-	// ErrExpired reports a nonce or verdict that was given too long ago.
+	// ErrExpired reports a nonce that was given too long ago.
 	ErrExpired = errors.New("attestation is not fresh")
 	// ErrSpent reports a nonce that was used before.
 	ErrSpent = errors.New("nonce was used before")

@@ -173,12 +173,3 @@ func VerifyVerdict(raw []byte, by *x509.Certificate) (*Verdict, error) {
 	}
 	return v, verify(message, key, verdictAAD)
 }
-
-// Fresh reports whether an enrolment may rely on the verdict now. It returns
-// ErrExpired.
-func (v *Verdict) Fresh(now time.Time) error {
-	if !now.Before(v.Expires) {
-		return fmt.Errorf("attest: verdict ended at %s: %w", v.Expires.Format(time.RFC3339), ErrExpired)
-	}
-	return nil
-}

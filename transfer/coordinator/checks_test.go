@@ -26,7 +26,7 @@ func (w *world) handOver(tb testing.TB) string {
 	}
 	draft, err := w.alpha.coordinator().Draft(tb.Context(), coordinator.Draft{
 		Partner: w.alpha.partner(tb, w.beta).ID, Devices: ids, Actor: "operator:alice",
-		Window: transfer.NewWindow(w.earliest, time.Now().Add(time.Hour)), Mandate: w.mandate,
+		Window: transfer.NewWindow(w.earliest, time.Now().Add(time.Hour)), Mandate: w.mandate, Attest: w.attest,
 	})
 	check(tb, err)
 	_, err = w.alpha.coordinator().Submit(tb.Context(), draft.ID, "operator:alice")
@@ -48,6 +48,10 @@ func (w *world) approve(tb testing.TB, p *provider, id string, at transfer.Batch
 			return // the answer to the approval was lost in a crash
 		}
 		if err == nil && got.State == at {
+			if w.gates != nil && p == w.beta {
+				_, err := p.coordinator().SetGates(tb.Context(), id, "operator:bob", *w.gates)
+				check(tb, err)
+			}
 			if _, err := p.coordinator().Approve(tb.Context(), id, "operator:bob", "as agreed"); err == nil {
 				return
 			} else if w.submitted == nil {

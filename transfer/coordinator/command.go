@@ -39,6 +39,7 @@ type Draft struct {
 	Mandate []byte          // COSE_Sign1 of the service user; nil: we sign it ourselves
 	Note    string
 	Actor   string
+	Attest  bool // demand attestation; a mandate of the service user decides alone
 }
 
 const (
@@ -102,7 +103,7 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 	t := Transfer{
 		ID: hex.EncodeToString(id), Partner: partner.ID, PartnerName: partner.Name, State: transfer.BatchDraft,
 		Window: d.Window, Note: d.Note, CreatedAt: now, CreatedBy: d.Actor, Due: d.Window.Latest.Time(),
-		Self: d.Mandate == nil,
+		Self: d.Mandate == nil, Gates: Gates{Attest: d.Attest},
 	}
 	if d.Mandate == nil {
 		return t, Documents{}, nil
@@ -114,6 +115,9 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 	if m.Body.From != c.o.Name || m.Body.To != partner.Name || !m.Body.InForce(now) || !d.Window.Within(m.Body.Window) {
 		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the mandate is from %.80q to %.80q, or its time is another",
 			m.Body.From, m.Body.To)
+	}
+	if d.Attest && !m.Body.NeedsAttestation() {
+		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the mandate does not demand attestation")
 	}
 	t.adopt(m, self)
 	return t, Documents{Mandate: d.Mandate}, nil

@@ -31,6 +31,7 @@ type Domain struct {
 	ServerURI    string // coaps URI of the LwM2M server
 	EnrollURI    string // coaps URI of the enrolment server
 	UpdateURI    string // coaps URI of the update server
+	RAURI        string // coaps URI of the attestation verifier; "": none
 	BootstrapURI string // "": none
 	Account      transfer.Account
 	Grace        time.Duration // powered, from commit to fallback; zero: transfer.DefaultGrace
@@ -56,6 +57,11 @@ type Options struct {
 
 	// StatusSigner signs statuses of rights: the issuing CA. Zero: Signer.
 	StatusSigner transfer.Signer
+	// Verifier is the DER of the certificate of our attestation verifier; nil: there is
+	// none.
+	Verifier []byte
+	// Attesters knows the attestation keys of devices; nil: none are known.
+	Attesters Attesters
 	// Manifests returns what a device of ours runs. Nil: nothing is known.
 	Manifests func(ctx context.Context, id fleet.ID) ([]transfer.ManifestRef, error)
 	// Brought is told which manifests a device runs that comes to us, so that its

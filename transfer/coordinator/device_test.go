@@ -34,8 +34,10 @@ type device struct {
 	off   bool      // without power
 	poke  chan struct{}
 	done  chan struct{}
-	next  time.Time // of the next attempt at an activity
-	old   []byte    // operational certificate before the first commit
+	next  time.Time         // of the next attempt at an activity
+	old   []byte            // operational certificate before the first commit
+	ak    *ecdsa.PrivateKey // attestation key
+	image string            // what runs
 }
 
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -43,9 +45,11 @@ func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(),
 // newDevice makes a device that is enrolled and registered at home.
 func newDevice(tb testing.TB, w *world, home *provider, name string) *device {
 	tb.Helper()
-	d := &device{Device: esttest.NewDevice(tb, w.factory, name), world: w, poke: make(chan struct{}, 1)}
+	ak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(tb, err)
+	d := &device{ak: ak, image: goodImage, Device: esttest.NewDevice(tb, w.factory, name), world: w, poke: make(chan struct{}, 1)}
 	esttest.Grant(tb, home.ca, w.factory, d.Device)
-	_, err := home.ca.OpenRight(tb.Context(), d.Factory, est.Hash{})
+	_, err = home.ca.OpenRight(tb.Context(), d.Factory, est.Hash{})
 	check(tb, err)
 	journal := &transfer.MemoryJournal{}
 	anchors := []transfer.Anchor{{
@@ -183,6 +187,8 @@ func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
 		check(d.world.t, err)
 		p.coordinator().Registered(d.id(p))
 		return true
+	case transfer.DoAttest:
+		return d.attest(ctx, p)
 	default:
 		d.world.t.Errorf("activity %s is not expected", e.Do)
 		return false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"steward/est/attest"
 	"steward/transfer"
 )
 
@@ -113,7 +114,8 @@ func (c *Coordinator) receiveCommitted(ctx context.Context, from Partner, call C
 	}
 	now, before, rowBefore := time.Now(), t, r
 	r.CommittedAt, r.Reason = now, ""
-	if err := r.applyAll(now, transfer.RowCommit, transfer.RowPass); err != nil {
+	events := append([]transfer.RowEvent{transfer.RowCommit}, t.passed(transfer.RowCommitted)...)
+	if err := r.applyAll(now, events...); err != nil {
 		return Reply{}, none, err
 	}
 	t.catchUp(now, transfer.BatchApprove, transfer.BatchStage, transfer.BatchArm, transfer.BatchSwitch)
@@ -146,11 +148,26 @@ func (c *Coordinator) receiveCompletion(ctx context.Context, from Partner, call 
 		err = c.returned(ctx, &r, signed)
 	} else {
 		err = c.completed(ctx, &r, signed)
+		r.shown(&t, from, b.Verdict)
 	}
 	if err != nil {
 		return Reply{}, none, err
 	}
 	return Reply{}, change(t, t, r, rowBefore, "peer:"+from.Name, receipts...), nil
+}
+
+// shown takes the verdict that a partner shows with its receipts. The receipts have
+// decided where the device is; a verdict that is missing is told to people.
+func (r *Row) shown(t *Transfer, from Partner, raw []byte) {
+	if !t.Attest || r.State != transfer.RowFinalised {
+		return
+	}
+	v, err := foreignVerdict(from, *r, raw)
+	if err == nil && v.Tier == attest.TierAffirming {
+		r.Verdict = raw
+		return
+	}
+	r.Reason = "attestation was agreed, and the partner shows no affirming verdict"
 }
 
 // completed checks DONE and FINALISED at the outgoing provider.

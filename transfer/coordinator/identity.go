@@ -33,6 +33,8 @@ type Identity struct {
 	TLS     string      `json:"tls,omitempty"`     // PEM of the certificate of the peer listener
 	Signing string      `json:"signing"`           // PEM of the certificate of messages
 	Issuing string      `json:"issuing,omitempty"` // PEM of the issuing CA
+	// Verifier is the PEM of the certificate of the attestation verifier.
+	Verifier string `json:"verifier,omitempty"`
 }
 
 // identityJWS is the file.
@@ -44,7 +46,7 @@ type identityJWS struct {
 
 const (
 	identityHeader = `{"alg":"ES256","typ":"steward/identity/1"}`
-	maxIdentity    = 64 << 10 // three certificates
+	maxIdentity    = 64 << 10 // four certificates
 	p256Length     = 32       // bytes of r and of s
 )
 
@@ -53,7 +55,7 @@ func (c *Coordinator) Identity() (json.RawMessage, error) {
 	issuing := c.o.StatusSigner.Certificate
 	return SignIdentity(Identity{
 		Name: c.o.Name, Kind: Provider, PeerURI: c.o.PeerURI, TLS: encodePEM(c.o.TLS),
-		Signing: encodePEM(c.o.Signer.Certificate), Issuing: encodePEM(issuing),
+		Signing: encodePEM(c.o.Signer.Certificate), Issuing: encodePEM(issuing), Verifier: encodePEM(c.o.Verifier),
 	}, c.o.Signer.Key)
 }
 
@@ -183,6 +185,13 @@ func (i Identity) partner() (Partner, error) {
 			return p, err
 		}
 		p.Issuing = issuing.Raw
+	}
+	if i.Verifier != "" {
+		verifier, err := decodePEM(i.Verifier)
+		if err != nil {
+			return p, err
+		}
+		p.Verifier = verifier.Raw
 	}
 	return p, nil
 }

@@ -38,7 +38,7 @@ func (c *Coordinator) advanceIncoming(ctx context.Context, s *step) error {
 		// The key of the receipt is on the device alone: who asks with it has committed.
 		if contact && !s.row.SPKI.IsZero() && spki == s.row.SPKI {
 			s.row.CommittedAt, s.row.Reason = time.Now(), "the device asked before the partner told of it"
-			s.fire(transfer.RowContact, transfer.RowPass)
+			s.fire(append([]transfer.RowEvent{transfer.RowContact}, s.t.passed(transfer.RowCommitted)...)...)
 		}
 		return nil
 	case transfer.RowFinalised:
@@ -76,6 +76,9 @@ func (c *Coordinator) grant(ctx context.Context, s *step) error {
 	}
 	if err == nil && len(pair.Switch.Manifests) > 0 {
 		err = c.o.Brought(ctx, s.row.Device, pair.Switch.Manifests, "peer:"+s.t.PartnerName)
+	}
+	if err == nil && pair.Switch.RA != nil && c.o.Attesters != nil {
+		err = c.o.Attesters.Learn(ctx, s.row.Factory, *pair.Switch.RA, "peer:"+s.t.PartnerName)
 	}
 	switch {
 	case errors.Is(err, est.ErrFactory), errors.Is(err, est.ErrName), errors.Is(err, est.ErrEndpoint),
@@ -130,6 +133,11 @@ func (c *Coordinator) openRight(ctx context.Context, s *step) error {
 // closeRight takes the permission back. The right of a device that never
 // committed is deleted, so that its factory key opens nothing here.
 func (c *Coordinator) closeRight(ctx context.Context, s *step) error {
+	if s.row.State == transfer.RowRAFailed || s.row.State == transfer.RowFailedUpd {
+		// A closed right would tell the device to wait (5.03); this one never opens again.
+		_, err := c.o.CA.DeleteRight(ctx, s.row.factoryHash(), est.CessationOfOperation)
+		return err
+	}
 	if err := c.shut(ctx, s.row); err != nil {
 		return err
 	}
@@ -176,7 +184,8 @@ func (c *Coordinator) receive(ctx context.Context, s *step) error {
 	now := time.Now()
 	silent := s.row.CommittedAt.Add(2 * s.t.Grace)
 	switch {
-	case right.State == est.RightConsumed && (s.row.State == transfer.RowCommitted || s.row.State == transfer.RowUpdated):
+	case right.State == est.RightConsumed && (s.row.State == transfer.RowCommitted ||
+		s.row.State == transfer.RowAttested || s.row.State == transfer.RowUpdated):
 		s.row.Reason = ""
 		s.fire(transfer.RowEnrol)
 		return nil
@@ -269,7 +278,9 @@ func (c *Coordinator) postComplete(ctx context.Context, s *step) error {
 			return err
 		}
 	}
-	_, err := c.post(ctx, s, ActionComplete, transfer.Completion{Transfer: s.t.Key(), Receipts: receipts})
+	_, err := c.post(ctx, s, ActionComplete, transfer.Completion{
+		Transfer: s.t.Key(), Receipts: receipts, Verdict: s.row.Verdict,
+	})
 	if err != nil {
 		return err
 	}

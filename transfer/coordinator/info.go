@@ -66,6 +66,10 @@ func (c *Coordinator) selfMandate(t *Transfer, rows []Row, now time.Time) ([]byt
 		Issuer: c.o.Name, Expires: t.Window.Latest, IssuedAt: transfer.SecondsOf(now), ID: t.Key(),
 		MandateTerms: transfer.MandateTerms{From: c.o.Name, To: t.PartnerName, Window: t.Window},
 	}
+	if t.Attest {
+		demanded := true
+		m.Attestation = &demanded
+	}
 	for _, r := range rows {
 		m.Devices.Factory = append(m.Devices.Factory, transfer.Hash(r.Factory))
 	}
@@ -85,6 +89,7 @@ func (c *Coordinator) selfMandate(t *Transfer, rows []Row, now time.Time) ([]byt
 func (t *Transfer) adopt(m *transfer.Signed[transfer.Mandate], self bool) {
 	t.Mandate, t.MandateIssuer, t.Self = m.Hash, m.Body.Issuer, self
 	t.MandateUntil = m.Body.Expires.Time()
+	t.Attest = t.Attest || m.Body.NeedsAttestation()
 }
 
 // describe says of a device what the partner needs to know.
@@ -97,9 +102,15 @@ func (c *Coordinator) describe(ctx context.Context, t Transfer, r Row) (transfer
 	if err != nil {
 		return transfer.DevicePair{}, fmt.Errorf("device %s: %w", r.Endpoint, err)
 	}
+	var ra *transfer.RAInfo
+	if c.o.Attesters != nil {
+		if ra, err = c.o.Attesters.Describe(ctx, r.Device, r.Factory); err != nil {
+			return transfer.DevicePair{}, fmt.Errorf("device %s: %w", r.Endpoint, err)
+		}
+	}
 	return transfer.DevicePair{
 		Factory: transfer.FactoryCert{X5Chain: right.FactoryDER},
-		Switch: transfer.SwitchInfo{Window: t.Window, Manifests: manifests, Objects: transfer.ObjectIDs{
+		Switch: transfer.SwitchInfo{Window: t.Window, Manifests: manifests, RA: ra, Objects: transfer.ObjectIDs{
 			Truststore: c.o.Objects.Truststore, Enrolment: c.o.Objects.Enrolment, Transfer: c.o.Objects.Transfer,
 		}},
 	}, nil

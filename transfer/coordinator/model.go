@@ -23,6 +23,7 @@ type Transfer struct {
 	Window      transfer.Window        // in which devices may be told to commit
 	Grace       time.Duration          // powered, from commit to fallback; zero before the offer
 	Note        string                 // of the drafter
+	Gates                              // between commit and enrolment, as the offer says or will say
 	Reason      string                 // in words, why it waits or ended
 
 	MandateIssuer string
@@ -119,6 +120,7 @@ type Row struct {
 	Epoch   uint32
 	SPKI    transfer.Hash // of the key in the READY receipt
 	Back    transfer.Hash // of the key in the FALLBACK receipt; zero: none
+	Verdict []byte        // of the verifier at the incoming provider, verified; nil: none
 
 	ReadyAt     time.Time
 	CommittedAt time.Time // when commit was told, or learnt; begin of the disruption

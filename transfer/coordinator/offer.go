@@ -21,7 +21,7 @@ func (c *Coordinator) makeOffer(ctx context.Context, t *Transfer, ch *Change, no
 		window.Earliest = max(window.Earliest, mandate.Body.Window.Earliest)
 		window.Latest = min(window.Latest, mandate.Body.Window.Latest)
 	}
-	destination, err := c.destination().Encode()
+	destination, err := c.destination(t.Gates).Encode()
 	if err != nil {
 		return err
 	}
@@ -65,12 +65,15 @@ func (c *Coordinator) agreed(ctx context.Context, id string) (
 }
 
 // destination is where devices go that come to us.
-func (c *Coordinator) destination() transfer.Destination {
+func (c *Coordinator) destination(g Gates) transfer.Destination {
 	d := c.o.Domain
 	reset, grace := transfer.ResetData, uint64(max(d.Grace, 0)/time.Second)
 	out := transfer.Destination{
 		UpdateURI: d.UpdateURI, EnrollURI: d.EnrollURI, ServerURI: d.ServerURI, BootstrapURI: d.BootstrapURI,
-		Reset: &reset, Grace: &grace, Account: d.Account,
+		Reset: &reset, Grace: &grace, Account: d.Account, UpdateFirst: g.UpdateFirst,
+	}
+	if g.Attest {
+		out.RAURI = d.RAURI
 	}
 	for _, a := range d.Anchors {
 		out.Anchors = append(out.Anchors, transfer.AnchorRef{
@@ -134,6 +137,7 @@ func (c *Coordinator) receiveOffer(ctx context.Context, from Partner, call Call)
 	}
 	before := t
 	t.Offer, t.Window, t.Grace, t.Reason = offer.Hash, offer.Body.Window, destination.GracePeriod(), ""
+	t.Gates = Gates{Attest: destination.RAURI != "", UpdateFirst: destination.UpdateFirst}
 	if err := t.apply(transfer.BatchOffer, time.Now()); err != nil {
 		return Reply{}, none, err
 	}

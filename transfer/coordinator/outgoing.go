@@ -150,23 +150,28 @@ func (c *Coordinator) readState(ctx context.Context, s *step) error {
 }
 
 // partnerState asks the partner how far it has a device.
-func (c *Coordinator) partnerState(ctx context.Context, s *step) (Row, error) {
+func (c *Coordinator) partnerState(ctx context.Context, s *step) (DeviceStatus, error) {
 	status, err := c.o.Peers.Status(ctx, s.partner, s.t.ID)
 	if err != nil {
-		return Row{}, err
+		return DeviceStatus{}, err
 	}
 	for _, d := range status.Devices {
 		if d.Device == s.row.Short {
-			return Row{Incoming: !s.row.Incoming, State: transfer.RowState(d.State)}, nil
+			return d, nil
 		}
 	}
-	return Row{}, fmt.Errorf("%w: the partner does not know the device", ErrUnknown)
+	return DeviceStatus{}, fmt.Errorf("%w: the partner does not know the device", ErrUnknown)
 }
 
 // follow is what the outgoing provider does for a device that is away: it notes
 // what the partner says, and when the time is over for which it may be silent.
 func (c *Coordinator) follow(ctx context.Context, s *step) error {
 	if !s.row.Back.IsZero() {
+		if s.t.Attest && s.row.Verdict == nil {
+			if there, err := c.partnerState(ctx, s); err == nil {
+				c.takeVerdict(s, there.Verdict)
+			}
+		}
 		return c.askClosed(ctx, s)
 	}
 	now := time.Now()
@@ -180,7 +185,10 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 	s.due = now.Add(c.backoff(s.row.Tries))
 	if s.row.Tries > 1 {
 		if there, err := c.partnerState(ctx, s); err == nil {
-			c.infer(s, there.State)
+			if c.takeVerdict(s, there.Verdict); len(s.events) > 0 {
+				return nil
+			}
+			c.infer(s, transfer.RowState(there.State))
 		}
 	}
 	if s.due.After(silent) && now.Before(silent) {
@@ -192,9 +200,10 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 // infer takes the partner's word for how far a device is. Nothing depends on it.
 func (c *Coordinator) infer(s *step, there transfer.RowState) {
 	switch {
-	case s.row.State == transfer.RowCommitted && there == transfer.RowEnrolled:
+	case there == transfer.RowEnrolled && (s.row.State == transfer.RowCommitted || s.row.State == transfer.RowAttested):
 		s.fire(transfer.RowEnrol)
-	case there == transfer.RowActive && (s.row.State == transfer.RowCommitted || s.row.State == transfer.RowEnrolled):
+	case there == transfer.RowActive && (s.row.State == transfer.RowCommitted || s.row.State == transfer.RowAttested ||
+		s.row.State == transfer.RowEnrolled):
 		s.fire(transfer.RowActivate)
 	default:
 		return

@@ -38,9 +38,12 @@ type Partner struct {
 	TLS     []byte // DER of the certificate of its peer listener; nil for a service user
 	Signing []byte // DER of the certificate that its messages are signed with
 	Issuing []byte // DER of its issuing CA, which signs the statuses of rights; nil: Signing does
-	AddedAt time.Time
-	AddedBy string
-	Version int64 // rises by one with each change; 0: not stored
+	// Verifier is the DER of the certificate that its verdicts on devices are signed
+	// with; nil: it has no verifier.
+	Verifier []byte
+	AddedAt  time.Time
+	AddedBy  string
+	Version  int64 // rises by one with each change; 0: not stored
 }
 
 // TLSKey returns the SHA-256 of the pinned TLS key (SubjectPublicKeyInfo), zero

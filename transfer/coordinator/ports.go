@@ -178,4 +178,6 @@ type Status struct {
 type DeviceStatus struct {
 	Device string `json:"device"` // Short
 	State  string `json:"state"`
+	// Verdict is that of the provider's verifier on the device; nil: none.
+	Verdict []byte `json:"verdict,omitempty"`
 }

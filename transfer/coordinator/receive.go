@@ -192,7 +192,7 @@ func (c *Coordinator) StatusFor(ctx context.Context, from Partner, id string) (S
 	}
 	s := Status{Transfer: t.ID, State: string(t.State), Devices: []DeviceStatus{}}
 	err = c.eachRow(ctx, id, func(r Row) error {
-		s.Devices = append(s.Devices, DeviceStatus{Device: r.Short, State: string(r.State)})
+		s.Devices = append(s.Devices, DeviceStatus{Device: r.Short, State: string(r.State), Verdict: r.Verdict})
 		return nil
 	})
 	return s, err

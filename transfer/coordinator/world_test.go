@@ -31,9 +31,11 @@ type world struct {
 	alpha, beta *provider
 	devices     []*device
 	installed   []transfer.Installed
-	mandate     []byte    // of a service user; nil: self
-	earliest    time.Time // of the window; zero: now
-	submitted   func()    // called when a transfer was submitted; operators then try again
+	mandate     []byte             // of a service user; nil: self
+	earliest    time.Time          // of the window; zero: now
+	attest      bool               // demanded by the self mandate
+	gates       *coordinator.Gates // set by Beta before it approves; nil: as they are
+	submitted   func()             // called when a transfer was submitted; operators then try again
 }
 
 const testGrace = 60 * time.Second
@@ -114,6 +116,7 @@ type provider struct {
 	deaf   map[string]int             // operations on devices performed and not answered, by name
 	cut    *cutStore
 	calls  []coordinator.Call // received
+	attest *attestation
 	ids    int
 }
 
@@ -133,11 +136,13 @@ func newProvider(tb testing.TB, w *world, name string) *provider {
 	check(tb, err)
 	p.tls = issued.DER
 	host := "coaps://" + strings.ToLower(name) + ".example"
+	p.attest = newAttestation(tb, p)
 	p.domain = coordinator.Domain{
+		RAURI:     host + "/ra",
 		ServerURI: host, EnrollURI: host, UpdateURI: host + "/update", Grace: testGrace,
 		Account: transfer.Account{SSID: 101, Lifetime: 300},
 		Anchors: []transfer.OfferCertificate{
-			{Certificate: p.ca.Certificate().Raw, Purposes: transfer.Enrol | transfer.DM | transfer.Update},
+			{Certificate: p.ca.Certificate().Raw, Purposes: transfer.Enrol | transfer.DM | transfer.Update | transfer.RA},
 			{Certificate: p.signer.Certificate, Purposes: transfer.TransferSigner},
 		},
 	}
@@ -168,6 +173,7 @@ func (p *provider) openLocked(tb testing.TB) {
 			}
 			return out, nil
 		},
+		Attesters: p.attest, Verifier: p.attest.signer.Certificate,
 		Poll: time.Second, MaxPoll: 20 * time.Second, ArmWait: time.Minute,
 	}
 	if p.change != nil {

@@ -1,0 +1,265 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"steward/est/attest"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+	"steward/transfer"
+)
+
+// Attesters is what a provider knows of the attestation keys of devices.
+type Attesters interface {
+	// Describe returns what a partner's verifier needs, nil if the key is not known.
+	Describe(ctx context.Context, id fleet.ID, factory fleet.Factory) (*transfer.RAInfo, error)
+	// Learn notes what a partner said of a device that comes. It may be told again.
+	Learn(ctx context.Context, factory fleet.Factory, info transfer.RAInfo, actor string) error
+}
+
+// Gates are what a device must pass between its commit and its enrolment.
+type Gates struct {
+	Attest      bool // an affirming verdict of the verifier
+	UpdateFirst bool // the update server
+}
+
+// SetGates says what the offer of an incoming transfer will ask for. What the
+// mandate demands cannot be left out. It returns ErrUnknown, ErrState or ErrInvalid.
+func (c *Coordinator) SetGates(ctx context.Context, id, actor string, g Gates) (Transfer, error) {
+	return c.command(ctx, id, actor, func(t *Transfer, ch *Change) error {
+		if !t.Incoming || t.State != transfer.BatchInfoAccepted {
+			return refusedf(ErrState, "transfer is %s", t.State)
+		}
+		docs, err := c.o.Store.Documents(ctx, id)
+		if err != nil {
+			return err
+		}
+		mandate, err := transfer.ParseMandate(docs.Mandate)
+		if err != nil {
+			return err
+		}
+		switch {
+		case g.Attest && c.o.Domain.RAURI == "", g.Attest && c.o.Attesters == nil:
+			return refusedf(ErrInvalid, "there is no verifier here")
+		case !g.Attest && mandate.Body.NeedsAttestation():
+			return refusedf(ErrInvalid, "the mandate demands attestation")
+		case g.Attest:
+			if err := c.allAttest(ctx, id); err != nil {
+				return err
+			}
+		}
+		before := gateWords(t.Gates)
+		t.Gates = g
+		ch.Audit = append(ch.Audit, audit.Row{
+			Actor: actor, Action: "transfer.gates", Subject: id, Before: before, After: gateWords(g),
+		})
+		return nil
+	})
+}
+
+func gateWords(g Gates) string {
+	return fmt.Sprintf("attest %t, update first %t", g.Attest, g.UpdateFirst)
+}
+
+// allAttest returns ErrInvalid unless the partner has told the attestation key of
+// every device that it hands over.
+func (c *Coordinator) allAttest(ctx context.Context, id string) error {
+	missing := 0
+	err := c.eachRow(ctx, id, func(r Row) error {
+		if r.Ended() {
+			return nil
+		}
+		pair, err := r.pair()
+		if err == nil && pair.Switch.RA == nil {
+			missing++
+		}
+		return err
+	})
+	if err == nil && missing > 0 {
+		err = refusedf(ErrInvalid, "%d devices come without attestation data", missing)
+	}
+	return err
+}
+
+// usable says why the attestation data of a device is of no use; "" if it is, or
+// there is none.
+func usable(ra *transfer.RAInfo) transfer.Reason {
+	if ra == nil {
+		return ""
+	}
+	if _, err := attest.DecodeKey(ra.Key); err != nil {
+		return "attestation key cannot be used"
+	}
+	return ""
+}
+
+// passed returns the event that opens the right of a committed device, or none if it
+// has a gate before it. state is that of its row.
+func (t *Transfer) passed(state transfer.RowState) []transfer.RowEvent {
+	attested := state == transfer.RowAttested || state == transfer.RowUpdated
+	switch {
+	case t.Attest && !attested, t.UpdateFirst && state != transfer.RowUpdated:
+		return nil
+	default:
+		return []transfer.RowEvent{transfer.RowPass}
+	}
+}
+
+// AttestationCase returns what a device attests for: its transfer, with the key,
+// message and truststore of its READY receipt; zero if it comes in none that asks
+// for it.
+func (c *Coordinator) AttestationCase(ctx context.Context, factory fleet.Factory) (attest.Case, error) {
+	t, r, err := c.attesting(ctx, factory)
+	if err != nil || r.Transfer == "" {
+		return attest.Case{}, err
+	}
+	ready, _, err := c.stored(ctx, r, transfer.Ready)
+	if err != nil {
+		return attest.Case{}, err
+	}
+	return attest.Case{
+		Transfer: t.ID, Key: attest.Hash(r.SPKI), Message: attest.Hash(r.Hash),
+		Truststore: attest.Hash(ready.Body.Truststore),
+	}, nil
+}
+
+// attesting returns the row of a device whose right waits for a verdict, or was
+// opened by one; the zero Row if there is none.
+func (c *Coordinator) attesting(ctx context.Context, factory fleet.Factory) (Transfer, Row, error) {
+	rows, err := c.o.Store.OpenRows(ctx, factory)
+	if err != nil {
+		return Transfer{}, Row{}, err
+	}
+	for _, r := range rows {
+		switch r.State {
+		case transfer.RowReady, transfer.RowCommitted, transfer.RowAttested, transfer.RowUpdated, transfer.RowOrphanRisk:
+		default:
+			continue
+		}
+		if !r.Incoming || r.SPKI.IsZero() {
+			continue
+		}
+		t, err := c.o.Store.Transfer(ctx, r.Transfer)
+		if err != nil {
+			return Transfer{}, Row{}, err
+		}
+		if t.Attest {
+			return t, r, nil
+		}
+	}
+	return Transfer{}, Row{}, nil
+}
+
+// Attested takes a verdict of our verifier. An affirming one opens the right of the
+// device, unless it must be updated first; any other closes it for good. A verdict
+// about a device that attests for no transfer changes nothing.
+func (c *Coordinator) Attested(ctx context.Context, result attest.Result) error {
+	if result.Transfer == "" {
+		return nil
+	}
+	own, err := x509.ParseCertificate(c.o.Verifier)
+	if err != nil {
+		return fmt.Errorf("our verifier's certificate: %w", err)
+	}
+	for range maxRepeat {
+		t, r, err := c.attesting(ctx, fleet.Factory(result.Device))
+		if err != nil || r.Transfer != result.Transfer {
+			return err
+		}
+		if _, err := verdictFor(own, c.o.Name, r, result.Verdict); err != nil {
+			return err
+		}
+		before := r
+		if err := r.judged(&t, result.Verdict, time.Now()); err != nil {
+			return err
+		}
+		err = c.commit(ctx, Change{Rows: []Row{r}, Audit: audited(before, r, "verifier")})
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err == nil {
+			c.settle(ctx, rowKey(r.Transfer, r.Short)) // the device asks next
+		}
+		return err
+	}
+	return ErrConflict
+}
+
+// judged moves r by a verdict that verdictFor has accepted.
+func (r *Row) judged(t *Transfer, raw []byte, now time.Time) error {
+	v, err := attest.ParseVerdict(raw)
+	if err != nil {
+		return err
+	}
+	r.Verdict, r.Reason = raw, ""
+	var events []transfer.RowEvent
+	if r.State == transfer.RowReady { // the key of the receipt is on the device alone
+		r.CommittedAt = now
+		events = append(events, transfer.RowContact)
+	}
+	if v.Tier != attest.TierAffirming {
+		r.Reason = cut("attestation " + v.Tier.String() + ": " + v.Reason)
+		return r.applyAll(now, append(events, transfer.RowVerdict)...)
+	}
+	if r.State != transfer.RowUpdated {
+		events = append(events, transfer.RowAttest)
+	}
+	if err := r.applyAll(now, events...); err != nil {
+		return err
+	}
+	return r.applyAll(now, t.passed(r.State)...)
+}
+
+// verdictFor checks that a verdict was signed by that verifier of that provider, and
+// is about the device of r with the key and the message of its READY receipt. It
+// returns ErrEvidence.
+func verdictFor(by *x509.Certificate, issuer string, r Row, raw []byte) (*attest.Verdict, error) {
+	v, err := attest.VerifyVerdict(raw, by)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrEvidence, err)
+	case v.Issuer != issuer:
+		return nil, fmt.Errorf("%w: verdict of %.80q", ErrEvidence, v.Issuer)
+	case fleet.Factory(v.Device) != r.Factory, v.Key != attest.Hash(r.SPKI) && v.Tier == attest.TierAffirming,
+		v.Message != attest.Hash(r.Hash) && v.Tier == attest.TierAffirming:
+		return nil, fmt.Errorf("%w: verdict about another device, key or transfer", ErrEvidence)
+	}
+	return v, nil
+}
+
+// foreignVerdict is verdictFor with the partner's verifier.
+func foreignVerdict(p Partner, r Row, raw []byte) (*attest.Verdict, error) {
+	by, err := x509.ParseCertificate(p.Verifier)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no verifier of %s is pinned", ErrEvidence, p.Name)
+	}
+	return verdictFor(by, p.Name, r, raw)
+}
+
+// takeVerdict takes the verdict that the partner shows on a device that is on its
+// way there. One that does not verify changes nothing.
+func (c *Coordinator) takeVerdict(s *step, raw []byte) {
+	if len(raw) == 0 || !s.t.Attest || string(raw) == string(s.row.Verdict) {
+		return
+	}
+	v, err := foreignVerdict(s.partner, s.row, raw)
+	if err != nil {
+		s.row.Reason = cut("the partner's verdict: " + err.Error())
+		return
+	}
+	s.row.Verdict, s.again = raw, true
+	if v.Tier == attest.TierAffirming {
+		if s.row.State == transfer.RowCommitted {
+			s.fire(transfer.RowAttest)
+		}
+		return
+	}
+	s.row.Reason = cut("attestation " + v.Tier.String() + ": " + v.Reason)
+	if s.row.accepts(transfer.RowVerdict) {
+		s.fire(transfer.RowVerdict)
+	}
+}
