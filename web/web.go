@@ -5,59 +5,33 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
+	"strings"
+	"time"
 )
 
-// A Role says what a person or a token may do. Viewers are included in every
-// other role, all roles in that of administrators. Releases and operations are
-// apart: who decides what may be installed does not thereby command devices.
-type Role string
-
-// The roles.
-const (
-	RoleNone     Role = ""         // nobody: signed out
-	RoleViewer   Role = "viewer"   // sees everything but secrets
-	RoleOperator Role = "operator" // commands devices, runs campaigns, drafts transfers
-	RoleRelease  Role = "release"  // adds, approves and withdraws releases
-	RoleAdmin    Role = "admin"    // approves, revokes, adds partners and people
-)
-
-// ErrRole reports a word that names no role.
-var ErrRole = errors.New("unknown role")
-
-// ParseRole returns the role called name. It returns ErrRole for others, the
-// empty one included.
-func ParseRole(name string) (Role, error) {
-	switch r := Role(name); r {
-	case RoleViewer, RoleOperator, RoleRelease, RoleAdmin:
-		return r, nil
-	default:
-		return RoleNone, ErrRole
-	}
-}
-
-// Includes reports whether who has role r may do what needs role other. A word
-// that is no role includes nothing but RoleNone.
-func (r Role) Includes(other Role) bool {
-	switch other {
-	case RoleNone:
-		return true
-	case RoleViewer:
-		return r == RoleViewer || r == RoleOperator || r == RoleRelease || r == RoleAdmin
-	default:
-		return other == r && (r == RoleOperator || r == RoleRelease) || r == RoleAdmin
-	}
-}
-
-// An Actor is who does something: a person with a session or the bearer of a
-// token. It is passed to every service call that changes anything. The zero
-// Actor is nobody.
+// An Actor is who does something: a person with a session or with a token of
+// theirs, or a token that belongs to nobody. It is passed to every service call
+// that changes anything. The zero Actor is nobody.
 type Actor struct {
-	Name string `json:"name"` // unique among people and tokens
-	Role Role   `json:"role"`
-	Via  Via    `json:"via"`
+	Name  string `json:"name"` // of the person, or of a token that belongs to nobody
+	Role  Role   `json:"role"`
+	Via   Via    `json:"via"`
+	Token string `json:"token,omitempty"` // of the person, by which a program comes; "": none
+	Scope Scope  `json:"groups,omitempty"`
+	// Credential is the id of the session or token, Since when it was made, and Prefix
+	// the paths that a token is for; "" is all.
+	Credential string    `json:"-"`
+	Since      time.Time `json:"-"`
+	Prefix     string    `json:"-"`
 }
+
+// System is the program itself, or who commands it on its own machine.
+func System() Actor { return Actor{Name: "system", Role: RoleAdmin, Via: ViaSystem} }
+
+// Person reports whether somebody answers for a: it is no token that belongs to
+// nobody.
+func (a Actor) Person() bool { return a.Via == ViaSession || a.Token != "" }
 
 // A Via says how an actor proved who they are.
 type Via string
@@ -66,10 +40,21 @@ type Via string
 const (
 	ViaSession Via = "session"
 	ViaToken   Via = "token"
+	ViaSystem  Via = "system" // the program itself
 )
 
-// String returns the actor as audit rows name one: "operator:alice".
-func (a Actor) String() string { return "operator:" + a.Name }
+// String returns the actor as audit rows name one: "operator:alice", or
+// "operator:alice/ci" for a token of hers.
+func (a Actor) String() string {
+	switch {
+	case a.Via == ViaSystem:
+		return a.Name
+	case a.Token != "":
+		return "operator:" + a.Name + "/" + a.Token
+	default:
+		return "operator:" + a.Name
+	}
+}
 
 type contextKey int
 
@@ -105,6 +90,6 @@ func Require(role Role, h Handler) Handler {
 		if actor.Role == RoleNone {
 			return ErrSignedOut
 		}
-		return &Error{Is: ErrForbidden, Detail: "this needs the role " + string(role) + ", yours is " + string(actor.Role)}
+		return &Error{Is: ErrForbidden, Detail: "this needs the role " + strings.ReplaceAll(string(role), "+", " or ") + ", yours is " + string(actor.Role)}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"steward/lwm2m/audit"
 	"steward/lwm2m/machine"
 )
 
@@ -65,7 +66,7 @@ func (r Release) Decide(on ReleaseEvent, by, reason string, people int, now time
 	if err != nil {
 		return Decision{}, fmt.Errorf("%w: it is %s", ErrDecided, r.State)
 	}
-	if on == ApproveRelease && people > 1 && by == r.CreatedBy {
+	if on == ApproveRelease && people > 1 && audit.SamePerson(by, r.CreatedBy) {
 		return Decision{}, ErrApprover
 	}
 	return Decision{On: on, To: row.To, By: by, Reason: reason, At: now}, nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"steward/lwm2m/audit"
 )
 
 // A Command is what a person does to a campaign.
@@ -53,7 +55,7 @@ func (r *Runner) approve(ctx context.Context, cmd Command) (Campaign, error) {
 	if err != nil {
 		return Campaign{}, err
 	}
-	if people > 1 && cmd.Actor == c.CreatedBy {
+	if people > 1 && audit.SamePerson(cmd.Actor, c.CreatedBy) {
 		return Campaign{}, ErrApprover
 	}
 	return r.command(ctx, Approve, cmd)

@@ -201,7 +201,7 @@ func (c *Coordinator) Approve(ctx context.Context, id, actor, reason string) (Tr
 		switch {
 		case t.State != at:
 			return refusedf(ErrState, "transfer is %s", t.State)
-		case people > 1 && actor == t.CreatedBy:
+		case people > 1 && audit.SamePerson(actor, t.CreatedBy):
 			return ErrApprover
 		case t.Incoming:
 			if err := c.makeOffer(ctx, t, ch, now); err != nil {

@@ -1,166 +1,120 @@
-// Package account is who may use the dashboard and the REST API: one-time
-// sign-in links, sessions and tokens, each a random secret of which only the
-// hash is kept.
+// Package account is who may use the dashboard and the REST API: people, who sign
+// in by one-time link, password, passkey or OpenID Connect, their sessions, and
+// tokens. Of each secret only a hash is kept.
 package account
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"steward/lwm2m/audit"
 	"steward/web"
 )
 
-// Lifetimes.
-const (
-	LinkLifetime    = 10 * time.Minute
-	SessionLifetime = 12 * time.Hour   // however busy: one shift
-	SessionIdle     = 60 * time.Minute // without a request
-	touchEvery      = time.Minute      // how exact the idle time is kept
+// Errors of this package.
+var (
+	// ErrCredential reports a secret that is unknown, used, expired or ended, a person
+	// who is not known or may not come in: one error, so that nobody learns which.
+	ErrCredential = errors.New("unknown or expired credential")
+	// ErrName reports a name that cannot be shown and written safely.
+	ErrName = errors.New("unusable name")
+	// ErrUnknown reports that there is no such person or passkey.
+	ErrUnknown = errors.New("no such person")
+	// ErrConflict reports a person who exists already, or was changed meanwhile.
+	ErrConflict = errors.New("exists already, or was changed meanwhile")
+	// ErrLastAdmin reports a change after which nobody could administer.
+	ErrLastAdmin = errors.New("the last administrator of all devices stays one")
+	// ErrRights reports rights that whoever gives them does not have.
+	ErrRights = errors.New("beyond your own rights")
+	// ErrStale reports a sign-in that is too long ago for what is asked.
+	ErrStale = errors.New("sign in again first")
+	// ErrRenew reports a right password that must be replaced by another first.
+	ErrRenew = errors.New("choose another password first")
 )
 
-// MaxName is the length in bytes of the longest name of a person or token.
-const MaxName = 64
-
-// ErrCredential reports a secret that is unknown, used, expired or ended: one
-// error, so that nobody learns which.
-var ErrCredential = errors.New("unknown or expired credential")
-
-// ErrName reports a name that cannot be shown and written safely.
-var ErrName = errors.New("unusable name")
-
-// A Kind is what a credential is good for.
-type Kind string
-
-// The kinds of credentials.
-const (
-	Link    Kind = "link"    // exchanged once for a session
-	Session Kind = "session" // in a cookie
-	Token   Kind = "token"   // in the header Authorization
-)
-
-// A Hash is the SHA-256 of a secret. Secrets are 256 random bits, so that a
-// fast hash is enough.
-type Hash [sha256.Size]byte
-
-// A Credential is what is stored of one secret.
-type Credential struct {
-	Hash      Hash
-	Kind      Kind
-	Name      string // of the person or token
-	Role      web.Role
-	CreatedAt time.Time
-	SeenAt    time.Time // last use, to about a minute
-	ExpiresAt time.Time // zero: never
-}
-
-// live reports whether c is good at now.
-func (c Credential) live(now time.Time) bool {
-	if !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt) {
-		return false
-	}
-	return c.Kind != Session || now.Sub(c.SeenAt) < SessionIdle
-}
-
-// A Store keeps credentials. Implementations are safe for concurrent use; each
-// change and its audit row are one transaction.
-type Store interface {
-	// Put stores c. A token replaces the earlier one of the same name.
-	Put(ctx context.Context, c Credential, row audit.Row) error
-	// Get returns ErrCredential if there is none of that kind and hash.
-	Get(ctx context.Context, kind Kind, h Hash) (Credential, error)
-	// Exchange deletes the link and stores the session, or returns ErrCredential
-	// if the link is gone: of two that race, one wins.
-	Exchange(ctx context.Context, link Hash, session Credential, row audit.Row) error
-	// Touch notes the last use. It is no change of state and makes no audit row.
-	// An unknown hash is no error.
-	Touch(ctx context.Context, kind Kind, h Hash, at time.Time) error
-	// End deletes a credential. It returns ErrCredential if there was none.
-	End(ctx context.Context, kind Kind, h Hash, row audit.Row) error
-	// Prune deletes what expired before now, without audit rows.
-	Prune(ctx context.Context, now time.Time) error
+// Options says where Accounts are kept.
+type Options struct {
+	Stores   Stores
+	Refusals audit.Log // where failed sign-ins go; nil: nowhere
+	Costs    Costs     // of hashes of passwords
 }
 
 // Accounts checks credentials against a Store.
-type Accounts struct{ store Store }
-
-// New returns Accounts over store.
-func New(store Store) *Accounts { return &Accounts{store} }
-
-// secretBytes makes guessing hopeless without any rate limit.
-const secretBytes = 32
-
-// newSecret returns a fresh secret and its hash.
-func newSecret() (string, Hash) {
-	var b [secretBytes]byte
-	_, _ = rand.Read(b[:]) // crypto/rand never fails
-	text := base64.RawURLEncoding.EncodeToString(b[:])
-	return text, hashOf(text)
+type Accounts struct {
+	store    Stores
+	refusals audit.Log
+	hasher   *hasher
+	tries    limiter
 }
 
-// hashOf returns the hash of a secret as its bearer shows it. A look-up by
-// hash leaks nothing useful through time.
-func hashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
-
-// CheckName returns ErrName for a name that is empty, too long, or has anything
-// but letters, digits and "._@-" in it.
-func CheckName(name string) error {
-	const punctuation = "._@-"
-	ok := name != "" && len(name) <= MaxName
-	for _, r := range name {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		ok = ok && (letter || strings.ContainsRune(punctuation, r))
-	}
-	if !ok {
-		return fmt.Errorf("%w: %q", ErrName, name)
-	}
-	return nil
+// New returns Accounts.
+func New(o Options) *Accounts {
+	return &Accounts{store: o.Stores, refusals: o.Refusals, hasher: newHasher(o.Costs)}
 }
 
-// Invite makes a one-time sign-in link for the person called name and returns
-// its secret, which is shown once. by is an audit actor.
-func (a *Accounts) Invite(ctx context.Context, by, name string, role web.Role, now time.Time) (string, error) {
-	if err := CheckName(name); err != nil {
+// Invite makes a one-time sign-in link for the person called name, whom it makes
+// if need be, and returns its secret, which is shown once. It returns ErrConflict
+// if that person has another role.
+func (a *Accounts) Invite(ctx context.Context, by web.Actor, name string, role web.Role, now time.Time) (string, error) {
+	p, err := a.store.Person(ctx, name)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return a.AddPerson(ctx, by, NewPerson{Name: name, Role: role}, now)
+	case err != nil:
 		return "", err
+	case p.Role != role:
+		return "", fmt.Errorf("%w: %s has the role %s", ErrConflict, name, p.Role)
 	}
-	secret, hash := newSecret()
-	c := Credential{
-		Hash: hash, Kind: Link, Name: name, Role: role,
+	link, _, err := a.Command(ctx, by, name, SendLink, "", now)
+	return link, err
+}
+
+// linkFor returns a new link for a person, and its secret.
+func linkFor(p Person, now time.Time) (*Credential, string) {
+	secret, hash := newSecret("")
+	return &Credential{
+		Hash: hash, Kind: Link, Owner: p.Name, Name: p.Name, Role: p.Role, Scope: p.Scope,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(LinkLifetime),
+	}, secret
+}
+
+// sessionFor returns a new session of a person, and its secret.
+func sessionFor(p Person, by Method, v Visit, now time.Time) (Credential, string) {
+	secret, hash := newSecret("")
+	v.Agent = clip(v.Agent, maxAgent)
+	return Credential{
+		Hash: hash, Kind: Session, Owner: p.Name, Name: p.Name, Role: p.Role, Scope: p.Scope, Method: by, Visit: v,
+		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(SessionLifetime),
+	}, secret
+}
+
+// signedIn is the audit row of a new session.
+func signedIn(s Credential) audit.Row {
+	return audit.Row{
+		Actor: "operator:" + s.Owner, Action: "account.sign_in", Subject: s.Owner, Reason: string(s.Method),
+		After: string(s.Role), At: s.CreatedAt,
 	}
-	row := audit.Row{Actor: by, Action: "account.invite", Subject: name, After: string(role), At: now}
-	return secret, a.store.Put(ctx, c, row)
 }
 
 // CheckLink returns the credential of a sign-in link without using it up. It
 // returns ErrCredential unless SignIn would accept the secret.
 func (a *Accounts) CheckLink(ctx context.Context, secret string, now time.Time) (Credential, error) {
-	return a.check(ctx, Link, secret, now)
+	c, p, err := a.check(ctx, Link, secret, now)
+	c.Role = p.Role
+	return c, err
 }
 
 // SignIn uses up a sign-in link and returns the secret of a new session. It
 // returns ErrCredential for a link that is not good, or no longer.
-func (a *Accounts) SignIn(ctx context.Context, secret string, now time.Time) (string, error) {
-	link, err := a.check(ctx, Link, secret, now)
+func (a *Accounts) SignIn(ctx context.Context, secret string, v Visit, now time.Time) (string, error) {
+	link, p, err := a.check(ctx, Link, secret, now)
 	if err != nil {
 		return "", err
 	}
-	text, hash := newSecret()
-	session := Credential{
-		Hash: hash, Kind: Session, Name: link.Name, Role: link.Role,
-		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(SessionLifetime),
-	}
-	row := audit.Row{
-		Actor: actorOf(link).String(), Action: "account.sign_in", Subject: link.Name,
-		After: string(link.Role), At: now,
-	}
-	return text, a.store.Exchange(ctx, link.Hash, session, row)
+	session, text := sessionFor(p, ByLink, v, now)
+	return text, a.store.Exchange(ctx, link.Hash, session, signedIn(session))
 }
 
 // SignOut ends a session. It returns ErrCredential if it was no session.
@@ -169,7 +123,7 @@ func (a *Accounts) SignOut(ctx context.Context, secret string, now time.Time) er
 	if err != nil {
 		return err
 	}
-	row := audit.Row{Actor: actorOf(c).String(), Action: "account.sign_out", Subject: c.Name, At: now}
+	row := audit.Row{Actor: "operator:" + c.Owner, Action: "account.sign_out", Subject: c.Owner, At: now}
 	return a.store.End(ctx, Session, c.Hash, row)
 }
 
@@ -184,15 +138,15 @@ func (a *Accounts) ByToken(ctx context.Context, secret string, now time.Time) (w
 	return a.by(ctx, Token, secret, now)
 }
 
-// SetToken makes secret a token called name, in place of an earlier one of that
-// name. Setting the same again changes nothing.
+// SetToken makes secret a token called name that belongs to nobody, in place of an
+// earlier one of that name. Setting the same again changes nothing.
 func (a *Accounts) SetToken(ctx context.Context, name string, role web.Role, secret string, now time.Time) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
 	hash := hashOf(secret)
 	switch c, err := a.store.Get(ctx, Token, hash); {
-	case err == nil && c.Name == name && c.Role == role:
+	case err == nil && c.Name == name && c.Role == role && c.Owner == "":
 		return nil
 	case err != nil && !errors.Is(err, ErrCredential):
 		return err
@@ -206,7 +160,7 @@ func (a *Accounts) SetToken(ctx context.Context, name string, role web.Role, sec
 func (a *Accounts) Prune(ctx context.Context, now time.Time) error { return a.store.Prune(ctx, now) }
 
 func (a *Accounts) by(ctx context.Context, kind Kind, secret string, now time.Time) (web.Actor, error) {
-	c, err := a.check(ctx, kind, secret, now)
+	c, p, err := a.check(ctx, kind, secret, now)
 	if err != nil {
 		return web.Actor{}, err
 	}
@@ -215,27 +169,62 @@ func (a *Accounts) by(ctx context.Context, kind Kind, secret string, now time.Ti
 			return web.Actor{}, err
 		}
 	}
-	return actorOf(c), nil
+	actor := web.Actor{
+		Name: c.Name, Role: c.Role, Scope: c.Scope, Via: web.ViaToken, Credential: c.Hash.ID(), Since: c.CreatedAt,
+		Prefix: c.Prefix,
+	}
+	switch {
+	case kind == Session:
+		actor.Via, actor.Role, actor.Scope = web.ViaSession, p.Role, p.Scope
+	case c.Owner != "":
+		actor.Name, actor.Token = c.Owner, c.Name
+	}
+	return actor, nil
 }
 
-func (a *Accounts) check(ctx context.Context, kind Kind, secret string, now time.Time) (Credential, error) {
+// check returns a credential that is good, and whose it is. What a person may is
+// asked each time: a change of their rights is at once one of all that they have.
+func (a *Accounts) check(ctx context.Context, kind Kind, secret string, now time.Time) (Credential, Person, error) {
 	if len(secret) > 2*secretBytes {
-		return Credential{}, ErrCredential // not one of ours
+		return Credential{}, Person{}, ErrCredential // not one of ours
 	}
 	c, err := a.store.Get(ctx, kind, hashOf(secret))
 	if err != nil {
-		return Credential{}, err
+		return Credential{}, Person{}, err
 	}
 	if !c.live(now) {
-		return Credential{}, ErrCredential
+		return Credential{}, Person{}, ErrCredential
 	}
-	return c, nil
+	if c.Owner == "" {
+		return c, Person{Role: c.Role, Scope: c.Scope}, nil
+	}
+	p, err := a.store.Person(ctx, c.Owner)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return Credential{}, Person{}, ErrCredential
+	case err != nil:
+		return Credential{}, Person{}, err
+	case p.State != Active,
+		kind == Token && !(p.Role.Covers(c.Role) && p.Scope.Covers(c.Scope)):
+		return Credential{}, Person{}, ErrCredential
+	}
+	return c, p, nil
 }
 
-func actorOf(c Credential) web.Actor {
-	via := web.ViaSession
-	if c.Kind == Token {
-		via = web.ViaToken
+// refuse notes a sign-in that failed.
+func (a *Accounts) refuse(ctx context.Context, name string, by Method, v Visit, now time.Time) {
+	if a.refusals == nil || CheckName(name) != nil {
+		return // a name that is none may be a password in the wrong field
 	}
-	return web.Actor{Name: c.Name, Role: c.Role, Via: via}
+	_ = a.refusals.Audit(ctx, audit.Row{ // in the background, bounded
+		Actor: "address:" + clip(v.Address, maxAgent), Action: "account.refuse", Subject: name, Reason: string(by), At: now,
+	})
+}
+
+// clip cuts text after n bytes.
+func clip(text string, n int) string {
+	if len(text) > n {
+		text = text[:n]
+	}
+	return text
 }

@@ -47,7 +47,11 @@ func (d Door) actor(r *http.Request) (web.Actor, error) {
 		if !strings.EqualFold(scheme, "Bearer") {
 			return web.Actor{}, ErrCredential
 		}
-		return d.Accounts.ByToken(r.Context(), strings.TrimSpace(secret), d.Now())
+		actor, err := d.Accounts.ByToken(r.Context(), strings.TrimSpace(secret), d.Now())
+		if err == nil && !Under(r.URL.EscapedPath(), actor.Prefix) {
+			return web.Actor{}, &web.Error{Is: web.ErrForbidden, Detail: "this token is for " + actor.Prefix + " only"}
+		}
+		return actor, err
 	}
 	c, err := r.Cookie(d.cookie())
 	if err != nil {
@@ -56,15 +60,23 @@ func (d Door) actor(r *http.Request) (web.Actor, error) {
 	return d.Accounts.BySession(r.Context(), c.Value, d.Now())
 }
 
-// SignIn uses up the sign-in link, ends the session that the browser may have
-// had, and gives it a new one. The session's secret is always ours: a cookie
-// planted before has no effect on it. It returns ErrCredential as Accounts does.
+// SignIn uses up the sign-in link and begins a session. It returns ErrCredential
+// as Accounts does.
 func (d Door) SignIn(w http.ResponseWriter, r *http.Request, link string) error {
-	secret, err := d.Accounts.SignIn(r.Context(), link, d.Now())
+	secret, err := d.Accounts.SignIn(r.Context(), link, VisitOf(r), d.Now())
 	if err != nil {
 		return err
 	}
-	if old, err := r.Cookie(d.cookie()); err == nil {
+	return d.Begin(w, r, secret)
+}
+
+// VisitOf returns from where a request comes.
+func VisitOf(r *http.Request) Visit { return Visit{Address: r.RemoteAddr, Agent: r.UserAgent()} }
+
+// Begin gives the browser a new session, and ends the one that it may have had. The
+// session's secret is always ours: a cookie planted before has no effect on it.
+func (d Door) Begin(w http.ResponseWriter, r *http.Request, secret string) error {
+	if old, err := r.Cookie(d.cookie()); err == nil && old.Value != secret {
 		if err := d.Accounts.SignOut(r.Context(), old.Value, d.Now()); err != nil && !errors.Is(err, ErrCredential) {
 			return err
 		}

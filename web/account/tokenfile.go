@@ -38,7 +38,7 @@ func TokenFile(path string) (string, error) {
 // newTokenFile writes the token beside its place first, so that no crash leaves
 // half of one.
 func newTokenFile(path string) (string, error) {
-	secret, _ := newSecret()
+	secret, _ := newSecret(tokenPrefix)
 	draft := path + ".new"
 	if err := os.WriteFile(draft, []byte(secret+"\n"), 0o600); err != nil {
 		return "", err

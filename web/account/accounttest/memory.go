@@ -18,12 +18,15 @@ type key struct {
 	hash account.Hash
 }
 
-// Memory is an account.Store that forgets with the process. Its zero value is
+// Memory is an account.Stores that forgets with the process. Its zero value is
 // ready.
 type Memory struct {
 	mu   sync.Mutex // guards what follows
 	all  map[key]account.Credential
 	rows []audit.Row
+
+	people map[string]account.Person
+	keys   []account.Passkey
 }
 
 // Rows returns the audit rows written so far.
@@ -47,8 +50,13 @@ func (m *Memory) put(c account.Credential) {
 		m.all = map[key]account.Credential{}
 	}
 	maps.DeleteFunc(m.all, func(k key, old account.Credential) bool {
-		return c.Kind == account.Token && k.kind == account.Token && old.Name == c.Name
+		return c.Kind == account.Token && k.kind == account.Token && old.Name == c.Name &&
+			old.Owner == c.Owner
 	})
+	if p, ok := m.people[c.Owner]; ok && c.Kind == account.Session {
+		p.SignedInAt = c.CreatedAt
+		m.people[c.Owner] = p
+	}
 	m.all[key{c.Kind, c.Hash}] = c
 }
 
