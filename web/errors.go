@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // The errors of services and handlers; statuses gives each its HTTP status.
@@ -74,6 +75,8 @@ type Error struct {
 	Fields []FieldError // what is wrong with which input
 	CoAP   string       // the device's response code, such as "4.05"; "" if none
 	Cause  error        // for the log only; nil if there is none
+	// RetryAfter is when it may be asked again; 0: nothing is said.
+	RetryAfter time.Duration
 }
 
 // A FieldError says what is wrong with one input.

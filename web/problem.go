@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // A Problem is the body of an error answer (RFC 9457 §3.1). The members after
@@ -19,6 +21,9 @@ type Problem struct {
 	TraceID string       `json:"trace_id,omitempty"`
 	Errors  []FieldError `json:"errors,omitempty"`
 	CoAP    string       `json:"coap,omitempty"` // what the device answered
+	// Retry is after how many seconds to try again; 0: nothing is said. It goes into
+	// the header.
+	Retry int `json:"-"`
 }
 
 // ProblemType is the media type of a Problem.
@@ -37,6 +42,7 @@ func ProblemOf(r *http.Request, err error) Problem {
 	switch {
 	case errors.As(err, &detailed):
 		p.Detail, p.Errors, p.CoAP = detailed.Detail, detailed.Fields, detailed.CoAP
+		p.Retry = int(detailed.RetryAfter / time.Second)
 		if p.Detail == "" {
 			p.Detail = detailed.Is.Error()
 		}
@@ -68,6 +74,9 @@ func WriteProblem(w http.ResponseWriter, p Problem) {
 		h.Set("WWW-Authenticate", `Bearer realm="steward"`)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "5")
+	}
+	if p.Retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.Retry))
 	}
 	w.WriteHeader(p.Status)
 	// An error here is a client that went away; there is nobody to tell.

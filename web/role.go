@@ -111,11 +111,11 @@ const maxScope = 16
 var ErrScope = errors.New("unusable groups")
 
 // ParseScope returns the scope of groups, sorted and each once. It returns ErrScope
-// for a name that has a comma or is empty, and for more than 16.
+// for what is no name of a group, and for more than 16.
 func ParseScope(groups []string) (Scope, error) {
 	sorted := slices.Compact(slices.Sorted(slices.Values(groups)))
 	for _, g := range sorted {
-		if g == "" || len(g) > 64 || strings.ContainsRune(g, ',') || strings.TrimSpace(g) != g {
+		if CheckGroupName(g) != nil {
 			return "", ErrScope
 		}
 	}

@@ -132,7 +132,7 @@ func (a *API) routes() []route {
 		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(),
 		a.publicationRoutes(),
 		a.enrolmentRoutes(), a.updateRoutes(),
-		a.transferRoutes(),
+		a.transferRoutes(), a.peopleRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = Prefix + r.pattern
@@ -157,7 +157,7 @@ func (a *API) commonRoutes() []route {
 
 func (a *API) deviceRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
-	viewer, operator, admin := web.RoleViewer, web.RoleOperator, web.RoleAdmin
+	viewer, operator := web.RoleViewer, web.RoleOperator
 	return []route{
 		{method: get, pattern: "/devices", role: viewer, handler: a.devices},
 		{method: post, pattern: "/devices", role: operator, handler: a.importDevice},
@@ -174,7 +174,7 @@ func (a *API) deviceRoutes() []route {
 		{method: post, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.postNode},
 		{method: http.MethodDelete, pattern: "/devices/{id}/lwm2m/*", role: operator, handler: a.deleteNode},
 		{method: get, pattern: "/factory-authorities", role: viewer, handler: a.factories},
-		{method: post, pattern: "/factory-authorities", role: admin, handler: a.addFactory},
+		{method: post, pattern: "/factory-authorities", role: web.RoleSecurity, handler: a.addFactory},
 		{method: get, pattern: "/device-settings", role: viewer, handler: a.deviceSettings},
 	}
 }

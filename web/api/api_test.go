@@ -50,11 +50,14 @@ type site struct {
 
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
-	s := &site{fake: fake, accounts: account.New(&accounttest.Memory{}), stream: &web.Stream{}}
-	for _, role := range []web.Role{web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin} {
+	s := &site{fake: fake, accounts: account.New(account.Options{Stores: &accounttest.Memory{}}), stream: &web.Stream{}}
+	for _, role := range web.Roles() {
 		if err := s.accounts.SetToken(t.Context(), string(role), role, "token-"+string(role), webtest.Noon); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := s.accounts.Invite(t.Context(), web.System(), "x", web.RoleViewer, webtest.Noon); err != nil {
+		t.Fatal(err)
 	}
 	s.use(t, fake.Services())
 	return s

@@ -11,11 +11,11 @@ func (a *API) bootstrapRoutes() []route {
 	return []route{
 		{method: get, pattern: "/bootstrap-profiles", role: web.RoleViewer, handler: a.profiles},
 		{method: get, pattern: "/bootstrap-profiles/{name}", role: web.RoleViewer, handler: a.profile},
-		{method: put, pattern: "/bootstrap-profiles/{name}", role: web.RoleAdmin, handler: a.putProfile},
-		{method: del, pattern: "/bootstrap-profiles/{name}", role: web.RoleAdmin, handler: a.removeProfile},
+		{method: put, pattern: "/bootstrap-profiles/{name}", role: web.RoleSecurity, handler: a.putProfile},
+		{method: del, pattern: "/bootstrap-profiles/{name}", role: web.RoleSecurity, handler: a.removeProfile},
 		{method: get, pattern: "/devices/{id}/keys", role: web.RoleViewer, handler: a.deviceKeys},
-		{method: put, pattern: "/devices/{id}/keys/{use}", role: web.RoleAdmin, handler: a.putDeviceKey},
-		{method: del, pattern: "/devices/{id}/keys/{use}", role: web.RoleAdmin, handler: a.removeDeviceKey},
+		{method: put, pattern: "/devices/{id}/keys/{use}", role: web.RoleSecurity, handler: a.putDeviceKey},
+		{method: del, pattern: "/devices/{id}/keys/{use}", role: web.RoleSecurity, handler: a.removeDeviceKey},
 	}
 }
 

@@ -18,7 +18,7 @@ func (a *API) certificateRoutes() []route {
 		{method: http.MethodGet, pattern: "/ca/inventory", role: web.RoleViewer, handler: a.inventory},
 		{method: http.MethodGet, pattern: "/ca/certificates", role: web.RoleViewer, handler: a.certificates},
 		{method: http.MethodGet, pattern: "/ca/certificates/{id}", role: web.RoleViewer, handler: a.certificate},
-		{method: http.MethodPost, pattern: "/ca/certificates/{id}/revoke", role: web.RoleAdmin, handler: a.revoke},
+		{method: http.MethodPost, pattern: "/ca/certificates/{id}/revoke", role: web.RoleSecurity, handler: a.revoke},
 	}
 }
 

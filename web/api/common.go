@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -78,19 +77,15 @@ func (a *API) invite(w http.ResponseWriter, r *http.Request) error {
 	}
 	role, err := web.ParseRole(in.Role)
 	if err != nil {
-		return web.Invalid("role", "viewer, operator, release or admin")
+		return account.Problem(err)
 	}
 	now := a.o.Now()
-	secret, err := a.o.Door.Accounts.Invite(r.Context(), web.ActorFrom(r.Context()).String(), in.Name, role, now)
-	if errors.Is(err, account.ErrName) {
-		return web.Invalid("name", "letters, digits and . _ @ - only")
-	}
+	secret, err := a.o.Door.Accounts.Invite(r.Context(), web.ActorFrom(r.Context()), in.Name, role, now)
 	if err != nil {
-		return err
+		return account.Problem(err)
 	}
-	base := strings.TrimSuffix(a.o.BaseURL, "/")
 	return web.WriteJSON(w, http.StatusCreated, linkView{
-		URL: base + "/sign-in?link=" + secret, Name: in.Name, Role: role, ExpiresAt: now.Add(account.LinkLifetime),
+		URL: a.signInAddress(secret), Name: in.Name, Role: role, ExpiresAt: now.Add(account.LinkLifetime),
 	})
 }
 

@@ -36,6 +36,9 @@ var guards = map[string]guard{
 	"DELETE /devices/{id}/trace": {},
 	// It never changes, and is withdrawn for good.
 	"DELETE /ca/passwords/{id}": {},
+	// Neither changes but by its use, and both end for good.
+	"DELETE /sessions/{id}": {},
+	"DELETE /tokens/{id}":   {},
 }
 
 // guardOf returns the guard of a route. What guards does not have is guarded by the

@@ -10,8 +10,8 @@ import (
 func (a *API) passwordRoutes() []route {
 	return []route{
 		{method: http.MethodGet, pattern: "/ca/passwords", role: web.RoleViewer, handler: a.passwords},
-		{method: http.MethodPost, pattern: "/ca/passwords", role: web.RoleOperator, handler: a.makePassword},
-		{method: http.MethodDelete, pattern: "/ca/passwords/{id}", role: web.RoleOperator, handler: a.withdrawPassword},
+		{method: http.MethodPost, pattern: "/ca/passwords", role: web.AnyOf(web.RoleOperator, web.RoleSecurity), handler: a.makePassword},
+		{method: http.MethodDelete, pattern: "/ca/passwords/{id}", role: web.AnyOf(web.RoleOperator, web.RoleSecurity), handler: a.withdrawPassword},
 	}
 }
 

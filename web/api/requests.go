@@ -11,7 +11,7 @@ func (a *API) requestRoutes() []route {
 	return []route{
 		{method: http.MethodGet, pattern: "/ca/requests", role: web.RoleViewer, handler: a.certificateRequests},
 		{
-			method: http.MethodPost, pattern: "/ca/requests/{id}/commands", role: web.RoleOperator,
+			method: http.MethodPost, pattern: "/ca/requests/{id}/commands", role: web.AnyOf(web.RoleOperator, web.RoleSecurity),
 			handler: a.decideCertificateRequest,
 		},
 	}

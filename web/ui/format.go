@@ -174,6 +174,7 @@ var stateLevels = map[string]web.Level{
 	string(web.PartnerRotating): web.LevelActive,
 	"established":               web.LevelGood, "waiting": web.LevelActive, // observations
 	"refused": web.LevelBad, "unwanted": web.LevelWarning,
+	"disabled": web.LevelBad, // people
 }
 
 func statePill(state any) pill { return newPill(stateLevels[fmt.Sprint(state)], state) }

@@ -16,7 +16,12 @@ import (
 // until somebody has decided.
 var rights = map[string]web.Role{
 	"GET /static/{file}": web.RoleNone, "GET /sign-in": web.RoleNone, "POST /sign-in": web.RoleNone,
-	"POST /sign-out": web.RoleNone,
+	"POST /sign-out": web.RoleNone, "POST /sign-in/password": web.RoleNone,
+
+	"POST /account/password": web.RoleViewer, "POST /account/tokens": web.RoleViewer,
+	"POST /account/end": web.RoleViewer, "GET /people": web.RoleAdmin, "POST /people": web.RoleAdmin,
+	"GET /people/{name}": web.RoleAdmin, "POST /people/{name}": web.RoleAdmin,
+	"POST /people/{name}/commands": web.RoleAdmin,
 
 	"GET /": web.RoleViewer, "GET /events": web.RoleViewer, "GET /account": web.RoleViewer,
 	"GET /devices": web.RoleViewer, "GET /devices/{id}": web.RoleViewer, "GET /certificates": web.RoleViewer,
@@ -27,7 +32,7 @@ var rights = map[string]web.Role{
 
 	"GET /devices/{id}/charts": web.RoleViewer, "POST /devices/{id}/charts": web.RoleAdmin,
 	"GET /objects": web.RoleViewer, "POST /objects": web.RoleAdmin, "POST /objects/remove": web.RoleAdmin,
-	"GET /requests": web.RoleViewer, "POST /requests/{id}": web.RoleOperator,
+	"GET /requests": web.RoleViewer, "POST /requests/{id}": web.AnyOf(web.RoleOperator, web.RoleSecurity),
 	"GET /renewals": web.RoleViewer, "POST /devices/{id}/enrolment": web.RoleOperator,
 	"GET /devices/{id}/trace": web.RoleViewer, "POST /devices/{id}/trace": web.RoleOperator,
 	"POST /devices": web.RoleOperator, "POST /devices/{id}/operations": web.RoleOperator,
@@ -46,9 +51,9 @@ var rights = map[string]web.Role{
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
 	"POST /observations/remove": web.RoleOperator,
 
-	"POST /account/invite": web.RoleAdmin, "POST /factories": web.RoleAdmin,
-	"POST /certificates/{id}/revoke": web.RoleAdmin, "GET /bootstrap": web.RoleViewer,
-	"POST /bootstrap": web.RoleAdmin, "POST /bootstrap/remove": web.RoleAdmin, "POST /devices/{id}/keys": web.RoleAdmin,
+	"POST /factories":                web.RoleSecurity,
+	"POST /certificates/{id}/revoke": web.RoleSecurity, "GET /bootstrap": web.RoleViewer,
+	"POST /bootstrap": web.RoleSecurity, "POST /bootstrap/remove": web.RoleSecurity, "POST /devices/{id}/keys": web.RoleSecurity,
 	"POST /partners":            web.RoleAdmin,
 	"POST /partners/{id}/state": web.RoleAdmin,
 }
@@ -56,14 +61,14 @@ var rights = map[string]web.Role{
 func TestRights(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	s.stream.Close() // its route answers at once
-	everyone := []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin}
+	everyone := append([]web.Role{web.RoleNone}, web.Roles()...)
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		need, known := rights[method+" "+pattern]
 		if !known {
 			t.Errorf("%s %s: nobody decided who may", method, pattern)
 		}
 		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID,
-			"{file}", "icon.svg").Replace(pattern)
+			"{file}", "icon.svg", "{name}", "admin").Replace(pattern)
 		for _, role := range everyone {
 			before := len(s.fake.Calls())
 			var form url.Values
@@ -73,7 +78,7 @@ func TestRights(t *testing.T) {
 			r := s.do(t, method, path, s.session(t, role), form)
 			refused := r.Code == http.StatusForbidden || r.Code == http.StatusUnauthorized ||
 				r.Header().Get("Location") == "/sign-in"
-			if pattern == "/sign-in" || pattern == "/sign-out" {
+			if strings.HasPrefix(pattern, "/sign-") {
 				continue // they answer by the link and by a redirect, whoever asks
 			}
 			if allowed := role.Includes(need); refused == allowed {

@@ -3,20 +3,23 @@ package ui
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"steward/web"
 	"steward/web/account"
 )
 
-// A signInPage asks to confirm a sign-in link, or says how to get one.
+// A signInPage asks who somebody is: to confirm a one-time link, else by password,
+// passkey or the provider of identities.
 type signInPage struct {
-	Link    string // secret to post; "" without a good link
-	Name    string
-	Role    web.Role
-	Refused bool   // a link was shown, but is not good
-	Base    string // address of this dashboard
+	Link  string // secret to post; "" without a good link
+	Name  string // of the link's person, or as it was typed
+	Role  web.Role
+	Renew bool   // the password was right and must be replaced
+	Fault string // why the last try failed; "" for none
+	Base  string // address of this dashboard
 }
+
+const wrongSignIn = "The name or the password is wrong, or nobody may sign in by them."
 
 // signInForm shows who would sign in. It does not use the link up: programs
 // that preview links fetch them too.
@@ -29,22 +32,63 @@ func (u *UI) signInForm(w http.ResponseWriter, r *http.Request) error {
 		case err == nil:
 			page.Link, page.Name, page.Role = link, c.Name, c.Role
 		case errors.Is(err, account.ErrCredential):
-			page.Refused, status = true, http.StatusForbidden
+			page.Fault, status = staleLink, http.StatusForbidden
 		default:
 			return err
 		}
 	}
+	return u.showSignIn(w, r, status, page)
+}
+
+const staleLink = "This sign-in link was used already, or its ten minutes are over."
+
+func (u *UI) showSignIn(w http.ResponseWriter, r *http.Request, status int, page signInPage) error {
+	page.Base = u.base(r)
 	return u.show(w, r, status, "sign_in", "", "Sign in", page)
 }
 
 // signIn uses the link up.
 func (u *UI) signIn(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, web.MaxForm)
 	err := u.o.Door.SignIn(w, r, r.PostFormValue("link"))
 	if errors.Is(err, account.ErrCredential) {
-		return u.show(w, r, http.StatusForbidden, "sign_in", "", "Sign in", signInPage{Refused: true, Base: u.base(r)})
+		return u.showSignIn(w, r, http.StatusForbidden, signInPage{Fault: staleLink})
 	}
 	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
+}
+
+// signInPassword lets in who knows a password. One that must be replaced is asked
+// for again, with the next.
+func (u *UI) signInPassword(w http.ResponseWriter, r *http.Request) error {
+	name, password, next := r.PostFormValue("name"), r.PostFormValue("password"), r.PostFormValue("next")
+	visit, now := account.VisitOf(r), u.o.Now()
+	var secret string
+	var err error
+	if next == "" {
+		secret, err = u.o.Door.Accounts.SignInPassword(r.Context(), name, password, visit, now)
+	} else {
+		secret, err = u.o.Door.Accounts.RenewPassword(r.Context(), name, password, next, visit, now)
+	}
+	var bad *account.PasswordError
+	switch {
+	case err == nil:
+	case errors.Is(err, account.ErrRenew):
+		return u.showSignIn(w, r, http.StatusForbidden, signInPage{
+			Name: name, Renew: true, Fault: "Your password must be replaced.",
+		})
+	case errors.As(err, &bad):
+		return u.showSignIn(w, r, http.StatusUnprocessableEntity, signInPage{
+			Name: name, Renew: true, Fault: "The new password: " + bad.Detail + ".",
+		})
+	case errors.Is(err, account.ErrCredential):
+		return u.showSignIn(w, r, http.StatusForbidden, signInPage{Name: name, Fault: wrongSignIn, Renew: next != ""})
+	default:
+		return account.Problem(err)
+	}
+	if err := u.o.Door.Begin(w, r, secret); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -57,43 +101,6 @@ func (u *UI) signOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 	return nil
-}
-
-// An accountPage says who one is and lets administrators invite others.
-type accountPage struct {
-	Roles  []web.Role
-	Link   string // a link just made, shown once; "" otherwise
-	For    string
-	Expiry time.Time
-}
-
-func (u *UI) account(w http.ResponseWriter, r *http.Request) error {
-	return u.show(w, r, http.StatusOK, "account", "", "Account", accountPage{Roles: roles()})
-}
-
-func roles() []web.Role {
-	return []web.Role{web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin}
-}
-
-// invite makes a sign-in link and shows it. It answers with a page and not with
-// a redirect, for the link must not pass through a cookie or an address of ours.
-func (u *UI) invite(w http.ResponseWriter, r *http.Request) error {
-	name := r.PostFormValue("name")
-	role, err := web.ParseRole(r.PostFormValue("role"))
-	if err != nil {
-		return web.Invalid("role", "viewer, operator or admin")
-	}
-	now := u.o.Now()
-	secret, err := u.o.Door.Accounts.Invite(r.Context(), web.ActorFrom(r.Context()).String(), name, role, now)
-	if errors.Is(err, account.ErrName) {
-		return u.done(w, r, web.Invalid("name", "letters, digits and . _ @ - only"), "", "", "/account")
-	}
-	if err != nil {
-		return err
-	}
-	return u.show(w, r, http.StatusOK, "account", "", "Account", accountPage{
-		Roles: roles(), Link: u.base(r) + "/sign-in?link=" + secret, For: name, Expiry: now.Add(account.LinkLifetime),
-	})
 }
 
 // base returns the address of this dashboard as configured, or else as the

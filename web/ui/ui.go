@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -76,9 +77,12 @@ func (u *UI) Routes() chi.Router {
 	r.MethodNotAllowed(refuse(web.ErrMethod))
 	r.Get("/static/{file}", u.open(u.asset))
 	r.Get("/sign-in", u.open(u.signInForm))
-	r.Post("/sign-in", u.open(u.signIn))
-	r.Post("/sign-out", u.open(u.signOut))
-	for _, route := range append(u.routes(), u.dataRoutes()...) {
+	for pattern, h := range map[string]web.Handler{
+		"/sign-in": u.signIn, "/sign-in/password": u.signInPassword, "/sign-out": u.signOut,
+	} {
+		r.Post(pattern, u.open(web.LimitBody(web.MaxForm, h)))
+	}
+	for _, route := range slices.Concat(u.routes(), u.dataRoutes(), u.peopleRoutes()) {
 		limit := int64(web.MaxForm)
 		if route.upload {
 			limit = web.MaxUpload
@@ -99,14 +103,14 @@ type route struct {
 func (u *UI) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	viewer, operator, release, admin := web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin
+	security := web.RoleSecurity
 	return []route{
 		{method: get, pattern: "/", role: viewer, handler: u.overview},
 		{method: get, pattern: "/events", role: viewer, handler: u.events},
 		{method: get, pattern: "/account", role: viewer, handler: u.account},
-		{method: post, pattern: "/account/invite", role: admin, handler: u.invite},
 		{method: get, pattern: "/devices", role: viewer, handler: u.devices},
 		{method: post, pattern: "/devices", role: operator, handler: u.importDevice},
-		{method: post, pattern: "/factories", role: admin, handler: u.addFactory},
+		{method: post, pattern: "/factories", role: security, handler: u.addFactory},
 		{method: get, pattern: "/devices/{id}", role: viewer, handler: u.device},
 		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: u.operate},
 		{method: get, pattern: "/devices/{id}/queue", role: viewer, handler: u.queue},
@@ -114,17 +118,17 @@ func (u *UI) routes() []route {
 			method: post, pattern: "/devices/{id}/operations/{operation}/cancel", role: operator,
 			handler: u.cancelOperation,
 		},
-		{method: post, pattern: "/devices/{id}/keys", role: admin, handler: u.setDeviceKey},
+		{method: post, pattern: "/devices/{id}/keys", role: security, handler: u.setDeviceKey},
 		{method: get, pattern: "/observations", role: viewer, handler: u.observations},
 		{method: post, pattern: "/observations", role: operator, handler: u.putTemplate},
 		{method: post, pattern: "/observations/remove", role: operator, handler: u.removeTemplate},
 		{method: get, pattern: "/bootstrap", role: viewer, handler: u.profiles},
-		{method: post, pattern: "/bootstrap", role: admin, handler: u.putProfile},
-		{method: post, pattern: "/bootstrap/remove", role: admin, handler: u.removeProfile},
+		{method: post, pattern: "/bootstrap", role: security, handler: u.putProfile},
+		{method: post, pattern: "/bootstrap/remove", role: security, handler: u.removeProfile},
 		{method: get, pattern: "/certificates", role: viewer, handler: u.certificates},
 		{method: get, pattern: "/certificates/ca.pem", role: viewer, handler: u.authoritiesPEM},
 		{method: get, pattern: "/certificates/{id}", role: viewer, handler: u.certificate},
-		{method: post, pattern: "/certificates/{id}/revoke", role: admin, handler: u.revoke},
+		{method: post, pattern: "/certificates/{id}/revoke", role: security, handler: u.revoke},
 		{method: get, pattern: "/updates", role: viewer, handler: u.updates},
 		{method: post, pattern: "/updates/releases", role: release, handler: u.addRelease, upload: true},
 		{method: get, pattern: "/updates/releases/{id}", role: viewer, handler: u.release},
@@ -167,11 +171,27 @@ func (u *UI) dataRoutes() []route {
 		{method: post, pattern: "/devices/{id}/trace", role: operator, handler: u.setTrace},
 		{method: get, pattern: "/renewals", role: viewer, handler: u.renewals},
 		{method: get, pattern: "/requests", role: viewer, handler: u.requests},
-		{method: post, pattern: "/requests/{id}", role: operator, handler: u.decideRequest},
+		{method: post, pattern: "/requests/{id}", role: web.AnyOf(operator, web.RoleSecurity), handler: u.decideRequest},
 		{method: post, pattern: "/devices/{id}/enrolment", role: operator, handler: u.orderEnrolment},
 		{method: get, pattern: "/objects", role: viewer, handler: u.definitions},
 		{method: post, pattern: "/objects", role: admin, handler: u.addDefinitions, upload: true},
 		{method: post, pattern: "/objects/remove", role: admin, handler: u.removeDefinition},
+	}
+}
+
+// peopleRoutes are the pages of people and of what they have.
+func (u *UI) peopleRoutes() []route {
+	const get, post = http.MethodGet, http.MethodPost
+	viewer, admin := web.RoleViewer, web.RoleAdmin
+	return []route{
+		{method: post, pattern: "/account/password", role: viewer, handler: u.setPassword},
+		{method: post, pattern: "/account/tokens", role: viewer, handler: u.makeToken},
+		{method: post, pattern: "/account/end", role: viewer, handler: u.endCredential},
+		{method: get, pattern: "/people", role: admin, handler: u.people},
+		{method: post, pattern: "/people", role: admin, handler: u.addPerson},
+		{method: get, pattern: "/people/{name}", role: admin, handler: u.person},
+		{method: post, pattern: "/people/{name}", role: admin, handler: u.editPerson},
+		{method: post, pattern: "/people/{name}/commands", role: admin, handler: u.commandPerson},
 	}
 }
 

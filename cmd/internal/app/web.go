@@ -106,7 +106,7 @@ func (w *webListeners) Close() error {
 // buildWebSide makes the dashboard with the REST API, and what other providers
 // and relying parties use.
 func (a *App) buildWebSide(ctx context.Context) error {
-	a.web.accounts = account.New(a.db.Accounts())
+	a.web.accounts = account.New(account.Options{Stores: a.db.Accounts(), Refusals: a.auditor})
 	var err error
 	if a.web.token, err = account.TokenFile(a.dir.file(fileToken)); err != nil {
 		return err
@@ -215,9 +215,13 @@ func (a *App) DashboardURL() string {
 	return "https://" + net.JoinHostPort(a.cfg.Host, port)
 }
 
-// SignInLink makes a one-time link for the first operator.
+// SignInLink makes a one-time link for the first operator; "" if admin was disabled
+// or has other rights by now.
 func (a *App) SignInLink(ctx context.Context) (string, error) {
-	secret, err := a.web.accounts.Invite(ctx, "system", "admin", web.RoleAdmin, a.now())
+	secret, err := a.web.accounts.Invite(ctx, web.System(), "admin", web.RoleAdmin, a.now())
+	if errors.Is(err, account.ErrConflict) {
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}

@@ -151,12 +151,16 @@ func greet(cmd *cobra.Command, a *app.App, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	enter := "Sign in once, within 10 minutes: " + link
+	if link == "" {
+		enter = "admin may not sign in; \"steward users\" makes a link for somebody else"
+	}
 	handOver := ""
 	if !cfg.HandOver {
 		handOver = "  hand-over  off, for no object ids were chosen (see \"steward serve --help\")\n"
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(),
-		"%s is ready.\n  dashboard  %s\n  devices    %s\n  data       %s\n%sSign in once, within 10 minutes: %s\n",
-		cfg.Name, a.DashboardURL(), a.CoAPSURI(), cfg.Data, handOver, link)
+		"%s is ready.\n  dashboard  %s\n  devices    %s\n  data       %s\n%s%s\n",
+		cfg.Name, a.DashboardURL(), a.CoAPSURI(), cfg.Data, handOver, enter)
 	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestAccounts(t *testing.T) {
-	accounttest.TestStore(t, func(t *testing.T) account.Store {
+	accounttest.TestStore(t, func(t *testing.T) account.Stores {
 		t.Helper()
 		db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "steward.db"))
 		if err != nil {

@@ -11,18 +11,20 @@ import (
 )
 
 // TestStore checks that the stores that open returns keep the promises of
-// account.Store. Each call of open returns an empty one.
-func TestStore(t *testing.T, open func(t *testing.T) account.Store) {
+// account.Stores. Each call of open returns an empty one.
+func TestStore(t *testing.T, open func(t *testing.T) account.Stores) {
 	t.Helper()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	link := account.Credential{
-		Hash: account.Hash{1}, Kind: account.Link, Name: "alice", Role: web.RoleAdmin,
+		Hash: account.Hash{1}, Kind: account.Link, Owner: "alice", Name: "alice", Role: web.RoleAdmin, Scope: "a,b",
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Minute),
 	}
 	session := link
 	session.Hash, session.Kind = account.Hash{2}, account.Session
 	token := link
+	session.Method, session.Visit = account.ByPassword, account.Visit{Address: "192.0.2.1:5", Agent: "a browser"}
 	token.Hash, token.Kind, token.Name, token.ExpiresAt = account.Hash{3}, account.Token, "cli", time.Time{}
+	token.Prefix = "/api"
 	row := audit.Row{Actor: "operator:alice", Action: "account.test", Subject: "alice", At: now}
 
 	t.Run("exchange once", func(t *testing.T) { testExchange(t, open(t), link, session, row) })
@@ -57,6 +59,23 @@ func TestStore(t *testing.T, open func(t *testing.T) account.Store) {
 		absent(t, s, account.Token, token.Hash)
 		want(t, s, next)
 	})
+	t.Run("tokens of two people", func(t *testing.T) {
+		s := open(t)
+		other := token
+		other.Hash, other.Owner = account.Hash{5}, "bob"
+		must(t, "Put", s.Put(t.Context(), token, row))
+		must(t, "Put", s.Put(t.Context(), other, row))
+		want(t, s, token)
+		want(t, s, other)
+		if got, err := s.Credentials(t.Context(), account.Token, "bob", 9); err != nil || len(got) != 1 || got[0] != other {
+			t.Errorf("Credentials of bob = %+v, %v; want one", got, err)
+		}
+		if got, err := s.Credentials(t.Context(), account.Token, "", 9); err != nil || len(got) != 2 {
+			t.Errorf("Credentials of all = %+v, %v; want two", got, err)
+		}
+	})
+	testPeople(t, open)
+	testPasskeys(t, open)
 	t.Run("prune", func(t *testing.T) {
 		s := open(t)
 		must(t, "Put", s.Put(t.Context(), link, row))
@@ -68,7 +87,7 @@ func TestStore(t *testing.T, open func(t *testing.T) account.Store) {
 }
 
 // testExchange checks that a link gives one session.
-func testExchange(t *testing.T, s account.Store, link, session account.Credential, row audit.Row) {
+func testExchange(t *testing.T, s account.Stores, link, session account.Credential, row audit.Row) {
 	t.Helper()
 	must(t, "Put", s.Put(t.Context(), link, row))
 	must(t, "Exchange", s.Exchange(t.Context(), link.Hash, session, row))
@@ -94,7 +113,7 @@ func refused(t *testing.T, call string, err error) {
 	}
 }
 
-func want(t *testing.T, s account.Store, c account.Credential) {
+func want(t *testing.T, s account.Stores, c account.Credential) {
 	t.Helper()
 	got, err := s.Get(t.Context(), c.Kind, c.Hash)
 	if err != nil || got != c {
@@ -102,7 +121,7 @@ func want(t *testing.T, s account.Store, c account.Credential) {
 	}
 }
 
-func absent(t *testing.T, s account.Store, kind account.Kind, h account.Hash) {
+func absent(t *testing.T, s account.Stores, kind account.Kind, h account.Hash) {
 	t.Helper()
 	_, err := s.Get(t.Context(), kind, h)
 	refused(t, "Get of what is gone", err)
