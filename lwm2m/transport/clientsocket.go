@@ -16,10 +16,13 @@ import (
 type clientSocket struct {
 	*net.UDPConn
 	tap         func(sent bool, bytes int)
+	lost        func() bool
 	established atomic.Bool
 }
 
-func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int)) (*clientSocket, error) {
+func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int), lost func() bool) (
+	*clientSocket, error,
+) {
 	var from *net.UDPAddr
 	if local.IsValid() {
 		from = net.UDPAddrFromAddrPort(local)
@@ -31,14 +34,17 @@ func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int)) (*
 	if tap == nil {
 		tap = func(bool, int) {}
 	}
-	return &clientSocket{UDPConn: c, tap: tap}, nil
+	if lost == nil {
+		lost = func() bool { return false }
+	}
+	return &clientSocket{UDPConn: c, tap: tap, lost: lost}, nil
 }
 
 // Read implements io.Reader for a plain connection.
 func (s *clientSocket) Read(b []byte) (int, error) {
 	for {
 		n, err := s.UDPConn.Read(b)
-		if errors.Is(err, syscall.ECONNREFUSED) {
+		if errors.Is(err, syscall.ECONNREFUSED) || err == nil && s.lost() {
 			continue
 		}
 		if err == nil {
@@ -50,6 +56,10 @@ func (s *clientSocket) Read(b []byte) (int, error) {
 
 // Write implements io.Writer for a plain connection.
 func (s *clientSocket) Write(b []byte) (int, error) {
+	if s.lost() {
+		s.tap(true, len(b))
+		return len(b), nil
+	}
 	n, err := s.UDPConn.Write(b)
 	if errors.Is(err, syscall.ECONNREFUSED) { // of an earlier datagram
 		n, err = s.UDPConn.Write(b)
@@ -67,7 +77,7 @@ func (s *clientSocket) Write(b []byte) (int, error) {
 func (s *clientSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, err := s.UDPConn.Read(b)
-		if errors.Is(err, syscall.ECONNREFUSED) && s.established.Load() {
+		if errors.Is(err, syscall.ECONNREFUSED) && s.established.Load() || err == nil && s.lost() {
 			continue
 		}
 		if err == nil {
@@ -81,6 +91,10 @@ func (s *clientSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 func (s *clientSocket) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if s.established.Load() {
 		return s.Write(b)
+	}
+	if s.lost() {
+		s.tap(true, len(b))
+		return len(b), nil
 	}
 	n, err := s.UDPConn.Write(b)
 	if err == nil {

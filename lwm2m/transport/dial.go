@@ -24,6 +24,9 @@ type DialOptions struct {
 	// Tap is told of the payload length of every UDP datagram sent and received, or
 	// of every piece of a stream, handshake included; nil tells nobody. It must not block.
 	Tap func(sent bool, bytes int)
+	// Lost is asked for every UDP datagram sent or received, and loses it by true, as
+	// bad links do; nil loses none. Only for simulated devices.
+	Lost func() bool
 	// HandshakeTimeout ends a handshake that has not completed. Zero: 20 s. The
 	// context's deadline may end it sooner.
 	HandshakeTimeout time.Duration
@@ -54,7 +57,7 @@ func Dial(ctx context.Context, o DialOptions) (*Conn, error) {
 	if t.stream {
 		return dialStream(ctx, o, t, remote)
 	}
-	socket, err := dialSocket(o.LocalAddr, remote, o.Tap)
+	socket, err := dialSocket(o.LocalAddr, remote, o.Tap, o.Lost)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,15 @@ two approvals and no touch of a device. It commands both by their REST APIs.
 
 Progress goes to stderr, the report to stdout. The report is made afterwards from
 both databases, the devices' files and handshakes with old keys. Without --exit
-both providers go on serving, with sign-in links for their dashboards.`,
+both providers go on serving, with sign-in links for their dashboards.
+
+--hierarchy says how the CAs stand to each other: a, each provider has a root of its
+own; b, Beta's CA is below the factory's permanent CA; c, both are; d, one CA in all
+roles, so that Alpha's is also the factory's.
+
+--fault makes something go wrong during the hand-over. Every device must end at one
+provider all the same, and status 0 says that all ended where they must:
+` + demo.DescribeFaults(),
 		Example: "  steward demo --exit --json --devices 20",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Stdout, o.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -37,8 +45,8 @@ both providers go on serving, with sign-in links for their dashboards.`,
 	f.IntVar(&o.Devices, "devices", 5, "how many devices")
 	f.BoolVar(&o.Exit, "exit", false, "end when done, with status 0 only if all is as promised")
 	f.BoolVar(&o.JSON, "json", false, "print the report as one JSON object")
-	f.StringVar(&o.Fault, "fault", "", "what goes wrong: "+strings.Join(demo.Faults(), ", ")+
-		" (CA2 cannot be reached after the commit: all devices must fall back)")
+	f.StringVar(&o.Hierarchy, "hierarchy", "a", "how the CAs stand to each other: "+strings.Join(demo.Hierarchies(), ", "))
+	f.StringVar(&o.Fault, "fault", "", "what goes wrong, one of those above")
 	f.StringVar(&o.Dir, "dir", "", "`directory` for all data and logs (default a temporary one)")
 	f.DurationVar(&o.Timers.Grace, "grace", o.Timers.Grace, "powered time from commit to fallback")
 	return cmd

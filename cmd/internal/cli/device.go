@@ -57,6 +57,9 @@ say. Its state lasts as long as the process.`,
 				return t.run(cmd)
 			}
 			o.Transport = sim.Transport(by)
+			if o.Loss, err = share("loss", t.loss); err != nil {
+				return err
+			}
 			return runFleet(cmd, args, server, faults, asJSON, &o)
 		},
 	}

@@ -51,7 +51,7 @@ func (t *trialFlags) add(f *pflag.FlagSet) {
 	f.DurationVar(&t.o.SendEvery, "send", 0, "test device: between Sends with all values since (default none)")
 	f.BoolVar(&t.o.Queue, "queue", false, "test device: queue mode, with the radio off")
 	f.DurationVar(&t.o.Awake, "awake", 0, "test device: the radio stays on after traffic (default 93s)")
-	f.StringVar(&t.loss, "loss", "", "test device: `share` of datagrams lost each way, such as 5%")
+	f.StringVar(&t.loss, "loss", "", "`share` of datagrams lost each way, such as 5%")
 	f.StringVar(&t.twice, "duplicate", "", "test device: `share` of datagrams sent twice")
 	f.DurationVar(&t.o.NAT, "nat", 0, "test device: between changes of its address (default none)")
 	f.DurationVar(&t.o.RebootEvery, "reboot-every", 0, "test device: between restarts (default none)")

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,10 +23,12 @@ type Options struct {
 	Exit    bool   // end when done; else keep serving until ctx ends
 	JSON    bool   // print the report as one JSON object on Stdout
 	Fault   string // "" or one of Faults
-	Dir     string // of all data and logs; "": a temporary one, removed after a good end
-	Timers  Timers
-	Stdout  io.Writer // data
-	Stderr  io.Writer // talk
+	// Hierarchy is how the CAs stand to each other: one of Hierarchies; "": the first.
+	Hierarchy string
+	Dir       string // of all data and logs; "": a temporary one, removed after a good end
+	Timers    Timers
+	Stdout    io.Writer // data
+	Stderr    io.Writer // talk
 }
 
 // Timers scale the protocols so that a demonstration takes seconds.
@@ -33,6 +37,7 @@ type Timers struct {
 	Grace      time.Duration // from commit to fallback
 	Retry      time.Duration // first retry
 	Poll       time.Duration // of the providers
+	Handshake  time.Duration // what devices give a handshake; 0: eight times AckTimeout
 }
 
 // DefaultTimers are the timers of a demonstration.
@@ -42,13 +47,6 @@ func DefaultTimers() Timers {
 		Poll: 250 * time.Millisecond,
 	}
 }
-
-// FaultCA2Down makes the new provider's enrolment CA and server unreachable for
-// devices: all must fall back.
-const FaultCA2Down = "ca2-down"
-
-// Faults lists the faults that can be shown.
-func Faults() []string { return []string{FaultCA2Down} }
 
 // MaxDevices bounds a demonstration on one machine.
 const MaxDevices = 1000
@@ -71,8 +69,11 @@ type demo struct {
 	beta    *provider
 	fleet   *simulated
 	user    *serviceUser
+	fault   fault
 	names   []string // endpoints
 	session string   // id of the transfer at Alpha
+
+	window struct{ From, Until time.Time } // of the commits
 
 	transferBegan, transferEnded time.Time
 }
@@ -83,10 +84,18 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Devices < 1 || o.Devices > MaxDevices {
 		return fmt.Errorf("%w: %d devices, want 1 to %d", ErrOptions, o.Devices, MaxDevices)
 	}
-	if o.Fault != "" && o.Fault != FaultCA2Down {
-		return fmt.Errorf("%w: fault %q is not one of %v", ErrOptions, o.Fault, Faults())
+	if o.Hierarchy == "" {
+		o.Hierarchy = hierarchyOwn
 	}
-	d := &demo{o: o, dir: o.Dir, show: newScreen(o.Stderr, o.Devices), began: time.Now()}
+	if !slices.Contains(Hierarchies(), o.Hierarchy) {
+		return fmt.Errorf("%w: hierarchy %.40q is not one of %s", ErrOptions, o.Hierarchy, strings.Join(Hierarchies(), ", "))
+	}
+	fault, err := parseFault(o.Fault)
+	if err != nil {
+		return err
+	}
+	o.Timers = fault.timers(o.Timers)
+	d := &demo{fault: fault, o: o, dir: o.Dir, show: newScreen(o.Stderr, o.Devices), began: time.Now()}
 	if d.dir == "" {
 		d.dir, err = os.MkdirTemp("", "steward-demo-")
 	} else {

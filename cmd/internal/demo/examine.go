@@ -46,7 +46,8 @@ func loadBundles(dir string) ([]*bundle.Bundle, error) {
 // report examines what is left of the run.
 func (d *demo) report(ctx context.Context) (r *Report, err error) {
 	x := &examiner{
-		d: d, report: &Report{Devices: d.o.Devices, Fault: d.o.Fault}, phases: map[string][]figures{},
+		d: d, phases: map[string][]figures{},
+		report: &Report{Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy},
 	}
 	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func (d *demo) report(ctx context.Context) (r *Report, err error) {
 	}
 	x.summarise()
 	x.report.Seconds = time.Since(d.began).Seconds()
-	x.report.expect()
+	x.report.expect(d.fault.home)
 	return x.report, nil
 }
 
@@ -105,8 +106,12 @@ func (x *examiner) device(ctx context.Context, b *bundle.Bundle) error {
 	if err := x.row(ctx, atAlpha); err != nil {
 		return err
 	}
-	if x.d.o.Fault == FaultCA2Down {
-		return x.fallback(ctx, s, atAlpha, old)
+	switch x.d.fault.home {
+	case fellBack:
+		return x.fallback(ctx, s, old)
+	case stayed:
+		return x.stay(ctx, s, old)
+	case moved:
 	}
 	return x.arrival(ctx, b, s, old)
 }
@@ -185,24 +190,38 @@ func (x *examiner) arrival(ctx context.Context, b *bundle.Bundle, s *sim.Snapsho
 
 // fallback checks a device that must be back at Alpha with a new key, its old
 // certificate revoked.
-func (x *examiner) fallback(ctx context.Context, s *sim.Snapshot, d fleet.Device, old []est.Record) error {
+func (x *examiner) fallback(ctx context.Context, s *sim.Snapshot, old []est.Record) error {
 	live, err := liveAt(ctx, x.alpha, s, old)
 	if err != nil {
 		return err
 	}
-	alive := 0
-	for _, c := range old {
-		if c.Live(time.Now()) == nil {
-			alive++
-		}
-	}
-	count(&x.report.FellBack, live && alive == 1 && len(old) > 1 && s.State == transfer.FellBack)
-	if there, err := liveAt(ctx, x.beta, s, nil); err != nil || there {
-		count(&x.report.ActiveAtSP2, there)
+	count(&x.report.FellBack, live && alive(old) == 1 && len(old) > 1 && s.State == transfer.FellBack)
+	return x.absent(ctx, s)
+}
+
+// stay checks a device that must be at Alpha as before the hand-over.
+func (x *examiner) stay(ctx context.Context, s *sim.Snapshot, old []est.Record) error {
+	live, err := liveAt(ctx, x.alpha, s, old)
+	if err != nil {
 		return err
 	}
-	_ = d
-	return nil
+	count(&x.report.StayedAtSP1, live && len(old) == 1 && alive(old) == 1 && s.State.AtRest() &&
+		!slices.ContainsFunc(s.Anchors, func(a transfer.Anchor) bool { return a.Staged || a.Domain == transfer.Pending }))
+	return x.absent(ctx, s)
+}
+
+func alive(list []est.Record) (n int) {
+	for _, c := range list {
+		count(&n, c.Live(time.Now()) == nil)
+	}
+	return n
+}
+
+// absent checks that a device is not at Beta.
+func (x *examiner) absent(ctx context.Context, s *sim.Snapshot) error {
+	there, err := liveAt(ctx, x.beta, s, nil)
+	count(&x.report.ActiveAtSP2, there)
+	return err
 }
 
 // refused tries the old operational key and the factory key at Alpha.
@@ -253,7 +272,7 @@ func (x *examiner) row(ctx context.Context, d fleet.Device) error {
 		return err
 	}
 	x.messages = append(x.messages, len(row.Message))
-	if x.d.o.Fault == "" { // the new provider knows when service came back
+	if x.d.fault.home == moved { // the new provider knows when service came back
 		if row, err = x.rowAtBeta(ctx, d); err != nil {
 			return err
 		}
@@ -274,28 +293,6 @@ func (x *examiner) rowAtBeta(ctx context.Context, d fleet.Device) (coordinator.R
 		return row, nil
 	}
 	return row, err
-}
-
-// measure takes the device's counters.
-func (x *examiner) measure(s *sim.Snapshot) {
-	for _, m := range []struct{ name, host, phase string }{
-		{"handshake", hostBeta, "handshake_enrolment"},
-		{"enrolment", hostBeta, "enrolment"},
-		{"transfer", hostAlpha, "transfer_message"},
-		{"anchors", hostAlpha, "anchors"},
-		{"receipts", "", "receipt"},
-		{"crts", hostBeta, "crts"},
-		{"register", hostBeta, "registration"},
-	} {
-		var f figures
-		for _, c := range s.Counts {
-			if c.Phase == m.phase && strings.HasPrefix(c.Host, m.host) {
-				f.bytes += int(c.Bytes())                               //nolint:gosec // G115: a demonstration's traffic
-				f.datagrams += int(c.SentMessages + c.ReceivedMessages) //nolint:gosec // G115: likewise
-			}
-		}
-		x.phases[m.name] = append(x.phases[m.name], f)
-	}
 }
 
 // auditPage is how many audit rows are read at a time.
@@ -332,43 +329,6 @@ func (x *examiner) onDevice(ctx context.Context, db *sqlite.DB, r audit.Record) 
 func (x *examiner) isDevice(ctx context.Context, db *sqlite.DB, subject string) bool {
 	_, err := db.Devices().Device(ctx, fleet.ID(subject))
 	return err == nil
-}
-
-// summarise makes medians of what was measured.
-func (x *examiner) summarise() {
-	slices.Sort(x.messages)
-	if n := len(x.messages); n > 0 {
-		x.report.TransferMessageBytes = x.messages[n/2]
-	}
-	slices.Sort(x.disruption)
-	if n := len(x.disruption); n > 0 {
-		x.report.DisruptionMedian = x.disruption[n/2].Seconds()
-		x.report.DisruptionMax = x.disruption[n-1].Seconds()
-	}
-	for name, to := range map[string][2]*int{
-		"handshake": {&x.report.DeviceBytes.Handshake, &x.report.DeviceMessages.Handshake},
-		"enrolment": {&x.report.DeviceBytes.Enrolment, &x.report.DeviceMessages.Enrolment},
-		"transfer":  {&x.report.DeviceBytes.Transfer, &x.report.DeviceMessages.Transfer},
-		"anchors":   {&x.report.DeviceBytes.Anchors, &x.report.DeviceMessages.Anchors},
-		"receipts":  {&x.report.DeviceBytes.Receipts, &x.report.DeviceMessages.Receipts},
-		"crts":      {&x.report.DeviceBytes.Crts, &x.report.DeviceMessages.Crts},
-		"register":  {&x.report.DeviceBytes.Register, &x.report.DeviceMessages.Register},
-	} {
-		*to[0] = median(x.phases[name], func(f figures) int { return f.bytes })
-		*to[1] = median(x.phases[name], func(f figures) int { return f.datagrams })
-	}
-}
-
-func median(list []figures, of func(figures) int) int {
-	numbers := make([]int, 0, len(list))
-	for _, f := range list {
-		numbers = append(numbers, of(f))
-	}
-	slices.Sort(numbers)
-	if len(numbers) == 0 {
-		return 0
-	}
-	return numbers[len(numbers)/2]
 }
 
 // What is not there is a finding, which the report counts, and no failure to

@@ -15,32 +15,56 @@ import (
 type simulated struct {
 	process *process
 	state   string // directory of the devices' state
+	args    []string
+	dir     string
+	show    *screen
 
 	mu   sync.Mutex
 	seen map[sim.Kind]map[string]sim.Event // the last event of each kind and device
 }
 
-// startFleet runs the devices of the bundles in dir/devices.
-func startFleet(ctx context.Context, dir string, t Timers, show *screen) (*simulated, error) {
+// startFleet runs the devices of the bundles.
+func (d *demo) startFleet(ctx context.Context) error {
+	t := d.o.Timers
+	if t.Handshake == 0 {
+		t.Handshake = 8 * t.AckTimeout
+	}
 	f := &simulated{
-		state: filepath.Join(dir, "device-state"), seen: map[sim.Kind]map[string]sim.Event{},
+		state: filepath.Join(d.dir, "device-state"), seen: map[sim.Kind]map[string]sim.Event{}, dir: d.dir, show: d.show,
 	}
-	var err error
-	f.process, err = start(ctx, dir, "devices",
+	f.args = []string{
 		"device", "--json", "--state", f.state, "--ack-timeout", t.AckTimeout.String(),
-		"--flight-interval", t.AckTimeout.String(), "--handshake-timeout", (8 * t.AckTimeout).String(),
+		"--flight-interval", t.AckTimeout.String(), "--handshake-timeout", t.Handshake.String(),
 		"--retry", t.Retry.String(), "--retry-max", (4 * t.Retry).String(), "--battery", "2s", "--tick", "250ms",
-		"--keep-old-keys", filepath.Join(dir, "devices"))
-	if err != nil {
-		return nil, err
+		"--keep-old-keys", filepath.Join(d.dir, "devices"),
 	}
-	go f.watch(show)
-	return f, nil
+	d.fleet = f
+	return f.start(ctx)
+}
+
+func (f *simulated) start(ctx context.Context, more ...string) (err error) {
+	f.process, err = start(ctx, f.dir, "devices", append(slices.Clone(f.args), more...)...)
+	if err == nil {
+		go f.watch(f.process, f.show)
+	}
+	return err
+}
+
+// restart stops the devices in order, and starts them with other flags besides.
+func (f *simulated) restart(ctx context.Context, more ...string) error {
+	f.process.stop()
+	return f.start(ctx, more...)
+}
+
+// crash kills the devices, all at once, and starts them again from their memory.
+func (f *simulated) crash(ctx context.Context) error {
+	f.process.kill()
+	return f.start(ctx)
 }
 
 // watch takes the events until the process closes its stdout.
-func (f *simulated) watch(show *screen) {
-	for line := range f.process.lines {
+func (f *simulated) watch(p *process, show *screen) {
+	for line := range p.lines {
 		var e sim.Event
 		if json.Unmarshal([]byte(line), &e) != nil {
 			continue // not an event
@@ -68,4 +92,8 @@ func (f *simulated) count(k sim.Kind) int {
 	return len(f.seen[k])
 }
 
-func (f *simulated) stop() { f.process.stop() }
+func (f *simulated) stop() {
+	if f.process != nil {
+		f.process.stop()
+	}
+}

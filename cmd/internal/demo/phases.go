@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"steward/cmd/internal/keys"
-	"steward/cmd/internal/sim"
 	"steward/objects"
 	"steward/web"
 )
@@ -31,22 +30,38 @@ const (
 	imageSize    = 8 << 10
 )
 
+// slowBy is how much longer everything may take where much is lost.
+const slowBy = 5
+
 const pollInterval = 100 * time.Millisecond
+
+// window is how long devices may be told to commit, where the fault wants that short.
+const window = 3 * time.Second
 
 // limit is how long a phase may take: generous, for a slow machine.
 func (d *demo) limit() time.Duration {
-	return time.Minute + time.Duration(d.o.Devices)*time.Second/2
+	limit := time.Minute + time.Duration(d.o.Devices)*time.Second/2
+	if d.fault.loss() != "" {
+		limit *= slowBy
+	}
+	return limit
 }
 
 func (d *demo) startProviders(ctx context.Context) (err error) {
-	if d.alpha, err = startProvider(ctx, d.dir, "Alpha", hostAlpha, d.o.Timers); err != nil {
+	more, err := d.prepareCA(ctx, nameAlpha)
+	if err != nil {
 		return err
 	}
-	var more []string
-	if d.o.Fault == FaultCA2Down {
-		more = []string{"--public-coaps", hostBeta + ":" + portNowhere}
+	if d.alpha, err = startProvider(ctx, d.dir, nameAlpha, hostAlpha, d.o.Timers, more...); err != nil {
+		return err
 	}
-	d.beta, err = startProvider(ctx, d.dir, "Beta", hostBeta, d.o.Timers, more...)
+	if more, err = d.prepareCA(ctx, nameBeta); err != nil {
+		return err
+	}
+	if d.fault.name == faultCA2Down {
+		more = append(more, "--public-coaps", hostBeta+":"+portNowhere)
+	}
+	d.beta, err = startProvider(ctx, d.dir, nameBeta, hostBeta, d.o.Timers, more...)
 	return err
 }
 
@@ -60,8 +75,17 @@ func (d *demo) introduce(ctx context.Context) error {
 	if err := keys.WriteFile(file, settings); err != nil {
 		return err
 	}
+	single := d.o.Hierarchy == hierarchySingle // Alpha's directory is the factory's
+	if single {
+		d.alpha.stop()
+	}
 	if err := d.makeDevices(ctx, file); err != nil {
 		return err
+	}
+	if single {
+		if err := d.alpha.start(ctx); err != nil {
+			return err
+		}
 	}
 	root, err := os.ReadFile(filepath.Join(d.dir, "devices", "permanent-ca.pem"))
 	if err != nil {
@@ -99,20 +123,9 @@ func (d *demo) meet(ctx context.Context) (err error) {
 
 // makeDevices runs the factory.
 func (d *demo) makeDevices(ctx context.Context, settings string) error {
-	p, err := start(ctx, d.dir, "factory",
-		"ca", "factory", "--data", filepath.Join(d.dir, "factory"), "--out", filepath.Join(d.dir, "devices"),
-		"--count", fmt.Sprint(d.o.Devices), "--provider", settings, "--vendor", vendorDomain, "--class", className)
-	if err != nil {
-		return err
-	}
-	for range p.lines { // until it ends
-		continue
-	}
-	<-p.ended
-	if p.err != nil {
-		return fmt.Errorf("factory: %w; see %s", p.err, p.log)
-	}
-	return nil
+	return d.runToEnd(ctx, "factory",
+		"ca", "factory", "--data", d.factoryData(), "--out", filepath.Join(d.dir, "devices"),
+		"--count", strconv.Itoa(d.o.Devices), "--provider", settings, "--vendor", vendorDomain, "--class", className)
 }
 
 // importDevices tells Alpha the factory certificates of the devices to come.
@@ -132,8 +145,8 @@ func (d *demo) importDevices(ctx context.Context) error {
 }
 
 // enrol starts the devices and waits until all are registered at Alpha.
-func (d *demo) enrol(ctx context.Context) (err error) {
-	if d.fleet, err = startFleet(ctx, d.dir, d.o.Timers, d.show); err != nil {
+func (d *demo) enrol(ctx context.Context) error {
+	if err := d.startFleet(ctx); err != nil {
 		return err
 	}
 	return d.untilOnline(ctx, d.alpha)
@@ -198,7 +211,7 @@ func (d *demo) update(ctx context.Context) error {
 // updateAtBeta shows that the new provider's manifests count now, and that the
 // sequence number goes on from the former provider's.
 func (d *demo) updateAtBeta(ctx context.Context) error {
-	if d.o.Fault != "" {
+	if d.fault.home != moved {
 		return nil // the devices are at Alpha
 	}
 	return d.rollOut(ctx, d.beta, "3.0.0", func(names []string) map[web.Delivery][]string {
@@ -263,107 +276,4 @@ func (d *demo) campaignsEnded(ctx context.Context, p *provider, ids []string) (b
 		return false, fmt.Errorf("%w: %d updates failed", ErrFailed, failed)
 	}
 	return ended == len(ids), nil
-}
-
-// transfer runs the hand-over: drafted and approved at Alpha, approved at Beta.
-func (d *demo) transfer(ctx context.Context) error {
-	d.transferBegan = time.Now()
-	defer func() { d.transferEnded = time.Now() }()
-	devices, err := d.alpha.online(ctx)
-	if err != nil {
-		return err
-	}
-	beta, err := d.partner(ctx, d.alpha, d.beta.name)
-	if err != nil {
-		return err
-	}
-	latest := time.Now().Add(time.Hour).Truncate(time.Second)
-	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, d.dir, latest)
-	if err != nil {
-		return err
-	}
-	in := web.NewTransfer{Partner: beta, Latest: latest, Mandate: mandate, Note: "demonstration"}
-	for _, name := range d.names {
-		in.Devices = append(in.Devices, devices[name].ID)
-	}
-	var t web.Transfer
-	if err := d.alpha.api.Post(ctx, "/transfers", in, &t); err != nil {
-		return err
-	}
-	d.session = t.ID
-	if err := d.command(ctx, d.alpha, t.ID, web.TransferSubmit); err != nil {
-		return err
-	}
-	if err := d.approve(ctx, d.beta, web.Incoming); err != nil {
-		return err
-	}
-	if err := d.approve(ctx, d.alpha, web.Outgoing); err != nil {
-		return err
-	}
-	return d.untilHandedOver(ctx)
-}
-
-func (d *demo) command(ctx context.Context, p *provider, id string, a web.TransferAction) error {
-	return p.api.Post(ctx, "/transfers/"+url.PathEscape(id)+"/commands", web.TransferCommand{Action: a}, nil)
-}
-
-// partner finds the id of a partner by its name.
-func (d *demo) partner(ctx context.Context, p *provider, name string) (string, error) {
-	var list web.List[web.Partner]
-	if err := p.api.Get(ctx, "/partners", &list); err != nil {
-		return "", err
-	}
-	for _, x := range list.Items {
-		if x.Name == name {
-			return x.ID, nil
-		}
-	}
-	return "", fmt.Errorf("%w: %s does not know %s", ErrFailed, p.name, name)
-}
-
-// approve waits until the only transfer at p wants an approval, and gives it:
-// the one human decision of that side.
-func (d *demo) approve(ctx context.Context, p *provider, way web.Direction) error {
-	var id string
-	err := waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
-		var list web.List[web.Transfer]
-		if err := p.api.Get(ctx, "/transfers?direction="+string(way), &list); err != nil {
-			return false, err
-		}
-		for _, t := range list.Items {
-			if slices.Contains(t.Actions, web.TransferApprove) {
-				id = t.ID
-				return true, nil
-			}
-			if t.Ended {
-				return false, fmt.Errorf("%w: the transfer ended as %s", ErrFailed, t.State)
-			}
-		}
-		return false, nil
-	})
-	if err != nil {
-		return fmt.Errorf("approval at %s: %w", p.name, err)
-	}
-	return d.command(ctx, p, id, web.TransferApprove)
-}
-
-// untilHandedOver waits for the end of the transfer at Alpha, and for every
-// device to be where it belongs.
-func (d *demo) untilHandedOver(ctx context.Context) error {
-	home, kind := d.beta, sim.Finalised
-	if d.o.Fault == FaultCA2Down {
-		home, kind = d.alpha, sim.FellBack
-	}
-	err := waitFor(ctx, d.limit()+4*d.o.Timers.Grace, func(ctx context.Context) (bool, error) {
-		var t web.Transfer
-		if err := d.alpha.api.Get(ctx, "/transfers/"+d.session, &t); err != nil {
-			return false, err
-		}
-		d.show.progress(d.fleet.count(kind))
-		return t.Ended || t.Done+t.Failed == t.Total, nil // PARTIAL keeps its doors open
-	})
-	if err != nil {
-		return err
-	}
-	return d.untilOnline(ctx, home)
 }

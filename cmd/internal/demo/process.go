@@ -95,6 +95,19 @@ func (p *process) until(ctx context.Context, prefix string) (string, error) {
 	}
 }
 
+// kill ends the child as a power cut does.
+func (p *process) kill() {
+	p.once.Do(func() {
+		_ = p.cmd.Process.Kill()
+		go func() {
+			for range p.lines { // what it said last; it may wait for a reader
+				continue
+			}
+		}()
+		<-p.ended
+	})
+}
+
 // stop ends the child in order, or by force if it takes too long.
 func (p *process) stop() {
 	p.once.Do(func() {

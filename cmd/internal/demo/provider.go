@@ -15,9 +15,17 @@ import (
 // A provider is one "steward serve" as any operator would start it.
 type provider struct {
 	name, host, data, url string
+	dir                   string   // of its log
+	args                  []string // of "steward"
 	process               *process
 	api                   *remote.API
 }
+
+// Names of the two providers.
+const (
+	nameAlpha = "Alpha"
+	nameBeta  = "Beta"
+)
 
 // Ports of both providers: their hosts differ.
 const (
@@ -25,26 +33,20 @@ const (
 	portCoAPS = "5684"
 	portPeer  = "8443"
 	portPKI   = "8081"
-	// portNowhere is where nobody listens, for FaultCA2Down.
+	// portNowhere is where nobody listens, for faultCA2Down.
 	portNowhere = "5999"
 )
 
 // startProvider runs a provider and waits until it is ready.
 func startProvider(ctx context.Context, dir, name, host string, t Timers, more ...string) (*provider, error) {
-	p := &provider{name: name, host: host, data: filepath.Join(dir, strings.ToLower(name))}
-	args := append([]string{
+	p := &provider{name: name, host: host, data: filepath.Join(dir, strings.ToLower(name)), dir: dir}
+	p.args = append([]string{
 		"serve", "--data", p.data, "--name", name, "--host", host, "--http", host + ":" + portHTTP,
 		"--coaps", ":" + portCoAPS, "--peer", ":" + portPeer, "--pki", ":" + portPKI, "--allow-test-range",
 		"--ack-timeout", t.AckTimeout.String(), "--grace", t.Grace.String(), "--retry", t.Retry.String(),
 		"--poll", t.Poll.String(),
 	}, more...)
-	var err error
-	if p.process, err = start(ctx, dir, strings.ToLower(name), args...); err != nil {
-		return nil, err
-	}
-	url, err := p.process.until(ctx, "  dashboard  ")
-	if err != nil {
-		p.stop()
+	if err := p.start(ctx); err != nil {
 		return nil, err
 	}
 	token, err := os.ReadFile(filepath.Join(p.data, "admin.token"))
@@ -52,9 +54,25 @@ func startProvider(ctx context.Context, dir, name, host string, t Timers, more .
 		p.stop()
 		return nil, err
 	}
-	p.url = url
-	p.api = remote.NewAPI(url, strings.TrimSpace(string(token)))
+	p.api = remote.NewAPI(p.url, strings.TrimSpace(string(token)))
 	return p, nil
+}
+
+// start runs the provider and waits until it serves.
+func (p *provider) start(ctx context.Context) (err error) {
+	if p.process, err = start(ctx, p.dir, strings.ToLower(p.name), p.args...); err != nil {
+		return err
+	}
+	if p.url, err = p.process.until(ctx, "  dashboard  "); err != nil {
+		p.stop()
+	}
+	return err
+}
+
+// crash kills the provider and starts it again.
+func (p *provider) crash(ctx context.Context) error {
+	p.process.kill()
+	return p.start(ctx)
 }
 
 func (p *provider) stop() { p.process.stop() }

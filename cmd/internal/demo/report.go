@@ -23,6 +23,9 @@ type Report struct {
 	RefusedAtSP1 int `json:"refused_at_sp1"`
 	// FellBack counts the devices that are back at Alpha with a new key.
 	FellBack int `json:"fell_back"`
+	// StayedAtSP1 counts the devices that are at Alpha as before: with the same
+	// certificate, and nothing of Beta's.
+	StayedAtSP1 int `json:"stayed_at_sp1,omitempty"`
 	// SecondManifest counts the devices that run Beta's first manifest.
 	SecondManifest       int    `json:"second_manifest_accepted"`
 	Approvals            int    `json:"approvals"`
@@ -34,10 +37,11 @@ type Report struct {
 	DisruptionMedian float64 `json:"disruption_median_seconds"`
 	DisruptionMax    float64 `json:"disruption_max_seconds"`
 
-	Fault    string   `json:"fault,omitempty"`
-	Seconds  float64  `json:"seconds"`
-	OK       bool     `json:"ok"`
-	Problems []string `json:"problems,omitempty"` // what was not as promised
+	Hierarchy string   `json:"hierarchy"` // one of Hierarchies
+	Fault     string   `json:"fault,omitempty"`
+	Seconds   float64  `json:"seconds"`
+	OK        bool     `json:"ok"`
+	Problems  []string `json:"problems,omitempty"` // what was not as promised
 }
 
 // Phases are figures of the hand-over of one device. The first three have
@@ -62,7 +66,7 @@ const (
 )
 
 // expect fills OK and Problems by what was promised.
-func (r *Report) expect() {
+func (r *Report) expect(at home) {
 	want := func(what string, got, want int) {
 		if got != want {
 			r.Problems = append(r.Problems, fmt.Sprintf("%s: %d, want %d", what, got, want))
@@ -73,10 +77,15 @@ func (r *Report) expect() {
 	want("updated", r.Updated, r.Devices)
 	want("approvals", r.Approvals, 2) //nolint:mnd // one a side
 	want("per_device_actions", r.PerDeviceActions, 0)
-	if r.Fault == FaultCA2Down {
+	switch at {
+	case fellBack:
 		want("fell_back", r.FellBack, r.Devices)
 		want("active_at_sp2", r.ActiveAtSP2, 0)
-	} else {
+	case stayed:
+		want("stayed_at_sp1", r.StayedAtSP1, r.Devices)
+		want("fell_back", r.FellBack, 0)
+		want("active_at_sp2", r.ActiveAtSP2, 0)
+	case moved:
 		want("transferred", r.Transferred, r.Devices)
 		want("active_at_sp2", r.ActiveAtSP2, r.Devices)
 		want("refused_at_sp1", r.RefusedAtSP1, r.Devices)
@@ -100,6 +109,7 @@ func (r *Report) Table(w io.Writer) error {
 	line("old and factory key refused at Alpha\t%d", r.RefusedAtSP1)
 	line("updated by Beta\t%d", r.SecondManifest)
 	line("fell back to Alpha\t%d", r.FellBack)
+	line("stayed at Alpha\t%d", r.StayedAtSP1)
 	line("human approvals\t%d", r.Approvals)
 	line("actions per device\t%d", r.PerDeviceActions)
 	line("without service, median and longest\t%.1f s, %.1f s", r.DisruptionMedian, r.DisruptionMax)

@@ -58,6 +58,14 @@ func (s *screen) phase(title string) {
 	s.print(fmt.Sprintf("%6.1fs  %s\n", time.Since(s.began).Seconds(), title))
 }
 
+// note says what happens besides.
+func (s *screen) note(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish()
+	s.print(fmt.Sprintf("%6.1fs    %s\n", time.Since(s.began).Seconds(), text))
+}
+
 // progress says how many devices of the phase are done.
 func (s *screen) progress(done int) {
 	s.mu.Lock()

@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,34 +36,80 @@ func TestDemo(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			log := &tail{}
-			showOnFailure(t, "demo", log)
 			began := time.Now()
-			p := start(t, "demo", log, append([]string{"demo", "--exit", "--json", "--devices", "20"}, c.args...)...)
-			select {
-			case <-p.ended:
-			case <-time.After(3 * demoLimit):
-				t.Fatal("the demonstration does not end")
-			}
-			if p.err != nil {
-				t.Errorf("demo: %v, want exit status 0", p.err)
-			}
+			report := demonstrate(t, append([]string{"--devices", "20"}, c.args...), c.want)
 			if took := time.Since(began); took > demoLimit {
 				t.Errorf("the demonstration took %v, want at most %v", took, demoLimit)
-			}
-			report := map[string]any{}
-			d := json.NewDecoder(strings.NewReader(p.out.String()))
-			if err := d.Decode(&report); err != nil || d.More() {
-				t.Fatalf("stdout is not one JSON object: %v\n%s", err, p.out)
-			}
-			for key, want := range c.want {
-				if got := report[key]; got != want {
-					t.Errorf("%s = %v, want %v", key, got, want)
-				}
 			}
 			measured(t, report, c.args == nil)
 		})
 	}
+}
+
+// TestDemoVariants runs the demonstration with each hierarchy of CAs, and each fault.
+func TestDemoVariants(t *testing.T) {
+	slow(t)
+	const devices = 4
+	all := func(more map[string]float64) map[string]float64 {
+		want := map[string]float64{
+			"devices": devices, "updated": devices, "approvals": 2, "per_device_actions": 0,
+			"transferred": 0, "active_at_sp2": 0, "refused_at_sp1": 0, "fell_back": 0,
+		}
+		maps.Copy(want, more)
+		return want
+	}
+	moved := all(map[string]float64{
+		"transferred": devices, "active_at_sp2": devices, "refused_at_sp1": devices, "second_manifest_accepted": devices,
+	})
+	stayed := all(map[string]float64{"stayed_at_sp1": devices})
+	for _, c := range []struct {
+		flag, value string
+		want        map[string]float64
+	}{
+		{"hierarchy", "b", moved},
+		{"hierarchy", "c", moved},
+		{"hierarchy", "d", moved},
+		{"fault", "deadline", stayed},
+		{"fault", "sp2-withdraws", stayed},
+		{"fault", "crash-sp1", moved},
+		{"fault", "crash-sp2", moved},
+		{"fault", "device-power-cut", moved},
+		{"fault", "loss=30%", moved},
+	} {
+		t.Run(c.flag+" "+c.value, func(t *testing.T) {
+			report := demonstrate(t, []string{"--devices", strconv.Itoa(devices), "--" + c.flag, c.value}, c.want)
+			if report[c.flag] != c.value {
+				t.Errorf("%s = %v, want %v", c.flag, report[c.flag], c.value)
+			}
+		})
+	}
+}
+
+// demonstrate runs the demonstration to its end and returns its report.
+func demonstrate(t *testing.T, args []string, want map[string]float64) map[string]any {
+	t.Helper()
+	log := &tail{}
+	showOnFailure(t, "demo", log)
+	p := start(t, "demo", log, append([]string{"demo", "--exit", "--json"}, args...)...)
+	select {
+	case <-p.ended:
+	case <-time.After(5 * demoLimit):
+		t.Fatal("the demonstration does not end")
+	}
+	if p.err != nil {
+		t.Errorf("demo: %v, want exit status 0", p.err)
+	}
+	report := map[string]any{}
+	d := json.NewDecoder(strings.NewReader(p.out.String()))
+	if err := d.Decode(&report); err != nil || d.More() {
+		t.Fatalf("stdout is not one JSON object: %v\n%s", err, p.out)
+	}
+	for key, want := range want {
+		if got := report[key]; got != want {
+			t.Errorf("%s = %v, want %v", key, got, want)
+		}
+	}
+	return report
 }
 
 // measured checks that the report has its measurements, and that they are within

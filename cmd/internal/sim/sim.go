@@ -58,6 +58,7 @@ type Options struct {
 	LocalAddr        netip.Addr    // to send from; the system's choice
 	Transport        Transport     // to the LwM2M server; TransportUDP
 	StreamPort       int           // of TCP and TLS; that of the URI, plain 5683
+	Loss             float64       // share of datagrams lost, each way; none
 
 	CertsOnly bool // ask the EST server for PKCS #7 (281), not a certificate (287)
 	// C509 has the device enrol and renew in C509 by these Content-Formats; it rebuilds
@@ -170,6 +171,9 @@ func newDevice(b *bundle.Bundle, o Options, schema lwm2m.Schema) (*Device, error
 	if err := o.Transport.check(o.StreamPort); err != nil {
 		return nil, err
 	}
+	if o.Loss < 0 || o.Loss >= 1 || o.Loss > 0 && o.Transport != "" && o.Transport != TransportUDP {
+		return nil, fmt.Errorf("%w: loss %v by %s: a share below 1, by udp", ErrOptions, o.Loss, o.Transport)
+	}
 	if err := o.RenewalFault.check(); err != nil {
 		return nil, err
 	}
@@ -211,6 +215,14 @@ func (o *Options) now() time.Time {
 		return time.Time{}
 	}
 	return time.Now()
+}
+
+// lost decides of each datagram.
+func (o *Options) lost() func() bool {
+	if o.Loss == 0 {
+		return nil
+	}
+	return func() bool { return rand.Float64() < o.Loss } //nolint:gosec // G404: a bad link, no secret
 }
 
 // file returns the path of a device's file with the given ending.

@@ -1,0 +1,138 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"steward/cmd/internal/sim"
+	"steward/web"
+)
+
+// transfer runs the hand-over: drafted and approved at Alpha, approved at Beta.
+func (d *demo) transfer(ctx context.Context) error {
+	if err := d.weather(ctx, d.fault.loss()); err != nil {
+		return err
+	}
+	d.transferBegan = time.Now()
+	defer func() { d.transferEnded = time.Now() }()
+	devices, err := d.alpha.online(ctx)
+	if err != nil {
+		return err
+	}
+	beta, err := d.partner(ctx, d.alpha, d.beta.name)
+	if err != nil {
+		return err
+	}
+	d.window.From, d.window.Until = d.begins(), time.Now().Add(time.Hour).Truncate(time.Second)
+	if !d.window.From.IsZero() {
+		d.window.Until = d.window.From.Add(window)
+	}
+	latest := d.window.Until
+	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, d.dir, latest)
+	if err != nil {
+		return err
+	}
+	in := web.NewTransfer{Partner: beta, Earliest: d.window.From, Latest: latest, Mandate: mandate, Note: "demonstration"}
+	for _, name := range d.names {
+		in.Devices = append(in.Devices, devices[name].ID)
+	}
+	var t web.Transfer
+	if err := d.alpha.api.Post(ctx, "/transfers", in, &t); err != nil {
+		return err
+	}
+	d.session = t.ID
+	if err := d.command(ctx, d.alpha, t.ID, web.TransferSubmit); err != nil {
+		return err
+	}
+	if err := d.approve(ctx, d.beta, web.Incoming); err != nil {
+		return err
+	}
+	if err := d.approve(ctx, d.alpha, web.Outgoing); err != nil {
+		return err
+	}
+	if err := d.untilHandedOver(ctx); err != nil {
+		return err
+	}
+	return d.weather(ctx, "")
+}
+
+func (d *demo) command(ctx context.Context, p *provider, id string, a web.TransferAction) error {
+	return p.api.Post(ctx, "/transfers/"+url.PathEscape(id)+"/commands", web.TransferCommand{Action: a}, nil)
+}
+
+// partner finds the id of a partner by its name.
+func (d *demo) partner(ctx context.Context, p *provider, name string) (string, error) {
+	var list web.List[web.Partner]
+	if err := p.api.Get(ctx, "/partners", &list); err != nil {
+		return "", err
+	}
+	for _, x := range list.Items {
+		if x.Name == name {
+			return x.ID, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s does not know %s", ErrFailed, p.name, name)
+}
+
+// approve waits until the only transfer at p wants an approval, and gives it:
+// the one human decision of that side.
+func (d *demo) approve(ctx context.Context, p *provider, way web.Direction) error {
+	var id string
+	err := waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
+		var list web.List[web.Transfer]
+		if err := p.api.Get(ctx, "/transfers?direction="+string(way), &list); err != nil {
+			return false, err
+		}
+		for _, t := range list.Items {
+			if slices.Contains(t.Actions, web.TransferApprove) {
+				id = t.ID
+				return true, nil
+			}
+			if t.Ended {
+				return false, fmt.Errorf("%w: the transfer ended as %s", ErrFailed, t.State)
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		return fmt.Errorf("approval at %s: %w", p.name, err)
+	}
+	return d.command(ctx, p, id, web.TransferApprove)
+}
+
+// untilHandedOver waits for the end of the transfer at Alpha, and for every
+// device to be where it belongs.
+func (d *demo) untilHandedOver(ctx context.Context) error {
+	if d.fault.do != nil {
+		if err := d.fault.do(d, ctx); err != nil {
+			return fmt.Errorf("%s: %w", d.fault.name, err)
+		}
+	}
+	at, kind := d.alpha, sim.FellBack
+	switch d.fault.home {
+	case moved:
+		at, kind = d.beta, sim.Finalised
+	case stayed:
+		kind = sim.Expired
+	case fellBack:
+	}
+	err := waitFor(ctx, d.limit()+4*d.o.Timers.Grace, func(ctx context.Context) (bool, error) {
+		var t web.Transfer
+		if err := d.alpha.api.Get(ctx, "/transfers/"+d.session, &t); err != nil {
+			return false, err
+		}
+		there := d.fleet.count(kind)
+		d.show.progress(there)
+		if d.fault.home == stayed && there < d.o.Devices { // the transfer may be over before they know
+			return false, nil
+		}
+		return t.Ended || t.Done+t.Failed == t.Total, nil // PARTIAL keeps its doors open
+	})
+	if err != nil {
+		return err
+	}
+	return d.untilOnline(ctx, at)
+}

@@ -1,0 +1,67 @@
+package demo
+
+import (
+	"slices"
+	"strings"
+
+	"steward/cmd/internal/sim"
+)
+
+// measure takes the device's counters.
+func (x *examiner) measure(s *sim.Snapshot) {
+	for _, m := range []struct{ name, host, phase string }{
+		{"handshake", hostBeta, "handshake_enrolment"},
+		{"enrolment", hostBeta, "enrolment"},
+		{"transfer", hostAlpha, "transfer_message"},
+		{"anchors", hostAlpha, "anchors"},
+		{"receipts", "", "receipt"},
+		{"crts", hostBeta, "crts"},
+		{"register", hostBeta, "registration"},
+	} {
+		var f figures
+		for _, c := range s.Counts {
+			if c.Phase == m.phase && strings.HasPrefix(c.Host, m.host) {
+				f.bytes += int(c.Bytes())                               //nolint:gosec // G115: a demonstration's traffic
+				f.datagrams += int(c.SentMessages + c.ReceivedMessages) //nolint:gosec // G115: likewise
+			}
+		}
+		x.phases[m.name] = append(x.phases[m.name], f)
+	}
+}
+
+// summarise makes medians of what was measured.
+func (x *examiner) summarise() {
+	slices.Sort(x.messages)
+	if n := len(x.messages); n > 0 {
+		x.report.TransferMessageBytes = x.messages[n/2]
+	}
+	slices.Sort(x.disruption)
+	if n := len(x.disruption); n > 0 {
+		x.report.DisruptionMedian = x.disruption[n/2].Seconds()
+		x.report.DisruptionMax = x.disruption[n-1].Seconds()
+	}
+	for name, to := range map[string][2]*int{
+		"handshake": {&x.report.DeviceBytes.Handshake, &x.report.DeviceMessages.Handshake},
+		"enrolment": {&x.report.DeviceBytes.Enrolment, &x.report.DeviceMessages.Enrolment},
+		"transfer":  {&x.report.DeviceBytes.Transfer, &x.report.DeviceMessages.Transfer},
+		"anchors":   {&x.report.DeviceBytes.Anchors, &x.report.DeviceMessages.Anchors},
+		"receipts":  {&x.report.DeviceBytes.Receipts, &x.report.DeviceMessages.Receipts},
+		"crts":      {&x.report.DeviceBytes.Crts, &x.report.DeviceMessages.Crts},
+		"register":  {&x.report.DeviceBytes.Register, &x.report.DeviceMessages.Register},
+	} {
+		*to[0] = median(x.phases[name], func(f figures) int { return f.bytes })
+		*to[1] = median(x.phases[name], func(f figures) int { return f.datagrams })
+	}
+}
+
+func median(list []figures, of func(figures) int) int {
+	numbers := make([]int, 0, len(list))
+	for _, f := range list {
+		numbers = append(numbers, of(f))
+	}
+	slices.Sort(numbers)
+	if len(numbers) == 0 {
+		return 0
+	}
+	return numbers[len(numbers)/2]
+}
