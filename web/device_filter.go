@@ -1,7 +1,10 @@
 package web
 
 import (
+	"context"
 	"net/url"
+	"strconv"
+	"strings"
 )
 
 // MaxFilter is the longest filter that is stored, as the query of an address, in bytes.
@@ -101,6 +104,42 @@ func OnlyDeviceFilter(q url.Values) error {
 		}
 	}
 	return nil
+}
+
+// ParseStoredFilter reads a filter from text: the query of an address, in which nothing
+// else may stand. It returns ErrInvalid.
+func ParseStoredFilter(text string) (DeviceFilter, error) {
+	q, err := url.ParseQuery(strings.TrimPrefix(text, "?"))
+	if err != nil || len(text) > MaxFilter {
+		return DeviceFilter{}, Invalid("filter", "want the query of an address, such as tag=x&model=y")
+	}
+	if err := OnlyDeviceFilter(q); err != nil {
+		return DeviceFilter{}, err
+	}
+	return ParseDeviceFilter(q)
+}
+
+// SelectDevices returns all devices that f selects. It returns ErrInvalid for none, and
+// for more than MaxBulk.
+func SelectDevices(ctx context.Context, from Devices, f DeviceFilter) (all []Device, err error) {
+	for p := (Page{Size: MaxPageSize}); ; {
+		list, err := from.ListDevices(ctx, f, p)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list.Items...)
+		if len(all) > MaxBulk {
+			return nil, Invalid("filter", "more than "+strconv.Itoa(MaxBulk)+" devices match")
+		}
+		if list.Next == "" {
+			break
+		}
+		p.After = list.Next
+	}
+	if len(all) == 0 {
+		return nil, Invalid("filter", "no device matches")
+	}
+	return all, nil
 }
 
 // Narrow reports whether the filter leaves anything out.

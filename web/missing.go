@@ -17,6 +17,10 @@ func (missing) ListAudit(context.Context, AuditFilter, Page) (List[AuditRow], er
 	return List[AuditRow]{}, ErrNotBuilt
 }
 
+func (missing) ChangeTags(context.Context, Actor, string, TagChange) (Device, error) {
+	return Device{}, ErrNotBuilt
+}
+
 func (missing) ListDevices(context.Context, DeviceFilter, Page) (List[Device], error) {
 	return List[Device]{}, ErrNotBuilt
 }

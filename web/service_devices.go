@@ -16,6 +16,16 @@ type Devices interface {
 	// Values returns the values last heard at and below path, without asking the
 	// device, in order of their paths. None is no error.
 	Values(ctx context.Context, id string, path lwm2m.Path) ([]Value, error)
+	// ChangeTags adds tags to a device and takes others off. What goes by tags, such as
+	// templates of observations, follows at once.
+	ChangeTags(ctx context.Context, by Actor, id string, c TagChange) (Device, error)
+}
+
+// A TagChange adds tags and takes others off.
+type TagChange struct {
+	Add    Array[string] `json:"add,omitempty"`
+	Remove Array[string] `json:"remove,omitempty"`
+	Reason string        `json:"reason,omitempty"`
 }
 
 // A DeviceState says how a device stands to this provider now.

@@ -19,6 +19,8 @@ type Services struct {
 	Activity        Activity
 	Devices         Devices
 	Groups          Groups
+	Bulks           Bulks
+	Views           Views
 	Operations      Operations
 	Observations    Observations
 	Factories       Factories
@@ -48,6 +50,8 @@ func (s Services) Complete() Services {
 	fill(&s.Activity, Activity(none))
 	fill(&s.Devices, Devices(none))
 	fill(&s.Groups, Groups(none))
+	fill(&s.Bulks, Bulks(none))
+	fill(&s.Views, Views(none))
 	fill(&s.Operations, Operations(none))
 	fill(&s.Observations, Observations(none))
 	fill(&s.Factories, Factories(none))
@@ -164,6 +168,7 @@ const (
 	EventOperation = "device.operation" // what was asked of a device moved
 	EventCampaign  = "campaign"         // a job or the campaign itself moved
 	EventTransfer  = "transfer"         // a row or the transfer itself moved
+	EventBulk      = "bulk"             // something done to many devices went on
 	EventAudit     = "audit"            // a row was written
 )
 

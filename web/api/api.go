@@ -127,7 +127,7 @@ func (a *API) routes() []route {
 		{method: http.MethodGet, pattern: "/metrics", role: web.RoleViewer, handler: a.metrics},
 	}
 	for _, group := range [][]route{
-		a.commonRoutes(), a.deviceRoutes(), a.groupRoutes(), a.observationRoutes(),
+		a.commonRoutes(), a.deviceRoutes(), a.groupRoutes(), a.bulkRoutes(), a.observationRoutes(),
 		a.seriesRoutes(), a.traceRoutes(), a.definitionRoutes(),
 		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(),
 		a.publicationRoutes(),

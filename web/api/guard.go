@@ -34,6 +34,8 @@ var guards = map[string]guard{
 	// A trace changes with every message; beginning it anew prolongs it.
 	"PUT /devices/{id}/trace":    {},
 	"DELETE /devices/{id}/trace": {},
+	// A filter is small, and stored anew whole.
+	"DELETE /views/{id}": {},
 	// It never changes, and is withdrawn for good.
 	"DELETE /ca/passwords/{id}": {},
 	// Neither changes but by its use, and both end for good.

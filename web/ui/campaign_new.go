@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,7 +23,7 @@ func (u *UI) newCampaign(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	form := campaignForm{Values: url.Values{
 		"release": {q.Get("release")}, "delivery": {string(web.Push)}, "device": q["device"], "members": {"listed"},
-		"tag": {q.Get("tag")},
+		"tag": {q.Get("tag")}, "scope": {q.Get("scope")}, "filter": {q.Get("filter")},
 	}}
 	return u.showNewCampaign(w, r, http.StatusOK, form, nil, "")
 }
@@ -35,8 +36,13 @@ func (u *UI) showNewCampaign(
 		return err
 	}
 	approved := slices.DeleteFunc(slices.Clone(releases.Items), func(r web.Release) bool { return r.State != "approved" })
-	devices, err := u.choices(r, f.Values["device"])
-	if err != nil {
+	devices, _, all, err := u.filtered(r, f.Values)
+	if !all {
+		devices, err = u.choices(r, f.Values["device"])
+	}
+	if refusedInput(err) && why == "" {
+		why, _ = reason(r, err)
+	} else if err != nil && !refusedInput(err) {
 		return err
 	}
 	return u.show(w, r, status, "campaign_new", "updates", "New update",
@@ -50,6 +56,9 @@ func (u *UI) readCampaign(r *http.Request) (campaignForm, web.NewCampaign, error
 	}
 	f := campaignForm{Values: r.PostForm}
 	n, err := f.campaign()
+	if _, ids, all, wrong := u.filtered(r, f.Values); all {
+		n.Devices, err = ids, errors.Join(err, wrong)
+	}
 	return f, n, err
 }
 

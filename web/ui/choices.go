@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"steward/web"
@@ -15,10 +16,36 @@ type choice struct {
 	Chosen bool
 }
 
-// choices are the devices that a form offers: those chosen before, then others.
+// choices are the devices that a form offers: those chosen before, then others. Or, if
+// All, those that a filter selects, however many.
 type choices struct {
 	List []choice
 	More bool // not all others are listed
+
+	All    bool
+	Filter string // as the query of an address
+	Total  int    // devices that it selects now
+}
+
+// filtered returns the choices of a form that is for all devices which a filter selects,
+// and which belong to us; ok is false for a form that names devices.
+func (u *UI) filtered(r *http.Request, form url.Values) (out choices, ids []string, ok bool, err error) {
+	if form.Get("scope") != "all" {
+		return out, nil, false, nil
+	}
+	f, err := web.ParseStoredFilter(form.Get("filter"))
+	if err != nil {
+		return out, nil, true, err
+	}
+	f.Sort = web.SortEndpoint
+	if f.Ownership == "" {
+		f.Ownership = "owned"
+	}
+	all, err := web.SelectDevices(r.Context(), u.s.Devices, f)
+	for _, d := range all {
+		ids = append(ids, d.ID)
+	}
+	return choices{All: true, Filter: f.Query().Encode(), Total: len(all)}, ids, true, err
 }
 
 // choices lists the devices in chosen, ticked, and others that belong to us, up to

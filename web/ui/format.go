@@ -25,7 +25,7 @@ func functions() template.FuncMap {
 		"bytes": bytesText, "plural": plural,
 		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "percent": percent, "counts": counts,
 		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,
-		"seconds": seconds,
+		"seconds": seconds, "add": func(a, b int) int { return a + b },
 	}
 }
 

@@ -48,6 +48,10 @@ var rights = map[string]web.Role{
 	"POST /transfers": web.RoleOperator, "POST /transfers/{id}/commands": web.RoleOperator,
 
 	"GET /devices/{id}/queue": web.RoleViewer, "POST /devices/{id}/operations/{operation}/cancel": web.RoleOperator,
+	"POST /views": web.RoleViewer, "POST /views/{id}/remove": web.RoleViewer, "POST /devices/{id}/tags": web.RoleOperator,
+	"GET /bulk": web.RoleViewer, "POST /bulk": web.RoleOperator, "GET /bulk/new": web.RoleOperator,
+	"GET /bulk/{id}": web.RoleViewer,
+
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
 	"POST /observations/remove": web.RoleOperator,
 

@@ -42,7 +42,7 @@ type Call struct {
 // Services returns f in every place.
 func (f *Fake) Services() web.Services {
 	return web.Services{
-		Overview: f, Activity: f, Devices: f, Groups: f, Operations: f, Observations: f, Factories: f,
+		Overview: f, Activity: f, Devices: f, Groups: f, Bulks: f, Views: f, Operations: f, Observations: f, Factories: f,
 		Bootstraps: f, Series: f, Traces: f, Definitions: f, Certificates: f, Passwords: f, Upstream: f, Requests: f,
 		Enrolments: f, Publication: f,
 		Releases: f, Bills: f, Vulnerabilities: f,

@@ -73,6 +73,7 @@ type App struct {
 	streams   streams
 	web       *webListeners
 	hub       *services.Hub
+	bulk      *services.Bulk
 	ran       bool // Run has closed the sockets
 
 	revocations *revocations   // whose sessions are to be dropped
@@ -283,6 +284,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
+		a.bulk.Run,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

@@ -37,9 +37,16 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 	})
 	all.Settings, all.Publication = a, a.publication
+	if err != nil {
+		return all, err
+	}
 	if !a.cfg.HandOver {
 		all.Transfers, all.Partners = services.HandOverOff(all)
 	}
+	a.bulk, err = services.NewBulk(services.BulkOptions{ // last: it works by all others
+		Services: all, DB: a.db, Schema: a.registry, NewID: newULID, Now: a.now, Events: a.hub,
+	})
+	all.Bulks = a.bulk
 	return all, err
 }
 

@@ -3,7 +3,6 @@ package services
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 
 	"steward/cmd/internal/sqlite"
@@ -81,14 +80,7 @@ func (s *groups) PutGroup(ctx context.Context, by web.Actor, g web.Group) (web.G
 // checkFilter returns the filter of a dynamic group as it is stored: each condition
 // once, in one order.
 func (s *groups) checkFilter(text string) (string, error) {
-	values, err := url.ParseQuery(strings.TrimPrefix(text, "?"))
-	if err != nil || len(text) > web.MaxFilter {
-		return "", web.Invalid("filter", "want the query of an address, such as tag=x&model=y")
-	}
-	if err := web.OnlyDeviceFilter(values); err != nil {
-		return "", err
-	}
-	f, err := web.ParseDeviceFilter(values)
+	f, err := web.ParseStoredFilter(text)
 	if err != nil {
 		return "", err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/url"
 
 	"steward/cmd/internal/sqlite"
 	"steward/lwm2m/fleet"
@@ -41,13 +40,9 @@ func (b *base) selection(ctx context.Context, f web.DeviceFilter) (sqlite.Device
 
 // storedSelection is the query of a dynamic group.
 func (b *base) storedSelection(filter string) (sqlite.DeviceQuery, error) {
-	values, err := url.ParseQuery(filter)
+	f, err := web.ParseStoredFilter(filter)
 	if err != nil {
-		return sqlite.DeviceQuery{}, translate(err) // it was checked when it was stored
-	}
-	f, err := web.ParseDeviceFilter(values)
-	if err != nil {
-		return sqlite.DeviceQuery{}, err
+		return sqlite.DeviceQuery{}, err // it was checked when it was stored
 	}
 	return b.plainSelection(f)
 }

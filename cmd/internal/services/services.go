@@ -104,6 +104,7 @@ func New(o Options) (web.Services, error) {
 		Activity:        &activity{base: b},
 		Devices:         &devices{base: b},
 		Groups:          &groups{base: b},
+		Views:           &views{base: b},
 		Operations:      &operations{base: b},
 		Observations:    &observations{base: b},
 		Series:          &series{base: b},

@@ -47,6 +47,9 @@ SELECT id, at, actor, action, subject, reason, before, after, prev, hash
  ORDER BY id DESC
  LIMIT ?;
 
+-- name: device.tags
+UPDATE device SET tags = ? WHERE id = ?;
+
 -- name: device.by_id
 SELECT id, factory, endpoint, ownership, nosec, tags, created_at FROM device WHERE id = ?;
 
