@@ -3,6 +3,7 @@ package web_test
 import (
 	"errors"
 	"net/url"
+	"reflect"
 	"testing"
 
 	"steward/web"
@@ -52,4 +53,28 @@ func TestOnlyDeviceFilter(t *testing.T) {
 			t.Errorf("%q: %v, want %v", query, err, want)
 		}
 	}
+}
+
+// FuzzDeviceFilter: what is read of an address is written as what it was read as.
+func FuzzDeviceFilter(f *testing.F) {
+	for _, seed := range []string{"", "state=online&q=a%20b&tag=t", "insecure=1&sort=newest", "q=%ff&group=%00", "sort=x", "q=a&q=b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		q, err := url.ParseQuery(text)
+		if err != nil {
+			return
+		}
+		first, err := web.ParseDeviceFilter(q)
+		if err != nil {
+			return
+		}
+		again, err := web.ParseDeviceFilter(first.Query())
+		if err != nil || !reflect.DeepEqual(again, first) {
+			t.Errorf("%q is %+v, and written and read again %+v, %v", text, first, again, err)
+		}
+		if err := web.OnlyDeviceFilter(first.Query()); err != nil {
+			t.Errorf("%q as a filter: %v", first.Query().Encode(), err)
+		}
+	})
 }

@@ -50,3 +50,16 @@ func NextURL(u *url.URL, token string) string {
 	q.Set("page_token", token)
 	return u.Path + "?" + q.Encode()
 }
+
+// ParseFlag reads true or false from a query; absent is false. It returns ErrInvalid
+// for anything else.
+func ParseFlag(q url.Values, name string) (bool, error) {
+	switch q.Get(name) {
+	case "true":
+		return true, nil
+	case "", "false":
+		return false, nil
+	default:
+		return false, Invalid(name, "true or false")
+	}
+}

@@ -2,10 +2,8 @@ package api_test
 
 import (
 	"encoding/json"
-	"math"
 	"net/http"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,86 +11,46 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"steward/web"
+	"steward/web/contract"
 	"steward/web/webtest"
 )
 
-// A contract is what these tests need of openapi.yaml, read line by line: the
-// file keeps one path, method, schema and property on each line of its own.
-type contract struct {
+// A contractDoc is openapi.yaml with its operations by method and path.
+type contractDoc struct {
+	doc        *contract.Document
 	operations map[string]operation // "GET /api/v1/me"
-	schemas    map[string]*schemaDoc
 }
 
 type operation struct {
-	role   web.Role
-	schema string // of the answer; "" if it is no JSON of ours
-
-	conditional bool // it takes If-Match
-	keyed       bool // it takes Idempotency-Key
+	role        web.Role
+	schema      *contract.Schema // of the answer; nil if it is no JSON
+	conditional bool             // it takes If-Match
+	keyed       bool             // it takes Idempotency-Key
 }
 
-type schemaDoc struct {
-	properties map[string]string // the flow text behind the name
-	required   []string
-}
-
-var (
-	pathLine     = regexp.MustCompile(`^  (/\S*):$`)
-	methodLine   = regexp.MustCompile(`^    (get|put|post|delete):$`)
-	roleLine     = regexp.MustCompile(`^      x-role: ([\w+]+)$`)
-	answerLine   = regexp.MustCompile(`^          content: \{application/json: .*schemas/(\w+)"`)
-	schemaLine   = regexp.MustCompile(`^    (\w+):$`)
-	propertyLine = regexp.MustCompile(`^        (\w+): (\{.*\})$`)
-	requiredLine = regexp.MustCompile(`^      required: \[(.*)\]$`)
-	refText      = regexp.MustCompile(`schemas/(\w+)"`)
-	typeText     = regexp.MustCompile(`^\{type: (\w+)`)
-)
-
-func readContract(t *testing.T) contract {
+func readContract(t *testing.T) contractDoc {
 	t.Helper()
 	text, err := os.ReadFile("openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := contract{operations: map[string]operation{}, schemas: map[string]*schemaDoc{}}
-	paths, schemas, _ := strings.Cut(string(text), "\n  schemas:\n")
-	var path, key string
-	for line := range strings.Lines(paths) {
-		line = strings.TrimSuffix(line, "\n")
-		if m := pathLine.FindStringSubmatch(line); m != nil {
-			path = m[1]
-		} else if m := methodLine.FindStringSubmatch(line); m != nil {
-			key = strings.ToUpper(m[1]) + " " + path
-			c.operations[key] = operation{}
-		} else if m := roleLine.FindStringSubmatch(line); m != nil {
-			o := c.operations[key]
-			o.role = web.Role(strings.ReplaceAll(m[1], "none", ""))
-			c.operations[key] = o
-		} else if strings.HasSuffix(line, `parameters/IfMatch"`) {
-			o := c.operations[key]
-			o.conditional = true
-			c.operations[key] = o
-		} else if strings.HasSuffix(line, `parameters/IdempotencyKey"`) {
-			o := c.operations[key]
-			o.keyed = true
-			c.operations[key] = o
-		} else if m := answerLine.FindStringSubmatch(line); m != nil {
-			o := c.operations[key]
-			o.schema = m[1]
-			c.operations[key] = o
-		}
+	doc, err := contract.Parse(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var current *schemaDoc
-	for line := range strings.Lines(schemas) {
-		line = strings.TrimSuffix(line, "\n")
-		if m := schemaLine.FindStringSubmatch(line); m != nil {
-			current = &schemaDoc{properties: map[string]string{}}
-			c.schemas[m[1]] = current
-		} else if m := propertyLine.FindStringSubmatch(line); m != nil {
-			current.properties[m[1]] = m[2]
-		} else if m := requiredLine.FindStringSubmatch(line); m != nil {
-			current.required = strings.Split(m[1], ", ")
+	c := contractDoc{doc, map[string]operation{}}
+	for _, o := range doc.Operations {
+		mine := operation{role: web.Role(o.Role)}
+		for _, p := range o.Parameters {
+			mine.conditional = mine.conditional || p.Name == "If-Match"
+			mine.keyed = mine.keyed || p.Name == "Idempotency-Key"
 		}
+		for _, status := range []int{http.StatusCreated, http.StatusOK} {
+			if a, _ := o.Answer(status); a.Status == status && a.Types["application/json"] != nil {
+				mine.schema = a.Types["application/json"]
+			}
+		}
+		c.operations[o.Method+" "+o.Path] = mine
 	}
 	return c
 }
@@ -208,8 +166,8 @@ func TestAnswersFitContract(t *testing.T) {
 		s.stream.Close()
 		routes(t, s, func(method, pattern, path string) {
 			key := method + " " + pattern
-			name := c.operations[key].schema
-			if name == "" {
+			schema := c.operations[key].schema
+			if schema == nil {
 				return
 			}
 			w := s.do(t, method, path, web.RoleAdmin, bodies[key])
@@ -225,7 +183,7 @@ func TestAnswersFitContract(t *testing.T) {
 				t.Errorf("%s: %v", key, err)
 				return
 			}
-			for _, fault := range c.check(name, answer) {
+			for _, fault := range c.doc.Check(schema, answer) {
 				t.Errorf("%s: %s", key, fault)
 			}
 		})
@@ -235,66 +193,9 @@ func TestAnswersFitContract(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &problem); err != nil {
 		t.Fatal(err)
 	}
-	for _, fault := range c.check("Problem", problem) {
+	for _, fault := range c.doc.Check(c.doc.Schemas["Problem"], problem) {
 		t.Errorf("problem document: %s", fault)
 	}
-}
-
-// check returns what of v the schema called name does not allow.
-func (c contract) check(name string, v any) (faults []string) {
-	doc, known := c.schemas[name]
-	object, ok := v.(map[string]any)
-	if !known || !ok {
-		return []string{name + ": no such schema, or no object"}
-	}
-	for _, r := range doc.required {
-		if _, ok := object[r]; !ok {
-			faults = append(faults, name+" lacks "+r)
-		}
-	}
-	for key, member := range object {
-		text, ok := doc.properties[key]
-		if !ok {
-			faults = append(faults, name+" has an undeclared "+key)
-			continue
-		}
-		faults = append(faults, c.checkMember(name+"."+key, text, member)...)
-	}
-	return faults
-}
-
-func (c contract) checkMember(where, text string, v any) (faults []string) {
-	var is string
-	switch v := v.(type) {
-	case string:
-		is = "string"
-	case bool:
-		is = "boolean"
-	case float64:
-		is = "integer"
-		if v != math.Trunc(v) || strings.Contains(text, "type: number") {
-			is = "number"
-		}
-	case []any:
-		is = "array"
-	case map[string]any:
-		is = "object"
-	}
-	ref := refText.FindStringSubmatch(text)
-	want := typeText.FindStringSubmatch(text)
-	switch {
-	case text == "{}": // anything
-	case want == nil && ref != nil:
-		return c.check(ref[1], v)
-	case want == nil || want[1] != is:
-		return []string{where + " is " + is + ", declared " + text}
-	case is == "array" && ref != nil:
-		items, _ := v.([]any)
-		for _, item := range items {
-			faults = append(faults, c.check(ref[1], item)...)
-		}
-	}
-	return faults
 }
 
 func TestContractIsServed(t *testing.T) {

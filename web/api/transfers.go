@@ -9,9 +9,11 @@ import (
 
 func (a *API) transfers(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	f := web.TransferFilter{
-		Direction: web.Direction(q.Get("direction")), Partner: q.Get("partner"), Open: q.Get("open") == "true",
+	open, err := web.ParseFlag(q, "open")
+	if err != nil {
+		return err
 	}
+	f := web.TransferFilter{Direction: web.Direction(q.Get("direction")), Partner: q.Get("partner"), Open: open}
 	return listed(w, r, func(p web.Page) (web.List[web.Transfer], error) {
 		return a.s.Transfers.ListTransfers(r.Context(), f, p)
 	})

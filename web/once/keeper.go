@@ -57,7 +57,7 @@ func (k *Keeper) Wrap(h web.Handler) web.Handler {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		actor := web.ActorFrom(r.Context())
-		caller := string(actor.Via) + ":" + actor.Name
+		caller := string(actor.Via) + ":" + actor.String()
 		mine := Reply{
 			Key: Key(digest(caller, text)), Caller: caller, Run: k.o.Run, State: Running, At: k.o.Now(),
 			Request: Digest(digest(r.Method, r.URL.EscapedPath(), r.URL.RawQuery, r.Header.Get("Content-Type"), string(body))),

@@ -11,7 +11,7 @@ func (f *Fake) release() web.Release {
 		ID: ID, Name: f.Text, Version: f.Text, Sequence: 2, Vendor: f.Text, Class: f.Text, Components: []string{f.Text},
 		Digest: "ab12", Size: 2048, Signer: "cd34", CreatedAt: Noon, CreatedBy: f.Text,
 		State: "approved", Level: web.LevelGood, Actions: []web.ReleaseAction{web.ReleaseApprove, web.ReleaseWithdraw},
-		Decisions: []web.ReleaseDecision{{Action: web.ReleaseAction(f.Text), By: f.Text, Reason: f.Text, At: Noon}},
+		Decisions: []web.ReleaseDecision{{Action: web.ReleaseApprove, By: f.Text, Reason: f.Text, At: Noon}},
 	}
 }
 

@@ -1,0 +1,355 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"steward/cmd/internal/app"
+	"steward/cmd/internal/config"
+	"steward/web"
+	"steward/web/contract"
+)
+
+// contractRequests are sent in each test run; STEWARD_CONTRACT=N sends others.
+const contractRequests = 6000
+
+// TestContract sends requests to the whole REST API over real services and a real
+// database: as every role, with parameters and bodies that the contract allows, and
+// such as it does not. Nothing may be answered with an error of ours, nor in a way
+// that the contract does not describe; what the contract forbids must be refused.
+func TestContract(t *testing.T) {
+	n := contractRequests
+	if text := os.Getenv("STEWARD_CONTRACT"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := newDriver(t, t.TempDir(), "Alpha")
+	d.populate(t)
+	seed := uint64(1)
+	if n != contractRequests {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("seed %d", seed)
+	d.rng = rand.New(rand.NewPCG(seed, 0))
+	for _, o := range d.doc.Operations { // each at least so often, as each role
+		for range 2 {
+			for _, role := range roles {
+				d.once(t, o, role)
+			}
+		}
+	}
+	for range n {
+		d.once(t, d.doc.Operations[d.rng.IntN(len(d.doc.Operations))], roles[d.rng.IntN(len(roles))])
+	}
+	t.Logf("%d requests, answers by status: %v", d.sent, d.statuses)
+	for _, o := range d.doc.Operations {
+		if !d.succeeded[o.ID] {
+			t.Logf("never succeeded: %s", o.ID)
+		}
+	}
+}
+
+var roles = []web.Role{web.RoleNone, web.RoleViewer, web.RoleOperator, web.RoleRelease, web.RoleAdmin}
+
+// FuzzContract is TestContract for as long as somebody lets it run.
+func FuzzContract(f *testing.F) {
+	f.Add(uint64(7), uint16(0))
+	var d *driver
+	var once sync.Once
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, seed uint64, which uint16) {
+		once.Do(func() {
+			d = newDriver(f, dir, "Alpha")
+			d.populate(t)
+		})
+		d.rng = rand.New(rand.NewPCG(seed, uint64(which)))
+		for range 10 {
+			d.once(t, d.doc.Operations[int(which)%len(d.doc.Operations)], roles[d.rng.IntN(len(roles))])
+		}
+	})
+}
+
+// A driver sends requests and judges the answers.
+type driver struct {
+	doc     *contract.Document
+	rng     *rand.Rand
+	handler http.Handler
+	log     *lines
+	pool    map[string][]string // what answers called things, by the parameter's name
+
+	sent      int
+	statuses  map[int]int
+	succeeded map[string]bool
+}
+
+// lines are the log lines of level error.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return l.buf.String()
+}
+
+func newDriver(t testing.TB, dir, name string) *driver {
+	t.Helper()
+	o := config.Default()
+	o.Name = name
+	o.Data, o.Host, o.AllowTestRange, o.AllowNoSec = dir, "127.0.0.1", true, true
+	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "off"
+	cfg, err := config.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driver{
+		log: &lines{}, rng: rand.New(rand.NewPCG(1, 1)), pool: map[string][]string{},
+		statuses: map[int]int{}, succeeded: map[string]bool{},
+	}
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelError}))
+	a, err := app.New(context.Background(), cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, role := range roles[1:] {
+		if err := app.Grant(context.Background(), a, role, "token-"+string(role)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.handler = app.Dashboard(a)
+	text, err := os.ReadFile("../../../web/api/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.doc, err = contract.Parse(text); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// populate makes one of what can be made without devices.
+func (d *driver) populate(t testing.TB) {
+	t.Helper()
+	other := newDriver(t, t.TempDir(), "Beta").make(t, "GET", "/identity", "")
+	one := d.make(t, "POST", "/devices", `{"endpoint":"one","tags":["a"]}`)["id"]
+	release := d.make(t, "POST", "/releases", `{"name":"r","version":"1","vendor":"acme","class":"lamp","image":"AAECAw=="}`)["id"]
+	for _, row := range [][3]string{
+		{"POST", "/devices", `{"endpoint":"two"}`},
+		{"PUT", "/observation-templates/usual", `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`},
+		{"PUT", "/bootstrap-profiles/usual", `{"mode":"psk","short_id":1,"lifetime":300}`},
+		{"PUT", "/series-rules/3303/5700", `{"days":7}`},
+		{"PUT", "/groups/some", `{"kind":"dynamic","filter":"tag=a"}`},
+		{"POST", "/ca/passwords", `{"name":"one"}`},
+		{"PUT", fmt.Sprintf("/devices/%s/keys/server", one), `{"identity":"i","key":"AAAAAAAAAAAAAAAAAAAAAA=="}`},
+		{"PUT", fmt.Sprintf("/releases/%s/bill", release), `{"bomFormat":"CycloneDX","specVersion":"1.6",` +
+			`"components":[{"type":"library","name":"zlib","version":"1.2","purl":"pkg:generic/zlib@1.2"}]}`},
+		{"POST", "/vulnerability-lists?name=osv", `[{"id":"CVE-1","affected":[{"package":{"ecosystem":"x","name":"zlib",` +
+			`"purl":"pkg:generic/zlib"},"versions":["1.2"]}]}]`},
+		{"POST", "/devices/" + fmt.Sprint(one) + "/operations", `{"op":"read","path":"/3/0/0","ttl":600}`},
+		{"POST", "/partners", `{"identity":` + encode(other) + `}`},
+	} {
+		d.make(t, row[0], row[1], row[2])
+	}
+	d.make(t, "POST", fmt.Sprintf("/releases/%s/commands", release), `{"action":"approve"}`)
+	d.make(t, "POST", "/campaigns", fmt.Sprintf(`{"name":"c","release":%q,"delivery":"pull","devices":[%q]}`, release, one))
+}
+
+// make sends a request that succeeds, and returns the answer.
+func (d *driver) make(t testing.TB, method, path, body string) (out map[string]any) {
+	t.Helper()
+	header := http.Header{}
+	switch {
+	case strings.HasSuffix(path, "/commands"), strings.Contains(path, "/keys/"):
+		header.Set("If-Match", "*")
+	case method == http.MethodPut:
+		header.Set("If-None-Match", "*")
+	}
+	header.Set("Prefer", "respond-async")
+	w := d.send(t, method, "/api/v1"+path, web.RoleAdmin, body, header)
+	if w.Code/100 != 2 {
+		t.Fatalf("%s %s = %d\n%s", method, path, w.Code, w.Body)
+	}
+	d.learn("/api/v1"+path, w.Body.Bytes())
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// learn keeps how things are called, for the path parameters of later requests.
+func (d *driver) learn(path string, body []byte) {
+	var v any
+	if json.Unmarshal(body, &v) != nil {
+		return
+	}
+	d.learnValue(strings.Split(strings.TrimPrefix(path, "/api/v1"), "/")[1], v)
+}
+
+func (d *driver) learnValue(of string, v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v[:min(len(v), 5)] {
+			d.learnValue(of, item)
+		}
+	case map[string]any:
+		for name, member := range v {
+			text, ok := member.(string)
+			switch {
+			case ok && (name == "id" || name == "name") && text != "":
+				d.keep(of, text)
+			case ok && len(text) < 64 && text != "":
+				d.keep(name, text)
+			case name == "items":
+				d.learnValue(of, member)
+			}
+		}
+	}
+}
+
+func (d *driver) keep(name, value string) {
+	const most = 20
+	if all := d.pool[name]; !slices.Contains(all, value) && len(all) < most {
+		d.pool[name] = append(all, value)
+	}
+}
+
+// once sends one request for an operation and judges the answer.
+func (d *driver) once(t testing.TB, o contract.Operation, role web.Role) {
+	t.Helper()
+	q := d.request(o)
+	w := d.send(t, o.Method, q.target, role, q.body, q.header)
+	d.sent++
+	d.statuses[w.Code]++
+	may := role.Includes(web.Role(o.Role))
+	call := fmt.Sprintf("%s %s as %q\n%v\n%.2000s\n= %d %.2000s\n%s", o.Method, q.target, role, q.header, q.body, w.Code,
+		w.Body, d.log.take())
+	switch {
+	case !may && w.Code != http.StatusForbidden && w.Code != http.StatusUnauthorized:
+		t.Errorf("allowed without the role %s: %s", o.Role, call)
+	case w.Code/100 == 2 && q.fault != "":
+		t.Errorf("accepted with %s: %s", q.fault, call)
+	case w.Code >= http.StatusInternalServerError && !excused(o, w):
+		t.Errorf("an error of ours: %s", call)
+	}
+	for _, fault := range d.judge(o, w) {
+		t.Errorf("%s: %s", fault, call)
+	}
+	if w.Code/100 == 2 {
+		d.succeeded[o.ID] = true
+		d.learn(o.Path, w.Body.Bytes())
+	}
+}
+
+// excused reports whether an answer above 500 says something of others: of devices,
+// of an external CA, of what the program was made without.
+func excused(o contract.Operation, w *httptest.ResponseRecorder) bool {
+	device := strings.HasPrefix(o.Path, "/api/v1/devices/{id}/")
+	switch w.Code {
+	case http.StatusBadGateway:
+		return device
+	case http.StatusGatewayTimeout:
+		return device || o.Path == "/api/v1/events"
+	case http.StatusNotImplemented:
+		return true
+	case http.StatusServiceUnavailable: // too many watch, or an unknown device was asked
+		return o.Path == "/api/v1/events"
+	default:
+		return false
+	}
+}
+
+// judge returns how an answer differs from what the contract says of it.
+func (d *driver) judge(o contract.Operation, w *httptest.ResponseRecorder) []string {
+	a, ok := o.Answer(w.Code)
+	kind, _, err := mime.ParseMediaType(w.Header().Get("Content-Type"))
+	switch {
+	case w.Code == http.StatusNotModified && w.Body.Len() == 0:
+		return nil
+	case !ok, a.Status == 0 && w.Code < http.StatusBadRequest:
+		return []string{"a status that the contract does not have"}
+	case len(a.Types) == 0 && w.Body.Len() == 0:
+		return nil
+	case err != nil:
+		return []string{"no content type"}
+	}
+	schema, ok := a.Types[kind]
+	if !ok {
+		return []string{"a content type that the contract does not have: " + kind}
+	}
+	if schema == nil || !strings.HasSuffix(kind, "json") {
+		return nil
+	}
+	var v any
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		return []string{err.Error()}
+	}
+	return d.doc.Check(schema, v)
+}
+
+// patience is how long one request may take.
+const patience = 20 * time.Second
+
+func (d *driver) send(
+	t testing.TB, method, target string, role web.Role, body string, header http.Header,
+) *httptest.ResponseRecorder {
+	t.Helper()
+	limit := patience
+	if strings.HasPrefix(target, "/api/v1/events") {
+		limit = 50 * time.Millisecond // it ends only when nobody listens
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	if body != "" && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if role != web.RoleNone {
+		r.Header.Set("Authorization", "Bearer token-"+string(role))
+	}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r)
+	if limit == patience && ctx.Err() != nil {
+		t.Errorf("%s %s took longer than %v", method, target, patience)
+	}
+	return w
+}
