@@ -188,7 +188,10 @@ type credentialsView struct {
 func (a *API) credentials(kind account.Kind) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		actor := web.ActorFrom(r.Context())
-		all := r.URL.Query().Get("all") == "true"
+		all, err := web.ParseFlag(r.URL.Query(), "all")
+		if err != nil {
+			return err
+		}
 		found, err := a.o.Door.Accounts.Credentials(r.Context(), actor, kind, all, a.o.Now())
 		if err != nil {
 			return err

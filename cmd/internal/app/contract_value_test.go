@@ -74,6 +74,7 @@ func (d *driver) request(o contract.Operation) request {
 // examples are bodies that services take: DEVICE, RELEASE and PARTNER stand for ids.
 var examples = map[string]string{
 	"createSignInLink":       `{"name":"bob","role":"viewer"}`,
+	"addPerson":              `{"name":"bob","role":"operator","reason":"x"}`,
 	"importDevice":           `{"endpoint":"e","tags":["a"]}`,
 	"operate":                `{"op":"read","path":"/3/0/0","ttl":60}`,
 	"writeNode":              `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
