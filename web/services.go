@@ -40,6 +40,7 @@ type Services struct {
 	Transfers       Transfers
 	Partners        Partners
 	Settings        Settings
+	Upkeep          Upkeep
 	Vulnerabilities Vulnerabilities
 }
 
@@ -72,6 +73,7 @@ func (s Services) Complete() Services {
 	fill(&s.Transfers, Transfers(none))
 	fill(&s.Partners, Partners(none))
 	fill(&s.Settings, Settings(none))
+	fill(&s.Upkeep, Upkeep(none))
 	return s
 }
 

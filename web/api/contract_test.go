@@ -155,6 +155,8 @@ var bodies = map[string]string{
 	"POST /api/v1/transfers/{id}/commands":         `{"action":"submit"}`,
 	"POST /api/v1/partners":                        `{"identity":{}}`,
 	"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
+	"POST /api/v1/restoration/commands":            `{"action":"open","all":true}`,
+	"PUT /api/v1/log-level":                        `{"level":"debug"}`,
 }
 
 // TestAnswersFitContract compares the members of real answers, with the lists

@@ -36,6 +36,8 @@ var guards = map[string]guard{
 	"DELETE /devices/{id}/trace": {},
 	// A filter is small, and stored anew whole.
 	"DELETE /views/{id}": {},
+	// Whoever sets it says all there is.
+	"PUT /log-level": {},
 	// It never changes, and is withdrawn for good.
 	"DELETE /ca/passwords/{id}": {},
 	// Neither changes but by its use, and both end for good.

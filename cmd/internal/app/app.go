@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -80,6 +81,7 @@ type App struct {
 	returned    chan coap.Peer // restored associations that have spoken
 	readiness   readiness
 	publication *publication
+	backingUp   sync.Mutex // held while a backup is put together and written
 }
 
 // New opens the data directory, making at the first start what is missing, and

@@ -36,7 +36,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 		Keys: a.keys, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 	})
-	all.Settings, all.Publication = a, a.publication
+	all.Settings, all.Publication, all.Upkeep = a, a.publication, a.upkeep()
 	if err != nil {
 		return all, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -66,7 +65,7 @@ Begin with "steward demo", which shows all of it on this machine, or with
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
 	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
-		newVersion())
+		newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion())
 	return root
 }
 
@@ -86,17 +85,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%w: %w", errMisused, err)
 	}
 	return nil
-}
-
-// newLog returns the log on w: text for people, or JSON lines.
-func newLog(w io.Writer, level string, asJSON bool) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("%w: --log-level: %w", errMisused, err)
-	}
-	o := &slog.HandlerOptions{Level: l}
-	if asJSON {
-		return slog.New(slog.NewJSONHandler(w, o)), nil
-	}
-	return slog.New(slog.NewTextHandler(w, o)), nil
 }

@@ -127,7 +127,7 @@ func merge(f *pflag.FlagSet, flags, file config.Options) config.Options {
 }
 
 func serve(cmd *cobra.Command, o config.Options, level string, logJSON bool) error {
-	log, err := newLog(cmd.ErrOrStderr(), level, logJSON)
+	log, levels, err := newLevelledLog(cmd.ErrOrStderr(), level, logJSON)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,8 @@ func serve(cmd *cobra.Command, o config.Options, level string, logJSON bool) err
 	if err != nil {
 		return fmt.Errorf("%w: %w", errMisused, err)
 	}
+	cfg.LogLevel = levels
+	go toggleLog(cmd.Context(), log, levels)
 	a, err := app.New(cmd.Context(), cfg, log)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -165,6 +166,7 @@ type Config struct {
 	// Stamps has the kernel say when datagrams of the coaps endpoint came, for the
 	// latency among its counters. Nobody sets it but measurements.
 	Stamps             bool
+	LogLevel           *slog.LevelVar // what is logged, to be changed while running; nil: it cannot be
 	IDs                objects.IDs
 	AckTimeout         time.Duration
 	Grace, Retry, Poll time.Duration

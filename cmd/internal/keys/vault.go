@@ -209,3 +209,14 @@ func Relock(o Options, passphrase []byte) error {
 	}
 	return nil
 }
+
+// Complete returns ErrNoKey if a folder of keys lacks what encrypts them, so that
+// Open would make another: where keys were to be, as in a backup.
+func Complete(dir string) error {
+	for _, name := range []string{fileVault, fileSeal} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrNoKey, name, err)
+		}
+	}
+	return nil
+}

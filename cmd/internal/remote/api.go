@@ -93,6 +93,24 @@ func (a *API) do(ctx context.Context, method, path string, in, out any) error {
 	return a.Send(ctx, method, path, body, out)
 }
 
+// Download sends a request without a body and writes the answer to w, however long it
+// is and takes. An answer that breaks off is io.ErrUnexpectedEOF.
+func (a *API) Download(ctx context.Context, method, path string, w io.Writer) error {
+	patient := *a.client
+	patient.Timeout = 0
+	res, err := a.ask(ctx, &patient, method, path, nil, http.Header{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end or given up
+	if res.StatusCode >= http.StatusBadRequest {
+		_, err := answerOf(res, method, path)
+		return err
+	}
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
 // raw sends a request, whose body is JSON, and returns what comes back. Where the
 // server wants to hear what the caller has seen, that is what there is now.
 func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, error) {
@@ -140,13 +158,39 @@ const prefix = "/api/v1"
 func (a *API) once(ctx context.Context, method, path string, in []byte, header http.Header) (
 	[]byte, http.Header, error,
 ) {
+	res, err := a.ask(ctx, a.client, method, path, in, header)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end or given up
+	answer, err := answerOf(res, method, path)
+	return answer, res.Header, err
+}
+
+// answerOf reads an answer; one that is no success is a ProblemError.
+func answerOf(res *http.Response, method, path string) ([]byte, error) {
+	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil || res.StatusCode < http.StatusBadRequest {
+		return answer, err
+	}
+	e := &ProblemError{Status: res.StatusCode}
+	if json.Unmarshal(answer, &e.Problem) != nil {
+		e.Problem = web.Problem{Code: "no_problem_document", Title: http.StatusText(res.StatusCode)}
+	}
+	return nil, fmt.Errorf("%s %s: %w", method, path, e)
+}
+
+// ask sends one request. The caller closes the answer.
+func (a *API) ask(ctx context.Context, client *http.Client, method, path string, in []byte, header http.Header) (
+	*http.Response, error,
+) {
 	var body io.Reader
 	if in != nil {
 		body = bytes.NewReader(in)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.base+prefix+path, body)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	req.Header = header.Clone()
 	req.Header.Set("Authorization", "Bearer "+a.token)
@@ -154,23 +198,7 @@ func (a *API) once(ctx context.Context, method, path string, in []byte, header h
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	res, err := a.client.Do(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = res.Body.Close() }() // read to its end or given up
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return nil, nil, err
-	}
-	if res.StatusCode >= http.StatusBadRequest {
-		e := &ProblemError{Status: res.StatusCode}
-		if json.Unmarshal(answer, &e.Problem) != nil {
-			e.Problem = web.Problem{Code: "no_problem_document", Title: http.StatusText(res.StatusCode)}
-		}
-		return nil, res.Header, fmt.Errorf("%s %s: %w", method, path, e)
-	}
-	return answer, res.Header, nil
+	return client.Do(req)
 }
 
 // All reads every page of a list. path may have a query.

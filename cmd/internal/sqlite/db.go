@@ -109,7 +109,7 @@ func dsn(path, mode string) string {
 // migrate runs the migrations that the file has not seen, each in its own
 // transaction. PRAGMA user_version counts those already applied.
 func migrate(ctx context.Context, db *sql.DB) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name
+	names, err := migrationNames()
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	if applied > len(names) {
-		return fmt.Errorf("schema version %d is newer than this program (%d)", applied, len(names))
+		return newer(applied)
 	}
 	for i, name := range names[applied:] {
 		script, err := migrations.ReadFile(name)
@@ -131,6 +131,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
+
+// migrationNames returns the migrations in their order.
+func migrationNames() ([]string, error) { return fs.Glob(migrations, "migrations/*.sql") }
 
 func apply(ctx context.Context, db *sql.DB, script string, version int) error {
 	tx, err := db.BeginTx(ctx, nil)
