@@ -63,8 +63,12 @@ func TestScope(t *testing.T) {
 		has, other web.Scope
 		want       bool
 	}{
-		{"", "north", true}, {"", "", true}, {"north", "", false}, {"north,south", "north", true},
-		{"north", "north,south", false}, {"north", "east", false},
+		{"", "north", true},
+		{"", "", true},
+		{"north", "", false},
+		{"north,south", "north", true},
+		{"north", "north,south", false},
+		{"north", "east", false},
 	} {
 		if got := row.has.Covers(row.other); got != row.want {
 			t.Errorf("%q covers %q: %v", row.has, row.other, got)

@@ -39,12 +39,14 @@ const (
 	BulkWrite   BulkAction = "write"
 	BulkExecute BulkAction = "execute"
 	BulkRevoke  BulkAction = "revoke" // their live certificates
+
+	BulkReconcile BulkAction = "reconcile" // observations: see Observations.Reconcile
 )
 
 // BulkActions lists them.
 func BulkActions() []BulkAction {
 	return []BulkAction{
-		BulkTag, BulkUntag, BulkGroup, BulkUngroup, BulkRead, BulkWrite, BulkExecute, BulkRevoke,
+		BulkTag, BulkUntag, BulkGroup, BulkUngroup, BulkRead, BulkWrite, BulkExecute, BulkReconcile, BulkRevoke,
 	}
 }
 

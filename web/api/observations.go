@@ -14,6 +14,10 @@ func (a *API) observationRoutes() []route {
 		{method: put, pattern: "/observation-templates/{name}", role: web.RoleOperator, handler: a.putTemplate},
 		{method: del, pattern: "/observation-templates/{name}", role: web.RoleOperator, handler: a.removeTemplate},
 		{method: get, pattern: "/devices/{id}/observations", role: web.RoleViewer, handler: a.deviceObservations},
+		{
+			method: http.MethodPost, pattern: "/devices/{id}/observations/reconcile", role: web.RoleOperator,
+			handler: a.reconcile,
+		},
 	}
 }
 
@@ -69,4 +73,12 @@ func (a *API) template(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := web.Param(r, "name")
 	return among(w, all, "template", name, func(t web.ObservationTemplate) bool { return t.Name == name })
+}
+
+func (a *API) reconcile(w http.ResponseWriter, r *http.Request) error {
+	if err := a.s.Observations.Reconcile(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }

@@ -17,7 +17,7 @@ func (u *UI) profiles(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "bootstrap", "devices", "Bootstrap", bootstrapPage{all})
+	return u.show(w, r, http.StatusOK, "bootstrap", "groups", "Bootstrap", bootstrapPage{all})
 }
 
 func (u *UI) putProfile(w http.ResponseWriter, r *http.Request) error {

@@ -21,7 +21,7 @@ func (u *UI) definitions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := definitionsPage{all, len(u.o.Registry.Made().Objects())}
-	return u.show(w, r, http.StatusOK, "definitions", "devices", "Objects", page)
+	return u.show(w, r, http.StatusOK, "definitions", "groups", "Objects", page)
 }
 
 func (u *UI) addDefinitions(w http.ResponseWriter, r *http.Request) error {

@@ -15,7 +15,7 @@ func (u *UI) observations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "observations", "devices", "Observations", observationsPage{all})
+	return u.show(w, r, http.StatusOK, "observations", "groups", "Observations", observationsPage{all})
 }
 
 func (u *UI) putTemplate(w http.ResponseWriter, r *http.Request) error {

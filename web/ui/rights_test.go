@@ -49,7 +49,9 @@ var rights = map[string]web.Role{
 
 	"GET /devices/{id}/queue": web.RoleViewer, "POST /devices/{id}/operations/{operation}/cancel": web.RoleOperator,
 	"POST /views": web.RoleViewer, "POST /views/{id}/remove": web.RoleViewer, "POST /devices/{id}/tags": web.RoleOperator,
-	"GET /bulk": web.RoleViewer, "POST /bulk": web.RoleOperator, "GET /bulk/new": web.RoleOperator,
+	"GET /groups": web.RoleViewer, "POST /groups": web.RoleOperator, "GET /groups/{name}": web.RoleViewer,
+	"POST /groups/{name}/remove": web.RoleOperator,
+	"GET /bulk":                  web.RoleViewer, "POST /bulk": web.RoleOperator, "GET /bulk/new": web.RoleOperator,
 	"GET /bulk/{id}": web.RoleViewer,
 
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,

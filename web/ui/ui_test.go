@@ -31,11 +31,17 @@ type site struct {
 
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
+	return newSiteOf(t, fake, fake.Services())
+}
+
+// newSiteOf is newSite over other services than those of the fake alone.
+func newSiteOf(t *testing.T, fake *webtest.Fake, services web.Services) *site {
+	t.Helper()
 	s := &site{fake: fake, accounts: account.New(account.Options{Stores: &accounttest.Memory{}}), stream: &web.Stream{}}
 	log := slog.New(slog.DiscardHandler)
 	now := func() time.Time { return webtest.Noon }
 	u, err := ui.New(ui.Options{
-		Services: fake.Services(), Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now},
+		Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now},
 		Stream: s.stream, Registry: registry.Default(), Provider: "Alpha <b>", Version: "1", Now: now, Log: log,
 	})
 	if err != nil {
@@ -88,7 +94,7 @@ var pages = []string{
 	"/devices/" + webtest.ID + "/charts", "/devices/" + webtest.ID + "/charts?path=/3/0/9&range=week",
 	"/devices/" + webtest.ID + "/queue", "/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",
 	"/devices?columns=model&columns=id&columns=created&columns=version&columns=manufacturer&group=g&insecure=true",
-	"/bulk", "/bulk/" + webtest.ID, "/bulk/new?device=" + webtest.ID + "&action=write",
+	"/groups", "/groups/x", "/bulk", "/bulk/" + webtest.ID, "/bulk/new?device=" + webtest.ID + "&action=write",
 	"/bulk/new?scope=all&filter=tag%3Dx&action=execute",
 	"/devices/" + webtest.ID + "/trace", "/devices/" + webtest.ID + "/trace?q=x", "/objects",
 }

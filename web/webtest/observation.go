@@ -43,3 +43,8 @@ func (f *Fake) DeviceObservations(_ context.Context, device string) ([]web.Devic
 		{WantedObservation: f.wanted(), Template: f.Text, State: "refused", Reason: f.Text, Drift: true},
 	}, nil
 }
+
+// Reconcile implements web.Observations.
+func (f *Fake) Reconcile(_ context.Context, by web.Actor, device string) error {
+	return f.note("Reconcile", by, device, nil)
+}

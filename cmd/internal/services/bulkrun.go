@@ -103,6 +103,8 @@ var bulkTable = map[web.BulkAction]bulkAction{
 	web.BulkWrite:   {(*Bulk).checkNode, (*Bulk).operate},
 	web.BulkExecute: {(*Bulk).checkNode, (*Bulk).operate},
 	web.BulkRevoke:  {(*Bulk).checkRevoke, (*Bulk).revoke},
+
+	web.BulkReconcile: {(*Bulk).checkNothing, (*Bulk).reconcile},
 }
 
 // words says what is done.
@@ -118,6 +120,8 @@ func (j bulkJob) words() string {
 		return "take out of the group " + j.what.Group
 	case web.BulkWrite:
 		return "write " + j.path.String() + " = " + printable(j.value.String())
+	case web.BulkReconcile:
+		return "reconcile observations"
 	case web.BulkRevoke:
 		return "revoke the live certificates"
 	default:
@@ -201,6 +205,12 @@ func (b *Bulk) operate(ctx context.Context, j bulkJob, device string) (detail, o
 		return "", out.Pending.ID, nil
 	}
 	return "answered at once", "", nil
+}
+
+func (b *Bulk) checkNothing(context.Context, *bulkJob) error { return nil }
+
+func (b *Bulk) reconcile(ctx context.Context, j bulkJob, device string) (detail, operation string, err error) {
+	return "", "", b.o.Services.Observations.Reconcile(ctx, j.by, device)
 }
 
 func (b *Bulk) checkRevoke(_ context.Context, j *bulkJob) error {

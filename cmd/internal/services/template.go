@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/server"
 	"steward/web"
 )
@@ -112,4 +113,18 @@ func (s *observations) DeviceObservations(ctx context.Context, device string) ([
 		}
 	}
 	return out, nil
+}
+
+// Reconcile implements web.Observations.
+func (s *observations) Reconcile(ctx context.Context, by web.Actor, device string) error {
+	l, err := s.find(ctx, device)
+	if err != nil {
+		return err
+	}
+	row := audit.Row{Actor: by.String(), Action: "observation.reconcile", Subject: string(l.ID), At: s.Now()}
+	if err := s.DB.Audit(ctx, row); err != nil {
+		return translate(err)
+	}
+	s.Server.Reconsider(l.ID)
+	return nil
 }

@@ -1,6 +1,7 @@
 package services_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -68,4 +69,22 @@ func TestObservationTemplates(t *testing.T) {
 	}
 	_, err = w.Observations.DeviceObservations(ctx, "nobody")
 	wantError(t, "of nobody", err, web.ErrNotFound)
+}
+
+// TestReconcile asks for a device that is known only, and by a bulk action.
+func TestReconcile(t *testing.T) {
+	w := newGroupWorld(t)
+	if err := w.Observations.Reconcile(t.Context(), alice, "nobody"); !errors.Is(err, web.ErrNotFound) {
+		t.Errorf("Reconcile(nobody): %v", err)
+	}
+	b := newBulk(t, w)
+	runBulk(t, b)
+	_, results := finish(t, b, web.NewBulk{Action: web.BulkReconcile, Filter: "tag=meter"})
+	if results != "01A done ; 01B done " {
+		t.Errorf("results = %q", results)
+	}
+	rows, err := w.Activity.ListAudit(t.Context(), web.AuditFilter{Subject: "01A"}, web.Page{Size: 9})
+	if err != nil || len(rows.Items) == 0 || rows.Items[0].Action != "observation.reconcile" {
+		t.Errorf("audit = %+v, %v", rows.Items, err)
+	}
 }
