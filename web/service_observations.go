@@ -17,9 +17,9 @@ type Observations interface {
 	RemoveObservationTemplate(ctx context.Context, by Actor, name string) error
 	// DeviceObservations compares what is to be observed of a device with what is.
 	DeviceObservations(ctx context.Context, device string) ([]DeviceObservation, error)
-	// Reconcile asks a device anew for what is missing, also what it refused, and cancels
+	// ReconcileObservations asks a device anew for what is missing, also what it refused, and cancels
 	// what nobody wants: at once, or when it is heard next.
-	Reconcile(ctx context.Context, by Actor, device string) error
+	ReconcileObservations(ctx context.Context, by Actor, device string) error
 }
 
 // A WantedObservation is one node, or several that are observed at once.
@@ -61,7 +61,7 @@ func (missing) PutObservationTemplate(context.Context, Actor, ObservationTemplat
 
 func (missing) RemoveObservationTemplate(context.Context, Actor, string) error { return ErrNotBuilt }
 
-func (missing) Reconcile(context.Context, Actor, string) error { return ErrNotBuilt }
+func (missing) ReconcileObservations(context.Context, Actor, string) error { return ErrNotBuilt }
 
 func (missing) DeviceObservations(context.Context, string) ([]DeviceObservation, error) {
 	return nil, ErrNotBuilt

@@ -16,7 +16,7 @@ func (a *API) observationRoutes() []route {
 		{method: get, pattern: "/devices/{id}/observations", role: web.RoleViewer, handler: a.deviceObservations},
 		{
 			method: http.MethodPost, pattern: "/devices/{id}/observations/reconcile", role: web.RoleOperator,
-			handler: a.reconcile,
+			handler: a.reconcileObservations,
 		},
 	}
 }
@@ -75,8 +75,8 @@ func (a *API) template(w http.ResponseWriter, r *http.Request) error {
 	return among(w, all, "template", name, func(t web.ObservationTemplate) bool { return t.Name == name })
 }
 
-func (a *API) reconcile(w http.ResponseWriter, r *http.Request) error {
-	if err := a.s.Observations.Reconcile(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id")); err != nil {
+func (a *API) reconcileObservations(w http.ResponseWriter, r *http.Request) error {
+	if err := a.s.Observations.ReconcileObservations(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

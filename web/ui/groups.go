@@ -154,7 +154,7 @@ func (u *UI) member(r *http.Request, d web.Device, profiles []web.BootstrapProfi
 			m.Wanted++
 		}
 		if o.Drift {
-			text := o.WantedObservation.String() + ": " + o.State
+			text := o.String() + ": " + o.State
 			if o.Reason != "" {
 				text += ", " + o.Reason
 			}

@@ -63,7 +63,9 @@ func TestGroupDrift(t *testing.T) {
 	services.Observations = drifting{fake}
 	s := newSiteOf(t, fake, services)
 	text := s.do(t, http.MethodGet, "/groups/x", s.session(t, web.RoleOperator), nil).Body.String()
-	for _, want := range []string{"5 devices on this page are", "1 of 2", "/3303 pmin=10: refused, 4.04", `value="group=x"`} {
+	for _, want := range []string{
+		"5 devices on this page are", "1 of 2", "/3303 pmin=10: refused, 4.04", `value="group=x"`,
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -44,7 +44,7 @@ func (f *Fake) DeviceObservations(_ context.Context, device string) ([]web.Devic
 	}, nil
 }
 
-// Reconcile implements web.Observations.
-func (f *Fake) Reconcile(_ context.Context, by web.Actor, device string) error {
-	return f.note("Reconcile", by, device, nil)
+// ReconcileObservations implements web.Observations.
+func (f *Fake) ReconcileObservations(_ context.Context, by web.Actor, device string) error {
+	return f.note("ReconcileObservations", by, device, nil)
 }

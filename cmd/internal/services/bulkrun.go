@@ -210,7 +210,7 @@ func (b *Bulk) operate(ctx context.Context, j bulkJob, device string) (detail, o
 func (b *Bulk) checkNothing(context.Context, *bulkJob) error { return nil }
 
 func (b *Bulk) reconcile(ctx context.Context, j bulkJob, device string) (detail, operation string, err error) {
-	return "", "", b.o.Services.Observations.Reconcile(ctx, j.by, device)
+	return "", "", b.o.Services.Observations.ReconcileObservations(ctx, j.by, device)
 }
 
 func (b *Bulk) checkRevoke(_ context.Context, j *bulkJob) error {

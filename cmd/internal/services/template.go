@@ -115,8 +115,8 @@ func (s *observations) DeviceObservations(ctx context.Context, device string) ([
 	return out, nil
 }
 
-// Reconcile implements web.Observations.
-func (s *observations) Reconcile(ctx context.Context, by web.Actor, device string) error {
+// ReconcileObservations implements web.Observations.
+func (s *observations) ReconcileObservations(ctx context.Context, by web.Actor, device string) error {
 	l, err := s.find(ctx, device)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func TestObservationTemplates(t *testing.T) {
 // TestReconcile asks for a device that is known only, and by a bulk action.
 func TestReconcile(t *testing.T) {
 	w := newGroupWorld(t)
-	if err := w.Observations.Reconcile(t.Context(), alice, "nobody"); !errors.Is(err, web.ErrNotFound) {
+	if err := w.Observations.ReconcileObservations(t.Context(), alice, "nobody"); !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("Reconcile(nobody): %v", err)
 	}
 	b := newBulk(t, w)
