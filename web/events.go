@@ -23,6 +23,10 @@ const (
 // A Stream passes events from those who publish to those who watch. Its zero
 // value is ready. It starts no goroutine: a watcher's own request waits.
 type Stream struct {
+	// Sees reports whether the actor of a request may learn of an event; nil: everybody
+	// may. It is set before the stream is used, and called by the watcher's own request.
+	Sees func(ctx context.Context, e Event) bool
+
 	mu          sync.Mutex  // guards what follows
 	last        uint64      // id of the newest event
 	kept        []sequenced // a ring: an event is at its id modulo keepEvents
@@ -147,19 +151,26 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duratio
 	// From here on, an error is a client that went away.
 	ctx, cancel := context.WithTimeout(r.Context(), stay)
 	defer cancel()
-	_ = sub.copyTo(ctx, w, out, missed)
+	_ = sub.copyTo(ctx, w, out, missed, s.Sees)
 	return nil
 }
 
 // copyTo writes events until ctx ends or the subscriber is dropped.
 func (sub *subscriber) copyTo(
 	ctx context.Context, w http.ResponseWriter, out *http.ResponseController, missed []sequenced,
+	sees func(context.Context, Event) bool,
 ) error {
+	write := func(e sequenced) error {
+		if sees != nil && !sees(ctx, e.Event) {
+			return nil
+		}
+		return writeEvent(w, e)
+	}
 	if _, err := fmt.Fprint(w, "retry: 2000\n\n"); err != nil {
 		return err
 	}
 	for _, e := range missed {
-		if err := writeEvent(w, e); err != nil {
+		if err := write(e); err != nil {
 			return err
 		}
 	}
@@ -179,7 +190,7 @@ func (sub *subscriber) copyTo(
 			if !ok {
 				return nil
 			}
-			err = writeEvent(w, e)
+			err = write(e)
 		}
 		if err != nil {
 			return err

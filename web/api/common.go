@@ -27,6 +27,9 @@ func (a *API) ready(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) metrics(w http.ResponseWriter, r *http.Request) error {
+	if !web.ActorFrom(r.Context()).Scope.All() {
+		return &web.Error{Is: web.ErrForbidden, Detail: "metrics count all devices"}
+	}
 	a.o.Metrics.ServeHTTP(w, r)
 	return nil
 }

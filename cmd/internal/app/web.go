@@ -21,6 +21,7 @@ import (
 	"steward/web/api"
 	"steward/web/once"
 	"steward/web/peer"
+	"steward/web/scope"
 	"steward/web/ui"
 )
 
@@ -141,8 +142,10 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	bounded := scope.Services(services)
+	a.web.stream.Sees = scope.Sees(services)
 	pages, err := ui.New(ui.Options{
-		Services: services, Door: door, Stream: a.web.stream, Registry: a.registry, Provider: a.cfg.Name,
+		Services: bounded, Door: door, Stream: a.web.stream, Registry: a.registry, Provider: a.cfg.Name,
 		Version: Version, BaseURL: a.DashboardURL(), Now: a.now, Log: a.log,
 	})
 	if err != nil {
@@ -153,7 +156,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 		return err
 	}
 	rest, err := api.New(api.Options{
-		Once: keeper, Services: services, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
+		Once: keeper, Services: bounded, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
 		Metrics: a.metrics(services), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {
