@@ -295,3 +295,12 @@ func (s bootstraps) RemoveDeviceKey(
 	}
 	return s.Bootstraps.RemoveDeviceKey(ctx, by, device, use)
 }
+
+// ChangeTags implements web.Devices. Groups that go by tags follow: whoever may do so
+// can let others see a device of theirs, not see one of others.
+func (s devices) ChangeTags(ctx context.Context, by web.Actor, id string, c web.TagChange) (web.Device, error) {
+	if err := s.device(ctx, id); err != nil {
+		return web.Device{}, err
+	}
+	return s.Devices.ChangeTags(ctx, by, id, c)
+}

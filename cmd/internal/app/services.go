@@ -14,6 +14,7 @@ import (
 	"steward/suit/cose"
 	"steward/suit/rollout"
 	"steward/web"
+	"steward/web/scope"
 	"steward/web/once"
 )
 
@@ -44,7 +45,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		all.Transfers, all.Partners = services.HandOverOff(all)
 	}
 	a.bulk, err = services.NewBulk(services.BulkOptions{ // last: it works by all others
-		Services: all, DB: a.db, Schema: a.registry, NewID: newULID, Now: a.now, Events: a.hub,
+		Services: scope.Services(all), DB: a.db, Schema: a.registry, NewID: newULID, Now: a.now, Events: a.hub,
 	})
 	all.Bulks = a.bulk
 	return all, err

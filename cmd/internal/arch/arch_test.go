@@ -70,7 +70,7 @@ var layers = map[string][]string{
 	"web":                            {"lwm2m", "lwm2m/audit"},
 	"web/account":                    {"lwm2m/audit", "web"},
 	"web/account/accounttest":        {"web", "web/account", "lwm2m/audit"},
-	"web/scope":                      {"web", "lwm2m"},
+	"web/scope":                      {"web", "lwm2m", "lwm2m/audit"},
 	"web/webtest":                    {"web", "lwm2m"},
 	"web/contract":                   {},
 	"web/once":                       {"web"},
