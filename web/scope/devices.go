@@ -304,3 +304,11 @@ func (s devices) ChangeTags(ctx context.Context, by web.Actor, id string, c web.
 	}
 	return s.Devices.ChangeTags(ctx, by, id, c)
 }
+
+// ReconcileObservations implements web.Observations.
+func (s observations) ReconcileObservations(ctx context.Context, by web.Actor, device string) error {
+	if err := s.device(ctx, device); err != nil {
+		return err
+	}
+	return s.Observations.ReconcileObservations(ctx, by, device)
+}

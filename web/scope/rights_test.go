@@ -32,6 +32,7 @@ var decided = map[string]string{
 
 	"Observations.ObservationTemplates": public, "Observations.PutObservationTemplate": beyond,
 	"Observations.RemoveObservationTemplate": beyond, "Observations.DeviceObservations": hidden,
+	"Observations.ReconcileObservations": hidden,
 
 	"Groups.Groups": empty, "Groups.Group": hidden, "Groups.PutGroup": beyond, "Groups.RemoveGroup": beyond,
 	"Groups.ChangeMembers": beyond, "Groups.Contains": hidden,
