@@ -86,3 +86,27 @@ func (d *directory) file(name ...string) string {
 
 // Close gives the directory free.
 func (d *directory) Close() error { return d.lock.Close() }
+
+// Running reports whether a process has the data directory. It changes nothing.
+func Running(data string) (bool, error) {
+	lock, err := os.Open(filepath.Join(data, fileLock))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = lock.Close() }() // the kernel drops our lock with it
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
+// Keys opens the keys of a data directory. It returns keys.ErrNoKey where there are
+// none, and makes none.
+func Keys(cfg config.Config) (*keys.Ring, error) {
+	d := &directory{path: cfg.Data}
+	if err := keys.Complete(d.file(dirKeys)); err != nil {
+		return nil, err
+	}
+	return openRing(d, cfg.Keys)
+}

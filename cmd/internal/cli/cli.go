@@ -65,7 +65,7 @@ Begin with "steward demo", which shows all of it on this machine, or with
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
 	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
-		newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion())
+		newDoctor(), newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion())
 	return root
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+
+	"steward/transfer/coordinator"
 )
 
 // ErrDatabase reports a database that is damaged, or none of ours.
@@ -96,7 +98,7 @@ func (i *Inspector) checkReferences(ctx context.Context) error {
 		var table, parent string
 		var row, key sql.NullInt64
 		err := rows.Scan(&table, &row, &parent, &key)
-		return errors.Join(fmt.Errorf("%w: a row of %s refers to one of %s that is not there", ErrDatabase, table, parent), err)
+		return errors.Join(fmt.Errorf("%w: %s refers to a row of %s that is not there", ErrDatabase, table, parent), err)
 	}
 	return rows.Err()
 }
@@ -133,4 +135,9 @@ func (i *Inspector) Snapshot(ctx context.Context, to string) error {
 		return errors.Join(fmt.Errorf("copy of the database: %w", err), os.Remove(to))
 	}
 	return nil
+}
+
+// Partners returns the partners, as Transfers.ListPartners does.
+func (i *Inspector) Partners(ctx context.Context) ([]coordinator.Partner, error) {
+	return Transfers{i.db}.ListPartners(ctx)
 }
