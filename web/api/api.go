@@ -17,11 +17,12 @@ import (
 	"steward/lwm2m"
 	"steward/web"
 	"steward/web/account"
+	"steward/web/contract"
 	"steward/web/once"
 )
 
 //go:embed openapi.yaml
-var contract []byte
+var openapi []byte
 
 // ErrOptions reports Options that lack something.
 var ErrOptions = errors.New("api: incomplete options")
@@ -45,6 +46,7 @@ type API struct {
 	o Options
 	s web.Services
 
+	contract *contract.Document
 	changing locks // of the things that are changed
 }
 
@@ -59,7 +61,11 @@ func New(o Options) (*API, error) {
 	if o.Metrics == nil {
 		o.Metrics = web.JSON(o.Log, func(http.ResponseWriter, *http.Request) error { return web.ErrNotBuilt })
 	}
-	return &API{o: o, s: o.Services.Complete()}, nil
+	doc, err := Contract()
+	if err != nil {
+		return nil, err
+	}
+	return &API{o: o, s: o.Services.Complete(), contract: doc}, nil
 }
 
 type route struct {
@@ -110,7 +116,11 @@ func (a *API) conditional(r route, all []route) web.Handler {
 		return r.handler
 	}
 	if r.method == http.MethodGet {
-		return tagged(r.handler)
+		h := r.handler
+		if columns := columnsOf(a.contract, r.method, r.pattern); columns != nil {
+			h = listing(columns, h)
+		}
+		return tagged(h)
 	}
 	g := guardOf(r.method, pattern)
 	i := slices.IndexFunc(all, func(o route) bool { return o.method == http.MethodGet && o.pattern == Prefix+g.of })

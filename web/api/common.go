@@ -37,7 +37,7 @@ func (a *API) metrics(w http.ResponseWriter, r *http.Request) error {
 func (a *API) openapi(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/yaml")
 	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(contract) // an error is a client that went away
+	_, _ = w.Write(openapi) // an error is a client that went away
 	return nil
 }
 

@@ -105,7 +105,7 @@ func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
 
 // tagNow returns the tag of what current answers, "" if there is no such thing.
 func (a *API) tagNow(current web.Handler, r *http.Request) (string, error) {
-	w := &heldAnswer{ResponseWriter: nowhere{}, holds: func(int, http.Header) bool { return true }}
+	w := &heldAnswer{ResponseWriter: nowhere{header: http.Header{}}, holds: func(int, http.Header) bool { return true }}
 	read := r.Clone(r.Context())
 	read.Method, read.Body = http.MethodGet, http.NoBody
 	read.URL.RawQuery = ""
@@ -118,9 +118,9 @@ func (a *API) tagNow(current web.Handler, r *http.Request) (string, error) {
 }
 
 // nowhere is where an answer goes that only we read.
-type nowhere struct{}
+type nowhere struct{ header http.Header }
 
-func (nowhere) Header() http.Header         { return http.Header{} }
+func (n nowhere) Header() http.Header       { return n.header }
 func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
 func (nowhere) WriteHeader(int)             {}
 

@@ -276,6 +276,9 @@ func (d *driver) once(t testing.TB, o contract.Operation, role web.Role) {
 		t.Errorf("an error of ours: %s", call)
 	}
 	for _, fault := range d.judge(o, w) {
+		if strings.Contains(q.target, "fields=") && strings.Contains(fault, " lacks ") {
+			continue // nobody wanted it
+		}
 		t.Errorf("%s: %s", fault, call)
 	}
 	if w.Code == http.StatusUnauthorized && role != web.RoleNone {

@@ -51,7 +51,9 @@ func (d *driver) request(o contract.Operation) request {
 	}
 	switch {
 	case faulty && d.chance(4):
-		q.body, q.fault = d.malformed(), "a body that is no JSON"
+		if q.body = d.malformed(); q.body != "" || o.Body.Required {
+			q.fault = "a body that is no JSON"
+		}
 	case faulty && d.chance(4) && len(d.doc.Resolve(o.Body.Schema).Properties) > 0:
 		q.body, q.fault = d.pick(`[]`, `"x"`, `1`, `true`), "a body that is no object"
 	case faulty && d.chance(4):
@@ -196,6 +198,9 @@ func (d *driver) parameter(p contract.Parameter, faulty bool) (text, fault strin
 	}
 	if s.MaxLength != nil && faulty {
 		return strings.Repeat("x", *s.MaxLength+1), "a text that is too long in " + p.Name
+	}
+	if p.Name == "fields" {
+		return d.pick("id", "name", "id,name", "", "endpoint", "x"), ""
 	}
 	if s.Format == "date-time" {
 		if faulty {
