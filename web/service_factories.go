@@ -44,6 +44,9 @@ type NewDevice struct {
 	// KeyOrigin says who made the key of the factory certificate: device, provider or
 	// ca; "" for not known, or what was told before.
 	KeyOrigin string `json:"key_origin,omitempty"`
+	// Attestation is how the device will prove what it runs; nil: it cannot, or what
+	// was told before stays.
+	Attestation *NewAttestation `json:"attestation,omitempty"`
 }
 
 // MaxImport is how many devices one call may import.

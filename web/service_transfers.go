@@ -48,6 +48,9 @@ type NewTransfer struct {
 	Latest   time.Time     `json:"latest,omitzero"`
 	Mandate  []byte        `json:"mandate,omitempty"` // COSE_Sign1 of the service user; none: self
 	Note     string        `json:"note,omitempty"`
+	// Attest has a mandate that we sign ourselves demand attestation. That of a service
+	// user says so itself.
+	Attest bool `json:"attest,omitempty"`
 }
 
 // A TransferAction is what a person may tell a transfer.
@@ -71,6 +74,10 @@ func TransferActions() []TransferAction {
 type TransferCommand struct {
 	Action TransferAction `json:"action"`
 	Reason string         `json:"reason,omitempty"`
+	// Attest and UpdateFirst are for the approval of an incoming transfer: what the
+	// offer asks of devices before they enrol. Nil leaves it as the mandate has it.
+	Attest      *bool `json:"attest,omitempty"`
+	UpdateFirst *bool `json:"update_first,omitempty"`
 }
 
 // A Transfer is one hand-over of devices.
@@ -98,6 +105,8 @@ type TransferDetail struct {
 	Transfer
 
 	Mandate     MandateView     `json:"mandate"`
+	Attest      bool            `json:"attest"`                // devices must attest before they enrol at the new provider
+	UpdateFirst bool            `json:"update_first"`          // and ask its update server first
 	Destination *Destination    `json:"destination,omitempty"` // nil before the offer
 	Approvals   Array[Approval] `json:"approvals"`
 	Note        string          `json:"note,omitempty"`
@@ -121,6 +130,7 @@ type Destination struct {
 	Server    string        `json:"server"` // LwM2M server URI
 	Enrolment string        `json:"enrolment"`
 	Update    string        `json:"update"`
+	Verifier  string        `json:"verifier,omitempty"` // of attestation; "" none
 	Anchors   Array[Anchor] `json:"anchors"`
 	Reset     string        `json:"reset"` // what is erased, in words
 }
@@ -152,6 +162,7 @@ type TransferRow struct {
 	Epoch     uint32    `json:"epoch"`
 	Bytes     int       `json:"message_bytes"` // size of the TransferMessage
 	UpdatedAt time.Time `json:"updated_at"`
+	Verdict   *Verdict  `json:"verdict,omitempty"` // of the verifier; nil: none
 	// CommittedAt is when the device was told to move, or that was learnt; ActiveAt
 	// when it served again, at either provider; zero: not yet.
 	CommittedAt time.Time `json:"committed_at,omitzero"`

@@ -34,6 +34,7 @@ type Services struct {
 	Requests        CertificateRequests
 	Publication     Publications
 	Enrolments      Enrolments
+	Attestations    Attestations
 	Releases        Releases
 	Bills           Bills
 	Campaigns       Campaigns
@@ -66,6 +67,7 @@ func (s Services) Complete() Services {
 	fill(&s.Requests, CertificateRequests(none))
 	fill(&s.Publication, Publications(none))
 	fill(&s.Enrolments, Enrolments(none))
+	fill(&s.Attestations, Attestations(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))
 	fill(&s.Vulnerabilities, Vulnerabilities(none))

@@ -125,6 +125,7 @@ var bodies = map[string]string{
 	"POST /api/v1/devices/{id}/lwm2m/{path}":       `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,
 	"POST /api/v1/ca/factory-certificates":         `{"items":[{"certificate":"AA==","key_origin":"device"}]}`,
 	"POST /api/v1/factory-authorities":             `{"certificate":"AA=="}`,
+	"PUT /api/v1/devices/{id}/attestation":         `{"key":"AA==","references":[]}`,
 	"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
 	"POST /api/v1/object-definitions":              `{"document":"x"}`,
 	"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,

@@ -17,6 +17,7 @@ type devicePage struct {
 
 	Keys         web.DeviceKeys
 	Enrolment    web.DeviceEnrolment
+	Attestation  web.Attestation
 	Tree         []instanceNode
 	Observations []web.DeviceObservation
 	Activity     []web.AuditRow
@@ -76,6 +77,10 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
 		return err
 	}
+	attestation, err := u.s.Attestations.Attestation(r.Context(), id)
+	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
+		return err
+	}
 	observations, err := u.s.Observations.DeviceObservations(r.Context(), id)
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
 		return err
@@ -86,7 +91,7 @@ func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
 	}
 	nodes := append(tree(u.o.Registry, d.Objects, values), branches(u.o.Registry, d.Behind, values)...)
 	page := devicePage{
-		DeviceDetail: d, Keys: keys, Enrolment: enrolment, Tree: nodes, Observations: observations,
+		DeviceDetail: d, Keys: keys, Enrolment: enrolment, Attestation: attestation, Tree: nodes, Observations: observations,
 		Activity: recent.Items,
 	}
 	return u.show(w, r, http.StatusOK, "device", "devices", d.Endpoint, page)

@@ -86,7 +86,7 @@ func (u *UI) draftTransfer(w http.ResponseWriter, r *http.Request) error {
 	page := newTransferPage{
 		Form: web.NewTransfer{
 			Partner: r.PostForm.Get("partner"), Devices: r.PostForm["device"],
-			Note: strings.TrimSpace(r.PostForm.Get("note")),
+			Note: strings.TrimSpace(r.PostForm.Get("note")), Attest: r.PostForm.Get("attest") != "",
 		},
 		Mandate: r.PostForm.Get("mandate"), Earliest: r.PostForm.Get("earliest"), Latest: r.PostForm.Get("latest"),
 	}
@@ -215,6 +215,10 @@ func (u *UI) commandTransfer(w http.ResponseWriter, r *http.Request) error {
 		t, err := u.s.Transfers.Transfer(r.Context(), id)
 		if err != nil {
 			return err
+		}
+		if r.PostFormValue("gates") != "" { // the form of the incoming side
+			attest, first := r.PostFormValue("attest") != "", r.PostFormValue("update_first") != ""
+			c.Attest, c.UpdateFirst = &attest, &first
 		}
 		if strings.TrimSpace(r.PostFormValue("confirm")) != strconv.Itoa(t.Total) {
 			err := web.Invalid("confirm", "type the number of devices: "+strconv.Itoa(t.Total))

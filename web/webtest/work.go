@@ -62,10 +62,10 @@ func (f *Fake) ListTransfers(_ context.Context, _ web.TransferFilter, p web.Page
 // Transfer implements web.Transfers.
 func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error) {
 	return web.TransferDetail{
-		Transfer: f.transfer(),
-		Mandate:  web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
+		Transfer: f.transfer(), Attest: true, UpdateFirst: true,
+		Mandate: web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
 		Destination: &web.Destination{
-			Server: f.Text, Enrolment: f.Text, Update: f.Text, Reset: f.Text,
+			Server: f.Text, Enrolment: f.Text, Update: f.Text, Verifier: f.Text, Reset: f.Text,
 			Anchors: []web.Anchor{{Thumbprint: f.Text, Subject: f.Text, Purposes: []string{f.Text}}},
 		},
 		Approvals: []web.Approval{{Side: f.Text, By: f.Text, At: Noon, Reason: f.Text}}, Note: f.Text, Grace: 10,
@@ -78,7 +78,7 @@ func (f *Fake) Rows(_ context.Context, _ string, p web.Page) (web.List[web.Trans
 	second := 1.5
 	return list(f, p, web.TransferRow{
 		Device: ID, Endpoint: f.Text, Factory: "ab", State: f.Text, Level: web.LevelGood, Reason: f.Text,
-		Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon, Disruption: &second,
+		Verdict: f.verdict(), Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon, Disruption: &second,
 	})
 }
 

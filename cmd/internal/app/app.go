@@ -22,6 +22,7 @@ import (
 	"steward/cmd/internal/sqlite"
 	"steward/cmd/internal/trace"
 	"steward/est"
+	"steward/est/attest"
 	"steward/est/enrol"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
@@ -67,6 +68,7 @@ type App struct {
 	reporter  *rollout.Reporter
 	transfers *coordinator.Coordinator
 	enrolment *enrol.Runner
+	verifier  *attest.Verifier
 	factory   *factoryPeers
 	led       led
 	coaps     *transport.Listener
@@ -173,7 +175,11 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err = a.buildAttestation(); err != nil {
+		return err
+	}
 	handler.parts = map[surface]coap.Handler{
+		surfaceAttest:    a.attestation(),
 		surfaceLwM2M:     a.server,
 		surfaceBootstrap: a.bootstrap,
 		surfaceEST:       renewal,

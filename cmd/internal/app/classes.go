@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"steward/est/attest"
 	"steward/est/estcoap"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
@@ -22,21 +23,25 @@ const (
 	surfaceBootstrap surface = "bootstrap" // /bs, /bspack
 	surfaceEST       surface = "est"       // /est, /.well-known/est
 	surfaceUpdate    surface = "update"    // /update
+	surfaceAttest    surface = "attest"    // /ra
 	surfaceDiscovery surface = "discovery" // /.well-known/core
 	surfaceStatus    surface = "status"    // /status
 	surfacePublished surface = "published" // /crl, /issuer
 )
 
 // classes says which class of association may use which surface. What EST
-// grants to whom in detail, the CA decides; attestation (/ra) is not built and is
-// nowhere.
+// grants to whom in detail, the CA decides.
 var classes = map[coap.Role][]surface{
-	coap.RoleOperational: {surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceDiscovery, surfaceStatus, surfacePublished},
-	coap.RoleFactory:     {surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceDiscovery, surfaceStatus, surfacePublished},
-	coap.RoleExpired:     {surfaceEST}, // renewal alone: lateRenewal sees to that
-	coap.RolePSK:         {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
-	coap.RoleRawKey:      {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
-	coap.RoleBootstrap:   {surfaceBootstrap, surfaceEST, surfaceDiscovery, surfaceStatus, surfacePublished},
+	coap.RoleOperational: {
+		surfaceLwM2M, surfaceEST, surfaceUpdate, surfaceAttest, surfaceDiscovery, surfaceStatus, surfacePublished,
+	},
+	coap.RoleFactory: {
+		surfaceBootstrap, surfaceEST, surfaceUpdate, surfaceAttest, surfaceDiscovery, surfaceStatus, surfacePublished,
+	},
+	coap.RoleExpired:   {surfaceEST}, // renewal alone: lateRenewal sees to that
+	coap.RolePSK:       {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
+	coap.RoleRawKey:    {surfaceLwM2M, surfaceUpdate, surfaceStatus, surfacePublished},
+	coap.RoleBootstrap: {surfaceBootstrap, surfaceEST, surfaceDiscovery, surfaceStatus, surfacePublished},
 	// A status is hardly longer than the question. What is long goes to nobody whose
 	// address nobody has proved (RFC 7252 §11.3).
 	coap.RoleNone: {surfaceLwM2M, surfaceBootstrap, surfaceStatus},
@@ -53,6 +58,8 @@ func surfaceOf(path []string) surface {
 		return surfaceBootstrap
 	case path[0] == "est", path[0] == ".well-known" && len(path) > 1 && path[1] == "est":
 		return surfaceEST
+	case path[0] == attest.Root:
+		return surfaceAttest
 	case path[0] == "update":
 		return surfaceUpdate
 	case path[0] == ".well-known" && len(path) == 2 && path[1] == "core":

@@ -118,7 +118,10 @@ func (p *Permanent) Make(ctx context.Context, template bundle.Bundle, endpoint s
 	// The permanent domain never serves for more than to come back (transfer
 	// protocol §1, rule 4).
 	b.Anchors = []bundle.Anchor{bundle.NewAnchor(p.ca.Root().Raw, transfer.Enrol|transfer.Fallback)}
-	return &b, b.Complete()
+	if err := b.Complete(); err != nil {
+		return &b, err
+	}
+	return &b, b.NewAttestation()
 }
 
 // CertifyDevice gives the device that signed the request (PKCS #10, DER) its factory

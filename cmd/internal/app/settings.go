@@ -34,7 +34,7 @@ func (a *App) home() bundle.Provider {
 // anchors are the certificates that our devices trust. During a roll-over there are
 // two for what is rolled over: the one in use and the one that will be.
 func (a *App) anchors() []transfer.OfferCertificate {
-	const authority = transfer.Enrol | transfer.DM | transfer.Update
+	const authority = transfer.Enrol | transfer.DM | transfer.Update | transfer.RA
 	serving, current := a.pki.ca.Serving().Certificate, a.pki.ca.Certificate()
 	out := []transfer.OfferCertificate{{Certificate: serving.Raw, Purposes: authority}}
 	if !current.Equal(serving) {

@@ -85,6 +85,7 @@ func (a *App) buildTransfers() error {
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
 		StatusSigner: transfer.Signer{Key: serving.Signer, Certificate: serving.Certificate.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
+		Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a},
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		Changed: a.hub.Transfer,
 		People:  func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, web.RoleAdmin, a.now()) },
@@ -141,7 +142,7 @@ func (a *App) enrolled(r *coap.Request, res *coap.Response) {
 // domain is where devices that come to us will belong.
 func (a *App) domain() coordinator.Domain {
 	return coordinator.Domain{
-		ServerURI: a.CoAPSURI(), EnrollURI: a.EnrollURI(), UpdateURI: a.CoAPSURI() + "/update",
+		ServerURI: a.CoAPSURI(), EnrollURI: a.EnrollURI(), UpdateURI: a.CoAPSURI() + "/update", RAURI: a.raURI(),
 		Account: transfer.Account{SSID: shortServerID, Lifetime: registrationLifetime},
 		Grace:   a.cfg.Grace, Anchors: a.anchors(),
 	}

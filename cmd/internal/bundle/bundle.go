@@ -44,6 +44,8 @@ type Bundle struct {
 	Objects  ObjectIDs `json:"objects"`
 	Hardware Hardware  `json:"hardware"`
 	Firmware Firmware  `json:"firmware"`
+	// Attestation is how the device proves what it runs; nil: it cannot.
+	Attestation *Attestation `json:"attestation,omitempty"`
 }
 
 // Factory is the device's permanent identity.
@@ -116,6 +118,9 @@ func (b *Bundle) Complete() error {
 		return err
 	}
 	if _, err := b.Truststore(); err != nil {
+		return err
+	}
+	if _, err := b.AttestationKey(); err != nil {
 		return err
 	}
 	if _, err := b.ComponentIDs(); err != nil {

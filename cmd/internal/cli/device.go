@@ -126,6 +126,7 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.BoolVar(&o.NoCID, "no-cid", false, "without DTLS connection identifiers")
 	f.BoolVar(&o.NoClock, "no-clock", false, "a device that does not know the time")
 	f.BoolVar(&o.NoSync, "no-sync", false, "leave journal writes to the system; for load tests")
+	f.BoolVar(&o.Tamper, "tamper", false, "run altered images, which evidence shows")
 	f.BoolVar(&o.KeepOldKeys, "keep-old-keys", false, "copy keys aside before the wipe; for demonstrations")
 }
 

@@ -23,6 +23,7 @@ type Options struct {
 	Exit    bool   // end when done; else keep serving until ctx ends
 	JSON    bool   // print the report as one JSON object on Stdout
 	Fault   string // "" or one of Faults
+	Attest  bool   // devices attest at Beta before they enrol there
 	// Hierarchy is how the CAs stand to each other: one of Hierarchies; "": the first.
 	Hierarchy string
 	Dir       string // of all data and logs; "": a temporary one, removed after a good end
@@ -95,6 +96,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	o.Timers = fault.timers(o.Timers)
+	o.Attest = o.Attest || fault.name == faultRAReject
 	d := &demo{fault: fault, o: o, dir: o.Dir, show: newScreen(o.Stderr, o.Devices), began: time.Now()}
 	if d.dir == "" {
 		d.dir, err = os.MkdirTemp("", "steward-demo-")

@@ -47,7 +47,7 @@ func loadBundles(dir string) ([]*bundle.Bundle, error) {
 func (d *demo) report(ctx context.Context) (r *Report, err error) {
 	x := &examiner{
 		d: d, phases: map[string][]figures{},
-		report: &Report{Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy},
+		report: &Report{Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest},
 	}
 	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {
 		return nil, err
@@ -104,6 +104,9 @@ func (x *examiner) device(ctx context.Context, b *bundle.Bundle) error {
 	count(&x.report.Updated, updated && s.Sequence >= sequenceOf["2.0.0"])
 	x.measure(s)
 	if err := x.row(ctx, atAlpha); err != nil {
+		return err
+	}
+	if err := x.verdicts(ctx, atAlpha); err != nil {
 		return err
 	}
 	switch x.d.fault.home {

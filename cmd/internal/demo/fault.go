@@ -33,14 +33,19 @@ type fault struct {
 
 // The faults that others refer to.
 const (
-	faultCA2Down = "ca2-down"
-	faultLoss    = "loss"
+	faultCA2Down  = "ca2-down"
+	faultRAReject = "ra-reject"
+	faultLoss     = "loss"
 )
 
 // faults lists what can go wrong.
 func faults() []fault {
 	return []fault{
 		{name: faultCA2Down, about: "CA2 cannot be reached after the commit: all fall back", home: fellBack},
+		{
+			name: faultRAReject, home: fellBack,
+			about: "devices attest, and run altered images: the verifier speaks against all, which fall back",
+		},
 		{
 			name: "deadline", about: "all devices are READY, and out of reach until the window is over: all stay",
 			home: stayed, do: (*demo).missDeadline,

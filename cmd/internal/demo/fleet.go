@@ -38,6 +38,9 @@ func (d *demo) startFleet(ctx context.Context) error {
 		"--retry", t.Retry.String(), "--retry-max", (4 * t.Retry).String(), "--battery", "2s", "--tick", "250ms",
 		"--keep-old-keys", filepath.Join(d.dir, "devices"),
 	}
+	if d.fault.name == faultRAReject {
+		f.args = append(f.args, "--tamper")
+	}
 	d.fleet = f
 	return f.start(ctx)
 }

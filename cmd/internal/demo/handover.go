@@ -31,7 +31,7 @@ func (d *demo) transfer(ctx context.Context) error {
 		d.window.Until = d.window.From.Add(window)
 	}
 	latest := d.window.Until
-	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, d.dir, latest)
+	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, d.dir, latest, d.o.Attest)
 	if err != nil {
 		return err
 	}

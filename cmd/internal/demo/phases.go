@@ -136,6 +136,9 @@ func (d *demo) importDevices(ctx context.Context) error {
 	}
 	for _, b := range bundles {
 		in := web.NewDevice{Certificate: []byte(b.Factory.Chain[0])}
+		if in.Attestation, err = attestationOf(b); err != nil {
+			return err
+		}
 		if err := d.alpha.api.Post(ctx, "/devices", in, nil); err != nil {
 			return err
 		}

@@ -23,6 +23,10 @@ type Report struct {
 	RefusedAtSP1 int `json:"refused_at_sp1"`
 	// FellBack counts the devices that are back at Alpha with a new key.
 	FellBack int `json:"fell_back"`
+	// Attested counts the devices with an affirming verdict of Beta's verifier that both
+	// providers have verified, and Contraindicated those with one against them.
+	Attested        int `json:"attested"`
+	Contraindicated int `json:"contraindicated,omitempty"`
 	// StayedAtSP1 counts the devices that are at Alpha as before: with the same
 	// certificate, and nothing of Beta's.
 	StayedAtSP1 int `json:"stayed_at_sp1,omitempty"`
@@ -38,6 +42,7 @@ type Report struct {
 	DisruptionMax    float64 `json:"disruption_max_seconds"`
 
 	Hierarchy string   `json:"hierarchy"` // one of Hierarchies
+	Attest    bool     `json:"attest"`    // was asked for
 	Fault     string   `json:"fault,omitempty"`
 	Seconds   float64  `json:"seconds"`
 	OK        bool     `json:"ok"`
@@ -92,7 +97,22 @@ func (r *Report) expect(at home) {
 		want("second_manifest_accepted", r.SecondManifest, r.Devices)
 		want("fell_back", r.FellBack, 0)
 	}
+	r.expectVerdicts(at, want)
 	r.OK = len(r.Problems) == 0
+}
+
+// expectVerdicts checks what the verifier said.
+func (r *Report) expectVerdicts(at home, want func(what string, got, want int)) {
+	switch {
+	case r.Fault == faultRAReject:
+		want("contraindicated", r.Contraindicated, r.Devices)
+		want("attested", r.Attested, 0)
+	case !r.Attest || at == stayed:
+		want("attested", r.Attested, 0)
+	case at == moved:
+		want("attested", r.Attested, r.Devices)
+	default: // the verifier may have been out of reach too
+	}
 }
 
 // Table writes the report for people.
@@ -109,6 +129,10 @@ func (r *Report) Table(w io.Writer) error {
 	line("old and factory key refused at Alpha\t%d", r.RefusedAtSP1)
 	line("updated by Beta\t%d", r.SecondManifest)
 	line("fell back to Alpha\t%d", r.FellBack)
+	if r.Attest {
+		line("attested, verified by both\t%d", r.Attested)
+		line("spoken against by the verifier\t%d", r.Contraindicated)
+	}
 	line("stayed at Alpha\t%d", r.StayedAtSP1)
 	line("human approvals\t%d", r.Approvals)
 	line("actions per device\t%d", r.PerDeviceActions)

@@ -45,8 +45,9 @@ func newServiceUser(dir string) (*serviceUser, error) {
 	return u, err
 }
 
-// mandate orders the devices in dir from one provider to another.
-func (u *serviceUser) mandate(from, to, dir string, latest time.Time) ([]byte, error) {
+// mandate orders the devices in dir from one provider to another; attest demands
+// attestation.
+func (u *serviceUser) mandate(from, to, dir string, latest time.Time, attest bool) ([]byte, error) {
 	bundles, err := loadBundles(dir)
 	if err != nil {
 		return nil, err
@@ -57,6 +58,9 @@ func (u *serviceUser) mandate(from, to, dir string, latest time.Time) ([]byte, e
 		MandateTerms: transfer.MandateTerms{
 			From: from, To: to, Window: transfer.NewWindow(time.Now().Add(-time.Minute), latest),
 		},
+	}
+	if attest {
+		m.Attestation = &attest
 	}
 	_, _ = rand.Read(m.ID) // never fails (crypto/rand)
 	for _, b := range bundles {

@@ -30,6 +30,7 @@ type transferReader interface {
 type transferCommander interface {
 	Draft(ctx context.Context, d coordinator.Draft) (coordinator.Transfer, error)
 	Submit(ctx context.Context, id, actor string) (coordinator.Transfer, error)
+	SetGates(ctx context.Context, id, actor string, g coordinator.Gates) (coordinator.Transfer, error)
 	Approve(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 	Resume(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 	Withdraw(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)

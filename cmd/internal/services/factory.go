@@ -119,6 +119,14 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 	} else if d.Endpoint, err = endpointWithout(n); err != nil {
 		return web.Device{}, err
 	}
+	if n.Attestation != nil {
+		if chain == nil {
+			return web.Device{}, web.Invalid("attestation", "needs a factory certificate")
+		}
+		if _, err := attesterOf(d.Factory, *n.Attestation); err != nil {
+			return web.Device{}, err
+		}
+	}
 	d, known, err := s.match(ctx, d)
 	if err != nil {
 		return web.Device{}, err
@@ -127,6 +135,9 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 		err = s.put(ctx, by, d, known)
 	} else {
 		err = s.admit(ctx, by, d, known, chain)
+	}
+	if err == nil && n.Attestation != nil {
+		err = s.putAttester(ctx, by, d.Factory, *n.Attestation)
 	}
 	if err == nil && chain != nil {
 		err = translate(s.CA.As(by.String()).TellKeyOrigin(ctx, est.Hash(d.Factory), origin))

@@ -15,6 +15,7 @@ import (
 	"steward/cmd/internal/sqlite"
 	"steward/cmd/internal/trace"
 	"steward/est"
+	"steward/est/attest"
 	"steward/est/enrol"
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
@@ -38,6 +39,8 @@ type Options struct {
 	Registry *registry.Registry
 	// Queue performs operations on devices, by a Performer.
 	Queue *queue.Queue
+	// References returns what a device may hold now. Nil: there is no attestation.
+	References func(ctx context.Context, a attest.Attester) ([]attest.Reference, error)
 	// Traces records messages of devices. Nil: traces are not built.
 	Traces *trace.Recorder
 	// Enrolment leads devices through renewal. Nil: Enrolments are not built.
@@ -124,6 +127,9 @@ func New(o Options) (web.Services, error) {
 	}
 	if o.Keys != nil {
 		out.Bootstraps = &bootstraps{base: b}
+	}
+	if o.References != nil {
+		out.Attestations = &attestations{base: b}
 	}
 	if o.Enrolment != nil {
 		out.Enrolments = &enrolments{base: b}

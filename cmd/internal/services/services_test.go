@@ -106,7 +106,8 @@ func newWorld(t *testing.T) *world {
 		ReportSigner: signer, EnrollURI: "coaps://127.0.0.1:5684",
 		UpdateURI: func(id string) string { return rollout.PayloadURI("coaps://127.0.0.1:5684", id) },
 		Name:      "Alpha", NewID: w.newID, Now: w.clock.Now, Events: services.NewHub(w.stream),
-		Dropped: func(h est.Hash, _ fleet.ID) { w.dropped = append(w.dropped, h) },
+		References: stored,
+		Dropped:    func(h est.Hash, _ fleet.ID) { w.dropped = append(w.dropped, h) },
 	}
 	w.options.Queue, err = queue.New(t.Context(), queue.Options{
 		Store: db.Operations(), Devices: w.server, Perform: services.NewPerformer(w.options).Perform, NewID: w.newID,

@@ -176,7 +176,7 @@ func (s *transfers) Draft(ctx context.Context, by web.Actor, n web.NewTransfer) 
 	}
 	t, err := s.Coordinator.Draft(ctx, coordinator.Draft{
 		Partner: n.Partner, Devices: ids, Window: transfer.NewWindow(n.Earliest, n.Latest), Mandate: n.Mandate,
-		Note: n.Note, Actor: by.String(),
+		Note: n.Note, Actor: by.String(), Attest: n.Attest,
 	})
 	if err != nil {
 		return web.Transfer{}, translate(err)
@@ -205,6 +205,9 @@ func (s *transfers) Command(
 	case web.TransferSubmit:
 		t, err = s.Coordinator.Submit(ctx, id, by.String())
 	case web.TransferApprove:
+		if t, err = s.gates(ctx, by, t, c); err != nil {
+			break
+		}
 		t, err = s.Coordinator.Approve(ctx, id, by.String(), c.Reason)
 	case web.TransferReject, web.TransferCancel:
 		t, err = s.Coordinator.Withdraw(ctx, id, by.String(), c.Reason)
@@ -215,6 +218,23 @@ func (s *transfers) Command(
 		return web.Transfer{}, translate(err)
 	}
 	return s.show(ctx, t)
+}
+
+// gates says what an offer that is approved will ask for, where that differs.
+func (s *transfers) gates(ctx context.Context, by web.Actor, t coordinator.Transfer, c web.TransferCommand) (
+	coordinator.Transfer, error,
+) {
+	g := t.Gates
+	if c.Attest != nil {
+		g.Attest = *c.Attest
+	}
+	if c.UpdateFirst != nil {
+		g.UpdateFirst = *c.UpdateFirst
+	}
+	if g == t.Gates {
+		return t, nil
+	}
+	return s.Coordinator.SetGates(ctx, t.ID, by.String(), g)
 }
 
 // actions returns what a person may tell the transfer now. To withdraw what the

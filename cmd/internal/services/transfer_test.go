@@ -64,6 +64,12 @@ func (f *coordinatorFake) Submit(ctx context.Context, id, actor string) (coordin
 	return f.command(ctx, id, "submit "+actor)
 }
 
+func (f *coordinatorFake) SetGates(ctx context.Context, id, actor string, g coordinator.Gates) (
+	coordinator.Transfer, error,
+) {
+	return f.command(ctx, id, fmt.Sprintf("gates %s %t %t", actor, g.Attest, g.UpdateFirst))
+}
+
 func (f *coordinatorFake) Approve(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error) {
 	return f.command(ctx, id, "approve "+actor+" "+reason)
 }
@@ -221,6 +227,23 @@ func TestTransferCommands(t *testing.T) {
 			wantError(t, c.id+" "+string(c.action), err, web.ErrConflict)
 		} else if err != nil || !slices.Equal(f.calls, []string{c.call}) {
 			t.Errorf("%s %s: %v, %v", c.id, c.action, f.calls, err)
+		}
+	}
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		attest, first *bool
+		calls         []string
+	}{
+		"as the mandate has it": {&no, nil, []string{"approve operator:alice why"}},
+		"attest":                {&yes, nil, []string{"gates operator:alice true false", "approve operator:alice why"}},
+		"both":                  {&yes, &yes, []string{"gates operator:alice true true", "approve operator:alice why"}},
+	} {
+		f.calls = nil
+		_, err := w.Transfers.Command(ctx, alice, "0b", web.TransferCommand{
+			Action: web.TransferApprove, Reason: "why", Attest: c.attest, UpdateFirst: c.first,
+		})
+		if err != nil || !slices.Equal(f.calls, c.calls) {
+			t.Errorf("%s: %v, %v", name, f.calls, err)
 		}
 	}
 	_, err := w.Transfers.Command(ctx, alice, "01", web.TransferCommand{Action: "explode"})

@@ -65,7 +65,7 @@ func (s *transfers) detail(
 	t coordinator.Transfer, shown web.Transfer, docs coordinator.Documents, partner coordinator.Partner,
 ) web.TransferDetail {
 	out := web.TransferDetail{
-		Transfer: shown, Note: t.Note, Grace: int64(t.Grace / time.Second),
+		Attest: t.Attest, UpdateFirst: t.UpdateFirst, Transfer: shown, Note: t.Note, Grace: int64(t.Grace / time.Second),
 		Mandate: web.MandateView{
 			Issuer: t.MandateIssuer, Self: t.Self, From: s.Name, To: t.PartnerName, Until: t.MandateUntil,
 		},
@@ -114,7 +114,7 @@ func destination(offer []byte) (*web.Destination, transfer.Reset) {
 		}
 	}
 	out := &web.Destination{
-		Server: d.ServerURI, Enrolment: d.EnrollURI, Update: d.UpdateURI, Reset: resets[d.ResetProfile()],
+		Server: d.ServerURI, Enrolment: d.EnrollURI, Update: d.UpdateURI, Verifier: d.RAURI, Reset: resets[d.ResetProfile()],
 	}
 	for _, a := range d.Anchors {
 		out.Anchors = append(out.Anchors, web.Anchor{
@@ -153,7 +153,7 @@ func showRow(r coordinator.Row) web.TransferRow {
 	out := web.TransferRow{
 		Device: string(r.Device), Endpoint: string(r.Endpoint), Factory: r.Short, State: string(r.State),
 		Level: rowLevel(r), Inferred: r.Inferred, Reason: r.Reason, Epoch: r.Epoch, Bytes: len(r.Message),
-		UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
+		Verdict: showVerdict(r.Verdict), UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
 	}
 	if d, ok := r.Disruption(); ok {
 		seconds := d.Round(time.Millisecond).Seconds()

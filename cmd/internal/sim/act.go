@@ -61,7 +61,9 @@ func (l *life) activity(ctx context.Context, e *transfer.Effect) error {
 		if err = l.register(ctx, e.Home, e.Anchors); err == nil {
 			return l.with((*transfer.Device).Registered)
 		}
-	default: // attestation and update-first: refused for good, as an update server would
+	case transfer.DoAttest:
+		err = l.attestThere(ctx, e)
+	default: // update-first: refused for good, as an update server would
 		err = fmt.Errorf("%w: %s", ErrNotImplemented, e.Do)
 		return errors.Join(err, l.with(func(tr *transfer.Device) error { return tr.Refused(int64(coap.NotImplemented)) }))
 	}

@@ -38,6 +38,7 @@ type move struct {
 	b           *bundle.Bundle
 	grace       uint64
 	dir         string // of the device's state
+	raURI       string // "": no attestation
 
 	message *transfer.Signed[transfer.Message]
 	ready   *transfer.Signed[transfer.Receipt]
@@ -120,7 +121,7 @@ func (m *move) build() []byte {
 	m.t.Helper()
 	d := transfer.Destination{
 		UpdateURI: m.beta.uri() + "/update", EnrollURI: m.beta.uri(), ServerURI: m.beta.uri(),
-		Account: transfer.Account{SSID: 2, Lifetime: 60}, Grace: &m.grace,
+		Account: transfer.Account{SSID: 2, Lifetime: 60}, Grace: &m.grace, RAURI: m.raURI,
 	}
 	for _, a := range m.beta.anchors() {
 		d.Anchors = append(d.Anchors, transfer.AnchorRef{Thumbprint: transfer.ThumbprintOf(a.der), Purposes: a.purposes})

@@ -49,6 +49,7 @@ type provider struct {
 	stop     func()
 	listener *transport.Listener
 	engine   *coap.Engine
+	verifier coap.Handler // at /ra; nil: none
 }
 
 func newProvider(t *testing.T, name string, more ...func(*est.Options)) *provider {
@@ -102,6 +103,10 @@ func (p *provider) start() {
 					return &coap.Response{Code: coap.Forbidden}
 				}
 				return srv.ServeCoAP(ctx, r)
+			case "ra":
+				if p.verifier != nil {
+					return p.verifier.ServeCoAP(ctx, r)
+				}
 			case "est":
 				return estServer.ServeCoAP(ctx, r)
 			}
@@ -208,7 +213,7 @@ func (c credentials) Identify(chain [][]byte, _ []byte) (coap.Identity, error) {
 // anchors are what devices of the provider trust, with the purposes of label 8.
 func (p *provider) anchors() []anchor {
 	return []anchor{
-		{p.ca.Certificate().Raw, transfer.Enrol | transfer.DM | transfer.Update | transfer.Bootstrap},
+		{p.ca.Certificate().Raw, transfer.Enrol | transfer.DM | transfer.Update | transfer.Bootstrap | transfer.RA},
 		{p.signer.Certificate, transfer.TransferSigner},
 		{p.suit.Certificate, transfer.SUITSigner},
 	}
@@ -257,6 +262,9 @@ func (f *factory) device(endpoint string, p *provider) *bundle.Bundle {
 		Firmware: bundle.Firmware{Version: "1.0.0", Sequence: 1},
 	}
 	if err := b.Complete(); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := b.NewAttestation(); err != nil {
 		f.t.Fatal(err)
 	}
 	f.grant(p, b)

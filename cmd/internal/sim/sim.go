@@ -71,6 +71,10 @@ type Options struct {
 	NoSync      bool // leave journal writes to the operating system (load tests)
 	KeepOldKeys bool // copy keys to a file before they are wiped (demonstrations)
 
+	// Tamper has the device run other images than it was given; its evidence, made by
+	// software that was left alone, says so.
+	Tamper bool
+
 	// RenewalFault makes renewals fail, the first RenewalFaults of them, 0 for all.
 	RenewalFault  RenewalFault
 	RenewalFaults int
@@ -104,6 +108,7 @@ const (
 	Ready        Kind = "ready"
 	Committed    Kind = "committed"
 	Wiped        Kind = "wiped"
+	Attested     Kind = "attested"  // the verifier has the evidence; Detail is its verdict
 	Enrolling    Kind = "enrolling" // at the new provider
 	Done         Kind = "done"      // registered at the new provider
 	Finalised    Kind = "finalised"

@@ -1,0 +1,195 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"steward/est/attest"
+	"steward/lwm2m"
+	"steward/lwm2m/audit"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/suit"
+	"steward/suit/rollout"
+	"steward/transfer"
+)
+
+// buildAttestation makes the verifier of devices.
+func (a *App) buildAttestation() (err error) {
+	a.verifier, err = attest.New(attest.Options{
+		Store: a.db.Attestations(), Issuer: a.cfg.Name, Now: a.now, References: a.references,
+		Signer: attest.Signer{Key: a.pki.attest.key, Certificate: a.pki.attest.cert.Raw},
+		Case: func(ctx context.Context, device attest.Hash) (attest.Case, error) {
+			return a.transfers.AttestationCase(ctx, fleet.Factory(device))
+		},
+		Judged: func(ctx context.Context, r attest.Result) error { return a.transfers.Attested(ctx, r) },
+		Refuse: func(_ context.Context, row audit.Row) { a.auditor.add(row) },
+	})
+	return err
+}
+
+// attestation is the verifier's endpoint.
+func (a *App) attestation() coap.Handler {
+	s := &attest.Endpoint{Verifier: a.verifier, Device: a.attester, Log: a.log}
+	return coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
+		if r.Peer.Identity().Role == coap.RoleFactory {
+			a.factory.note(r.Peer)
+		}
+		return s.ServeCoAP(ctx, r)
+	})
+}
+
+// attester returns the factory certificate's hash of who asks.
+func (a *App) attester(ctx context.Context, who coap.Identity) (attest.Hash, bool, error) {
+	if who.Role == coap.RoleFactory {
+		return who.Certificate, true, nil
+	}
+	d, err := a.devices.ByEndpoint(ctx, lwm2m.Endpoint(who.Name))
+	if errors.Is(err, fleet.ErrUnknown) {
+		return attest.Hash{}, false, nil
+	}
+	return attest.Hash(d.Factory), d.Factory != fleet.Factory{}, err
+}
+
+// references are what the components of a device may hold: what the last release of
+// ours put there and, of components that it does not name, what the factory did or
+// the former provider told.
+func (a *App) references(ctx context.Context, known attest.Attester) ([]attest.Reference, error) {
+	d, err := a.devices.ByFactory(ctx, fleet.Factory(known.Device))
+	if errors.Is(err, fleet.ErrUnknown) {
+		return known.References, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	installed, err := a.db.Rollout().Installed(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range installed {
+		if i.Release == "" {
+			continue
+		}
+		ours, err := a.imagesOf(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		return merged(ours, known.References), nil
+	}
+	return known.References, nil
+}
+
+// merged returns ours and, of others, those of components that ours do not name.
+func merged(ours, others []attest.Reference) []attest.Reference {
+	named := map[string]bool{}
+	for _, r := range ours {
+		named[string(r.Component)] = true
+	}
+	for _, r := range others {
+		if r.Component != nil && !named[string(r.Component)] {
+			ours = append(ours, r)
+		}
+	}
+	return ours
+}
+
+// imagesOf returns the digests that the manifest of a release demands of its
+// components.
+func (a *App) imagesOf(ctx context.Context, i rollout.Installed) ([]attest.Reference, error) {
+	content, err := a.db.Rollout().Content(ctx, i.Release)
+	if err != nil {
+		return nil, fmt.Errorf("release %s: %w", i.Release, err)
+	}
+	for _, raw := range [][]byte{content.Push, content.Pull} {
+		if raw == nil {
+			continue
+		}
+		envelope, err := suit.Decode(raw, suit.Limits{})
+		if err != nil || !envelope.Digest.Equal(i.Digest) {
+			continue
+		}
+		m, err := envelope.Manifest()
+		if err != nil {
+			return nil, fmt.Errorf("release %s: %w", i.Release, err)
+		}
+		return imagesIn(m), nil
+	}
+	return nil, fmt.Errorf("release %s: %w", i.Release, errNoManifest)
+}
+
+// errNoManifest reports a release without the manifest that a device is said to run.
+var errNoManifest = errors.New("the release has no such manifest")
+
+func imagesIn(m *suit.Manifest) (out []attest.Reference) {
+	for i, id := range m.Components {
+		p, ok := m.Parameters(i)[suit.ParameterImageDigest]
+		if !ok {
+			continue
+		}
+		d := p.Digest()
+		out = append(out, attest.Reference{
+			Component: []byte(id), Digest: attest.Digest{Algorithm: int64(d.Algorithm), Value: d.Value},
+		})
+	}
+	return out
+}
+
+// attesters implements coordinator.Attesters.
+type attesters struct{ app *App }
+
+// Describe implements coordinator.Attesters.
+func (s attesters) Describe(ctx context.Context, _ fleet.ID, factory fleet.Factory) (*transfer.RAInfo, error) {
+	known, err := s.app.db.Attestations().Attester(ctx, attest.Hash(factory))
+	if errors.Is(err, attest.ErrUnknown) {
+		return nil, nil //nolint:nilnil // the interface says so
+	}
+	if err != nil {
+		return nil, err
+	}
+	references, err := s.app.references(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	info := &transfer.RAInfo{Verifier: s.app.raURI()}
+	if info.Key, err = attest.EncodeKey(known.Key); err != nil {
+		return nil, err
+	}
+	for _, r := range references {
+		info.References = append(info.References, transfer.CertHash{Alg: r.Digest.Algorithm, Value: r.Digest.Value})
+	}
+	if len(info.References) == 0 { // without, no device is ever affirmed
+		return nil, nil //nolint:nilnil // likewise
+	}
+	return info, nil
+}
+
+// Learn implements coordinator.Attesters.
+func (s attesters) Learn(ctx context.Context, factory fleet.Factory, info transfer.RAInfo, actor string) error {
+	key, err := attest.DecodeKey(info.Key)
+	if err != nil {
+		return err
+	}
+	told := attest.Attester{Device: attest.Hash(factory), Key: key, At: s.app.now()}
+	for _, r := range info.References {
+		told.References = append(told.References, attest.Reference{
+			Digest: attest.Digest{Algorithm: r.Alg, Value: r.Value},
+		})
+	}
+	store := s.app.db.Attestations()
+	before, err := store.Attester(ctx, told.Device)
+	if err == nil && before.Same(&told) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, attest.ErrUnknown) {
+		return err
+	}
+	return store.PutAttester(ctx, told, audit.Row{
+		Actor: actor, Action: "attestation.key", Subject: hex.EncodeToString(factory[:16]),
+		Reason: "told with the device's information",
+	})
+}
+
+// raURI is where devices attest.
+func (a *App) raURI() string { return a.CoAPSURI() + "/" + attest.Root }
