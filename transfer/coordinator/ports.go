@@ -97,6 +97,7 @@ type Inventory interface {
 	Right(ctx context.Context, factory est.Hash) (est.Right, error)
 	RightStatus(ctx context.Context, factory est.Hash) (est.RightStatus, error)
 	Lookup(ctx context.Context, hash est.Hash) (est.Record, error)
+	List(ctx context.Context, q est.Query) ([]est.Record, error)
 	FactoryCAs(ctx context.Context) ([]*x509.Certificate, error)
 	VerifyFactory(ctx context.Context, leaf *x509.Certificate, intermediates [][]byte) error
 }

@@ -1,0 +1,133 @@
+package coordinator_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"steward/transfer"
+	"steward/transfer/coordinator"
+)
+
+// record asks a provider for its record and checks it.
+func (p *provider) record(tb testing.TB, id string, known ...*x509.Certificate) (*transfer.RecordReport, []byte) {
+	tb.Helper()
+	raw, err := p.coordinator().Record(tb.Context(), id)
+	check(tb, err)
+	report, err := transfer.CheckRecord(raw, known)
+	check(tb, err)
+	return report, raw
+}
+
+// unproved returns what a report does not prove.
+func unproved(r *transfer.RecordReport) (out []string) {
+	for _, s := range r.Statements {
+		if !s.Proved {
+			out = append(out, s.Device+": "+s.What+": "+s.Why)
+		}
+	}
+	return out
+}
+
+func certificate(tb testing.TB, der []byte) *x509.Certificate {
+	tb.Helper()
+	c, err := x509.ParseCertificate(der)
+	check(tb, err)
+	return c
+}
+
+// TestRecord: both providers' records of a hand-over prove it, offline; a record with
+// anything changed proves nothing.
+func TestRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.start(t)
+		id := w.handOver(t)
+		early, _ := w.alpha.record(t, id)
+		time.Sleep(5 * time.Minute)
+		w.moved(t, id)
+		if early.Devices["REVOKED_OLD"] != 0 {
+			t.Errorf("at the beginning: %v", early.Devices)
+		}
+		alpha, beta := certificate(t, w.alpha.signer.Certificate), certificate(t, w.beta.signer.Certificate)
+		for _, p := range []*provider{w.alpha, w.beta} {
+			report, raw := p.record(t, id, alpha, beta)
+			if !report.Proved || report.Devices["REVOKED_OLD"] != 2 || report.From != "Alpha" || report.To != "Beta" ||
+				report.State != "COMPLETE" || report.Disruption <= 0 {
+				t.Errorf("%s: %+v", p.name, report)
+			}
+			if stranger, _ := p.record(t, id, alpha); stranger.Proved {
+				t.Errorf("%s: proved although Beta is unknown", p.name)
+			}
+			for at := 0; at < len(raw); at += 97 {
+				bent := append([]byte{}, raw...)
+				bent[at] ^= 1
+				if report, err := transfer.CheckRecord(bent, nil); err == nil && report.Proved {
+					t.Fatalf("%s: proved with byte %d changed", p.name, at)
+				}
+			}
+		}
+		w.forge(t, id)
+	})
+}
+
+// forge lets Alpha sign records that say more than it can prove.
+func (w *world) forge(t *testing.T, id string) {
+	t.Helper()
+	_, raw := w.alpha.record(t, id)
+	for name, change := range map[string]struct {
+		do   func(*transfer.Record)
+		want string
+	}{
+		"a receipt left out":         {func(r *transfer.Record) { r.Devices[0].Receipts = r.Devices[0].Receipts[:2] }, "FINALISED receipt is missing"},
+		"receipts of another device": {func(r *transfer.Record) { r.Devices[0].Receipts = r.Devices[1].Receipts }, "another device"},
+		"order of another device":    {func(r *transfer.Record) { r.Devices[0].Message = r.Devices[1].Message }, "device"},
+		"another offer":              {func(r *transfer.Record) { r.Offer = r.Mandate }, "offer"},
+		"no revocation":              {func(r *transfer.Record) { r.Devices[0].Certificates[0].RevokedAt = 0 }, "is not revoked"},
+		"another end":                {func(r *transfer.Record) { r.Devices[0].State = "FELL_BACK" }, "FELL_BACK receipt is missing"},
+		"no end":                     {func(r *transfer.Record) { r.Devices[0].State = "COMMITTED" }, "was made while"},
+		"no party":                   {func(r *transfer.Record) { r.Parties = r.Parties[:1] }, "no known certificate of"},
+		"another transfer":           {func(r *transfer.Record) { r.ID = append([]byte{1}, r.ID[1:]...) }, "transfer"},
+		"another device's end":       {func(r *transfer.Record) { r.Devices[0].Factory = r.Devices[1].Factory }, "device"},
+	} {
+		signed, err := transfer.ParseRecord(raw)
+		check(t, err)
+		change.do(&signed.Body)
+		forged, err := signed.Body.Sign(w.alpha.signer)
+		check(t, err)
+		report, err := transfer.CheckRecord(forged, nil)
+		if err != nil || report.Proved || !strings.Contains(strings.Join(unproved(report), "\n"), change.want) {
+			t.Errorf("%s: %v, not proved %q, want %q", name, err, unproved(report), change.want)
+		}
+	}
+}
+
+// TestRecordOfAFallback proves that devices came back; and there is none of a draft.
+func TestRecordOfAFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		fallbacks[0].prepare(w)
+		w.start(t)
+		draft, err := w.alpha.coordinator().Draft(t.Context(), coordinator.Draft{
+			Partner: w.alpha.partner(t, w.beta).ID, Devices: nil, Actor: "operator:alice",
+		})
+		if !errors.Is(err, coordinator.ErrInvalid) {
+			t.Fatalf("draft without devices: %v, %v", draft, err)
+		}
+		id := w.handOver(t)
+		if fallbacks[0].during != nil {
+			fallbacks[0].during(t, w, id)
+		}
+		time.Sleep(30 * time.Minute)
+		w.fellBack(t, id)
+		for _, p := range []*provider{w.alpha, w.beta} {
+			report, _ := p.record(t, id)
+			if !report.Proved || report.Devices["FELL_BACK"] != 2 {
+				t.Errorf("%s: %+v, not proved: %q", p.name, report.Devices, unproved(report))
+			}
+		}
+	})
+}

@@ -1,0 +1,209 @@
+package transfer
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Statement is one thing that a Record proves, or does not.
+type Statement struct {
+	Device string `json:"device,omitempty"` // "": about the transfer as a whole
+	What   string `json:"what"`
+	Proved bool   `json:"proved"`
+	Why    string `json:"why,omitempty"` // not, in words
+}
+
+// A RecordReport is what an auditor finds in a Record.
+type RecordReport struct {
+	Provider string        `json:"provider"`
+	Transfer string        `json:"transfer"` // id, hex
+	State    string        `json:"state"`
+	From     string        `json:"from"`
+	To       string        `json:"to"`
+	IssuedAt time.Time     `json:"issued_at"`
+	Parties  []RecordParty `json:"parties"`
+	// Devices counts them by how they ended.
+	Devices    map[string]int `json:"devices"`
+	Statements []Statement    `json:"statements"`
+	// Disruption is the longest time that a device was without service.
+	Disruption time.Duration `json:"disruption"`
+	Proved     bool          `json:"proved"` // all statements are
+}
+
+// A RecordParty is somebody who signed, to be compared with what the auditor knows.
+type RecordParty struct {
+	Name        string `json:"name"`
+	Fingerprint Hash   `json:"fingerprint"` // SHA-256 of its certificate
+	Known       bool   `json:"known"`       // to the auditor
+}
+
+// CheckRecord verifies a signed record offline: every signature in it, that the
+// documents belong together, and that each device's receipts prove its end. known
+// are certificates that the auditor trusts to be those of the parties; where there
+// are none the record's own are believed, and the report's fingerprints are to be
+// compared. It returns an error for what cannot be read at all.
+func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
+	signed, err := ParseRecord(raw)
+	if err != nil {
+		return nil, err
+	}
+	r := &signed.Body
+	c := &recordCheck{record: r, report: &RecordReport{
+		Provider: r.Provider, Transfer: fmt.Sprintf("%x", r.ID), State: r.State, IssuedAt: r.IssuedAt.Time(),
+		Devices: map[string]int{}, Proved: true,
+	}}
+	c.parties(known)
+	c.say("", "the record is signed by "+r.Provider, c.signedBy(r.Provider, false, func(by *x509.Certificate) error {
+		_, err := VerifyRecord(raw, by)
+		return err
+	}))
+	c.documents()
+	for i := range r.Devices {
+		c.device(&r.Devices[i])
+	}
+	return c.report, nil
+}
+
+// A recordCheck is one look at a record.
+type recordCheck struct {
+	record  *Record
+	report  *RecordReport
+	signers []signatory
+
+	mandate  *Signed[Mandate]
+	info     *Signed[Info]
+	offer    *Signed[Offer]
+	accepted []Hash
+}
+
+// A signatory is a party whose certificate could be read.
+type signatory struct {
+	RecordSigner
+
+	certificate *x509.Certificate
+}
+
+func (c *recordCheck) say(device, what string, err error) {
+	s := Statement{Device: device, What: what, Proved: err == nil}
+	if err != nil {
+		s.Why = err.Error()
+		c.report.Proved = false
+	}
+	c.report.Statements = append(c.report.Statements, s)
+}
+
+// parties reads the certificates, and holds them against what is known.
+func (c *recordCheck) parties(known []*x509.Certificate) {
+	for _, p := range c.record.Parties {
+		cert, err := x509.ParseCertificate(p.Certificate)
+		is := slices.ContainsFunc(known, func(k *x509.Certificate) bool { return bytes.Equal(k.Raw, p.Certificate) })
+		c.report.Parties = append(c.report.Parties,
+			RecordParty{Name: p.Name, Fingerprint: HashOf(p.Certificate), Known: is})
+		if err != nil {
+			c.say("", "the certificate of "+p.Name, err)
+			continue
+		}
+		if len(known) > 0 && !is {
+			continue // what it has signed is not proved
+		}
+		c.signers = append(c.signers, signatory{p, cert})
+	}
+}
+
+// signedBy tries the certificates of a party.
+func (c *recordCheck) signedBy(name string, verifier bool, verify func(*x509.Certificate) error) error {
+	err := fmt.Errorf("no known certificate of %q: %w", name, ErrSigner)
+	for _, s := range c.signers {
+		if s.Name == name && s.Verifier == verifier {
+			if err = verify(s.certificate); err == nil {
+				return nil
+			}
+		}
+	}
+	return err
+}
+
+// documents checks what was agreed.
+func (c *recordCheck) documents() {
+	r := c.record
+	mandate, err := ParseMandate(r.Mandate)
+	if err == nil {
+		c.report.From, c.report.To = mandate.Body.From, mandate.Body.To
+		err = c.signedBy(mandate.Body.Issuer, false, func(by *x509.Certificate) (err error) {
+			c.mandate, err = VerifyMandate(r.Mandate, by)
+			return err
+		})
+	}
+	c.say("", "the mandate is signed by its service user", err)
+	if c.mandate == nil {
+		return
+	}
+	m := &c.mandate.Body
+	c.say("", "the devices' information is signed by "+m.From,
+		c.signedBy(m.From, false, func(by *x509.Certificate) (err error) {
+			c.info, err = VerifyInfo(r.Info, by)
+			return err
+		}))
+	if c.info == nil {
+		return
+	}
+	i := &c.info.Body
+	c.say("", "it is for this transfer, under that mandate", firstFalse(ErrInfo, []claim{
+		{i.Issuer == m.From && i.Audience == m.To, "providers"},
+		{i.Mandate == c.mandate.Hash, "mandate"},
+		{bytes.Equal(i.ID, r.ID), "transfer"},
+	}))
+	c.agreed(m)
+}
+
+// agreed checks answer and offer, where it came to that.
+func (c *recordCheck) agreed(m *Mandate) {
+	r := c.record
+	if len(r.Answer) == 0 {
+		return
+	}
+	answer, err := ParseAnswer(r.Answer)
+	if err == nil {
+		c.accepted, err = answer.Accepted(c.info)
+	}
+	c.say("", m.To+" answered for each device", err)
+	if len(r.Offer) == 0 || err != nil {
+		return
+	}
+	c.say("", "the offer is signed by "+m.To, c.signedBy(m.To, false, func(by *x509.Certificate) (err error) {
+		c.offer, err = VerifyOfferSignature(r.Offer, by)
+		return err
+	}))
+	if c.offer == nil {
+		return
+	}
+	c.say("", "the offer answers that information and mandate", VerifyOffer(c.offer, OfferContext{
+		Self: m.From, Mandate: c.mandate, Info: c.info, Accepted: c.accepted, Now: c.offer.Body.IssuedAt.Time(),
+	}))
+}
+
+// device checks what the record says of one.
+func (c *recordCheck) device(d *RecordDevice) {
+	factory, err := x509.ParseCertificate(d.Factory)
+	if err != nil {
+		c.say(d.Endpoint, "its factory certificate", err)
+		return
+	}
+	c.report.Devices[d.State]++
+	if d.Committed != 0 && d.Active >= d.Committed {
+		c.report.Disruption = max(c.report.Disruption, d.Active.Time().Sub(d.Committed.Time()))
+	}
+	if c.mandate == nil || c.info == nil {
+		return
+	}
+	hash := HashOf(d.Factory)
+	_, listed := c.info.Body.Device(hash)
+	c.say(d.Endpoint, "it is in mandate and information", firstFalse(ErrInfo, []claim{
+		{c.mandate.Body.Names(hash), "mandate"}, {listed, "information"},
+	}))
+	s := deviceCheck{recordCheck: c, d: d, factory: factory, receipts: map[DeviceState]*Signed[Receipt]{}}
+	s.check()
+}

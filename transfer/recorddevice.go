@@ -1,0 +1,189 @@
+package transfer
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"steward/est/attest"
+)
+
+// ErrRecord reports a record that does not prove what it says.
+var ErrRecord = errors.New("the record does not prove it")
+
+// A deviceCheck is the look at one device of a record.
+type deviceCheck struct {
+	*recordCheck
+
+	d        *RecordDevice
+	factory  *x509.Certificate
+	message  *Signed[Message]
+	receipts map[DeviceState]*Signed[Receipt] // the last of each state
+}
+
+func (c *deviceCheck) claim(what string, err error) { c.say(c.d.Endpoint, what, err) }
+
+func (c *deviceCheck) check() {
+	if len(c.d.Message) > 0 {
+		c.claim("its order is signed by "+c.mandate.Body.From+", as offered", c.order())
+	}
+	if len(c.d.Receipts) > 0 {
+		c.claim("its receipts are signed by its keys", c.read())
+	}
+	if len(c.d.Verdict) > 0 {
+		c.claim("its attestation is signed by a verifier", c.verdict())
+	}
+	switch RowState(c.d.State) {
+	case RowFinalised, RowRevokedOld:
+		c.claim("it belongs to "+c.mandate.Body.To, c.arrived())
+		if !c.record.Incoming {
+			c.claim("its former certificates are revoked", c.revoked())
+		}
+	case RowFellBack:
+		c.claim("it is at "+c.mandate.Body.From+" again", c.returned())
+	case RowReady, RowCommitted, RowAttested, RowUpdated, RowEnrolled, RowActive, RowOrphanRisk, RowReturned, RowUnknown,
+		RowFailedUpd, RowRAFailed, RowEnrolFailed:
+		c.claim("where it belongs", fmt.Errorf("the record was made while it was %s: %w", c.d.State, ErrRecord))
+	default: // it never left
+	}
+}
+
+// order checks the TransferMessage.
+func (c *deviceCheck) order() error {
+	if c.offer == nil {
+		return fmt.Errorf("no offer: %w", ErrRecord)
+	}
+	err := c.signedBy(c.mandate.Body.From, false, func(by *x509.Certificate) (err error) {
+		c.message, err = VerifyMessage(c.d.Message, by)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m, o := &c.message.Body, &c.offer.Body
+	return firstFalse(ErrRecord, []claim{
+		{m.Issuer == c.mandate.Body.From && m.Audience == c.mandate.Body.To, "providers"},
+		{m.Factory == HashOf(c.d.Factory), "device"},
+		{bytes.Equal(m.ID, c.record.ID), "transfer"},
+		{m.Offer == c.offer.Hash, "offer"},
+		{bytes.Equal(m.Destination, o.Destination), "destination"},
+		{m.Mandate.IsZero() || m.Mandate == c.mandate.Hash, "mandate"},
+		{m.Window().Within(o.Window), "window"},
+	})
+}
+
+// read checks the signatures of the receipts: that of the factory key always, the
+// second where the operational certificate is the provider's own.
+func (c *deviceCheck) read() error {
+	for _, raw := range c.d.Receipts {
+		said, err := ParseReceipt(raw)
+		if err != nil {
+			return err
+		}
+		var signed *Signed[Receipt]
+		operational, err := c.operational(said.Body.Operational)
+		switch {
+		case err != nil:
+			return err
+		case operational == nil && !said.Body.Operational.IsZero(): // of the other provider's CA
+			signed, err = VerifyFactoryReceipt(raw, c.factory)
+		default:
+			signed, err = VerifyReceipt(raw, c.factory, operational)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", said.Body.State, err)
+		}
+		if c.message != nil && signed.Body.Message != c.message.Hash {
+			return fmt.Errorf("%s receipt of another order: %w", said.Body.State, ErrRecord)
+		}
+		c.receipts[signed.Body.State] = signed
+	}
+	return nil
+}
+
+// operational returns the certificate with that hash, nil where the record has none.
+func (c *deviceCheck) operational(hash Hash) (*x509.Certificate, error) {
+	for _, known := range c.d.Certificates {
+		if HashOf(known.DER) == hash {
+			return x509.ParseCertificate(known.DER)
+		}
+	}
+	return nil, nil //nolint:nilnil // it is the other provider's to know
+}
+
+func (c *deviceCheck) verdict() error {
+	for _, s := range c.signers {
+		if !s.Verifier {
+			continue
+		}
+		verdict, err := attest.VerifyVerdict(c.d.Verdict, s.certificate)
+		if err != nil {
+			continue
+		}
+		return firstFalse(ErrRecord, []claim{
+			{verdict.Issuer == s.Name && verdict.Device == attest.Hash(HashOf(c.d.Factory)), "verdict on another device"},
+			{verdict.Tier != attest.TierAffirming || c.about(verdict), "verdict on another key or order"},
+		})
+	}
+	return fmt.Errorf("verdict: %w", ErrSigner)
+}
+
+// about reports whether a verdict speaks of the key and order of the READY receipt.
+func (c *deviceCheck) about(v *attest.Verdict) bool {
+	ready := c.receipts[Ready]
+	return ready != nil && v.Key == attest.Hash(ready.Body.SPKI) && v.Message == attest.Hash(ready.Body.Message)
+}
+
+// permanent are the anchors that the factory put into the device.
+func (c *deviceCheck) permanent() []Anchor {
+	for _, der := range c.record.Permanent {
+		if ca, err := x509.ParseCertificate(der); err == nil && c.factory.CheckSignatureFrom(ca) == nil {
+			return []Anchor{{Certificate: der, Purposes: Enrol | Fallback, Domain: Permanent}}
+		}
+	}
+	return nil
+}
+
+// arrived demands the receipts by which a device is let go.
+func (c *deviceCheck) arrived() error {
+	ready, done, final := c.receipts[Ready], c.receipts[Done], c.receipts[Finalised]
+	if c.offer == nil || ready == nil || final == nil {
+		return fmt.Errorf("offer, READY or FINALISED receipt is missing: %w", ErrRecord)
+	}
+	a, b := &ready.Body, &final.Body
+	err := firstFalse(ErrRecord, []claim{
+		{a.Factory == b.Factory && a.Message == b.Message && a.Epoch == b.Epoch, "READY and FINALISED receipts"},
+		{a.SPKI == b.SPKI, "key"},
+		{a.Destination == HashOf(c.offer.Body.Destination), "destination"},
+	})
+	if err != nil || done == nil {
+		return err
+	}
+	if err := CompareDone(ready, done); err != nil {
+		return err
+	}
+	return CompareFinalised(done, final, &c.offer.Body, c.permanent())
+}
+
+// revoked demands the revocation of all that the former provider had issued.
+func (c *deviceCheck) revoked() error {
+	for _, known := range c.d.Certificates {
+		if known.RevokedAt == 0 {
+			return fmt.Errorf("certificate %v is not revoked: %w", HashOf(known.DER), ErrRecord)
+		}
+	}
+	if len(c.d.Certificates) == 0 {
+		return fmt.Errorf("no certificate: %w", ErrRecord)
+	}
+	return nil
+}
+
+// returned demands the receipt by which a device is taken back.
+func (c *deviceCheck) returned() error {
+	ready, back := c.receipts[Ready], c.receipts[FellBack]
+	if ready == nil || back == nil {
+		return fmt.Errorf("READY or FELL_BACK receipt is missing: %w", ErrRecord)
+	}
+	return CompareFellBack(ready, back)
+}
