@@ -102,6 +102,14 @@ func FuzzRAVerdict(f *testing.F) {
 	}}, transfer.ParseRAVerdict)
 }
 
+func FuzzRecord(f *testing.F) {
+	fuzzSigned(f, transfer.Record{
+		Provider: "Alpha", IssuedAt: 1, ID: []byte("0123456789abcdef"), State: "COMPLETE",
+		Parties: []transfer.RecordSigner{{Name: "Alpha", Certificate: []byte{1}}},
+		Devices: []transfer.RecordDevice{{Endpoint: "d", Factory: []byte{1}, State: "ABORTED", Receipts: [][]byte{{2}}}},
+	}, transfer.ParseRecord)
+}
+
 func FuzzAnchors(f *testing.F) {
 	fuzzSigned(f, transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{
 		Counter: 1, Anchors: []transfer.AnchorRef{{Purposes: transfer.DM}},

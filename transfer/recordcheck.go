@@ -56,7 +56,7 @@ func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
 		Devices: map[string]int{}, Proved: true,
 	}}
 	c.parties(known)
-	c.say("", "the record is signed by "+r.Provider, c.signedBy(r.Provider, false, func(by *x509.Certificate) error {
+	c.say("", "the record is signed by "+r.Provider, c.signedBy(r.Provider, func(by *x509.Certificate) error {
 		_, err := VerifyRecord(raw, by)
 		return err
 	}))
@@ -113,11 +113,11 @@ func (c *recordCheck) parties(known []*x509.Certificate) {
 	}
 }
 
-// signedBy tries the certificates of a party.
-func (c *recordCheck) signedBy(name string, verifier bool, verify func(*x509.Certificate) error) error {
+// signedBy tries the certificates with which a party signs messages.
+func (c *recordCheck) signedBy(name string, verify func(*x509.Certificate) error) error {
 	err := fmt.Errorf("no known certificate of %q: %w", name, ErrSigner)
 	for _, s := range c.signers {
-		if s.Name == name && s.Verifier == verifier {
+		if s.Name == name && !s.Verifier {
 			if err = verify(s.certificate); err == nil {
 				return nil
 			}
@@ -132,7 +132,7 @@ func (c *recordCheck) documents() {
 	mandate, err := ParseMandate(r.Mandate)
 	if err == nil {
 		c.report.From, c.report.To = mandate.Body.From, mandate.Body.To
-		err = c.signedBy(mandate.Body.Issuer, false, func(by *x509.Certificate) (err error) {
+		err = c.signedBy(mandate.Body.Issuer, func(by *x509.Certificate) (err error) {
 			c.mandate, err = VerifyMandate(r.Mandate, by)
 			return err
 		})
@@ -143,7 +143,7 @@ func (c *recordCheck) documents() {
 	}
 	m := &c.mandate.Body
 	c.say("", "the devices' information is signed by "+m.From,
-		c.signedBy(m.From, false, func(by *x509.Certificate) (err error) {
+		c.signedBy(m.From, func(by *x509.Certificate) (err error) {
 			c.info, err = VerifyInfo(r.Info, by)
 			return err
 		}))
@@ -173,7 +173,7 @@ func (c *recordCheck) agreed(m *Mandate) {
 	if len(r.Offer) == 0 || err != nil {
 		return
 	}
-	c.say("", "the offer is signed by "+m.To, c.signedBy(m.To, false, func(by *x509.Certificate) (err error) {
+	c.say("", "the offer is signed by "+m.To, c.signedBy(m.To, func(by *x509.Certificate) (err error) {
 		c.offer, err = VerifyOfferSignature(r.Offer, by)
 		return err
 	}))

@@ -54,7 +54,7 @@ func (c *deviceCheck) order() error {
 	if c.offer == nil {
 		return fmt.Errorf("no offer: %w", ErrRecord)
 	}
-	err := c.signedBy(c.mandate.Body.From, false, func(by *x509.Certificate) (err error) {
+	err := c.signedBy(c.mandate.Body.From, func(by *x509.Certificate) (err error) {
 		c.message, err = VerifyMessage(c.d.Message, by)
 		return err
 	})

@@ -199,6 +199,10 @@ func (missing) DecideCertificateRequest(context.Context, Actor, string, RequestD
 	return CertificateRequest{}, ErrNotBuilt
 }
 
+func (missing) TransferRecord(context.Context, string) ([]byte, error) {
+	return nil, ErrNotBuilt
+}
+
 func (missing) ListTransfers(context.Context, TransferFilter, Page) (List[Transfer], error) {
 	return List[Transfer]{}, ErrNotBuilt
 }

@@ -24,6 +24,13 @@ type Transfers interface {
 	Receipts(ctx context.Context, id, device string) ([]Receipt, error)
 }
 
+// TransferRecords gives an auditor what happened, to be checked offline.
+type TransferRecords interface {
+	// TransferRecord returns all that is known of a transfer, signed by the provider:
+	// COSE_Sign1 over a transfer.Record. It returns ErrConflict for a draft.
+	TransferRecord(ctx context.Context, id string) ([]byte, error)
+}
+
 // A Direction says which way a transfer goes.
 type Direction string
 

@@ -39,6 +39,7 @@ type Services struct {
 	Bills           Bills
 	Campaigns       Campaigns
 	Transfers       Transfers
+	Records         TransferRecords
 	Partners        Partners
 	Settings        Settings
 	Upkeep          Upkeep
@@ -73,6 +74,7 @@ func (s Services) Complete() Services {
 	fill(&s.Vulnerabilities, Vulnerabilities(none))
 	fill(&s.Campaigns, Campaigns(none))
 	fill(&s.Transfers, Transfers(none))
+	fill(&s.Records, TransferRecords(none))
 	fill(&s.Partners, Partners(none))
 	fill(&s.Settings, Settings(none))
 	fill(&s.Upkeep, Upkeep(none))

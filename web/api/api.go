@@ -225,6 +225,7 @@ func (a *API) transferRoutes() []route {
 		{method: post, pattern: "/transfers", role: operator, handler: a.draftTransfer, upload: true},
 		{method: get, pattern: "/transfers/{id}", role: viewer, handler: a.transfer},
 		{method: get, pattern: "/transfers/{id}/rows", role: viewer, handler: a.rows},
+		{method: get, pattern: "/transfers/{id}/record", role: viewer, handler: a.transferRecord},
 		{method: get, pattern: "/transfers/{id}/rows/{device}/receipts", role: viewer, handler: a.receipts},
 		{method: post, pattern: "/transfers/{id}/commands", role: operator, handler: a.commandTransfer},
 		{method: get, pattern: "/partners", role: viewer, handler: a.partners},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"io"
 	"net/http"
 	"slices"
 
@@ -41,6 +42,17 @@ func (a *API) draftTransfer(w http.ResponseWriter, r *http.Request) error {
 func (a *API) rows(w http.ResponseWriter, r *http.Request) error {
 	return listed(w, r, func(p web.Page) (web.List[web.TransferRow], error) {
 		return a.s.Transfers.Rows(r.Context(), web.Param(r, "id"), p)
+	})
+}
+
+func (a *API) transferRecord(w http.ResponseWriter, r *http.Request) error {
+	raw, err := a.s.Records.TransferRecord(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	return document(w, "application/cose", "transfer.record", func(to io.Writer) error {
+		_, err := to.Write(raw)
+		return err
 	})
 }
 

@@ -282,3 +282,15 @@ func (u *UI) receipts(w http.ResponseWriter, r *http.Request) error {
 	}
 	return u.show(w, r, http.StatusOK, "receipts", "transfers", "Receipts", page)
 }
+
+// transferRecord is the file for an auditor.
+func (u *UI) transferRecord(w http.ResponseWriter, r *http.Request) error {
+	raw, err := u.s.Records.TransferRecord(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/cose")
+	w.Header().Set("Content-Disposition", `attachment; filename="transfer.record"`)
+	_, _ = w.Write(raw) //nolint:gosec // G705: an attachment, never a page; an error is a client gone
+	return nil
+}

@@ -150,6 +150,7 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/transfers/new", role: operator, handler: u.newTransfer},
 		{method: post, pattern: "/transfers", role: operator, handler: u.draftTransfer},
 		{method: get, pattern: "/transfers/{id}", role: viewer, handler: u.transfer},
+		{method: get, pattern: "/transfers/{id}/record", role: viewer, handler: u.transferRecord},
 		{method: post, pattern: "/transfers/{id}/commands", role: operator, handler: u.commandTransfer},
 		{method: get, pattern: "/transfers/{id}/devices/{device}", role: viewer, handler: u.receipts},
 		{method: get, pattern: "/partners", role: viewer, handler: u.partners},

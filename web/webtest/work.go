@@ -73,6 +73,9 @@ func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error
 	}, f.known(id)
 }
 
+// TransferRecord implements web.TransferRecords.
+func (f *Fake) TransferRecord(context.Context, string) ([]byte, error) { return []byte{0xd2}, nil }
+
 // Rows implements web.Transfers.
 func (f *Fake) Rows(_ context.Context, _ string, p web.Page) (web.List[web.TransferRow], error) {
 	second := 1.5

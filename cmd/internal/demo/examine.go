@@ -69,6 +69,9 @@ func (d *demo) report(ctx context.Context) (r *Report, err error) {
 	if err := x.people(ctx); err != nil {
 		return nil, err
 	}
+	if err := x.records(ctx); err != nil {
+		return nil, err
+	}
 	x.summarise()
 	x.report.Seconds = time.Since(d.began).Seconds()
 	x.report.expect(d.fault.home)

@@ -1,10 +1,13 @@
 package demo
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"steward/cmd/internal/sim"
+	"steward/transfer"
 )
 
 // measure takes the device's counters.
@@ -64,4 +67,25 @@ func median(list []figures, of func(figures) int) int {
 		return 0
 	}
 	return numbers[len(numbers)/2]
+}
+
+// records has both providers account for the hand-over, as to an auditor.
+func (x *examiner) records(ctx context.Context) error {
+	for _, p := range []*provider{x.d.alpha, x.d.beta} {
+		raw, err := p.api.Fetch(ctx, "/transfers/"+x.d.session+"/record")
+		if err != nil {
+			return err
+		}
+		found, err := transfer.CheckRecord(raw, nil)
+		if err != nil {
+			return fmt.Errorf("record of %s: %w", p.name, err)
+		}
+		for _, s := range found.Statements {
+			if !s.Proved {
+				x.report.Problems = append(x.report.Problems,
+					fmt.Sprintf("record of %s: %s %s: %s", p.name, s.Device, s.What, s.Why))
+			}
+		}
+	}
+	return nil
 }

@@ -66,6 +66,7 @@ func TestHandOver(t *testing.T) {
 			t.Errorf("%s ended at %s, want %s", name, at, w.beta.name)
 		}
 	}
+	w.recorded(t)
 	w.copiedKey(t)
 }
 

@@ -12,8 +12,14 @@ import (
 // documentation says what errors these return.
 type Coordinator interface {
 	transferReader
+	transferRecorder
 	transferCommander
 	partnerKeeper
+}
+
+// A transferRecorder writes the records of transfers for auditors.
+type transferRecorder interface {
+	Record(ctx context.Context, id string) ([]byte, error)
 }
 
 // A transferReader shows transfers.

@@ -135,7 +135,7 @@ func New(o Options) (web.Services, error) {
 		out.Enrolments = &enrolments{base: b}
 	}
 	if o.Coordinator != nil {
-		out.Transfers, out.Partners = &transfers{base: b}, &partners{base: b}
+		out.Transfers, out.Records, out.Partners = &transfers{base: b}, &transfers{base: b}, &partners{base: b}
 	}
 	return out, nil
 }

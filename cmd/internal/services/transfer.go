@@ -107,6 +107,15 @@ func (s *transfers) get(ctx context.Context, id string) (coordinator.Transfer, e
 	return t, translate(err)
 }
 
+// TransferRecord implements web.TransferRecords.
+func (s *transfers) TransferRecord(ctx context.Context, id string) ([]byte, error) {
+	if _, err := s.get(ctx, id); err != nil {
+		return nil, err
+	}
+	raw, err := s.Coordinator.Record(ctx, id)
+	return raw, translate(err)
+}
+
 // Rows implements web.Transfers. Its cursors are the names of devices between
 // providers.
 func (s *transfers) Rows(ctx context.Context, id string, p web.Page) (web.List[web.TransferRow], error) {

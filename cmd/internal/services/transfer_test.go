@@ -31,6 +31,10 @@ type coordinatorFake struct {
 
 var _ services.Coordinator = (*coordinatorFake)(nil)
 
+func (*coordinatorFake) Record(context.Context, string) ([]byte, error) {
+	return nil, coordinator.ErrState
+}
+
 func (f *coordinatorFake) List(ctx context.Context, before string, limit int) ([]coordinator.Transfer, error) {
 	return f.ListTransfers(ctx, before, limit)
 }
