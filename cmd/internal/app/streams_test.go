@@ -173,7 +173,7 @@ func TestStreamClasses(t *testing.T) {
 		{"none at updates", connect(t, e, "coap+tcp", tcp, dtls.ClientOptions{}), []string{"update", "e"}, coap.Forbidden},
 		{"operational at bootstrap", connect(t, e, "coaps+tcp", tls, options), []string{"bs"}, coap.Forbidden},
 		{"operational at EST", connect(t, e, "coaps+tcp", tls, options), []string{"est", "crts"}, coap.Content},
-		{"no such path", connect(t, e, "coaps+tcp", tls, options), []string{"ra"}, coap.NotFound},
+		{"no such path", connect(t, e, "coaps+tcp", tls, options), []string{"nowhere"}, coap.NotFound},
 	} {
 		r, err := e.Do(t.Context(), tt.conn, &coap.Request{Method: coap.GET, Path: tt.path})
 		if err != nil || r.Code != tt.want {
