@@ -57,7 +57,7 @@ func (a BulkAction) Destructive() bool { return a == BulkExecute || a == BulkWri
 // RoleFor returns who may do so.
 func (a BulkAction) RoleFor() Role {
 	if a == BulkRevoke {
-		return RoleAdmin
+		return RoleSecurity
 	}
 	return RoleOperator
 }

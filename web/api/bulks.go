@@ -9,11 +9,12 @@ import (
 func (a *API) bulkRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	viewer, operator := web.RoleViewer, web.RoleOperator
+	either := web.AnyOf(operator, web.RoleSecurity)
 	return []route{
 		{method: post, pattern: "/devices/{id}/tags", role: operator, handler: a.changeTags},
 		{method: get, pattern: "/bulk-actions", role: viewer, handler: a.bulks},
-		{method: post, pattern: "/bulk-actions", role: operator, handler: a.startBulk, upload: true},
-		{method: post, pattern: "/bulk-actions/preview", role: operator, handler: a.previewBulk, upload: true},
+		{method: post, pattern: "/bulk-actions", role: either, handler: a.startBulk, upload: true},
+		{method: post, pattern: "/bulk-actions/preview", role: either, handler: a.previewBulk, upload: true},
 		{method: get, pattern: "/bulk-actions/{id}", role: viewer, handler: a.bulk},
 		{method: get, pattern: "/bulk-actions/{id}/devices", role: viewer, handler: a.bulkResults},
 		{method: get, pattern: "/views", role: viewer, handler: a.views},

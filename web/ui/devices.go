@@ -183,17 +183,6 @@ func (u *UI) changeTags(w http.ResponseWriter, r *http.Request) error {
 	return u.done(w, r, err, page, "The tags are stored.", page)
 }
 
-// importDevice lets one device in by its factory certificate.
-func (u *UI) importDevice(w http.ResponseWriter, r *http.Request) error {
-	d, err := u.s.Factories.ImportDevice(r.Context(), web.ActorFrom(r.Context()), web.NewDevice{
-		Certificate: []byte(r.PostFormValue("certificate")),
-		Endpoint:    strings.TrimSpace(r.PostFormValue("endpoint")),
-		NoSec:       r.PostFormValue("nosec") != "",
-		Tags:        strings.Fields(r.PostFormValue("tags")),
-	})
-	return u.done(w, r, err, "/devices/"+d.ID, "Device "+d.Endpoint+" is expected now.", "/devices")
-}
-
 // addFactory trusts the CA of a factory.
 func (u *UI) addFactory(w http.ResponseWriter, r *http.Request) error {
 	f, err := u.s.Factories.AddFactoryAuthority(r.Context(), web.ActorFrom(r.Context()),
@@ -205,6 +194,9 @@ func (u *UI) addFactory(w http.ResponseWriter, r *http.Request) error {
 func readUpload(r *http.Request, field string) ([]byte, error) {
 	file, _, err := r.FormFile(field)
 	if err != nil {
+		if errors.Is(err, http.ErrNotMultipart) {
+			return nil, nil
+		}
 		if r.MultipartForm != nil && len(r.MultipartForm.File[field]) == 0 {
 			return nil, nil
 		}

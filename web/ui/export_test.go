@@ -11,6 +11,7 @@ var (
 	Steps   = steps
 	FactsOf = factsOf
 	Outcome = outcome
+	NewQR   = newQR
 )
 
 // Choices returns what a form offers of devices.

@@ -10,6 +10,7 @@ import (
 func (u *UI) fleetRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	viewer, operator := web.RoleViewer, web.RoleOperator
+	either := web.AnyOf(operator, web.RoleSecurity)
 	return []route{
 		{method: post, pattern: "/views", role: viewer, handler: u.putView},
 		{method: post, pattern: "/views/{id}/remove", role: viewer, handler: u.removeView},
@@ -19,8 +20,15 @@ func (u *UI) fleetRoutes() []route {
 		{method: get, pattern: "/groups/{name}", role: viewer, handler: u.group},
 		{method: post, pattern: "/groups/{name}/remove", role: operator, handler: u.removeGroup},
 		{method: get, pattern: "/bulk", role: viewer, handler: u.bulks},
-		{method: post, pattern: "/bulk", role: operator, handler: u.startBulk, upload: true},
-		{method: get, pattern: "/bulk/new", role: operator, handler: u.newBulk},
+		{method: get, pattern: "/onboard", role: viewer, handler: u.onboard},
+		{method: post, pattern: "/onboard", role: operator, handler: u.admitOne},
+		{method: get, pattern: "/onboard/list", role: viewer, handler: u.onboardList},
+		{method: post, pattern: "/onboard/list", role: operator, handler: u.takeList, upload: true},
+		{method: get, pattern: "/onboard/scan", role: viewer, handler: u.scanForm},
+		{method: post, pattern: "/onboard/scan", role: operator, handler: u.scan},
+		{method: get, pattern: "/onboard/labels", role: viewer, handler: u.labels},
+		{method: post, pattern: "/bulk", role: either, handler: u.startBulk, upload: true},
+		{method: get, pattern: "/bulk/new", role: either, handler: u.newBulk},
 		{method: get, pattern: "/bulk/{id}", role: viewer, handler: u.bulk},
 	}
 }

@@ -109,7 +109,6 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/events", role: viewer, handler: u.events},
 		{method: get, pattern: "/account", role: viewer, handler: u.account},
 		{method: get, pattern: "/devices", role: viewer, handler: u.devices},
-		{method: post, pattern: "/devices", role: operator, handler: u.importDevice},
 		{method: post, pattern: "/factories", role: security, handler: u.addFactory},
 		{method: get, pattern: "/devices/{id}", role: viewer, handler: u.device},
 		{method: post, pattern: "/devices/{id}/operations", role: operator, handler: u.operate},

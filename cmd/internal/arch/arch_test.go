@@ -74,9 +74,10 @@ var layers = map[string][]string{
 	"web/webtest":                    {"web", "lwm2m"},
 	"web/contract":                   {},
 	"web/once":                       {"web"},
+	"web/onboard":                    {"web", "lwm2m"},
 	"web/once/oncetest":              {"web/once"},
 	"web/api":                        {"web", "web/account", "web/once", "web/contract", "lwm2m", "lwm2m/audit"},
-	"web/ui":                         {"web", "web/account", "lwm2m", "lwm2m/audit", "objects", "objects/registry"},
+	"web/ui":                         {"web", "web/account", "web/onboard", "lwm2m", "lwm2m/audit", "objects", "objects/registry"},
 	"web/peer":                       {"web", "transfer", "transfer/coordinator", "est", "est/c509"},
 }
 
@@ -97,6 +98,7 @@ var owners = map[string][]string{
 	"github.com/prometheus/client_golang": {"cmd/internal/app", "web"},
 	"github.com/oklog/ulid":               {"cmd/internal/app", "cmd/internal/sqlite"},
 	"github.com/chromedp":                 {"cmd/internal/e2e"},
+	"rsc.io/qr":                           {"web/ui"},
 }
 
 // spawners may start goroutines and read the clock. Everything else is called,

@@ -140,3 +140,45 @@ watch();
 addEventListener("pageshow", (e) => {
   if (e.persisted) location.reload(); // its streams were closed
 });
+
+// Labels: a sheet is printed, and a camera reads a code where the browser can by itself.
+for (const b of document.querySelectorAll("[data-print]")) {
+  b.hidden = false;
+  b.addEventListener("click", () => print());
+}
+
+// camera shows what the camera sees until it sees a code, then sends the form.
+async function camera(form, video, note) {
+  let stream = null;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    video.srcObject = stream;
+    video.hidden = false;
+    await video.play();
+    note.textContent = "Hold the label before the camera.";
+    const reader = new BarcodeDetector({ formats: ["qr_code"] });
+    while (stream.active) {
+      const [code] = await reader.detect(video);
+      if (code) {
+        form.elements.label.value = code.rawValue;
+        form.requestSubmit();
+        return;
+      }
+      await new Promise((r) => setTimeout(r, 200));
+    }
+  } catch (e) {
+    note.textContent = `The camera cannot be used (${e.name}). Type the text of the label, or use a hand scanner.`;
+  } finally {
+    for (const t of stream?.getTracks() ?? []) t.stop();
+    video.hidden = true;
+  }
+}
+
+const scanning = document.querySelector("[data-scan]");
+if (scanning && "BarcodeDetector" in window && navigator.mediaDevices) {
+  const button = scanning.querySelector("[data-camera]");
+  button.hidden = false;
+  button.addEventListener("click", () =>
+    camera(scanning, scanning.querySelector("[data-view]"), scanning.querySelector("[data-camera-note]")),
+  );
+}
