@@ -187,7 +187,7 @@ func TestQR(t *testing.T) {
 			t.Fatal(err)
 		}
 		dark := map[[2]int]bool{}
-		for _, run := range strings.SplitSeq(strings.TrimSuffix(got.Path, "z"), "z") {
+		for run := range strings.SplitSeq(strings.TrimSuffix(got.Path, "z"), "z") {
 			x, y, n := parseRun(t, run)
 			for i := range n {
 				dark[[2]int{x + i, y}] = true
