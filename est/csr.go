@@ -35,8 +35,10 @@ var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 // a key of a kind or encoding that no profile accepts. Requested extensions other
 // than subjectAltName are ignored (RFC 7030 §4.2.1 lets the CA decide); a
 // challengePassword counts only where the profile demands channel binding.
-func ParseCSR(der []byte) (*CSR, error) {
-	if len(der) > MaxCSR {
+func ParseCSR(der []byte) (*CSR, error) { return parseCSR(der, MaxCSR) }
+
+func parseCSR(der []byte, limit int) (*CSR, error) {
+	if len(der) > limit {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCSRSize, len(der))
 	}
 	req, err := x509.ParseCertificateRequest(der)

@@ -91,9 +91,13 @@ func (ca *CA) used(ctx context.Context, r Record) error {
 		if err != nil {
 			return struct{}{}, err
 		}
+		if old.Status != StatusValid && fresh.Kind == KindFactory {
+			return struct{}{}, fmt.Errorf("%w: the factory certificate of %s before it: %s", ErrRevoked, old.Name, old.Reason)
+		}
 		fresh.UsedAt = ca.now()
 		ch := Change{Update: []Record{fresh}}
 		if old.Status == StatusValid {
+			old.ReplacedBy = fresh.Hash
 			ca.As("device:"+r.Name).revoke(old, Superseded, "the certificate that renews it was used", &ch)
 		}
 		return struct{}{}, ca.commit(ctx, ch)
