@@ -52,6 +52,8 @@ var (
 	ErrFactory = errors.New("not a factory certificate of a listed CA")
 	// ErrEndpoint reports an endpoint name that another factory certificate holds.
 	ErrEndpoint = errors.New("endpoint belongs to another factory certificate")
+	// ErrMoving reports a device that is being handed over to another provider.
+	ErrMoving = errors.New("device is being handed over")
 	// ErrLimit reports a client that asks too often, or too many of them;
 	// *LimitError says for how long to wait.
 	ErrLimit = errors.New("too many requests")

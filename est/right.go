@@ -34,6 +34,7 @@ const (
 	EventReopen  RightEvent = "reopen"  // it came back, or lost its key
 	EventResume  RightEvent = "resume"  // it never left: all is as before it was suspended
 	EventDelete  RightEvent = "delete"  // the other provider has it
+	EventFollow  RightEvent = "follow"  // the device has another factory certificate in place of the one before
 )
 
 // A RightEffect is part of what an event changes beside the state.
@@ -52,6 +53,9 @@ const (
 	// first used, or RekeyOverlap has passed.
 	EffectReplace RightEffect = "replace"
 	EffectRevoke  RightEffect = "revoke" // revoke every live operational certificate of the device
+	// EffectRename names the right, its certificates and the device by the new factory
+	// certificate.
+	EffectRename RightEffect = "rename"
 )
 
 // RightTable is the machine of a right. It starts in RightClosed. Providers repeat
@@ -70,6 +74,7 @@ var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 	{From: RightOpen, On: EventEnrol, To: RightConsumed, Do: []RightEffect{EffectIssue, EffectSupersede}},
 	{From: RightOpen, On: EventClose, To: RightClosed},
 	{From: RightOpen, On: EventSuspend, To: RightSuspended},
+	{From: RightOpen, On: EventFollow, To: RightOpen, Do: []RightEffect{EffectRename}},
 	{From: RightOpen, On: EventDelete, To: RightDeleted, Do: []RightEffect{EffectRevoke, EffectForget}},
 
 	{From: RightConsumed, On: EventEnrol, To: RightConsumed, Do: []RightEffect{EffectIssue, EffectSupersede}},
@@ -78,6 +83,7 @@ var RightTable = machine.Table[RightState, RightEvent, RightEffect]{
 	{From: RightConsumed, On: EventOpen, To: RightConsumed, Do: []RightEffect{EffectBind}},
 	{From: RightConsumed, On: EventReopen, To: RightOpen, Do: []RightEffect{EffectForget, EffectBind}},
 	{From: RightConsumed, On: EventSuspend, To: RightSuspended},
+	{From: RightConsumed, On: EventFollow, To: RightConsumed, Do: []RightEffect{EffectRename}},
 	{From: RightConsumed, On: EventDelete, To: RightDeleted, Do: []RightEffect{EffectRevoke, EffectForget}},
 
 	{From: RightSuspended, On: EventSuspend, To: RightSuspended},

@@ -3,6 +3,7 @@ package est
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 // A step is what an event brings along.
 type step struct {
 	spki    Hash       // of note, open, reopen
+	factory []byte     // of follow: the new factory certificate
 	reason  Reason     // of delete
 	issued  *Record    // of enrol and renew
 	asked   *Record    // of renew: the certificate that asked
@@ -63,7 +65,7 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 	}
 	ch.Right = &r
 	reason := r.Endpoint
-	if on == EventDelete && s.why != "" {
+	if (on == EventDelete || on == EventFollow) && s.why != "" {
 		reason += ": " + s.why
 	}
 	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, reason, describe(before), describe(r)))
@@ -112,6 +114,9 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		return ca.revokeAll(ctx, *r, Superseded, "enrolled again", ch)
 	case EffectReplace:
 		return ca.replace(ctx, s, ch)
+	case EffectRename:
+		ch.Renamed, ch.Origin = r.Factory, origin(sha256.Sum256(s.factory), OriginDevice)
+		r.Factory, r.FactoryDER = sha256.Sum256(s.factory), s.factory
 	case EffectRevoke:
 		return ca.revokeAll(ctx, *r, s.reason, cmp.Or(s.why, "right deleted"), ch)
 	}

@@ -30,7 +30,8 @@ type Store interface {
 	// would make a revoked certificate valid again. With ch.Sole it returns
 	// ErrConflict if more than one valid operational certificate had that name then,
 	// and ErrEndpoint if a right that is not deleted has it; with ch.SoleFactory
-	// ErrConflict if more than one valid factory certificate had it.
+	// ErrConflict if more than one valid factory certificate had it. With ch.Renamed it
+	// returns ErrMoving if the device is being handed over.
 	Commit(ctx context.Context, ch Change) error
 }
 
@@ -60,8 +61,12 @@ type Query struct {
 type Change struct {
 	// Right is stored with Version one higher, if Version is still the stored
 	// one; 0 inserts. Nil: no right changes.
-	Right  *Right
-	Insert []Record
+	Right *Right
+	// Renamed is the factory certificate that Right is still named by in the Store; in
+	// the same transaction the certificates and the device that are named by it get the
+	// new name, too. Zero: Right keeps its name.
+	Renamed Hash
+	Insert  []Record
 	// Update stores the fields below Version of each record with Version one
 	// higher, if Version is still the stored one.
 	Update []Record

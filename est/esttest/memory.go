@@ -156,6 +156,7 @@ func (s *Store) Commit(_ context.Context, ch est.Change) error {
 	if ch.Right != nil {
 		r := *ch.Right
 		r.Version++
+		s.rename(ch.Renamed, r.Factory)
 		if s.rights == nil {
 			s.rights = map[est.Hash]est.Right{}
 		}
@@ -181,6 +182,20 @@ func (s *Store) Commit(_ context.Context, ch est.Change) error {
 	return nil
 }
 
+// rename gives what is named by one factory certificate the name of another; zero
+// is none.
+func (s *Store) rename(from, to est.Hash) {
+	if from == (est.Hash{}) {
+		return
+	}
+	delete(s.rights, from)
+	for i := range s.records {
+		if s.records[i].Factory == from {
+			s.records[i].Factory = to
+		}
+	}
+}
+
 // KeyOrigin implements est.OriginStore.
 func (s *Store) KeyOrigin(_ context.Context, factory est.Hash) (est.KeyOrigin, error) {
 	s.mu.Lock()
@@ -194,12 +209,13 @@ func (s *Store) KeyOrigin(_ context.Context, factory est.Hash) (est.KeyOrigin, e
 
 // check says whether ch may be applied; nothing has changed yet.
 func (s *Store) check(ch est.Change) error {
-	if ch.Right != nil && s.rights[ch.Right.Factory].Version != ch.Right.Version {
-		return fmt.Errorf("%w: right of %s", est.ErrConflict, ch.Right.Endpoint)
+	if err := s.checkName(ch); err != nil {
+		return err
 	}
 	if ch.Right != nil && ch.Right.State != est.RightDeleted {
 		for _, r := range s.rights {
-			if r.Endpoint == ch.Right.Endpoint && r.Factory != ch.Right.Factory && r.State != est.RightDeleted {
+			if r.Endpoint == ch.Right.Endpoint && r.Factory != ch.Right.Factory && r.Factory != ch.Renamed &&
+				r.State != est.RightDeleted {
 				return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint)
 			}
 		}
@@ -217,6 +233,24 @@ func (s *Store) check(ch est.Change) error {
 		return err
 	}
 	return s.checkSole(ch)
+}
+
+// checkName says whether the right to change is the one that was read.
+func (s *Store) checkName(ch est.Change) error {
+	if ch.Right == nil {
+		return nil
+	}
+	name, conflict := ch.Right.Factory, fmt.Errorf("%w: right of %s", est.ErrConflict, ch.Right.Endpoint)
+	if ch.Renamed != (est.Hash{}) {
+		if _, taken := s.rights[name]; taken {
+			return conflict
+		}
+		name = ch.Renamed
+	}
+	if s.rights[name].Version != ch.Right.Version {
+		return conflict
+	}
+	return nil
 }
 
 func (s *Store) checkRecords(ch est.Change) error {

@@ -47,6 +47,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"one open errand a client", testOpenErrand},
 		{"sole holder of a name", testSole},
 		{"origins of keys", testOrigins},
+		{"renamed", testRenamed},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, open(t)) })
 	}

@@ -15,52 +15,90 @@ import (
 	"steward/cmd/internal/keys"
 	"steward/est"
 	"steward/est/esthttp"
+	"steward/lwm2m/transport"
 	"steward/web"
 )
 
 // PermanentOptions says how a permanent CA is served.
 type PermanentOptions struct {
-	Listen string // address, host and port
+	Listen string // address for HTTPS, host and port; "": none
 	Host   string // name or address in the server's certificate
 	// Password says for whom the password is that is made at the start.
 	Password est.NewPassword
+	Rekey    RekeyOptions
 	Log      *slog.Logger
 }
 
+// A PermanentService is where a permanent CA is served.
+type PermanentService struct {
+	URL          string // of the functions over HTTPS; "": none
+	User, Secret string // of the password that was made
+	CoAPS        string // URI of the re-key over EST-coaps; "": none
+}
+
 // Serve answers factories by EST over HTTPS (RFC 7030) until ctx ends: who has the
-// password gets factory certificates for requests that devices signed. ready is
-// told the address of the functions, and user and secret of the password.
-func (p *Permanent) Serve(ctx context.Context, o PermanentOptions, ready func(url, user, secret string) error) error {
+// password gets factory certificates for requests that devices signed. Devices in the
+// field it answers by EST-coaps, if that was asked for. ready is told where.
+func (p *Permanent) Serve(ctx context.Context, o PermanentOptions, ready func(PermanentService) error) (err error) {
 	server, err := p.serverCertificate(ctx, o.Host)
 	if err != nil {
 		return err
 	}
+	auditor := newAuditor(p.db, o.Log)
+	listeners := &webListeners{stream: &web.Stream{}}
+	var at PermanentService
+	if o.Listen != "" {
+		if at, err = p.listenHTTPS(ctx, o, server, listeners, auditor); err != nil {
+			return err
+		}
+	}
+	var k *rekeyer
+	var coaps *transport.Listener
+	if o.Rekey.Listen != "" {
+		if k, coaps, err = p.newRekeyer(o.Rekey, server, auditor, o.Log); err != nil {
+			return errors.Join(err, listeners.Close())
+		}
+		at.CoAPS = "coaps://" + hostPort(o.Host, coaps.Addr())
+	}
+	if err := ready(at); err != nil {
+		if coaps != nil {
+			err = errors.Join(err, coaps.Close())
+		}
+		return errors.Join(err, listeners.Close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return auditor.Run(ctx) })
+	if coaps != nil {
+		group.Go(func() error { return k.engine.Run(ctx) })
+		group.Go(func() error { return coaps.Run(ctx) })
+	}
+	listeners.run(ctx, group)
+	return group.Wait()
+}
+
+// listenHTTPS makes the password and binds the listener of factories.
+func (p *Permanent) listenHTTPS(
+	ctx context.Context, o PermanentOptions, server *tls.Certificate, listeners *webListeners, auditor *auditor,
+) (at PermanentService, err error) {
 	password, secret, err := p.ca.MakePassword(ctx, o.Password)
 	if err != nil {
-		return err
+		return at, err
 	}
-	auditor := newAuditor(p.db, o.Log)
 	handler, err := esthttp.NewServer(esthttp.ServerOptions{
 		CA: permanentEST{p.ca}, Audit: auditor, Now: time.Now, Log: o.Log,
 		Identify: func(context.Context, [][]byte) (est.Client, error) { return est.Client{}, errPermanent },
 	})
 	if err != nil {
-		return err
+		return at, err
 	}
-	listeners := &webListeners{stream: &web.Stream{}}
 	if err := listeners.add(ctx, "factory", o.Listen, &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*server}, ClientAuth: tls.RequestClientCert,
 	}, hurried(handler), o.Log); err != nil {
-		return err
+		return at, err
 	}
-	url := "https://" + listeners.servers[0].listener.Addr().String() + esthttp.Root
-	if err := ready(url, password.ID, secret); err != nil {
-		return errors.Join(err, listeners.Close())
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return auditor.Run(ctx) })
-	listeners.run(ctx, group)
-	return group.Wait()
+	at.URL = "https://" + listeners.servers[0].listener.Addr().String() + esthttp.Root
+	at.User, at.Secret = password.ID, secret
+	return at, nil
 }
 
 // serverCertificate loads or makes the key and certificate of the listener.

@@ -66,15 +66,23 @@ func newFactoryServe(f *factoryOptions) *cobra.Command {
 	var o app.PermanentOptions
 	var file, level string
 	cmd := &cobra.Command{
-		Use: "serve", Short: "Give factory certificates over HTTPS (RFC 7030), for a one-time password", Args: noArgs,
+		Use: "serve", Short: "Give factory certificates to factories, and new ones to devices in the field", Args: noArgs,
 		Long: `Serves the permanent CA in --data by EST over HTTPS until it is stopped. Who has
 the password that is made at the start gets factory certificates for requests that
 devices signed: --uses of them, for names that --for covers. User and password are
 written to --password-file, which only its owner can read; OUT/permanent-ca.pem of
-"steward ca factory" is what a client trusts.`,
+"steward ca factory" is what a client trusts.
+
+With --coaps devices in the field get a factory certificate for a key that they made
+themselves, in place of the one that they have, by EST-coaps (RFC 9148): over an
+association by their operational certificate, which must stand under a CA of one
+--provider, and with a proof of the key that they have now. The old certificate ends
+when the new one is first used. With --service-user that needs a mandate of theirs
+to the provider, too.`,
 		Example: "  steward ca factory serve --for 'line-7-*' --uses 5000 --password-file line-7.password\n" +
 			"  steward ca factory request --server https://127.0.0.1:9443/.well-known/est \\\n" +
-			"    --anchors devices/permanent-ca.pem --password-file line-7.password --requests csrs --out certificates",
+			"    --anchors devices/permanent-ca.pem --password-file line-7.password --requests csrs --out certificates\n" +
+			"  steward ca factory serve --listen off --coaps 127.0.0.1:5694 --provider Beta=beta-ca.pem",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.Log, err = newLog(cmd.ErrOrStderr(), level, false); err != nil {
 				return err
@@ -84,13 +92,13 @@ written to --password-file, which only its owner can read; OUT/permanent-ca.pem 
 				return err
 			}
 			defer func() { err = errors.Join(err, ca.Close()) }()
-			err = ca.Serve(cmd.Context(), o, func(url, user, secret string) error {
-				if err := keys.WriteFile(file, []byte(user+"\n"+secret+"\n")); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\nUser and password are in %s.\n", url, file)
-				return err
-			})
+			if o.Listen == "off" {
+				o.Listen = ""
+			}
+			if (o.Rekey.Listen != "") != (len(o.Rekey.Providers) > 0) {
+				return fmt.Errorf("%w: --coaps is for devices of a --provider", errMisused)
+			}
+			err = ca.Serve(cmd.Context(), o, func(at app.PermanentService) error { return served(cmd, at, file) })
 			if errors.Is(err, est.ErrPasswordOptions) {
 				return fmt.Errorf("%w: %w", errMisused, err)
 			}
@@ -98,7 +106,11 @@ written to --password-file, which only its owner can read; OUT/permanent-ca.pem 
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&o.Listen, "listen", "127.0.0.1:9443", "`address` to listen at")
+	fl.StringVar(&o.Listen, "listen", "127.0.0.1:9443", "`address` to listen at for factories, or off")
+	fl.StringVar(&o.Rekey.Listen, "coaps", "", "`address` to listen at for devices that re-key")
+	fl.StringToStringVar(&o.Rekey.Providers, "provider", nil,
+		"`name=file` of a provider's CA certificates, in PEM; may be repeated")
+	fl.StringVar(&o.Rekey.ServiceUser, "service-user", "", "`file` of certificates whose mandates re-keys need")
 	fl.StringVar(&o.Host, "host", "127.0.0.1", "name or address of this machine, as its certificate says it")
 	fl.StringVar(&o.Password.Name, "for", "*", "endpoint name, or a `pattern` with a *")
 	fl.IntVar(&o.Password.Uses, "uses", 1000, "how many certificates there are")      //nolint:mnd // a day of a line
@@ -106,6 +118,24 @@ written to --password-file, which only its owner can read; OUT/permanent-ca.pem 
 	fl.StringVar(&file, "password-file", "factory.password", "`file` for user and password")
 	fl.StringVar(&level, "log", slog.LevelInfo.String(), "least `level` of what is logged")
 	return cmd
+}
+
+// served tells where the permanent CA is served.
+func served(cmd *cobra.Command, at app.PermanentService, file string) error {
+	out := cmd.OutOrStdout()
+	if at.CoAPS != "" {
+		if _, err := fmt.Fprintf(out, "%s\n", at.CoAPS); err != nil {
+			return err
+		}
+	}
+	if at.URL == "" {
+		return nil
+	}
+	if err := keys.WriteFile(file, []byte(at.User+"\n"+at.Secret+"\n")); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s\nUser and password are in %s.\n", at.URL, file)
+	return err
 }
 
 // requestOptions are the flags of "ca factory request".

@@ -60,14 +60,19 @@ func (s Devices) Put(ctx context.Context, d fleet.Device, actor, reason string) 
 	if err := s.db.Update(ctx, func(tx *Tx) error { return putDevice(tx, d, actor, reason) }); err != nil {
 		return err
 	}
-	if fn := s.db.watcher.Load(); fn != nil {
-		(*fn)(d.ID)
-	}
+	s.db.deviceChanged(d.ID)
 	return nil
 }
 
-// WatchDevices calls fn after each change of a device by Put, which returns only
-// then. There is one watcher.
+// deviceChanged tells the watcher.
+func (db *DB) deviceChanged(id fleet.ID) {
+	if fn := db.watcher.Load(); fn != nil {
+		(*fn)(id)
+	}
+}
+
+// WatchDevices calls fn after each change of a device by Put or a new factory
+// certificate, which returns only then. There is one watcher.
 func (db *DB) WatchDevices(fn func(fleet.ID)) { db.watcher.Store(&fn) }
 
 // putDevice stores d and its audit row within a larger change.

@@ -12,6 +12,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"steward/est"
+	"steward/lwm2m/fleet"
 )
 
 // Inventory implements est.Store.
@@ -109,8 +110,17 @@ func (s Inventory) Rights(ctx context.Context, endpoint string, after est.Hash, 
 
 // Commit implements est.Store.
 func (s Inventory) Commit(ctx context.Context, ch est.Change) error {
-	err := s.db.UpdateRepeatable(ctx, func(tx *Tx) error { return commitChange(tx, ch) })
+	var renamed fleet.ID
+	err := s.db.UpdateRepeatable(ctx, func(tx *Tx) (err error) {
+		if renamed, err = renameFactory(tx, ch); err != nil {
+			return err
+		}
+		return commitChange(tx, ch)
+	})
 	s.db.standings.changed(ch.Update) // whether it is known to have worked or not
+	if renamed != "" {
+		s.db.deviceChanged(renamed)
+	}
 	return err
 }
 

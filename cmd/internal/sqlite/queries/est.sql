@@ -142,6 +142,15 @@ INSERT INTO enrolment_right (factory, factory_der, endpoint, state, epoch, spki,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 ON CONFLICT (factory) DO NOTHING;
 
+-- name: right.named
+SELECT COUNT(*) FROM enrolment_right WHERE factory = ?;
+
+-- name: right.rename
+UPDATE enrolment_right SET factory = ?3, factory_der = ?4 WHERE factory = ?1 AND version = ?2;
+
+-- name: certificate.rename
+UPDATE certificate SET factory = ?2 WHERE factory = ?1;
+
 -- name: right.update
 UPDATE enrolment_right
    SET state = ?5, epoch = ?6, spki = ?7, issued = ?8, from_at = ?9, until_at = ?10,
