@@ -45,7 +45,14 @@ func TestRenameFactory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	move := coordinator.Transfer{ID: "t1", Version: 0}
+	beta := coordinator.Partner{
+		ID: "p1", Name: "Beta", Kind: coordinator.Provider, State: coordinator.Active, PeerURI: "https://beta",
+		TLS: ca.Certificate().Raw, Signing: ca.Certificate().Raw, Issuing: ca.Certificate().Raw, AddedAt: clock.Now(),
+	}
+	if err := db.Transfers().PutPartner(ctx, beta, audit.Row{Action: "partner.add", Subject: "p1"}); err != nil {
+		t.Fatal(err)
+	}
+	move := coordinator.Transfer{ID: "t1", Partner: beta.ID, State: transfer.BatchDraft}
 	row := coordinator.Row{
 		Transfer: "t1", Factory: d.Factory, Short: d.Factory.Short(), Device: d.ID, Endpoint: d.Endpoint,
 		State: transfer.RowListed, Pair: []byte{1},
