@@ -21,6 +21,7 @@ const (
 	EnrolmentRenewBefore  = 7
 	EnrolmentKeyOrigin    = 8
 	EnrolmentPermanentURI = 9
+	EnrolmentFactory      = 10
 )
 
 // Arguments of Execute on EnrolmentEnrol.
@@ -86,6 +87,9 @@ type Enrolment struct {
 	RenewBefore  *uint64   // seconds before NotAfter; nil: the device's choice
 	KeyOrigin    *int64    // who made the factory key; nil: the service provider
 	PermanentURI string    // enrolment URI of the permanent CA
+	// Factory is the factory certificate, DER: that which is to take the place of the
+	// one in force, if the device waits for its server to know it. Nil: not told.
+	Factory []byte
 }
 
 func (e *Enrolment) fields() []field {
@@ -99,6 +103,7 @@ func (e *Enrolment) fields() []field {
 		optional(EnrolmentRenewBefore, &e.RenewBefore, unsigned[uint64]()),
 		optional(EnrolmentKeyOrigin, &e.KeyOrigin, integer[int64]()),
 		nonzero(EnrolmentPermanentURI, &e.PermanentURI, text()),
+		opaque(EnrolmentFactory, &e.Factory),
 	}
 }
 
@@ -124,5 +129,6 @@ func enrolmentResources() []registry.Resource {
 		renewBefore,
 		resource(EnrolmentKeyOrigin, "Key Origin", opR, lwm2m.KindInteger, false),
 		resource(EnrolmentPermanentURI, "Permanent CA URI", opR, lwm2m.KindString, false),
+		resource(EnrolmentFactory, "Factory Certificate", opR, lwm2m.KindOpaque, false),
 	}
 }

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 )
@@ -26,6 +27,29 @@ func (d *Device) SetRenewed(certificate []byte) error {
 		return nil
 	})
 }
+
+// SetFactory makes another factory key and certificate those of the device: that of
+// its permanent CA has taken the place of the one before (transfer protocol §6). They
+// are not in the journal: whoever keeps them gives them to OpenDevice. It returns
+// ErrState unless the device is at rest, and ErrCertificate for a certificate of
+// another key or name.
+func (d *Device) SetFactory(key crypto.Signer, certificate []byte) error {
+	if !d.nv.State.AtRest() {
+		return fmt.Errorf("transfer: factory key in %s: %w", d.nv.State, ErrState)
+	}
+	if err := certifies(certificate, key); err != nil {
+		return err
+	}
+	parsed, err := x509.ParseCertificate(certificate)
+	if err != nil || parsed.Subject.CommonName != d.subject {
+		return fmt.Errorf("transfer: of another device: %w", ErrCertificate)
+	}
+	d.o.FactoryKey, d.o.FactoryCertificate, d.factory = key, certificate, HashOf(certificate)
+	return nil
+}
+
+// Mandate returns the service user's order that was written last; nil: none was.
+func (d *Device) Mandate() []byte { return bytes.Clone(d.nv.Mandate) }
 
 // Former returns the key and certificate before the operational one, as long as
 // that has not served; ok is false if there is none.

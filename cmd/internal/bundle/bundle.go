@@ -52,6 +52,9 @@ type Bundle struct {
 type Factory struct {
 	Key   string   `json:"key"`   // PKCS #8, PEM
 	Chain []string `json:"chain"` // PEM, the factory certificate first
+	// PermanentURI is where the permanent CA gives the device a factory certificate for
+	// a key of its own, coaps; "": nowhere.
+	PermanentURI string `json:"permanent_uri,omitempty"`
 }
 
 // An Anchor is a certificate that the device trusts, and for what.
@@ -116,6 +119,11 @@ func (b *Bundle) Complete() error {
 	}
 	if _, _, err := b.FactoryIdentity(); err != nil {
 		return err
+	}
+	if uri := b.Factory.PermanentURI; uri != "" {
+		if _, err := transfer.HostOf(uri); err != nil {
+			return fmt.Errorf("%w: permanent CA: %w", ErrBundle, err)
+		}
 	}
 	if _, err := b.Truststore(); err != nil {
 		return err

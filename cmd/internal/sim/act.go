@@ -121,6 +121,10 @@ func (l *life) serve(ctx context.Context) error {
 	if resting && m != nil && (asked || l.due(certificate)) {
 		return l.renew(ctx, m, home)
 	}
+	if resting && m != nil && l.rekeys() {
+		l.rekey(ctx, m, home)
+		return nil
+	}
 	if !resting && m != nil {
 		return l.assure(ctx, m)
 	}

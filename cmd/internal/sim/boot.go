@@ -51,7 +51,10 @@ func (d *Device) boot() (*life, error) {
 
 func (l *life) load() (err error) {
 	b := l.d.b
-	if l.key, l.chain, err = b.FactoryIdentity(); err != nil {
+	if l.own, err = readFactory(b, l.nv.Get(factoryKey)); err != nil {
+		return err
+	}
+	if l.rekeying, err = readRekeying(l.nv.Get(rekeyKey)); err != nil {
 		return err
 	}
 	if err := l.provision(); err != nil {
@@ -67,7 +70,7 @@ func (l *life) load() (err error) {
 		return err
 	}
 	l.tr, err = transfer.OpenDevice(transfer.DeviceOptions{
-		Journal: journal{l}, FactoryKey: l.key, FactoryCertificate: l.chain[0], NewKey: newKey,
+		Journal: journal{l}, FactoryKey: l.own.key, FactoryCertificate: l.own.chain[0], NewKey: newKey,
 		Firmware: l.fw.installed,
 	})
 	if err != nil {

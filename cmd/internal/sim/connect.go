@@ -267,6 +267,14 @@ func (s *links) factory(uri string, registrar bool) *link {
 	return k
 }
 
+// forgetFactory closes the association by the factory certificate, if there is one.
+func (s *links) forgetFactory(c *client.Client) {
+	s.mu.Lock()
+	k := s.enrolment
+	s.mu.Unlock()
+	s.drop(k, c)
+}
+
 // drop closes an association; nil is none.
 func (s *links) drop(k *link, c *client.Client) {
 	if k == nil {

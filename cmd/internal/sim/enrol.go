@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"steward/est/estcoap"
 	"steward/lwm2m/client"
 	"steward/lwm2m/coap"
+	"steward/lwm2m/dtls"
 	"steward/transfer"
 )
 
@@ -76,17 +76,24 @@ func (l *life) enrolmentKey() (key crypto.Signer, err error) {
 	return key, err
 }
 
-// factoryLink returns an association to the server at uri by the factory
-// certificate. It stays open between attempts: a handshake costs more than all
-// that follows, and the former provider reads the FALLBACK receipt over it.
+// factoryLink returns an association to the server at uri by a factory
+// certificate that the server may know. It stays open between attempts: a handshake
+// costs more than all that follows, and the former provider reads the FALLBACK receipt
+// over it.
 func (l *life) factoryLink(ctx context.Context, uri string, anchors []transfer.Anchor, registrar bool) (*link, error) {
 	if there := l.links.factory(uri, registrar); there != nil {
 		return there, nil
 	}
-	there, err := l.dial(ctx, dialing{
-		uri: uri, certificate: &tls.Certificate{Certificate: l.chain, PrivateKey: l.key}, anchors: anchors,
-		registrar: registrar, phase: phaseEnrolment,
-	})
+	var there *link
+	var err error
+	for _, certificate := range l.identities() {
+		there, err = l.dial(ctx, dialing{
+			uri: uri, certificate: certificate, anchors: anchors, registrar: registrar, phase: phaseEnrolment,
+		})
+		if !errors.Is(err, dtls.ErrHandshake) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"time"
 
 	"steward/lwm2m"
@@ -24,19 +23,21 @@ func (*enrolmentObject) Resources(uint16) []uint16 {
 	return []uint16{
 		objects.EnrolmentURI, objects.EnrolmentCSRFormat, objects.EnrolmentEnrol, objects.EnrolmentState,
 		objects.EnrolmentError, objects.EnrolmentThumbprint, objects.EnrolmentNotAfter, objects.EnrolmentRenewBefore,
-		objects.EnrolmentKeyOrigin,
+		objects.EnrolmentKeyOrigin, objects.EnrolmentPermanentURI, objects.EnrolmentFactory,
 	}
 }
 
 // Read implements client.Object.
 func (o *enrolmentObject) Read(_ context.Context, _ client.Session, p lwm2m.Path) ([]lwm2m.Entry, error) {
 	o.l.mu.Lock()
-	home, renewal := o.l.tr.Home(), o.l.renewal
+	home, renewal, own, rekeying := o.l.tr.Home(), o.l.renewal, o.l.own, o.l.rekeying
 	_, certificate, ok := o.l.tr.Operational()
 	_, _, proving := o.l.tr.Former()
 	o.l.mu.Unlock()
-	origin := int64(objects.KeyOriginPermanent)
-	e := objects.Enrolment{URI: home.EnrollURI, KeyOrigin: &origin, Error: int64(renewal.fault)}
+	e := objects.Enrolment{
+		URI: home.EnrollURI, KeyOrigin: own.origin(), Error: int64(renewal.fault),
+		PermanentURI: o.l.d.b.Factory.PermanentURI, Factory: rekeying.shown(own),
+	}
 	if ok {
 		thumbprint := transfer.ThumbprintOf(certificate)
 		e.State, e.Thumbprint = objects.EnrolmentGood, thumbprint[:]
@@ -52,6 +53,8 @@ func (o *enrolmentObject) Read(_ context.Context, _ client.Session, p lwm2m.Path
 		e.State = objects.EnrolmentFailed
 	case renewal.asked:
 		e.State = objects.EnrolmentAsks
+	default:
+		rekeying.tell(&e)
 	}
 	if c, err := x509.ParseCertificate(certificate); err == nil {
 		seconds := uint64(o.l.renewBefore(c) / time.Second) //nolint:gosec // G115: never negative
@@ -91,14 +94,18 @@ func (o *enrolmentObject) write(e lwm2m.Entry) error {
 // maxRenewBefore bounds what a server may write: ten years.
 const maxRenewBefore = 10 * 366 * 24 * 3600
 
-// Execute implements client.Object: Enrol renews the operational certificate.
+// Execute implements client.Object: Enrol renews the operational certificate, or
+// re-keys the factory certificate.
 func (o *enrolmentObject) Execute(_ context.Context, _ client.Session, _ lwm2m.Path, args string) error {
 	arguments, err := lwm2m.ParseArguments(args)
 	if err != nil {
 		return client.ErrBadRequest
 	}
-	if len(arguments) > 0 && arguments[0].Digit != objects.EnrolOperational {
-		return answer(fmt.Errorf("%w: re-key of the factory certificate", ErrNotImplemented))
+	if len(arguments) > 1 || len(arguments) == 1 && arguments[0].Digit > objects.EnrolFactory {
+		return client.ErrBadRequest
+	}
+	if len(arguments) == 1 && arguments[0].Digit == objects.EnrolFactory {
+		return answer(o.l.askRekey())
 	}
 	o.l.mu.Lock()
 	o.l.renewal.asked, o.l.renewal.fault = true, objects.FaultNone

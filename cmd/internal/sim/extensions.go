@@ -59,7 +59,7 @@ func (l *life) await(ctx context.Context, w suit.Wait) error {
 // decryption returns the key to which firmware is encrypted for this device: that of
 // its factory certificate, which authors know.
 func (l *life) decryption() (*cose.RecipientKey, error) {
-	key, ok := l.key.(*ecdsa.PrivateKey)
+	key, ok := l.factory().key.(*ecdsa.PrivateKey)
 	if !ok {
 		return nil, fmt.Errorf("%w: factory key is not an EC key", ErrOptions)
 	}

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"crypto"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,11 +17,9 @@ var ErrPowerCut = nvm.ErrPowerCut
 
 // A life is a device from one start to the next.
 type life struct {
-	d     *Device
-	o     *Options
-	nv    *nvm.File
-	key   crypto.Signer // factory key
-	chain [][]byte      // factory certificate first
+	d  *Device
+	o  *Options
+	nv *nvm.File
 
 	engine  *coap.Engine
 	cl      *client.Client
@@ -45,6 +42,8 @@ type life struct {
 	reporting bool          // a report is on its way
 	absence   time.Duration // how much longer the restart takes than Options.Reboot
 	renewal   renewing
+	own       factoryIdentity
+	rekeying  rekeying
 
 	// Of the main loop alone.
 	ticked   time.Time // powered time is counted up to here
@@ -56,6 +55,8 @@ type life struct {
 	renewed  time.Time // the last renewal in this life
 	refused  int       // by the LwM2M server, in a row
 	turnBack bool      // show the certificate before, which has served
+	rekeyAt  time.Time // of the next try of a re-key
+	rekeyed  uint64    // tries of it that failed, in a row
 }
 
 // run lives until ctx ends (false) or the device restarts (true).
@@ -220,6 +221,9 @@ func (l *life) idle(ctx context.Context) time.Time {
 	}
 	if l.retryAt.After(now) {
 		sooner(l.retryAt)
+	}
+	if l.rekeys() {
+		sooner(later(l.rekeyAt, l.retryAt))
 	}
 	if at := l.ages(l.inUse()); !at.IsZero() && l.current().AtRest() {
 		sooner(later(at, l.retryAt))

@@ -99,6 +99,7 @@ const (
 	Started      Kind = "started"
 	Enrolled     Kind = "enrolled"
 	Renewed      Kind = "renewed"
+	Rekeyed      Kind = "rekeyed" // has a factory key of its own
 	Registered   Kind = "registered"
 	Disconnected Kind = "disconnected"
 	Reconnected  Kind = "reconnected" // and took its registration along

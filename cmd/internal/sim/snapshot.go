@@ -24,6 +24,8 @@ type Snapshot struct {
 	// Operational is the certificate in force, DER, with its key; nil: none.
 	Operational []byte
 	Key         crypto.Signer
+	Factory     []byte // factory certificate in force, DER, with its key
+	FactoryKey  crypto.Signer
 	Receipt     []byte // the newest, untagged
 	Version     string // of the firmware
 	Sequence    uint64
@@ -41,7 +43,7 @@ func Inspect(dir string, b *bundle.Bundle) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, chain, err := b.FactoryIdentity()
+	own, err := readFactory(b, values[factoryKey])
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func Inspect(dir string, b *bundle.Bundle) (*Snapshot, error) {
 		return nil, err
 	}
 	tr, err := transfer.OpenDevice(transfer.DeviceOptions{
-		Journal: frozen{copied}, FactoryKey: key, FactoryCertificate: chain[0], NewKey: newKey,
+		Journal: frozen{copied}, FactoryKey: own.key, FactoryCertificate: own.chain[0], NewKey: newKey,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.Endpoint, err)
@@ -59,6 +61,7 @@ func Inspect(dir string, b *bundle.Bundle) (*Snapshot, error) {
 	s := &Snapshot{
 		Endpoint: b.Endpoint, State: status.State, Epoch: status.Epoch, Home: tr.Home(), Receipt: status.Receipt,
 		Version: b.Firmware.Version, Sequence: b.Firmware.Sequence, Anchors: tr.Truststore(),
+		Factory: own.chain[0], FactoryKey: own.key,
 	}
 	if operational, certificate, ok := tr.Operational(); ok {
 		s.Operational, s.Key = certificate, operational
