@@ -66,6 +66,9 @@ func (ca *CA) succeeds(ctx context.Context, r Right, fresh *x509.Certificate) er
 	if bytes.Equal(fresh.RawSubjectPublicKeyInfo, old.RawSubjectPublicKeyInfo) {
 		return fmt.Errorf("%w: the factory certificate of %s is for the key before", ErrKey, r.Endpoint)
 	}
+	if fresh.NotBefore.Before(old.NotBefore) { // there is no way back
+		return fmt.Errorf("%w: the factory certificate of %s was made before the one that it has", ErrFactory, r.Endpoint)
+	}
 	if err := ca.VerifyFactory(ctx, fresh, nil); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // successor makes the factory certificate that takes the place of the device's.
-func (w *world) successor(t *testing.T) (esttest.Device, est.Issued) {
+func (w *world) successor(t *testing.T) esttest.Device {
 	t.Helper()
 	d := w.device
 	d.Key = esttest.Key(t)
@@ -22,7 +22,7 @@ func (w *world) successor(t *testing.T) (esttest.Device, est.Issued) {
 		t.Fatal(err)
 	}
 	d.DER, d.Factory = issued.DER, issued.Hash
-	return d, issued
+	return d
 }
 
 // TestFollowFactory moves a device to its new factory certificate: by the one before
@@ -31,7 +31,7 @@ func TestFollowFactory(t *testing.T) {
 	w, ctx := newWorld(t), t.Context()
 	first := w.enrolled(t)
 	old := w.device
-	fresh, _ := w.successor(t)
+	fresh := w.successor(t)
 	for i := range 2 {
 		right, moved, err := w.ca.FollowFactory(ctx, old.Factory, fresh.DER)
 		if err != nil || moved != (i == 0) || right.Factory != fresh.Factory || right.State != est.RightConsumed {
@@ -96,7 +96,7 @@ func TestFollowFactoryRefuses(t *testing.T) {
 			t.Errorf("%s: FollowFactory = %v, %v, want %v", tt.name, moved, err, tt.want)
 		}
 	}
-	fresh, _ := w.successor(t)
+	fresh := w.successor(t)
 	if _, err := w.ca.SuspendRight(ctx, w.device.Factory); err != nil {
 		t.Fatal(err)
 	}

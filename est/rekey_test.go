@@ -137,8 +137,10 @@ func TestRekeyRefuses(t *testing.T) {
 		{"no proof", ours, esttest.CSR(t, key, endpoint), est.ErrCSR},
 		{"the same key", ours, rekeyCSR(t, d.Key, d.Key, d.DER), est.ErrKey},
 		{"a certificate of another CA", ours, rekeyCSR(t, key, strange.Key, strange.DER), est.ErrForbidden},
-		{"a revoked certificate", as(ours, func(c *est.Client) { c.Name = revoked.Endpoint }),
-			rekeyCSR(t, key, revoked.Key, revoked.DER), est.ErrRevoked},
+		{
+			"a revoked certificate", as(ours, func(c *est.Client) { c.Name = revoked.Endpoint }),
+			rekeyCSR(t, key, revoked.Key, revoked.DER), est.ErrRevoked,
+		},
 		{"a compromised key", ours, rekeyCSR(t, revoked.Key, d.Key, d.DER), est.ErrForbidden},
 		{"no request", ours, []byte("x"), est.ErrCSR},
 		{"a long request", ours, make([]byte, est.MaxRekeyCSR+1), est.ErrCSRSize},
@@ -225,7 +227,8 @@ func TestRekeyMandate(t *testing.T) {
 			t.Errorf("mandate %q: %v, want %v", tt.mandate, err, tt.want)
 		}
 	}
-	if _, err := est.NewRekeyCSR(esttest.Key(t), p.device.Key, p.device.DER, make([]byte, 4097)); !errors.Is(err, est.ErrCSR) {
+	_, err := est.NewRekeyCSR(esttest.Key(t), p.device.Key, p.device.DER, make([]byte, 4097))
+	if !errors.Is(err, est.ErrCSR) {
 		t.Errorf("a mandate of 4097 bytes: %v, want ErrCSR", err)
 	}
 	csr, err := est.NewRekeyCSR(esttest.Key(t), p.device.Key, p.device.DER, make([]byte, 4096))
@@ -256,7 +259,8 @@ func TestRekeyWithdrawn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.ca.IssueFactory(ctx, endpoint, esttest.Key(t).Public(), est.OriginCA); !errors.Is(err, est.ErrEndpoint) {
+	_, err = p.ca.IssueFactory(ctx, endpoint, esttest.Key(t).Public(), est.OriginCA)
+	if !errors.Is(err, est.ErrEndpoint) {
 		t.Errorf("another factory certificate = %v, want ErrEndpoint", err)
 	}
 	if err := p.ca.Revoke(ctx, lost.Hash, est.Superseded, "lost"); err != nil {
@@ -335,7 +339,8 @@ func (p *rekeyWorld) life(t *testing.T) {
 		}
 		p.oneKey(t, d.name+", a thief")
 	}
-	if err := p.ca.Live(t.Context(), p.device.Factory, p.clock.Now()); !errors.Is(err, est.ErrRevoked) && !errors.Is(err, errCrash) {
+	err := p.ca.Live(t.Context(), p.device.Factory, p.clock.Now())
+	if !errors.Is(err, est.ErrRevoked) && !errors.Is(err, errCrash) {
 		t.Errorf("the old certificate in the end: %v, want ErrRevoked", err)
 	}
 }
@@ -343,7 +348,9 @@ func (p *rekeyWorld) life(t *testing.T) {
 // oneKey is I7: beside the one in force at most one that was not used yet.
 func (p *rekeyWorld) oneKey(t *testing.T, when string) {
 	t.Helper()
-	all, err := p.store.Certificates(t.Context(), est.Query{Kind: est.KindFactory, Name: endpoint, Status: est.StatusValid})
+	all, err := p.store.Certificates(t.Context(), est.Query{
+		Kind: est.KindFactory, Name: endpoint, Status: est.StatusValid,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,11 +64,7 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 		}
 	}
 	ch.Right = &r
-	reason := r.Endpoint
-	if (on == EventDelete || on == EventFollow) && s.why != "" {
-		reason += ": " + s.why
-	}
-	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, reason, describe(before), describe(r)))
+	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, s.says(r, on), describe(before), describe(r)))
 	if s.actor != "" {
 		for i := range ch.Audit {
 			ch.Audit[i].Actor = s.actor
@@ -79,6 +75,14 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 	}
 	r.Version++
 	return r, nil
+}
+
+// says is the reason of the right's row in the audit.
+func (s *step) says(r Right, on RightEvent) string {
+	if (on == EventDelete || on == EventFollow) && s.why != "" {
+		return r.Endpoint + ": " + s.why
+	}
+	return r.Endpoint
 }
 
 // describe shows a right's state in an audit row: its key is part of it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"steward/est"
 	"steward/lwm2m/fleet"
 )
 
@@ -118,6 +119,41 @@ func (r *Runner) Order(ctx context.Context, device fleet.ID, want Request, actor
 		}
 	}
 	return r.tryOrder(ctx, device, order)
+}
+
+// Arrived tells that a device has come from another provider for good, and who made the
+// key of its factory certificate. It is asked to re-key if the options say so: whoever
+// made the key may have kept it (transfer protocol §6).
+func (r *Runner) Arrived(ctx context.Context, device fleet.ID, o est.KeyOrigin) error {
+	if !r.o.RekeyArrived || r.o.Object == 0 || o == est.OriginDevice {
+		return nil
+	}
+	by := "an unknown maker"
+	if o != est.OriginUnknown {
+		by = "the " + string(o)
+	}
+	why := "it came from another provider, and the key of its factory certificate was made by " + by
+	_, err := r.Order(ctx, device, Rekey, "", why)
+	return err
+}
+
+// Rekeyed tells that a device has a factory certificate for a key of its own, and that
+// the authority goes by that now. It ends a request for it, and is nothing for a device
+// that was not asked.
+func (r *Runner) Rekeyed(ctx context.Context, device fleet.ID) error {
+	for range maxAttempts {
+		e, err := r.o.Store.Enrolment(ctx, device)
+		if errors.Is(err, ErrUnknown) || err == nil && (e.Want != Rekey || e.State != Due && e.State != Asked) {
+			return nil
+		}
+		if err == nil {
+			_, err = r.store(ctx, e, move{on: Rekeyed, why: "its new factory certificate has taken the place of the one before"})
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	return ErrConflict
 }
 
 // tryOrder makes the step that comes first: that which the device's standing asks

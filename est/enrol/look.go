@@ -50,7 +50,11 @@ func (r *Runner) advance(ctx context.Context, e Enrolment) error {
 	if err != nil || m.on == "" {
 		return err
 	}
+	before := e.Want
 	e, err = r.store(ctx, e, m)
+	if err == nil && m.on == Prove && before == Rekey { // a renewal came between, and ended what was asked for
+		e, err = r.store(ctx, e, move{on: Order, want: Rekey, why: "was asked for before the renewal"})
+	}
 	if err == nil && !e.Due.IsZero() && !e.Due.After(time.Now()) && m.on != Wait {
 		return errMore
 	}
@@ -192,6 +196,9 @@ func (r *Runner) ask(ctx context.Context, e *Enrolment, now time.Time) (move, er
 	args := strconv.Itoa(objects.EnrolOperational)
 	if e.Want == Rekey {
 		args = strconv.Itoa(objects.EnrolFactory)
+		if told, err := r.told(ctx, e.Device); err == nil && told.PermanentURI == "" {
+			return move{on: Abandon, why: "the device knows no permanent CA that could re-key its factory certificate"}, nil
+		}
 	}
 	err = r.o.Devices.Execute(ctx, e.Device, r.instance().Child(objects.EnrolmentEnrol), args)
 	switch {
@@ -240,7 +247,8 @@ func (r *Runner) fruitless(ctx context.Context, e *Enrolment) move {
 	case err != nil:
 		return r.failure(e, fmt.Sprintf("the device agreed to %s, but did not; it cannot be asked why: %v",
 			e.Want.words(), err))
-	case e.Want == Rekey && told.KeyOrigin != nil && *told.KeyOrigin == objects.KeyOriginDevice:
+	case e.Want == Rekey && told.State != objects.EnrolmentAsks && told.State != objects.EnrolmentProving &&
+		told.KeyOrigin != nil && *told.KeyOrigin == objects.KeyOriginDevice:
 		return move{on: Rekeyed, why: "the key of its factory certificate is its own"}
 	case told.Error != 0:
 		return r.failure(e, fmt.Sprintf("the device agreed to %s, but says: %s", e.Want.words(),

@@ -50,6 +50,9 @@ type RunnerOptions struct {
 	Object uint16
 	// Policies are those of the profiles named; "" is that of all others.
 	Policies map[string]Policy
+	// RekeyArrived has devices that come from another provider re-key their factory
+	// certificates, unless they made the keys themselves.
+	RekeyArrived bool
 	// Comeback says in words how a device whose certificate ended may come back.
 	Comeback string
 

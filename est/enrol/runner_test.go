@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"steward/est"
 	"steward/est/enrol"
 )
 
@@ -137,6 +138,66 @@ func TestFailedRekeyIsNoFailedRenewal(t *testing.T) {
 		if e := w.state(id); e.State != enrol.Good || e.Why != "" {
 			t.Errorf("after the next renewal: %+v", e)
 		}
+	})
+}
+
+// TestArrived: who comes from another provider re-keys, if it did not make the key
+// itself and knows where.
+func TestArrived(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		never     bool
+		origin    est.KeyOrigin
+		permanent string
+		want      []string
+	}{
+		{"made by the CA", false, est.OriginCA, "coaps://factory", []string{"issue", "order", "ask", "rekeyed"}},
+		{"nobody knows", false, est.OriginUnknown, "coaps://factory", []string{"issue", "order", "ask", "rekeyed"}},
+		{"its own", false, est.OriginDevice, "coaps://factory", []string{"issue"}},
+		{"not wanted", true, est.OriginCA, "coaps://factory", []string{"issue"}},
+		{"no permanent CA", false, est.OriginProvider, "", []string{"issue", "order", "abandon"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				defer w.start(enrol.RunnerOptions{RekeyArrived: !tt.never})()
+				id, d := w.add(90 * day)
+				w.set(func() { d.permanent = tt.permanent })
+				w.state(id)
+				if err := w.runner.Arrived(t.Context(), id, tt.origin); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Minute)
+				w.wantEvents(id, tt.want...)
+			})
+		})
+	}
+}
+
+// TestRekeyedEndsTheRequest: the authority knows the new certificate before the device
+// is looked at again.
+func TestRekeyedEndsTheRequest(t *testing.T) {
+	bubble(t, func(w *world) {
+		defer w.start(enrol.RunnerOptions{})()
+		id, d := w.add(90 * day)
+		w.set(func() { d.ignores = true })
+		w.state(id)
+		if err := w.runner.Rekeyed(t.Context(), id); err != nil { // by itself
+			t.Fatal(err)
+		}
+		if err := w.runner.Rekeyed(t.Context(), "nobody"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.runner.Order(t.Context(), id, enrol.Rekey, "operator:x", ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := w.runner.Rekeyed(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if e := w.state(id); e.State != enrol.Good || e.Want != enrol.Renewal {
+			t.Errorf("enrolment = %+v", e)
+		}
+		w.wantEvents(id, "issue", "order", "ask", "rekeyed")
 	})
 }
 

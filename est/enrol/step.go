@@ -49,7 +49,9 @@ func (r *rules) apply(e Enrolment, m move, now time.Time) (Enrolment, audit.Row,
 // note keeps what people are to know of trouble, and forgets it after success.
 func (e *Enrolment) note(m move, now time.Time) {
 	switch m.on {
-	case Fail, GiveUp, Abandon, Doubt, Expire, Revoke:
+	case Doubt:
+		e.Why, e.FailedAt, e.Want = m.why, now, Renewal
+	case Fail, GiveUp, Abandon, Expire, Revoke:
 		e.Why, e.FailedAt = m.why, now
 	case Wait:
 		e.Why = m.why

@@ -33,7 +33,7 @@ const (
 	Fail    Event = "fail"    // it could not be asked, refused, or nothing came of it
 	GiveUp  Event = "give-up" // the same, once too often
 	Abandon Event = "abandon" // the same of a re-key, which the certificate does not depend on
-	Rekeyed Event = "rekeyed" // the device tells that the key of its factory certificate is its own
+	Rekeyed Event = "rekeyed" // the key of the device's factory certificate is its own, and known
 	Again   Event = "again"   // the pause after giving up is over
 	Doubt   Event = "doubt"   // the new certificate was not used for long
 	Expire  Event = "expire"  // the certificate's time is over
@@ -81,6 +81,7 @@ var Table = machine.Table[State, Event, Effect]{
 	{From: Due, On: Fail, To: Due, Do: []Effect{Retry}},
 	{From: Due, On: GiveUp, To: Failed, Do: []Effect{Pause}},
 	{From: Due, On: Abandon, To: Good, Do: []Effect{Plan}},
+	{From: Due, On: Rekeyed, To: Good, Do: []Effect{Plan}},
 	{From: Due, On: Expire, To: Expired, Do: []Effect{Rest}},
 	{From: Due, On: Revoke, To: Revoked, Do: []Effect{Rest}},
 	{From: Due, On: Withdraw, To: Due, Do: []Effect{Now}},

@@ -40,6 +40,8 @@ type device struct {
 	cert     est.Hash // in use
 	ends     time.Time
 	lifetime time.Duration
+
+	permanent string // URI of its permanent CA
 }
 
 // A world is devices, an authority and a Store around Runners.
@@ -93,7 +95,7 @@ func (w *world) add(lifetime time.Duration) (fleet.ID, *device) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	id := fleet.ID(fmt.Sprintf("d%06d", len(w.devices)))
-	d := &device{lifetime: lifetime, origin: objects.KeyOriginPermanent}
+	d := &device{lifetime: lifetime, origin: objects.KeyOriginPermanent, permanent: "coaps://factory"}
 	w.devices[id] = d
 	w.issue(id, d, false)
 	return id, d
@@ -148,7 +150,9 @@ func (w *world) Read(_ context.Context, id fleet.ID, p lwm2m.Path) ([]lwm2m.Entr
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.devices[id]
-	return objects.Enrolment{URI: "coaps://x/est", Error: int64(d.says), KeyOrigin: &d.origin}.Entries(p), nil
+	return objects.Enrolment{
+		URI: "coaps://x/est", Error: int64(d.says), KeyOrigin: &d.origin, PermanentURI: d.permanent,
+	}.Entries(p), nil
 }
 
 // Execute implements enrol.Devices: the device renews a second later.

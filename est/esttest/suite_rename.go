@@ -51,7 +51,8 @@ func testRenamed(t *testing.T, b Backend) {
 		}
 	}
 	second := est.Right{
-		Factory: hash("second"), FactoryDER: []byte("2"), Endpoint: "urn:s", State: est.RightClosed, Epoch: 1, ChangedAt: start,
+		Factory: hash("second"), FactoryDER: []byte("2"), Endpoint: "urn:s", State: est.RightClosed, Epoch: 1,
+		ChangedAt: start,
 	}
 	commit(t, b.Store, est.Change{Right: &second})
 	second.Factory, second.Version = next.Factory, 1

@@ -33,6 +33,9 @@ type Event struct {
 	Entries []lwm2m.Entry // of Notified and Sent
 	At      time.Time
 
+	// Of Sent: the device has proved its operational certificate on the association.
+	Certified bool
+
 	// Of Faulty: in words, with text of the device in brackets; and who it is: Device
 	// if it is registered, else Endpoint, which may be only Claimed.
 	Reason   string

@@ -56,13 +56,13 @@ func (s *Server) register(ctx context.Context, r *coap.Request) (*coap.Response,
 // before it may the server send requests of its own (§6.2.1).
 func (s *Server) answered(e *entry, session uint32, establish bool, news Event) func() {
 	// Apart, for an Event as a whole is too large to be part of the function.
-	kind, path, entries := news.Kind, news.Path, news.Entries
+	kind, path, entries, certified := news.Kind, news.Path, news.Entries, news.Certified
 	return func() {
 		s.open(e, session)
 		if establish {
 			s.establish(e.device)
 		}
-		s.emit(Event{Kind: kind, Device: e.device, Path: path, Entries: entries})
+		s.emit(Event{Kind: kind, Device: e.device, Path: path, Entries: entries, Certified: certified})
 	}
 }
 

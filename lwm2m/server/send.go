@@ -26,7 +26,7 @@ func (s *Server) send(ctx context.Context, r *coap.Request) (*coap.Response, err
 	return &coap.Response{
 		Code: coap.Changed,
 		Sent: s.answered(from.entry, from.session, from.returned || s.isUnsettled(from.entry),
-			Event{Kind: Sent, Device: reg.Device, Entries: entries}),
+			Event{Kind: Sent, Device: reg.Device, Entries: entries, Certified: r.Peer.Identity().Role == coap.RoleOperational}),
 	}, nil
 }
 

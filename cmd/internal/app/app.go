@@ -70,6 +70,7 @@ type App struct {
 	enrolment *enrol.Runner
 	verifier  *attest.Verifier
 	factory   *factoryPeers
+	rekeys    *rekeys
 	led       led
 	coaps     *transport.Listener
 	coap      *transport.Listener // nil: none
@@ -92,6 +93,7 @@ type App struct {
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
 	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), revocations: newRevocations()}
 	a.returned = make(chan coap.Peer, maxReturned)
+	a.rekeys = newRekeys(a)
 	a.web = &webListeners{stream: &web.Stream{}}
 	a.hub = services.NewHub(a.web.stream)
 	defer func() {
@@ -292,7 +294,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
-		a.bulk.Run,
+		a.bulk.Run, a.rekeys.run,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

@@ -126,7 +126,7 @@ func (a *App) buildEnrolment() (err error) {
 		Store: a.db.Enrolments(), Fleet: a.devices, Inventory: a.pki.ca,
 		Devices: enrolDevices{deviceCalls{a.server, enrol.ErrRefused, enrol.ErrUnreachable, enrol.ErrAsleep}},
 		Object:  a.cfg.IDs.Enrolment, Policies: a.cfg.Renewals, Rate: a.cfg.RenewalRate, Comeback: comeback,
-		Retry: a.cfg.Retry, Changed: a.hub.Enrolment, Log: a.log,
+		Retry: a.cfg.Retry, Changed: a.hub.Enrolment, Log: a.log, RekeyArrived: a.cfg.RekeyArrived,
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"steward/est"
+	"steward/est/enrol"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
@@ -90,3 +91,9 @@ func FaultWriter(devices fleet.Store, log audit.Log, l *slog.Logger, now func() 
 ) error {
 	return newFaults(devices, log, l, now).write
 }
+
+// Enrolment returns the runner.
+func (a *App) Enrolment() *enrol.Runner { return a.enrolment }
+
+// CA returns the authority of a permanent CA.
+func (p *Permanent) CA() *est.CA { return p.ca }

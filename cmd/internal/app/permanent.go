@@ -113,7 +113,7 @@ func (p *Permanent) Make(ctx context.Context, template bundle.Bundle, endpoint s
 	b.Version, b.Endpoint = bundle.Version, endpoint
 	b.Factory = bundle.Factory{
 		Key:   string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
-		Chain: []string{pemCertificate(issued.DER)},
+		Chain: []string{pemCertificate(issued.DER)}, PermanentURI: template.Factory.PermanentURI,
 	}
 	// The permanent domain never serves for more than to come back (transfer
 	// protocol §1, rule 4).

@@ -123,7 +123,7 @@ func (k *rekeyer) Identify(chain [][]byte, _ []byte) (coap.Identity, error) {
 	if len(chain) == 0 {
 		return coap.Identity{}, dtls.ErrUnknownIdentity
 	}
-	hash := est.Hash(sum(chain[0]))
+	hash := sum(chain[0])
 	r, err := k.ca.LiveRecord(context.Background(), hash, time.Now())
 	switch {
 	case err == nil && r.Kind == est.KindFactory:
@@ -221,7 +221,7 @@ func (*rekeyer) GenerateKey(context.Context, est.Request) (est.Keyed, error) {
 }
 
 // errPermanentCoAP is told to who asks for anything but a re-key.
-var errPermanentCoAP = fmt.Errorf("%w: a permanent CA re-keys by /sren, with an operational certificate", est.ErrForbidden)
+var errPermanentCoAP = fmt.Errorf("%w: a permanent CA re-keys by /sren and operational certificate", est.ErrForbidden)
 
 // GeneratesKeys implements estcoap.Authority.
 func (*rekeyer) GeneratesKeys() bool { return false }

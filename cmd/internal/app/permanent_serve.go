@@ -55,6 +55,7 @@ func (p *Permanent) Serve(ctx context.Context, o PermanentOptions, ready func(Pe
 	var k *rekeyer
 	var coaps *transport.Listener
 	if o.Rekey.Listen != "" {
+		//nolint:contextcheck // a socket that is bound belongs to Run, not to who bound it
 		if k, coaps, err = p.newRekeyer(o.Rekey, server, auditor, o.Log); err != nil {
 			return errors.Join(err, listeners.Close())
 		}

@@ -84,6 +84,7 @@ func (a *App) watch(e server.Event) {
 	case server.Sent:
 		a.wake(e)
 		a.reporter.Sent(e.Device, e.Entries)
+		a.rekeys.sent(e)
 	case server.Registered, server.Updated, server.Notified:
 		a.wake(e)
 		a.rollout.Wake(e.Device)

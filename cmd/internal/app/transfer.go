@@ -87,8 +87,11 @@ func (a *App) buildTransfers() error {
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
 		Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a},
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
-		Changed: a.hub.Transfer,
-		People:  func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, web.RoleAdmin, a.now()) },
+		Changed: func(e coordinator.Event) {
+			a.hub.Transfer(e)
+			a.rekeys.moved(e)
+		},
+		People: func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, web.RoleAdmin, a.now()) },
 	})
 	return err
 }

@@ -16,7 +16,7 @@ data directory; and the permanent CA of a factory, in a directory of its own.`,
 	o := &operator{}
 	for _, c := range []*cobra.Command{
 		o.caInventory(), o.caCertificates(), o.caShow(), o.caRevoke(), o.caPasswords(), o.caUpstream(), o.caApprovals(),
-		o.caCRL(), o.caOCSPStatus(), o.caTrust(), o.caImport(),
+		o.caCRL(), o.caOCSPStatus(), o.caTrust(), o.caImport(), o.caRenew(), o.caRekey(),
 	} {
 		o.flags(c)
 		cmd.AddCommand(c)

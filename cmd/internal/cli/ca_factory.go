@@ -25,6 +25,7 @@ import (
 // factoryOptions are the flags of "ca factory".
 type factoryOptions struct {
 	data, name, out, prefix, provider string
+	permanent                         string // URI
 	first, count                      int
 	manufacturer, model               string
 	vendor, class, version            string
@@ -71,6 +72,8 @@ provider (GET /api/v1/device-settings) to deliver the devices to it.`,
 	f.StringVar(&o.list, "list", "", "write the factory certificates to a `file`: .csv, .pem, .x5bag or .c5b")
 	f.BoolVar(&o.replace, "replace", false, "revoke what devices of these names had before; else they are refused")
 	f.StringVar(&o.provider, "provider", "", "`file` with the device settings of the provider they are delivered to")
+	f.StringVar(&o.permanent, "permanent-uri", "",
+		"coaps `URI` at which devices re-key their factory certificates, see serve; they refuse without")
 	f.StringVar(&o.manufacturer, "manufacturer", "Steward", "resource /3/0/0")
 	f.StringVar(&o.model, "model", "Simulated device", "resource /3/0/1")
 	f.StringVar(&o.vendor, "vendor", "steward.example", "vendor's domain, for SUIT manifests")
@@ -265,6 +268,7 @@ func (o factoryOptions) template() (bundle.Bundle, error) {
 			Class: author.ClassID(vendor, o.class).String(),
 		},
 		Firmware: bundle.Firmware{Version: o.version, Sequence: 1},
+		Factory:  bundle.Factory{PermanentURI: o.permanent},
 	}
 	if o.provider == "" {
 		return b, nil

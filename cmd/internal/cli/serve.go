@@ -83,6 +83,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL, OCSP and CA certificates (plain HTTP)")
 	f.StringVar(&o.Publication.URL, "pki-url", o.Publication.URL,
 		"`URL` of --pki for the world, which certificates of servers, peers and signers then name")
+	f.StringVar(&o.Enrolment.Rekey, "rekey", o.Enrolment.Rekey, "which devices make a factory key of their own "+
+		"without an order: arrived, those that come from another provider, or never (default arrived)")
 	f.IntVar(&o.Enrolment.Rate, "renewal-rate", o.Enrolment.Rate, "devices asked to renew in a minute (default 600)")
 	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")

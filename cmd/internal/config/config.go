@@ -181,6 +181,7 @@ type Config struct {
 	ExpiredGrace time.Duration // zero: what ended is of no use any more
 	RenewalRate  int           // devices in a minute; zero: the default
 	Renewals     map[string]enrol.Policy
+	RekeyArrived bool // have devices that come from another provider re-key
 
 	// Operational is the profile of devices' certificates, and Labels are others by
 	// their labels (RFC 9148 §4.1).

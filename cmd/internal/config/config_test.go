@@ -79,6 +79,8 @@ func TestNew(t *testing.T) {
 		{"expired grace", change(func(o *config.Options) {
 			o.Enrolment.ExpiredGrace = config.Duration(91 * 24 * time.Hour)
 		}), config.ErrConfig},
+		{"re-key", change(func(o *config.Options) { o.Enrolment.Rekey = "never" }), nil},
+		{"unknown re-key", change(func(o *config.Options) { o.Enrolment.Rekey = "always" }), config.ErrConfig},
 		{"renewal rate", change(func(o *config.Options) { o.Enrolment.Rate = -1 }), config.ErrConfig},
 		{"renewal policy", change(func(o *config.Options) {
 			o.Enrolment.Renewal = map[string]config.Renewal{"operational": {Share: 2}}

@@ -17,6 +17,10 @@ type Enrolment struct {
 	// back by its factory certificate, with the key that it had last.
 	ExpiredGrace Duration `toml:"expired-grace"`
 	Rate         int      `toml:"rate"` // devices asked to renew in a minute; 600
+	// Rekey says which devices are asked to make a factory key of their own without an
+	// order of people: "arrived", the default, those that come from another provider;
+	// "never".
+	Rekey string `toml:"rekey"`
 	// Renewal says when certificates are renewed, by the names of their profiles;
 	// "default" is for those not named.
 	Renewal map[string]Renewal `toml:"renewal"`
@@ -29,6 +33,12 @@ type Renewal struct {
 	Jitter float64  `toml:"jitter"` // share of its life over which renewals are spread; 0.1
 }
 
+// Values of Enrolment.Rekey.
+const (
+	rekeyArrived = "arrived"
+	rekeyNever   = "never"
+)
+
 // maxExpiredGrace bounds the trust in a certificate whose time is over: what was not
 // looked after for longer should prove its factory identity.
 const maxExpiredGrace = est.MaxGrace
@@ -40,9 +50,12 @@ func (c *Config) enrolment(o Options) error {
 	case e.ExpiredGrace < 0 || time.Duration(e.ExpiredGrace) > maxExpiredGrace:
 		return fmt.Errorf("%w: enrolment.expired-grace: %v; up to %v", ErrConfig, time.Duration(e.ExpiredGrace),
 			maxExpiredGrace)
+	case e.Rekey != "" && e.Rekey != rekeyArrived && e.Rekey != rekeyNever:
+		return fmt.Errorf("%w: enrolment.rekey: %.20q; %s or %s", ErrConfig, e.Rekey, rekeyArrived, rekeyNever)
 	case e.Rate < 0:
 		return fmt.Errorf("%w: enrolment.rate: %d is negative", ErrConfig, e.Rate)
 	}
+	c.RekeyArrived = e.Rekey != rekeyNever
 	c.ExpiredGrace, c.RenewalRate, c.Renewals = time.Duration(e.ExpiredGrace), e.Rate, map[string]enrol.Policy{}
 	for name, r := range e.Renewal {
 		p := enrol.Policy{Share: r.Share, Before: time.Duration(r.Before), Jitter: r.Jitter}

@@ -24,7 +24,7 @@ const rekeyKey = "factory-rekey"
 // rekeying is how far the device is on the way to a factory key of its own (transfer
 // protocol §6):
 //
-//	asked        the server wants it
+//	Asked        the server wants it: stored before it is told so
 //	Key, Request made and stored, before anybody is asked
 //	Certificate  came from the permanent CA. The device tells its server by Send, and
 //	             sees by a handshake that the server knows it; then it uses it at the
@@ -33,11 +33,11 @@ const rekeyKey = "factory-rekey"
 //
 // Until then both keys are kept, so that at each instant one opens the door of each.
 type rekeying struct {
-	Key         []byte `json:"key"` // PKCS #8
-	Request     []byte `json:"request"`
+	Asked       bool   `json:"asked"`
+	Key         []byte `json:"key,omitempty"` // PKCS #8
+	Request     []byte `json:"request,omitempty"`
 	Certificate []byte `json:"certificate,omitempty"`
 
-	asked   bool
 	fault   objects.EnrolmentFault
 	refused bool // by the permanent CA; it is not asked again before the server wants it
 	stale   bool // the request was refused: another is made for the same key
@@ -80,7 +80,7 @@ func (r *rekeying) tell(e *objects.Enrolment) {
 		e.State, e.Error = objects.EnrolmentFailed, int64(r.fault)
 	case r.Certificate != nil:
 		e.State = objects.EnrolmentProving
-	case r.asked, r.Key != nil:
+	case r.Asked, r.Key != nil:
 		e.State = objects.EnrolmentAsks
 	}
 }
@@ -91,13 +91,10 @@ func (l *life) askRekey() error {
 	if l.d.b.Factory.PermanentURI == "" {
 		return fmt.Errorf("%w: re-key without the URI of a permanent CA", ErrNotImplemented)
 	}
-	l.mu.Lock()
-	r := &l.rekeying
-	r.asked, r.fault, r.stale = true, objects.FaultNone, r.refused
-	r.refused = false
-	l.mu.Unlock()
-	l.poke()
-	return nil
+	defer l.poke()
+	return l.keepRekeying(func(r *rekeying) {
+		r.Asked, r.fault, r.stale, r.refused = true, objects.FaultNone, r.refused, false
+	})
 }
 
 // rekeys reports whether a re-key is to be gone on with.
@@ -105,7 +102,7 @@ func (l *life) rekeys() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &l.rekeying
-	return l.state.AtRest() && (r.asked || r.Key != nil && !r.refused)
+	return l.state.AtRest() && (r.Asked || r.Key != nil && !r.refused)
 }
 
 // rekey goes on with the re-key as far as it can be. What fails keeps the device from
@@ -139,7 +136,7 @@ func (l *life) rekey(ctx context.Context, m *link, home transfer.Home) {
 	}
 	l.mu.Lock()
 	l.rekeying.fault, l.rekeying.refused = fault, refused && l.rekeying.Certificate == nil
-	l.rekeying.asked = l.rekeying.asked && !refused
+	l.rekeying.Asked = l.rekeying.Asked && !refused
 	l.mu.Unlock()
 }
 
@@ -182,13 +179,15 @@ func (l *life) prepareRekey() error {
 	if err != nil {
 		return err
 	}
-	if r.Key, err = x509.MarshalPKCS8PrivateKey(key); err != nil {
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
 		return err
 	}
-	if r.Request, err = est.NewRekeyCSR(key, own.key, own.chain[0], mandate); err != nil {
+	request, err := est.NewRekeyCSR(key, own.key, own.chain[0], mandate)
+	if err != nil {
 		return err
 	}
-	return l.keepRekeying(r)
+	return l.keepRekeying(func(r *rekeying) { r.Key, r.Request, r.stale = private, request, false })
 }
 
 // nextKey returns the key that was made, or makes it: the permanent CA may know it.
@@ -199,8 +198,12 @@ func (r *rekeying) nextKey() (crypto.Signer, error) {
 	return newKey()
 }
 
-// keepRekeying stores how far the re-key is.
-func (l *life) keepRekeying(r rekeying) error {
+// keepRekeying changes and stores how far the re-key is.
+func (l *life) keepRekeying(change func(*rekeying)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.rekeying
+	change(&r)
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -208,10 +211,7 @@ func (l *life) keepRekeying(r rekeying) error {
 	if err := l.put(map[string][]byte{rekeyKey: raw}); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rekeying.Key, l.rekeying.Request, l.rekeying.Certificate = r.Key, r.Request, r.Certificate
-	l.rekeying.stale = false
+	l.rekeying = r
 	return nil
 }
 
@@ -248,8 +248,7 @@ func (l *life) fetchFactory(ctx context.Context) error {
 		if err := l.checkSuccessor(r, fresh, anchors); err != nil {
 			return fmt.Errorf("re-key: %w: %w", errIssued, err)
 		}
-		r.Certificate = fresh.Raw
-		return l.keepRekeying(r)
+		return l.keepRekeying(func(r *rekeying) { r.Certificate = fresh.Raw })
 	})
 }
 
