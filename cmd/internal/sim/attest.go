@@ -106,7 +106,7 @@ func (l *life) evidence(nonce []byte) ([]byte, error) {
 	}
 	certified, _ := claims.Key.(*ecdsa.PublicKey) // another kind is refused below
 	e := attest.Evidence{
-		Nonce: nonce, Device: sha256.Sum256(l.chain[0]), Key: certified, OEMBoot: true, Debug: attest.DebugDisabled,
+		Nonce: nonce, Device: sha256.Sum256(l.factory().chain[0]), Key: certified, OEMBoot: true, Debug: attest.DebugDisabled,
 		BootCount: claims.Boots, Message: attest.Hash(claims.Message), Truststore: attest.Hash(claims.Truststore),
 	}
 	if e.Components, err = l.measure(); err != nil {
