@@ -34,8 +34,10 @@ func renameFactory(tx *Tx, ch est.Change) (fleet.ID, error) {
 	if err := tx.one(conflict, "right.rename", before[:], r.Version, r.Factory[:], r.FactoryDER); err != nil {
 		return "", err
 	}
-	if _, err := tx.Exec("certificate.rename", before[:], r.Factory[:]); err != nil {
-		return "", err
+	for _, statement := range []string{"certificate.rename", "attester.rename"} {
+		if _, err := tx.Exec(statement, before[:], r.Factory[:]); err != nil {
+			return "", err
+		}
 	}
 	d, err := scanDevice(tx.QueryRow("device.by_factory", before[:]))
 	if errors.Is(err, fleet.ErrUnknown) { // a right without a device

@@ -5,6 +5,9 @@ SELECT key, refs, boot_count, at FROM attester WHERE device = ?;
 INSERT INTO attester (device, key, refs, boot_count, at) VALUES (?, ?, ?, 0, ?)
     ON CONFLICT (device) DO UPDATE SET key = excluded.key, refs = excluded.refs, at = excluded.at;
 
+-- name: attester.rename
+UPDATE OR REPLACE attester SET device = ?2 WHERE device = ?1;
+
 -- name: attester.booted
 UPDATE attester SET boot_count = MAX(boot_count, ?) WHERE device = ?;
 
