@@ -64,8 +64,9 @@ Begin with "steward demo", which shows all of it on this machine, or with
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
-	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newTransfer(),
-		newSUIT(), newBench(), newDoctor(), newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
+		newDevices(), newTransfers(), newPartners(), newDoctor(), newBackup(), newRestore(), newReconcile(), newLogLevel(),
+		newVersion())
 	return root
 }
 

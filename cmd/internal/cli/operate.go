@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 type operator struct {
 	url, token string
 	asJSON     bool
+	asCSV      bool
 }
 
 // command returns the root of a group of such commands.
@@ -45,6 +47,7 @@ func (o *operator) flags(cmd *cobra.Command) {
 	f.StringVar(&o.url, "url", "http://127.0.0.1:8080", "`address` of the provider's dashboard and REST API")
 	f.StringVar(&o.token, "token-file", filepath.Join("steward-data", "admin.token"), "`file` with a token")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	f.BoolVar(&o.asCSV, "csv", false, "print tables as CSV")
 }
 
 // api returns the client of the provider.
@@ -68,7 +71,24 @@ func (o *operator) print(cmd *cobra.Command, v any, rows func() [][]string) erro
 		e.SetIndent("", "  ")
 		return e.Encode(v)
 	}
+	if o.asCSV {
+		return writeCSV(cmd.OutOrStdout(), rows())
+	}
 	return table(cmd.OutOrStdout(), rows())
+}
+
+// writeCSV writes rows as CSV (RFC 4180). What a spreadsheet would take for a formula
+// has an apostrophe before it.
+func writeCSV(to io.Writer, rows [][]string) error {
+	w := csv.NewWriter(to)
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell != "-" && strings.ContainsAny(cell[:min(len(cell), 1)], "=+-@\t\r") {
+				row[i] = "'" + cell
+			}
+		}
+	}
+	return w.WriteAll(rows)
 }
 
 // table writes rows under each other. What a terminal could take for more than text

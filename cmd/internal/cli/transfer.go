@@ -23,14 +23,6 @@ import (
 // errUnproved reports a record that does not prove what it says.
 var errUnproved = errors.New("the record does not prove the hand-over")
 
-func newTransfer() *cobra.Command {
-	o := &operator{}
-	cmd := o.command("transfer", "Hand-overs of devices: records for auditors",
-		`A hand-over moves devices to another provider without anybody touching them.`)
-	cmd.AddCommand(o.transferRecord(), o.transferVerify())
-	return cmd
-}
-
 func (o *operator) transferRecord() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{

@@ -36,6 +36,9 @@ func (e *ProblemError) Error() string {
 	if text == "" {
 		text = e.Problem.Title
 	}
+	if e.Problem.CoAP != "" {
+		text += "; it answered " + e.Problem.CoAP
+	}
 	for _, f := range e.Problem.Errors {
 		text += fmt.Sprintf("; %s: %s", f.Field, f.Detail)
 	}

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"steward/cmd/internal/remote"
+	"steward/web"
+)
+
+func newPartners() *cobra.Command {
+	o := &operator{}
+	cmd := o.command("partners", "Partners of a provider: whose keys are pinned, and our own identity for them",
+		`A partner is another provider, or a service user, whose keys are pinned from its identity
+file. Give your partner yours ("identity"), and compare the keys by another way.`)
+	cmd.Example = `  steward partners identity > alpha.identity.json
+  steward partners add beta.identity.json`
+	cmd.AddCommand(o.partnersList(), o.partnersShow(), o.partnersAdd(), o.partnersIdentity(),
+		o.partnersState("suspend", "Suspend a partner: nothing is exchanged with it", web.PartnerSuspended),
+		o.partnersState("admit", "Admit a partner that was suspended", web.PartnerActive))
+	return cmd
+}
+
+func (o *operator) partnersList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the partners in order of their names", Args: noArgs,
+		Example: "  steward partners list --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd, o, "/partners", []string{"NAME", "KIND", "STATE", "ADDRESS", "ID"},
+				func(p web.Partner) []string { return []string{p.Name, p.Kind, string(p.State), p.PeerURI, p.ID} })
+		},
+	}
+}
+
+// partnerID returns the id of a partner that is named by its name, label or id.
+func partnerID(ctx context.Context, api *remote.API, name string) (string, error) {
+	all, err := remote.All[web.Partner](ctx, api, "/partners")
+	if err != nil {
+		return "", err
+	}
+	for _, p := range all {
+		if name == p.ID || name == p.Name || name == p.Label {
+			return p.ID, nil
+		}
+	}
+	return "", fmt.Errorf("%w: no partner %q", errMisused, name)
+}
+
+func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
+	return o.print(cmd, p, func() [][]string {
+		return [][]string{
+			{"id", p.ID},
+			{"name", p.Name},
+			{"label", p.Label},
+			{"kind", p.Kind},
+			{"state", string(p.State)},
+			{"address", p.PeerURI},
+			{"TLS key", p.TLS},
+			{"signing key", p.Signing},
+			{"added", moment(p.AddedAt), p.AddedBy},
+		}
+	})
+}
+
+func (o *operator) partnersShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show PARTNER", Short: "Show a partner with the hashes of its keys", Args: one("partner"),
+		Example: "  steward partners show Beta",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			id, err := partnerID(cmd.Context(), api, args[0])
+			if err != nil {
+				return err
+			}
+			var p web.Partner
+			if err := api.Get(cmd.Context(), "/partners/"+url.PathEscape(id), &p); err != nil {
+				return err
+			}
+			return o.printPartner(cmd, p)
+		},
+	}
+}
+
+func (o *operator) partnersAdd() *cobra.Command {
+	var n web.NewPartner
+	cmd := &cobra.Command{
+		Use: "add [flags] FILE", Short: "Pin what the identity file of a partner says", Args: one("file"),
+		Example: "  steward partners add beta.identity.json --label 'Beta GmbH'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := readDocument(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if !json.Valid(text) {
+				return fmt.Errorf("%w: %s is no JSON", errMisused, args[0])
+			}
+			n.Identity = text
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			var p web.Partner
+			if err := api.Post(cmd.Context(), "/partners", n, &p); err != nil {
+				return err
+			}
+			return o.printPartner(cmd, p)
+		},
+	}
+	cmd.Flags().StringVar(&n.Label, "label", "", "how people here call it")
+	return cmd
+}
+
+func (o *operator) partnersIdentity() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use: "identity", Short: "Write our own identity file, for a partner to pin", Args: noArgs,
+		Example: "  steward partners identity --out alpha.identity.json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			text, err := api.Fetch(cmd.Context(), "/identity")
+			if err != nil {
+				return err
+			}
+			return writeOutput(cmd, out, text)
+		},
+	}
+	outFlag(cmd, &out)
+	return cmd
+}
+
+func (o *operator) partnersState(use, short string, state web.PartnerState) *cobra.Command {
+	c := web.PartnerChange{State: state}
+	cmd := &cobra.Command{
+		Use: use + " PARTNER", Short: short, Args: one("partner"), Example: "  steward partners " + use + " Beta",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			id, err := partnerID(cmd.Context(), api, args[0])
+			if err != nil {
+				return err
+			}
+			body, err := json.Marshal(c)
+			if err != nil {
+				return err
+			}
+			var p web.Partner
+			path := "/partners/" + url.PathEscape(id) + "/state"
+			if err := api.Send(cmd.Context(), http.MethodPut, path, body, &p); err != nil {
+				return err
+			}
+			return o.printPartner(cmd, p)
+		},
+	}
+	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
+	return cmd
+}

@@ -1,0 +1,323 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"steward/cmd/internal/remote"
+	"steward/web"
+)
+
+// errIncomplete reports a transfer that ended otherwise than it should.
+var errIncomplete = errors.New("the transfer did not complete")
+
+func newTransfers() *cobra.Command {
+	o := &operator{}
+	cmd := o.command("transfer", "Hand-overs to and from partners: draft, submit, approve, watch, receipts",
+		`A transfer moves devices to another provider. What this provider and the partner have
+to decide, and who may, is said by "show".`)
+	cmd.Aliases = []string{"transfers"}
+	cmd.Example = `  steward transfer draft --partner Beta lamp-7 lamp-8
+  steward transfer wait 3f…`
+	cmd.AddCommand(o.transferList(), o.transferShow(), o.transferRows(), o.transferDraft(), o.transferReceipts(),
+		o.transferWait(), o.transferRecord(), o.transferVerify())
+	for _, c := range []struct {
+		action     web.TransferAction
+		use, short string
+	}{
+		{web.TransferSubmit, "submit", "Send a draft to the partner"},
+		{web.TransferApprove, "approve", "Approve: incoming, an offer is signed; outgoing, the offer is accepted"},
+		{web.TransferReject, "reject", "Refuse an incoming transfer"},
+		{web.TransferCancel, "withdraw", "Withdraw a transfer before any device was told to move"},
+		{web.TransferResume, "resume", "Go on with one that paused because too many devices failed"},
+	} {
+		cmd.AddCommand(o.transferCommand(c.action, c.use, c.short))
+	}
+	return cmd
+}
+
+func transferURL(id string) string { return "/transfers/" + url.PathEscape(id) }
+
+func (o *operator) transferList() *cobra.Command {
+	var direction string
+	var open bool
+	cmd := &cobra.Command{
+		Use: "list", Short: "List transfers, the newest first", Args: noArgs,
+		Example: "  steward transfer list --open",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{}
+			if direction != "" {
+				q.Set("direction", direction)
+			}
+			if open {
+				q.Set("open", "true")
+			}
+			return list(cmd, o, "/transfers?"+q.Encode(),
+				[]string{"ID", "DIRECTION", "PARTNER", "STATE", "DEVICES", "DONE", "FAILED", "CREATED"},
+				func(t web.Transfer) []string {
+					return []string{
+						t.ID, string(t.Direction), t.PartnerName, t.State, strconv.Itoa(t.Total), strconv.Itoa(t.Done),
+						strconv.Itoa(t.Failed), moment(t.CreatedAt),
+					}
+				})
+		},
+	}
+	cmd.Flags().StringVar(&direction, "direction", "", "outgoing or incoming")
+	cmd.Flags().BoolVar(&open, "open", false, "only those that are not over")
+	return cmd
+}
+
+func (o *operator) printTransfer(cmd *cobra.Command, api *remote.API, id string) error {
+	var t web.TransferDetail
+	if err := api.Get(cmd.Context(), transferURL(id), &t); err != nil {
+		return err
+	}
+	return o.print(cmd, t, func() [][]string {
+		rows := [][]string{
+			{"id", t.ID},
+			{"direction", string(t.Direction)},
+			{"partner", t.PartnerName},
+			{"state", t.State},
+			{"devices", strconv.Itoa(t.Total)},
+			{"done", strconv.Itoa(t.Done)},
+			{"failed", strconv.Itoa(t.Failed)},
+			{"window", moment(t.Earliest) + " to " + moment(t.Latest)},
+			{"mandate", t.Mandate.Issuer},
+			{"note", t.Note},
+		}
+		if d := t.Destination; d != nil {
+			rows = append(rows, []string{"to", d.Server}, []string{"reset", d.Reset})
+		}
+		for _, a := range t.Approvals {
+			rows = append(rows, []string{"approved", a.Side, a.By, moment(a.At), a.Reason})
+		}
+		for _, w := range t.Warnings {
+			rows = append(rows, []string{string(w.Level), w.Text})
+		}
+		for _, a := range t.Actions {
+			rows = append(rows, []string{"may", string(a)})
+		}
+		return rows
+	})
+}
+
+func (o *operator) transferShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show a transfer: state, destination, approvals, what may be done", Args: one("transfer"),
+		Example: "  steward transfer show 3f…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			return o.printTransfer(cmd, api, args[0])
+		},
+	}
+}
+
+func (o *operator) transferRows() *cobra.Command {
+	return &cobra.Command{
+		Use: "rows ID", Short: "List the devices of a transfer, and how far each is", Args: one("transfer"),
+		Example: "  steward transfer rows 3f… --csv",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return list(cmd, o, transferURL(args[0])+"/rows", []string{"DEVICE", "STATE", "EPOCH", "UPDATED", "REASON", "ID"},
+				func(r web.TransferRow) []string {
+					return []string{
+						r.Endpoint, r.State, strconv.FormatUint(uint64(r.Epoch), 10), moment(r.UpdatedAt), r.Reason, r.Device,
+					}
+				})
+		},
+	}
+}
+
+func (o *operator) transferDraft() *cobra.Command {
+	var n web.NewTransfer
+	var within time.Duration
+	var mandate string
+	cmd := &cobra.Command{
+		Use: "draft [flags] DEVICE...", Short: "Draft a transfer of devices (ids or endpoint names) to a partner",
+		Long: `Drafts a transfer of devices to a partner. Nothing happens before it is submitted. The
+devices move within --within from now.`,
+		Example: "  steward transfer draft --partner Beta --within 48h lamp-7 lamp-8",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || n.Partner == "" {
+				return fmt.Errorf("%w: --partner and at least one device are needed", errMisused)
+			}
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			if mandate != "" {
+				if n.Mandate, err = os.ReadFile(mandate); err != nil {
+					return misusedFile(err)
+				}
+			}
+			if err := findAll(cmd.Context(), api, &n, args); err != nil {
+				return err
+			}
+			n.Latest = time.Now().Add(within).UTC().Truncate(time.Second)
+			var t web.Transfer
+			if err := api.Post(cmd.Context(), "/transfers", n, &t); err != nil {
+				return err
+			}
+			return o.printTransfer(cmd, api, t.ID)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&n.Partner, "partner", "", "`name` or id of the partner")
+	f.DurationVar(&within, "within", 7*24*time.Hour, "how long devices may take to move") //nolint:mnd // a week
+	f.StringVar(&n.Note, "note", "", "for people")
+	f.StringVar(&mandate, "mandate", "", "`file` with the mandate of a service user")
+	return cmd
+}
+
+// findAll puts the ids of partner and devices in the place of their names.
+func findAll(ctx context.Context, api *remote.API, n *web.NewTransfer, names []string) (err error) {
+	if n.Partner, err = partnerID(ctx, api, n.Partner); err != nil {
+		return err
+	}
+	for _, name := range names {
+		at, err := deviceURL(ctx, api, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		n.Devices = append(n.Devices, at[len("/devices/"):])
+	}
+	return nil
+}
+
+func (o *operator) transferCommand(action web.TransferAction, use, short string) *cobra.Command {
+	c := web.TransferCommand{Action: action}
+	cmd := &cobra.Command{
+		Use: use + " ID", Short: short, Args: one("transfer"), Example: "  steward transfer " + use + " 3f…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			if err := api.Post(cmd.Context(), transferURL(args[0])+"/commands", c, nil); err != nil {
+				return err
+			}
+			return o.printTransfer(cmd, api, args[0])
+		},
+	}
+	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
+	return cmd
+}
+
+func (o *operator) transferReceipts() *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use: "receipts [flags] ID DEVICE", Short: "List the receipts of a device in a transfer, or write them to files",
+		Example: "  steward transfer receipts 3f… lamp-7 --out receipts/",
+		Args:    cobra.ExactArgs(2), //nolint:mnd // as Use says
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			at, err := deviceURL(cmd.Context(), api, args[1])
+			if err != nil {
+				return err
+			}
+			var all struct {
+				Items []web.Receipt `json:"items"`
+			}
+			path := transferURL(args[0]) + "/rows/" + at[len("/devices/"):] + "/receipts"
+			if err := api.Get(cmd.Context(), path, &all); err != nil {
+				return err
+			}
+			if err := writeReceipts(out, all.Items); err != nil {
+				return err
+			}
+			return o.print(cmd, all.Items, func() [][]string {
+				rows := [][]string{{"STATE", "ARRIVED", "VERIFIED", "BYTES", "HASH"}}
+				for _, r := range all.Items {
+					rows = append(rows, []string{
+						r.State, moment(r.At), strconv.FormatBool(r.Verified), strconv.Itoa(len(r.COSE)), r.Hash,
+					})
+				}
+				return rows
+			})
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "`directory` to write them to, as signed")
+	return cmd
+}
+
+// writeReceipts writes receipts to files of a directory; nowhere if that is "".
+func writeReceipts(dir string, all []web.Receipt) error {
+	for i, r := range all {
+		if dir == "" {
+			return nil
+		}
+		name := filepath.Join(dir, fmt.Sprintf("%02d-%s.cose", i+1, filepath.Base(r.State)))
+		if err := os.WriteFile(name, r.COSE, 0o600); err != nil {
+			return misusedFile(err)
+		}
+	}
+	return nil
+}
+
+func (o *operator) transferWait() *cobra.Command {
+	var most time.Duration
+	var state string
+	cmd := &cobra.Command{
+		Use: "wait [flags] ID", Short: "Wait until a transfer is over, or in a state", Args: one("transfer"),
+		Long: `Waits until the transfer is over, or in the --state; a bar shows on a terminal how far it
+is. The exit status is 0 if it is COMPLETE without failed devices, or in that state,
+else 1.`,
+		Example: "  steward transfer wait 3f… --timeout 2h",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			t, err := awaitTransfer(cmd, api, args[0], state, most)
+			if err != nil {
+				return err
+			}
+			if err := o.printTransfer(cmd, api, t.ID); err != nil {
+				return err
+			}
+			if state == "" && (t.State != "COMPLETE" || t.Failed > 0) || state != "" && t.State != state {
+				return fmt.Errorf("%w: it is %s, %d of %d devices failed", errIncomplete, t.State, t.Failed, t.Total)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().DurationVar(&most, "timeout", 24*time.Hour, "wait no longer") //nolint:mnd // a day
+	cmd.Flags().StringVar(&state, "state", "", "as \"show\" has it")
+	return cmd
+}
+
+func awaitTransfer(cmd *cobra.Command, api *remote.API, id, state string, most time.Duration) (web.Transfer, error) {
+	bar := newProgress(cmd.ErrOrStderr())
+	defer bar.end()
+	for end := time.Now().Add(most); ; {
+		var t web.Transfer
+		var raw json.RawMessage
+		if err := api.Get(cmd.Context(), transferURL(id), &raw); err != nil {
+			return t, err
+		}
+		if err := json.Unmarshal(raw, &t); err != nil {
+			return t, err
+		}
+		if t.Ended || t.State == state || time.Now().After(end) {
+			return t, nil
+		}
+		bar.show(t.Done+t.Failed, t.Total, t.State)
+		if !pause(cmd.Context(), pollEvery) {
+			return t, cmd.Context().Err()
+		}
+	}
+}
