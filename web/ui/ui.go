@@ -82,7 +82,7 @@ func (u *UI) Routes() chi.Router {
 	} {
 		r.Post(pattern, u.open(web.LimitBody(web.MaxForm, h)))
 	}
-	for _, route := range slices.Concat(u.routes(), u.dataRoutes(), u.peopleRoutes(), u.fleetRoutes()) {
+	for _, route := range u.allRoutes() {
 		limit := int64(web.MaxForm)
 		if route.upload {
 			limit = web.MaxUpload

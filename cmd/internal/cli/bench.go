@@ -56,7 +56,7 @@ its ratios; rates and latencies are those of the machine and of what else it did
 	for _, w := range bench.Works() {
 		cmd.AddCommand(newWork(w))
 	}
-	cmd.AddCommand(newBenchTable(), newBenchCA(), newBenchServe(), newBenchEcho())
+	cmd.AddCommand(newBenchTable(), newBenchCA(), newBenchPages(), newBenchServe(), newBenchEcho())
 	return cmd
 }
 

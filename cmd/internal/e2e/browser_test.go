@@ -224,13 +224,30 @@ func (p *tab) show(t *testing.T, l look) {
 	if l.width < 600 {
 		height = 740
 	}
-	p.do(t, l.String(), chromedp.EmulateViewport(l.width, height),
-		chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-			_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-			})
-			return err
-		}))
+	p.do(t, l.String(), chromedp.EmulateViewport(l.width, height))
+	p.emulate(t, "prefers-color-scheme", scheme)
+}
+
+// emulate makes a media feature have a value.
+func (p *tab) emulate(t *testing.T, name, value string) {
+	t.Helper()
+	p.do(t, name, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: name, Value: value}},
+		})
+		return err
+	}))
+}
+
+// disableScript keeps the scripts of pages from running.
+func (p *tab) disableScript(t *testing.T) {
+	t.Helper()
+	p.do(t, "disable script", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{
+			Value: true,
+		})
+		return err
+	}))
 }
 
 // shoot takes a picture of the whole page.

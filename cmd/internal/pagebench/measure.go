@@ -1,0 +1,80 @@
+package pagebench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"steward/web/api"
+	"steward/web/ui"
+)
+
+// errStatus reports an answer that is no success.
+var errStatus = errors.New("status")
+
+// unmeasured are patterns that answer for as long as somebody listens, or ask a
+// device.
+var unmeasured = []string{"/events", api.Prefix + "/events", api.Prefix + "/devices/{id}/lwm2m/*"}
+
+// measure asks for every page and list.
+func (r *run) measure(ctx context.Context) error {
+	ids, err := r.ids(ctx)
+	if err != nil {
+		return err
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec,mnd // the same addresses in each run
+	for _, pattern := range slices.Concat(ui.Pages(), api.Patterns()) {
+		if slices.Contains(unmeasured, pattern) || !strings.Contains(pattern, r.o.Only) {
+			continue
+		}
+		path, ok := ids.fill(pattern)
+		if !ok {
+			r.result.Unknown = append(r.result.Unknown, pattern)
+			continue
+		}
+		for _, k := range kindsOf(pattern) {
+			if err := r.ask(ctx, pattern, k, random, path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ask measures one kind of address.
+func (r *run) ask(ctx context.Context, pattern string, k kind, random *rand.Rand, path func(*rand.Rand) string) error {
+	target := func() string {
+		query := k.query(ids{r}, random)
+		if query != "" {
+			query = "?" + query
+		}
+		return path(random) + query
+	}
+	switch a, err := r.web.get(ctx, target()); { // the first prepares its statements
+	case errors.Is(err, errStatus) && a.status < http.StatusInternalServerError:
+		r.result.Unknown = append(r.result.Unknown, fmt.Sprintf("%s (%s: %d)", pattern, cmp.Or(k.name, "plain"), a.status))
+		return nil
+	case err != nil:
+		return err
+	}
+	var took []time.Duration
+	var size int64
+	for range r.o.Times {
+		a, err := r.web.get(ctx, target())
+		if err != nil {
+			return err
+		}
+		took, size = append(took, a.took), max(size, a.size)
+	}
+	p := page(pattern, k.name, took, size)
+	p.File = strings.HasSuffix(pattern, reports)
+	r.result.Pages = append(r.result.Pages, p)
+	r.say("%-60s %-28s p95 %6.1f ms", pattern, k.name, p.P95)
+	return nil
+}
