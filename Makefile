@@ -31,6 +31,8 @@ e2e: build # the real binary, foreign clients and the browser; needs what .ci/ru
 	STEWARD_E2E=1 go test -count=1 -timeout 30m ./cmd/internal/e2e/...
 	@ls -d "$${XDG_CACHE_HOME:-$$HOME/.cache}"/steward/leshan-* >/dev/null 2>&1 || \
 		echo "NOT TESTED against Eclipse Leshan: its libraries could not be fetched"
+	@ls "$${XDG_CACHE_HOME:-$$HOME/.cache}"/steward/axe-core-* >/dev/null 2>&1 || \
+		echo "NOT TESTED for accessibility: axe-core could not be fetched"
 
 soak: # the whole server, round after round, with the same memory in the last as in the first
 	STEWARD_SOAK=$(SOAK) go test -count=1 -timeout 24h -v -run '^TestSoak$$' ./cmd/internal/bench

@@ -112,6 +112,13 @@ func (s *Server) discard(e *entry) remains {
 	return gone
 }
 
+// Registered returns how many devices are registered now.
+func (s *Server) Registered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.devices)
+}
+
 // lookup returns the registration of a device, or ErrNotRegistered.
 func (s *Server) lookup(device fleet.ID) (Registration, error) {
 	s.mu.Lock()

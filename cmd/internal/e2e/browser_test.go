@@ -286,7 +286,7 @@ const layoutScript = `(() => {
   const out = [];
   const width = document.documentElement.clientWidth;
   if (document.documentElement.scrollWidth > width) {
-    for (const e of document.querySelectorAll("main *")) {
+    for (const e of document.querySelectorAll("main *:not(thead, thead *)")) {
       const box = e.getBoundingClientRect();
       if (box.right > width + 1 && box.width > 0) {
         out.push("sticks out: " + e.outerHTML.slice(0, 120));

@@ -8,7 +8,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"steward/web"
 	"steward/web/webtest"
 )
 
@@ -27,7 +26,7 @@ func TestEveryPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, fake)
-			p := s.person(t, b, web.RoleAdmin)
+			p := s.person(t, b)
 			pages := s.everyPage(t)
 			if len(pages) < 20 {
 				t.Errorf("%d pages, want all", len(pages))
@@ -71,7 +70,7 @@ func TestWithoutScript(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	s := newStage(t, &webtest.Fake{Text: "Meter"})
-	with, without := s.person(t, b, web.RoleAdmin), s.person(t, b, web.RoleAdmin)
+	with, without := s.person(t, b), s.person(t, b)
 	without.disableScript(t)
 	// What tells the time moves.
 	const words = `[...document.querySelectorAll("main, nav")].map((e) => {
@@ -102,7 +101,7 @@ func TestReducedMotion(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	s := newStage(t, &webtest.Fake{Text: "Meter"})
-	p := s.person(t, b, web.RoleAdmin)
+	p := s.person(t, b)
 	p.emulate(t, "prefers-reduced-motion", "reduce")
 	for _, page := range s.everyPage(t) {
 		p.open(t, s.url+page.path)
@@ -144,7 +143,7 @@ func TestHostileStrings(t *testing.T) {
 	for i, text := range hostiles {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s := newStage(t, &webtest.Fake{Text: text})
-			p := s.person(t, b, web.RoleAdmin)
+			p := s.person(t, b)
 			p.expect("Failed to load resource")
 			p.show(t, looks[0])
 			for _, page := range s.everyPage(t) {
@@ -186,7 +185,7 @@ func TestFraming(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	s := newStage(t, &webtest.Fake{Text: "Meter"})
-	p := s.person(t, b, web.RoleAdmin)
+	p := s.person(t, b)
 	p.expect("frame-ancestors")
 	p.expect("refused to connect")
 	for _, path := range []string{"/", "/devices", "/sign-in"} {

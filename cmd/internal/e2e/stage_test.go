@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"net/http"
@@ -49,10 +50,10 @@ func newStage(t *testing.T, fake *webtest.Fake) *stage {
 	return s
 }
 
-// person is a tab in which somebody of a role is signed in.
-func (s *stage) person(t *testing.T, b browser, role web.Role) *tab {
+// person is a tab in which an administrator is signed in.
+func (s *stage) person(t *testing.T, b browser) *tab {
 	t.Helper()
-	secret, err := s.accounts.Invite(t.Context(), "system", "somebody", role, webtest.Noon)
+	secret, err := s.accounts.Invite(t.Context(), "system", "somebody", web.RoleAdmin, webtest.Noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,11 +122,8 @@ func (s *stage) isPage(t *testing.T, path string) bool {
 
 // nameOf makes a file's name of a pattern.
 func nameOf(pattern string) string {
-	name := strings.Trim(strings.NewReplacer("/", "-", "{", "", "}", "", "?", "-", "=", "-", "&", "-").Replace(pattern), "-")
-	if name == "" {
-		return "overview"
-	}
-	return name
+	plain := strings.NewReplacer("/", "-", "{", "", "}", "", "?", "-", "=", "-", "&", "-").Replace(pattern)
+	return cmp.Or(strings.Trim(plain, "-"), "overview")
 }
 
 // wrongPages are pages of what went wrong, with their status.

@@ -93,7 +93,9 @@ func deviceID(i int) fleet.ID { return fleet.ID(id('D', i)) }
 // id looks like a ULID.
 func id(kind byte, i int) string { return fmt.Sprintf("01J%cBENCH%017d", kind, i) }
 
-func endpoint(i int) lwm2m.Endpoint { return lwm2m.Endpoint(fmt.Sprintf("urn:dev:ops:32473-meter-%07d", i)) }
+func endpoint(i int) lwm2m.Endpoint {
+	return lwm2m.Endpoint(fmt.Sprintf("urn:dev:ops:32473-meter-%07d", i))
+}
 
 func factoryOf(i int) fleet.Factory { return sha256.Sum256([]byte(endpoint(i))) }
 
@@ -196,7 +198,8 @@ func (f *filler) operations(ctx context.Context) error {
 		device, k := i/most*every, i%most
 		at := f.now.Add(-time.Duration(k) * time.Minute)
 		_, err := f.db.Operations().Add(ctx, queue.Operation{
-			ID: id('P', i), Device: deviceID(device), Kind: "read", Path: "/3/0/9", Body: []byte(`{"op":"read","path":"/3/0/9"}`),
+			ID: id('P', i), Device: deviceID(device), Kind: "read", Path: "/3/0/9",
+			Body:  []byte(`{"op":"read","path":"/3/0/9"}`),
 			Actor: "operator:bench", State: queue.Done, Tries: 1, Version: 1,
 			Result: []byte(`{"outcome":{}}`), CreatedAt: at, SentAt: at, EndedAt: at, ExpiresAt: at.Add(time.Hour),
 		}, nil)
@@ -208,25 +211,10 @@ func (f *filler) operations(ctx context.Context) error {
 // few of what is looked for.
 func (f *filler) events(ctx context.Context) error {
 	const batch = 1000
-	actions := []string{"registration.register", "registration.update", "operation.read", "observation.want", "handshake.refuse"}
 	for first := 0; first < f.o.Events; first += batch {
 		err := f.db.Update(ctx, func(tx *sqlite.Tx) error {
 			for i := first; i < min(first+batch, f.o.Events); i++ {
-				device := i * 7919 % f.o.Devices
-				if i%50 == 0 {
-					device = 0
-				}
-				row := audit.Row{
-					Actor: "device:" + string(endpoint(device)), Action: actions[i%len(actions)], Subject: string(deviceID(device)),
-					Reason: "measured", After: "registered", At: f.now.Add(time.Duration(i-f.o.Events) * time.Second),
-				}
-				if i%3 == 0 {
-					row.Actor = "operator:bench"
-				}
-				if i%(f.o.Events/20+1) == 0 {
-					row.Action, row.Actor = "partner.add", "operator:rare"
-				}
-				if err := tx.Audit(row); err != nil {
+				if err := tx.Audit(f.event(i)); err != nil {
 					return err
 				}
 			}
@@ -237,4 +225,27 @@ func (f *filler) events(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// event is one of the rows.
+func (f *filler) event(i int) audit.Row {
+	const everyFirst, everyPerson, rare = 50, 3, 20 // rare: so many in all
+	actions := []string{
+		"registration.register", "registration.update", "operation.read", "observation.want", "handshake.refuse",
+	}
+	device := i * 7919 % f.o.Devices
+	if i%everyFirst == 0 {
+		device = 0
+	}
+	row := audit.Row{
+		Actor: "device:" + string(endpoint(device)), Action: actions[i%len(actions)], Subject: string(deviceID(device)),
+		Reason: "measured", After: "registered", At: f.now.Add(time.Duration(i-f.o.Events) * time.Second),
+	}
+	if i%everyPerson == 0 {
+		row.Actor = "operator:bench"
+	}
+	if i%(f.o.Events/rare+1) == 0 {
+		row.Action, row.Actor = "partner.add", "operator:rare"
+	}
+	return row
 }

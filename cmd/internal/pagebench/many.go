@@ -13,7 +13,6 @@ import (
 
 	"steward/est"
 	"steward/lwm2m/audit"
-	"steward/lwm2m/fleet"
 	"steward/suit/rollout"
 	"steward/transfer"
 	"steward/transfer/coordinator"
@@ -53,7 +52,9 @@ func (f *filler) certificates(ctx context.Context) error {
 	})
 }
 
-func (f *filler) certificate(issuer *est.Issuer, root *x509.Certificate, key *ecdsa.PrivateKey, i int) (est.Record, error) {
+func (f *filler) certificate(
+	issuer *est.Issuer, root *x509.Certificate, key *ecdsa.PrivateKey, i int,
+) (est.Record, error) {
 	name := string(endpoint(i % f.o.Devices))
 	token, err := issuer.Prepare(est.DefaultProfiles().Operational, est.Subject{Name: name, Key: key.Public()}, f.now)
 	if err != nil {
@@ -141,8 +142,8 @@ func (f *filler) campaigns(ctx context.Context) error {
 // transfers brought devices to another provider, and some of them back.
 func (f *filler) transfers(ctx context.Context) error {
 	partner := coordinator.Partner{
-		ID: id('Q', 0), Name: "bench-partner", Label: "Bench partner", Kind: coordinator.Provider, State: coordinator.Suspended,
-		AddedAt: f.now, AddedBy: "bench",
+		ID: id('Q', 0), Name: "bench-partner", Label: "Bench partner", Kind: coordinator.Provider,
+		State: coordinator.Suspended, AddedAt: f.now, AddedBy: "bench",
 	}
 	added := audit.Row{Actor: "operator:bench", Action: "partner.add", Subject: partner.ID, At: f.now}
 	if err := f.db.Transfers().PutPartner(ctx, partner, added); err != nil {
@@ -157,7 +158,7 @@ func (f *filler) transfers(ctx context.Context) error {
 		ch := coordinator.Change{Transfer: &t}
 		for k := range size {
 			i := (n*size + k) % f.o.Devices
-			factory := fleet.Factory(factoryOf(i))
+			factory := factoryOf(i)
 			ch.Rows = append(ch.Rows, coordinator.Row{
 				Transfer: t.ID, Short: factory.Short(), Device: deviceID(i), Factory: factory, Endpoint: endpoint(i),
 				Incoming: t.Incoming, State: transfer.RowRevokedOld, ReadyAt: f.now, CommittedAt: f.now, ActiveAt: f.now,

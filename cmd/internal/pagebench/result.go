@@ -58,7 +58,9 @@ func page(pattern, what string, took []time.Duration, size int64) Page {
 // WriteTable writes r for people.
 func (r *Result) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) //nolint:mnd // two blanks between columns
-	row := func(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) } // errors come from Flush
+	row := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(t, format+"\n", args...) // errors come from Flush
+	}
 	row("%d devices, %d events, %d certificates", r.Devices, r.Events, r.Certificates)
 	row("page\twhat\tp50 ms\tp95 ms\tp99 ms\tKiB")
 	for _, p := range r.Pages {

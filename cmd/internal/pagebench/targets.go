@@ -144,12 +144,15 @@ func kinds() map[string][]kind {
 	jobs := append(fixed("state=failed", "state=aborted"), kind{"from anywhere", func(i ids, r *rand.Rand) string {
 		return "page_token=" + string(deviceID(r.IntN(i.o.Devices)))
 	}})
-	rows := []kind{{"from anywhere", func(_ ids, r *rand.Rand) string { return fmt.Sprintf("page_token=%02x", r.IntN(250)) }}}
+	rows := []kind{{"from anywhere", func(_ ids, r *rand.Rand) string {
+		return fmt.Sprintf("page_token=%02x", r.IntN(250)) //nolint:mnd // a short name begins so
+	}}}
 	transfers := fixed("direction=incoming", "direction=outgoing", "open=true", "partner="+id('Q', 0))
 	charts := fixed("path=/3303/0/5700 range=month", "path=/3303/0/5700 range=year")
 	enrolments := fixed("state=due", "state=failed", "state=renewed")
 	return map[string][]kind{
-		"/devices": devices, "/activity": events, "/audit": events, "/certificates": certificates, "/ca/certificates": certificates,
+		"/devices": devices, "/activity": events, "/audit": events,
+		"/certificates": certificates, "/ca/certificates": certificates,
 		"/updates/{id}": jobs, "/campaigns/{id}/jobs": jobs, "/transfers": transfers,
 		"/transfers/{id}": rows, "/transfers/{id}/rows": rows, "/devices/{id}/charts": charts,
 		"/renewals": enrolments, "/enrolments": enrolments,

@@ -18,13 +18,16 @@ const soonCertificate = daysWarning * day
 
 // Overview implements web.Overviews.
 func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, error) {
-	devices, err := s.view.DeviceCounts(ctx, now)
+	devices, err := s.view.DeviceCounts(ctx)
 	if err != nil {
 		return web.Overview{}, translate(err)
 	}
+	// The server knows them without a look at all registrations. One that is not ours
+	// has none, but for the moment of its leaving.
+	online := min(s.Server.Registered(), devices.Owned)
 	out := web.Overview{
-		Provider: s.Name, Devices: devices.Expected + devices.Owned + devices.Left, Online: devices.Online,
-		Offline: devices.Owned - devices.Online, Expected: devices.Expected, Left: devices.Left,
+		Provider: s.Name, Devices: devices.Expected + devices.Owned + devices.Left, Online: online,
+		Offline: devices.Owned - online, Expected: devices.Expected, Left: devices.Left,
 	}
 	if out.Certificates, out.ExpiringSoon, err = s.view.CertificateCounts(ctx, now, now.Add(soonCertificate)); err != nil {
 		return web.Overview{}, translate(err)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"steward/lwm2m"
@@ -104,10 +105,7 @@ func (v View) devices(ctx context.Context, name, after string, q DeviceQuery) ([
 	args := []any{
 		after, q.Limit, texts(q.Texts), texts(q.Tags), online, q.Now.UnixMicro(), text(string(q.Ownership)),
 		text(q.Campaign), text(q.Exposed), text(q.Release), text(q.Manufacturer), text(q.Model), text(q.Firmware),
-		text(q.Members), insecure,
-	}
-	if name != "view.devices_newest" && name != "view.devices_members" && name != "view.device_matches" {
-		args = args[:13] // they have no more parameters
+		text(q.Members), insecure, likeFirst(q.Texts), tagFirst(q.Tags),
 	}
 	rows, err := v.db.Query(ctx, name, args...)
 	if err != nil {
@@ -122,6 +120,45 @@ func texts(all []string) any {
 		return nil
 	}
 	out, err := json.Marshal(all)
+	if err != nil {
+		return nil // strings always marshal
+	}
+	return string(out)
+}
+
+// likeFirst is a pattern that what has the first text matches; NULL for none, or for
+// one that is longer than SQLite takes.
+func likeFirst(all []string) any {
+	if len(all) == 0 || len(all[0]) > maxLike {
+		return nil
+	}
+	return like(all[0])
+}
+
+// maxLike is far longer than names and serial numbers, and far shorter than what
+// SQLite refuses as a pattern.
+const maxLike = 1000
+
+// likeText is a pattern that what has text in it matches; NULL for "". What is
+// longer than any name is cut, for SQLite takes no long pattern: it is in none.
+func likeText(text string) any {
+	if text == "" {
+		return nil
+	}
+	return like(text[:min(len(text), maxLike)])
+}
+
+// like is the pattern of what has text in it, with a backslash to escape.
+func like(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
+}
+
+// tagFirst is how the first tag is written in the column of tags; NULL for none.
+func tagFirst(all []string) any {
+	if len(all) == 0 {
+		return nil
+	}
+	out, err := json.Marshal(all[0])
 	if err != nil {
 		return nil // strings always marshal
 	}
@@ -184,12 +221,11 @@ func (v View) Known(ctx context.Context, ids, endpoints []string) ([]fleet.Devic
 // DeviceCounts are the numbers of devices.
 type DeviceCounts struct {
 	Expected, Owned, Left int
-	Online                int // of those owned
 	Insecure              int // registered and allowed without security
 }
 
-// DeviceCounts counts the devices as of now.
-func (v View) DeviceCounts(ctx context.Context, now time.Time) (c DeviceCounts, err error) {
+// DeviceCounts counts the devices.
+func (v View) DeviceCounts(ctx context.Context) (c DeviceCounts, err error) {
 	rows, err := v.db.Query(ctx, "view.device_counts")
 	if err != nil {
 		return c, err
@@ -207,9 +243,6 @@ func (v View) DeviceCounts(ctx context.Context, now time.Time) (c DeviceCounts, 
 		case fleet.Left:
 			c.Left = n.n
 		}
-	}
-	if err := v.db.QueryRow(ctx, "view.online", now.UnixMicro()).Scan(&c.Online); err != nil {
-		return c, err
 	}
 	err = v.db.QueryRow(ctx, "view.insecure").Scan(&c.Insecure)
 	return c, err

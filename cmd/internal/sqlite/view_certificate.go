@@ -51,7 +51,7 @@ func (v View) Certificates(ctx context.Context, q CertificateQuery) ([]Certifica
 	}
 	name := "view.certificates"
 	args := []any{
-		before, q.Limit, text(q.Text), text(q.State), q.Now.UnixMicro(), replaced(q.Now),
+		before, q.Limit, likeText(q.Text), text(q.State), q.Now.UnixMicro(), replaced(q.Now),
 		text(string(q.Kind)), text(q.Profile), blob(q.Issuer),
 	}
 	switch {

@@ -24,12 +24,14 @@ func (v View) AuditRows(ctx context.Context, q AuditQuery) ([]audit.Record, erro
 	if q.Before <= 0 {
 		q.Before = math.MaxInt64
 	}
-	name, args := "view.audit", []any{q.Before, q.Limit, text(q.Action)}
+	name, args := "view.audit", []any{q.Before, q.Limit}
 	switch {
 	case q.Subject != "":
-		name, args = "view.audit_of_subject", append(args, text(q.Actor), q.Subject)
+		name, args = "view.audit_of_subject", append(args, q.Action, text(q.Actor), q.Subject)
 	case q.Actor != "":
-		name, args = "view.audit_of_actor", append(args, q.Actor)
+		name, args = "view.audit_of_actor", append(args, q.Action, q.Actor)
+	case q.Action != "":
+		name, args = "view.audit_of_action", append(args, q.Action)
 	}
 	rows, err := v.db.Query(ctx, name, args...)
 	if err != nil {

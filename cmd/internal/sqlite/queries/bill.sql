@@ -46,18 +46,18 @@ SELECT status, COUNT(*) FROM finding WHERE release = ? GROUP BY status;
 -- name: view.exposed_by
 SELECT f.vulnerability, COUNT(DISTINCT x.device)
   FROM finding f
-  JOIN device_release x ON x.release = f.release
+  JOIN device_running x ON x.release = f.release
  WHERE f.status = 'affected' AND f.vulnerability IN (SELECT value FROM json_each(?))
  GROUP BY f.vulnerability;
 
 -- The overview asks this each time: without a finding it must not read all jobs.
 -- name: view.exposed
 SELECT CASE WHEN EXISTS (SELECT 1 FROM finding WHERE status = 'affected')
-       THEN (SELECT COUNT(*) FROM device_release WHERE release IN (SELECT release FROM finding WHERE status = 'affected'))
+       THEN (SELECT COUNT(*) FROM device_running WHERE release IN (SELECT release FROM finding WHERE status = 'affected'))
        ELSE 0 END;
 
 -- name: view.installed
-SELECT COUNT(*) FROM device_release WHERE release = ?;
+SELECT COUNT(*) FROM device_running WHERE release = ?;
 
 -- name: view.vulnerabilities
 SELECT vulnerability,

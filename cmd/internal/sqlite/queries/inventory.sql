@@ -1,4 +1,4 @@
--- Parameters of certificates: before, limit, text, state, now, the time before
+-- Parameters of certificates: before, limit, text (a LIKE pattern), state, now, the time before
 -- which a renewed one was replaced for good, kind, profile, issuer, then the
 -- factory certificate or the key. The inner queries read indexes only.
 
@@ -11,7 +11,7 @@ SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory,
  WHERE c.id IN (
         SELECT id FROM certificate INDEXED BY certificate_page
          WHERE id < ?1
-           AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0 OR instr(serial, lower(?3)) > 0)
+           AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\' OR serial LIKE ?3 ESCAPE '\')
            AND (?4 IS NULL
                 OR ?4 = 'revoked' AND (status = 'revoked' OR replaced_at > 0 AND replaced_at <= ?6)
                 OR status = 'valid' AND (replaced_at = 0 OR replaced_at > ?6)
@@ -30,7 +30,7 @@ SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory,
  WHERE c.id IN (
         SELECT id FROM certificate
          WHERE factory = ?10 AND id < ?1
-           AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0 OR instr(serial, lower(?3)) > 0)
+           AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\' OR serial LIKE ?3 ESCAPE '\')
            AND (?4 IS NULL
                 OR ?4 = 'revoked' AND (status = 'revoked' OR replaced_at > 0 AND replaced_at <= ?6)
                 OR status = 'valid' AND (replaced_at = 0 OR replaced_at > ?6)
@@ -49,7 +49,7 @@ SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory,
  WHERE c.id IN (
         SELECT id FROM certificate
          WHERE spki = ?10 AND id < ?1
-           AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0 OR instr(serial, lower(?3)) > 0)
+           AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\' OR serial LIKE ?3 ESCAPE '\')
            AND (?4 IS NULL
                 OR ?4 = 'revoked' AND (status = 'revoked' OR replaced_at > 0 AND replaced_at <= ?6)
                 OR status = 'valid' AND (replaced_at = 0 OR replaced_at > ?6)
@@ -72,7 +72,7 @@ SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory,
         SELECT id FROM certificate INDEXED BY certificate_live
          WHERE status = 'valid' AND not_after >= ?5 AND not_after < ?10 AND (not_after, id) > (?11, ?12)
            AND (replaced_at = 0 OR replaced_at > ?6)
-           AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0 OR instr(serial, lower(?3)) > 0)
+           AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\' OR serial LIKE ?3 ESCAPE '\')
            AND (?4 IS NULL OR ?4 = 'live')
            AND (?7 IS NULL OR kind = ?7) AND (?8 IS NULL OR profile = ?8) AND (?9 IS NULL OR issuer = ?9)
            AND ?1 > 0

@@ -44,7 +44,7 @@ SELECT id, device, kind, path, body, action, actor, flags, state, reason, result
 -- name: operation.expired
 SELECT id, device, kind, path, body, action, actor, flags, state, reason, result, exchanges, tries, version,
        created_at, sent_at, ended_at, expires_at
-  FROM operation
+  FROM operation INDEXED BY operation_due
  WHERE ended_at IS NULL AND expires_at <= ? AND state = 'queued'
  ORDER BY seq LIMIT ?;
 

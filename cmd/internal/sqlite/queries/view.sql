@@ -10,19 +10,24 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
        COALESCE((SELECT kind FROM device_key k WHERE k.device = device_line.id AND k.use = 'server'), '')
   FROM device_line
 
+-- What is cheap comes first: parts of the first text (a LIKE pattern) and the first tag
+-- (as JSON writes it), which leave few rows to look at more closely, and whether any
+-- device at all tells what is asked for.
+
 -- name: part.device_matches
+   AND (?16 IS NULL OR endpoint LIKE ?16 ESCAPE '\') AND (?17 IS NULL OR instr(tags, ?17) > 0)
    AND (?3 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?3) WHERE instr(lower(endpoint), lower(value)) = 0))
    AND (?4 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?4) want
                                    WHERE want.value NOT IN (SELECT has.value FROM json_each(tags) has)))
    AND (?5 IS NULL OR ?5 = (ownership = 'owned' AND version IS NOT NULL AND (expires_at IS NULL OR expires_at > ?6)))
    AND (?7 IS NULL OR ownership = ?7)
    AND (?8 IS NULL OR id IN (SELECT device FROM job WHERE campaign = ?8))
-   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release IN
+   AND (?9 IS NULL OR id IN (SELECT x.device FROM device_running x WHERE x.release IN
         (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
-   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_release x WHERE x.release = ?10))
-   AND (?11 IS NULL OR manufacturer = ?11)
-   AND (?12 IS NULL OR model = ?12)
-   AND (?13 IS NULL OR firmware = ?13)
+   AND (?10 IS NULL OR id IN (SELECT x.device FROM device_running x WHERE x.release = ?10))
+   AND (?11 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/0' AND v.plain = ?11) AND manufacturer = ?11)
+   AND (?12 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/1' AND v.plain = ?12) AND model = ?12)
+   AND (?13 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/3' AND v.plain = ?13) AND firmware = ?13)
 
 -- name: view.devices
 {part.device}
@@ -84,12 +89,6 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at
 -- name: view.device_counts
 SELECT ownership, COUNT(*) FROM device GROUP BY ownership;
 
--- name: view.online
-SELECT COUNT(*)
-  FROM registration r
-  JOIN device d ON d.id = r.device
- WHERE (r.expires_at > ? OR r.expires_at IS NULL) AND d.ownership = 'owned';
-
 -- name: view.insecure
 SELECT COUNT(*) FROM device d WHERE d.nosec = 1 AND EXISTS (SELECT 1 FROM registration r WHERE r.device = d.id);
 
@@ -100,26 +99,59 @@ SELECT path, kind, plain, source, at
  ORDER BY path
  LIMIT ?5;
 
--- Parameters of audit rows: before, limit, action prefix, then actor and subject.
+-- Parameters of audit rows: before, limit, action prefix ("": any), then actor and
+-- subject. The actions that there are, few, are found one after the other, and of
+-- each its newest rows: what is seldom costs no more than what is common.
 
 -- name: view.audit
 SELECT id, at, actor, action, subject, reason, before, after, prev, hash
   FROM audit
- WHERE id < ?1 AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3)
+ WHERE id < ?1
  ORDER BY id DESC
  LIMIT ?2;
 
--- name: view.audit_of_actor
+-- name: view.audit_of_action
+WITH RECURSIVE word (action) AS (
+    SELECT MIN(action) FROM audit WHERE action >= ?3
+     UNION ALL
+    SELECT (SELECT MIN(action) FROM audit WHERE action > word.action)
+      FROM word
+     WHERE substr(word.action, 1, length(?3)) = ?3)
 SELECT id, at, actor, action, subject, reason, before, after, prev, hash
   FROM audit
- WHERE actor = ?4 AND id < ?1 AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3)
- ORDER BY id DESC
- LIMIT ?2;
+ WHERE id IN (
+        SELECT a.id
+          FROM word
+         CROSS JOIN audit a
+         WHERE substr(word.action, 1, length(?3)) = ?3
+           AND a.id IN (SELECT b.id FROM audit b WHERE b.action = word.action AND b.id < ?1 ORDER BY b.id DESC LIMIT ?2)
+         ORDER BY a.id DESC
+         LIMIT ?2)
+ ORDER BY id DESC;
+
+-- name: view.audit_of_actor
+WITH RECURSIVE word (action) AS (
+    SELECT MIN(action) FROM audit WHERE actor = ?4 AND action >= ?3
+     UNION ALL
+    SELECT (SELECT MIN(action) FROM audit WHERE actor = ?4 AND action > word.action)
+      FROM word
+     WHERE substr(word.action, 1, length(?3)) = ?3)
+SELECT id, at, actor, action, subject, reason, before, after, prev, hash
+  FROM audit
+ WHERE id IN (
+        SELECT a.id
+          FROM word
+         CROSS JOIN audit a
+         WHERE substr(word.action, 1, length(?3)) = ?3
+           AND a.id IN (SELECT b.id FROM audit b WHERE b.actor = ?4 AND b.action = word.action AND b.id < ?1 ORDER BY b.id DESC LIMIT ?2)
+         ORDER BY a.id DESC
+         LIMIT ?2)
+ ORDER BY id DESC;
 
 -- name: view.audit_of_subject
 SELECT id, at, actor, action, subject, reason, before, after, prev, hash
   FROM audit
- WHERE subject = ?5 AND id < ?1 AND (?3 IS NULL OR substr(action, 1, length(?3)) = ?3) AND (?4 IS NULL OR actor = ?4)
+ WHERE subject = ?5 AND id < ?1 AND (?3 = '' OR substr(action, 1, length(?3)) = ?3) AND (?4 IS NULL OR actor = ?4)
  ORDER BY id DESC
  LIMIT ?2;
 
