@@ -70,26 +70,28 @@ func TestWithoutScript(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	s := newStage(t, &webtest.Fake{Text: "Meter"})
-	with, without := s.person(t, b), s.person(t, b)
-	without.disableScript(t)
+	p, read, pages := s.person(t, b), map[string]string{}, s.everyPage(t)
 	// What tells the time moves.
 	const words = `[...document.querySelectorAll("main, nav")].map((e) => {
   const copy = e.cloneNode(true);
   copy.querySelectorAll("time, script, [data-script]").forEach((t) => t.remove());
   return copy.textContent;
 }).join(" ").split(/\s+/).join(" ")`
-	for _, page := range s.everyPage(t) {
-		with.open(t, s.url+page.path)
-		without.open(t, s.url+page.path)
-		a, b := eval[string](t, with, words), eval[string](t, without, words)
-		if a != b {
-			t.Errorf("%s reads otherwise without script:\n%s\n%s", page.path, a, b)
+	for _, page := range pages {
+		p.open(t, s.url+page.path)
+		read[page.path] = eval[string](t, p, words)
+	}
+	p.disableScript(t)
+	for _, page := range pages {
+		p.open(t, s.url+page.path)
+		if got := eval[string](t, p, words); got != read[page.path] {
+			t.Errorf("%s reads otherwise without script:\n%s\n%s", page.path, got, read[page.path])
 		}
-		for _, form := range eval[[]string](t, without, `[...document.forms].filter((f) => !f.querySelector(
+		for _, form := range eval[[]string](t, p, `[...document.forms].filter((f) => !f.querySelector(
   "button:not([type=button]), input[type=submit]")).map((f) => f.outerHTML.slice(0, 160))`) {
 			t.Errorf("%s: a form that only script can send: %s", page.path, form)
 		}
-		for _, problem := range without.problems(t) {
+		for _, problem := range p.problems(t) {
 			t.Errorf("%s without script: %s", page.path, problem)
 		}
 	}

@@ -169,7 +169,7 @@ func TestKeyboardSignIn(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
 	s := newStage(t, &webtest.Fake{})
-	secret, err := s.accounts.Invite(t.Context(), "system", "somebody", web.RoleAdmin, webtest.Noon)
+	secret, err := s.accounts.Invite(t.Context(), web.System(), "somebody", web.RoleAdmin, webtest.Noon)
 	if err != nil {
 		t.Fatal(err)
 	}

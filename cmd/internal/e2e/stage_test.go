@@ -29,7 +29,7 @@ type stage struct {
 
 func newStage(t *testing.T, fake *webtest.Fake) *stage {
 	t.Helper()
-	s := &stage{fake: fake, accounts: account.New(&accounttest.Memory{}), stream: &web.Stream{}}
+	s := &stage{fake: fake, accounts: account.New(account.Options{Stores: &accounttest.Memory{}}), stream: &web.Stream{}}
 	log, now := slog.New(slog.DiscardHandler), func() time.Time { return webtest.Noon }
 	server := httptest.NewUnstartedServer(nil)
 	s.url = "http://" + server.Listener.Addr().String()
@@ -53,7 +53,7 @@ func newStage(t *testing.T, fake *webtest.Fake) *stage {
 // person is a tab in which an administrator is signed in.
 func (s *stage) person(t *testing.T, b browser) *tab {
 	t.Helper()
-	secret, err := s.accounts.Invite(t.Context(), "system", "somebody", web.RoleAdmin, webtest.Noon)
+	secret, err := s.accounts.Invite(t.Context(), web.System(), "somebody", web.RoleAdmin, webtest.Noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,8 @@ type pageOf struct{ name, path string }
 // everyPage lists all that GET shows of a stage, by its router. Streams are no pages.
 func (s *stage) everyPage(t *testing.T) (out []pageOf) {
 	t.Helper()
-	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID)
+	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID,
+		"{operation}", webtest.ID, "{name}", "somebody")
 	for _, pattern := range ui.Pages() {
 		if pattern == "/events" || strings.Contains(pattern, "*") {
 			continue
@@ -99,11 +100,11 @@ func (s *stage) everyPage(t *testing.T) (out []pageOf) {
 // isPage reports whether what an address leads to is for people to read.
 func (s *stage) isPage(t *testing.T, path string) bool {
 	t.Helper()
-	secret, err := s.accounts.Invite(t.Context(), "system", "somebody", web.RoleAdmin, webtest.Noon)
+	secret, err := s.accounts.Invite(t.Context(), web.System(), "somebody", web.RoleAdmin, webtest.Noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := s.accounts.SignIn(t.Context(), secret, webtest.Noon)
+	session, err := s.accounts.SignIn(t.Context(), secret, account.Visit{}, webtest.Noon)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func (r *run) ask(ctx context.Context, pattern string, k kind, random *rand.Rand
 		return path(random) + query
 	}
 	switch a, err := r.web.get(ctx, target()); { // the first prepares its statements
-	case errors.Is(err, errStatus) && a.status < http.StatusInternalServerError:
+	case errors.Is(err, errStatus) && (a.status < http.StatusInternalServerError || a.status == http.StatusNotImplemented):
 		r.result.Unknown = append(r.result.Unknown, fmt.Sprintf("%s (%s: %d)", pattern, cmp.Or(k.name, "plain"), a.status))
 		return nil
 	case err != nil:
