@@ -171,7 +171,7 @@ func (ca *CA) admits(r Right, spki Hash) error {
 	if now.Before(r.From) {
 		return &PendingError{Retry: max(ca.o.Retry, r.From.Sub(now))}
 	}
-	if r.SPKI == (Hash{}) && !r.Until.IsZero() && now.After(r.Until) {
+	if r.State == RightOpen && !r.Until.IsZero() && now.After(r.Until) {
 		return fmt.Errorf("%w: window of the right is over", ErrForbidden)
 	}
 	return nil

@@ -206,10 +206,18 @@ func TestEnrolRefuses(t *testing.T) {
 			w.open(t, nil)
 			w.clock.Advance(2 * time.Hour)
 		}, nil, est.ErrForbidden},
-		{"window over, but bound to this key", func(t *testing.T, w *world) {
+		{"window over, bound to this key", func(t *testing.T, w *world) {
 			t.Helper()
 			grant(t, w, est.Grant{FactoryDER: w.device.DER, Until: w.clock.Now().Add(time.Hour)})
 			w.open(t, w.key)
+			w.clock.Advance(2 * time.Hour)
+		}, nil, est.ErrForbidden},
+		{"window over, but reopened for this key", func(t *testing.T, w *world) {
+			t.Helper()
+			grant(t, w, est.Grant{FactoryDER: w.device.DER, Until: w.clock.Now().Add(time.Hour)})
+			w.open(t, nil)
+			must(t)(w.ca.SuspendRight(t.Context(), w.device.Factory))
+			must(t)(w.ca.ReopenRight(t.Context(), w.device.Factory, spki(t, w.key)))
 			w.clock.Advance(2 * time.Hour)
 		}, nil, nil},
 		{"open for another key", opened(noted), nil, est.ErrWrongKey},

@@ -108,8 +108,9 @@ type Right struct {
 	// Issued is the newest operational certificate; zero: none yet.
 	Issued Hash
 	// From and Until are the window. Before From the right answers as if closed.
-	// After Until one that is open for any key is refused; one bound to a key
-	// stays open, for its device may have committed in time. Zero: no limit.
+	// After Until it refuses whoever has not enrolled: the provider that the device
+	// comes from may open its own right then, and no two are open at once. A right that
+	// is reopened for the key of a device that returned has no window. Zero: no limit.
 	From, Until time.Time
 	ChangedAt   time.Time
 	Version     int64 // 1 when inserted

@@ -131,7 +131,11 @@ func (ca *CA) ReopenRight(ctx context.Context, factory, spki Hash) (Right, error
 		if r.State == RightSuspended && spki != (Hash{}) && r.SPKI == spki && r.Issued != (Hash{}) {
 			on = EventResume
 		}
-		return ca.advance(ctx, r, on, step{spki: spki, done: enrolled})
+		s := step{spki: spki, done: enrolled}
+		if spki != (Hash{}) {
+			s.set = func(r *Right) { r.From, r.Until = time.Time{}, time.Time{} }
+		}
+		return ca.advance(ctx, r, on, s)
 	})
 }
 

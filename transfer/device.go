@@ -115,7 +115,7 @@ func OpenDevice(o DeviceOptions) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{o: o, subject: certificate.Subject.CommonName, factory: HashOf(o.FactoryCertificate), nv: *n}
-	if err := d.update(func(n *nvm) error { n.Boots++; return nil }); err != nil {
+	if err := d.update(func(n *nvm) error { n.Boots++; n.Told = false; return nil }); err != nil {
 		return nil, err
 	}
 	return d, d.settle()

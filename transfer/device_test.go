@@ -396,7 +396,37 @@ func TestDoneFinalisesItself(t *testing.T) {
 	wantState(t, d, transfer.Done) // nobody has its receipt: it stays reachable
 	check(t, d.Acknowledged())
 	check(t, d.Tick(time.Second, noon))
+	wantState(t, d, transfer.Done) // its grace counts from the acknowledgement
+	check(t, d.Tick(time.Hour, noon))
 	wantState(t, d, transfer.Finalised)
+}
+
+// TestDoneFallsBack: a device that cannot register any more in DONE, because its
+// certificate was revoked before anybody read its receipt, does not stay for ever.
+// An acknowledgement counts only for as long as it is registered.
+func TestDoneFallsBack(t *testing.T) {
+	w := newWorld(t)
+	d, j := toReady(t, w)
+	check(t, d.Commit(order(d), noon))
+	drain(t, d, nil)
+	check(t, d.Enrolled(issue(t, d, &w.ca2)))
+	drain(t, d, nil)
+	check(t, d.Registered())
+	drain(t, d, nil)
+	check(t, d.Acknowledged())
+	check(t, d.Failed())
+	check(t, d.Tick(30*time.Minute, noon))
+	check(t, d.Failed()) // the second does not begin the period anew
+	wantState(t, d, transfer.Done)
+	d = must(transfer.OpenDevice(w.options(j)))(t)
+	check(t, d.Tick(30*time.Minute, noon))
+	wantState(t, d, transfer.InFall)
+	drain(t, d, nil)
+	if d.Status().Error != transfer.GraceError {
+		t.Errorf("error %d, want that the grace was over", d.Status().Error)
+	}
+	check(t, d.Tick(3*time.Hour, noon)) // and it may try the new domain again, with the same key
+	wantState(t, d, transfer.Enrolling)
 }
 
 // TestDetours goes through ATTEST and UPDATE as the Destination demands.

@@ -220,19 +220,27 @@ func (d *Device) Registered() error {
 	return d.fire(OnRegistered, func(n *nvm) error { n.Told = false; return nil })
 }
 
-// Acknowledged records that the new provider has the DONE receipt. Only then may
-// the device finalise by itself when its grace is over.
+// Acknowledged records that the new provider has the DONE receipt, over the present
+// association. Only then may the device finalise by itself when its grace, which
+// counts from now on, is over. After a restart, or a Failed, it must be told again.
 func (d *Device) Acknowledged() error {
 	if d.nv.State != Done || d.nv.Told {
 		return nil
 	}
-	return d.update(func(n *nvm) error { n.Told = true; return nil })
+	return d.update(func(n *nvm) error { n.Told, n.InState, n.Attempts = true, 0, 0; return nil })
 }
 
 // Failed counts an attempt at the current activity that may be repeated, after
-// Retry.Delay(Status().Attempts).
+// Retry.Delay(Status().Attempts). In DONE it is an attempt to register: a device that
+// fails at it for a whole grace falls back.
 func (d *Device) Failed() error {
-	return d.update(func(n *nvm) error { n.Attempts++; return nil })
+	return d.update(func(n *nvm) error {
+		if n.State == Done && (n.Told || n.Attempts == 0) {
+			n.Told, n.InState = false, 0
+		}
+		n.Attempts++
+		return nil
+	})
 }
 
 // Refused ends an activity of the new domain for good: the device falls back.
@@ -287,8 +295,12 @@ func (d *Device) watchGrace(grace time.Duration) error {
 			return d.fire(OnTryAgain, func(n *nvm) error { n.Turns++; n.Error = 0; return nil })
 		}
 	case Done:
-		if n.Told && n.InState >= grace {
+		switch {
+		case n.InState < grace:
+		case n.Told:
 			return d.fire(OnFinalise, nil)
+		case n.Attempts > 0:
+			return d.fire(OnGraceOver, func(n *nvm) error { n.Error = GraceError; return nil })
 		}
 	default:
 	}

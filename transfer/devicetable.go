@@ -99,6 +99,9 @@ func DeviceTable() machine.Table[DeviceState, DeviceEvent, DeviceEffect] {
 		deviceRow(Register, OnRegistered, Done, StepReceipt, DoNotify),
 		deviceRow(Done, OnFinalise, Finalised, StepAdopt, StepReceipt, StepForget, DoNotify),
 		deviceRow(Done, OnReturn, InFall, fallback...),
+		// It has not been able to register for a whole grace: its certificate may have
+		// been revoked because the former provider was about to take it back.
+		deviceRow(Done, OnGraceOver, InFall, fallback...),
 		deviceRow(InFall, OnEnrolled, FellBack, StepRestore, StepReceipt, StepForget, DoNotify, DoServe),
 		deviceRow(InFall, OnTryAgain, Enrolling, DoWipeTransport, DoEnrol),
 	}

@@ -130,6 +130,11 @@ func OutgoingTable() RowTable {
 	for _, s := range []RowState{RowStaged, RowDelivered, RowReady} {
 		t = append(t, beforeCommit(s, RowExecuteAbort, RowUnstage, RowTellClosed)...)
 	}
+	// A Commit that the network held back came after all, before Abort did: the device
+	// shows its FALLBACK receipt.
+	for _, s := range []RowState{RowAborted, RowExpired} {
+		t = append(t, row(s, RowCommit, RowCommitted, RowSuspendRight))
+	}
 	for _, s := range afterCommit {
 		t = append(t, progress(s)...)
 		t = append(t,
@@ -139,7 +144,7 @@ func OutgoingTable() RowTable {
 			row(s, RowEnrolFail, RowEnrolFailed, RowAlert),
 			row(s, RowSilent, RowOrphanRisk, RowAlert),
 			row(s, RowFallback, RowReturned, RowReopenRight),
-			row(s, RowWithdraw, RowReturned, RowAlert),
+			row(s, RowWithdraw, s, RowAlert), // its receipt will say that it is on its way back
 			row(s, RowFellBackEvent, RowFellBack, RowTakeBack, RowTellFellBack))
 	}
 	for _, s := range failed {
@@ -147,7 +152,7 @@ func OutgoingTable() RowTable {
 			row(s, RowFallback, RowReturned, RowReopenRight),
 			row(s, RowFellBackEvent, RowFellBack, RowTakeBack, RowTellFellBack))
 	}
-	// A withdrawal raced with the device's way through: what the receipt says counts.
+	// The way back raced with the device's way through: what the receipt says counts.
 	return append(t,
 		row(RowReturned, RowFinal, RowFinalised, RowRevokeOld, RowDeleteRight),
 		row(RowReturned, RowSilent, RowReturned, RowAlert))

@@ -194,7 +194,7 @@ func (c *Coordinator) completed(ctx context.Context, r *Row, signed []*transfer.
 		return nil
 	}
 	now := time.Now()
-	if r.State == transfer.RowReady || r.State == transfer.RowUnknown { // the answer to Commit was lost
+	if r.mayReturn() && !r.Reached() { // the answer to Commit was lost
 		r.CommittedAt = now
 		if err := r.apply(transfer.RowCommit, now); err != nil {
 			return fmt.Errorf("%w: %w", ErrState, err)

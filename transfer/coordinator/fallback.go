@@ -19,8 +19,7 @@ import (
 // FALLBACK receipt that was not known. Whoever holds a copy of the factory key can
 // ask too: then there is no receipt, and nothing changes but an audit row.
 func (c *Coordinator) onTheWayBack(ctx context.Context, s *step) bool {
-	if s.row.Incoming || s.row.State != transfer.RowReady && !s.row.Committed() || s.row.Ended() ||
-		s.row.State == transfer.RowReturned {
+	if !s.row.mayReturn() {
 		return false
 	}
 	if _, ok := c.contacted(s.row.Factory); !ok {
@@ -47,6 +46,19 @@ func (c *Coordinator) onTheWayBack(ctx context.Context, s *step) bool {
 	}
 	s.row.Due, s.again = time.Now(), true
 	return true
+}
+
+// mayReturn reports whether the device may be on its way back: also where its part was
+// ended, as long as it has not confirmed that it dropped the message.
+func (r Row) mayReturn() bool {
+	switch {
+	case r.Incoming || r.State == transfer.RowReturned:
+		return false
+	case r.State == transfer.RowAborted, r.State == transfer.RowExpired:
+		return len(r.Pending) > 0
+	default:
+		return r.State == transfer.RowReady || r.Committed() && !r.Ended()
+	}
 }
 
 // fellBecause says in words what led to FALLBACK (label 31).
@@ -101,7 +113,7 @@ func (c *Coordinator) askClosed(ctx context.Context, s *step) error {
 		return err
 	}
 	answer, err := c.post(ctx, s, ActionClose, transfer.Completion{Transfer: s.t.Key(), Receipts: [][]byte{raw}})
-	if errors.Is(err, ErrPartnerAway) && time.Now().After(s.t.Window.Latest.Time().Add(2*s.t.Grace)) {
+	if errors.Is(err, ErrPartnerAway) && time.Now().After(s.t.contractEnd().Add(2*transfer.ClockSkew)) {
 		s.row.Reason = "the partner is silent and its right has ended by contract"
 		s.fire(transfer.RowFallback)
 		return nil
@@ -125,6 +137,10 @@ func (c *Coordinator) askClosed(ctx context.Context, s *step) error {
 	s.fire(transfer.RowFallback)
 	return nil
 }
+
+// contractEnd is when the right of a device that committed ends at the incoming
+// provider's CA by itself: whoever committed at the last moment has had its grace twice.
+func (t Transfer) contractEnd() time.Time { return t.Window.Latest.Time().Add(2 * t.Grace) }
 
 // statusAge is how old the status of a right may be: two clocks and an answer.
 const statusAge = 2 * transfer.ClockSkew

@@ -69,7 +69,7 @@ func (c *Coordinator) grant(ctx context.Context, s *step) error {
 		return err
 	}
 	_, err = c.o.CA.GrantRight(ctx, est.Grant{
-		FactoryDER: factory.Raw, From: s.t.Window.Earliest.Time(), Until: s.t.Window.Latest.Time(),
+		FactoryDER: factory.Raw, From: s.t.Window.Earliest.Time(), Until: s.t.contractEnd(),
 	})
 	if err == nil {
 		s.row.Device, err = c.expect(ctx, s)
@@ -251,6 +251,9 @@ func (c *Coordinator) final(ctx context.Context, s *step, signed *transfer.Signe
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return err
 	}
+	if done != nil && signed.Body.Previous != done.Hash { // it fell back and came again: this DONE was not read
+		done = nil
+	}
 	if err := c.compareFinalised(ctx, s.row, done, signed); err != nil {
 		return fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
@@ -269,16 +272,19 @@ func (c *Coordinator) final(ctx context.Context, s *step, signed *transfer.Signe
 // postComplete gives the partner the receipts on which it lets the device go. Its
 // answer means that it has revoked the former certificates, or will.
 func (c *Coordinator) postComplete(ctx context.Context, s *step) error {
-	var receipts [][]byte
-	for _, state := range []transfer.DeviceState{transfer.Done, transfer.Finalised} {
-		_, raw, err := c.stored(ctx, s.row, state)
-		if err == nil {
-			receipts = append(receipts, raw)
-		} else if !errors.Is(err, ErrUnknown) {
-			return err
-		}
+	final, raw, err := c.stored(ctx, s.row, transfer.Finalised)
+	if err != nil {
+		return err
 	}
-	_, err := c.post(ctx, s, ActionComplete, transfer.Completion{
+	receipts := [][]byte{raw}
+	done, raw, err := c.stored(ctx, s.row, transfer.Done)
+	switch {
+	case err == nil && final.Body.Previous == done.Hash:
+		receipts = [][]byte{raw, receipts[0]}
+	case err != nil && !errors.Is(err, ErrUnknown):
+		return err
+	}
+	_, err = c.post(ctx, s, ActionComplete, transfer.Completion{
 		Transfer: s.t.Key(), Receipts: receipts, Verdict: s.row.Verdict,
 	})
 	if err != nil {

@@ -79,16 +79,16 @@ func switching(s transfer.BatchState) bool {
 // where the device is.
 func (c *Coordinator) tellCommit(ctx context.Context, s *step) error {
 	now := time.Now()
+	if !now.Before(s.t.Window.Latest.Time()) { // whatever the state: it may have come out of UNKNOWN late
+		s.fire(transfer.RowExpire)
+		return nil
+	}
 	if s.t.State != transfer.BatchSwitching || s.t.Paused {
 		s.due = now.Add(c.o.MaxPoll) // the transfer wakes its rows; this is for a lost wake
 		return nil
 	}
 	if now.Before(s.t.Window.Earliest.Time()) {
 		s.due = s.t.Window.Earliest.Time()
-		return nil
-	}
-	if !now.Before(s.t.Window.Latest.Time()) {
-		s.fire(transfer.RowExpire)
 		return nil
 	}
 	if now.Sub(s.row.ReadyAt) > fresh || s.row.Tries > 0 {

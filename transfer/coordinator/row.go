@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"slices"
 	"time"
 
 	"steward/est"
@@ -29,28 +28,13 @@ type step struct {
 
 func (s *step) fire(on ...transfer.RowEvent) { s.events = append(s.events, on...) }
 
-// apply moves r by an event of its table. Effects of the former state that are
-// still pending are dropped with it: each is either overtaken by what moved the
-// row, or demanded again by the new state.
+// apply moves r by an event of its table.
 func (r *Row) apply(on transfer.RowEvent, now time.Time) error {
-	to, err := tableOf(r.Incoming).Step(r.State, on)
+	to, err := transfer.Progress{State: r.State, Pending: r.Pending}.Step(tableOf(r.Incoming), r.Incoming, on)
 	if err != nil {
 		return fmt.Errorf("device %s: %w", r.Short, err)
 	}
-	var pending []transfer.RowEffect
-	if to.To == r.State || on == transfer.RowSilent {
-		pending = r.Pending
-	}
-	for _, do := range to.Do {
-		switch {
-		case do == transfer.RowDoFinalise && !r.Incoming, slices.Contains(pending, do):
-		case do == transfer.RowTellClosed: // needs no device, so it must not wait for one
-			pending = slices.Insert(slices.Clone(pending), 0, do)
-		default:
-			pending = append(slices.Clone(pending), do)
-		}
-	}
-	r.State, r.Pending, r.Tries, r.Due, r.Inferred = to.To, pending, 0, now, false
+	r.State, r.Pending, r.Tries, r.Due, r.Inferred = to.State, to.Pending, 0, now, false
 	return nil
 }
 

@@ -114,7 +114,7 @@ func (l *life) serve(ctx context.Context) error {
 	m := l.links.management()
 	if m == nil {
 		if err := l.register(ctx, home, anchors); err != nil {
-			return err
+			return errors.Join(err, l.adrift(ctx))
 		}
 		m = l.links.management()
 	}
@@ -129,6 +129,14 @@ func (l *life) serve(ctx context.Context) error {
 		return l.assure(ctx, m)
 	}
 	return nil
+}
+
+// adrift counts in DONE that the new provider does not let the device register.
+func (l *life) adrift(ctx context.Context) error {
+	if l.current() != transfer.Done || ctx.Err() != nil {
+		return nil
+	}
+	return l.with((*transfer.Device).Failed)
 }
 
 // register opens an association to the LwM2M server with the operational
