@@ -2,11 +2,10 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -27,36 +26,48 @@ type Stream struct {
 	// may. It is set before the stream is used, and called by the watcher's own request.
 	Sees func(ctx context.Context, e Event) bool
 
-	mu          sync.Mutex  // guards what follows
-	last        uint64      // id of the newest event
-	kept        []sequenced // a ring: an event is at its id modulo keepEvents
+	// Log has the events that are not in memory any more; nil: none. Source is where
+	// events happen, for CloudEvents. Both are set before the stream is used.
+	Log    EventLog
+	Source string
+
+	mu          sync.Mutex // guards what follows
+	first       uint64     // id before the first event in memory
+	last        uint64     // id of the newest event
+	kept        []Logged   // a ring: an event is at its id modulo keepEvents
 	subscribers map[*subscriber]struct{}
 	leaving     bool      // a subscriber went away since the last call of Watched
 	left        time.Time // when that was seen
 	closed      bool
 }
 
-type sequenced struct {
-	Event
-
-	id uint64
-}
-
 type subscriber struct {
 	match  func(Event) bool
-	events chan sequenced // closed when the subscriber was too slow, or by Close
+	events chan Logged // closed when the subscriber was too slow, or by Close
 }
 
-// Publish hands e to all who watch. It never blocks.
-func (s *Stream) Publish(e Event) {
+// Resume has the next event follow on what an earlier process kept up to id. What it
+// may have published and not kept gets ids of its own.
+func (s *Stream) Resume(id uint64) {
+	const unkept = 100_000
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id > 0 {
+		s.first, s.last = id+unkept, id+unkept
+	}
+}
+
+// Publish hands e to all who watch, and returns it with its id. It never blocks.
+func (s *Stream) Publish(e Event) Logged {
+	at := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	seq := sequenced{Event: e, id: s.last}
+	seq := Logged{Event: e, ID: s.last, At: at}
 	if s.kept == nil {
-		s.kept = make([]sequenced, keepEvents)
+		s.kept = make([]Logged, keepEvents)
 	}
-	s.kept[seq.id%keepEvents] = seq
+	s.kept[seq.ID%keepEvents] = seq
 	for sub := range s.subscribers {
 		if !sub.match(e) {
 			continue
@@ -67,6 +78,7 @@ func (s *Stream) Publish(e Event) {
 			s.drop(sub)
 		}
 	}
+	return seq
 }
 
 // Watched reports whether anybody watches at now, or may come back for what was
@@ -99,39 +111,43 @@ func (s *Stream) drop(sub *subscriber) {
 	}
 }
 
-// subscribe returns a subscriber and the kept events after the id last.
-func (s *Stream) subscribe(last uint64, match func(Event) bool) (*subscriber, []sequenced, error) {
+// subscribe returns a subscriber, the events in memory after the id last, and how what
+// is not in memory is read.
+func (s *Stream) subscribe(last uint64, match func(Event) bool) (*subscriber, []Logged, replay, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.subscribers) >= maxSubscribers {
-		return nil, nil, ErrUnavailable
+		return nil, nil, replay{}, ErrUnavailable
 	}
-	var missed []sequenced
-	if s.kept != nil && last > 0 {
-		oldest := uint64(1)
-		if s.last > keepEvents {
-			oldest = s.last - keepEvents + 1
-		}
-		for id := max(last+1, oldest); id <= s.last; id++ {
-			if e := s.kept[id%keepEvents]; match(e.Event) {
-				missed = append(missed, e)
-			}
+	oldest := s.first + 1
+	if s.last >= s.first+keepEvents {
+		oldest = s.last - keepEvents + 1
+	}
+	var missed []Logged
+	for id := max(last+1, oldest); id <= s.last; id++ {
+		if e := s.kept[id%keepEvents]; match(e.Event) {
+			missed = append(missed, e)
 		}
 	}
-	sub := &subscriber{match: match, events: make(chan sequenced, subscriberQueue)}
+	sub := &subscriber{match: match, events: make(chan Logged, subscriberQueue)}
 	if s.subscribers == nil {
 		s.subscribers = map[*subscriber]struct{}{}
 	}
 	s.subscribers[sub] = struct{}{}
-	return sub, missed, nil
+	return sub, missed, replay{log: s.Log, until: oldest, newest: s.last}, nil
 }
 
 // Serve answers r with the events that match as an event stream (HTML, "Server-
-// sent events"), beginning after the client's Last-Event-ID, until the client
-// goes away or stay ends. It returns ErrUnavailable when too many watch.
+// sent events") of CloudEvents, until the client goes away or stay ends. One who
+// sends Last-Event-ID gets first what happened since: from memory and the log, or an
+// EventGap where that is not kept any more. It returns ErrUnavailable when too many
+// watch.
 func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duration, match func(Event) bool) error {
-	last, _ := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64) // 0 if absent or not ours
-	sub, missed, err := s.subscribe(last, match)
+	last, back := lastEventID(r)
+	if !back {
+		last = math.MaxUint64 - 1
+	}
+	sub, missed, before, err := s.subscribe(last, match)
 	if err != nil {
 		return err
 	}
@@ -151,46 +167,77 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duratio
 	// From here on, an error is a client that went away.
 	ctx, cancel := context.WithTimeout(r.Context(), stay)
 	defer cancel()
-	_ = sub.copyTo(ctx, w, out, missed, s.Sees)
+	f := follower{ctx: ctx, w: w, out: out, stream: s, match: match}
+	_ = f.run(sub, missed, before, last, back)
 	return nil
 }
 
-// copyTo writes events until ctx ends or the subscriber is dropped.
-func (sub *subscriber) copyTo(
-	ctx context.Context, w http.ResponseWriter, out *http.ResponseController, missed []sequenced,
-	sees func(context.Context, Event) bool,
-) error {
-	write := func(e sequenced) error {
-		if sees != nil && !sees(ctx, e.Event) {
-			return nil
-		}
-		return writeEvent(w, e)
-	}
-	if _, err := fmt.Fprint(w, "retry: 2000\n\n"); err != nil {
+// A follower is one client and what is written to it.
+type follower struct {
+	ctx    context.Context //nolint:containedctx // of the one request that it serves
+	w      http.ResponseWriter
+	out    *http.ResponseController
+	stream *Stream
+	match  func(Event) bool
+}
+
+// run writes what was missed, and then what happens until ctx ends or the subscriber
+// is dropped.
+func (f follower) run(sub *subscriber, missed []Logged, before replay, last uint64, back bool) error {
+	if _, err := fmt.Fprint(f.w, "retry: 2000\n\n"); err != nil {
 		return err
 	}
-	for _, e := range missed {
-		if err := write(e); err != nil {
+	if back && last+1 < before.until {
+		complete, err := f.missed(before, last)
+		if err != nil || !complete {
+			return err // it comes back for the rest
+		}
+	}
+	if back && last > before.newest { // of another database, or an older copy of ours
+		if err := f.write(gap(last, before.newest+1)); err != nil {
 			return err
 		}
 	}
+	for _, e := range missed {
+		if err := f.write(e); err != nil {
+			return err
+		}
+	}
+	return f.follow(sub)
+}
+
+// missed writes what is not in memory any more.
+func (f follower) missed(before replay, last uint64) (complete bool, err error) {
+	if before.log == nil {
+		return true, f.write(gap(last, before.until))
+	}
+	return before.each(f.ctx, last, func(e Logged) error {
+		if e.Type != EventGap && !f.match(e.Event) {
+			return nil
+		}
+		return f.write(e)
+	})
+}
+
+// follow writes what happens.
+func (f follower) follow(sub *subscriber) error {
 	tick := time.NewTicker(keepAlive)
 	defer tick.Stop()
 	for {
-		if err := out.Flush(); err != nil {
+		if err := f.out.Flush(); err != nil {
 			return err
 		}
 		var err error
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-f.ctx.Done():
+			return f.ctx.Err()
 		case <-tick.C:
-			_, err = fmt.Fprint(w, ": still here\n\n")
+			_, err = fmt.Fprint(f.w, ": still here\n\n")
 		case e, ok := <-sub.events:
 			if !ok {
 				return nil
 			}
-			err = write(e)
+			err = f.write(e)
 		}
 		if err != nil {
 			return err
@@ -198,17 +245,15 @@ func (sub *subscriber) copyTo(
 	}
 }
 
-// writeEvent writes one event. Its data is compact JSON, so it has no newline
-// that could begin another field.
-func writeEvent(w http.ResponseWriter, e sequenced) error {
-	body, err := json.Marshal(struct {
-		Type    string          `json:"type"`
-		Subject string          `json:"subject"`
-		Data    json.RawMessage `json:"data,omitempty"`
-	}{e.Type, e.Subject, e.Data})
+// write writes one event, if the client may see it.
+func (f follower) write(e Logged) error {
+	if f.stream.Sees != nil && e.Type != EventGap && !f.stream.Sees(f.ctx, e.Event) {
+		return nil
+	}
+	body, err := e.CloudEvent(f.stream.Source)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "id: %d\ndata: %s\n\n", e.id, body)
+	_, err = fmt.Fprintf(f.w, "id: %d\ndata: %s\n\n", e.ID, body)
 	return err
 }

@@ -228,8 +228,10 @@ func TestEvents(t *testing.T) {
 		stream := &web.Stream{Sees: scope.Sees(f.services())}
 		publish := func() {
 			for _, e := range []web.Event{
-				{Type: web.EventValue, Subject: f.all[0].ID}, {Type: web.EventValue, Subject: f.all[1].ID},
-				{Type: web.EventAudit, Subject: f.all[0].ID}, {Type: web.EventCampaign, Subject: "c"},
+				{Type: web.EventValue, Subject: f.all[0].ID},
+				{Type: web.EventValue, Subject: f.all[1].ID},
+				{Type: web.EventAudit, Subject: f.all[0].ID},
+				{Type: web.EventCampaign, Subject: "c"},
 			} {
 				stream.Publish(e)
 			}

@@ -77,6 +77,7 @@ type App struct {
 	streams   streams
 	web       *webListeners
 	hub       *services.Hub
+	recorder  *services.Recorder
 	bulk      *services.Bulk
 	ran       bool // Run has closed the sockets
 
@@ -112,6 +113,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	a.devices = a.db.Devices()
+	if err = a.keepEvents(ctx); err != nil {
+		return a, err
+	}
 	ring, err := openRing(a.dir, cfg.Keys)
 	if err != nil {
 		return a, err
@@ -294,7 +298,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
-		a.bulk.Run, a.rekeys.run,
+		a.bulk.Run, a.rekeys.run, a.recorder.Run,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

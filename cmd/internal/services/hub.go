@@ -16,12 +16,17 @@ import (
 // A Hub passes what happens in a provider to those who watch its dashboard or
 // its REST API. Its methods never block.
 type Hub struct {
-	stream *web.Stream
+	stream   *web.Stream
+	recorder *Recorder // nil: events are not kept
 
-	mu     sync.Mutex // guards the rest
-	second time.Time  // in which updates were counted
-	passed int
+	mu      sync.Mutex // guards the rest
+	second  time.Time  // in which updates and records were counted
+	passed  int
+	records int
 }
+
+// Record has events kept by r. It is called before any of the others.
+func (h *Hub) Record(r *Recorder) { h.recorder = r }
 
 // NewHub returns a Hub that publishes on stream.
 func NewHub(stream *web.Stream) *Hub { return &Hub{stream: stream} }
@@ -34,11 +39,31 @@ const maxUpdates = 50
 func (h *Hub) passes(at time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if at.Sub(h.second) >= time.Second || at.Before(h.second) {
-		h.second, h.passed = at, 0
-	}
+	h.count(at)
 	h.passed++
 	return h.passed <= maxUpdates
+}
+
+// count begins to count anew in each second. The caller holds mu.
+func (h *Hub) count(at time.Time) {
+	if at.Sub(h.second) >= time.Second || at.Before(h.second) {
+		h.second, h.passed, h.records = at, 0, 0
+	}
+}
+
+// keeps reports whether an event of a device at that time is kept though nobody
+// watches: changes of state are, values only if somebody wants them, signs of life
+// never.
+func (h *Hub) keeps(e server.Event) bool {
+	if h.recorder == nil || e.Kind == server.Updated ||
+		(e.Kind == server.Notified || e.Kind == server.Sent) && !h.recorder.values.Load() {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count(e.At)
+	h.records++
+	return h.records <= maxRecords
 }
 
 // maxValues bounds the values of one message of a device that are published one
@@ -54,12 +79,13 @@ type happening struct {
 // Device publishes what happened to a device; server.Subscribe calls it. Where
 // nobody watches it does nothing.
 func (h *Hub) Device(e server.Event) {
-	if !h.stream.Watched(time.Now()) || e.Kind == server.Updated && !h.passes(e.At) {
+	kept := h.keeps(e)
+	if !kept && (!h.stream.Watched(time.Now()) || e.Kind == server.Updated && !h.passes(e.At)) {
 		return
 	}
 	switch e.Kind {
 	case server.Notified, server.Sent:
-		h.values(e)
+		h.values(e, kept)
 		if len(e.Entries) <= maxValues {
 			return
 		}
@@ -69,12 +95,12 @@ func (h *Hub) Device(e server.Event) {
 	if e.Path.Len() > 0 {
 		data.Path = e.Path.String()
 	}
-	h.publish(web.EventDevice, string(e.Device), data)
+	h.publishKept(kept, web.EventDevice, string(e.Device), data)
 }
 
-func (h *Hub) values(e server.Event) {
+func (h *Hub) values(e server.Event, kept bool) {
 	for _, v := range e.Entries[:min(len(e.Entries), maxValues)] {
-		h.publish(web.EventValue, string(e.Device), web.ValueEvent{Path: v.Path.String(), Text: v.Value.String(), At: e.At})
+		h.publishKept(kept, web.EventValue, string(e.Device), web.ValueEvent{Path: v.Path.String(), Text: v.Value.String(), At: e.At})
 	}
 }
 
@@ -110,7 +136,7 @@ func (h *Hub) Transfer(e coordinator.Event) {
 // Enrolment publishes that the renewal of a device's certificate moved; it is what
 // enrol.RunnerOptions.Changed wants. Where nobody watches it does nothing.
 func (h *Hub) Enrolment(e enrol.Enrolment) {
-	if !h.stream.Watched(time.Now()) {
+	if h.recorder == nil && !h.stream.Watched(time.Now()) {
 		return
 	}
 	h.publish(web.EventDevice, string(e.Device), struct {
@@ -119,10 +145,15 @@ func (h *Hub) Enrolment(e enrol.Enrolment) {
 	}{"enrolment", e.State})
 }
 
-func (h *Hub) publish(kind, subject string, data any) {
+func (h *Hub) publish(kind, subject string, data any) { h.publishKept(true, kind, subject, data) }
+
+func (h *Hub) publishKept(kept bool, kind, subject string, data any) {
 	raw, err := json.Marshal(data)
 	if err != nil {
 		raw = nil // the event itself says enough
 	}
-	h.stream.Publish(web.Event{Type: kind, Subject: subject, Data: raw})
+	e := h.stream.Publish(web.Event{Type: kind, Subject: subject, Data: raw})
+	if kept && h.recorder != nil {
+		h.recorder.add(e)
+	}
 }
