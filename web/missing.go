@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 )
 
 // missing stands for services that the composition root does not provide.
 type missing struct{}
 
 func (missing) Overview(context.Context, time.Time) (Overview, error) { return Overview{}, ErrNotBuilt }
+
+func (missing) AuditChain(context.Context, int64) ([]audit.Record, error) { return nil, ErrNotBuilt }
 
 func (missing) ListAudit(context.Context, AuditFilter, Page) (List[AuditRow], error) {
 	return List[AuditRow]{}, ErrNotBuilt

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"steward/lwm2m/audit"
 )
 
 // Services is all that the dashboard and the REST API show and command: the
@@ -138,6 +140,9 @@ const (
 type Activity interface {
 	// ListAudit returns the rows that match, the newest first.
 	ListAudit(ctx context.Context, f AuditFilter, p Page) (List[AuditRow], error)
+	// AuditChain returns the next rows after the one with the id after, with all that
+	// the chain is made of; none at its end.
+	AuditChain(ctx context.Context, after int64) ([]audit.Record, error)
 }
 
 // An AuditFilter selects audit rows. Its zero value selects all.

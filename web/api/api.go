@@ -161,6 +161,7 @@ func (a *API) commonRoutes() []route {
 		{method: post, pattern: "/sign-in-links", role: web.RoleAdmin, handler: a.invite},
 		{method: get, pattern: "/overview", role: web.RoleViewer, handler: a.overview},
 		{method: get, pattern: "/audit", role: web.RoleViewer, handler: a.audit},
+		{method: get, pattern: "/audit/export", role: web.RoleViewer, handler: a.exportAudit},
 		{method: get, pattern: "/events", role: web.RoleViewer, handler: a.events},
 	}
 }

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
 
+	"steward/lwm2m/audit"
 	"steward/web"
 	"steward/web/account"
 )
@@ -106,6 +108,38 @@ func (a *API) audit(w http.ResponseWriter, r *http.Request) error {
 	return listed(w, r, func(p web.Page) (web.List[web.AuditRow], error) {
 		return a.s.Activity.ListAudit(r.Context(), f, p)
 	})
+}
+
+// auditTypes are the media types of exports.
+func auditTypes() map[audit.Format]string {
+	return map[audit.Format]string{audit.NDJSON: "application/x-ndjson", audit.CSV: "text/csv; charset=utf-8"}
+}
+
+// exportAudit writes the whole chain while it reads it.
+func (a *API) exportAudit(w http.ResponseWriter, r *http.Request) error {
+	format := audit.Format(cmp.Or(r.URL.Query().Get("format"), string(audit.NDJSON)))
+	kind, ok := auditTypes()[format]
+	if !ok {
+		return web.Invalid("format", "ndjson or csv")
+	}
+	rows, err := a.s.Activity.AuditChain(r.Context(), 0)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Disposition", `attachment; filename="audit.`+string(format)+`"`)
+	w.Header().Set("Cache-Control", "no-store")
+	out, err := audit.NewWriter(w, format)
+	for err == nil && len(rows) > 0 {
+		if err = out.Write(rows); err == nil {
+			rows, err = a.s.Activity.AuditChain(r.Context(), rows[len(rows)-1].ID)
+		}
+	}
+	if err != nil { // half of it is out: nobody may take that for the whole
+		web.LogError(r, a.o.Log, err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
 }
 
 // streamStay ends each stream after a while, so that a token that was replaced

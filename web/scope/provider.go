@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"steward/lwm2m/audit"
 	"steward/web"
 )
 
@@ -85,6 +86,14 @@ func (s activity) ListAudit(ctx context.Context, f web.AuditFilter, p web.Page) 
 		f.Actor = own
 	}
 	return s.Activity.ListAudit(ctx, f, p)
+}
+
+// AuditChain implements web.Activity: the chain is whole or nothing.
+func (s activity) AuditChain(ctx context.Context, after int64) ([]audit.Record, error) {
+	if err := all(ctx); err != nil {
+		return nil, err
+	}
+	return s.Activity.AuditChain(ctx, after)
 }
 
 type groups struct{ *bounds }

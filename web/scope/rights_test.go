@@ -24,7 +24,7 @@ const (
 // decided says of every method of every service what it is, by hand: a new one fails
 // the test below until somebody has decided.
 var decided = map[string]string{
-	"Overviews.Overview": public, "Activity.ListAudit": public, // of what they did themselves: TestAudit
+	"Overviews.Overview": public, "Activity.AuditChain": beyond, "Activity.ListAudit": public, // of what they did themselves: TestAudit
 
 	"Devices.ListDevices": empty, "Devices.Device": hidden, "Devices.Values": hidden, "Devices.ChangeTags": hidden,
 	"Operations.Do": hidden, "Operations.ListOperations": hidden, "Operations.DeviceOperation": hidden,

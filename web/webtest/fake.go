@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 	"steward/web"
 )
 
@@ -109,6 +110,15 @@ func (f *Fake) Overview(context.Context, time.Time) (web.Overview, error) {
 		Provider: f.Text, Devices: 5, Online: 3, Offline: 1, Expected: 1, Certificates: 7, AwaitApproval: 1,
 		Notices: []web.Notice{{Level: web.LevelWarning, Text: f.Text, Link: "/transfers"}},
 	}, nil
+}
+
+// AuditChain implements web.Activity.
+func (f *Fake) AuditChain(_ context.Context, after int64) ([]audit.Record, error) {
+	if f.Empty || after > 0 {
+		return nil, nil
+	}
+	row := audit.Row{Actor: f.Text, Action: f.Text, Subject: ID, Reason: f.Text, At: Noon}
+	return []audit.Record{{ID: 1, Row: row, Hash: audit.Hash([32]byte{}, row)}}, nil
 }
 
 // ListAudit implements web.Activity.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"steward/cmd/internal/config"
 	"steward/cmd/internal/keys"
 	"steward/web"
 	"steward/web/account"
@@ -210,12 +211,14 @@ func loopback(addr string) bool {
 }
 
 // DashboardURL is where operators go.
-func (a *App) DashboardURL() string {
-	if loopback(a.cfg.HTTP) {
-		return "http://" + a.cfg.HTTP
+func (a *App) DashboardURL() string { return dashboardURL(a.cfg) }
+
+func dashboardURL(cfg config.Config) string {
+	if loopback(cfg.HTTP) {
+		return "http://" + cfg.HTTP
 	}
-	_, port, _ := net.SplitHostPort(a.cfg.HTTP) // validated by config
-	return "https://" + net.JoinHostPort(a.cfg.Host, port)
+	_, port, _ := net.SplitHostPort(cfg.HTTP) // validated by config
+	return "https://" + net.JoinHostPort(cfg.Host, port)
 }
 
 // SignInLink makes a one-time link for the first operator; "" if admin was disabled

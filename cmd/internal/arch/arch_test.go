@@ -72,7 +72,7 @@ var layers = map[string][]string{
 	"web/account":                    {"lwm2m/audit", "web"},
 	"web/account/accounttest":        {"web", "web/account", "lwm2m/audit"},
 	"web/scope":                      {"web", "lwm2m", "lwm2m/audit"},
-	"web/webtest":                    {"web", "lwm2m"},
+	"web/webtest":                    {"web", "lwm2m", "lwm2m/audit"},
 	"web/contract":                   {},
 	"web/once":                       {"web"},
 	"web/onboard":                    {"web", "lwm2m"},

@@ -67,6 +67,7 @@ Begin with "steward demo", which shows all of it on this machine, or with
 	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
 		newDevices(), newTransfers(), newPartners(), newDoctor(), newBackup(), newRestore(), newReconcile(), newLogLevel(),
 		newVersion())
+	root.AddCommand(newAudit(), newUsers())
 	return root
 }
 

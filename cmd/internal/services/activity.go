@@ -34,3 +34,9 @@ func (s *activity) ListAudit(ctx context.Context, f web.AuditFilter, p web.Page)
 			}, nil
 		})
 }
+
+// AuditChain implements web.Activity.
+func (s *activity) AuditChain(ctx context.Context, after int64) ([]audit.Record, error) {
+	rows, err := s.DB.AuditAfter(ctx, after)
+	return rows, translate(err)
+}

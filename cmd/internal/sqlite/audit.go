@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"math"
 	"time"
 
@@ -35,6 +36,43 @@ func (db *DB) AuditBefore(ctx context.Context, subject string, before int64, lim
 // milliseconds.
 const verifyPage = 1000
 
+// AuditAfter returns the next records after the one with that id, in order; none at
+// the end.
+func (db *DB) AuditAfter(ctx context.Context, id int64) ([]audit.Record, error) {
+	rows, err := db.Query(ctx, "audit.from", id, verifyPage)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanAudit)
+}
+
+// CheckAudit looks at all audit rows of the database at path, which may be in use,
+// and changes nothing. Each is shown to see; faults stand in the report.
+func CheckAudit(ctx context.Context, path string, see func(audit.Record)) (audit.Report, error) {
+	var c audit.Checker
+	read, err := sql.Open("sqlite", dsn(path, "ro"))
+	if err != nil {
+		return audit.Report{}, fmt.Errorf("open %s: %w", path, err)
+	}
+	read.SetMaxOpenConns(1)
+	defer func() { _ = read.Close() }() // nothing was written
+	db := &DB{read: read}
+	for last := int64(0); ; {
+		page, err := db.AuditAfter(ctx, last)
+		if err != nil {
+			return audit.Report{}, fmt.Errorf("read %s: %w", path, err)
+		}
+		for _, r := range page {
+			c.Add(r)
+			see(r)
+			last = r.ID
+		}
+		if len(page) < verifyPage {
+			return c.Report(), nil
+		}
+	}
+}
+
 // VerifyAudit checks the whole chain of audit rows and returns their number. It
 // returns audit.ErrChain, with the number of rows that are good, if a row was
 // altered or taken out. Rows taken off the end leave no trace in the chain.
@@ -42,11 +80,7 @@ func (db *DB) VerifyAudit(ctx context.Context) (n int64, err error) {
 	var prev [32]byte
 	var last int64
 	for {
-		rows, err := db.Query(ctx, "audit.from", last, verifyPage)
-		if err != nil {
-			return n, err
-		}
-		page, err := collect(rows, scanAudit)
+		page, err := db.AuditAfter(ctx, last)
 		if err != nil {
 			return n, err
 		}
