@@ -312,3 +312,23 @@ func (s observations) ReconcileObservations(ctx context.Context, by web.Actor, d
 	}
 	return s.Observations.ReconcileObservations(ctx, by, device)
 }
+
+type attestations struct{ *bounds }
+
+// Attestation implements web.Attestations.
+func (s attestations) Attestation(ctx context.Context, device string) (web.Attestation, error) {
+	if err := s.device(ctx, device); err != nil {
+		return web.Attestation{}, err
+	}
+	return s.Attestations.Attestation(ctx, device)
+}
+
+// SetAttestation implements web.Attestations.
+func (s attestations) SetAttestation(
+	ctx context.Context, by web.Actor, device string, n web.NewAttestation,
+) (web.Attestation, error) {
+	if err := s.device(ctx, device); err != nil {
+		return web.Attestation{}, err
+	}
+	return s.Attestations.SetAttestation(ctx, by, device, n)
+}
