@@ -91,6 +91,8 @@ var decided = map[string]string{
 
 	"Views.Views": public, "Views.PutView": public, "Views.RemoveView": beyond, // questions; that of the fake is shared
 
+	"TransferRecords.TransferRecord": hidden,
+
 	"Attestations.Attestation": hidden, "Attestations.SetAttestation": hidden,
 
 	"Upkeep.Backup": beyond, "Upkeep.Restoration": beyond, "Upkeep.ListRestoredRights": beyond,

@@ -94,3 +94,13 @@ func (s transfers) Receipts(ctx context.Context, id, device string) ([]web.Recei
 	}
 	return s.Transfers.Receipts(ctx, id, device)
 }
+
+type records struct{ *bounds }
+
+// TransferRecord implements web.TransferRecords.
+func (s records) TransferRecord(ctx context.Context, id string) ([]byte, error) {
+	if err := (transfers{s.bounds}).check(ctx, id); err != nil {
+		return nil, err
+	}
+	return s.Records.TransferRecord(ctx, id)
+}
