@@ -47,6 +47,7 @@ provider all the same, and status 0 says that all ended where they must:
 	f.BoolVar(&o.JSON, "json", false, "print the report as one JSON object")
 	f.StringVar(&o.Hierarchy, "hierarchy", "a", "how the CAs stand to each other: "+strings.Join(demo.Hierarchies(), ", "))
 	f.BoolVar(&o.Attest, "attest", false, "the mandate demands that devices attest before they enrol at Beta")
+	f.BoolVar(&o.Rekey, "rekey", false, "devices make factory keys of their own, at Alpha and again at Beta")
 	f.StringVar(&o.Fault, "fault", "", "what goes wrong, one of those above")
 	f.StringVar(&o.Dir, "dir", "", "`directory` for all data and logs (default a temporary one)")
 	f.DurationVar(&o.Timers.Grace, "grace", o.Timers.Grace, "powered time from commit to fallback")

@@ -24,6 +24,7 @@ type Options struct {
 	JSON    bool   // print the report as one JSON object on Stdout
 	Fault   string // "" or one of Faults
 	Attest  bool   // devices attest at Beta before they enrol there
+	Rekey   bool   // devices make factory keys of their own, at Alpha and again at Beta
 	// Hierarchy is how the CAs stand to each other: one of Hierarchies; "": the first.
 	Hierarchy string
 	Dir       string // of all data and logs; "": a temporary one, removed after a good end
@@ -70,6 +71,7 @@ type demo struct {
 	beta    *provider
 	fleet   *simulated
 	user    *serviceUser
+	factory *process // the permanent CA, if it is served
 	fault   fault
 	names   []string // endpoints
 	session string   // id of the transfer at Alpha
@@ -90,6 +92,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	if !slices.Contains(Hierarchies(), o.Hierarchy) {
 		return fmt.Errorf("%w: hierarchy %.40q is not one of %s", ErrOptions, o.Hierarchy, strings.Join(Hierarchies(), ", "))
+	}
+	if err := o.checkRekey(); err != nil {
+		return err
 	}
 	fault, err := parseFault(o.Fault)
 	if err != nil {
@@ -119,18 +124,7 @@ func Run(ctx context.Context, o Options) (err error) {
 
 func (d *demo) run(ctx context.Context) error {
 	d.show.timers(d.o.Timers)
-	for _, step := range []struct {
-		title string
-		do    func(context.Context) error
-	}{
-		{"starting the factory's CA and two providers", d.startProviders},
-		{"the factory makes devices; Alpha and Beta learn to know each other", d.introduce},
-		{"devices enrol at Alpha's CA over EST-coaps and register", d.enrol},
-		{"Alpha observes its devices", d.observe},
-		{"Alpha updates its devices by signed SUIT manifests", d.update},
-		{"Alpha hands its devices over to Beta", d.transfer},
-		{"Beta updates its devices by a manifest of its own", d.updateAtBeta},
-	} {
+	for _, step := range d.steps() {
 		d.show.phase(step.title)
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.title, err)
@@ -151,6 +145,32 @@ func (d *demo) run(ctx context.Context) error {
 		return nil
 	}
 	return d.linger(ctx)
+}
+
+// A step is a part of the demonstration.
+type step struct {
+	title string
+	do    func(context.Context) error
+}
+
+func (d *demo) steps() []step {
+	steps := []step{
+		{"starting the factory's CA and two providers", d.startProviders},
+		{"the factory makes devices; Alpha and Beta learn to know each other", d.introduce},
+		{"devices enrol at Alpha's CA over EST-coaps and register", d.enrol},
+		{"Alpha observes its devices", d.observe},
+		{"Alpha updates its devices by signed SUIT manifests", d.update},
+	}
+	if d.o.Rekey {
+		steps = append(steps, step{"the permanent CA certifies factory keys that the devices make", d.rekey})
+	}
+	steps = append(steps,
+		step{"Alpha hands its devices over to Beta", d.transfer},
+		step{"Beta updates its devices by a manifest of its own", d.updateAtBeta})
+	if d.o.Rekey && d.fault.home == moved {
+		steps = append(steps, step{"Beta has its new devices make factory keys once more", d.rekeyAtBeta})
+	}
+	return steps
 }
 
 // print writes the report: one JSON object on stdout, or a table for people.
@@ -189,6 +209,9 @@ func (d *demo) stop() {
 		if p != nil {
 			p.stop()
 		}
+	}
+	if d.factory != nil {
+		d.factory.stop()
 	}
 	d.show.end()
 }

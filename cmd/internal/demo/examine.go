@@ -47,7 +47,7 @@ func loadBundles(dir string) ([]*bundle.Bundle, error) {
 func (d *demo) report(ctx context.Context) (r *Report, err error) {
 	x := &examiner{
 		d: d, phases: map[string][]figures{},
-		report: &Report{Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest},
+		report: &Report{Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest, Rekey: d.o.Rekey},
 	}
 	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {
 		return nil, err
@@ -110,6 +110,9 @@ func (x *examiner) device(ctx context.Context, b *bundle.Bundle) error {
 		return err
 	}
 	if err := x.verdicts(ctx, atAlpha); err != nil {
+		return err
+	}
+	if err := x.rekeyed(ctx, b, s); err != nil {
 		return err
 	}
 	switch x.d.fault.home {
@@ -240,7 +243,7 @@ func (x *examiner) refused(ctx context.Context, b *bundle.Bundle, s *sim.Snapsho
 		return false, err
 	}
 	for _, c := range []*tls.Certificate{s.OldKey, {Certificate: chain, PrivateKey: key}} {
-		no, err := x.handshakeRefused(ctx, c)
+		no, err := x.handshakeRefused(ctx, hostAlpha, c)
 		if err != nil || !no {
 			return false, err
 		}
@@ -251,12 +254,12 @@ func (x *examiner) refused(ctx context.Context, b *bundle.Bundle, s *sim.Snapsho
 // handshakeTimeout is for a handshake on one machine that is answered at once.
 const handshakeTimeout = 10 * time.Second
 
-// handshakeRefused reports whether Alpha refuses a certificate. Silence is no
+// handshakeRefused reports whether a provider refuses a certificate. Silence is no
 // refusal but an error: a dead server refuses nothing.
-func (x *examiner) handshakeRefused(ctx context.Context, c *tls.Certificate) (bool, error) {
+func (x *examiner) handshakeRefused(ctx context.Context, host string, c *tls.Certificate) (bool, error) {
 	engine := coap.New(coap.Options{})
 	conn, err := transport.Dial(ctx, transport.DialOptions{
-		URI: "coaps://" + hostAlpha + ":" + portCoAPS, Engine: engine, HandshakeTimeout: handshakeTimeout,
+		URI: "coaps://" + host + ":" + portCoAPS, Engine: engine, HandshakeTimeout: handshakeTimeout,
 		Client: dtls.ClientOptions{Certificate: c, Verify: func([][]byte) error { return nil }},
 	})
 	if err == nil {

@@ -31,7 +31,11 @@ func (d *demo) transfer(ctx context.Context) error {
 		d.window.Until = d.window.From.Add(window)
 	}
 	latest := d.window.Until
-	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, d.dir, latest, d.o.Attest)
+	factories, err := d.factories()
+	if err != nil {
+		return err
+	}
+	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, factories, latest, d.o.Attest)
 	if err != nil {
 		return err
 	}

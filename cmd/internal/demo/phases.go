@@ -125,7 +125,8 @@ func (d *demo) meet(ctx context.Context) (err error) {
 func (d *demo) makeDevices(ctx context.Context, settings string) error {
 	return d.runToEnd(ctx, "factory",
 		"ca", "factory", "--data", d.factoryData(), "--out", filepath.Join(d.dir, "devices"),
-		"--count", strconv.Itoa(d.o.Devices), "--provider", settings, "--vendor", vendorDomain, "--class", className)
+		"--count", strconv.Itoa(d.o.Devices), "--provider", settings, "--vendor", vendorDomain, "--class", className,
+		"--permanent-uri", d.permanentURI())
 }
 
 // importDevices tells Alpha the factory certificates of the devices to come.

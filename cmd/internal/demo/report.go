@@ -27,6 +27,9 @@ type Report struct {
 	// providers have verified, and Contraindicated those with one against them.
 	Attested        int `json:"attested"`
 	Contraindicated int `json:"contraindicated,omitempty"`
+	// Rekeyed counts the devices with a factory key of their own whose key from the
+	// factory both providers refuse.
+	Rekeyed int `json:"rekeyed,omitempty"`
 	// StayedAtSP1 counts the devices that are at Alpha as before: with the same
 	// certificate, and nothing of Beta's.
 	StayedAtSP1 int `json:"stayed_at_sp1,omitempty"`
@@ -43,6 +46,7 @@ type Report struct {
 
 	Hierarchy string   `json:"hierarchy"` // one of Hierarchies
 	Attest    bool     `json:"attest"`    // was asked for
+	Rekey     bool     `json:"rekey,omitempty"`
 	Fault     string   `json:"fault,omitempty"`
 	Seconds   float64  `json:"seconds"`
 	OK        bool     `json:"ok"`
@@ -97,6 +101,9 @@ func (r *Report) expect(at home) {
 		want("second_manifest_accepted", r.SecondManifest, r.Devices)
 		want("fell_back", r.FellBack, 0)
 	}
+	if r.Rekey {
+		want("rekeyed", r.Rekeyed, r.Devices)
+	}
 	r.expectVerdicts(at, want)
 	r.OK = len(r.Problems) == 0
 }
@@ -132,6 +139,9 @@ func (r *Report) Table(w io.Writer) error {
 	if r.Attest {
 		line("attested, verified by both\t%d", r.Attested)
 		line("spoken against by the verifier\t%d", r.Contraindicated)
+	}
+	if r.Rekey {
+		line("with a factory key of their own\t%d", r.Rekeyed)
 	}
 	line("stayed at Alpha\t%d", r.StayedAtSP1)
 	line("human approvals\t%d", r.Approvals)

@@ -3,7 +3,6 @@ package demo
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"encoding/pem"
 	"time"
@@ -47,11 +46,9 @@ func newServiceUser(dir string) (*serviceUser, error) {
 
 // mandate orders the devices in dir from one provider to another; attest demands
 // attestation.
-func (u *serviceUser) mandate(from, to, dir string, latest time.Time, attest bool) ([]byte, error) {
-	bundles, err := loadBundles(dir)
-	if err != nil {
-		return nil, err
-	}
+func (u *serviceUser) mandate(from, to string, devices []transfer.Hash, latest time.Time, attest bool) (
+	[]byte, error,
+) {
 	m := transfer.Mandate{
 		Issuer: userName, IssuedAt: transfer.SecondsOf(time.Now()), Expires: transfer.SecondsOf(latest),
 		ID: make([]byte, mandateID),
@@ -63,13 +60,7 @@ func (u *serviceUser) mandate(from, to, dir string, latest time.Time, attest boo
 		m.Attestation = &attest
 	}
 	_, _ = rand.Read(m.ID) // never fails (crypto/rand)
-	for _, b := range bundles {
-		_, chain, err := b.FactoryIdentity()
-		if err != nil {
-			return nil, err
-		}
-		m.Devices.Factory = append(m.Devices.Factory, transfer.Hash(sha256.Sum256(chain[0])))
-	}
+	m.Devices.Factory = devices
 	return m.Sign(transfer.Signer{Key: u.key, Certificate: u.cert})
 }
 
