@@ -91,6 +91,17 @@ func TestDemoVariants(t *testing.T) {
 	}
 }
 
+// TestDemoRekey: devices make factory keys of their own at Alpha, are handed over by
+// them, and make others at Beta without anybody's order. The keys from the factory
+// open neither provider.
+func TestDemoRekey(t *testing.T) {
+	slow(t)
+	demonstrate(t, []string{"--devices", "4", "--rekey"}, map[string]float64{
+		"transferred": 4, "active_at_sp2": 4, "refused_at_sp1": 4, "rekeyed": 4, "fell_back": 0, "approvals": 2,
+		"per_device_actions": 0,
+	})
+}
+
 // TestT14AlteredFirmware is T14 with the real binary: devices that run altered images
 // are spoken against by the verifier of the new provider, enrol nowhere there, and
 // are their former provider's again. TestT14 in transfer/coordinator is the other
