@@ -47,7 +47,9 @@ func loadBundles(dir string) ([]*bundle.Bundle, error) {
 func (d *demo) report(ctx context.Context) (r *Report, err error) {
 	x := &examiner{
 		d: d, phases: map[string][]figures{},
-		report: &Report{Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest, Rekey: d.o.Rekey},
+		report: &Report{
+			Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest, Rekey: d.o.Rekey,
+		},
 	}
 	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {
 		return nil, err
