@@ -141,6 +141,7 @@ func FuzzReceipt(f *testing.F) {
 func FuzzInfo(f *testing.F) {
 	w := newWorld(f)
 	f.Add(must(w.info(transfer.Hash{1}).Sign(w.sp1.signer()))(f))
+	f.Add(must(w.info(transfer.Hash{1}).SignCOSE(w.sp1.signer()))(f))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		signed, err := transfer.ParseInfo(raw)
 		if err != nil {
@@ -148,6 +149,9 @@ func FuzzInfo(f *testing.F) {
 		}
 		if _, err := signed.Body.Sign(w.sp1.signer()); err != nil {
 			t.Errorf("Sign(ParseInfo(%q)): %v", raw, err)
+		}
+		if _, err := signed.Body.SignCOSE(w.sp1.signer()); err != nil {
+			t.Errorf("SignCOSE(ParseInfo(%q)): %v", raw, err)
 		}
 	})
 }

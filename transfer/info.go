@@ -327,21 +327,28 @@ func VerifyInfo(raw []byte, by *x509.Certificate) (*Signed[Info], error) {
 	if err != nil {
 		return nil, err
 	}
-	if by == nil || !bytes.Equal(object.certificate, by.Raw) {
-		return nil, fmt.Errorf("transfer: info: %w", ErrSigner)
-	}
-	if err := object.verify(by); err != nil {
+	if err := object.by(by); err != nil {
 		return nil, err
 	}
 	return signed, nil
 }
 
-func parseInfo(raw []byte) (*Signed[Info], *jws, error) {
+// An infoObject is the signed form of an info.
+type infoObject interface {
+	// by returns nil if that certificate's key has signed it, else ErrSigner or
+	// ErrSignature.
+	by(c *x509.Certificate) error
+}
+
+// IsCOSE reports whether an info is a COSE_Sign1; otherwise it is meant as a JWS.
+func IsCOSE(info []byte) bool { return bytes.HasPrefix(info, tagSign1) }
+
+func parseInfo(raw []byte) (*Signed[Info], infoObject, error) {
 	if len(raw) > MaxBatch {
 		return nil, nil, fmt.Errorf("transfer: info of %d bytes: %w", len(raw), ErrTooLarge)
 	}
-	if bytes.HasPrefix(raw, tagSign1) {
-		return nil, nil, fmt.Errorf("transfer: info as COSE_Sign1: %w", ErrNotImplemented)
+	if IsCOSE(raw) {
+		return parseInfoCOSE(raw)
 	}
 	object, err := parseJWS(raw)
 	if err != nil {

@@ -191,6 +191,15 @@ func (j *jws) hash() Hash {
 	return Hash(digest.Sum(nil))
 }
 
+// by checks that the certificate in the header is c, byte for byte, and the
+// signature.
+func (j *jws) by(c *x509.Certificate) error {
+	if c == nil || !bytes.Equal(j.certificate, c.Raw) {
+		return fmt.Errorf("transfer: info: %w", ErrSigner)
+	}
+	return j.verify(c)
+}
+
 // verify checks the signature, R and S of 32 bytes each (RFC 7518 §3.4).
 func (j *jws) verify(by *x509.Certificate) error {
 	public, ok := by.PublicKey.(*ecdsa.PublicKey)

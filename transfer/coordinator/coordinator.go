@@ -50,6 +50,7 @@ type Options struct {
 	Peers    Peers
 	Audit    audit.Log       // takes refusals
 	Signer   transfer.Signer // of messages, offers and infos: the transfer signer
+	InfoCOSE bool            // infos are COSE_Sign1; otherwise JWS, on P-256
 	Domain   Domain
 	PeerURI  string        // https URI of our peer API
 	TLS      []byte        // DER of the certificate of our peer listener

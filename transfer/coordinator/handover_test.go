@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"steward/transfer"
+	"steward/transfer/coordinator"
 )
 
 // TestHandOver moves several devices, with one approval at each side.
@@ -38,6 +39,27 @@ func TestHandOver(t *testing.T) {
 					t.Errorf("%s at %s: %d receipts", r.Endpoint, p.name, len(receipts))
 				}
 			}
+		}
+	})
+}
+
+// TestHandOverByCOSE moves devices whose DeviceUpdateInfo is a COSE_Sign1.
+func TestHandOverByCOSE(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.alpha.change = func(o *coordinator.Options) { o.InfoCOSE = true }
+		w.alpha.open(t)
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(5 * time.Minute)
+		w.moved(t, id)
+		docs, err := w.beta.store.Documents(t.Context(), id)
+		check(t, err)
+		if !transfer.IsCOSE(docs.Info) {
+			t.Errorf("info begins with %x", docs.Info[:4])
+		}
+		if report, _ := w.beta.record(t, id); !report.Proved {
+			t.Errorf("not proved: %q", unproved(report))
 		}
 	})
 }

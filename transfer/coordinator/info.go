@@ -14,8 +14,28 @@ import (
 // A Submission is the body of ActionInfo: the DeviceUpdateInfo, and the mandate
 // that it names by its hash.
 type Submission struct {
-	Info    string `json:"info"`    // JWS in compact form
-	Mandate []byte `json:"mandate"` // COSE_Sign1, base64
+	Info     string `json:"info,omitempty"`      // JWS in compact form
+	InfoCOSE []byte `json:"info_cose,omitempty"` // or COSE_Sign1, base64
+	Mandate  []byte `json:"mandate"`             // COSE_Sign1, base64
+}
+
+// info returns the one that there is, and nil if there are both.
+func (s *Submission) info() []byte {
+	switch {
+	case s.Info == "" && transfer.IsCOSE(s.InfoCOSE):
+		return s.InfoCOSE
+	case s.InfoCOSE == nil && !transfer.IsCOSE([]byte(s.Info)):
+		return []byte(s.Info)
+	}
+	return nil
+}
+
+// submission returns the body that carries the documents.
+func submission(docs Documents) Submission {
+	if transfer.IsCOSE(docs.Info) {
+		return Submission{InfoCOSE: docs.Info, Mandate: docs.Mandate}
+	}
+	return Submission{Info: string(docs.Info), Mandate: docs.Mandate}
 }
 
 // submit signs the DeviceUpdateInfo of a drafted transfer, and the mandate if
@@ -49,7 +69,11 @@ func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error
 		}
 		info.Devices = append(info.Devices, pair)
 	}
-	if ch.Documents.Info, err = info.Sign(c.o.Signer); err != nil {
+	sign := info.Sign
+	if c.o.InfoCOSE {
+		sign = info.SignCOSE
+	}
+	if ch.Documents.Info, err = sign(c.o.Signer); err != nil {
 		return err
 	}
 	signed, err := transfer.ParseInfo(ch.Documents.Info)
@@ -129,7 +153,7 @@ func (c *Coordinator) postInfo(ctx context.Context, t *Transfer, ch *Change) err
 	if !partner.Admitted() {
 		return refusedf(ErrForbidden, "partner %s is %s", partner.Name, partner.State)
 	}
-	body, err := json.Marshal(Submission{Info: string(docs.Info), Mandate: docs.Mandate})
+	body, err := json.Marshal(submission(docs))
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, raw []
 	if err != nil {
 		return nil, nil, false, docs, err
 	}
-	if info, err = transfer.VerifyInfo([]byte(s.Info), signer); err != nil {
+	if info, err = transfer.VerifyInfo(s.info(), signer); err != nil {
 		return nil, nil, false, docs, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if info.Body.Issuer != from.Name {
@@ -100,7 +100,7 @@ func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, raw []
 	if mandate, self, err = c.verifyMandate(ctx, s.Mandate, from.Name, from.Signing); err != nil {
 		return nil, nil, false, docs, err
 	}
-	return info, mandate, self, Documents{Mandate: s.Mandate, Info: []byte(s.Info)}, nil
+	return info, mandate, self, Documents{Mandate: s.Mandate, Info: s.info()}, nil
 }
 
 // judge says why we cannot take a device; "" if we can.

@@ -86,6 +86,7 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.Enrolment.Rekey, "rekey", o.Enrolment.Rekey, "which devices make a factory key of their own "+
 		"without an order: arrived, those that come from another provider, or never (default arrived)")
 	f.IntVar(&o.Enrolment.Rate, "renewal-rate", o.Enrolment.Rate, "devices asked to renew in a minute (default 600)")
+	f.BoolVar(&o.InfoCOSE, "info-cose", o.InfoCOSE, "send partners the information on devices as COSE, not as JWS")
 	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")

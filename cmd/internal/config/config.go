@@ -76,7 +76,9 @@ type Options struct {
 	// not that of Host and CoAPS: behind a port forwarding. "": the same.
 	PublicCoAPS string `toml:"public-coaps"`
 
-	AllowNoSec     bool `toml:"allow-nosec"`      // devices without security, for tests
+	AllowNoSec bool `toml:"allow-nosec"` // devices without security, for tests
+	// InfoCOSE sends partners the information on devices as COSE_Sign1 instead of JWS.
+	InfoCOSE       bool `toml:"info-cose"`
 	Tolerant       bool `toml:"tolerant"`         // devices that say b=UQ though they are of LwM2M 1.1 or later
 	AllowTestRange bool `toml:"allow-test-range"` // object ids of the OMA test range, for tests
 
@@ -162,6 +164,7 @@ type Config struct {
 	// stand in OMA's test range, which must not ship. IDs are zero then.
 	HandOver   bool
 	AllowNoSec bool
+	InfoCOSE   bool
 	Tolerant   bool
 	// Stamps has the kernel say when datagrams of the coaps endpoint came, for the
 	// latency among its counters. Nobody sets it but measurements.
@@ -197,7 +200,7 @@ var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
 // New validates o. It returns ErrConfig with what is wrong and what would be right.
 func New(o Options) (Config, error) {
 	c := Config{
-		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, Tolerant: o.Tolerant, IDs: objects.IDs(o.Objects),
+		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, Tolerant: o.Tolerant, InfoCOSE: o.InfoCOSE, IDs: objects.IDs(o.Objects),
 		PublicCoAPS: o.PublicCoAPS, Revocations: o.Revocations,
 		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
