@@ -171,6 +171,15 @@ func await(t *testing.T, events chan sim.Event, kind sim.Kind) {
 	}
 }
 
+// pause lets others run.
+func pause(t *testing.T) {
+	t.Helper()
+	select {
+	case <-time.After(20 * time.Millisecond):
+	case <-t.Context().Done():
+	}
+}
+
 // order has the device re-key.
 func (w *rekeyWorld) order(b *bundle.Bundle) {
 	w.t.Helper()
@@ -183,7 +192,7 @@ func (w *rekeyWorld) order(b *bundle.Bundle) {
 		if time.Now().After(deadline) {
 			w.t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		pause(w.t)
 	}
 }
 
@@ -231,7 +240,7 @@ func TestRekey(t *testing.T) {
 	w.order(b)
 	await(t, events, sim.Rekeyed)
 	w.rekeyed(b)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; pause(t) {
 		e, err := w.provider.app.Enrolment().Enrolment(t.Context(), fleet.ID(b.Endpoint))
 		if err == nil && e.State == enrol.Good && e.Want == enrol.Renewal {
 			break
