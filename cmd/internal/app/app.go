@@ -94,7 +94,6 @@ type App struct {
 func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err error) {
 	a = &App{cfg: cfg, log: log, factory: newFactoryPeers(), revocations: newRevocations()}
 	a.returned = make(chan coap.Peer, maxReturned)
-	a.rekeys = newRekeys(a)
 	a.web = &webListeners{stream: &web.Stream{}}
 	a.hub = services.NewHub(a.web.stream)
 	defer func() {

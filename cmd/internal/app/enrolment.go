@@ -118,6 +118,7 @@ func (d enrolDevices) Listens(id fleet.ID) (bool, time.Time) {
 
 // buildEnrolment makes what leads devices through renewal.
 func (a *App) buildEnrolment() (err error) {
+	a.rekeys = newRekeys(a)
 	comeback := "the device may come back by its factory certificate, with the key that it had last"
 	if a.cfg.ExpiredGrace > 0 {
 		comeback = fmt.Sprintf("it may still renew until %v after its end; later %s", a.cfg.ExpiredGrace, comeback)
