@@ -103,7 +103,9 @@ func infoHeader(h *cose.Headers) (infoClaims, error) {
 		label int64
 		into  any
 	}{
-		{cose.LabelCWTClaims, &claims}, {cose.LabelType, &kind}, {cose.LabelContentType, &content},
+		{cose.LabelCWTClaims, &claims},
+		{cose.LabelType, &kind},
+		{cose.LabelContentType, &content},
 		{cose.LabelCritical, &critical},
 	} {
 		raw, ok := h.Protected(part.label)

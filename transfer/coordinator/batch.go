@@ -59,7 +59,7 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 		more, err = c.performBatch(ctx, &t, &ch)
 	} else {
 		err = c.advanceBatch(ctx, &t, now)
-		more = t.State != before.State || len(t.Pending) > 0
+		more = t.State != before.State || len(t.Pending) > 0 || t.Wave != before.Wave
 	}
 	if ctx.Err() != nil {
 		return false
@@ -70,7 +70,8 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 		t.Reason, t.Due = err.Error(), now.Add(c.backoff(t.Tries))
 		more = false
 	}
-	if !more && err == nil && t.Due.Equal(before.Due) && t.Paused == before.Paused {
+	if !more && err == nil && t.Due.Equal(before.Due) && t.Paused == before.Paused &&
+		t.Wave == before.Wave {
 		return false
 	}
 	ch.Audit = append(ch.Audit, auditedTransfer(before, t, "system")...)
@@ -79,12 +80,15 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 
 // auditedTransfer returns the audit row for what a transfer became, or none.
 func auditedTransfer(before, after Transfer, actor string) []audit.Row {
-	if before.State == after.State && before.Paused == after.Paused {
+	if before.State == after.State && before.Paused == after.Paused && before.Wave == after.Wave {
 		return nil
 	}
 	word := func(t Transfer) string {
 		if t.Paused {
 			return string(t.State) + " paused"
+		}
+		if t.Wave > 0 && t.State == transfer.BatchSwitching {
+			return fmt.Sprintf("%s, wave %d of %d", t.State, t.Wave+1, len(waves))
 		}
 		return string(t.State)
 	}
@@ -92,6 +96,12 @@ func auditedTransfer(before, after Transfer, actor string) []audit.Row {
 		Actor: actor, Action: "transfer.state", Subject: after.ID, Reason: after.Reason,
 		Before: word(before), After: word(after),
 	}}
+}
+
+// awake is what rows were last woken for.
+type awake struct {
+	state transfer.BatchState
+	wave  int
 }
 
 // wakeRows wakes the rows of a transfer once in each state in which they have
@@ -107,8 +117,9 @@ func (c *Coordinator) wakeRows(ctx context.Context, t Transfer) {
 		return
 	}
 	c.mu.Lock()
-	known := c.seen[t.ID] == state
-	c.seen[t.ID] = state
+	now := awake{state, t.Wave}
+	known := c.seen[t.ID] == now
+	c.seen[t.ID] = now
 	c.mu.Unlock()
 	if known {
 		return

@@ -106,7 +106,8 @@ type Coordinator struct {
 	busy  map[string]bool                 // keys of transfers and rows that a worker has in hand
 	poke  map[string]bool                 // keys of those that something happened to
 	calls map[fleet.Factory]transfer.Hash // who asked with a factory certificate, for which key
-	seen  map[string]transfer.BatchState  // state in which the rows of a transfer were last woken
+	seen  map[string]awake                // for what the rows of a transfer were last woken
+	slots slots
 }
 
 // The defaults of Options.
@@ -144,7 +145,8 @@ func New(o Options) (*Coordinator, error) {
 	o.setDefaults()
 	return &Coordinator{
 		o: o, wake: make(chan struct{}, 1), busy: map[string]bool{}, poke: map[string]bool{},
-		calls: map[fleet.Factory]transfer.Hash{}, seen: map[string]transfer.BatchState{},
+		calls: map[fleet.Factory]transfer.Hash{}, seen: map[string]awake{},
+		slots: slots{taken: map[string]map[string]bool{}},
 	}, nil
 }
 

@@ -18,6 +18,7 @@ type Transfer struct {
 	PartnerName string
 	State       transfer.BatchState
 	Paused      bool                   // no further commits until somebody resumes
+	Wave        int                    // of commits: 0 the first, with the fewest devices
 	Tolerated   int                    // devices that had failed when somebody resumed
 	Pending     []transfer.BatchEffect // still to be performed, in order
 	Window      transfer.Window        // in which devices may be told to commit

@@ -91,6 +91,10 @@ func (c *Coordinator) tellCommit(ctx context.Context, s *step) error {
 		s.due = s.t.Window.Earliest.Time()
 		return nil
 	}
+	if ok, err := c.takeSlot(ctx, s); err != nil || !ok {
+		s.due = now.Add(c.o.MaxPoll) // the next wave wakes it
+		return err
+	}
 	if now.Sub(s.row.ReadyAt) > fresh || s.row.Tries > 0 {
 		if _, err := c.o.Devices.Read(ctx, s.row.Device, c.resource(objects.TransferState)); err != nil {
 			return err

@@ -104,6 +104,7 @@ func audited(before, after Row, actor string) []audit.Row {
 // stepRow does the next thing for a row. It returns true if there is more.
 func (c *Coordinator) stepRow(ctx context.Context, t Transfer, r Row, woken bool) bool {
 	s := &step{t: t, row: r, woken: woken}
+	defer c.slots.release(t.ID, r.Short)
 	var err error
 	if s.partner, err = c.o.Store.Partner(ctx, t.Partner); err == nil {
 		err = c.attempt(ctx, s)

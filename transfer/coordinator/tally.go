@@ -18,6 +18,7 @@ type tally struct {
 	ended   int
 	revoked int // ended at the new provider
 	failed  int
+	lost    int // failed after their commit
 }
 
 func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error) {
@@ -46,6 +47,9 @@ func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error)
 		}
 		if r.Failed() {
 			n.failed += k
+			if r.Committed() {
+				n.lost += k
+			}
 		}
 	}
 	return n, err
@@ -134,9 +138,11 @@ func (c *Coordinator) closing(t *Transfer, n tally, now time.Time, past bool) er
 		return t.apply(transfer.BatchWindow, now)
 	case n.ended == n.rows, open == 0 && now.After(t.Window.Latest.Time().Add(2*t.Grace)):
 		return t.apply(transfer.BatchLeave, now)
-	case !t.Incoming && !t.Paused && open > 0 && (n.failed-t.Tolerated)*100 > failurePercent*n.rows:
+	case !t.Incoming && !t.Paused && open > 0 && !t.tolerable(n):
 		t.Paused, t.Reason = true, fmt.Sprintf("%d of %d devices failed", n.failed, n.rows)
 		return t.apply(transfer.BatchPause, now)
+	case !t.Incoming && !t.Paused && open > 0 && t.widen(n):
+		return nil
 	case past:
 		t.Due = t.Window.Latest.Time().Add(2 * t.Grace)
 	}
