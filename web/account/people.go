@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -24,6 +25,9 @@ type NewPerson struct {
 func (n NewPerson) person(now time.Time) (Person, error) {
 	if err := CheckName(n.Name); err != nil {
 		return Person{}, err
+	}
+	if strings.HasSuffix(n.Name, ".token") { // tokens that belong to nobody are called so
+		return Person{}, fmt.Errorf("%w: %s", ErrName, n.Name)
 	}
 	if err := checkDisplay(n.Display); err != nil {
 		return Person{}, err

@@ -15,6 +15,8 @@ type accountPage struct {
 	HasPassword bool
 	Sessions    []account.Credential
 	Tokens      []account.Credential
+	Passkeys    []shownPasskey
+	CanPasskey  bool       // passkeys can be used at this address
 	Roles       []web.Role // that a token can have
 	Secret      string     // of a token just made, shown once; "" otherwise
 	For         string
@@ -35,6 +37,10 @@ func (u *UI) showAccount(w http.ResponseWriter, r *http.Request, secret, made st
 		}
 	}
 	page.HasPassword = page.Person.Password != ""
+	if page.Passkeys, err = u.passkeysOf(r, page.Person.Name); err != nil {
+		return err
+	}
+	page.CanPasskey = u.o.Passkeys != nil
 	if page.Sessions, err = accounts.Credentials(r.Context(), actor, account.Session, false, u.o.Now()); err != nil {
 		return err
 	}

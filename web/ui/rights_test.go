@@ -18,7 +18,11 @@ var rights = map[string]web.Role{
 	"GET /static/{file}": web.RoleNone, "GET /sign-in": web.RoleNone, "POST /sign-in": web.RoleNone,
 	"POST /sign-out": web.RoleNone, "POST /sign-in/password": web.RoleNone,
 
-	"POST /account/password": web.RoleViewer, "POST /account/tokens": web.RoleViewer,
+	"GET /sign-in/oidc": web.RoleNone, "GET /sign-in/oidc/callback": web.RoleNone,
+	"POST /sign-in/passkey": web.RoleNone, "POST /sign-in/passkey/begin": web.RoleNone,
+	"POST /account/passkeys": web.RoleViewer, "POST /account/passkeys/begin": web.RoleViewer,
+	"POST /account/passkeys/change": web.RoleViewer,
+	"POST /account/password":        web.RoleViewer, "POST /account/tokens": web.RoleViewer,
 	"POST /account/end": web.RoleViewer, "GET /people": web.RoleAdmin, "POST /people": web.RoleAdmin,
 	"GET /people/{name}": web.RoleAdmin, "POST /people/{name}": web.RoleAdmin,
 	"POST /people/{name}/commands": web.RoleAdmin,

@@ -17,6 +17,9 @@ type signInPage struct {
 	Renew bool   // the password was right and must be replaced
 	Fault string // why the last try failed; "" for none
 	Base  string // address of this dashboard
+
+	Passkeys bool   // can be used here
+	OIDC     string // name of the provider of identities; "": none
 }
 
 const wrongSignIn = "The name or the password is wrong, or nobody may sign in by them."
@@ -43,7 +46,10 @@ func (u *UI) signInForm(w http.ResponseWriter, r *http.Request) error {
 const staleLink = "This sign-in link was used already, or its ten minutes are over."
 
 func (u *UI) showSignIn(w http.ResponseWriter, r *http.Request, status int, page signInPage) error {
-	page.Base = u.base(r)
+	page.Base, page.Passkeys = u.base(r), u.o.Passkeys != nil
+	if u.o.OIDC != nil {
+		page.OIDC = u.o.OIDCName
+	}
 	return u.show(w, r, status, "sign_in", "", "Sign in", page)
 }
 

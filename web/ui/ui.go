@@ -15,6 +15,8 @@ import (
 	"steward/objects/registry"
 	"steward/web"
 	"steward/web/account"
+	"steward/web/oidc"
+	"steward/web/passkey"
 )
 
 //go:embed templates/*.html
@@ -32,6 +34,9 @@ type Options struct {
 	Provider string             // this provider's name, on every page
 	Version  string             // of the program
 	BaseURL  string             // of this dashboard, for links: "http://127.0.0.1:8080"
+	Passkeys *passkey.Keys      // nil: none can be used at this address
+	OIDC     *oidc.Provider     // nil: none
+	OIDCName string             // of the provider of identities, on the sign-in page
 	Now      func() time.Time   // the clock; required
 	Log      *slog.Logger       // required
 }
@@ -76,8 +81,11 @@ func (u *UI) Routes() chi.Router {
 	r.MethodNotAllowed(refuse(web.ErrMethod))
 	r.Get("/static/{file}", u.open(u.asset))
 	r.Get("/sign-in", u.open(u.signInForm))
+	r.Get("/sign-in/oidc", u.open(u.beginOIDC))
+	r.Get(oidcCallback, u.open(u.signInOIDC))
 	for pattern, h := range map[string]web.Handler{
 		"/sign-in": u.signIn, "/sign-in/password": u.signInPassword, "/sign-out": u.signOut,
+		"/sign-in/passkey/begin": u.beginPasskey, "/sign-in/passkey": u.signInPasskey,
 	} {
 		r.Post(pattern, u.open(web.LimitBody(web.MaxForm, h)))
 	}
@@ -184,6 +192,9 @@ func (u *UI) peopleRoutes() []route {
 	viewer, admin := web.RoleViewer, web.RoleAdmin
 	return []route{
 		{method: post, pattern: "/account/password", role: viewer, handler: u.setPassword},
+		{method: post, pattern: "/account/passkeys/begin", role: viewer, handler: u.beginAddPasskey},
+		{method: post, pattern: "/account/passkeys", role: viewer, handler: u.addPasskey},
+		{method: post, pattern: "/account/passkeys/change", role: viewer, handler: u.changePasskey},
 		{method: post, pattern: "/account/tokens", role: viewer, handler: u.makeToken},
 		{method: post, pattern: "/account/end", role: viewer, handler: u.endCredential},
 		{method: get, pattern: "/people", role: admin, handler: u.people},

@@ -201,9 +201,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		Store: a.db.Rollout(), Devices: newUpdateDevices(a.server), Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
 		Deliverer: a.courier,
 		Changed:   a.hub.Job, Moved: a.hub.Campaign,
-		People: func(ctx context.Context) (int, error) {
-			return a.db.Accounts().Approvers(ctx, web.RoleOperator, a.now())
-		},
+		People: a.approvers(web.RoleOperator),
 	})
 	if err != nil {
 		return err

@@ -91,7 +91,7 @@ func (a *App) buildTransfers() error {
 			a.hub.Transfer(e)
 			a.rekeys.moved(e)
 		},
-		People: func(ctx context.Context) (int, error) { return a.db.Accounts().Approvers(ctx, web.RoleAdmin, a.now()) },
+		People: a.approvers(web.RoleAdmin),
 	})
 	return err
 }

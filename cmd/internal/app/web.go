@@ -108,7 +108,7 @@ func (w *webListeners) Close() error {
 // buildWebSide makes the dashboard with the REST API, and what other providers
 // and relying parties use.
 func (a *App) buildWebSide(ctx context.Context) error {
-	a.web.accounts = account.New(account.Options{Stores: a.db.Accounts(), Refusals: a.auditor})
+	a.web.accounts = a.newAccounts()
 	var err error
 	if a.web.token, err = account.TokenFile(a.dir.file(fileToken)); err != nil {
 		return err
@@ -138,14 +138,25 @@ func (a *App) buildWebSide(ctx context.Context) error {
 // buildDashboard binds the operators' listener: plain on loopback, TLS elsewhere.
 func (a *App) buildDashboard(ctx context.Context) error {
 	secure := !loopback(a.cfg.HTTP)
-	door := account.Door{Accounts: a.web.accounts, Instance: a.instance(), TLS: secure, Now: a.now}
+	door := account.Door{
+		Accounts: a.web.accounts, Instance: a.instance(), TLS: strings.HasPrefix(a.DashboardURL(), "https:"), Now: a.now,
+	}
 	services, err := a.services(ctx)
 	if err != nil {
 		return err
 	}
 	bounded := scope.Services(services)
 	a.web.stream.Sees = scope.Sees(services)
+	passkeys, err := a.passkeys(ctx)
+	if err != nil {
+		return err
+	}
+	identities, err := a.identities()
+	if err != nil {
+		return err
+	}
 	pages, err := ui.New(ui.Options{
+		Passkeys: passkeys, OIDC: identities, OIDCName: a.cfg.People.OIDC.Name,
 		Services: bounded, Door: door, Stream: a.web.stream, Registry: a.registry, Provider: a.cfg.Name,
 		Version: Version, BaseURL: a.DashboardURL(), Now: a.now, Log: a.log,
 	})
@@ -214,6 +225,9 @@ func loopback(addr string) bool {
 func (a *App) DashboardURL() string { return dashboardURL(a.cfg) }
 
 func dashboardURL(cfg config.Config) string {
+	if cfg.People.PublicURL != "" {
+		return cfg.People.PublicURL
+	}
 	if loopback(cfg.HTTP) {
 		return "http://" + cfg.HTTP
 	}

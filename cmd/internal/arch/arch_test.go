@@ -71,6 +71,8 @@ var layers = map[string][]string{
 	"web":                            {"lwm2m", "lwm2m/audit"},
 	"web/account":                    {"lwm2m/audit", "web"},
 	"web/account/accounttest":        {"web", "web/account", "lwm2m/audit"},
+	"web/passkey":                    {"web", "web/account"},
+	"web/oidc":                       {"web", "web/account"},
 	"web/scope":                      {"web", "lwm2m", "lwm2m/audit"},
 	"web/webtest":                    {"web", "lwm2m", "lwm2m/audit"},
 	"web/contract":                   {},
@@ -78,7 +80,7 @@ var layers = map[string][]string{
 	"web/onboard":                    {"web", "lwm2m"},
 	"web/once/oncetest":              {"web/once"},
 	"web/api":                        {"web", "web/account", "web/once", "web/contract", "lwm2m", "lwm2m/audit"},
-	"web/ui":                         {"web", "web/account", "web/onboard", "lwm2m", "lwm2m/audit", "objects", "objects/registry"},
+	"web/ui":                         {"web", "web/passkey", "web/oidc", "web/account", "web/onboard", "lwm2m", "lwm2m/audit", "objects", "objects/registry"},
 	"web/peer":                       {"web", "transfer", "transfer/coordinator", "est", "est/c509"},
 }
 
@@ -96,6 +98,9 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/internal/cli"},
 	"github.com/BurntSushi/toml":          {"cmd/internal/config"},
 	"go.yaml.in/yaml":                     {"suit/author", "web/contract"},
+	"github.com/go-webauthn/webauthn":     {"web/passkey"},
+	"github.com/coreos/go-oidc":           {"web/oidc"},
+	"golang.org/x/oauth2":                 {"web/oidc"},
 	"github.com/prometheus/client_golang": {"cmd/internal/app", "web"},
 	"github.com/oklog/ulid":               {"cmd/internal/app", "cmd/internal/sqlite"},
 	"github.com/chromedp":                 {"cmd/internal/e2e"},

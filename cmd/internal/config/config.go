@@ -92,8 +92,9 @@ type Options struct {
 	Objects     Objects     `toml:"objects"`
 	Timers      Timers      `toml:"timers"`
 
-	Keys Keys `toml:"keys"`
-	CA   CA   `toml:"ca"`
+	Keys   Keys   `toml:"keys"`
+	CA     CA     `toml:"ca"`
+	People People `toml:"people"`
 }
 
 // Objects are the ids of the three custom objects.
@@ -180,6 +181,7 @@ type Config struct {
 	Revocations        string // a file; "": in Data
 	Keys               Keys
 	CA                 CA
+	People             People
 
 	ExpiredGrace time.Duration // zero: what ended is of no use any more
 	RenewalRate  int           // devices in a minute; zero: the default
@@ -234,6 +236,9 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	c.Upstream = o.Upstream
+	if err := c.people(o); err != nil {
+		return c, err
+	}
 	if err := c.publication(o); err != nil {
 		return c, err
 	}

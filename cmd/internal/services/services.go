@@ -66,6 +66,9 @@ type Options struct {
 
 	// Naming says which endpoints factory certificates are of.
 	Naming fleet.Naming
+	// Approvers says how many people could approve a release at this moment: with more
+	// than one, nobody approves their own. Nil counts those who are signed in.
+	Approvers func(ctx context.Context) (int, error)
 
 	// EnrollURI is where devices enrol, told for each factory certificate that is
 	// registered.

@@ -182,3 +182,43 @@ if (scanning && "BarcodeDetector" in window && navigator.mediaDevices) {
     camera(scanning, scanning.querySelector("[data-view]"), scanning.querySelector("[data-camera-note]")),
   );
 }
+
+// Passkeys: what the server asks goes to the authenticator, its answer back.
+async function passkeyCall(path, body) {
+  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const text = await answer.json();
+  if (!answer.ok) throw new Error(text.detail || text.title);
+  return text;
+}
+
+const passkeyActions = {
+  async "sign-in"() {
+    const { publicKey } = await passkeyCall("/sign-in/passkey/begin", {});
+    const found = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey) });
+    await passkeyCall("/sign-in/passkey", found.toJSON());
+    location.assign("/");
+  },
+  async add() {
+    const { publicKey } = await passkeyCall("/account/passkeys/begin", {});
+    const made = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) });
+    const name = document.querySelector("[data-passkey-name]").value;
+    await passkeyCall(`/account/passkeys?name=${encodeURIComponent(name)}`, made.toJSON());
+    location.assign("/account");
+  },
+};
+
+if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
+  for (const e of document.querySelectorAll("[data-passkeys]")) e.hidden = false;
+  for (const button of document.querySelectorAll("[data-passkey]")) {
+    button.addEventListener("click", async () => {
+      const fault = document.querySelector("[data-passkey-fault]");
+      fault.hidden = button.disabled = true;
+      try {
+        await passkeyActions[button.dataset.passkey]();
+      } catch (e) {
+        fault.textContent = `The passkey was not used: ${e.message}`;
+        fault.hidden = button.disabled = false;
+      }
+    });
+  }
+}
