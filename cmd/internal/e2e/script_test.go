@@ -21,7 +21,15 @@ import (
 
 // TestScripts runs testdata/*.txtar: each is a session at the command line.
 func TestScripts(t *testing.T) {
+	migrations, err := filepath.Abs("../sqlite/migrations")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MIGRATIONS", migrations)
+			return nil
+		},
 		Dir: "testdata", UpdateScripts: *update, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
