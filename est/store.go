@@ -7,6 +7,9 @@ import (
 	"steward/lwm2m/audit"
 )
 
+// ErrStorage reports that a Store can store nothing now.
+var ErrStorage = audit.ErrStorage
+
 // A Store keeps the inventory and the rights. Implementations are safe for
 // concurrent use; esttest.TestStore says what they must do.
 type Store interface {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"steward/lwm2m/audit"
 )
 
 // The errors of services and handlers; statuses gives each its HTTP status.
@@ -62,6 +64,7 @@ var statuses = []struct {
 	{ErrUnreachable, http.StatusConflict, "unreachable"},
 	{ErrDevice, http.StatusBadGateway, "device_refused"},
 	{ErrTimeout, http.StatusGatewayTimeout, "timeout"},
+	{audit.ErrStorage, http.StatusServiceUnavailable, "storage"},
 	{ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
 	{ErrNotBuilt, http.StatusNotImplemented, "not_implemented"},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "timeout"},

@@ -21,6 +21,7 @@ var codes = []struct {
 	{est.ErrPending, coap.ServiceUnavailable, "not open yet"},
 	{est.ErrLimit, coap.TooManyRequests, "too many requests"}, // RFC 8516
 	{est.ErrSigner, coap.ServiceUnavailable, "cannot sign now"},
+	{est.ErrStorage, coap.ServiceUnavailable, "cannot store now"},
 	{est.ErrWrongKey, coap.Forbidden, "another key is expected"},
 	{est.ErrForbidden, coap.Forbidden, "not allowed"},
 	{est.ErrRevoked, coap.Forbidden, "certificate revoked"},
@@ -47,7 +48,7 @@ func (s *Server) failed(ctx context.Context, r *coap.Request, err error) *coap.R
 	if pending := (*est.PendingError)(nil); errors.As(err, &pending) {
 		out.MaxAge = coap.MaxAgeSeconds(seconds(pending.Retry))
 	}
-	if errors.Is(err, est.ErrSigner) {
+	if errors.Is(err, est.ErrSigner) || errors.Is(err, est.ErrStorage) {
 		out.MaxAge = coap.MaxAgeSeconds(seconds(est.DefaultRetry))
 	}
 	if limit := (*est.LimitError)(nil); errors.As(err, &limit) {

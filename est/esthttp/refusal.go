@@ -48,6 +48,7 @@ var statuses = []struct {
 }{
 	{est.ErrPending, http.StatusAccepted, "Not ready yet: ask again with the same request after the time in Retry-After."},
 	{est.ErrLimit, http.StatusTooManyRequests, "Too many requests: ask again after the time in Retry-After."},
+	{est.ErrStorage, http.StatusServiceUnavailable, "The authority cannot store anything now: ask again later."},
 	{est.ErrSigner, http.StatusServiceUnavailable, "The authority cannot sign now: ask again with the same request."},
 	{est.ErrWrongKey, http.StatusForbidden, "Another key is expected."},
 	{est.ErrEndpoint, http.StatusForbidden, "The name belongs to another device."},
@@ -85,7 +86,7 @@ func translate(err error) *refusal {
 	if pending := (*est.PendingError)(nil); errors.As(err, &pending) {
 		out.header = map[string]string{"Retry-After": seconds(pending.Retry)}
 	}
-	if errors.Is(err, est.ErrSigner) {
+	if errors.Is(err, est.ErrSigner) || errors.Is(err, est.ErrStorage) {
 		out.header = map[string]string{"Retry-After": seconds(est.DefaultRetry)}
 	}
 	if limit := (*est.LimitError)(nil); errors.As(err, &limit) {

@@ -32,6 +32,11 @@ type Record struct {
 	Hash [sha256.Size]byte
 }
 
+// ErrStorage reports that nothing can be stored now: the disk is full, read-only or
+// failing. What was to be changed was not. Stores wrap it, for what is audited is
+// stored in the same transaction.
+var ErrStorage = errors.New("nothing can be stored now")
+
 // ErrChain reports a row whose hash does not follow from the one before.
 var ErrChain = errors.New("audit chain broken")
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/codec"
 )
@@ -122,7 +123,30 @@ func (s *Server) change(ctx context.Context, before, after Registration) error {
 	if s.o.Signs != nil && s.touched(after) {
 		return nil
 	}
-	return s.o.Store.Refresh(ctx, []Refresh{after.refresh()})
+	err := s.o.Store.Refresh(ctx, []Refresh{after.refresh()})
+	if errors.Is(err, audit.ErrStorage) && s.remembered(after) {
+		return nil // it is stored with the next fold that succeeds
+	}
+	return err
+}
+
+// remembered notes the sign of life in r in memory alone, or returns false.
+func (s *Server) remembered(r Registration) bool {
+	from, err := netip.ParseAddrPort(r.Address)
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.devices[r.Device]
+	if e == nil {
+		return false
+	}
+	s.note(e, Sign{
+		Location: e.location, At: time.UnixMicro(max(r.UpdatedAt.UnixMicro(), e.updated+1)),
+		Lifetime: r.Lifetime, Address: from,
+	})
+	return true
 }
 
 // touched notes the sign of life in r, or returns false.

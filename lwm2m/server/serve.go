@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/codec"
 )
@@ -30,6 +31,7 @@ var answers = []struct {
 	{codec.ErrFormat, coap.UnsupportedContentFormat},
 	{codec.ErrBody, coap.RequestEntityTooLarge},
 	{codec.ErrSyntax, coap.BadRequest},
+	{audit.ErrStorage, coap.ServiceUnavailable},
 	{errMethod, coap.MethodNotAllowed},
 	{errNotFound, coap.NotFound},
 }
@@ -58,7 +60,7 @@ func (s *Server) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Response 
 	s.refused(ctx, r, code, err)
 	s.fault(r, code, err)
 	text := err.Error()
-	if code == coap.InternalServerError {
+	if code == coap.InternalServerError || code == coap.ServiceUnavailable {
 		text = "" // our own trouble is not the device's business
 	}
 	return &coap.Response{Code: code, Payload: []byte(diagnostic(text))}

@@ -85,7 +85,7 @@ type readiness struct {
 	err error
 }
 
-// ready reports whether the database answers.
+// ready reports whether the database answers, and can be written.
 func (a *App) ready(ctx context.Context) error {
 	r := &a.readiness
 	r.mu.Lock()
@@ -96,6 +96,9 @@ func (a *App) ready(ctx context.Context) error {
 		defer cancel()
 		_, r.err = a.db.AuditBefore(ctx, "", 0, 1)
 		r.at = a.now()
+	}
+	if r.err == nil {
+		return a.db.Storage()
 	}
 	return r.err
 }

@@ -132,6 +132,37 @@ func (a *App) verifyAudit(ctx context.Context) error {
 	return nil
 }
 
+// watchStorage looks whether there is space again after nothing could be stored, and
+// tells people of both, until ctx ends.
+func (a *App) watchStorage(ctx context.Context) error {
+	tick := time.NewTicker(storageCheck)
+	defer tick.Stop()
+	ill := false
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		err := a.db.Storage()
+		if err != nil {
+			err = a.db.Probe(ctx)
+		}
+		if (err != nil) == ill || ctx.Err() != nil {
+			continue
+		}
+		ill = err != nil
+		if ill {
+			a.log.LogAttrs(ctx, slog.LevelError, "nothing can be stored: new work is refused", slog.Any("error", err))
+		} else {
+			a.log.LogAttrs(ctx, slog.LevelWarn, "the database can be written again")
+		}
+	}
+}
+
+// storageCheck is how often a disk that was full is looked at.
+const storageCheck = time.Second
+
 // keepSeries writes values over time that wait, and removes those whose time is
 // over, until ctx ends.
 func (a *App) keepSeries(ctx context.Context) error {

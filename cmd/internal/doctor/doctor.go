@@ -67,7 +67,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	e.certificates()
 	e.database()
 	e.listeners()
-	e.reach()
+	e.reach() //nolint:contextcheck // it is that of the examination
 	return e.out
 }
 

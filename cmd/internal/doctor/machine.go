@@ -135,7 +135,7 @@ func (e *examination) disk() {
 	case s.Flags&unix.ST_RDONLY != 0:
 		e.add(check, Error, "mount it for writing", "the disk of %s is read-only", at)
 	case free < noSpace:
-		e.add(check, Error, remedy, "%d MiB (%d %%) are free: new work will be refused", free>>20, share)
+		e.add(check, Error, remedy, "%d MiB (%d %%) are free; when none is, new work is refused", free>>20, share)
 	case free < lowSpace:
 		e.add(check, Warning, remedy, "%d MiB (%d %%) are free", free>>20, share)
 	default:

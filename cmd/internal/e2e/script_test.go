@@ -30,11 +30,22 @@ func TestScripts(t *testing.T) {
 			e.Setenv("MIGRATIONS", migrations)
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "tmpfs" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			dir := t.TempDir()
+			if exec.Command("mount", "-t", "tmpfs", "none", dir).Run() != nil {
+				return false, nil
+			}
+			return true, exec.Command("umount", dir).Run()
+		},
 		Dir: "testdata", UpdateScripts: *update, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
 			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm, "capture": scriptCapture,
 			"readme": scriptReadme, "online": scriptOnline, "listening": scriptListening,
+			"tmpfs": scriptTmpfs,
 		},
 	})
 }
@@ -79,6 +90,17 @@ func scriptListening(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return conn.Close()
 	}))
+}
+
+// scriptTmpfs mounts a small file system until the script ends: tmpfs DIR SIZE.
+func scriptTmpfs(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: tmpfs DIR SIZE")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.Mkdir(dir, 0o700))
+	ts.Check(exec.Command("mount", "-t", "tmpfs", "-o", "size="+args[1], "none", dir).Run())
+	ts.Defer(func() { _ = exec.Command("umount", "-l", dir).Run() })
 }
 
 // scriptCapture sets a variable to what the first group of an expression matches in

@@ -9,6 +9,7 @@ import (
 	"steward/est"
 	"steward/est/enrol"
 	"steward/lwm2m"
+	"steward/lwm2m/audit"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/codec"
@@ -34,6 +35,8 @@ var meanings = []struct {
 	{server.ErrAnswer, web.ErrDevice, "its answer cannot be read"}, // whatever is wrong with it
 	{server.ErrUnsupported, web.ErrDevice, ""},
 	{server.ErrNotObserved, web.ErrDevice, "it answered without observing"},
+
+	{audit.ErrStorage, audit.ErrStorage, "the disk is full, read-only or failing; devices are served meanwhile"},
 
 	{queue.ErrUnknown, web.ErrNotFound, ""},
 	{queue.ErrConflict, web.ErrConflict, ""},

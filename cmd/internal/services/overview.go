@@ -53,7 +53,15 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if err != nil {
 		return web.Overview{}, err
 	}
-	out.Notices = append(s.notices(out, devices, exposed, alerts), waiting...)
+	if err := s.DB.Storage(); err != nil {
+		out.Notices = append(out.Notices, web.Notice{
+			Level: web.LevelBad,
+			Text: "Nothing can be stored: the disk is full, read-only or failing. Devices are served; new work is refused " +
+				"until there is space, and lists show what was stored last.",
+		})
+	}
+	out.Notices = append(out.Notices, s.notices(out, devices, exposed, alerts)...)
+	out.Notices = append(out.Notices, waiting...)
 	return out, nil
 }
 

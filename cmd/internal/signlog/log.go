@@ -93,8 +93,8 @@ func (l *Log) create() (*os.File, error) {
 	if err == nil {
 		err = syncDir(l.dir)
 	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err != nil { // a disk that stays full must not fill up with names
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	return f, nil
 }

@@ -37,6 +37,7 @@ type DB struct {
 	standings   standings
 	holders     holders
 	retention   atomic.Pointer[retentions] // nil: to be read
+	trouble     trouble
 }
 
 // Open opens or creates the database at path, migrates it and starts its writer,
@@ -74,7 +75,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		write: write, read: read,
 		jobs: make(chan *job, maxGroup), done: make(chan struct{}), closed: make(chan struct{}),
 	}
-	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}, holders: &db.holders})
+	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}, holders: &db.holders, trouble: &db.trouble})
 	return db, nil
 }
 

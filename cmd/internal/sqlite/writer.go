@@ -15,6 +15,7 @@ type writer struct {
 	prep map[string]*sql.Stmt
 	tail chainTail
 
+	trouble *trouble // what keeps the file from being written
 	holders *holders // to be forgotten
 	changes bool     // the group may have made them untrue
 }
@@ -40,6 +41,7 @@ func (w *writer) close() {
 func (w *writer) commit(group []*job) {
 	errs := make([]error, len(group))
 	err := w.transact(group, errs)
+	w.trouble.note(&err, errs)
 	if w.changes {
 		w.holders.forget()
 		w.changes = false
