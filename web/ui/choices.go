@@ -65,7 +65,7 @@ func (u *UI) choices(r *http.Request, chosen []string) (out choices, err error) 
 	for _, id := range chosen {
 		d, ok := known[id]
 		if !ok {
-			d, err = u.find(r, id)
+			d, err = u.findDevice(r, id)
 		}
 		if errors.Is(err, web.ErrNotFound) {
 			continue
@@ -84,7 +84,7 @@ func (u *UI) choices(r *http.Request, chosen []string) (out choices, err error) 
 	return out, nil
 }
 
-func (u *UI) find(r *http.Request, id string) (web.Device, error) {
+func (u *UI) findDevice(r *http.Request, id string) (web.Device, error) {
 	d, err := u.s.Devices.Device(r.Context(), id)
 	return d.Device, err
 }

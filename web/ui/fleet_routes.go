@@ -15,6 +15,7 @@ func (u *UI) fleetRoutes() []route {
 		{method: post, pattern: "/views", role: viewer, handler: u.putView},
 		{method: post, pattern: "/views/{id}/remove", role: viewer, handler: u.removeView},
 		{method: post, pattern: "/devices/{id}/tags", role: operator, handler: u.changeTags},
+		{method: get, pattern: "/find", role: viewer, handler: u.find},
 		{method: get, pattern: "/groups", role: viewer, handler: u.groups},
 		{method: post, pattern: "/groups", role: operator, handler: u.putGroup},
 		{method: get, pattern: "/groups/{name}", role: viewer, handler: u.group},

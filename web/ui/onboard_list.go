@@ -94,7 +94,7 @@ func (u *UI) checkList(r *http.Request, list onboard.List) (out []listLine) {
 			line.Problem = "A key needs the role security."
 		}
 		if l.Entry.Endpoint != "" {
-			if d, err := u.find(r, "ep:"+l.Entry.Endpoint); err == nil {
+			if d, err := u.findDevice(r, "ep:"+l.Entry.Endpoint); err == nil {
 				line.Known = d.ID
 			}
 		}

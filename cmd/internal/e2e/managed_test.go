@@ -74,6 +74,14 @@ func (p *provider) put(t *testing.T, path string, in any) {
 	}
 }
 
+// post sends something to the API.
+func (p *provider) post(t *testing.T, path string, in any) {
+	t.Helper()
+	if err := p.do(t.Context(), http.MethodPost, path, in, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // state waits until a device is in a state.
 func (p *provider) state(t *testing.T, endpoint, want string) {
 	t.Helper()

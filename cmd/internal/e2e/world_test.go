@@ -156,7 +156,10 @@ func (w *world) onlineWithin(t *testing.T, p *provider, limit time.Duration) {
 }
 
 // A device is what the tests look at in a device of a provider.
-type device struct{ ID, Endpoint, State, Firmware string }
+type device struct {
+	ID, Endpoint, State, Firmware string
+	Tags                          []string
+}
 
 // devices returns a provider's devices by endpoint.
 func (p *provider) devices(ctx context.Context) (map[string]device, error) {

@@ -67,9 +67,45 @@ function replaceParts(text) {
   const page = new DOMParser().parseFromString(text, "text/html");
   for (const old of document.querySelectorAll("[data-refresh][id]")) {
     const fresh = page.getElementById(old.id);
+    if (!fresh || fresh.innerHTML === old.innerHTML) continue;
     const busy = old.contains(document.activeElement) || old.querySelector("input:checked");
-    if (fresh && !busy && fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
+    const read = old.tagName === "TABLE" && old.matches(":hover"); // rows must not jump below a pointer
+    if (busy || read) pause(old, fresh);
+    else replacePart(old, fresh);
   }
+}
+
+function replacePart(old, fresh) {
+  old.previousElementSibling?.matches(".paused") && old.previousElementSibling.remove();
+  old.replaceChildren(...document.importNode(fresh, true).childNodes);
+  tick();
+  dispatchEvent(new Event("steward:replaced"));
+}
+
+// pause says how many rows are new in a part that somebody is busy with, and shows them
+// when asked to.
+function pause(old, fresh) {
+  if (old.tagName !== "TABLE") return;
+  const text = (row) => {
+    const copy = row.cloneNode(true);
+    for (const t of copy.querySelectorAll("time[data-ago]")) t.remove(); // it passes anyhow
+    return copy.textContent.replace(/\s+/g, " ");
+  };
+  const texts = (e) => [...e.querySelectorAll("tbody tr")].map(text);
+  const known = new Set(texts(old));
+  const n = texts(fresh).filter((t) => !known.has(t)).length;
+  if (!n) return;
+  let bar = old.previousElementSibling;
+  if (!bar?.matches(".paused")) {
+    bar = document.createElement("p");
+    bar.className = "paused";
+    bar.setAttribute("role", "status");
+    bar.append(document.createElement("button"));
+    bar.firstChild.type = "button";
+    old.before(bar);
+  }
+  bar.firstChild.textContent = `Paused — ${n} new. Show`;
+  bar.firstChild.onclick = () => replacePart(old, fresh);
 }
 
 // watch keeps one stream while the page is looked at: a browser has few
