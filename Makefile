@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 SOAK     ?= 10m
 QUICK    ?=
 
-.PHONY: all demo build build-pkcs11 test race lint fuzz e2e soak bench fmt golden vuln
+.PHONY: all demo build build-pkcs11 test race lint fuzz e2e soak bench fmt golden vuln explore mutants
 all: lint test build
 
 demo: build # one device's whole life, on this machine; Ctrl-C ends it
@@ -40,6 +40,12 @@ soak: # the whole server, round after round, with the same memory in the last as
 bench: build # every figure of BENCHMARKS.md, as Markdown: 20 minutes of a quiet machine; QUICK=1: 4
 	@go -C cmd/internal/bench/testdata/gocoap build -o $(CURDIR)/bin/gocoap .
 	@./bin/steward bench table --gocoap bin/gocoap $(if $(QUICK),--quick)
+
+explore: # the hand-over in every order of events, in full: minutes
+	STEWARD_EXPLORE=1 go test -count=1 -timeout 20m -v -run '^TestExplore$$' ./transfer/explore
+
+mutants: # every row of a table and every check taken out, one at a time: each must be found
+	STEWARD_MUTANTS=1 go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./transfer/explore
 
 lint:
 	@test -z "$$($(GOFUMPT) -l .)" || { $(GOFUMPT) -d .; exit 1; }

@@ -55,6 +55,15 @@ func TestEvidence(t *testing.T) {
 		}, back: transfer.ErrEvidence},
 		{name: "fell back in another epoch", change: func(s set) { s.back.Epoch++ }, back: transfer.ErrEvidence},
 		{name: "another fell back", change: func(s set) { s.back.Factory[0] ^= 1 }, back: transfer.ErrEvidence},
+		{
+			name: "not done", change: func(s set) { s.done.State = transfer.Register },
+			done: transfer.ErrEvidence, final: transfer.ErrEvidence,
+		},
+		{name: "another destination than the offer's", change: func(s set) {
+			s.ready.Destination[0] ^= 1
+			s.done.Destination, s.final.Destination = s.ready.Destination, s.ready.Destination
+		}, final: transfer.ErrEvidence},
+		{name: "fell back after nothing", change: func(s set) { s.back.Previous = transfer.Hash{} }, back: transfer.ErrEvidence},
 		{name: "only FALLBACK", change: func(s set) { s.back.State = transfer.InFall }, back: transfer.ErrEvidence},
 	}
 	for _, tt := range tests {

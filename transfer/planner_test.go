@@ -137,6 +137,9 @@ func TestVerifyOffer(t *testing.T) {
 		{"window beyond the mandate", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
 			o.Window.Latest = transfer.SecondsOf(noon.AddDate(1, 0, 0))
 		}, transfer.ErrOffer},
+		{"window beyond the mandate alone", func(_ *testing.T, _ *world, o *transfer.Offer, c *transfer.OfferContext) {
+			c.Mandate.Body.Window.Latest = o.Window.Latest - 60
+		}, transfer.ErrOffer},
 		{"window beyond the device's", func(_ *testing.T, _ *world, o *transfer.Offer, _ *transfer.OfferContext) {
 			o.Window.Latest = transfer.SecondsOf(noon.Add(3 * time.Hour))
 		}, transfer.ErrOffer},
@@ -280,6 +283,7 @@ func TestCompareReady(t *testing.T) {
 		name   string
 		device func(*testing.T, *world) // changes what reaches the device
 		change func(*transfer.ReadyContext)
+		shown  func(*transfer.Receipt) // changes what the device says
 		err    error
 	}{
 		{name: "sound"},
@@ -316,6 +320,8 @@ func TestCompareReady(t *testing.T) {
 		{name: "other transfer", change: func(c *transfer.ReadyContext) {
 			c.Offer.Body.Transfer = []byte("x")
 		}, err: transfer.ErrReady},
+		{name: "not READY", shown: func(r *transfer.Receipt) { r.State = transfer.Committed }, err: transfer.ErrReady},
+		{name: "not the first", shown: func(r *transfer.Receipt) { r.Previous = transfer.Hash{1} }, err: transfer.ErrReady},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -333,6 +339,9 @@ func TestCompareReady(t *testing.T) {
 			}
 			d, _ := toReady(t, w)
 			receipt := must(transfer.ParseReceipt(d.Status().Receipt))(t)
+			if tt.shown != nil {
+				tt.shown(&receipt.Body)
+			}
 			if err := transfer.CompareReady(receipt, c); !errors.Is(err, tt.err) {
 				t.Errorf("CompareReady = %v, want %v", err, tt.err)
 			}

@@ -26,18 +26,20 @@ import (
 type device struct {
 	esttest.Device
 
-	world *world
-	mu    sync.Mutex
-	tr    *transfer.Device
-	at    *provider // registered there
-	asked *provider // holds an association with the factory certificate
-	off   bool      // without power
-	poke  chan struct{}
-	done  chan struct{}
-	next  time.Time         // of the next attempt at an activity
-	old   []byte            // operational certificate before the first commit
-	ak    *ecdsa.PrivateKey // attestation key
-	image string            // what runs
+	world  *world
+	mu     sync.Mutex
+	tr     *transfer.Device
+	at     *provider            // registered there
+	asked  *provider            // holds an association with the factory certificate
+	off    bool                 // without power
+	offIn  transfer.DeviceState // where its power goes for a while, once
+	wasOff bool
+	poke   chan struct{}
+	done   chan struct{}
+	next   time.Time         // of the next attempt at an activity
+	old    []byte            // operational certificate before the first commit
+	ak     *ecdsa.PrivateKey // attestation key
+	image  string            // what runs
 }
 
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -108,12 +110,45 @@ func (d *device) run(ctx context.Context) {
 			return
 		}
 		d.turn(ctx)
+		d.stay()
+	}
+}
+
+// offFor takes the device's power away for a while.
+func (d *device) offFor(t time.Duration) {
+	d.mu.Lock()
+	d.off = true
+	d.mu.Unlock()
+	go func() {
+		time.Sleep(t)
+		d.mu.Lock()
+		d.off = false
+		d.mu.Unlock()
+	}()
+}
+
+// stay registers a device again that has lost its association.
+func (d *device) stay() {
+	d.mu.Lock()
+	s, home, lost := d.tr.Status().State, d.tr.Home(), d.at == nil && !d.off
+	d.mu.Unlock()
+	if !lost || !s.AtRest() && s != transfer.Ready && s != transfer.Done {
+		return
+	}
+	if !d.register(d.world.by(home.ServerURI)) && s == transfer.Done {
+		d.failed()
 	}
 }
 
 func (d *device) turn(ctx context.Context) {
 	for {
 		d.mu.Lock()
+		if s := d.tr.Status().State; s == d.offIn && s != "" {
+			d.offIn, d.wasOff = "", true
+			d.mu.Unlock()
+			d.offFor(3 * testGrace)
+			d.mu.Lock()
+		}
 		off := d.off
 		e, ok := d.tr.Next()
 		d.mu.Unlock()
@@ -206,7 +241,21 @@ func (d *device) enrol(ctx context.Context, p *provider, e transfer.Effect) bool
 	check(d.world.t, err)
 	spki, err := transfer.SPKIHash(e.Key.Public())
 	check(d.world.t, err)
+	fault := d.world.faults.at(p, "enrols")
+	if fault == faultRequest || fault == faultHeld {
+		d.failed()
+		return false
+	}
 	issued, err := p.ca.Enrol(ctx, est.Request{Client: d.Client(), CSR: csr})
+	switch fault {
+	case faultAnswer:
+		d.failed()
+		return false
+	case faultTwice:
+		issued, err = p.ca.Enrol(ctx, est.Request{Client: d.Client(), CSR: csr})
+	case faultOff:
+		d.offFor(3 * testGrace)
+	}
 	if err != nil {
 		d.contact(p, spki)
 	}

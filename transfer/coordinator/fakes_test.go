@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
@@ -21,12 +22,28 @@ func (p peers) Post(ctx context.Context, to coordinator.Partner, call coordinato
 	if err != nil {
 		return nil, err
 	}
+	fault := p.from.world.faults.at(p.from, "posts "+string(call.Action))
+	switch fault {
+	case faultRequest:
+		return nil, coordinator.ErrPartnerAway
+	case faultHeld:
+		go func() {
+			time.Sleep(20 * time.Second)
+			_, _ = server.coordinator().Receive(context.WithoutCancel(ctx), partner, call)
+		}()
+		return nil, coordinator.ErrPartnerAway
+	case faultOff:
+		p.from.world.devices[0].offFor(3 * testGrace)
+	}
 	server.mu.Lock()
-	lost := server.lose[call.Action] > 0
+	lost := server.lose[call.Action] > 0 || fault == faultAnswer
 	server.lose[call.Action]--
 	server.calls = append(server.calls, call)
 	server.mu.Unlock()
 	reply, err := server.coordinator().Receive(ctx, partner, call)
+	if fault == faultTwice {
+		reply, err = server.coordinator().Receive(ctx, partner, call)
+	}
 	if lost {
 		return nil, coordinator.ErrPartnerAway
 	}
@@ -86,11 +103,34 @@ func (x devices) do(id fleet.ID, op transfer.Operation, p lwm2m.Path, fn func(*d
 	if err != nil {
 		return err
 	}
-	err = d.operate(x.p, op, p, func() error { return fn(d) })
 	name := fmt.Sprintf("%s %d", op, p.Object())
 	if p.Len() > 2 {
 		name += fmt.Sprintf("/%d", p.ID(2))
 	}
+	perform := func() error { return d.operate(x.p, op, p, func() error { return fn(d) }) }
+	if x.p.world.filter != nil {
+		if mine, err := x.p.world.filter(name, perform); mine {
+			return err
+		}
+	}
+	switch x.p.world.faults.at(x.p, name) {
+	case faultRequest:
+		return coordinator.ErrUnreachable
+	case faultAnswer:
+		_ = perform()
+		return coordinator.ErrUnreachable
+	case faultTwice:
+		_ = perform()
+	case faultHeld:
+		go func() {
+			time.Sleep(20 * time.Second)
+			_ = perform()
+		}()
+		return coordinator.ErrUnreachable
+	case faultOff:
+		d.offFor(3 * testGrace)
+	}
+	err = perform()
 	x.p.mu.Lock()
 	defer x.p.mu.Unlock()
 	if x.p.deaf[name] > 0 {

@@ -46,7 +46,7 @@ func (e *expansion) compareReady(id receiptID, signed *transfer.Signed[transfer.
 
 // pass opens the right, if nothing must come before.
 func (e *expansion) pass(c *cell) {
-	if !e.gates || c.passed == 3 {
+	if c.passed == e.gates {
 		e.fire(c, sp2, transfer.RowPass)
 	}
 }

@@ -24,8 +24,8 @@ const (
 	showsCommitted
 )
 
-// A context is what a cell's moves depend on beside the cell.
-type context struct {
+// A moment is what a cell's moves depend on beside the cell.
+type moment struct {
 	b1, b2 transfer.BatchState
 	paused bool
 	phase  uint8
@@ -34,7 +34,7 @@ type context struct {
 // An expansion finds the moves of a cell.
 type expansion struct {
 	*model
-	context
+	moment
 
 	from    cell
 	moves   []move

@@ -31,7 +31,7 @@ func (g *graph) report(t *testing.T, began time.Time) {
 var (
 	quick = []setting{
 		{name: "honest", devices: 1, coarse: true},
-		{name: "gates", devices: 1, gates: true, coarse: true, sure: true},
+		{name: "gates", devices: 1, gates: attests | updates, coarse: true, sure: true, limit: 40_000},
 		{name: "a power cut", devices: 1, crashes: 1, cuts: true, coarse: true, limit: 60_000},
 		{name: "two devices, two losses, a crash", devices: 2, losses: 2, crashes: 1, coarse: true, limit: 120_000},
 	}
@@ -42,7 +42,7 @@ var (
 		{name: "a power cut", devices: 1, crashes: 1, cuts: true},
 		{name: "two losses and a crash", devices: 1, losses: 2, crashes: 1, coarse: true},
 		{name: "withdrawn", devices: 1, withdraw: true, losses: 1, coarse: true},
-		{name: "gates", devices: 1, gates: true, coarse: true},
+		{name: "gates", devices: 1, gates: attests | updates, coarse: true},
 		{name: "no clock", devices: 1, losses: 1, clockless: true, coarse: true},
 		{name: "network", devices: 1, dishonest: "network", losses: 1, coarse: true},
 		{name: "thief", devices: 1, dishonest: "thief", losses: 1, coarse: true},

@@ -8,8 +8,8 @@ import (
 )
 
 // expand returns all moves of a cell, fair ones and others.
-func (m *model) expand(c cell, at context) []move {
-	e := &expansion{model: m, context: at, from: c}
+func (m *model) expand(c cell, at moment) []move {
+	e := &expansion{model: m, moment: at, from: c}
 	e.outgoingStep()
 	if at.b2 != "" {
 		e.incomingStep()
@@ -18,7 +18,7 @@ func (m *model) expand(c cell, at context) []move {
 	e.silence()
 	e.releases()
 	e.switchOff()
-	if m.gates {
+	if m.gates != 0 {
 		e.gatesPass()
 	}
 	switch m.dishonest {
@@ -108,6 +108,12 @@ func afterCommit(s transfer.RowState) bool {
 func (e *expansion) gatesPass() {
 	for sp := uint8(sp1); sp <= sp2; sp++ {
 		s := e.state(*e.from.row(sp))
+		if in(s, transfer.RowListed, transfer.RowStaged) && !e.sure && e.from.env == (sp == sp2) {
+			c := e.from
+			c.env = true
+			e.fire(&c, sp, transfer.RowUpdateFail)
+			e.add(names[sp]+" learns that the last update failed", c, move{unfair: true})
+		}
 		if !afterCommit(s) {
 			continue
 		}
@@ -117,10 +123,10 @@ func (e *expansion) gatesPass() {
 			e.fire(&c, sp, on)
 			e.add(names[sp]+label, c, fault)
 		}
-		if e.from.passed&1 != 0 {
+		if e.from.passed&attests != 0 {
 			learn(" learns that the device is attested", transfer.RowAttest, move{})
 		}
-		if e.from.passed&2 != 0 {
+		if e.from.passed&updates != 0 {
 			learn(" learns that the device is up to date", transfer.RowUpdate, move{})
 		}
 		if e.sure || sp == sp1 && !e.from.env || sp == sp2 && e.from.env {
@@ -237,6 +243,8 @@ func (m *model) defect(c *cell, phase uint8) string {
 		return m.broke
 	case m.x.broke != "":
 		return m.x.broke
+	case m.refuses(c) != "":
+		return m.refuses(c)
 	case open(sp1) && open(sp2) && m.dishonest != "SP2":
 		return "I6: the right is open at both CAs"
 	case c.at == sp2 && c.data&sp1 != 0 && transfer.Permitted(s.status.State, s.party[1], transfer.OpRead, transfer.AtElsewhere):
@@ -285,7 +293,8 @@ func (m *model) arrived(c *cell) bool {
 	there := s.status.State == transfer.Finalised && c.at == sp2 && out == transfer.RowRevokedOld &&
 		in2 == transfer.RowRevokedOld
 	here := s.status.State.AtRest() && c.at == sp1 && in(out, transfer.RowRejected, transfer.RowAborted,
-		transfer.RowExpired, transfer.RowFellBack) && (ended(in2) || in2 == transfer.RowListed) &&
+		transfer.RowExpired, transfer.RowFellBack, transfer.RowFailedUpd) &&
+		(ended(in2) || in(in2, transfer.RowListed, transfer.RowStaged, transfer.RowFailedUpd)) &&
 		s.status.State != transfer.Finalised && c.right[sp2].live == 0
 	return there || here
 }

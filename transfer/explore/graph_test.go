@@ -50,7 +50,7 @@ type graph struct {
 
 type memoKey struct {
 	cell uint32
-	at   context
+	at   moment
 }
 
 func explore(m *model) *graph {
@@ -102,6 +102,9 @@ func (g *graph) cellID(c cell) uint32 {
 func (g *graph) batchID(b batch) uint8 {
 	if id, ok := g.wholes[b]; ok {
 		return id
+	}
+	if what := g.refusesBatch(b); what != "" {
+		g.fault("%s", what)
 	}
 	g.whole = append(g.whole, b)
 	g.wholes[b] = uint8(len(g.whole) - 1)
@@ -200,7 +203,7 @@ func (g *graph) stuck() (int32, bool) {
 func (g *graph) expandNode(id int32) {
 	n := g.nodes[id]
 	b1 := g.of(&n, sp1)
-	at := context{b1: b1.state, b2: g.of(&n, sp2).state, paused: b1.paused, phase: n.phase}
+	at := moment{b1: b1.state, b2: g.of(&n, sp2).state, paused: b1.paused, phase: n.phase}
 	for i, c := range n.cells {
 		if c == 0 || i == 1 && n.cells[0] == c { // both are alike: one of them is enough
 			continue
@@ -225,7 +228,7 @@ func (g *graph) expandNode(id int32) {
 }
 
 // moves are those of a cell, found once.
-func (g *graph) moves(c uint32, at context) []move {
+func (g *graph) moves(c uint32, at moment) []move {
 	k := memoKey{c, at}
 	out, ok := g.memo[k]
 	if !ok {

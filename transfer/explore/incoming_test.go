@@ -55,7 +55,7 @@ func (e *expansion) grant() {
 func (e *expansion) receive() {
 	c := e.from
 	consumed, s := c.right[sp2].state == est.RightConsumed, e.state(c.in)
-	if e.gates && c.passed == 3 && afterCommit(s) && c.right[sp2].state == est.RightClosed && c.in.back == 0 {
+	if e.gates != 0 && c.passed == e.gates && afterCommit(s) && c.right[sp2].state == est.RightClosed && c.in.back == 0 {
 		e.fire(&c, sp2, transfer.RowPass)
 		e.add("Beta has all that must come before the enrolment", c, move{})
 		return

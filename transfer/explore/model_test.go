@@ -96,6 +96,12 @@ const (
 	orderReturn
 )
 
+// What may have to happen between commit and enrolment, as bits.
+const (
+	attests = 1 << iota
+	updates
+)
+
 // A setting is what one exploration looks at.
 type setting struct {
 	name      string
@@ -103,7 +109,7 @@ type setting struct {
 	losses    uint8
 	crashes   uint8
 	cuts      bool   // power cuts of devices at each write, counted as crashes
-	gates     bool   // attestation, and an update before enrolment
+	gates     uint8  // before the enrolment: attests, updates
 	sure      bool   // nothing fails at the gates
 	withdraw  bool   // either provider's people end it
 	dishonest string // "", "network", "SP1", "SP2", "thief"
@@ -126,8 +132,9 @@ type model struct {
 	pendings [][]transfer.RowEffect
 	verified map[[2]uint8]seen // by receipt and certificate
 	known    map[receiptID]*transfer.Signed[transfer.Receipt]
-	compared map[[2]uint8]error // READY receipts, by phase
-	broke    string             // what broke an invariant on the way
+	compared map[[2]uint8]error            // READY receipts, by phase
+	content  [3]map[transfer.RowState]bool // states that accept what they must, by provider
+	broke    string                        // what broke an invariant on the way
 }
 
 func newModel(tb testing.TB, s setting) *model {
@@ -137,7 +144,7 @@ func newModel(tb testing.TB, s setting) *model {
 		setting: s, tb: tb, p: p, x: newDevices(tb, p), outgoing: transfer.OutgoingTable(),
 		incoming: transfer.IncomingTable(), batch: transfer.BatchTable(), pendings: make([][]transfer.RowEffect, 1),
 		verified: map[[2]uint8]seen{}, known: map[receiptID]*transfer.Signed[transfer.Receipt]{},
-		compared: map[[2]uint8]error{},
+		compared: map[[2]uint8]error{}, content: [3]map[transfer.RowState]bool{{}, {}, {}},
 	}
 }
 

@@ -91,7 +91,7 @@ const (
 	uriBeta  = "coaps://beta.example"
 )
 
-func newParts(tb testing.TB, gates bool) *parts {
+func newParts(tb testing.TB, gates uint8) *parts {
 	tb.Helper()
 	p := &parts{
 		permanent: newParty(tb, "Permanent CA", nil), sp1: newParty(tb, "Alpha transfer", nil),
@@ -129,13 +129,13 @@ func newParts(tb testing.TB, gates bool) *parts {
 	return p
 }
 
-func (p *parts) destination(gates bool) transfer.Destination {
+func (p *parts) destination(gates uint8) transfer.Destination {
 	seconds, reset := uint64(grace/time.Second), transfer.ResetData
 	d := transfer.Destination{
-		UpdateURI: uriBeta + "/update", EnrollURI: uriBeta, ServerURI: uriBeta, UpdateFirst: gates,
+		UpdateURI: uriBeta + "/update", EnrollURI: uriBeta, ServerURI: uriBeta, UpdateFirst: gates&updates != 0,
 		Account: transfer.Account{SSID: 202, Lifetime: 300}, Grace: &seconds, Reset: &reset,
 	}
-	if gates {
+	if gates&attests != 0 {
 		d.RAURI = uriBeta + "/ra"
 	}
 	for _, c := range p.offered {
@@ -147,7 +147,7 @@ func (p *parts) destination(gates bool) transfer.Destination {
 }
 
 // sign makes the honest message, and those of which each breaks one rule.
-func (p *parts) sign(tb testing.TB, gates bool) {
+func (p *parts) sign(tb testing.TB, gates uint8) {
 	tb.Helper()
 	honest := transfer.Message{
 		Issuer: "Alpha", Subject: p.subject, Audience: "Beta", Expires: p.window.Latest, NotBefore: p.window.Earliest,

@@ -179,14 +179,17 @@ func (e *expansion) attempt(s *deviceState) {
 			e.finish(&c, "registered", (*transfer.Device).Registered)
 			e.add("the device registers at Beta", c, move{})
 		}
+		if e.gates != 0 && !e.sure {
+			e.refuse("the registration", e.from)
+		}
 	case transfer.DoAttest:
 		e.finish(&c, "attested", (*transfer.Device).Attested)
-		c.passed |= 1
+		c.passed |= attests
 		e.add("the device attests", c, move{})
 		e.refuse("the attestation", e.from)
 	case transfer.DoUpdate:
 		e.finish(&c, "updated", (*transfer.Device).Updated)
-		c.passed |= 2
+		c.passed |= updates
 		e.add("the device asks for an update", c, move{})
 		e.refuse("the update", e.from)
 	default:
