@@ -3,6 +3,7 @@ package transfer
 import (
 	"crypto"
 	"fmt"
+	"slices"
 )
 
 // Claims are what a device can say of itself to an attestation verifier.
@@ -13,6 +14,26 @@ type Claims struct {
 	Message    Hash // that led the device here; zero at rest
 	Truststore Hash // TruststoreDigest
 	Boots      uint64
+}
+
+// UpdateSigners returns the anchors that may sign manifests in UPDATE, and only there:
+// those of the new domain to which label 8 gives that purpose. The message was
+// accepted with them, and they come into force at Finalise.
+func (d *Device) UpdateSigners() (signers []Anchor) {
+	if d.nv.State != Updating {
+		return nil
+	}
+	_, destination, err := d.nv.message()
+	if err != nil {
+		return nil
+	}
+	for _, a := range d.nv.Truststore {
+		marked := func(r AnchorRef) bool { return r.Thumbprint == a.Thumbprint() && r.Purposes.Has(SUITSigner) }
+		if a.Domain == Pending && slices.ContainsFunc(destination.Anchors, marked) {
+			signers = append(signers, a)
+		}
+	}
+	return signers
 }
 
 // Claims returns the present values. It returns ErrState for a device that has no

@@ -259,6 +259,10 @@ func (d *Device) Refused(code int64) error {
 // GraceError is label 31 of a device that fell back because its grace was over.
 const GraceError int64 = -1
 
+// UpdateError is label 31 of a device that fell back because the update before its
+// enrolment failed and was rolled back (§7).
+const UpdateError int64 = -2
+
 // Tick counts powered time and does what its passing brings about: READY expires,
 // grace runs out, FALLBACK and ENROL take turns, DONE finalises itself. It
 // returns without a journal write while the device is at rest.

@@ -102,6 +102,22 @@ func (e *Endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 	case err != nil:
 		return e.failed(ctx, err)
 	}
+	return e.part(ctx, r, p, grant, format)
+}
+
+// ServePush answers GET with the envelope of a release that has its payload inside,
+// for a device that asks for what there is rather than for a release. Who may have it,
+// the caller has decided.
+func (e *Endpoint) ServePush(ctx context.Context, r *coap.Request, release string) *coap.Response {
+	p, err := e.Payloads.Open(ctx, release, PartPush)
+	if err != nil {
+		return e.failed(ctx, err)
+	}
+	return e.part(ctx, r, p, Grant{}, contentOctets)
+}
+
+// part answers the block that was asked for.
+func (e *Endpoint) part(ctx context.Context, r *coap.Request, p *Payload, grant Grant, format uint16) *coap.Response {
 	if r.Offset >= p.Length {
 		return &coap.Response{Code: coap.BadRequest}
 	}

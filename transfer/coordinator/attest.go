@@ -97,18 +97,6 @@ func usable(ra *transfer.RAInfo) transfer.Reason {
 	return ""
 }
 
-// passed returns the event that opens the right of a committed device, or none if it
-// has a gate before it. state is that of its row.
-func (t *Transfer) passed(state transfer.RowState) []transfer.RowEvent {
-	attested := state == transfer.RowAttested || state == transfer.RowUpdated
-	switch {
-	case t.Attest && !attested, t.UpdateFirst && state != transfer.RowUpdated:
-		return nil
-	default:
-		return []transfer.RowEvent{transfer.RowPass}
-	}
-}
-
 // AttestationCase returns what a device attests for: its transfer, with the key,
 // message and truststore of its READY receipt; zero if it comes in none that asks
 // for it.
@@ -130,28 +118,7 @@ func (c *Coordinator) AttestationCase(ctx context.Context, factory fleet.Factory
 // attesting returns the row of a device whose right waits for a verdict, or was
 // opened by one; the zero Row if there is none.
 func (c *Coordinator) attesting(ctx context.Context, factory fleet.Factory) (Transfer, Row, error) {
-	rows, err := c.o.Store.OpenRows(ctx, factory)
-	if err != nil {
-		return Transfer{}, Row{}, err
-	}
-	for _, r := range rows {
-		switch r.State {
-		case transfer.RowReady, transfer.RowCommitted, transfer.RowAttested, transfer.RowUpdated, transfer.RowOrphanRisk:
-		default:
-			continue
-		}
-		if !r.Incoming || r.SPKI.IsZero() {
-			continue
-		}
-		t, err := c.o.Store.Transfer(ctx, r.Transfer)
-		if err != nil {
-			return Transfer{}, Row{}, err
-		}
-		if t.Attest {
-			return t, r, nil
-		}
-	}
-	return Transfer{}, Row{}, nil
+	return c.arriving(ctx, factory, func(t *Transfer) bool { return t.Attest })
 }
 
 // Attested takes a verdict of our verifier. An affirming one opens the right of the
@@ -211,7 +178,7 @@ func (r *Row) judged(t *Transfer, raw []byte, now time.Time) error {
 	if err := r.applyAll(now, events...); err != nil {
 		return err
 	}
-	return r.applyAll(now, t.passed(r.State)...)
+	return r.applyAll(now, t.gates(r)...)
 }
 
 // verdictFor checks that a verdict was signed by that verifier of that provider, and

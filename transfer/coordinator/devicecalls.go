@@ -114,8 +114,7 @@ func (c *Coordinator) receiveCommitted(ctx context.Context, from Partner, call C
 	}
 	now, before, rowBefore := time.Now(), t, r
 	r.CommittedAt, r.Reason = now, ""
-	events := append([]transfer.RowEvent{transfer.RowCommit}, t.passed(transfer.RowCommitted)...)
-	if err := r.applyAll(now, events...); err != nil {
+	if err := r.applyAll(now, t.commits(r, transfer.RowCommit)...); err != nil {
 		return Reply{}, none, err
 	}
 	t.catchUp(now, transfer.BatchApprove, transfer.BatchStage, transfer.BatchArm, transfer.BatchSwitch)

@@ -44,6 +44,9 @@ func (c *Coordinator) onTheWayBack(ctx context.Context, s *step) bool {
 	if !s.row.Reached() { // the answer to Commit was lost
 		s.fire(transfer.RowCommit)
 	}
+	if signed.Body.Error == transfer.UpdateError && (len(s.events) > 0 || s.row.accepts(transfer.RowUpdateFail)) {
+		s.fire(transfer.RowUpdateFail)
+	}
 	s.row.Due, s.again = time.Now(), true
 	return true
 }
@@ -63,8 +66,11 @@ func (r Row) mayReturn() bool {
 
 // fellBecause says in words what led to FALLBACK (label 31).
 func fellBecause(r *transfer.Receipt) string {
-	if r.Error == transfer.GraceError {
+	switch r.Error {
+	case transfer.GraceError:
 		return "the device fell back: its grace was over"
+	case transfer.UpdateError:
+		return "the device fell back: the update before its enrolment failed, and was rolled back"
 	}
 	const classBits = 5
 	return fmt.Sprintf("the device fell back: refused with %d.%02d", r.Error>>classBits, r.Error&(1<<classBits-1))

@@ -38,7 +38,7 @@ func (c *Coordinator) advanceIncoming(ctx context.Context, s *step) error {
 		// The key of the receipt is on the device alone: who asks with it has committed.
 		if contact && !s.row.SPKI.IsZero() && spki == s.row.SPKI {
 			s.row.CommittedAt, s.row.Reason = time.Now(), "the device asked before the partner told of it"
-			s.fire(append([]transfer.RowEvent{transfer.RowContact}, s.t.passed(transfer.RowCommitted)...)...)
+			s.fire(s.t.commits(s.row, transfer.RowContact)...)
 		}
 		return nil
 	case transfer.RowFinalised:

@@ -122,6 +122,9 @@ type Row struct {
 	SPKI    transfer.Hash // of the key in the READY receipt
 	Back    transfer.Hash // of the key in the FALLBACK receipt; zero: none
 	Verdict []byte        // of the verifier at the incoming provider, verified; nil: none
+	// UpToDate says, at the incoming provider, that there was no update for the device
+	// when it asked before its enrolment.
+	UpToDate bool
 
 	ReadyAt     time.Time
 	CommittedAt time.Time // when commit was told, or learnt; begin of the disruption

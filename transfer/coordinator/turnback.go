@@ -37,7 +37,7 @@ func (c *Coordinator) receiveClose(ctx context.Context, from Partner, call Call)
 		if err := c.isFallback(ctx, r, signed); err != nil {
 			return Reply{}, none, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
-		if ch, err = c.turnBack(ctx, t, r, kept(r, signed, b.Receipts[0])); err != nil {
+		if ch, err = c.turnBack(ctx, t, r, signed, kept(r, signed, b.Receipts[0])); err != nil {
 			return Reply{}, none, err
 		}
 	}
@@ -48,16 +48,21 @@ func (c *Coordinator) receiveClose(ctx context.Context, from Partner, call Call)
 // turnBack closes the right and moves the row. The right comes first: the answer
 // is the status that the CA has then, and its transaction decides a race with the
 // device.
-func (c *Coordinator) turnBack(ctx context.Context, t Transfer, r Row, receipt Receipt) (Change, error) {
+func (c *Coordinator) turnBack(ctx context.Context, t Transfer, r Row, fall *transfer.Signed[transfer.Receipt],
+	receipt Receipt,
+) (Change, error) {
 	if err := c.shut(ctx, r); err != nil {
 		return Change{}, err
 	}
 	now, before := time.Now(), r
-	r.Reason = "the device asked its former provider to take it back"
+	r.Reason = "the device asked its former provider to take it back: " + fellBecause(&fall.Body)
 	var events []transfer.RowEvent
 	if r.State == transfer.RowReady {
 		r.CommittedAt = now
 		events = append(events, transfer.RowCommit)
+	}
+	if fall.Body.Error == transfer.UpdateError && (len(events) > 0 || r.accepts(transfer.RowUpdateFail)) {
+		events = append(events, transfer.RowUpdateFail)
 	}
 	if err := r.applyAll(now, append(events, transfer.RowFallback)...); err != nil {
 		return Change{}, fmt.Errorf("%w: %w", ErrState, err)

@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"steward/est/attest"
 	"steward/lwm2m"
@@ -68,17 +70,22 @@ func (a *App) references(ctx context.Context, known attest.Attester) ([]attest.R
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range installed {
-		if i.Release == "" {
-			continue
-		}
-		ours, err := a.imagesOf(ctx, i)
-		if err != nil {
-			return nil, err
-		}
-		return merged(ours, known.References), nil
+	if len(installed) == 0 {
+		return known.References, nil
 	}
-	return known.References, nil
+	newest := slices.MaxFunc(installed, func(x, y rollout.Installed) int { return cmp.Compare(x.Sequence, y.Sequence) })
+	if newest.Release == "" { // brought along, or installed before it enrolled
+		r, ok, err := a.releaseOf(ctx, newest.Digest)
+		if err != nil || !ok {
+			return known.References, err
+		}
+		newest.Release = r.ID
+	}
+	ours, err := a.imagesOf(ctx, newest)
+	if err != nil {
+		return nil, err
+	}
+	return merged(ours, known.References), nil
 }
 
 // merged returns ours and, of others, those of components that ours do not name.

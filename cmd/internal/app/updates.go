@@ -18,7 +18,7 @@ import (
 // and its HTTPS listener if there is to be one.
 func (a *App) buildUpdates(ctx context.Context) (err error) {
 	a.reporter, err = rollout.NewReporter(rollout.ReporterOptions{
-		Store: a.db.Rollout(), Releases: a.db.Rollout(), Current: a.currentRelease, Who: a.deviceOf, Log: a.log,
+		Store: a.db.Rollout(), Releases: a.db.Rollout(), Current: a.currentRelease, Who: a.deviceOf, Log: a.log, Changed: a.updatedFirst,
 	})
 	if err != nil {
 		return err
@@ -51,7 +51,10 @@ func (a *App) buildUpdates(ctx context.Context) (err error) {
 
 // serveUpdates is the endpoint by CoAP: what devices fetch and what they report.
 func (a *App) serveUpdates(ctx context.Context, r *coap.Request) *coap.Response {
-	if len(r.Path) == 2 && r.Path[1] == rollout.SegmentReport {
+	switch {
+	case len(r.Path) == 1:
+		return a.updateFirst(ctx, r)
+	case len(r.Path) == 2 && r.Path[1] == rollout.SegmentReport:
 		return a.reporter.ServeCoAP(ctx, r)
 	}
 	return a.updates.ServeCoAP(ctx, r)

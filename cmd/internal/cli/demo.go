@@ -48,6 +48,7 @@ provider all the same, and status 0 says that all ended where they must:
 	f.StringVar(&o.Hierarchy, "hierarchy", "a", "how the CAs stand to each other: "+strings.Join(demo.Hierarchies(), ", "))
 	f.BoolVar(&o.Attest, "attest", false, "the mandate demands that devices attest before they enrol at Beta")
 	f.BoolVar(&o.Rekey, "rekey", false, "devices make factory keys of their own, at Alpha and again at Beta")
+	f.BoolVar(&o.UpdateFirst, "update-first", false, "devices take an image of Beta's before they enrol there")
 	f.StringVar(&o.Fault, "fault", "", "what goes wrong, one of those above")
 	f.StringVar(&o.Dir, "dir", "", "`directory` for all data and logs (default a temporary one)")
 	f.DurationVar(&o.Timers.Grace, "grace", o.Timers.Grace, "powered time from commit to fallback")

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
+	"slices"
 
 	"steward/cmd/internal/bundle"
 	"steward/cmd/internal/sqlite"
 	"steward/est/attest"
 	"steward/lwm2m/fleet"
+	"steward/suit/rollout"
 	"steward/transfer/coordinator"
 	"steward/web"
 )
@@ -59,4 +61,21 @@ func (x *examiner) verdictIn(ctx context.Context, db *sqlite.DB, f fleet.Factory
 	var r coordinator.Row
 	r, err := db.Transfers().Row(ctx, x.d.session, f.Short())
 	return r.Verdict, err
+}
+
+// updatedFirst counts a device that reported Beta's image installed, and had nothing
+// more to get, before its right opened.
+func (x *examiner) updatedFirst(ctx context.Context, f fleet.Factory) error {
+	if !x.d.o.UpdateFirst {
+		return nil
+	}
+	r, err := x.beta.Transfers().Row(ctx, x.d.session, f.Short())
+	if err != nil {
+		return err
+	}
+	ran, err := x.beta.Rollout().Installed(ctx, r.Device)
+	count(&x.report.UpdatedFirst, r.UpToDate && slices.ContainsFunc(ran, func(i rollout.Installed) bool {
+		return i.Release == "" && i.Sequence == sequenceOf[versionFirst]
+	}))
+	return err
 }

@@ -25,6 +25,8 @@ type Options struct {
 	Fault   string // "" or one of Faults
 	Attest  bool   // devices attest at Beta before they enrol there
 	Rekey   bool   // devices make factory keys of their own, at Alpha and again at Beta
+	// UpdateFirst has devices ask Beta's update server before they enrol there.
+	UpdateFirst bool
 	// Hierarchy is how the CAs stand to each other: one of Hierarchies; "": the first.
 	Hierarchy string
 	Dir       string // of all data and logs; "": a temporary one, removed after a good end

@@ -49,6 +49,7 @@ func (d *demo) report(ctx context.Context) (r *Report, err error) {
 		d: d, phases: map[string][]figures{},
 		report: &Report{
 			Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest, Rekey: d.o.Rekey,
+			UpdateFirst: d.o.UpdateFirst,
 		},
 	}
 	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {
@@ -123,6 +124,9 @@ func (x *examiner) device(ctx context.Context, b *bundle.Bundle) error {
 	case stayed:
 		return x.stay(ctx, s, old)
 	case moved:
+	}
+	if err := x.updatedFirst(ctx, atAlpha.Factory); err != nil {
+		return err
 	}
 	return x.arrival(ctx, b, s, old)
 }

@@ -48,6 +48,11 @@ func (d *demo) transfer(ctx context.Context) error {
 		return err
 	}
 	d.session = t.ID
+	if d.o.UpdateFirst {
+		if _, err := d.release(ctx, d.beta, versionFirst); err != nil {
+			return err
+		}
+	}
 	if err := d.command(ctx, d.alpha, t.ID, web.TransferSubmit); err != nil {
 		return err
 	}
@@ -104,7 +109,11 @@ func (d *demo) approve(ctx context.Context, p *provider, way web.Direction) erro
 	if err != nil {
 		return fmt.Errorf("approval at %s: %w", p.name, err)
 	}
-	return d.command(ctx, p, id, web.TransferApprove)
+	c := web.TransferCommand{Action: web.TransferApprove}
+	if way == web.Incoming && d.o.UpdateFirst {
+		c.UpdateFirst = &d.o.UpdateFirst
+	}
+	return p.api.Post(ctx, "/transfers/"+url.PathEscape(id)+"/commands", c, nil)
 }
 
 // untilHandedOver waits for the end of the transfer at Alpha, and for every

@@ -223,6 +223,17 @@ func (d *demo) updateAtBeta(ctx context.Context) error {
 	})
 }
 
+// release adds an image of random bytes, approved.
+func (d *demo) release(ctx context.Context, p *provider, version string) (r web.Release, err error) {
+	image := make([]byte, imageSize)
+	_, _ = rand.Read(image) // never fails (crypto/rand)
+	err = p.api.Post(ctx, "/releases", web.NewRelease{
+		Name: "demo " + version, Image: image, Version: version, Vendor: vendorDomain, Class: className,
+		Sequence: sequenceOf[version], Approve: true, // nobody else is there
+	}, &r)
+	return r, err
+}
+
 // rollOut releases an image and brings it to all devices of p.
 func (d *demo) rollOut(ctx context.Context, p *provider, version string,
 	split func(names []string) map[web.Delivery][]string,
@@ -231,13 +242,8 @@ func (d *demo) rollOut(ctx context.Context, p *provider, version string,
 	if err != nil {
 		return err
 	}
-	image := make([]byte, imageSize)
-	_, _ = rand.Read(image) // never fails (crypto/rand)
-	var release web.Release
-	if err := p.api.Post(ctx, "/releases", web.NewRelease{
-		Name: "demo " + version, Image: image, Version: version, Vendor: vendorDomain, Class: className,
-		Sequence: sequenceOf[version], Approve: true, // nobody else is there
-	}, &release); err != nil {
+	release, err := d.release(ctx, p, version)
+	if err != nil {
 		return err
 	}
 	var campaigns []string
@@ -261,7 +267,10 @@ func (d *demo) rollOut(ctx context.Context, p *provider, version string,
 }
 
 // sequenceOf are the sequence numbers of the releases: Beta's is above Alpha's.
-var sequenceOf = map[string]uint64{"2.0.0": 2, "3.0.0": 3}
+var sequenceOf = map[string]uint64{"2.0.0": 2, versionFirst: 3, "3.0.0": 4}
+
+// versionFirst is what devices find at Beta's update server before they enrol there.
+const versionFirst = "2.5.0"
 
 func (d *demo) campaignsEnded(ctx context.Context, p *provider, ids []string) (bool, error) {
 	done, failed, ended := 0, 0, 0

@@ -30,6 +30,8 @@ type Report struct {
 	// Rekeyed counts the devices with a factory key of their own whose key from the
 	// factory both providers refuse.
 	Rekeyed int `json:"rekeyed,omitempty"`
+	// UpdatedFirst counts the devices that ran Beta's image before they enrolled there.
+	UpdatedFirst int `json:"updated_first,omitempty"`
 	// StayedAtSP1 counts the devices that are at Alpha as before: with the same
 	// certificate, and nothing of Beta's.
 	StayedAtSP1 int `json:"stayed_at_sp1,omitempty"`
@@ -44,13 +46,14 @@ type Report struct {
 	DisruptionMedian float64 `json:"disruption_median_seconds"`
 	DisruptionMax    float64 `json:"disruption_max_seconds"`
 
-	Hierarchy string   `json:"hierarchy"` // one of Hierarchies
-	Attest    bool     `json:"attest"`    // was asked for
-	Rekey     bool     `json:"rekey,omitempty"`
-	Fault     string   `json:"fault,omitempty"`
-	Seconds   float64  `json:"seconds"`
-	OK        bool     `json:"ok"`
-	Problems  []string `json:"problems,omitempty"` // what was not as promised
+	Hierarchy   string   `json:"hierarchy"` // one of Hierarchies
+	Attest      bool     `json:"attest"`    // was asked for
+	Rekey       bool     `json:"rekey,omitempty"`
+	UpdateFirst bool     `json:"update_first"` // was asked for
+	Fault       string   `json:"fault,omitempty"`
+	Seconds     float64  `json:"seconds"`
+	OK          bool     `json:"ok"`
+	Problems    []string `json:"problems,omitempty"` // what was not as promised
 }
 
 // Phases are figures of the hand-over of one device. The first three have
@@ -105,6 +108,9 @@ func (r *Report) expect(at home) {
 		want("rekeyed", r.Rekeyed, r.Devices)
 	}
 	r.expectVerdicts(at, want)
+	if r.UpdateFirst && at == moved {
+		want("updated_first", r.UpdatedFirst, r.Devices)
+	}
 	r.OK = len(r.Problems) == 0
 }
 
@@ -136,6 +142,9 @@ func (r *Report) Table(w io.Writer) error {
 	line("old and factory key refused at Alpha\t%d", r.RefusedAtSP1)
 	line("updated by Beta\t%d", r.SecondManifest)
 	line("fell back to Alpha\t%d", r.FellBack)
+	if r.UpdateFirst {
+		line("updated by Beta before they enrolled\t%d", r.UpdatedFirst)
+	}
 	if r.Attest {
 		line("attested, verified by both\t%d", r.Attested)
 		line("spoken against by the verifier\t%d", r.Contraindicated)

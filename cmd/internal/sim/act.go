@@ -63,9 +63,10 @@ func (l *life) activity(ctx context.Context, e *transfer.Effect) error {
 		}
 	case transfer.DoAttest:
 		err = l.attestThere(ctx, e)
-	default: // update-first: refused for good, as an update server would
+	case transfer.DoUpdate:
+		err = l.updateThere(ctx, e)
+	default:
 		err = fmt.Errorf("%w: %s", ErrNotImplemented, e.Do)
-		return errors.Join(err, l.with(func(tr *transfer.Device) error { return tr.Refused(int64(coap.NotImplemented)) }))
 	}
 	if err != nil && ctx.Err() == nil {
 		return errors.Join(err, l.with((*transfer.Device).Failed))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"steward/est/attest"
 	"steward/est/estcoap"
@@ -85,9 +86,18 @@ func (l *life) exchange(ctx context.Context, there *link, r *coap.Request, want 
 	case err != nil:
 		return nil, err
 	case answer.Code != want:
-		return nil, &estcoap.StatusError{Code: answer.Code, Diagnostic: string(answer.Payload)}
+		return nil, &estcoap.StatusError{Code: answer.Code, Diagnostic: string(answer.Payload), Retry: retryOf(answer)}
 	}
 	return answer, nil
+}
+
+// retryOf is when a server wants to be asked again; zero: it says nothing.
+func retryOf(r *coap.Response) time.Duration {
+	seconds, ok := r.MaxAge.Seconds()
+	if r.Code != coap.ServiceUnavailable || !ok {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // evidence is what the device says of itself, signed by its attestation key.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -90,7 +91,11 @@ func (l *life) perform(ctx context.Context, e *transfer.Effect) error {
 		}
 		return l.compact()
 	case transfer.DoWipeApplication:
-		if err := l.put(l.wipeApplication(e.Reset)); err != nil {
+		erased := l.wipeApplication(e.Reset)
+		if l.current() == transfer.InFall { // what the new provider installed goes too
+			maps.Copy(erased, l.rolledBack())
+		}
+		if err := l.put(erased); err != nil {
 			return err
 		}
 		l.fw.reload()
@@ -120,6 +125,9 @@ func (l *life) notify() error {
 	l.cl.Changed(base.Child(objects.TransferState), base.Child(objects.TransferReceipt),
 		base.Child(objects.TransferEpoch), base.Child(objects.TransferError))
 	if state.AtRest() { // keys were forgotten
+		if err := l.put(l.forgotten()); err != nil {
+			return err
+		}
 		l.d.meters.save()
 		return l.compact()
 	}

@@ -52,7 +52,7 @@ func (f *firmware) take(ctx context.Context, envelope []byte, uri string) error 
 // processor returns a manifest processor that trusts the signers in force now.
 func (f *firmware) processor() (*process.Processor, error) {
 	f.l.mu.Lock()
-	anchors := f.l.tr.Trusted(transfer.SUITSigner)
+	anchors := append(f.l.tr.Trusted(transfer.SUITSigner), f.l.tr.UpdateSigners()...)
 	f.l.mu.Unlock()
 	key, err := f.l.decryption()
 	if err != nil {

@@ -1,0 +1,150 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"steward/lwm2m/coap"
+	"steward/lwm2m/fleet"
+	"steward/suit"
+	"steward/suit/author"
+	"steward/suit/rollout"
+)
+
+// Update before enrolment (transfer protocol §4, step 9b): a device that comes asks
+// GET /update?c=<class>&s=<sequence> by its factory certificate. 2.05 is an envelope,
+// 2.03 that there is nothing newer, which opens its right; 5.03 that it is to ask
+// again. It is given the newest approved release for its class that has its payload
+// inside: whoever lets it be asked for must not put secrets there.
+
+// updateRest is for how long a device is to wait that came too early.
+const updateRest = 5 // seconds
+
+// updateFirst answers such a device.
+func (a *App) updateFirst(ctx context.Context, r *coap.Request) *coap.Response {
+	who := r.Peer.Identity()
+	class, sequence, ok := updateQuery(r.Query)
+	switch {
+	case r.Method != coap.GET:
+		return &coap.Response{Code: coap.MethodNotAllowed}
+	case who.Role != coap.RoleFactory:
+		return &coap.Response{Code: coap.Forbidden}
+	case !ok:
+		return &coap.Response{Code: coap.BadRequest, Payload: []byte("c=<class>&s=<sequence>")}
+	}
+	a.factory.note(r.Peer)
+	factory := fleet.Factory(who.Certificate)
+	_, may, err := a.transfers.MayUpdate(ctx, factory)
+	if err == nil && !may {
+		return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(updateRest)}
+	}
+	var release rollout.Release
+	if err == nil {
+		release, ok, err = a.newerRelease(ctx, class, sequence)
+	}
+	if err == nil && ok {
+		return a.updates.ServePush(ctx, r, release.ID)
+	}
+	if err == nil {
+		err = a.transfers.UpToDate(ctx, factory)
+	}
+	if err != nil {
+		a.log.LogAttrs(ctx, slog.LevelError, "update before enrolment", slog.String("endpoint", who.Name),
+			slog.Any("error", err))
+		return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(updateRest)}
+	}
+	return &coap.Response{Code: coap.Valid, ETag: []byte(strconv.FormatUint(sequence, 16))}
+}
+
+// updateQuery reads the two parameters, each once: the class as a UUID, the sequence
+// number in decimal.
+func updateQuery(query []string) (class string, sequence uint64, ok bool) {
+	values, err := url.ParseQuery(strings.Join(query, "&"))
+	if err != nil || len(values) != 2 || len(values["c"]) != 1 || len(values["s"]) != 1 {
+		return "", 0, false
+	}
+	id, err1 := author.ParseUUID(values["c"][0])
+	sequence, err2 := strconv.ParseUint(values["s"][0], 10, 64)
+	return id.String(), sequence, err1 == nil && err2 == nil
+}
+
+// maxScanned bounds the releases that are looked through.
+const (
+	scanned    = 100
+	maxScanned = 10_000
+)
+
+// newerRelease returns the newest approved release for a class that can be pushed and
+// is above a sequence number; ok is false if there is none.
+func (a *App) newerRelease(ctx context.Context, class string, above uint64) (best rollout.Release, ok bool, err error) {
+	newest, err := a.db.Rollout().Newest(ctx, class)
+	if err != nil || newest <= above {
+		return best, false, err
+	}
+	err = a.eachRelease(ctx, func(r rollout.Release) bool {
+		pushed := len(r.Manifest[0].Value) > 0
+		if pushed && r.Class == class && r.State == rollout.ReleaseApproved && r.Sequence > above &&
+			(!ok || r.Sequence > best.Sequence) {
+			best, ok = r, true
+		}
+		return true
+	})
+	return best, ok, err
+}
+
+// eachRelease calls fn with the releases, the newest first, until it returns false.
+func (a *App) eachRelease(ctx context.Context, fn func(rollout.Release) bool) error {
+	before := ""
+	for range maxScanned / scanned {
+		page, err := a.db.Rollout().ListReleases(ctx, before, scanned)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if !fn(r) {
+				return nil
+			}
+			before = r.ID
+		}
+		if len(page) < scanned {
+			return nil
+		}
+	}
+	return nil
+}
+
+// updatedFirst notes what a device runs that was updated before it enrolled, by the
+// report of its success.
+func (a *App) updatedFirst(ctx context.Context, report rollout.DeviceReport) {
+	if !report.Succeeded {
+		return
+	}
+	d, err := a.devices.Device(ctx, report.Device)
+	if err != nil {
+		return
+	}
+	if _, may, err := a.transfers.MayUpdate(ctx, d.Factory); err != nil || !may {
+		return
+	}
+	r, ok, err := a.releaseOf(ctx, report.Digest)
+	if err == nil && ok {
+		err = a.db.Rollout().AddInstalled(ctx, report.Device, []rollout.Installed{{
+			Digest: report.Digest, Sequence: r.Sequence,
+		}}, "device:"+string(d.Endpoint))
+	}
+	a.logError(ctx, "noting an update before enrolment", err)
+}
+
+// releaseOf returns the release that has a manifest; ok is false if there is none.
+func (a *App) releaseOf(ctx context.Context, manifest suit.Digest) (found rollout.Release, ok bool, err error) {
+	err = a.eachRelease(ctx, func(r rollout.Release) bool {
+		if r.Manifest[0].Equal(manifest) || r.Manifest[1].Equal(manifest) {
+			found, ok = r, true
+		}
+		return !ok
+	})
+	return found, ok, err
+}

@@ -1,0 +1,106 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"steward/est/attest"
+	"steward/lwm2m/fleet"
+	"steward/transfer"
+)
+
+// gates returns the events that a committed row has coming: those by which it
+// passes what was agreed between commit and enrolment, and that which opens the
+// right. It returns nothing for a row that has a gate before it.
+func (t *Transfer) gates(r *Row) (on []transfer.RowEvent) {
+	if t.Attest && !r.attested() {
+		return nil
+	}
+	if t.UpdateFirst {
+		if !r.UpToDate {
+			return nil
+		}
+		if r.State != transfer.RowUpdated {
+			on = append(on, transfer.RowUpdate)
+		}
+	}
+	return append(on, transfer.RowPass)
+}
+
+// attested reports whether the verifier speaks for the device.
+func (r *Row) attested() bool {
+	v, err := attest.ParseVerdict(r.Verdict)
+	return err == nil && v.Tier == attest.TierAffirming
+}
+
+// commits returns the events by which a row in READY becomes COMMITTED, and passes
+// the gates that it has passed already.
+func (t *Transfer) commits(r Row, by transfer.RowEvent) []transfer.RowEvent {
+	r.State = transfer.RowCommitted
+	return append([]transfer.RowEvent{by}, t.gates(&r)...)
+}
+
+// MayUpdate reports whether a device comes in a transfer that has it ask the update
+// server before it enrols. With attestation, it must have attested.
+func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (id fleet.ID, ok bool, err error) {
+	t, r, err := c.arriving(ctx, factory, func(t *Transfer) bool { return t.UpdateFirst })
+	return r.Device, err == nil && r.Transfer != "" && (!t.Attest || r.attested()), err
+}
+
+// UpToDate notes that a device asked the update server and there was nothing newer
+// for it: it has passed that gate. One of which nobody has told that it committed
+// passes it when somebody does, or its key shows it.
+func (c *Coordinator) UpToDate(ctx context.Context, factory fleet.Factory) error {
+	for range maxRepeat {
+		t, r, err := c.arriving(ctx, factory, func(t *Transfer) bool { return t.UpdateFirst })
+		if err != nil || r.Transfer == "" || r.UpToDate {
+			return err
+		}
+		before := r
+		r.UpToDate = true
+		if r.State != transfer.RowReady {
+			if err := r.applyAll(time.Now(), t.gates(&r)...); err != nil {
+				return err
+			}
+		}
+		err = c.commit(ctx, Change{Rows: []Row{r}, Audit: audited(before, r, "update server")})
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err == nil {
+			c.settle(ctx, rowKey(r.Transfer, r.Short)) // the device asks next
+		}
+		return err
+	}
+	return ErrConflict
+}
+
+// arriving returns the row of a device that has committed, or may have, and waits for
+// a gate of its transfer that wanted describes; the zero Row if there is none.
+func (c *Coordinator) arriving(ctx context.Context, factory fleet.Factory, wanted func(*Transfer) bool) (
+	Transfer, Row, error,
+) {
+	rows, err := c.o.Store.OpenRows(ctx, factory)
+	if err != nil {
+		return Transfer{}, Row{}, err
+	}
+	for _, r := range rows {
+		switch r.State {
+		case transfer.RowReady, transfer.RowCommitted, transfer.RowAttested, transfer.RowUpdated, transfer.RowOrphanRisk:
+		default:
+			continue
+		}
+		if !r.Incoming || r.SPKI.IsZero() {
+			continue
+		}
+		t, err := c.o.Store.Transfer(ctx, r.Transfer)
+		if err != nil {
+			return Transfer{}, Row{}, err
+		}
+		if wanted(&t) {
+			return t, r, nil
+		}
+	}
+	return Transfer{}, Row{}, nil
+}
