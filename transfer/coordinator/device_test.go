@@ -224,6 +224,8 @@ func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
 		return true
 	case transfer.DoAttest:
 		return d.attest(ctx, p)
+	case transfer.DoUpdate:
+		return d.update(ctx, p)
 	default:
 		d.world.t.Errorf("activity %s is not expected", e.Do)
 		return false

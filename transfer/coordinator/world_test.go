@@ -107,19 +107,20 @@ type provider struct {
 	domain coordinator.Domain
 	change func(*coordinator.Options)
 
-	mu     sync.Mutex
-	c      *coordinator.Coordinator
-	cancel context.CancelFunc
-	ended  chan error
-	away   bool                       // no partner and no device reaches it
-	closed bool                       // no device reaches it
-	noDM   bool                       // no device can register
-	lose   map[coordinator.Action]int // calls to it that are performed and not answered
-	deaf   map[string]int             // operations on devices performed and not answered, by name
-	cut    *cutStore
-	calls  []coordinator.Call // received
-	attest *attestation
-	ids    int
+	mu      sync.Mutex
+	c       *coordinator.Coordinator
+	cancel  context.CancelFunc
+	ended   chan error
+	away    bool                       // no partner and no device reaches it
+	closed  bool                       // no device reaches it
+	noDM    bool                       // no device can register
+	lose    map[coordinator.Action]int // calls to it that are performed and not answered
+	deaf    map[string]int             // operations on devices performed and not answered, by name
+	cut     *cutStore
+	calls   []coordinator.Call // received
+	attest  *attestation
+	updates *updateServer
+	ids     int
 }
 
 func newProvider(tb testing.TB, w *world, name string) *provider {
@@ -138,7 +139,7 @@ func newProvider(tb testing.TB, w *world, name string) *provider {
 	check(tb, err)
 	p.tls = issued.DER
 	host := "coaps://" + strings.ToLower(name) + ".example"
-	p.attest = newAttestation(tb, p)
+	p.attest, p.updates = newAttestation(tb, p), &updateServer{given: map[est.Hash]bool{}}
 	p.domain = coordinator.Domain{
 		RAURI:     host + "/ra",
 		ServerURI: host, EnrollURI: host, UpdateURI: host + "/update", Grace: testGrace,

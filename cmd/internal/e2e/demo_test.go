@@ -102,6 +102,16 @@ func TestDemoRekey(t *testing.T) {
 	})
 }
 
+// TestDemoUpdateFirst has devices attest, and then take an image of the new provider's
+// before they enrol there.
+func TestDemoUpdateFirst(t *testing.T) {
+	slow(t)
+	demonstrate(t, []string{"--devices", "8", "--attest", "--update-first"}, map[string]float64{
+		"transferred": 8, "active_at_sp2": 8, "refused_at_sp1": 8, "fell_back": 0, "attested": 8, "updated_first": 8,
+		"second_manifest_accepted": 8, "approvals": 2, "per_device_actions": 0,
+	})
+}
+
 // TestT14AlteredFirmware is T14 with the real binary: devices that run altered images
 // are spoken against by the verifier of the new provider, enrol nowhere there, and
 // are their former provider's again. TestT14 in transfer/coordinator is the other

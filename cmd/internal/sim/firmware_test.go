@@ -32,6 +32,19 @@ var image = bytes.Repeat([]byte("firmware"), 700)
 // manifest makes a signed envelope, with the image if uri is empty.
 func manifest(t *testing.T, by transfer.Signer, version string, sequence uint64, uri string) []byte {
 	t.Helper()
+	return manifestFor(t, by, version, sequence, image, uri)
+}
+
+// manifestOf is manifest with another image inside.
+func manifestOf(t *testing.T, by transfer.Signer, version string, sequence uint64, image []byte) []byte {
+	t.Helper()
+	return manifestFor(t, by, version, sequence, image, "")
+}
+
+func manifestFor(
+	t *testing.T, by transfer.Signer, version string, sequence uint64, image []byte, uri string,
+) []byte {
+	t.Helper()
 	component := suit.NewComponentID([]byte{0})
 	e, err := author.Build(author.Options{
 		Vendor: vendor, Class: class, Sequence: sequence, Component: component, Payload: image,

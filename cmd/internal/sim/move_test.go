@@ -39,6 +39,7 @@ type move struct {
 	grace       uint64
 	dir         string // of the device's state
 	raURI       string // "": no attestation
+	updateFirst bool
 
 	message *transfer.Signed[transfer.Message]
 	ready   *transfer.Signed[transfer.Receipt]
@@ -122,6 +123,7 @@ func (m *move) build() []byte {
 	d := transfer.Destination{
 		UpdateURI: m.beta.uri() + "/update", EnrollURI: m.beta.uri(), ServerURI: m.beta.uri(),
 		Account: transfer.Account{SSID: 2, Lifetime: 60}, Grace: &m.grace, RAURI: m.raURI,
+		UpdateFirst: m.updateFirst,
 	}
 	for _, a := range m.beta.anchors() {
 		d.Anchors = append(d.Anchors, transfer.AnchorRef{Thumbprint: transfer.ThumbprintOf(a.der), Purposes: a.purposes})

@@ -50,6 +50,7 @@ type provider struct {
 	listener *transport.Listener
 	engine   *coap.Engine
 	verifier coap.Handler // at /ra; nil: none
+	updates  coap.Handler // at /update, for devices that come; nil: none
 }
 
 func newProvider(t *testing.T, name string, more ...func(*est.Options)) *provider {
@@ -106,6 +107,10 @@ func (p *provider) start() {
 			case "ra":
 				if p.verifier != nil {
 					return p.verifier.ServeCoAP(ctx, r)
+				}
+			case "update":
+				if p.updates != nil {
+					return p.updates.ServeCoAP(ctx, r)
 				}
 			case "est":
 				return estServer.ServeCoAP(ctx, r)

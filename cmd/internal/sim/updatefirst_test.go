@@ -1,0 +1,164 @@
+package sim_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"steward/cmd/internal/sim"
+	"steward/est"
+	"steward/lwm2m"
+	"steward/lwm2m/coap"
+	"steward/lwm2m/server"
+	"steward/objects"
+	"steward/suit"
+	"steward/transfer"
+)
+
+// An updateServer is that of beta: it has one envelope for who asks with a lower
+// sequence number, and opens the right of who has it.
+type updateServer struct {
+	m        *move
+	envelope []byte
+	sequence string // that of the envelope
+	reports  []*suit.Report
+}
+
+// updatesFirst has the device of m ask beta's update server first.
+func (m *move) updatesFirst(envelope []byte, sequence string) *updateServer {
+	u := &updateServer{m: m, envelope: envelope, sequence: sequence}
+	m.updateFirst, m.beta.updates = true, coap.HandlerFunc(u.serve)
+	return u
+}
+
+func (u *updateServer) serve(ctx context.Context, r *coap.Request) *coap.Response {
+	if r.Method == coap.POST {
+		report, err := suit.ParseReport(r.Payload)
+		if err != nil {
+			return &coap.Response{Code: coap.BadRequest}
+		}
+		u.reports = append(u.reports, report)
+		return &coap.Response{Code: coap.Changed}
+	}
+	if r.Peer.Identity().Role != coap.RoleFactory {
+		return &coap.Response{Code: coap.Forbidden}
+	}
+	query := strings.Join(r.Query, "&")
+	switch {
+	case !strings.HasPrefix(query, "c="+class.String()+"&s="):
+		return &coap.Response{Code: coap.BadRequest}
+	case !strings.HasSuffix(query, "&s="+u.sequence):
+		return &coap.Response{Code: coap.Content, Payload: u.envelope, ETag: []byte{1}}
+	}
+	if _, err := u.m.beta.ca.OpenRight(ctx, u.m.f.hash(u.m.b), est.Hash(u.m.ready.Body.SPKI)); err != nil {
+		return &coap.Response{Code: coap.ServiceUnavailable}
+	}
+	return &coap.Response{Code: coap.Valid}
+}
+
+// TestUpdateFirst moves a device that takes an image of beta's first, by a manifest of
+// beta's signer, which has no other power yet.
+func TestUpdateFirst(t *testing.T) {
+	t.Parallel()
+	m := newMove(t, 60)
+	u := m.updatesFirst(manifest(t, m.beta.suit, "2.0.0", 2, ""), "2")
+	r := start(t, m.b, options(m.dir))
+	r.await(sim.Registered)
+	m.prepare()
+	m.commit()
+	if e := r.await(sim.Updated); e.Version != "2.0.0" || e.Sequence != 2 {
+		t.Errorf("updated to %s, %d", e.Version, e.Sequence)
+	}
+	r.await(sim.Done)
+	m.finish()
+	r.await(sim.Finalised)
+	if len(u.reports) != 1 || u.reports[0].Failure != nil {
+		t.Errorf("reports %+v", u.reports)
+	}
+}
+
+// TestUpdateFirstIsRolledBack is an update that must not be kept: signed by alpha, whose
+// time is over, altered on the way, or of a firmware that lacks the Transfer object. The
+// device is alpha's again, with the image that it had.
+func TestUpdateFirstIsRolledBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		why      string // part of what the device says
+		envelope func(t *testing.T, m *move) []byte
+	}{
+		"signed by alpha": {"not authentic", func(t *testing.T, m *move) []byte {
+			t.Helper()
+			return manifest(t, m.alpha.suit, "2.0.0", 3, "")
+		}},
+		"altered": {"image", func(t *testing.T, m *move) []byte {
+			t.Helper()
+			raw := bytes.Clone(manifest(t, m.beta.suit, "2.0.0", 3, ""))
+			raw[len(raw)-1] ^= 1
+			return raw
+		}},
+		"without the Transfer object": {"lacks the Transfer object", func(t *testing.T, m *move) []byte {
+			t.Helper()
+			return manifestOf(t, m.beta.suit, "2.0.0", 3, []byte("firmware without the transfer object"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMove(t, 3600)
+			m.updatesFirst(test.envelope(t, m), "3")
+			r := start(t, m.b, options(m.dir))
+			r.await(sim.Registered)
+			if err := m.alpha.write(firmwarePackage, lwm2m.Opaque(manifest(t, m.alpha.suit, "1.5.0", 2, ""))); err != nil {
+				t.Fatal(err)
+			}
+			r.await(sim.Downloaded)
+			update := lwm2m.NewPath(objects.FirmwareID, 0, objects.FirmwareUpdate)
+			if err := m.alpha.srv.Execute(t.Context(), endpoint, update, ""); err != nil {
+				t.Fatal(err)
+			}
+			r.await(sim.Updated)
+			m.alpha.await(server.Registered, lwm2m.Path{})
+			m.prepare()
+			m.commit()
+			if e := r.await(sim.UpdateFailed); !strings.Contains(e.Error, test.why) {
+				t.Errorf("the device says %s", e.Error)
+			}
+			r.await(sim.FallingBack)
+			m.fallback()
+			r.await(sim.FellBack)
+			state, err := sim.Inspect(m.dir, m.b)
+			if err != nil || state.Sequence != 2 || state.State != transfer.FellBack {
+				t.Errorf("the device is %s and runs sequence %d, %v", state.State, state.Sequence, err)
+			}
+		})
+	}
+}
+
+// TestUpdateFirstSurvivesAPowerCutAtEveryWrite cuts the power from the commit to
+// FINALISED.
+func TestUpdateFirstSurvivesAPowerCutAtEveryWrite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a transfer for each write of one")
+	}
+	t.Parallel()
+	for n := int64(1); ; n++ {
+		m, c := newMove(t, 3600), &cutter{}
+		m.updatesFirst(manifest(t, m.beta.suit, "2.0.0", 2, ""), "2")
+		o := options(m.dir)
+		o.PowerCut = c.cut
+		cuts := keepRunning(t, m.b, o)
+		m.alpha.await(server.Registered, lwm2m.Path{})
+		m.prepare()
+		c.left.Store(n)
+		m.insist(m.alpha, objects.TransferCommit, transfer.Ready)
+		m.awaitState(m.beta, transfer.Done)
+		m.insist(m.beta, objects.TransferFinalise, transfer.Done)
+		m.awaitState(m.beta, transfer.Finalised)
+		if state, err := sim.Inspect(m.dir, m.b); err != nil || state.Sequence != 2 {
+			t.Fatalf("write %d: the device runs sequence %d, %v", n, state.Sequence, err)
+		}
+		if cuts.Load() == 0 {
+			t.Logf("a transfer with an update takes %d writes", n-1)
+			break
+		}
+	}
+}
