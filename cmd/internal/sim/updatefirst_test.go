@@ -112,9 +112,7 @@ func TestUpdateFirstIsRolledBack(t *testing.T) {
 			}
 			r.await(sim.Downloaded)
 			update := lwm2m.NewPath(objects.FirmwareID, 0, objects.FirmwareUpdate)
-			if err := m.alpha.srv.Execute(t.Context(), endpoint, update, ""); err != nil {
-				t.Fatal(err)
-			}
+			_ = m.alpha.srv.Execute(t.Context(), endpoint, update, "") // it restarts, perhaps before it answers
 			r.await(sim.Updated)
 			m.alpha.await(server.Registered, lwm2m.Path{})
 			m.prepare()
