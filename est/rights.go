@@ -177,9 +177,13 @@ func (ca *CA) RightStatus(ctx context.Context, factory Hash) (RightStatus, error
 }
 
 // VerifyFactory returns ErrFactory unless leaf chains to a listed factory CA now,
-// over the given intermediates; with Options.ExpiredFactory one that has expired is
-// judged as of its last moment.
+// over the given intermediates, and was not revoked by its issuer (that is ErrRevoked
+// as well); with Options.ExpiredFactory one that has expired is judged as of its last
+// moment.
 func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, intermediates [][]byte) error {
+	if ca.o.FactoryRevoked != nil && ca.o.FactoryRevoked(leaf) {
+		return fmt.Errorf("%w: %w: %s, by its permanent CA", ErrFactory, ErrRevoked, leaf.Subject)
+	}
 	listed, err := ca.FactoryCAs(ctx)
 	if err != nil {
 		return err

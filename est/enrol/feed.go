@@ -128,6 +128,9 @@ func (r *Runner) Arrived(ctx context.Context, device fleet.ID, o est.KeyOrigin) 
 	if !r.o.RekeyArrived || r.o.Object == 0 || o == est.OriginDevice {
 		return nil
 	}
+	if err := r.feed(ctx); err != nil { // its certificate may have been issued a moment ago
+		return err
+	}
 	by := "an unknown maker"
 	if o != est.OriginUnknown {
 		by = "the " + string(o)

@@ -26,13 +26,14 @@ type Permanent struct {
 	db  *sqlite.DB
 	ca  *est.CA
 
-	files *pki
+	files   *pki
+	revoked chan struct{} // holds one: there is more for the CRL
 }
 
 // OpenPermanent opens the permanent CA in a data directory of its own, made at
 // the first call. It returns ErrLocked if another process has it.
 func OpenPermanent(ctx context.Context, path, name string) (p *Permanent, err error) {
-	p = &Permanent{}
+	p = &Permanent{revoked: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -67,7 +68,7 @@ func OpenPermanent(ctx context.Context, path, name string) (p *Permanent, err er
 	}
 	if p.ca, err = est.NewCA(est.Options{
 		Store: p.db.Inventory(), Passwords: p.db.Inventory(), Origins: p.db.Inventory(),
-		Signer: root.key, Issuer: root.cert, Now: time.Now,
+		Signer: root.key, Issuer: root.cert, Now: time.Now, Revoked: p.wake,
 	}); err != nil {
 		return p, err
 	}

@@ -26,7 +26,10 @@ type PermanentOptions struct {
 	// Password says for whom the password is that is made at the start.
 	Password est.NewPassword
 	Rekey    RekeyOptions
-	Log      *slog.Logger
+	// CRL is the file for what was revoked, written at the start, after each revocation
+	// and once a day; "": none.
+	CRL string
+	Log *slog.Logger
 }
 
 // A PermanentService is where a permanent CA is served.
@@ -69,6 +72,7 @@ func (p *Permanent) Serve(ctx context.Context, o PermanentOptions, ready func(Pe
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return auditor.Run(ctx) })
+	group.Go(func() error { return p.publish(ctx, o.CRL) })
 	if coaps != nil {
 		group.Go(func() error { return k.engine.Run(ctx) })
 		group.Go(func() error { return coaps.Run(ctx) })

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"os"
@@ -23,14 +24,29 @@ import (
 	"steward/transfer"
 )
 
+// trust lists the permanent CA.
+func (w *rekeyWorld) trust(ca *est.CA) {
+	w.t.Helper()
+	root, _ := pem.Decode([]byte(w.permanent.Root()))
+	if err := ca.TrustFactoryCA(w.t.Context(), root.Bytes); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func leaf(t *testing.T, der []byte) *x509.Certificate {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // operational gets a device its operational certificate of a CA.
 func (w *rekeyWorld) operational(ca *est.CA, b *bundle.Bundle) *tls.Certificate {
 	t, ctx := w.t, w.t.Context()
 	t.Helper()
-	root, _ := pem.Decode([]byte(w.permanent.Root()))
-	if err := ca.TrustFactoryCA(ctx, root.Bytes); err != nil {
-		t.Fatal(err)
-	}
+	w.trust(ca)
 	_, chain, err := b.FactoryIdentity()
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 )
 
 // maxRekeysWaiting bounds what waits to be taken over: a device repeats what it tells.
-const maxRekeysWaiting = 1024
+const maxRekeysWaiting = 8192
 
 // rekeys takes over the factory certificates that devices get in place of those that
 // they had, and has those re-key that come from another provider.
@@ -49,9 +49,10 @@ func (r *rekeys) sent(e server.Event) {
 	}
 }
 
-// moved looks at what became of a hand-over.
+// moved looks at what became of a hand-over: twice, so that a crash between loses
+// nothing.
 func (r *rekeys) moved(e coordinator.Event) {
-	if e.Device != "" && e.State == string(transfer.RowFinalised) {
+	if e.Device != "" && (e.State == string(transfer.RowFinalised) || e.State == string(transfer.RowRevokedOld)) {
 		r.add(rekey{device: e.Device})
 	}
 }

@@ -79,7 +79,7 @@ provider (GET /api/v1/device-settings) to deliver the devices to it.`,
 	f.StringVar(&o.vendor, "vendor", "steward.example", "vendor's domain, for SUIT manifests")
 	f.StringVar(&o.class, "class", "simulated", "class of devices, for SUIT manifests")
 	f.StringVar(&o.version, "firmware", "1.0.0", "firmware version at first")
-	cmd.AddCommand(newFactoryServe(&o), newFactoryRequest())
+	cmd.AddCommand(newFactoryServe(&o), newFactoryRequest(), newFactoryCRL(&o))
 	return cmd
 }
 

@@ -115,6 +115,7 @@ to the provider, too.`,
 	fl.StringVar(&o.Password.Name, "for", "*", "endpoint name, or a `pattern` with a *")
 	fl.IntVar(&o.Password.Uses, "uses", 1000, "how many certificates there are")      //nolint:mnd // a day of a line
 	fl.DurationVar(&o.Password.Lifetime, "lifetime", 24*time.Hour, "of the password") //nolint:mnd // a day
+	fl.StringVar(&o.CRL, "crl", "", "`file` for the CRL, kept up to date; providers read it (serve --factory-crl)")
 	fl.StringVar(&file, "password-file", "factory.password", "`file` for user and password")
 	fl.StringVar(&level, "log", slog.LevelInfo.String(), "least `level` of what is logged")
 	return cmd

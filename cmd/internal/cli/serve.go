@@ -83,6 +83,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL, OCSP and CA certificates (plain HTTP)")
 	f.StringVar(&o.Publication.URL, "pki-url", o.Publication.URL,
 		"`URL` of --pki for the world, which certificates of servers, peers and signers then name")
+	f.StringArrayVar(&o.FactoryCRLs, "factory-crl", nil,
+		"`file` with the CRL of a factory CA, read again when it changes; repeatable")
 	f.StringVar(&o.Enrolment.Rekey, "rekey", o.Enrolment.Rekey, "which devices make a factory key of their own "+
 		"without an order: arrived, those that come from another provider, or never (default arrived)")
 	f.IntVar(&o.Enrolment.Rate, "renewal-rate", o.Enrolment.Rate, "devices asked to renew in a minute (default 600)")

@@ -44,6 +44,9 @@ type Options struct {
 	CoAPTCP  string `toml:"coap-tcp"`
 	CoAPSTCP string `toml:"coaps-tcp"`
 
+	// FactoryCRLs are files of CRLs of factory CAs, PEM or DER, read again when they
+	// change: what stands on them is no factory certificate here.
+	FactoryCRLs []string `toml:"factory-crl"`
 	// ServerCertificates are shown, over DTLS and TLS, to clients that ask for their
 	// names (RFC 6066 §3); all others see the provider's own. Each is written
 	// "name=chain.pem,key.pem".
@@ -179,6 +182,7 @@ type Config struct {
 	Upstream           Upstream
 	Publication        Publication
 	Revocations        string // a file; "": in Data
+	FactoryCRLs        []string
 	Keys               Keys
 	CA                 CA
 	People             People
@@ -203,7 +207,7 @@ var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
 func New(o Options) (Config, error) {
 	c := Config{
 		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, Tolerant: o.Tolerant, InfoCOSE: o.InfoCOSE, IDs: objects.IDs(o.Objects),
-		PublicCoAPS: o.PublicCoAPS, Revocations: o.Revocations,
+		PublicCoAPS: o.PublicCoAPS, Revocations: o.Revocations, FactoryCRLs: o.FactoryCRLs,
 		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),
 		Awake: time.Duration(o.Timers.Awake), Keys: o.Keys, CA: o.CA,
