@@ -26,6 +26,7 @@ func functions() template.FuncMap {
 		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "percent": percent, "counts": counts,
 		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds, "add": func(a, b int) int { return a + b },
+		"list": func(all ...string) []string { return all },
 	}
 }
 

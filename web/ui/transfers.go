@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"steward/web"
 )
@@ -42,92 +41,6 @@ func (u *UI) transfers(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := transfersPage{f, list.Items, len(partners.Items), web.NextURL(r.URL, list.Next)}
 	return u.show(w, r, http.StatusOK, "transfers", "transfers", "Transfers", page)
-}
-
-// A newTransferPage is the form that drafts a hand-over.
-type newTransferPage struct {
-	Form     web.NewTransfer
-	Mandate  string // base64, as typed
-	Earliest string // as typed, UTC
-	Latest   string
-	Partners []web.Partner
-	Devices  choices
-	Error    string // why the form was refused; "" at first
-}
-
-const inputTime = "2006-01-02T15:04" // what <input type=datetime-local> sends
-
-func (u *UI) newTransfer(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	now := u.o.Now().UTC()
-	page := newTransferPage{
-		Form:     web.NewTransfer{Partner: q.Get("partner"), Devices: q["device"]},
-		Earliest: now.Format(inputTime), Latest: now.AddDate(0, 0, 7).Format(inputTime),
-	}
-	return u.showNewTransfer(w, r, http.StatusOK, page)
-}
-
-func (u *UI) showNewTransfer(w http.ResponseWriter, r *http.Request, status int, page newTransferPage) error {
-	partners, err := u.s.Partners.ListPartners(r.Context(), web.Page{Size: web.MaxPageSize})
-	if err != nil {
-		return err
-	}
-	page.Partners = slices.DeleteFunc(partners.Items, func(p web.Partner) bool { return p.Kind != "provider" })
-	if page.Devices, err = u.choices(r, page.Form.Devices); err != nil {
-		return err
-	}
-	return u.show(w, r, status, "transfer_new", "transfers", "New transfer", page)
-}
-
-func (u *UI) draftTransfer(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return &web.Error{Is: web.ErrInvalid, Detail: "not a form", Cause: err}
-	}
-	page := newTransferPage{
-		Form: web.NewTransfer{
-			Partner: r.PostForm.Get("partner"), Devices: r.PostForm["device"],
-			Note: strings.TrimSpace(r.PostForm.Get("note")), Attest: r.PostForm.Get("attest") != "",
-		},
-		Mandate: r.PostForm.Get("mandate"), Earliest: r.PostForm.Get("earliest"), Latest: r.PostForm.Get("latest"),
-	}
-	err := page.parse()
-	var t web.Transfer
-	if err == nil {
-		t, err = u.s.Transfers.Draft(r.Context(), web.ActorFrom(r.Context()), page.Form)
-	}
-	if refusedInput(err) {
-		page.Error, _ = reason(r, err)
-		return u.showNewTransfer(w, r, http.StatusUnprocessableEntity, page)
-	}
-	return u.done(w, r, err, "/transfers/"+t.ID, "Drafted. Nothing leaves before you submit it.", "/transfers/new")
-}
-
-// parse reads the fields that are more than text.
-func (p *newTransferPage) parse() (err error) {
-	if p.Form.Earliest, err = parseInputTime("earliest", p.Earliest); err != nil {
-		return err
-	}
-	if p.Form.Latest, err = parseInputTime("latest", p.Latest); err != nil {
-		return err
-	}
-	if text := strings.Join(strings.Fields(p.Mandate), ""); text != "" {
-		if p.Form.Mandate, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return web.Invalid("mandate", "base64 of a COSE_Sign1")
-		}
-	}
-	return nil
-}
-
-// parseInputTime reads a time of a form, in UTC; "" is the zero time.
-func parseInputTime(field, text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(inputTime, text)
-	if err != nil {
-		return time.Time{}, web.Invalid(field, "a time such as 2026-03-01T12:00")
-	}
-	return t, nil
 }
 
 // A transferPage is what one must see to approve a hand-over, and to follow it.

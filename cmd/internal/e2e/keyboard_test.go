@@ -94,6 +94,8 @@ func tasks() []task {
 		{"pause an update", "/updates/" + id, "CommandCampaign", "pause", []string{"tab button[value=pause]", "enter"}},
 		{"hand a device over", "/devices", "Draft", id, []string{
 			"tab tbody input[name=device]", "type  ", `tab button[formaction^="/transfers/new"]`, "enter",
+			"tab main form button.primary", "enter", // partner and time
+			"tab main form button.primary", "enter", // what leaves
 			"tab main form button.primary", "enter",
 		}},
 		{"approve a hand-over", "/transfers/" + id, "Command", "approve", []string{

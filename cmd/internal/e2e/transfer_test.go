@@ -29,7 +29,9 @@ func TestTransferPages(t *testing.T) {
 	}
 	alice.submit(t, `button[formaction^="/transfers/new"]`)
 	alice.shoot(t, "transfer-new")
-	alice.submit(t, "main form button.primary")
+	for range 3 { // partner, what leaves, review
+		alice.submit(t, "main form button.primary")
+	}
 	alice.state(t, "DRAFT")
 	alice.shoot(t, "transfer-draft")
 	alice.submit(t, `button[value=submit]`)
