@@ -20,6 +20,10 @@ func (missing) ListAudit(context.Context, AuditFilter, Page) (List[AuditRow], er
 	return List[AuditRow]{}, ErrNotBuilt
 }
 
+func (missing) RetireDevice(context.Context, Actor, string, string) (Device, error) {
+	return Device{}, ErrNotBuilt
+}
+
 func (missing) ChangeTags(context.Context, Actor, string, TagChange) (Device, error) {
 	return Device{}, ErrNotBuilt
 }

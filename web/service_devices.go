@@ -19,6 +19,10 @@ type Devices interface {
 	// ChangeTags adds tags to a device and takes others off. What goes by tags, such as
 	// templates of observations, follows at once.
 	ChangeTags(ctx context.Context, by Actor, id string, c TagChange) (Device, error)
+	// RetireDevice ends all that a device has here: its right to enrol and its keys are
+	// deleted, its certificates revoked, its sessions ended. What it did stays. It returns
+	// ErrConflict for one that is not ours, or is being handed over.
+	RetireDevice(ctx context.Context, by Actor, id string, why string) (Device, error)
 }
 
 // A TagChange adds tags and takes others off.

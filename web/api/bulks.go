@@ -12,6 +12,7 @@ func (a *API) bulkRoutes() []route {
 	either := web.AnyOf(operator, web.RoleSecurity)
 	return []route{
 		{method: post, pattern: "/devices/{id}/tags", role: operator, handler: a.changeTags},
+		{method: post, pattern: "/devices/{id}/retire", role: web.RoleSecurity, handler: a.retireDevice},
 		{method: get, pattern: "/bulk-actions", role: viewer, handler: a.bulks},
 		{method: post, pattern: "/bulk-actions", role: either, handler: a.startBulk, upload: true},
 		{method: post, pattern: "/bulk-actions/preview", role: either, handler: a.previewBulk, upload: true},
@@ -29,6 +30,22 @@ func (a *API) changeTags(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d, err := a.s.Devices.ChangeTags(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, d)
+}
+
+type retirement struct {
+	Reason string `json:"reason"`
+}
+
+func (a *API) retireDevice(w http.ResponseWriter, r *http.Request) error {
+	var in retirement
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	d, err := a.s.Devices.RetireDevice(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in.Reason)
 	if err != nil {
 		return err
 	}

@@ -129,6 +129,7 @@ var bodies = map[string]string{
 	"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
 	"POST /api/v1/object-definitions":              `{"document":"x"}`,
 	"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
+	"POST /api/v1/devices/{id}/retire":             `{"reason":"x"}`,
 	"POST /api/v1/devices/{id}/tags":               `{"add":["a"]}`,
 	"POST /api/v1/bulk-actions":                    `{"action":"tag","tag":"a","devices":["d"]}`,
 	"POST /api/v1/bulk-actions/preview":            `{"action":"tag","tag":"a","devices":["d"]}`,

@@ -305,6 +305,14 @@ func (s devices) ChangeTags(ctx context.Context, by web.Actor, id string, c web.
 	return s.Devices.ChangeTags(ctx, by, id, c)
 }
 
+// RetireDevice implements web.Devices.
+func (s devices) RetireDevice(ctx context.Context, by web.Actor, id string, why string) (web.Device, error) {
+	if err := s.device(ctx, id); err != nil {
+		return web.Device{}, err
+	}
+	return s.Devices.RetireDevice(ctx, by, id, why)
+}
+
 // ReconcileObservations implements web.Observations.
 func (s observations) ReconcileObservations(ctx context.Context, by web.Actor, device string) error {
 	if err := s.device(ctx, device); err != nil {

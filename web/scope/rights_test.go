@@ -27,7 +27,8 @@ var decided = map[string]string{
 	"Overviews.Overview": public, "Activity.AuditChain": beyond, "Activity.ListAudit": public, // of what they did themselves: TestAudit
 
 	"Devices.ListDevices": empty, "Devices.Device": hidden, "Devices.Values": hidden, "Devices.ChangeTags": hidden,
-	"Operations.Do": hidden, "Operations.ListOperations": hidden, "Operations.DeviceOperation": hidden,
+	"Devices.RetireDevice": hidden,
+	"Operations.Do":        hidden, "Operations.ListOperations": hidden, "Operations.DeviceOperation": hidden,
 	"Operations.CancelOperation": hidden,
 
 	"Observations.ObservationTemplates": public, "Observations.PutObservationTemplate": beyond,

@@ -111,3 +111,39 @@ func TestAllThatMatch(t *testing.T) {
 		t.Errorf("a bad filter: %d", r.Code)
 	}
 }
+
+// TestRetire asks for the name of the device to be typed, and why.
+func TestRetire(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "meter 1"})
+	c := s.session(t, web.RoleSecurity)
+	page := "/devices/" + webtest.ID + "/retire"
+	s.do(t, http.MethodPost, page, c, url.Values{"confirm": {"meter"}, "reason": {"x"}})
+	if n := len(s.fake.Calls()); n != 0 {
+		t.Fatalf("retired without its name: %d calls", n)
+	}
+	r := s.do(t, http.MethodPost, page, c, url.Values{"confirm": {" meter 1 "}, "reason": {"broken"}})
+	calls := s.fake.Calls()
+	if len(calls) != 1 || calls[0].Service != "RetireDevice" || calls[0].Arg != "broken" ||
+		r.Header().Get("Location") != "/devices/"+webtest.ID {
+		t.Errorf("calls = %+v, leads to %s", calls, r.Header().Get("Location"))
+	}
+}
+
+// TestDeviceTabs holds that each page of a device leads to all others and is marked.
+func TestDeviceTabs(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	c := s.session(t, web.RoleAdmin)
+	tabs := []string{"", "/charts", "/queue", "/firmware", "/security", "/timeline", "/trace", "/settings"}
+	for _, on := range tabs {
+		text := s.do(t, http.MethodGet, "/devices/"+webtest.ID+on, c, nil).Body.String()
+		for _, tab := range tabs {
+			link := `<a href="/devices/` + webtest.ID + tab + `"`
+			if tab == on {
+				link += ` aria-current="page"`
+			}
+			if !strings.Contains(text, link+">") {
+				t.Errorf("the page %q lacks %s", on, link)
+			}
+		}
+	}
+}

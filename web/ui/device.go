@@ -20,6 +20,7 @@ type devicePage struct {
 	Attestation  web.Attestation
 	Tree         []instanceNode
 	Observations []web.DeviceObservation
+	Tab          string // device: all; security: only that part
 	Activity     []web.AuditRow
 }
 
@@ -60,41 +61,48 @@ func (n resourceNode) Readable() bool { return n.Can.Has(lwm2m.OpRead) }
 func (n resourceNode) Writable() bool { return n.Can.Has(lwm2m.OpWrite) }
 
 func (u *UI) device(w http.ResponseWriter, r *http.Request) error {
+	page, err := u.devicePage(r)
+	if err != nil {
+		return err
+	}
+	return u.show(w, r, http.StatusOK, "device", "devices", page.Endpoint, page)
+}
+
+func (u *UI) devicePage(r *http.Request) (page devicePage, err error) {
 	id := web.Param(r, "id")
 	d, err := u.s.Devices.Device(r.Context(), id)
 	if err != nil {
-		return err
+		return page, err
 	}
 	values, err := u.s.Devices.Values(r.Context(), id, lwm2m.Path{})
 	if err != nil {
-		return err
+		return page, err
 	}
 	keys, err := u.s.Bootstraps.DeviceKeys(r.Context(), id)
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
-		return err
+		return page, err
 	}
 	enrolment, err := u.s.Enrolments.DeviceEnrolment(r.Context(), id)
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
-		return err
+		return page, err
 	}
 	attestation, err := u.s.Attestations.Attestation(r.Context(), id)
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
-		return err
+		return page, err
 	}
 	observations, err := u.s.Observations.DeviceObservations(r.Context(), id)
 	if err != nil && !errors.Is(err, web.ErrNotBuilt) {
-		return err
+		return page, err
 	}
 	recent, err := u.s.Activity.ListAudit(r.Context(), web.AuditFilter{Subject: d.ID}, web.Page{Size: recentRows})
 	if err != nil {
-		return err
+		return page, err
 	}
 	nodes := append(tree(u.o.Registry, d.Objects, values), branches(u.o.Registry, d.Behind, values)...)
-	page := devicePage{
+	return devicePage{
 		DeviceDetail: d, Keys: keys, Enrolment: enrolment, Attestation: attestation, Tree: nodes, Observations: observations,
-		Activity: recent.Items,
-	}
-	return u.show(w, r, http.StatusOK, "device", "devices", d.Endpoint, page)
+		Activity: recent.Items, Tab: "device",
+	}, nil
 }
 
 // tree joins what the device registered, what was heard of it and what the

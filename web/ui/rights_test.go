@@ -54,7 +54,10 @@ var rights = map[string]web.Role{
 
 	"GET /devices/{id}/queue": web.RoleViewer, "POST /devices/{id}/operations/{operation}/cancel": web.RoleOperator,
 	"POST /views": web.RoleViewer, "POST /views/{id}/remove": web.RoleViewer, "POST /devices/{id}/tags": web.RoleOperator,
-	"GET /find": web.RoleViewer, "GET /groups": web.RoleViewer, "POST /groups": web.RoleOperator, "GET /groups/{name}": web.RoleViewer,
+	"GET /devices/{id}/security": web.RoleViewer, "GET /devices/{id}/timeline": web.RoleViewer,
+	"GET /devices/{id}/firmware": web.RoleViewer, "GET /devices/{id}/settings": web.RoleViewer,
+	"POST /devices/{id}/retire": web.RoleSecurity,
+	"GET /find":                 web.RoleViewer, "GET /groups": web.RoleViewer, "POST /groups": web.RoleOperator, "GET /groups/{name}": web.RoleViewer,
 	"POST /groups/{name}/remove": web.RoleOperator,
 	"GET /bulk":                  web.RoleViewer, "POST /bulk": web.AnyOf(web.RoleOperator, web.RoleSecurity),
 	"GET /bulk/new": web.AnyOf(web.RoleOperator, web.RoleSecurity),

@@ -15,7 +15,8 @@ import (
 // hidden returns what a form of the page carries on.
 func hidden(text string) url.Values {
 	out := url.Values{}
-	for _, m := range regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)">`).FindAllStringSubmatch(text, -1) {
+	input := regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)">`)
+	for _, m := range input.FindAllStringSubmatch(text, -1) {
 		out.Add(m[1], html.UnescapeString(m[2]))
 	}
 	return out
@@ -57,8 +58,8 @@ func TestTransferWizard(t *testing.T) {
 		t.Fatalf("POST /transfers = %d\n%s", r.Code, r.Body)
 	}
 	got, _ := s.fake.Calls()[0].Arg.(web.NewTransfer)
-	if got.Partner != webtest.ID || len(got.Devices) != 1 || got.Note != "why & how" || string(got.Mandate) != "\x00\x01\x02" ||
-		got.Earliest.Day() != 2 || got.Latest.Day() != 3 {
+	if got.Partner != webtest.ID || len(got.Devices) != 1 || got.Note != "why & how" ||
+		string(got.Mandate) != "\x00\x01\x02" || got.Earliest.Day() != 2 || got.Latest.Day() != 3 {
 		t.Errorf("Draft got %+v", got)
 	}
 	submit := hidden(form)
@@ -69,7 +70,8 @@ func TestTransferWizard(t *testing.T) {
 	}
 	submit.Set("mandate", "§")
 	r := s.do(t, http.MethodPost, "/transfers", c, submit)
-	if body := r.Body.String(); r.Code != http.StatusUnprocessableEntity || !strings.Contains(body, `value="why &amp; how"`) {
+	body := r.Body.String()
+	if r.Code != http.StatusUnprocessableEntity || !strings.Contains(body, `value="why &amp; how"`) {
 		t.Errorf("a refused draft: %d\n%s", r.Code, body)
 	}
 }

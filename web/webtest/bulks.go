@@ -11,6 +11,11 @@ func (f *Fake) ChangeTags(_ context.Context, by web.Actor, id string, c web.TagC
 	return f.device(), f.note("ChangeTags", by, id, c)
 }
 
+// RetireDevice implements web.Devices.
+func (f *Fake) RetireDevice(_ context.Context, by web.Actor, id string, why string) (web.Device, error) {
+	return f.device(), f.note("RetireDevice", by, id, why)
+}
+
 func (f *Fake) bulk() web.Bulk {
 	return web.Bulk{
 		ID: ID, Action: web.BulkTag, What: f.Text, Reason: f.Text, By: f.Text, State: "running", Level: web.LevelActive,
