@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"encoding/json"
+	"flag"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -10,7 +12,9 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"steward/lwm2m/machine/machinetest"
 	"steward/web"
+	"steward/web/account"
 	"steward/web/contract"
 	"steward/web/webtest"
 )
@@ -88,17 +92,22 @@ func TestContractHasAllRoutes(t *testing.T) {
 }
 
 // TestRights asks each route as everybody; x-role of the contract says who may.
+var update = flag.Bool("update", false, "rewrite golden texts in testdata")
+
 func TestRights(t *testing.T) {
+	matrix := webtest.Matrix{Title: "Who may use which route of the REST API"}
 	c := readContract(t)
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	s.stream.Close() // its route answers at once
 	routes(t, s, func(method, pattern, path string) {
 		need := c.operations[method+" "+pattern].role
+		let := map[web.Role]bool{}
 		for _, role := range append([]web.Role{web.RoleNone}, web.Roles()...) {
 			before := len(s.fake.Calls())
 			w := s.do(t, method, path, role, "")
 			want := role.Includes(need)
 			refused := w.Code == http.StatusUnauthorized || w.Code == http.StatusForbidden
+			let[role] = !refused
 			if refused == want {
 				t.Errorf("%s %s as %q = %d, want allowed %v", method, path, role, w.Code, want)
 			}
@@ -107,6 +116,40 @@ func TestRights(t *testing.T) {
 			}
 			if refused && len(s.fake.Calls()) > before {
 				t.Errorf("%s %s as %q was refused but reached the service", method, path, role)
+			}
+		}
+		matrix.Add(method, pattern, func(r web.Role) bool { return let[r] })
+	})
+	machinetest.Golden(t, "testdata/rights.md", matrix.Markdown(), *update)
+}
+
+// TestForgedRequests has other sites make an administrator's browser call each route
+// of the router: nothing is done.
+func TestForgedRequests(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	s.stream.Close()
+	link, err := s.accounts.Invite(t.Context(), web.System(), "root", web.RoleAdmin, webtest.Noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := s.accounts.SignIn(t.Context(), link, account.Visit{}, webtest.Noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes(t, s, func(method, pattern, path string) {
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(bodies[method+" "+pattern]))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("If-Match", "*")
+			r.Header.Set(header[0], header[1])
+			r.AddCookie(&http.Cookie{Name: "steward_t", Value: secret})
+			before, w := len(s.fake.Calls()), httptest.NewRecorder()
+			s.handler.ServeHTTP(w, r)
+			if method != http.MethodGet && w.Code != http.StatusForbidden {
+				t.Errorf("%s %s with %v = %d, want 403", method, pattern, header, w.Code)
+			}
+			if len(s.fake.Calls()) != before {
+				t.Errorf("%s %s with %v reached a service", method, pattern, header)
 			}
 		}
 	})

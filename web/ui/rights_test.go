@@ -1,13 +1,16 @@
 package ui_test
 
 import (
+	"flag"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
 
+	"steward/lwm2m/machine/machinetest"
 	"steward/web"
 	"steward/web/webtest"
 )
@@ -76,7 +79,10 @@ var rights = map[string]web.Role{
 	"POST /partners/{id}/state": web.RoleAdmin,
 }
 
+var update = flag.Bool("update", false, "rewrite golden texts in testdata")
+
 func TestRights(t *testing.T) {
+	matrix := webtest.Matrix{Title: "Who may use which page"}
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	s.stream.Close() // its route answers at once
 	everyone := append([]web.Role{web.RoleNone}, web.Roles()...)
@@ -87,6 +93,7 @@ func TestRights(t *testing.T) {
 		}
 		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID,
 			"{file}", "icon.svg", "{name}", "admin").Replace(pattern)
+		let := map[web.Role]bool{}
 		for _, role := range everyone {
 			before := len(s.fake.Calls())
 			var form url.Values
@@ -96,6 +103,7 @@ func TestRights(t *testing.T) {
 			r := s.do(t, method, path, s.session(t, role), form)
 			refused := r.Code == http.StatusForbidden || r.Code == http.StatusUnauthorized ||
 				r.Header().Get("Location") == "/sign-in"
+			let[role] = !refused || strings.HasPrefix(pattern, "/sign-")
 			if strings.HasPrefix(pattern, "/sign-") {
 				continue // they answer by the link and by a redirect, whoever asks
 			}
@@ -106,10 +114,45 @@ func TestRights(t *testing.T) {
 				t.Errorf("%s %s as %q was refused but reached the service", method, path, role)
 			}
 		}
+		matrix.Add(method, pattern, func(r web.Role) bool { return let[r] })
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	machinetest.Golden(t, "testdata/rights.md", matrix.Markdown(), *update)
+}
+
+// TestForgedRequests has other sites make an administrator's browser send each form
+// of the router, and follow each address: nothing is done.
+func TestForgedRequests(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	s.stream.Close()
+	admin := s.session(t, web.RoleAdmin)
+	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		path := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{operation}", webtest.ID,
+			"{file}", "icon.svg", "{name}", "admin").Replace(pattern)
+		for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
+			r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader("a=b"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set(header[0], header[1])
+			r.AddCookie(admin)
+			before, w := len(s.fake.Calls()), httptest.NewRecorder()
+			s.handler.ServeHTTP(w, r)
+			if method != http.MethodGet && w.Code != http.StatusForbidden {
+				t.Errorf("%s %s with %v = %d, want 403", method, pattern, header, w.Code)
+			}
+			if len(s.fake.Calls()) != before {
+				t.Errorf("%s %s with %v reached a service", method, pattern, header)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.do(t, http.MethodGet, "/", admin, nil); r.Code != http.StatusOK {
+		t.Errorf("the session of before = %d", r.Code)
 	}
 }
 
