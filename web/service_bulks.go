@@ -15,6 +15,10 @@ type Bulks interface {
 	// StartBulk begins b and returns at once; it goes on when who asked waits no
 	// longer. It returns ErrForbidden where by may not do so to a single device.
 	StartBulk(ctx context.Context, by Actor, b NewBulk) (Bulk, error)
+	// DecideBulk approves or rejects one in state review, the revocation of many: another
+	// person than who asked approves (ErrForbidden). It returns ErrConflict where there
+	// is nothing to decide.
+	DecideBulk(ctx context.Context, by Actor, id string, d BulkDecision) (Bulk, error)
 	// ListBulks returns the last ones, the newest first; older ones are forgotten.
 	ListBulks(ctx context.Context, p Page) (List[Bulk], error)
 	// Bulk returns one.
@@ -93,13 +97,28 @@ type Bulk struct {
 	What      string     `json:"what"`
 	Reason    string     `json:"reason,omitempty"`
 	By        string     `json:"by"`
-	State     string     `json:"state"` // running, done, interrupted: the server stopped before it had ended
+	State     string     `json:"state"` // review, running, done, rejected, interrupted: the server stopped before it had ended
 	Level     Level      `json:"level"`
 	Total     int        `json:"total"`
 	Done      int        `json:"done"`
 	Failed    int        `json:"failed"`
 	CreatedAt time.Time  `json:"created_at"`
 	EndedAt   time.Time  `json:"ended_at,omitzero"`
+}
+
+// A BulkDecisionAction is what people decide about one that waits for approval.
+type BulkDecisionAction string
+
+// The decisions.
+const (
+	BulkApprove BulkDecisionAction = "approve"
+	BulkReject  BulkDecisionAction = "reject" // also by who asked for it
+)
+
+// A BulkDecision is a decision with its reason.
+type BulkDecision struct {
+	Action BulkDecisionAction `json:"action"`
+	Reason string             `json:"reason,omitempty"`
 }
 
 // A BulkFilter selects results. Its zero value selects all.
@@ -122,6 +141,10 @@ func (missing) PreviewBulk(context.Context, Actor, NewBulk) (BulkPreview, error)
 }
 
 func (missing) StartBulk(context.Context, Actor, NewBulk) (Bulk, error) { return Bulk{}, ErrNotBuilt }
+
+func (missing) DecideBulk(context.Context, Actor, string, BulkDecision) (Bulk, error) {
+	return Bulk{}, ErrNotBuilt
+}
 
 func (missing) ListBulks(context.Context, Page) (List[Bulk], error) { return List[Bulk]{}, ErrNotBuilt }
 

@@ -30,6 +30,9 @@ var (
 	ErrRights = errors.New("beyond your own rights")
 	// ErrStale reports a sign-in that is too long ago for what is asked.
 	ErrStale = errors.New("sign in again first")
+	// ErrExternal reports a password or passkey for somebody whom a provider of identities
+	// vouches for: what it takes back must not live on here.
+	ErrExternal = errors.New("you sign in by the provider of identities")
 	// ErrRenew reports a right password that must be replaced by another first.
 	ErrRenew = errors.New("choose another password first")
 )

@@ -37,13 +37,21 @@ func (a *Accounts) MayAddPasskey(by web.Actor, now time.Time) error {
 	return nil
 }
 
-// AddPasskey stores a passkey of by. It returns ErrStale, ErrName and ErrConflict.
+// AddPasskey stores a passkey of by. It returns ErrStale, ErrExternal, ErrName and
+// ErrConflict.
 func (a *Accounts) AddPasskey(ctx context.Context, by web.Actor, k Passkey, now time.Time) error {
 	if err := a.MayAddPasskey(by, now); err != nil {
 		return err
 	}
 	if err := checkKeyName(k.Name); err != nil {
 		return err
+	}
+	p, err := a.store.Person(ctx, by.Name)
+	if err != nil {
+		return err
+	}
+	if p.Subject != "" {
+		return ErrExternal
 	}
 	all, err := a.store.Passkeys(ctx, by.Name)
 	if err != nil {

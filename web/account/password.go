@@ -44,7 +44,7 @@ func (a *Accounts) RenewPassword(
 
 // SetPassword gives the person of a session a password. All their sessions end; the
 // secret of a new one is returned. Who has a password shows it, who has none must
-// have signed in lately (ErrStale).
+// have signed in lately (ErrStale). Who is known elsewhere gets ErrExternal.
 func (a *Accounts) SetPassword(
 	ctx context.Context, by web.Actor, present, next string, v Visit, now time.Time,
 ) (string, error) {
@@ -54,6 +54,9 @@ func (a *Accounts) SetPassword(
 	p, err := a.store.Person(ctx, by.Name)
 	if err != nil {
 		return "", err
+	}
+	if p.Subject != "" {
+		return "", ErrExternal
 	}
 	if p.Password == "" && now.Sub(by.Since) > recently {
 		return "", ErrStale

@@ -35,6 +35,7 @@ func Problem(err error) error {
 		{ErrConflict, &web.Error{Is: web.ErrConflict, Detail: err.Error()}},
 		{ErrLastAdmin, &web.Error{Is: web.ErrConflict, Detail: ErrLastAdmin.Error()}},
 		{ErrRights, &web.Error{Is: web.ErrForbidden, Detail: err.Error()}},
+		{ErrExternal, &web.Error{Is: web.ErrConflict, Detail: ErrExternal.Error()}},
 		{ErrStale, &web.Error{Is: web.ErrForbidden, Detail: ErrStale.Error()}},
 		{ErrToken, web.Invalid("token", err.Error())},
 		{ErrBusy, &web.Error{Is: web.ErrUnavailable, Detail: ErrBusy.Error()}},

@@ -17,6 +17,7 @@ func (a *API) bulkRoutes() []route {
 		{method: post, pattern: "/bulk-actions", role: either, handler: a.startBulk, upload: true},
 		{method: post, pattern: "/bulk-actions/preview", role: either, handler: a.previewBulk, upload: true},
 		{method: get, pattern: "/bulk-actions/{id}", role: viewer, handler: a.bulk},
+		{method: post, pattern: "/bulk-actions/{id}/commands", role: either, handler: a.decideBulk},
 		{method: get, pattern: "/bulk-actions/{id}/devices", role: viewer, handler: a.bulkResults},
 		{method: get, pattern: "/views", role: viewer, handler: a.views},
 		{method: post, pattern: "/views", role: viewer, handler: a.putView},
@@ -67,6 +68,18 @@ func (a *API) startBulk(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Location", Prefix+"/bulk-actions/"+b.ID)
 	return web.WriteJSON(w, http.StatusAccepted, b)
+}
+
+func (a *API) decideBulk(w http.ResponseWriter, r *http.Request) error {
+	var in web.BulkDecision
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	b, err := a.s.Bulks.DecideBulk(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, b)
 }
 
 func (a *API) previewBulk(w http.ResponseWriter, r *http.Request) error {

@@ -175,6 +175,7 @@ var bodies = map[string]string{
 	"POST /api/v1/devices/{id}/retire":             `{"reason":"x"}`,
 	"POST /api/v1/devices/{id}/tags":               `{"add":["a"]}`,
 	"POST /api/v1/bulk-actions":                    `{"action":"tag","tag":"a","devices":["d"]}`,
+	"POST /api/v1/bulk-actions/{id}/commands":      `{"action":"approve"}`,
 	"POST /api/v1/bulk-actions/preview":            `{"action":"tag","tag":"a","devices":["d"]}`,
 	"POST /api/v1/views":                           `{"name":"a","query":"tag=a"}`,
 	"PUT /api/v1/groups/{name}":                    `{"kind":"dynamic","filter":"tag=a"}`,

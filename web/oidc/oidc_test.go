@@ -176,6 +176,12 @@ func TestSignIn(t *testing.T) {
 	if got := s.idp.used[0]; got != url.QueryEscape("a secret of at least thirty-two bytes") && got != "a secret of at least thirty-two bytes" {
 		t.Errorf("client secret = %q", got)
 	}
+	if _, err := s.accounts.SetPassword(t.Context(), ann, "", "correct horse battery", account.Visit{}, noon); !errors.Is(err, account.ErrExternal) {
+		t.Errorf("a password for ann = %v, want ErrExternal", err)
+	}
+	if err := s.accounts.AddPasskey(t.Context(), ann, account.Passkey{ID: []byte{1}, Name: "x"}, noon); !errors.Is(err, account.ErrExternal) {
+		t.Errorf("a passkey for ann = %v, want ErrExternal", err)
+	}
 	// Another role counts, and ends the session of before; another name does not.
 	s.idp.change = func(c map[string]any) {
 		c["roles"], c["preferred_username"], c["email"] = "rel ops", "root", "other@example.com"

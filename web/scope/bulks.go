@@ -27,6 +27,15 @@ func (s bulks) StartBulk(ctx context.Context, by web.Actor, b web.NewBulk) (web.
 	return s.Bulks.StartBulk(ctx, by, b)
 }
 
+// DecideBulk implements web.Bulks. It reaches devices that who asked sees: those
+// decide who see all, and who asked takes it back.
+func (s bulks) DecideBulk(ctx context.Context, by web.Actor, id string, d web.BulkDecision) (web.Bulk, error) {
+	if _, err := s.Bulk(ctx, id); err != nil {
+		return web.Bulk{}, err
+	}
+	return s.Bulks.DecideBulk(ctx, by, id, d)
+}
+
 // own reports whether the actor began b.
 func own(ctx context.Context, b web.Bulk) bool {
 	return audit.SamePerson(b.By, web.ActorFrom(ctx).String())

@@ -88,7 +88,7 @@ var decided = map[string]string{
 	"Settings.DeviceSettings": public,
 
 	"Bulks.PreviewBulk": public, "Bulks.StartBulk": public, // they go by what is bounded
-	"Bulks.ListBulks": empty, "Bulks.Bulk": hidden, "Bulks.BulkResults": hidden,
+	"Bulks.ListBulks": empty, "Bulks.DecideBulk": hidden, "Bulks.Bulk": hidden, "Bulks.BulkResults": hidden,
 
 	"Views.Views": public, "Views.PutView": public, "Views.RemoveView": beyond, // questions; that of the fake is shared
 

@@ -108,6 +108,17 @@ func (u *UI) startBulk(w http.ResponseWriter, r *http.Request) error {
 	return u.done(w, r, err, "/bulk/"+b.ID, "It has begun.", "/devices")
 }
 
+// decideBulk approves or rejects one that waits for another person.
+func (u *UI) decideBulk(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	back := "/bulk/" + url.PathEscape(id)
+	d := web.BulkDecision{
+		Action: web.BulkDecisionAction(r.PostFormValue("action")), Reason: strings.TrimSpace(r.PostFormValue("reason")),
+	}
+	_, err := u.s.Bulks.DecideBulk(r.Context(), web.ActorFrom(r.Context()), id, d)
+	return u.done(w, r, err, back, "Decided: "+string(d.Action)+".", back)
+}
+
 // A bulksPage lists what was done to many devices.
 type bulksPage struct {
 	Bulks []web.Bulk

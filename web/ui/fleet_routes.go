@@ -36,5 +36,6 @@ func (u *UI) fleetRoutes() []route {
 		{method: post, pattern: "/bulk", role: either, handler: u.startBulk, upload: true},
 		{method: get, pattern: "/bulk/new", role: either, handler: u.newBulk},
 		{method: get, pattern: "/bulk/{id}", role: viewer, handler: u.bulk},
+		{method: post, pattern: "/bulk/{id}/commands", role: either, handler: u.decideBulk},
 	}
 }

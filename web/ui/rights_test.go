@@ -67,7 +67,7 @@ var rights = map[string]web.Role{
 	"GET /onboard":  web.RoleViewer, "POST /onboard": web.RoleOperator, "GET /onboard/list": web.RoleViewer,
 	"POST /onboard/list": web.RoleOperator, "GET /onboard/scan": web.RoleViewer, "POST /onboard/scan": web.RoleOperator,
 	"GET /onboard/labels": web.RoleViewer,
-	"GET /bulk/{id}":      web.RoleViewer,
+	"GET /bulk/{id}":      web.RoleViewer, "POST /bulk/{id}/commands": web.AnyOf(web.RoleOperator, web.RoleSecurity),
 
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
 	"POST /observations/remove": web.RoleOperator,

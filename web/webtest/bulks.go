@@ -42,6 +42,11 @@ func (f *Fake) StartBulk(_ context.Context, by web.Actor, b web.NewBulk) (web.Bu
 	return f.bulk(), f.note("StartBulk", by, "", b)
 }
 
+// DecideBulk implements web.Bulks.
+func (f *Fake) DecideBulk(_ context.Context, by web.Actor, id string, d web.BulkDecision) (web.Bulk, error) {
+	return f.bulk(), f.note("DecideBulk", by, id, d)
+}
+
 // ListBulks implements web.Bulks.
 func (f *Fake) ListBulks(_ context.Context, p web.Page) (web.List[web.Bulk], error) {
 	return list(f, p, f.bulk())

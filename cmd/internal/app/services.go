@@ -47,6 +47,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 	}
 	a.bulk, err = services.NewBulk(services.BulkOptions{ // last: it works by all others
 		Services: scope.Services(all), DB: a.db, Schema: a.registry, NewID: newULID, Now: a.now, Events: a.hub,
+		Approvers: a.approvers(web.RoleSecurity),
 	})
 	all.Bulks = a.bulk
 	return all, err

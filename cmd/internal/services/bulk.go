@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"steward/cmd/internal/sqlite"
@@ -17,9 +18,12 @@ import (
 type Bulk struct {
 	o    BulkOptions
 	jobs chan bulkJob
+
+	mu      sync.Mutex // guards waiting
+	waiting map[string]bulkJob
 }
 
-// BulkOptions are the parts of a Bulk. All are required.
+// BulkOptions are the parts of a Bulk. All but Approvers are required.
 type BulkOptions struct {
 	Services web.Services // by which it works, with whatever bounds the rights of people
 	DB       *sqlite.DB
@@ -27,6 +31,9 @@ type BulkOptions struct {
 	NewID    func() string
 	Now      func() time.Time
 	Events   *Hub
+	// Approvers says how many people could approve the revocation of many at this
+	// moment: with more than one, another than who asks must. Nil: nobody else could.
+	Approvers func(ctx context.Context) (int, error)
 }
 
 // maxBulkJobs is how many wait for those before them.
@@ -85,11 +92,27 @@ func (b *Bulk) StartBulk(ctx context.Context, by web.Actor, n web.NewBulk) (web.
 		return web.Bulk{}, &web.Error{Is: web.ErrUnavailable, Detail: "too many bulk actions wait already"}
 	}
 	job.id = b.o.NewID()
+	review, err := b.needsReview(ctx, job)
+	if err != nil {
+		return web.Bulk{}, err
+	}
+	state := sqlite.BulkRunning
+	if review {
+		state = sqlite.BulkReview
+	}
 	err = b.o.DB.Bulks().Begin(context.WithoutCancel(ctx), sqlite.Bulk{
 		ID: job.id, Action: string(n.Action), What: job.words(), Reason: n.Reason, Actor: by.String(), CreatedAt: b.o.Now(),
+		State: state,
 	}, job.devices)
 	if err != nil {
 		return web.Bulk{}, translate(err)
+	}
+	if review {
+		if err := b.keep(job); err != nil {
+			return web.Bulk{}, errors.Join(err,
+				b.o.DB.Bulks().End(context.WithoutCancel(ctx), job.id, sqlite.BulkInterrupted, b.o.Now()))
+		}
+		return b.Bulk(ctx, job.id)
 	}
 	select {
 	case b.jobs <- job:
@@ -176,6 +199,8 @@ func showBulk(b sqlite.Bulk) web.Bulk {
 		Level: web.LevelActive, Total: b.Total, Done: b.Done, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt,
 	}
 	switch {
+	case b.State == sqlite.BulkReview, b.State == sqlite.BulkRejected:
+		out.Level = web.LevelWarning
 	case b.State == sqlite.BulkInterrupted:
 		out.Level = web.LevelBad
 	case b.State == sqlite.BulkEnded && b.Failed > 0:

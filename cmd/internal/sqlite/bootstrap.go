@@ -157,6 +157,14 @@ func (s Bootstrap) Profiles(ctx context.Context) ([]bootstrap.Profile, error) {
 // RemoveProfile implements bootstrap.Profiles.
 func (s Bootstrap) RemoveProfile(ctx context.Context, name, actor string) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
+		var before string
+		err := tx.QueryRow("profile.details", name).Scan(&before)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 		res, err := tx.Exec("profile.remove", name)
 		if err != nil {
 			return err
@@ -164,7 +172,7 @@ func (s Bootstrap) RemoveProfile(ctx context.Context, name, actor string) error 
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
-		return tx.Audit(audit.Row{Actor: actor, Action: "bootstrap.profile_remove", Subject: name})
+		return tx.Audit(audit.Row{Actor: actor, Action: "bootstrap.profile_remove", Subject: name, Before: before})
 	})
 }
 

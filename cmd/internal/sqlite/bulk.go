@@ -19,6 +19,8 @@ const maxBulks = 100
 
 // States of a Bulk, and of a device in it.
 const (
+	BulkReview      = "review" // waits for another person
+	BulkRejected    = "rejected"
 	BulkRunning     = "running"
 	BulkEnded       = "done"
 	BulkInterrupted = "interrupted"
@@ -52,14 +54,14 @@ type Bulks struct{ db *DB }
 // Bulks returns the bulk actions of db.
 func (db *DB) Bulks() Bulks { return Bulks{db} }
 
-// Begin stores b, running, with its devices and an audit row, and forgets the oldest.
+// Begin stores b, in its state, with its devices and an audit row, and forgets the oldest.
 func (s Bulks) Begin(ctx context.Context, b Bulk, devices []fleet.ID) error {
 	all, err := json.Marshal(devices)
 	if err != nil {
 		return err
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
-		if _, err := tx.Exec("bulk.insert", b.ID, b.Action, b.What, b.Reason, b.Actor, len(devices),
+		if _, err := tx.Exec("bulk.insert", b.ID, b.Action, b.What, b.Reason, b.Actor, b.State, len(devices),
 			b.CreatedAt.UnixMicro()); err != nil {
 			return err
 		}
@@ -72,6 +74,16 @@ func (s Bulks) Begin(ctx context.Context, b Bulk, devices []fleet.ID) error {
 		return tx.Audit(audit.Row{
 			Actor: b.Actor, Action: "bulk." + b.Action, Subject: b.ID, Reason: b.Reason, After: b.What, At: b.CreatedAt,
 		})
+	})
+}
+
+// Decide moves one that is in review on, with an audit row.
+func (s Bulks) Decide(ctx context.Context, id, state string, row audit.Row) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if _, err := tx.Exec("bulk.decide", state, state, row.At.UnixMicro(), id); err != nil {
+			return err
+		}
+		return tx.Audit(row)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,6 +138,10 @@ func collectTemplates(rows *sql.Rows) ([]server.Template, error) {
 // server.ErrNoTemplate.
 func (s Server) RemoveTemplate(ctx context.Context, name, actor string) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
+		before, err := templateBefore(tx, name)
+		if err != nil && !errors.Is(err, server.ErrTemplate) { // there are too many to add one
+			return err
+		}
 		res, err := tx.Exec("observation_template.delete", name)
 		if err != nil {
 			return err
@@ -148,6 +153,8 @@ func (s Server) RemoveTemplate(ctx context.Context, name, actor string) error {
 		if n == 0 {
 			return fmt.Errorf("%w: %q", server.ErrNoTemplate, name)
 		}
-		return tx.Audit(audit.Row{Actor: actor, Action: "observation.template", Subject: name, After: "removed"})
+		return tx.Audit(audit.Row{
+			Actor: actor, Action: "observation.template", Subject: name, Before: before, After: "removed",
+		})
 	})
 }

@@ -208,12 +208,16 @@ func (s Series) Rules(ctx context.Context) ([]SeriesRule, error) {
 // SetRule stores a rule in place of any other for the resource, with its audit row.
 func (s Series) SetRule(ctx context.Context, rule SeriesRule, actor string) error {
 	err := s.db.Update(ctx, func(tx *Tx) error {
+		before, err := daysBefore(tx, rule.Object, rule.Resource)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec("series.set_rule", rule.Object, rule.Resource, rule.Days); err != nil {
 			return err
 		}
 		return tx.Audit(audit.Row{
 			Actor: actor, Action: "series.retain", Subject: resourceName(rule.Object, rule.Resource),
-			After: (time.Duration(rule.Days) * 24 * time.Hour).String(),
+			Before: before, After: days(rule.Days),
 		})
 	})
 	s.db.retention.Store(nil)
@@ -223,6 +227,10 @@ func (s Series) SetRule(ctx context.Context, rule SeriesRule, actor string) erro
 // DropRule has the default count again. It returns ErrNoRule if it does already.
 func (s Series) DropRule(ctx context.Context, object, resource uint16, actor string) error {
 	err := s.db.Update(ctx, func(tx *Tx) error {
+		before, err := daysBefore(tx, object, resource)
+		if err != nil {
+			return err
+		}
 		res, err := tx.Exec("series.drop_rule", object, resource)
 		if err != nil {
 			return err
@@ -232,10 +240,24 @@ func (s Series) DropRule(ctx context.Context, object, resource uint16, actor str
 		}
 		return tx.Audit(audit.Row{
 			Actor: actor, Action: "series.retain_default", Subject: resourceName(object, resource),
+			Before: before,
 		})
 	})
 	s.db.retention.Store(nil)
 	return err
+}
+
+// days shows how long something is kept, in audit rows.
+func days(n int) string { return (time.Duration(n) * 24 * time.Hour).String() }
+
+// daysBefore returns how long a resource is kept by a rule, "" if there is none.
+func daysBefore(tx *Tx, object, resource uint16) (string, error) {
+	var n int
+	err := tx.QueryRow("series.rule", object, resource).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return days(n), err
 }
 
 func resourceName(object, resource uint16) string {

@@ -31,5 +31,8 @@ ON CONFLICT (name) DO UPDATE SET tag = excluded.tag, details = excluded.details;
 -- name: profile.list
 SELECT name, tag, details FROM bootstrap_profile ORDER BY name LIMIT ?;
 
+-- name: profile.details
+SELECT details FROM bootstrap_profile WHERE name = ?;
+
 -- name: profile.remove
 DELETE FROM bootstrap_profile WHERE name = ?;

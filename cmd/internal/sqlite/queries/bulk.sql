@@ -1,6 +1,9 @@
 -- name: bulk.insert
 INSERT INTO bulk (id, action, what, reason, actor, state, total, done, failed, created_at)
-VALUES (?, ?, ?, ?, ?, 'running', ?, 0, 0, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?);
+
+-- name: bulk.decide
+UPDATE bulk SET state = ?, ended_at = CASE WHEN ? = 'rejected' THEN ? END WHERE id = ? AND state = 'review';
 
 -- name: bulk.targets
 INSERT INTO bulk_device (bulk, device, state, detail, operation)
@@ -15,13 +18,13 @@ UPDATE bulk_device
 UPDATE bulk SET done = done + ?, failed = failed + ? WHERE id = ?;
 
 -- name: bulk.end
-UPDATE bulk SET state = ?, ended_at = ? WHERE id = ? AND state = 'running';
+UPDATE bulk SET state = ?, ended_at = ? WHERE id = ? AND state IN ('running', 'review');
 
 -- name: bulk.interrupt
-UPDATE bulk SET state = 'interrupted', ended_at = ? WHERE state = 'running';
+UPDATE bulk SET state = 'interrupted', ended_at = ? WHERE state IN ('running', 'review');
 
 -- name: bulk.prune
-DELETE FROM bulk WHERE state <> 'running' AND seq <= (SELECT MAX(seq) FROM bulk) - ?;
+DELETE FROM bulk WHERE state NOT IN ('running', 'review') AND seq <= (SELECT MAX(seq) FROM bulk) - ?;
 
 -- name: bulk.get
 SELECT seq, id, action, what, reason, actor, state, total, done, failed, created_at, COALESCE(ended_at, 0)

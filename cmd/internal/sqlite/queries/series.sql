@@ -27,6 +27,9 @@ SELECT path, kind, plain, source, at
 -- name: series.rules
 SELECT object, resource, days FROM series_rule ORDER BY object, resource;
 
+-- name: series.rule
+SELECT days FROM series_rule WHERE object = ? AND resource = ?;
+
 -- name: series.set_rule
 INSERT INTO series_rule (object, resource, days) VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET days = excluded.days;

@@ -1,0 +1,79 @@
+package services_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"steward/cmd/internal/services"
+	"steward/web"
+)
+
+// TestRevokeManyNeedsAnother has one person ask for the revocation of many, and try to
+// approve it by another session and by a token.
+func TestRevokeManyNeedsAnother(t *testing.T) {
+	w := newGroupWorld(t)
+	people := 2
+	b, err := services.NewBulk(services.BulkOptions{
+		Services: w.Services, DB: w.db, Schema: w.options.Registry, NewID: w.newID, Now: w.clock.Now,
+		Events: w.options.Events, Approvers: func(context.Context) (int, error) { return people, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runBulk(t, b)
+	ann := web.Actor{Name: "ann", Role: web.RoleSecurity, Via: web.ViaSession}
+	token := ann
+	token.Via, token.Token = web.ViaToken, "ci"
+	bob := web.Actor{Name: "bob", Role: web.RoleAdmin, Via: web.ViaSession}
+	viewer := web.Actor{Name: "carl", Role: web.RoleOperator, Via: web.ViaSession}
+	ask := web.NewBulk{Action: web.BulkRevoke, Devices: []string{"01A", "01B"}, Reason: "stolen"}
+	start := func() web.Bulk {
+		t.Helper()
+		started, err := b.StartBulk(t.Context(), ann, ask)
+		if err != nil || started.State != "review" {
+			t.Fatalf("StartBulk = %+v, %v; want it in review", started, err)
+		}
+		return started
+	}
+	decide := func(by web.Actor, id string, a web.BulkDecisionAction) error {
+		_, err := b.DecideBulk(t.Context(), by, id, web.BulkDecision{Action: a, Reason: "x"})
+		return err
+	}
+	first := start()
+	for name, by := range map[string]web.Actor{"herself": ann, "her token": token, "an operator": viewer} {
+		if err := decide(by, first.ID, web.BulkApprove); !errors.Is(err, web.ErrForbidden) {
+			t.Errorf("approval by %s = %v, want ErrForbidden", name, err)
+		}
+	}
+	if err := decide(bob, first.ID, "x"); !errors.Is(err, web.ErrInvalid) {
+		t.Errorf("no decision = %v, want ErrInvalid", err)
+	}
+	if err := decide(bob, first.ID, web.BulkApprove); err != nil {
+		t.Errorf("approval by another = %v", err)
+	}
+	if err := decide(bob, first.ID, web.BulkApprove); !errors.Is(err, web.ErrConflict) {
+		t.Errorf("second approval = %v, want ErrConflict", err)
+	}
+	second := start()
+	if err := decide(ann, second.ID, web.BulkReject); err != nil {
+		t.Errorf("taking back what one asked = %v", err)
+	}
+	if got, err := b.Bulk(t.Context(), second.ID); err != nil || got.State != "rejected" || got.EndedAt.IsZero() {
+		t.Errorf("after the rejection: %+v, %v", got, err)
+	}
+	if err := decide(bob, second.ID, web.BulkApprove); !errors.Is(err, web.ErrConflict) {
+		t.Errorf("approval after a rejection = %v, want ErrConflict", err)
+	}
+	people = 1
+	alone, err := b.StartBulk(t.Context(), ann, ask)
+	if err != nil || alone.State == "review" {
+		t.Errorf("StartBulk where nobody else could = %+v, %v", alone, err)
+	}
+	people = 2
+	one := ask
+	one.Devices = []string{"01A"}
+	if started, err := b.StartBulk(t.Context(), ann, one); err != nil || started.State == "review" {
+		t.Errorf("StartBulk of one = %+v, %v", started, err)
+	}
+}
