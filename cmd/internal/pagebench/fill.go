@@ -48,6 +48,7 @@ func (r *run) fill(ctx context.Context) error {
 		{"values", f.values},
 		{"operations", f.operations},
 		{"certificates", f.certificates},
+		{"groups", f.groups},
 		{"campaigns", f.campaigns},
 		{"transfers", f.transfers},
 		{"events", f.events},

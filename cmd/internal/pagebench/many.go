@@ -7,12 +7,15 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"steward/cmd/internal/sqlite"
 	"steward/est"
 	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
 	"steward/suit/rollout"
 	"steward/transfer"
 	"steward/transfer/coordinator"
@@ -173,3 +176,28 @@ func (f *filler) transfers(ctx context.Context) error {
 }
 
 func transferID(n int) string { return fmt.Sprintf("%032x", n+1) }
+
+// groups are one of each kind, of many devices: those listed, and those of a filter.
+func groups() []string { return []string{"listed", "filtered"} }
+
+func (f *filler) groups(ctx context.Context) error {
+	all := f.db.Groups()
+	filtered := sqlite.Group{Name: "filtered", Kind: "dynamic", Filter: "tag=site-07", CreatedAt: f.now, CreatedBy: "bench"}
+	listed := sqlite.Group{Name: "listed", Kind: "static", CreatedAt: f.now, CreatedBy: "bench"}
+	err := errors.Join(all.Put(ctx, filtered), all.Put(ctx, listed))
+	if err != nil {
+		return err
+	}
+	const batch, every = 1000, 10
+	var add []fleet.ID
+	for i := 0; i < f.o.Devices; i += every {
+		add = append(add, deviceID(i))
+		if len(add) == batch || i+every >= f.o.Devices {
+			if err := all.Change(ctx, "listed", add, nil, "bench", ""); err != nil {
+				return err
+			}
+			add = add[:0]
+		}
+	}
+	return nil
+}

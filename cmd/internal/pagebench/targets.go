@@ -81,6 +81,10 @@ func (i ids) fill(pattern string) (func(*rand.Rand) string, bool) {
 			device := factoryOf((n*size + random.IntN(size)) % i.o.Devices)
 			return put("{id}", transferID(n), "{device}", device.Short())
 		}, true
+	case strings.HasPrefix(path, "/groups/{name}"):
+		return func(random *rand.Rand) string { return put("{name}", pick(random, groups())) }, true
+	case strings.HasPrefix(path, "/people/{name}"):
+		return func(*rand.Rand) string { return put("{name}", "admin") }, true
 	case strings.HasPrefix(path, "/problems/"):
 		return func(*rand.Rand) string { return put("{code}", "not_found") }, true
 	case strings.HasPrefix(path, "/partners/{id}"):
@@ -119,7 +123,8 @@ func kindsOf(pattern string) []kind {
 func kinds() map[string][]kind {
 	devices := append(fixed("q=nowhere", "q=meter", "tag=site-07", "tag=nowhere", "state=online", "state=offline",
 		"state=expected", "state=left", "insecure=true", "exposed=*", "exposed=CVE-2026-0001",
-		"q=99 state=offline tag=site-07", "page_size=200"),
+		"q=99 state=offline tag=site-07", "page_size=200", "model=M-1", "model=nowhere", "firmware=2.4.1 state=offline",
+		"sort=newest", "sort=newest tag=site-07", "group=listed", "group=filtered"),
 		kind{"q=ENDPOINT", func(i ids, r *rand.Rand) string { return fmt.Sprintf("q=%07d", r.IntN(i.o.Devices)) }},
 		kind{"from anywhere", func(i ids, r *rand.Rand) string {
 			return "page_token=" + string(deviceID(r.IntN(i.o.Devices)))
