@@ -65,7 +65,7 @@ fmt:
 	go fix ./...
 
 golden: # rewrites the golden files; read the diff
-	go test ./transfer ./est ./suit/rollout ./cmd/internal/e2e/... -update
+	go test ./transfer ./est ./suit/rollout ./cmd/internal/e2e/... ./cmd/internal/cli ./cmd/internal/config ./cmd/internal/arch -update
 
 vuln: # needs vuln.go.dev, or DB=file:///path/to/vulndb
 	$(VULN) $(if $(DB),-db $(DB)) ./...

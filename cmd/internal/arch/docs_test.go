@@ -12,7 +12,11 @@ import (
 )
 
 // documents are the files at the root whose every reference is checked.
-var documents = []string{"README.md", "ARCHITECTURE.md", conformance, "SECURITY.md"}
+var documents = []string{
+	"README.md", "ARCHITECTURE.md", conformance, "SECURITY.md",
+	"docs/README.md", "docs/connect-leshan.md", "docs/connect-anjay.md", "docs/connect-zephyr.md", "docs/sub-ca.md",
+	"docs/rollout.md", "docs/hand-over.md", "docs/backup.md", "docs/night.md", "docs/sizing.md",
+}
 
 var (
 	quoted   = regexp.MustCompile("`([^`]+)`")
@@ -20,7 +24,7 @@ var (
 	testName = regexp.MustCompile(`^(Test|Fuzz)[A-Z]\w*$`)
 	// filePath is a path from the root: below one of the folders, or a document.
 	// CoAP and HTTP paths begin with a slash.
-	filePath = regexp.MustCompile(`^(lwm2m|objects|suit|est|transfer|web|cmd|\.ci)(/[\w.-]+)+$|^[A-Z]\w+\.md$`)
+	filePath = regexp.MustCompile(`^(lwm2m|objects|suit|est|transfer|web|cmd|docs|\.ci)(/[\w.-]+)+$|^[A-Z]\w+\.md$`)
 )
 
 // conformance is the document whose lines name a test beside the file it is for.

@@ -20,7 +20,8 @@ api() {
 `
 
 // scriptReadme writes the commands of a section of README.md into a file, for
-// bash: readme FILE SECTION. Devices run in the background until killed.
+// bash: readme FILE SECTION. Devices run in the background until killed; the script
+// builds and serves by itself.
 func scriptReadme(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: readme FILE SECTION")
@@ -44,12 +45,32 @@ func scriptReadme(ts *testscript.TestScript, _ bool, args []string) {
 			commands = strings.HasPrefix(line, "```sh")
 		case commands && strings.HasPrefix(line, "./bin/steward device"):
 			out.WriteString(here.Replace(strings.TrimSpace(line)) + " >>devices.log 2>&1 &\n")
+		case strings.HasPrefix(line, "make ") || strings.HasPrefix(line, "./bin/steward serve"):
 		case commands:
 			out.WriteString(here.Replace(line))
 		}
 	}
 	out.WriteString("wait\n")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out.String()), 0o600))
+}
+
+// scriptGuide writes all commands of a guide into a file, for bash: guide FILE NAME.
+func scriptGuide(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: guide FILE NAME")
+	}
+	text, err := os.ReadFile("../../../docs/" + args[1] + ".md")
+	ts.Check(err)
+	out, commands := "set -e\n", 0
+	for _, block := range strings.Split(string(text), "```sh\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		out += block
+		commands += strings.Count(block, "\n")
+	}
+	if commands == 0 {
+		ts.Fatalf("docs/%s.md has no commands", args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out), 0o600))
 }
 
 // scriptOnline waits until devices are registered: online HTTP TOKENFILE NAME...

@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
 			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm, "capture": scriptCapture,
-			"readme": scriptReadme, "online": scriptOnline, "listening": scriptListening,
+			"readme": scriptReadme, "guide": scriptGuide, "online": scriptOnline, "listening": scriptListening,
 			"tmpfs": scriptTmpfs,
 		},
 	})

@@ -1,0 +1,4 @@
+package cli
+
+// NewRoot makes the command tree.
+var NewRoot = newRoot
