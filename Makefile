@@ -9,7 +9,7 @@ FUZZTIME ?= 10s
 SOAK     ?= 10m
 QUICK    ?=
 
-.PHONY: all demo build build-pkcs11 test race lint fuzz e2e soak bench fmt golden vuln explore mutants
+.PHONY: all demo build build-pkcs11 test race lint fuzz e2e soak bench fmt golden pictures vuln explore mutants
 all: lint test build
 
 demo: build # one device's whole life, on this machine; Ctrl-C ends it
@@ -63,6 +63,9 @@ fuzz: # go test -fuzz takes one target at a time
 fmt:
 	$(GOFUMPT) -w .
 	go fix ./...
+
+pictures: build # of README.md and docs, by the browser; look at them before you commit
+	STEWARD_E2E=1 STEWARD_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPictures$$' ./cmd/internal/e2e
 
 golden: # rewrites the golden files; read the diff
 	go test ./transfer ./est ./suit/rollout ./cmd/internal/e2e/... ./cmd/internal/cli ./cmd/internal/config ./cmd/internal/arch -update

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"steward/web/api"
@@ -65,6 +66,7 @@ func (r *run) ask(ctx context.Context, pattern string, k kind, random *rand.Rand
 	}
 	var took []time.Duration
 	var size int64
+	begun := cpu()
 	for range r.o.Times {
 		a, err := r.web.get(ctx, target())
 		if err != nil {
@@ -72,9 +74,16 @@ func (r *run) ask(ctx context.Context, pattern string, k kind, random *rand.Rand
 		}
 		took, size = append(took, a.took), max(size, a.size)
 	}
-	p := page(pattern, k.name, took, size)
+	p := page(pattern, k.name, took, cpu()-begun, size)
 	p.File = strings.HasSuffix(pattern, reports)
 	r.result.Pages = append(r.result.Pages, p)
-	r.say("%-60s %-28s p95 %6.1f ms", pattern, k.name, p.P95)
+	r.say("%-60s %-28s p95 %6.1f ms, CPU %6.1f ms", pattern, k.name, p.P95, p.CPU)
 	return nil
+}
+
+// cpu returns the CPU time of this process so far.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // fails only for a bad argument
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -25,9 +25,12 @@ SELECT id, factory, endpoint, ownership, nosec, tags, created_at, COALESCE(versi
    AND (?9 IS NULL OR id IN (SELECT x.device FROM device_running x WHERE x.release IN
         (SELECT f.release FROM finding f WHERE f.status = 'affected' AND (?9 = '*' OR f.vulnerability = ?9))))
    AND (?10 IS NULL OR id IN (SELECT x.device FROM device_running x WHERE x.release = ?10))
-   AND (?11 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/0' AND v.plain = ?11) AND manufacturer = ?11)
-   AND (?12 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/1' AND v.plain = ?12) AND model = ?12)
-   AND (?13 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/3' AND v.plain = ?13) AND firmware = ?13)
+   AND (?11 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/0' AND v.plain = ?11))
+   AND (?11 IS NULL OR manufacturer = ?11)
+   AND (?12 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/1' AND v.plain = ?12))
+   AND (?12 IS NULL OR model = ?12)
+   AND (?13 IS NULL OR EXISTS (SELECT 1 FROM value v WHERE v.path = '/3/0/3' AND v.plain = ?13))
+   AND (?13 IS NULL OR firmware = ?13)
 
 -- name: view.devices
 {part.device}
