@@ -22,6 +22,8 @@ const (
 	EnrolmentKeyOrigin    = 8
 	EnrolmentPermanentURI = 9
 	EnrolmentFactory      = 10
+	EnrolmentNonce        = 11 // of an attestation verifier; Evidence answers it
+	EnrolmentEvidence     = 12
 )
 
 // Arguments of Execute on EnrolmentEnrol.
@@ -90,6 +92,9 @@ type Enrolment struct {
 	// Factory is the factory certificate, DER: that which is to take the place of the
 	// one in force, if the device waits for its server to know it. Nil: not told.
 	Factory []byte
+	// Evidence is what the device proves of what it runs, for the nonce that was
+	// written last (RFC 9711); nil: no nonce was written since it started.
+	Evidence []byte
 }
 
 func (e *Enrolment) fields() []field {
@@ -104,6 +109,7 @@ func (e *Enrolment) fields() []field {
 		optional(EnrolmentKeyOrigin, &e.KeyOrigin, integer[int64]()),
 		nonzero(EnrolmentPermanentURI, &e.PermanentURI, text()),
 		opaque(EnrolmentFactory, &e.Factory),
+		opaque(EnrolmentEvidence, &e.Evidence),
 	}
 }
 
@@ -130,5 +136,7 @@ func enrolmentResources() []registry.Resource {
 		resource(EnrolmentKeyOrigin, "Key Origin", opR, lwm2m.KindInteger, false),
 		resource(EnrolmentPermanentURI, "Permanent CA URI", opR, lwm2m.KindString, false),
 		resource(EnrolmentFactory, "Factory Certificate", opR, lwm2m.KindOpaque, false),
+		resource(EnrolmentNonce, "Attestation Nonce", opW, lwm2m.KindOpaque, false),
+		resource(EnrolmentEvidence, "Attestation Evidence", opR, lwm2m.KindOpaque, false),
 	}
 }

@@ -14,6 +14,10 @@ type Attestations interface {
 	// before. It returns ErrInvalid for a key that is not on P-256, and ErrConflict for
 	// a device without a factory certificate.
 	SetAttestation(ctx context.Context, by Actor, device string, n NewAttestation) (Attestation, error)
+	// Attest has a device that is registered prove now what it runs, and returns what
+	// came of it. It returns ErrConflict for a device whose key is not known, or that
+	// cannot attest, and ErrUnavailable for one that cannot be asked now.
+	Attest(ctx context.Context, by Actor, device string) (Attestation, error)
 }
 
 // A NewAttestation is how a device will prove what it runs.
@@ -51,6 +55,10 @@ type Verdict struct {
 }
 
 func (missing) Attestation(context.Context, string) (Attestation, error) {
+	return Attestation{}, ErrNotBuilt
+}
+
+func (missing) Attest(context.Context, Actor, string) (Attestation, error) {
 	return Attestation{}, ErrNotBuilt
 }
 

@@ -331,6 +331,14 @@ func (s attestations) Attestation(ctx context.Context, device string) (web.Attes
 	return s.Attestations.Attestation(ctx, device)
 }
 
+// Attest implements web.Attestations.
+func (s attestations) Attest(ctx context.Context, by web.Actor, device string) (web.Attestation, error) {
+	if err := s.device(ctx, device); err != nil {
+		return web.Attestation{}, err
+	}
+	return s.Attestations.Attest(ctx, by, device)
+}
+
 // SetAttestation implements web.Attestations.
 func (s attestations) SetAttestation(
 	ctx context.Context, by web.Actor, device string, n web.NewAttestation,

@@ -95,6 +95,7 @@ var decided = map[string]string{
 	"TransferRecords.TransferRecord": hidden,
 
 	"Attestations.Attestation": hidden, "Attestations.SetAttestation": hidden,
+	"Attestations.Attest": hidden,
 
 	"Upkeep.Backup": beyond, "Upkeep.Restoration": beyond, "Upkeep.ListRestoredRights": beyond,
 	"Upkeep.Reconcile": beyond, "Upkeep.LogLevel": beyond, "Upkeep.SetLogLevel": beyond,

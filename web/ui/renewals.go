@@ -48,6 +48,18 @@ func (u *UI) orderEnrolment(w http.ResponseWriter, r *http.Request) error {
 	return u.done(w, r, err, back+"#renewal", said, back)
 }
 
+// attest has a device prove now what it runs.
+func (u *UI) attest(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	back := "/devices/" + id
+	a, err := u.s.Attestations.Attest(r.Context(), web.ActorFrom(r.Context()), id)
+	said := "The device was asked."
+	if len(a.Verdicts) > 0 {
+		said = "The verdict is " + a.Verdicts[0].Tier + ": " + a.Verdicts[0].Reason + "."
+	}
+	return u.done(w, r, err, back+"#attestation", said, back)
+}
+
 // renewalWords say what the state of an enrolment means for people.
 var renewalWords = map[string]string{
 	"none":    "no certificate yet",

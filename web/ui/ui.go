@@ -180,6 +180,7 @@ func (u *UI) dataRoutes() []route {
 		{method: get, pattern: "/requests", role: viewer, handler: u.requests},
 		{method: post, pattern: "/requests/{id}", role: web.AnyOf(operator, web.RoleSecurity), handler: u.decideRequest},
 		{method: post, pattern: "/devices/{id}/enrolment", role: operator, handler: u.orderEnrolment},
+		{method: post, pattern: "/devices/{id}/attestation", role: operator, handler: u.attest},
 		{method: get, pattern: "/objects", role: viewer, handler: u.definitions},
 		{method: post, pattern: "/objects", role: admin, handler: u.addDefinitions, upload: true},
 		{method: post, pattern: "/objects/remove", role: admin, handler: u.removeDefinition},

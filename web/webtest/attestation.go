@@ -24,6 +24,14 @@ func (f *Fake) Attestation(_ context.Context, device string) (web.Attestation, e
 	}, nil
 }
 
+// Attest implements web.Attestations.
+func (f *Fake) Attest(ctx context.Context, by web.Actor, device string) (web.Attestation, error) {
+	if err := f.note("Attest", by, device, nil); err != nil {
+		return web.Attestation{}, err
+	}
+	return f.Attestation(ctx, device)
+}
+
 // SetAttestation implements web.Attestations.
 func (f *Fake) SetAttestation(ctx context.Context, by web.Actor, device string, n web.NewAttestation) (
 	web.Attestation, error,

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"slices"
 
+	"steward/cmd/internal/services"
 	"steward/est/attest"
 	"steward/lwm2m"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
+	"steward/objects"
 	"steward/suit"
 	"steward/suit/rollout"
 	"steward/transfer"
@@ -141,6 +143,39 @@ func imagesIn(m *suit.Manifest) (out []attest.Reference) {
 		})
 	}
 	return out
+}
+
+// attestNow has a registered device prove what it runs: it answers the nonce that is
+// written to its object Enrolment with evidence.
+func (a *App) attestNow(ctx context.Context, id fleet.ID, factory fleet.Factory) error {
+	if a.cfg.IDs.Enrolment == 0 {
+		return fmt.Errorf("%w: the hand-over, and its objects, are off", services.ErrDeviceRefused)
+	}
+	nonce, _, err := a.verifier.Challenge(ctx, attest.Hash(factory))
+	if err != nil {
+		return err
+	}
+	devices := deviceCalls{a.server, services.ErrDeviceRefused, services.ErrDeviceSilent, services.ErrDeviceSilent}
+	base := lwm2m.NewPath(a.cfg.IDs.Enrolment, 0)
+	if err := devices.Write(ctx, id, base.Child(objects.EnrolmentNonce), lwm2m.Opaque(nonce)); err != nil {
+		return err
+	}
+	path := base.Child(objects.EnrolmentEvidence)
+	entries, err := devices.Read(ctx, id, path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Path != path || e.Value.Kind() != lwm2m.KindOpaque {
+			continue
+		}
+		_, err := a.verifier.Appraise(ctx, attest.Hash(factory), e.Value.Bytes())
+		if err != nil && !errors.Is(err, attest.ErrUnknown) {
+			err = fmt.Errorf("%w: %w", services.ErrDeviceRefused, err)
+		}
+		return err
+	}
+	return fmt.Errorf("%w: there is no evidence", services.ErrDeviceRefused)
 }
 
 // attesters implements coordinator.Attesters.

@@ -37,6 +37,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
 		Keys: a.keys, References: a.references, Traces: a.traces, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 		Approvers: a.approvers(web.RoleRelease),
+		Attest:    a.attestNow,
 	})
 	all.Settings, all.Publication, all.Upkeep = a, a.publication, a.upkeep()
 	if err != nil {

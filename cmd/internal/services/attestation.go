@@ -101,6 +101,44 @@ func (s *attestations) SetAttestation(ctx context.Context, by web.Actor, device 
 	return s.Attestation(ctx, device)
 }
 
+// Errors of Options.Attest.
+var (
+	// ErrDeviceRefused reports a device that cannot attest, or whose evidence is of no
+	// use.
+	ErrDeviceRefused = errors.New("device cannot attest")
+	// ErrDeviceSilent reports a device that cannot be asked now.
+	ErrDeviceSilent = errors.New("device cannot be asked now")
+)
+
+// Attest implements web.Attestations.
+func (s *attestations) Attest(ctx context.Context, by web.Actor, device string) (web.Attestation, error) {
+	l, err := s.find(ctx, device)
+	if err != nil {
+		return web.Attestation{}, err
+	}
+	if s.Options.Attest == nil {
+		return web.Attestation{}, web.ErrNotBuilt
+	}
+	err = s.Options.Attest(ctx, l.ID, l.Factory)
+	switch {
+	case errors.Is(err, attest.ErrUnknown):
+		return web.Attestation{}, conflict("no attestation key of this device is known")
+	case errors.Is(err, ErrDeviceRefused):
+		return web.Attestation{}, conflict(err.Error())
+	case errors.Is(err, ErrDeviceSilent):
+		return web.Attestation{}, &web.Error{Is: web.ErrUnavailable, Detail: err.Error(), Cause: err}
+	case err != nil:
+		return web.Attestation{}, translate(err)
+	}
+	err = s.DB.Audit(ctx, audit.Row{
+		Actor: by.String(), Action: "attestation.ask", Subject: string(l.ID), Reason: "asked to prove what it runs",
+	})
+	if err != nil {
+		return web.Attestation{}, translate(err)
+	}
+	return s.Attestation(ctx, device)
+}
+
 // putAttester checks and stores what an operator says of a device.
 func (b *base) putAttester(ctx context.Context, by web.Actor, f fleet.Factory, n web.NewAttestation) error {
 	a, err := attesterOf(f, n)

@@ -7,10 +7,12 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"steward/cmd/internal/services"
 	"steward/est/attest"
 	"steward/est/esttest"
 	"steward/lwm2m/audit"
@@ -120,6 +122,41 @@ func TestAttestationRefusesBadInput(t *testing.T) {
 	wantError(t, "of a foreign device", err, web.ErrConflict)
 	_, err = w.Attestations.SetAttestation(ctx, alice, "nobody", good)
 	wantError(t, "of nobody", err, web.ErrNotFound)
+}
+
+// TestAttestNow asks a device, which may answer or not.
+func TestAttestNow(t *testing.T) {
+	w := newWorld(t)
+	w.trust(t)
+	device := esttest.NewDevice(t, w.factory, "urn:dev:1")
+	made, err := w.Factories.ImportDevice(t.Context(), alice, web.NewDevice{Certificate: device.DER})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Attestations.Attest(t.Context(), alice, made.ID)
+	wantError(t, "without a verifier", err, web.ErrNotBuilt)
+	var answer error
+	o := w.options
+	o.Attest = func(context.Context, fleet.ID, fleet.Factory) error { return answer }
+	w.build(t, o)
+	for _, c := range []struct{ err, want error }{
+		{attest.ErrUnknown, web.ErrConflict},
+		{services.ErrDeviceRefused, web.ErrConflict},
+		{services.ErrDeviceSilent, web.ErrUnavailable},
+	} {
+		answer = fmt.Errorf("somewhere: %w", c.err)
+		_, err = w.Attestations.Attest(t.Context(), alice, made.ID)
+		wantError(t, c.err.Error(), err, c.want)
+	}
+	answer = nil
+	if _, err = w.Attestations.Attest(t.Context(), alice, made.ID); err != nil {
+		t.Errorf("Attest = %v", err)
+	}
+	if row := w.audited(t, "attestation.ask"); row.Actor != "operator:alice" {
+		t.Errorf("audit row = %+v", row.Row)
+	}
+	_, err = w.Attestations.Attest(t.Context(), alice, "nobody")
+	wantError(t, "nobody", err, web.ErrNotFound)
 }
 
 // stored are the references as they were told.

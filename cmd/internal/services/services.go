@@ -41,6 +41,9 @@ type Options struct {
 	Queue *queue.Queue
 	// References returns what a device may hold now. Nil: there is no attestation.
 	References func(ctx context.Context, a attest.Attester) ([]attest.Reference, error)
+	// Attest has a device that is registered prove what it runs. It returns
+	// attest.ErrUnknown, ErrDeviceRefused or ErrDeviceSilent.
+	Attest func(ctx context.Context, id fleet.ID, factory fleet.Factory) error
 	// Traces records messages of devices. Nil: traces are not built.
 	Traces *trace.Recorder
 	// Enrolment leads devices through renewal. Nil: Enrolments are not built.

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"log/slog"
@@ -195,5 +196,32 @@ func TestAttestationSurvivesAPowerCutAtEveryWrite(t *testing.T) {
 			t.Logf("a transfer with attestation takes %d writes", n-1)
 			break
 		}
+	}
+}
+
+// TestEvidenceByObject writes a nonce to object Enrolment, and reads the evidence.
+func TestEvidenceByObject(t *testing.T) {
+	t.Parallel()
+	alpha, f := newProvider(t, "alpha"), newFactory(t)
+	b := f.device(endpoint, alpha)
+	r := start(t, b, options(t.TempDir()))
+	r.await(sim.Registered)
+	base := lwm2m.NewPath(objects.DefaultIDs.Enrolment, 0)
+	nonce := make([]byte, attest.NonceLength)
+	nonce[0] = 7
+	if err := alpha.write(base.Child(objects.EnrolmentNonce), lwm2m.Opaque(nonce)); err != nil {
+		t.Fatal(err)
+	}
+	key, err := b.AttestationKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := alpha.read(endpoint, base.Child(objects.EnrolmentEvidence)).Bytes()
+	e, err := attest.VerifyEvidence(raw, &key.PublicKey)
+	if err != nil || !bytes.Equal(e.Nonce, nonce) || e.Device != attest.Hash(f.hash(b)) || e.Message != (attest.Hash{}) {
+		t.Fatalf("evidence %+v, %v", e, err)
+	}
+	if err := alpha.write(base.Child(objects.EnrolmentNonce), lwm2m.Opaque([]byte{1})); err == nil {
+		t.Error("a nonce of one byte was taken")
 	}
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/x509"
+	"sync"
 	"time"
 
 	"steward/lwm2m"
@@ -16,6 +17,9 @@ type enrolmentObject struct {
 	single
 
 	l *life
+
+	mu       sync.Mutex
+	evidence []byte // for the nonce that was written last; nil: none
 }
 
 // Resources implements client.Lister.
@@ -24,6 +28,7 @@ func (*enrolmentObject) Resources(uint16) []uint16 {
 		objects.EnrolmentURI, objects.EnrolmentCSRFormat, objects.EnrolmentEnrol, objects.EnrolmentState,
 		objects.EnrolmentError, objects.EnrolmentThumbprint, objects.EnrolmentNotAfter, objects.EnrolmentRenewBefore,
 		objects.EnrolmentKeyOrigin, objects.EnrolmentPermanentURI, objects.EnrolmentFactory,
+		objects.EnrolmentNonce, objects.EnrolmentEvidence,
 	}
 }
 
@@ -38,6 +43,9 @@ func (o *enrolmentObject) Read(_ context.Context, _ client.Session, p lwm2m.Path
 		URI: home.EnrollURI, KeyOrigin: own.origin(), Error: int64(renewal.fault),
 		PermanentURI: o.l.d.b.Factory.PermanentURI, Factory: rekeying.shown(own),
 	}
+	o.mu.Lock()
+	e.Evidence = o.evidence
+	o.mu.Unlock()
 	if ok {
 		thumbprint := transfer.ThumbprintOf(certificate)
 		e.State, e.Thumbprint = objects.EnrolmentGood, thumbprint[:]
@@ -80,6 +88,15 @@ func (o *enrolmentObject) write(e lwm2m.Entry) error {
 	case objects.EnrolmentURI:
 		uri := e.Value.Text()
 		return answer(o.l.with(func(tr *transfer.Device) error { return tr.SetEnrollURI(uri) }))
+	case objects.EnrolmentNonce:
+		evidence, err := o.l.evidence(e.Value.Bytes())
+		if err != nil {
+			return client.ErrBadRequest
+		}
+		o.mu.Lock()
+		o.evidence = evidence
+		o.mu.Unlock()
+		return nil
 	case objects.EnrolmentRenewBefore:
 		seconds, ok := e.Value.Uint()
 		if !ok || seconds > maxRenewBefore {

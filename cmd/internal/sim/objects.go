@@ -14,7 +14,7 @@ func (l *life) objects() []client.Object {
 	all := []client.Object{
 		l.account.table, l.battery.table, l.fw.table, l.reports, newMetadata(l),
 		&truststoreObject{single{id: ids.Truststore}, l},
-		&enrolmentObject{single{id: ids.Enrolment}, l},
+		&enrolmentObject{single: single{id: ids.Enrolment}, l: l},
 		&transferObject{single{id: ids.Transfer}, l},
 	}
 	for i, o := range all {
