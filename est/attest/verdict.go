@@ -16,7 +16,8 @@ const (
 	verdictAAD = "steward/verdict/1"
 	// PolicyID names what Appraise does, in verdicts.
 	PolicyID = "tag:steward.example,2026:policy/1"
-	// VerdictLife is how long an enrolment may rely on a verdict.
+	// VerdictLife is how long a verdict says that it is good. Providers of a transfer
+	// take it at once, and keep it as evidence.
 	VerdictLife = 24 * time.Hour
 	developer   = "Steward"
 	submodule   = "device" // the only one

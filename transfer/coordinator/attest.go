@@ -164,7 +164,11 @@ func (r *Row) judged(t *Transfer, raw []byte, now time.Time) error {
 	}
 	r.Verdict, r.Reason = raw, ""
 	var events []transfer.RowEvent
-	if r.State == transfer.RowReady { // the key of the receipt is on the device alone
+	if r.State == transfer.RowReady {
+		// Only a device that has committed speaks of its message and the key of its receipt.
+		if v.Key != attest.Hash(r.SPKI) || v.Message != attest.Hash(r.Hash) {
+			return fmt.Errorf("%w: the device has not committed", ErrEvidence)
+		}
 		r.CommittedAt = now
 		events = append(events, transfer.RowContact)
 	}

@@ -136,6 +136,9 @@ func (c *Coordinator) closeRight(ctx context.Context, s *step) error {
 	if s.row.State == transfer.RowRAFailed || s.row.State == transfer.RowFailedUpd {
 		// A closed right would tell the device to wait (5.03); this one never opens again.
 		_, err := c.o.CA.DeleteRight(ctx, s.row.factoryHash(), est.CessationOfOperation)
+		if errors.Is(err, est.ErrUnknown) {
+			return nil
+		}
 		return err
 	}
 	if err := c.shut(ctx, s.row); err != nil {

@@ -79,21 +79,18 @@ const (
 
 // newerRelease returns the newest approved release for a class that can be pushed and
 // is above a sequence number; ok is false if there is none.
-func (a *App) newerRelease(ctx context.Context, class string, above uint64) (best rollout.Release, ok bool, err error) {
-	newest, err := a.db.Rollout().Newest(ctx, class)
-	if err != nil || newest <= above {
-		return best, false, err
-	}
-	err = a.eachRelease(ctx, func(r rollout.Release) bool {
-		pushed := len(r.Manifest[0].Value) > 0
-		if pushed && r.Class == class && r.State == rollout.ReleaseApproved && r.Sequence > above &&
-			(!ok || r.Sequence > best.Sequence) {
-			best, ok = r, true
+func (a *App) newerRelease(ctx context.Context, class string, above uint64) (rollout.Release, bool, error) {
+	found, err := a.db.Rollout().ApprovedAbove(ctx, class, above, considered)
+	for _, r := range found {
+		if len(r.Manifest[0].Value) > 0 { // it can be pushed: its payload is inside
+			return r, true, err
 		}
-		return true
-	})
-	return best, ok, err
+	}
+	return rollout.Release{}, false, err
 }
+
+// considered is how many releases are looked at for one that can be pushed.
+const considered = 16
 
 // eachRelease calls fn with the releases, the newest first, until it returns false.
 func (a *App) eachRelease(ctx context.Context, fn func(rollout.Release) bool) error {

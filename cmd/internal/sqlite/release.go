@@ -100,6 +100,18 @@ func (s Rollout) ListReleases(ctx context.Context, before string, limit int) ([]
 	return collect(rows, func(r *sql.Rows) (rollout.Release, error) { return scanRelease(r) })
 }
 
+// ApprovedAbove returns up to limit approved releases for a class with a sequence
+// number above one, the highest first.
+func (s Rollout) ApprovedAbove(ctx context.Context, class string, sequence uint64, limit int) (
+	[]rollout.Release, error,
+) {
+	rows, err := s.db.Query(ctx, "release.approved", class, int64(min(sequence, math.MaxInt64)), limit)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (rollout.Release, error) { return scanRelease(r) })
+}
+
 // DecideRelease implements rollout.Releases.
 func (s Rollout) DecideRelease(ctx context.Context, id string, from rollout.ReleaseState, d rollout.Decision) error {
 	return s.db.Update(ctx, func(tx *Tx) error {

@@ -13,6 +13,13 @@ SELECT push, pull, image FROM release_content WHERE release = ?;
 -- name: release.newest
 SELECT COALESCE(MAX(sequence), 0) FROM release WHERE class = ?;
 
+-- name: release.approved
+SELECT details, state, decisions
+  FROM release
+ WHERE class = ? AND state = 'approved' AND sequence > ?
+ ORDER BY sequence DESC
+ LIMIT ?;
+
 -- name: release.list
 SELECT details, state, decisions FROM release WHERE ? = '' OR id < ? ORDER BY id DESC LIMIT ?;
 
