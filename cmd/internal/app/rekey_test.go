@@ -18,6 +18,7 @@ import (
 	"steward/cmd/internal/sim"
 	"steward/est"
 	"steward/est/enrol"
+	"steward/est/estcoap"
 	"steward/est/esttest"
 	"steward/lwm2m/fleet"
 	"steward/transfer"
@@ -30,6 +31,7 @@ type rekeyWorld struct {
 	permanent *app.Permanent
 	uri       string
 	dir       string // of the device's memory
+	c509      estcoap.C509Formats // that the devices speak with their provider
 }
 
 func newRekeyWorld(t *testing.T, set ...func(*app.RekeyOptions)) *rekeyWorld {
@@ -37,6 +39,7 @@ func newRekeyWorld(t *testing.T, set ...func(*app.RekeyOptions)) *rekeyWorld {
 	w := &rekeyWorld{t: t, dir: t.TempDir()}
 	w.provider = newProvider(t, "Alpha", func(o *config.Options) {
 		o.Timers.Retry = config.Duration(200 * time.Millisecond)
+		o.EST.C509Formats = "65001,65002,65003"
 	})
 	w.provider.start()
 	var err error
@@ -124,7 +127,7 @@ func (w *rekeyWorld) live(b *bundle.Bundle, cut func() bool) (events chan sim.Ev
 	events, cuts = make(chan sim.Event, 4096), &atomic.Int64{}
 	o := sim.Options{
 		StateDir: w.dir, AckTimeout: 500 * time.Millisecond, RetryFirst: 50 * time.Millisecond,
-		RetryMax: 300 * time.Millisecond, NoSync: true, PowerCut: cut,
+		RetryMax: 300 * time.Millisecond, NoSync: true, PowerCut: cut, C509: w.c509,
 		Events: func(e sim.Event) {
 			select {
 			case events <- e:
@@ -287,6 +290,18 @@ func TestRekey(t *testing.T) {
 	if w.rekeyed(b) == before {
 		t.Error("the second re-key changed nothing")
 	}
+}
+
+// TestRekeyOfC509Device: the permanent CA need not know the encoding of the provider.
+func TestRekeyOfC509Device(t *testing.T) {
+	w := newRekeyWorld(t)
+	w.c509 = estcoap.C509Formats{Request: 65001, Certificate: 65002, Chain: 65003}
+	b := w.device("urn:dev:rekey:c509")
+	events, _ := w.live(b, nil)
+	await(t, events, sim.Registered)
+	w.order(b)
+	await(t, events, sim.Rekeyed)
+	w.rekeyed(b)
 }
 
 // TestRekeySurvivesAPowerCutAtEveryWrite: whenever the power goes, the device comes

@@ -135,13 +135,18 @@ func (l *life) enrol(
 // estClient speaks to the enrolment server at uri: below its path, or /est if it
 // has none.
 func (l *life) estClient(there *link, uri string) (*estcoap.Client, error) {
+	return l.estClientBy(there, uri, l.o.C509)
+}
+
+// estClientBy is estClient, which speaks C509 by these formats.
+func (l *life) estClientBy(there *link, uri string, formats estcoap.C509Formats) (*estcoap.Client, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
 		return nil, fmt.Errorf("enrolment URI: %w", err)
 	}
 	return estcoap.NewClient(estcoap.ClientOptions{
 		Engine: l.engine, Peer: there.conn, Root: segments(u), CertsOnly: l.o.CertsOnly,
-		C509: l.o.C509,
+		C509: formats,
 	})
 }
 

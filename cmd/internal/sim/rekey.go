@@ -299,7 +299,7 @@ func (l *life) ask(ctx context.Context, uri string, certificate *tls.Certificate
 	}
 	l.cl.Attach(there.conn, client.Account{})
 	defer l.links.drop(there, l.cl)
-	c, err := l.estClient(there, uri)
+	c, err := l.estClientBy(there, uri, estcoap.C509Formats{}) // of X.509 and PKCS#10 all know
 	if err != nil {
 		return err
 	}
