@@ -215,8 +215,9 @@ func TestEndpoint(t *testing.T) {
 		r    coap.Request
 		want coap.Code
 	}{
-		"PUT": {coap.Request{Method: coap.PUT}, coap.MethodNotAllowed}, "other format": {wrong, coap.UnsupportedContentFormat},
-		"malformed": {malformed, coap.BadRequest}, "elsewhere": {elsewhere, coap.NotFound},
+		"PUT":          {coap.Request{Method: coap.PUT}, coap.MethodNotAllowed},
+		"other format": {wrong, coap.UnsupportedContentFormat},
+		"malformed":    {malformed, coap.BadRequest}, "elsewhere": {elsewhere, coap.NotFound},
 	} {
 		if res := ask(test.r); res.Code != test.want {
 			t.Errorf("%s: %v, want %v", name, res.Code, test.want)

@@ -211,6 +211,17 @@ func foreignVerdict(p Partner, r Row, raw []byte) (*attest.Verdict, error) {
 	return verdictFor(by, p.Name, r, raw)
 }
 
+// askVerdict asks the partner, once more before a device returns, what its verifier
+// said of it.
+func (c *Coordinator) askVerdict(ctx context.Context, s *step) {
+	if !s.t.Attest || s.row.Verdict != nil {
+		return
+	}
+	if there, err := c.partnerState(ctx, s); err == nil {
+		c.takeVerdict(s, there.Verdict)
+	}
+}
+
 // takeVerdict takes the verdict that the partner shows on a device that is on its
 // way there. One that does not verify changes nothing.
 func (c *Coordinator) takeVerdict(s *step, raw []byte) {

@@ -78,7 +78,8 @@ func TestT14(t *testing.T) {
 		if s, at := bad.state(); s.State != transfer.FellBack || at != w.alpha {
 			t.Errorf("the altered device is %s", s.State)
 		}
-		if records, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational}); err != nil || len(records) != 1 {
+		records, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational})
+		if err != nil || len(records) != 1 {
 			t.Errorf("Beta has issued %d certificates, %v", len(records), err)
 		}
 		for _, p := range []*provider{w.alpha, w.beta} {
@@ -130,7 +131,7 @@ func TestRightWaitsForTheVerdict(t *testing.T) {
 		id := w.handOver(t)
 		until(t, 10*time.Minute, "committed", func() bool { return w.beta.states(t, id)[transfer.RowCommitted] == 1 })
 		time.Sleep(20 * time.Second)
-		right, err := w.beta.ca.Right(t.Context(), est.Hash(w.devices[0].Factory))
+		right, err := w.beta.ca.Right(t.Context(), w.devices[0].Factory)
 		if err != nil || right.State != est.RightClosed {
 			t.Errorf("right is %s, %v", right.State, err)
 		}

@@ -74,7 +74,7 @@ func (a *attestation) Describe(_ context.Context, _ fleet.ID, f fleet.Factory) (
 			}, err
 		}
 	}
-	return nil, nil
+	return nil, nil //nolint:nilnil // the interface says so
 }
 
 // Learn implements coordinator.Attesters.
@@ -117,8 +117,9 @@ func (d *device) attestBy(ctx context.Context, p *provider, key *ecdsa.PrivateKe
 	if err != nil {
 		return err
 	}
+	public, _ := claims.Key.(*ecdsa.PublicKey)
 	e := attest.Evidence{
-		Nonce: nonce, Device: attest.Hash(d.Factory), Key: claims.Key.(*ecdsa.PublicKey), OEMBoot: true, //nolint:forcetypeassert // P-256
+		Nonce: nonce, Device: attest.Hash(d.Factory), Key: public, OEMBoot: true,
 		Debug: attest.DebugDisabled, BootCount: claims.Boots, Message: attest.Hash(claims.Message),
 		Truststore: attest.Hash(claims.Truststore),
 		Components: []attest.Component{{ID: component, Digest: imageDigest(d.image)}},

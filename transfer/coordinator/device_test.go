@@ -49,7 +49,9 @@ func newDevice(tb testing.TB, w *world, home *provider, name string) *device {
 	tb.Helper()
 	ak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(tb, err)
-	d := &device{ak: ak, image: goodImage, Device: esttest.NewDevice(tb, w.factory, name), world: w, poke: make(chan struct{}, 1)}
+	d := &device{
+		ak: ak, image: goodImage, Device: esttest.NewDevice(tb, w.factory, name), world: w, poke: make(chan struct{}, 1),
+	}
 	esttest.Grant(tb, home.ca, w.factory, d.Device)
 	_, err = home.ca.OpenRight(tb.Context(), d.Factory, est.Hash{})
 	check(tb, err)

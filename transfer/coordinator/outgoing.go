@@ -171,11 +171,7 @@ func (c *Coordinator) partnerState(ctx context.Context, s *step) (DeviceStatus, 
 // what the partner says, and when the time is over for which it may be silent.
 func (c *Coordinator) follow(ctx context.Context, s *step) error {
 	if !s.row.Back.IsZero() {
-		if s.t.Attest && s.row.Verdict == nil {
-			if there, err := c.partnerState(ctx, s); err == nil {
-				c.takeVerdict(s, there.Verdict)
-			}
-		}
+		c.askVerdict(ctx, s)
 		return c.askClosed(ctx, s)
 	}
 	now := time.Now()

@@ -94,7 +94,8 @@ func TestUpdateFirstFails(t *testing.T) {
 		id := w.handOver(t)
 		time.Sleep(10 * time.Minute)
 		w.fellBack(t, id)
-		if records, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational}); err != nil || len(records) != 0 {
+		records, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational})
+		if err != nil || len(records) != 0 {
 			t.Errorf("Beta has issued %d certificates, %v", len(records), err)
 		}
 		for _, p := range []*provider{w.alpha, w.beta} {
@@ -134,7 +135,7 @@ func TestUpToDateIsNoWayRound(t *testing.T) {
 		until(t, 5*time.Minute, "READY", func() bool { return w.beta.states(t, id)[transfer.RowReady] == 1 })
 		d := w.devices[0]
 		check(t, w.beta.coordinator().UpToDate(t.Context(), fleet.Factory(d.Factory)))
-		right, err := w.beta.ca.Right(t.Context(), est.Hash(d.Factory))
+		right, err := w.beta.ca.Right(t.Context(), d.Factory)
 		if err != nil || right.State != est.RightClosed {
 			t.Errorf("right is %s, %v", right.State, err)
 		}

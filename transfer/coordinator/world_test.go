@@ -31,13 +31,14 @@ type world struct {
 	alpha, beta *provider
 	devices     []*device
 	installed   []transfer.Installed
-	mandate     []byte                                                         // of a service user; nil: self
-	earliest    time.Time                                                      // of the window; zero: now
-	attest      bool                                                           // demanded by the self mandate
-	gates       *coordinator.Gates                                             // set by Beta before it approves; nil: as they are
-	faults      *faults                                                        // nil: none
-	filter      func(name string, perform func() error) (mine bool, err error) // of operations on devices; nil: none
-	submitted   func()                                                         // called when a transfer was submitted; operators then try again
+	mandate     []byte    // of a service user; nil: self
+	earliest    time.Time // of the window; zero: now
+	attest      bool      // demanded by the self mandate
+	// gates are set by Beta before it approves; nil: as they are
+	gates     *coordinator.Gates
+	faults    *faults                                                        // nil: none
+	filter    func(name string, perform func() error) (mine bool, err error) // of operations on devices; nil: none
+	submitted func()                                                         // called when a transfer was submitted; operators then try again
 }
 
 const testGrace = 60 * time.Second

@@ -18,7 +18,8 @@ import (
 // and its HTTPS listener if there is to be one.
 func (a *App) buildUpdates(ctx context.Context) (err error) {
 	a.reporter, err = rollout.NewReporter(rollout.ReporterOptions{
-		Store: a.db.Rollout(), Releases: a.db.Rollout(), Current: a.currentRelease, Who: a.deviceOf, Log: a.log, Changed: a.updatedFirst,
+		Store: a.db.Rollout(), Releases: a.db.Rollout(), Current: a.currentRelease, Who: a.deviceOf,
+		Log: a.log, Changed: a.updatedFirst,
 	})
 	if err != nil {
 		return err

@@ -57,7 +57,9 @@ func TestAttestation(t *testing.T) {
 		t.Errorf("SetAttestation = %+v, %v", again, err)
 	}
 
-	result := attest.Result{Device: attest.Hash(device.Factory), At: time.Now(), Verdict: signedVerdict(t, device), Transfer: "ab"}
+	result := attest.Result{
+		Device: attest.Hash(device.Factory), At: time.Now(), Verdict: signedVerdict(t, device), Transfer: "ab",
+	}
 	if err := w.db.Attestations().AddResult(ctx, result, audit.Row{Actor: "a", Action: "b", Subject: "c"}); err != nil {
 		t.Fatal(err)
 	}
@@ -101,13 +103,15 @@ func TestAttestationRefusesBadInput(t *testing.T) {
 	reference := []web.AttestationReference{{SHA256: strings.Repeat("0a", 32)}}
 	key := attestationKey(t, elliptic.P256())
 	for name, bad := range map[string]web.NewAttestation{
-		"no key":            {References: reference},
-		"key on P-384":      {Key: attestationKey(t, elliptic.P384()), References: reference},
-		"no digest":         {Key: key},
-		"short digest":      {Key: key, References: []web.AttestationReference{{SHA256: "0a"}}},
-		"no hexadecimal":    {Key: key, References: []web.AttestationReference{{SHA256: strings.Repeat("xx", 32)}}},
-		"strange component": {Key: key, References: []web.AttestationReference{{Component: "x", SHA256: strings.Repeat("0a", 32)}}},
-		"65 digests":        {Key: key, References: make([]web.AttestationReference, 65)},
+		"no key":         {References: reference},
+		"key on P-384":   {Key: attestationKey(t, elliptic.P384()), References: reference},
+		"no digest":      {Key: key},
+		"short digest":   {Key: key, References: []web.AttestationReference{{SHA256: "0a"}}},
+		"no hexadecimal": {Key: key, References: []web.AttestationReference{{SHA256: strings.Repeat("xx", 32)}}},
+		"strange component": {
+			Key: key, References: []web.AttestationReference{{Component: "x", SHA256: strings.Repeat("0a", 32)}},
+		},
+		"65 digests": {Key: key, References: make([]web.AttestationReference, 65)},
 	} {
 		_, err := w.Attestations.SetAttestation(ctx, alice, made.ID, bad)
 		wantError(t, name, err, web.ErrInvalid)

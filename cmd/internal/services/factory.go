@@ -119,13 +119,8 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 	} else if d.Endpoint, err = endpointWithout(n); err != nil {
 		return web.Device{}, err
 	}
-	if n.Attestation != nil {
-		if chain == nil {
-			return web.Device{}, web.Invalid("attestation", "needs a factory certificate")
-		}
-		if _, err := attesterOf(d.Factory, *n.Attestation); err != nil {
-			return web.Device{}, err
-		}
+	if err := checkAttestation(n, d.Factory); err != nil {
+		return web.Device{}, err
 	}
 	d, known, err := s.match(ctx, d)
 	if err != nil {
@@ -136,11 +131,8 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 	} else {
 		err = s.admit(ctx, by, d, known, chain)
 	}
-	if err == nil && n.Attestation != nil {
-		err = s.putAttester(ctx, by, d.Factory, *n.Attestation)
-	}
 	if err == nil && chain != nil {
-		err = translate(s.CA.As(by.String()).TellKeyOrigin(ctx, est.Hash(d.Factory), origin))
+		err = s.tell(ctx, by, d.Factory, n, origin)
 	}
 	if err != nil {
 		return web.Device{}, err
@@ -148,6 +140,28 @@ func (s *factories) ImportDevice(ctx context.Context, by web.Actor, n web.NewDev
 	s.Server.Reconsider(d.ID) // templates go by tags
 	l, err := s.find(ctx, string(d.ID))
 	return showDevice(l, s.Now()), err
+}
+
+// checkAttestation checks what is said of a device's attestation, if anything is.
+func checkAttestation(n web.NewDevice, f fleet.Factory) error {
+	switch {
+	case n.Attestation == nil:
+		return nil
+	case len(n.Certificate) == 0:
+		return web.Invalid("attestation", "needs a factory certificate")
+	}
+	_, err := attesterOf(f, *n.Attestation)
+	return err
+}
+
+// tell notes what is said of the keys of a device with a factory certificate.
+func (s *factories) tell(ctx context.Context, by web.Actor, f fleet.Factory, n web.NewDevice, o est.KeyOrigin) error {
+	if n.Attestation != nil {
+		if err := s.putAttester(ctx, by, f, *n.Attestation); err != nil {
+			return err
+		}
+	}
+	return translate(s.CA.As(by.String()).TellKeyOrigin(ctx, est.Hash(f), o))
 }
 
 // endpointWithout returns the name of a device without a certificate.
