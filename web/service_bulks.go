@@ -97,7 +97,7 @@ type Bulk struct {
 	What      string     `json:"what"`
 	Reason    string     `json:"reason,omitempty"`
 	By        string     `json:"by"`
-	State     string     `json:"state"` // review, running, done, rejected, interrupted: the server stopped before it had ended
+	State     string     `json:"state"` // review, running, done, rejected, interrupted (the server stopped)
 	Level     Level      `json:"level"`
 	Total     int        `json:"total"`
 	Done      int        `json:"done"`

@@ -90,6 +90,7 @@ func Require(role Role, h Handler) Handler {
 		if actor.Role == RoleNone {
 			return ErrSignedOut
 		}
-		return &Error{Is: ErrForbidden, Detail: "this needs the role " + strings.ReplaceAll(string(role), "+", " or ") + ", yours is " + string(actor.Role)}
+		need := strings.ReplaceAll(string(role), "+", " or ")
+		return &Error{Is: ErrForbidden, Detail: "this needs the role " + need + ", yours is " + string(actor.Role)}
 	}
 }

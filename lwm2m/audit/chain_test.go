@@ -16,8 +16,9 @@ func ten() []audit.Record {
 	var rows []audit.Row
 	for i := range 10 {
 		rows = append(rows, audit.Row{
-			Actor: "operator:ann/ci", Action: "x", Subject: fmt.Sprint("s", i), Reason: "a \"b\"\n,;<&>\u2028\té\xff\\n", Before: "=1+1",
-			After: "\r\nx", At: time.UnixMicro(1_700_000_000_000_000 + int64(i)),
+			Actor: "operator:ann/ci", Action: "x", Subject: fmt.Sprint("s", i), Before: "=1+1",
+			Reason: "a \"b\"\n,;<&>\u2028\té\xff\\n",
+			After:  "\r\nx", At: time.UnixMicro(1_700_000_000_000_000 + int64(i)),
 		})
 	}
 	return chain(rows...)
@@ -83,7 +84,8 @@ func TestExport(t *testing.T) {
 			t.Fatalf("%s: %v", f, err)
 		}
 		last := ten()[9]
-		if r := c.Report(); !r.Good() || r.Rows != 10 || r.First != 1 || r.Last != 10 || r.Head != fmt.Sprintf("%x", last.Hash) {
+		r := c.Report()
+		if !r.Good() || r.Rows != 10 || r.First != 1 || r.Last != 10 || r.Head != fmt.Sprintf("%x", last.Hash) {
 			t.Errorf("%s: %+v", f, r)
 		}
 	}

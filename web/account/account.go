@@ -60,7 +60,9 @@ func New(o Options) *Accounts {
 // Invite makes a one-time sign-in link for the person called name, whom it makes
 // if need be, and returns its secret, which is shown once. It returns ErrConflict
 // if that person has another role.
-func (a *Accounts) Invite(ctx context.Context, by web.Actor, name string, role web.Role, now time.Time) (string, error) {
+func (a *Accounts) Invite(
+	ctx context.Context, by web.Actor, name string, role web.Role, now time.Time,
+) (string, error) {
 	p, err := a.store.Person(ctx, name)
 	switch {
 	case errors.Is(err, ErrUnknown):
@@ -208,7 +210,7 @@ func (a *Accounts) check(ctx context.Context, kind Kind, secret string, now time
 	case err != nil:
 		return Credential{}, Person{}, err
 	case p.State != Active,
-		kind == Token && !(p.Role.Covers(c.Role) && p.Scope.Covers(c.Scope)):
+		kind == Token && (!p.Role.Covers(c.Role) || !p.Scope.Covers(c.Scope)):
 		return Credential{}, Person{}, ErrCredential
 	}
 	return c, p, nil

@@ -27,7 +27,8 @@ func TestLinkIsUsedOnceAndExpires(t *testing.T) {
 	if c, err := a.CheckLink(t.Context(), link, noon); err != nil || c.Name != "alice" {
 		t.Fatalf("CheckLink = %+v, %v", c, err)
 	}
-	if _, err := a.SignIn(t.Context(), link, account.Visit{}, noon.Add(account.LinkLifetime)); !errors.Is(err, account.ErrCredential) {
+	late := noon.Add(account.LinkLifetime)
+	if _, err := a.SignIn(t.Context(), link, account.Visit{}, late); !errors.Is(err, account.ErrCredential) {
 		t.Errorf("SignIn after the link's end = %v, want ErrCredential", err)
 	}
 	session, err := a.SignIn(t.Context(), link, account.Visit{}, noon)

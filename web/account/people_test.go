@@ -88,7 +88,8 @@ func TestPassword(t *testing.T) {
 	d := newDoor(t)
 	alice := d.enter(t, "alice", web.RoleOperator, "")
 	for name, bad := range map[string]string{
-		"short": "elevenchars", "long": strings.Repeat("abcdefgh", 100), "name": "i-am-ALICE-really", "one": "aaaaaaaaaaaaaaa",
+		"short": "elevenchars", "long": strings.Repeat("abcdefgh", 100), "name": "i-am-ALICE-really",
+		"one": "aaaaaaaaaaaaaaa",
 		"two": "121212121212", "no text": "abcdefghijkl\xff",
 	} {
 		var fault *account.PasswordError
@@ -144,7 +145,7 @@ func TestRenew(t *testing.T) {
 	if _, _, err := d.Command(t.Context(), d.root, "alice", account.ForceRenew, "leaked", noon); err != nil {
 		t.Fatal(err)
 	}
-	_, err := d.SignInPassword(t.Context(), "alice", "wrong wrong wrong", home, noon)
+	_, err := d.SignInPassword(t.Context(), "alice", "something else", home, noon)
 	is(t, "the wrong password", err, account.ErrCredential)
 	_, err = d.SignInPassword(t.Context(), "alice", good, home, noon)
 	is(t, "the right password", err, account.ErrRenew)
@@ -171,11 +172,10 @@ func TestGuessing(t *testing.T) {
 		for i := range 12 {
 			from := account.Visit{Address: fmt.Sprintf("198.51.100.%d:1", i)}
 			_, err := d.SignInPassword(t.Context(), name, "guess", from, now)
-			var pause *account.PauseError
-			if errors.As(err, &pause) {
+			if pause, ok := errors.AsType[*account.PauseError](err); ok {
 				waits[name] = append(waits[name], pause.Wait)
 				_, err := d.SignInPassword(t.Context(), name, good, from, now)
-				if !errors.As(err, &pause) {
+				if _, ok := errors.AsType[*account.PauseError](err); !ok {
 					t.Fatalf("during a pause = %v", err)
 				}
 				now = now.Add(pause.Wait)
@@ -209,8 +209,10 @@ func TestGuessingFromOneAddress(t *testing.T) {
 	if !paused(account.Visit{Address: "[2001:db8::ffff]:9"}, "other") {
 		t.Error("the network is not paused after 21 tries")
 	}
-	if paused(account.Visit{Address: "[2001:db8:0:1::1]:9"}, "other") || paused(account.Visit{Address: "192.0.2.1:9"}, "other") {
-		t.Error("other networks are paused")
+	for _, address := range []string{"[2001:db8:0:1::1]:9", "192.0.2.1:9"} {
+		if paused(account.Visit{Address: address}, "other") {
+			t.Errorf("%s is paused", address)
+		}
 	}
 }
 
@@ -332,7 +334,8 @@ func TestScopedAdministrator(t *testing.T) {
 	is(t, "all devices", err, account.ErrRights)
 	_, err = d.AddPerson(t.Context(), site, account.NewPerson{Name: "a", Role: web.RoleViewer, Scope: "east,north"}, noon)
 	is(t, "another group", err, account.ErrRights)
-	if _, err = d.AddPerson(t.Context(), site, account.NewPerson{Name: "a", Role: web.RoleViewer, Scope: "north"}, noon); err != nil {
+	north := account.NewPerson{Name: "a", Role: web.RoleViewer, Scope: "north"}
+	if _, err = d.AddPerson(t.Context(), site, north, noon); err != nil {
 		t.Errorf("one of their groups = %v", err)
 	}
 	_, _, err = d.Command(t.Context(), site, "other", account.Reset, "", noon)

@@ -8,10 +8,11 @@ import (
 
 // passwordRoutes are those of one-time passwords.
 func (a *API) passwordRoutes() []route {
+	either := web.AnyOf(web.RoleOperator, web.RoleSecurity)
 	return []route{
 		{method: http.MethodGet, pattern: "/ca/passwords", role: web.RoleViewer, handler: a.passwords},
-		{method: http.MethodPost, pattern: "/ca/passwords", role: web.AnyOf(web.RoleOperator, web.RoleSecurity), handler: a.makePassword},
-		{method: http.MethodDelete, pattern: "/ca/passwords/{id}", role: web.AnyOf(web.RoleOperator, web.RoleSecurity), handler: a.withdrawPassword},
+		{method: http.MethodPost, pattern: "/ca/passwords", role: either, handler: a.makePassword},
+		{method: http.MethodDelete, pattern: "/ca/passwords/{id}", role: either, handler: a.withdrawPassword},
 	}
 }
 

@@ -252,7 +252,7 @@ func (p *Provider) external(token *oidc.IDToken) (account.External, error) {
 	}
 	verified := c.Verified == true || c.Verified == "true"
 	if _, domain, _ := strings.Cut(c.Email, "@"); len(p.o.Domains) > 0 &&
-		!(verified && slices.Contains(p.o.Domains, strings.ToLower(domain))) {
+		(!verified || !slices.Contains(p.o.Domains, strings.ToLower(domain))) {
 		return account.External{}, fmt.Errorf("%w: the mail address is not of a domain that is let in", ErrNoRole)
 	}
 	role, err := p.role(all[p.o.Claim])

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -173,13 +174,16 @@ func TestSignIn(t *testing.T) {
 	if err != nil || p.Display != "AnnB" || p.Subject != s.idp.URL+" s1" {
 		t.Errorf("person = %+v, %v", p, err)
 	}
-	if got := s.idp.used[0]; got != url.QueryEscape("a secret of at least thirty-two bytes") && got != "a secret of at least thirty-two bytes" {
+	const secret = "a secret of at least thirty-two bytes"
+	if got := s.idp.used[0]; got != url.QueryEscape(secret) && got != secret {
 		t.Errorf("client secret = %q", got)
 	}
-	if _, err := s.accounts.SetPassword(t.Context(), ann, "", "correct horse battery", account.Visit{}, noon); !errors.Is(err, account.ErrExternal) {
+	_, err = s.accounts.SetPassword(t.Context(), ann, "", "correct horse battery", account.Visit{}, noon)
+	if !errors.Is(err, account.ErrExternal) {
 		t.Errorf("a password for ann = %v, want ErrExternal", err)
 	}
-	if err := s.accounts.AddPasskey(t.Context(), ann, account.Passkey{ID: []byte{1}, Name: "x"}, noon); !errors.Is(err, account.ErrExternal) {
+	err = s.accounts.AddPasskey(t.Context(), ann, account.Passkey{ID: []byte{1}, Name: "x"}, noon)
+	if !errors.Is(err, account.ErrExternal) {
 		t.Errorf("a passkey for ann = %v, want ErrExternal", err)
 	}
 	// Another role counts, and ends the session of before; another name does not.
@@ -190,7 +194,8 @@ func TestSignIn(t *testing.T) {
 	if err != nil || again.Name != "ann" || again.Role != "operator+release" || again.Credential == ann.Credential {
 		t.Errorf("second sign-in = %+v, %v", again, err)
 	}
-	if left, err := s.accounts.Credentials(t.Context(), again, account.Session, false, noon); err != nil || len(left) != 1 {
+	left, err := s.accounts.Credentials(t.Context(), again, account.Session, false, noon)
+	if err != nil || len(left) != 1 {
 		t.Errorf("sessions = %d, %v; want 1", len(left), err)
 	}
 	if _, _, err := s.accounts.Command(t.Context(), web.System(), "ann", account.Disable, "", noon); err != nil {
@@ -265,8 +270,8 @@ func TestAnswers(t *testing.T) {
 		"a browser without":      {func(_ *site, a url.Values, s *string) { *s = ""; a.Set("state", "") }, oidc.ErrState},
 		"state of its own":       {func(_ *site, a url.Values, s *string) { *s = "x"; a.Set("state", "x") }, oidc.ErrState},
 		"too late":               {func(s *site, _ url.Values, _ *string) { s.now = noon.Add(time.Hour) }, oidc.ErrState},
-		"mix-up":                 {func(_ *site, a url.Values, _ *string) { a.Set("iss", "https://evil.example") }, oidc.ErrRefused},
-		"refusal":                {func(_ *site, a url.Values, _ *string) { a.Set("error", "access_denied") }, oidc.ErrRefused},
+		"mix-up":                 {set("iss", "https://evil.example"), oidc.ErrRefused},
+		"refusal":                {set("error", "access_denied"), oidc.ErrRefused},
 		"no code":                {func(_ *site, a url.Values, _ *string) { a.Del("code") }, oidc.ErrRefused},
 		"a code of another":      {func(_ *site, a url.Values, _ *string) { a.Set("code", "x") }, oidc.ErrRefused},
 		"a code of another PKCE": {swapped, oidc.ErrRefused},
@@ -292,12 +297,15 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// set changes one member of the answer.
+func set(name, value string) func(*site, url.Values, *string) {
+	return func(_ *site, a url.Values, _ *string) { a.Set(name, value) }
+}
+
 // swapped gives one browser the code that another asked for (RFC 9700 §4.5).
 func swapped(s *site, a url.Values, _ *string) {
 	other := url.Values{}
-	for k, v := range s.idp.codes[a.Get("code")] {
-		other[k] = v
-	}
+	maps.Copy(other, s.idp.codes[a.Get("code")])
 	other.Set("code_challenge", base64.RawURLEncoding.EncodeToString(make([]byte, crypto.SHA256.Size())))
 	s.idp.codes[a.Get("code")] = other
 }

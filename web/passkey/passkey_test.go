@@ -17,7 +17,7 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newKeys(t *testing.T) (*passkey.Keys, *account.Accounts, web.Actor) {
+func newKeys(t *testing.T) (*passkey.Keys, web.Actor) {
 	t.Helper()
 	a := account.New(account.Options{Stores: &accounttest.Memory{}})
 	k, err := passkey.New(passkey.Options{BaseURL: "https://steward.example:8443", Name: "Alpha", Accounts: a})
@@ -36,7 +36,7 @@ func newKeys(t *testing.T) (*passkey.Keys, *account.Accounts, web.Actor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k, a, ann
+	return k, ann
 }
 
 func TestHosts(t *testing.T) {
@@ -55,7 +55,7 @@ func TestHosts(t *testing.T) {
 // TestWhatIsAsked compares what browsers are asked with what must be so: a key that is
 // found without a name, proof of the person, and this name alone.
 func TestWhatIsAsked(t *testing.T) {
-	k, _, ann := newKeys(t)
+	k, ann := newKeys(t)
 	add, err := k.BeginAdd(t.Context(), ann, noon)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestWhatIsAsked(t *testing.T) {
 
 // TestAnswersToNothing has authenticators answer what nobody asked.
 func TestAnswersToNothing(t *testing.T) {
-	k, _, ann := newKeys(t)
+	k, ann := newKeys(t)
 	client := base64.RawURLEncoding.EncodeToString([]byte(
 		`{"type":"webauthn.get","challenge":"AAAA","origin":"https://steward.example:8443"}`))
 	get := fmt.Sprintf(`{"id":"AQ","rawId":"AQ","type":"public-key","response":{"clientDataJSON":%q,`+

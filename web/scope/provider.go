@@ -30,7 +30,7 @@ func (s overviews) Overview(ctx context.Context, now time.Time) (web.Overview, e
 	own := web.Overview{Provider: o.Provider}
 	p := web.Page{Size: web.MaxPageSize}
 	for own.Devices < maxCounted {
-		list, err := devices{s.bounds}.ListDevices(ctx, web.DeviceFilter{}, p)
+		list, err := devices(s).ListDevices(ctx, web.DeviceFilter{}, p)
 		if err != nil {
 			return web.Overview{}, err
 		}
@@ -41,7 +41,8 @@ func (s overviews) Overview(ctx context.Context, now time.Time) (web.Overview, e
 			break
 		}
 	}
-	note := "You see the devices of " + strings.Join(names, ", ") + "; certificates, updates and transfers are not counted."
+	note := "You see the devices of " + strings.Join(names, ", ") +
+		"; certificates, updates and transfers are not counted."
 	if p.After != "" {
 		note += " Only the first of them are."
 	}

@@ -24,7 +24,8 @@ const (
 // decided says of every method of every service what it is, by hand: a new one fails
 // the test below until somebody has decided.
 var decided = map[string]string{
-	"Overviews.Overview": public, "Activity.AuditChain": beyond, "Activity.ListAudit": public, // of what they did themselves: TestAudit
+	"Overviews.Overview": public, "Activity.AuditChain": beyond,
+	"Activity.ListAudit": public, // of what they did themselves: TestAudit
 
 	"Devices.ListDevices": empty, "Devices.Device": hidden, "Devices.Values": hidden, "Devices.ChangeTags": hidden,
 	"Devices.RetireDevice": hidden,
@@ -140,7 +141,7 @@ func call(ctx context.Context, method reflect.Value) (out []reflect.Value, err e
 		}
 	}
 	out = method.Call(in)
-	err, _ = out[len(out)-1].Interface().(error)
+	err, _ = reflect.TypeAssert[error](out[len(out)-1])
 	return out[:len(out)-1], err
 }
 
@@ -154,8 +155,7 @@ func methods(t *testing.T, s web.Services, each func(name string, method reflect
 			t.Errorf("package scope has no %s", field.Name)
 			continue
 		}
-		for j := range field.Type.NumMethod() {
-			m := field.Type.Method(j)
+		for m := range field.Type.Methods() {
 			each(field.Type.Name()+"."+m.Name, all.Field(i).Elem().MethodByName(m.Name))
 		}
 	}

@@ -107,10 +107,10 @@ func sift[T any](
 	ctx context.Context, p web.Page, list func(web.Page) (web.List[T], error), keep func(T) (bool, error),
 ) (web.List[T], error) {
 	_, all, err := groupsOf(ctx)
-	if err != nil || all {
-		if err != nil {
-			return web.List[T]{}, err
-		}
+	if err != nil {
+		return web.List[T]{}, err
+	}
+	if all {
 		return list(p)
 	}
 	var out web.List[T]
@@ -119,18 +119,26 @@ func sift[T any](
 		if err != nil {
 			return web.List[T]{}, err
 		}
-		for _, item := range page.Items {
-			in, err := keep(item)
-			if err != nil {
-				return web.List[T]{}, err
-			}
-			if in {
-				out.Items = append(out.Items, item)
-			}
+		if out.Items, err = kept(page.Items, keep); err != nil {
+			return web.List[T]{}, err
 		}
 		out.Next, p.After = page.Next, page.Next
 		if len(out.Items) > 0 || out.Next == "" {
 			break
+		}
+	}
+	return out, nil
+}
+
+// kept returns the items that keep says so of.
+func kept[T any](items []T, keep func(T) (bool, error)) (out []T, err error) {
+	for _, item := range items {
+		in, err := keep(item)
+		if err != nil {
+			return nil, err
+		}
+		if in {
+			out = append(out, item)
 		}
 	}
 	return out, nil
@@ -158,13 +166,9 @@ func (b *bounds) whole(
 		if err != nil {
 			return false, err
 		}
-		for _, id := range ids {
-			if in, err := b.sees(ctx, id); err != nil || !in {
-				return false, err
-			}
-			if seen++; seen > maxWhole {
-				return false, nil
-			}
+		own, err := kept(ids, func(id string) (bool, error) { return b.sees(ctx, id) })
+		if seen += len(own); err != nil || len(own) < len(ids) || seen > maxWhole {
+			return false, err
 		}
 		if next == "" {
 			return seen > 0, nil

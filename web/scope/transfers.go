@@ -99,7 +99,7 @@ type records struct{ *bounds }
 
 // TransferRecord implements web.TransferRecords.
 func (s records) TransferRecord(ctx context.Context, id string) ([]byte, error) {
-	if err := (transfers{s.bounds}).check(ctx, id); err != nil {
+	if err := transfers(s).check(ctx, id); err != nil {
 		return nil, err
 	}
 	return s.Records.TransferRecord(ctx, id)

@@ -76,15 +76,10 @@ func (u *UI) showPerson(w http.ResponseWriter, r *http.Request, name string, mad
 		return account.Problem(err)
 	}
 	page := personPage{Person: p, Roles: web.Roles(), madeLink: made}
-	of := func(kind account.Kind) []account.Credential {
-		var all []account.Credential
-		if err == nil {
-			all, err = u.o.Door.Accounts.Credentials(r.Context(), web.ActorFrom(r.Context()), kind, true, u.o.Now())
-		}
-		return slices.DeleteFunc(all, func(c account.Credential) bool { return c.Owner != p.Name })
+	if page.Sessions, err = u.credentialsOf(r, account.Session, p.Name); err != nil {
+		return err
 	}
-	page.Sessions, page.Tokens = of(account.Session), of(account.Token)
-	if err != nil {
+	if page.Tokens, err = u.credentialsOf(r, account.Token, p.Name); err != nil {
 		return err
 	}
 	const rows = 20
@@ -94,6 +89,12 @@ func (u *UI) showPerson(w http.ResponseWriter, r *http.Request, name string, mad
 	}
 	page.Audit = log.Items
 	return u.show(w, r, http.StatusOK, "person", "people", p.Name, page)
+}
+
+// credentialsOf returns the sessions or tokens of a person.
+func (u *UI) credentialsOf(r *http.Request, kind account.Kind, name string) ([]account.Credential, error) {
+	all, err := u.o.Door.Accounts.Credentials(r.Context(), web.ActorFrom(r.Context()), kind, true, u.o.Now())
+	return slices.DeleteFunc(all, func(c account.Credential) bool { return c.Owner != name }), err
 }
 
 // personForm reads what forms say of a person.

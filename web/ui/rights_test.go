@@ -61,7 +61,8 @@ var rights = map[string]web.Role{
 	"GET /devices/{id}/security": web.RoleViewer, "GET /devices/{id}/timeline": web.RoleViewer,
 	"GET /devices/{id}/firmware": web.RoleViewer, "GET /devices/{id}/settings": web.RoleViewer,
 	"POST /devices/{id}/retire": web.RoleSecurity,
-	"GET /find":                 web.RoleViewer, "GET /groups": web.RoleViewer, "POST /groups": web.RoleOperator, "GET /groups/{name}": web.RoleViewer,
+	"GET /find":                 web.RoleViewer, "GET /groups": web.RoleViewer, "POST /groups": web.RoleOperator,
+	"GET /groups/{name}":         web.RoleViewer,
 	"POST /groups/{name}/remove": web.RoleOperator,
 	"GET /bulk":                  web.RoleViewer, "POST /bulk": web.AnyOf(web.RoleOperator, web.RoleSecurity),
 	"GET /bulk/new": web.AnyOf(web.RoleOperator, web.RoleSecurity),
@@ -75,7 +76,8 @@ var rights = map[string]web.Role{
 
 	"POST /factories":                web.RoleSecurity,
 	"POST /certificates/{id}/revoke": web.RoleSecurity, "GET /bootstrap": web.RoleViewer,
-	"POST /bootstrap": web.RoleSecurity, "POST /bootstrap/remove": web.RoleSecurity, "POST /devices/{id}/keys": web.RoleSecurity,
+	"POST /bootstrap": web.RoleSecurity, "POST /bootstrap/remove": web.RoleSecurity,
+	"POST /devices/{id}/keys":   web.RoleSecurity,
 	"POST /partners":            web.RoleAdmin,
 	"POST /partners/{id}/state": web.RoleAdmin,
 }

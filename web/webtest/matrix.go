@@ -1,7 +1,6 @@
 package webtest
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -16,25 +15,28 @@ type Matrix struct {
 
 // Add notes a route and the roles that were let in.
 func (m *Matrix) Add(method, pattern string, allowed func(web.Role) bool) {
-	row := fmt.Sprintf("| `%s` | %s |", pattern, method)
+	cells := []string{"`" + pattern + "`", method}
 	for _, role := range append([]web.Role{web.RoleNone}, web.Roles()...) {
 		mark := "–"
 		if allowed(role) {
 			mark = "yes"
 		}
-		row += " " + mark + " |"
+		cells = append(cells, mark)
 	}
-	m.rows = append(m.rows, row)
+	m.rows = append(m.rows, line(cells))
 }
+
+// line returns a line of the table.
+func line(cells []string) string { return "| " + strings.Join(cells, " | ") + " |" }
 
 // Markdown returns the table.
 func (m *Matrix) Markdown() string {
 	slices.Sort(m.rows)
-	head := "| route | method | anybody |"
+	names := []string{"route", "method", "anybody"}
 	for _, role := range web.Roles() {
-		head += " " + string(role) + " |"
+		names = append(names, string(role))
 	}
-	rule := strings.Repeat("|---", strings.Count(head, "|")-1) + "|"
+	head, rule := line(names), strings.Repeat("|---", len(names))+"|"
 	return "# " + m.Title + "\n\nMade by TestRights, which asks each route of the router as each role.\n\n" + head + "\n" +
 		rule + "\n" + strings.Join(m.rows, "\n") + "\n"
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -98,7 +97,7 @@ type verifier struct {
 func (v *verifier) see(r audit.Record) { v.found = v.found || fmt.Sprintf("%x", r.Hash) == v.head }
 
 func (v *verifier) file(cmd *cobra.Command, name string) (audit.Report, error) {
-	var in io.Reader = cmd.InOrStdin()
+	in := cmd.InOrStdin()
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -96,18 +96,9 @@ func (u *users) list() *cobra.Command {
 				return list(cmd, u.operator, "/people", head, row)
 			}
 			return u.stopped(cmd.Context(), func(p *app.People) error {
-				all := []user{}
-				for after := ""; ; after = all[len(all)-1].Name {
-					found, err := p.ListPeople(cmd.Context(), after, account.MaxPeople)
-					if err != nil {
-						return err
-					}
-					for _, one := range found {
-						all = append(all, userOf(one))
-					}
-					if len(found) < account.MaxPeople {
-						break
-					}
+				all, err := everybody(cmd.Context(), p)
+				if err != nil {
+					return err
 				}
 				return u.print(cmd, all, func() [][]string {
 					rows := [][]string{head}
@@ -118,6 +109,23 @@ func (u *users) list() *cobra.Command {
 				})
 			})
 		},
+	}
+}
+
+// everybody returns all people of a stopped provider.
+func everybody(ctx context.Context, p *app.People) ([]user, error) {
+	all := []user{}
+	for after := ""; ; after = all[len(all)-1].Name {
+		found, err := p.ListPeople(ctx, after, account.MaxPeople)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range found {
+			all = append(all, userOf(one))
+		}
+		if len(found) < account.MaxPeople {
+			return all, nil
+		}
 	}
 }
 

@@ -240,10 +240,7 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	c.Upstream = o.Upstream
-	if err := c.people(o); err != nil {
-		return c, err
-	}
-	if err := c.publication(o); err != nil {
+	if err := errors.Join(c.people(o), c.publication(o)); err != nil {
 		return c, err
 	}
 	if err := c.limits(o); err != nil {

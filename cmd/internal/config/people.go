@@ -65,7 +65,7 @@ func (o *OIDC) check() error {
 	}
 	u, err := url.Parse(o.Issuer)
 	local := err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1")
-	if err != nil || u.Host == "" || u.Scheme != "https" && !(local && u.Scheme == "http") {
+	if err != nil || u.Host == "" || u.Scheme != "https" && (!local || u.Scheme != "http") {
 		return fmt.Errorf("%w: people.oidc.issuer: %.80q; https://…", ErrConfig, o.Issuer)
 	}
 	if o.ClientID == "" || len(o.Roles) == 0 {

@@ -48,7 +48,9 @@ func TestScope(t *testing.T) {
 	if got := ids(own.Items); err != nil || !slices.Equal(got, ids([]web.Device{listed, filtered})) {
 		t.Errorf("ListDevices = %v, %v", got, err)
 	}
-	for _, f := range []web.DeviceFilter{{Text: foreign.Endpoint}, {Tag: "none"}, {Text: foreign.Endpoint, Sort: web.SortNewest}} {
+	for _, f := range []web.DeviceFilter{
+		{Text: foreign.Endpoint}, {Tag: "none"}, {Text: foreign.Endpoint, Sort: web.SortNewest},
+	} {
 		if list, err := s.Devices.ListDevices(ctx, f, web.Page{Size: 50}); err != nil || len(list.Items) != 0 {
 			t.Errorf("ListDevices(%+v) = %v, %v", f, ids(list.Items), err)
 		}

@@ -59,21 +59,7 @@ func TestStore(t *testing.T, open func(t *testing.T) account.Stores) {
 		absent(t, s, account.Token, token.Hash)
 		want(t, s, next)
 	})
-	t.Run("tokens of two people", func(t *testing.T) {
-		s := open(t)
-		other := token
-		other.Hash, other.Owner = account.Hash{5}, "bob"
-		must(t, "Put", s.Put(t.Context(), token, row))
-		must(t, "Put", s.Put(t.Context(), other, row))
-		want(t, s, token)
-		want(t, s, other)
-		if got, err := s.Credentials(t.Context(), account.Token, "bob", 9); err != nil || len(got) != 1 || got[0] != other {
-			t.Errorf("Credentials of bob = %+v, %v; want one", got, err)
-		}
-		if got, err := s.Credentials(t.Context(), account.Token, "", 9); err != nil || len(got) != 2 {
-			t.Errorf("Credentials of all = %+v, %v; want two", got, err)
-		}
-	})
+	t.Run("tokens of two people", func(t *testing.T) { testTwoPeople(t, open(t), token, row) })
 	testPeople(t, open)
 	testPasskeys(t, open)
 	t.Run("prune", func(t *testing.T) {
@@ -84,6 +70,23 @@ func TestStore(t *testing.T, open func(t *testing.T) account.Stores) {
 		absent(t, s, account.Link, link.Hash)
 		want(t, s, token)
 	})
+}
+
+// testTwoPeople checks that tokens of two people may have one name.
+func testTwoPeople(t *testing.T, s account.Stores, token account.Credential, row audit.Row) {
+	t.Helper()
+	other := token
+	other.Hash, other.Owner = account.Hash{5}, "bob"
+	must(t, "Put", s.Put(t.Context(), token, row))
+	must(t, "Put", s.Put(t.Context(), other, row))
+	want(t, s, token)
+	want(t, s, other)
+	if got, err := s.Credentials(t.Context(), account.Token, "bob", 9); err != nil || len(got) != 1 || got[0] != other {
+		t.Errorf("Credentials of bob = %+v, %v; want one", got, err)
+	}
+	if got, err := s.Credentials(t.Context(), account.Token, "", 9); err != nil || len(got) != 2 {
+		t.Errorf("Credentials of all = %+v, %v; want two", got, err)
+	}
 }
 
 // testExchange checks that a link gives one session.
