@@ -146,9 +146,6 @@ const (
 	EndAll     Action = "sign_out" // sessions end
 )
 
-// Actions lists the actions.
-func Actions() []Action { return []Action{SendLink, Reset, ForceRenew, Disable, Enable, EndAll} }
-
 // Command does what an administrator asks, and returns the secret of a link where
 // there is one. It returns ErrUnknown, ErrConflict, ErrRights, ErrLastAdmin, and
 // ErrConflict for a link for somebody disabled.

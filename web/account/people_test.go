@@ -20,10 +20,15 @@ const good = "correct horse battery"
 var home = account.Visit{Address: "192.0.2.7:1234", Agent: "a browser"}
 
 // A refusals is an audit.Log that keeps its rows.
-type refusals struct{ rows []audit.Row }
+type refusals struct {
+	mu   sync.Mutex // guards rows
+	rows []audit.Row
+}
 
 // Audit implements audit.Log.
 func (r *refusals) Audit(_ context.Context, row audit.Row) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.rows = append(r.rows, row)
 	return nil
 }
