@@ -41,8 +41,8 @@ func TestMetricsReference(t *testing.T) {
 		})
 	}
 	slices.Sort(rows)
-	text := "# Metrics\n\nMade from the program by `make golden`. `GET /metrics` answers in the format of Prometheus, to " +
-		"whoever may view; beside these come those of the Go runtime (`go_`) and of the process (`process_`). A name that " +
+	text := "# Metrics\n\nMade from the program by `make golden`. `GET /metrics` answers in the format of Prometheus, " +
+		"to whoever may view; beside these come those of the Go runtime (`go_`) and of the process (`process_`). A name that " +
 		"ends with `_total` only rises.\n\n| metric | labels | is |\n|---|---|---|\n" + strings.Join(rows, "")
 	machinetest.Golden(t, reference+"metrics.md", text, *update)
 }
@@ -93,26 +93,35 @@ func TestAuditReference(t *testing.T) {
 		if under(f.dir, "cmd/internal/pagebench") || path.Base(f.dir) == "webtest" {
 			continue
 		}
-		ast.Inspect(f.File, func(n ast.Node) bool {
-			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
-				all += l.Value + "\n"
+		written, actions := literals(f.File)
+		all += written
+		for _, action := range actions {
+			prefix, _, _ := strings.Cut(action, ".")
+			_, whole := documented[action]
+			_, open := documented[prefix+".…"]
+			if !whole && !open {
+				t.Errorf("%s: docs/reference/audit.md does not name %s", f.name, action)
 			}
-			for _, action := range actionsIn(n) {
-				prefix, _, _ := strings.Cut(action, ".")
-				_, whole := documented[action]
-				_, open := documented[prefix+".…"]
-				if !whole && !open {
-					t.Errorf("%s: docs/reference/audit.md does not name %s", f.name, action)
-				}
-			}
-			return true
-		})
+		}
 	}
 	for action := range documented {
 		if begin := strings.TrimSuffix(action, "…"); !strings.Contains(all, `"`+begin) {
 			t.Errorf("docs/reference/audit.md names %s, which nothing writes", action)
 		}
 	}
+}
+
+// literals returns the strings of a file, a line each, and the actions among them.
+func literals(file *ast.File) (text string, actions []string) {
+	var b strings.Builder
+	ast.Inspect(file, func(n ast.Node) bool {
+		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+			b.WriteString(l.Value + "\n")
+		}
+		actions = append(actions, actionsIn(n)...)
+		return true
+	})
+	return b.String(), actions
 }
 
 // actionsIn returns the actions that a piece of source gives to a row of the audit.

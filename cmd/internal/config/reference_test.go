@@ -70,8 +70,8 @@ func describe(b *strings.Builder, comments map[string]string, name string, v ref
 }
 
 func hasKeys(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if t.Field(i).Tag.Get("toml") != "" {
+	for f := range t.Fields() {
+		if f.Tag.Get("toml") != "" {
 			return true
 		}
 	}
@@ -105,29 +105,31 @@ func fieldComments(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			d, ok := n.(*ast.GenDecl)
-			if !ok {
-				return true
+		for _, d := range file.Decls {
+			if d, ok := d.(*ast.GenDecl); ok {
+				comment(out, d)
 			}
-			for _, spec := range d.Specs {
-				s, ok := spec.(*ast.TypeSpec)
-				if !ok {
-					continue
-				}
-				out[s.Name.Name] = strings.TrimSpace(d.Doc.Text())
-				structure, ok := s.Type.(*ast.StructType)
-				if !ok {
-					continue
-				}
-				for _, f := range structure.Fields.List {
-					for _, n := range f.Names {
-						out[s.Name.Name+"."+n.Name] = strings.TrimSpace(f.Doc.Text() + " " + f.Comment.Text())
-					}
-				}
-			}
-			return true
-		})
+		}
 	}
 	return out
+}
+
+// comment adds what a declaration says of its types and their fields.
+func comment(out map[string]string, d *ast.GenDecl) {
+	for _, spec := range d.Specs {
+		s, ok := spec.(*ast.TypeSpec)
+		if !ok {
+			continue
+		}
+		out[s.Name.Name] = strings.TrimSpace(d.Doc.Text())
+		structure, ok := s.Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
+		for _, f := range structure.Fields.List {
+			for _, n := range f.Names {
+				out[s.Name.Name+"."+n.Name] = strings.TrimSpace(f.Doc.Text() + " " + f.Comment.Text())
+			}
+		}
+	}
 }

@@ -252,7 +252,8 @@ const focusScript = `(() => {
     if (box.bottom < 0 || box.top > innerHeight) return "the focus is out of sight on " + named;
     return "";
   };
-  window.missed = () => all.find((e) => e.isConnected && !passed.has(e) && e.type !== "radio")?.outerHTML.slice(0, 160) ?? "";
+  const left = (e) => e.isConnected && !passed.has(e) && e.type !== "radio";
+  window.missed = () => all.find(left)?.outerHTML.slice(0, 160) ?? "";
   const dates = document.querySelectorAll("input[type=datetime-local], input[type=date], input[type=time]");
   return all.length + 8 * dates.length; // each part of a date is a stop
 })()`

@@ -182,8 +182,9 @@ func groups() []string { return []string{"listed", "filtered"} }
 
 func (f *filler) groups(ctx context.Context) error {
 	all := f.db.Groups()
-	filtered := sqlite.Group{Name: "filtered", Kind: "dynamic", Filter: "tag=site-07", CreatedAt: f.now, CreatedBy: "bench"}
 	listed := sqlite.Group{Name: "listed", Kind: "static", CreatedAt: f.now, CreatedBy: "bench"}
+	filtered := listed
+	filtered.Name, filtered.Kind, filtered.Filter = "filtered", "dynamic", "tag=site-07"
 	err := errors.Join(all.Put(ctx, filtered), all.Put(ctx, listed))
 	if err != nil {
 		return err
