@@ -42,8 +42,8 @@ func TestMetricsReference(t *testing.T) {
 	}
 	slices.Sort(rows)
 	text := "# Metrics\n\nMade from the program by `make golden`. `GET /metrics` answers in the format of Prometheus, " +
-		"to whoever may view; beside these come those of the Go runtime (`go_`) and of the process (`process_`). A name that " +
-		"ends with `_total` only rises.\n\n| metric | labels | is |\n|---|---|---|\n" + strings.Join(rows, "")
+		"to whoever may view; beside these come those of the Go runtime (`go_`) and of the process (`process_`). A name " +
+		"that ends with `_total` only rises.\n\n| metric | labels | is |\n|---|---|---|\n" + strings.Join(rows, "")
 	machinetest.Golden(t, reference+"metrics.md", text, *update)
 }
 
