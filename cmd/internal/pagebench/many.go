@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"steward/cmd/internal/sqlite"
@@ -135,11 +136,30 @@ func (f *filler) campaigns(ctx context.Context) error {
 			}
 			jobs = append(jobs, j)
 		}
-		if err := f.db.Rollout().AddCampaign(ctx, c, jobs); err != nil {
+		if err := f.campaign(ctx, c, jobs, n >= campaigns-4); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// campaign adds one. Of the last one of each device the server saw how it ended: what
+// a device runs follows from that.
+func (f *filler) campaign(ctx context.Context, c rollout.Campaign, jobs []rollout.Job, seen bool) error {
+	if !seen {
+		return f.db.Rollout().AddCampaign(ctx, c, jobs)
+	}
+	before := slices.Clone(jobs)
+	for i := range before {
+		before[i].State, before[i].EndedAt = rollout.Installing, time.Time{}
+	}
+	if err := f.db.Rollout().AddCampaign(ctx, c, before); err != nil {
+		return err
+	}
+	return each(ctx, len(jobs), func(ctx context.Context, i int) error {
+		_, err := f.db.Rollout().SetJob(ctx, before[i], jobs[i])
+		return err
+	})
 }
 
 // transfers brought devices to another provider, and some of them back.

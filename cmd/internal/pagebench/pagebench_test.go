@@ -24,6 +24,9 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s was not measured", pattern)
 		}
 	}
+	if r.Running == 0 {
+		t.Error("no device runs a release: pages that count them have nothing to count")
+	}
 	for _, u := range r.Unknown {
 		t.Logf("not measured: %s", u)
 	}

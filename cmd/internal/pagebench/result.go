@@ -14,7 +14,8 @@ type Result struct {
 	Events       int `json:"events"`
 	Certificates int `json:"certificates"`
 
-	Pages []Page `json:"pages"`
+	Running int    `json:"running"` // devices of which is known which release they run
+	Pages   []Page `json:"pages"`
 	// Unknown are patterns of pages whose parameters nobody chose.
 	Unknown []string `json:"unknown,omitempty"`
 }

@@ -2,6 +2,7 @@ package pagebench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -40,6 +41,9 @@ func (r *run) ids(ctx context.Context) (ids, error) {
 	err := r.web.rest.Get(ctx, "/releases", &list)
 	for _, l := range list.Items {
 		r.known.releases = append(r.known.releases, l.ID)
+		var detail web.ReleaseDetail
+		err = errors.Join(err, r.web.rest.Get(ctx, "/releases/"+l.ID, &detail))
+		r.result.Running += detail.Running
 	}
 	return ids{r}, err
 }
