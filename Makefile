@@ -21,6 +21,26 @@ build:
 build-pkcs11: # the same with PKCS#11, which loads modules and so is not static
 	CGO_ENABLED=1 go build -trimpath -o bin/steward-pkcs11 ./cmd/steward
 
+# What is released: static binaries, manual pages, the unit, and their hashes. The same
+# source makes the same bytes: no path, no time but that of the commit, no build id.
+DIST_VERSION ?= $(shell git describe --tags --always --dirty)
+DIST_TIME    ?= $(shell git log -1 --format=%ct)
+.PHONY: dist
+dist:
+	rm -rf dist && mkdir -p dist
+	@set -e; for arch in amd64 arm64; do \
+		name=steward-$(DIST_VERSION)-linux-$$arch; mkdir -p dist/$$name/man; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -buildvcs=true \
+			-ldflags "-s -w -buildid= -X steward/cmd/internal/app.Version=$(DIST_VERSION)" -o dist/$$name/steward ./cmd/steward; \
+		cp deploy/steward.service README.md LICENSE SECURITY.md dist/$$name/; \
+	done; \
+	CGO_ENABLED=0 go run -trimpath -ldflags "-X steward/cmd/internal/app.Version=$(DIST_VERSION)" ./cmd/steward man --dir dist/man; \
+	for d in dist/steward-*; do cp dist/man/*.1 $$d/man/; \
+		tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$(DIST_TIME) -C dist -cf - $$(basename $$d) | \
+			gzip -9n > $$d.tar.gz; rm -r $$d; \
+	done; rm -r dist/man
+	cd dist && sha256sum *.tar.gz > SHA256SUMS && cat SHA256SUMS
+
 test:
 	go test ./...
 

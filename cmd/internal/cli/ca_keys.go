@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"steward/cmd/internal/app"
 	"steward/cmd/internal/config"
@@ -30,12 +31,11 @@ func (m *maintenance) flags(cmd *cobra.Command) {
 
 // config reads the provider's settings.
 func (m *maintenance) config() (config.Config, error) {
-	o := config.Default()
-	if m.file != "" {
-		if err := o.Load(m.file); err != nil {
-			return config.Config{}, fmt.Errorf("%w: %w", errMisused, err)
-		}
+	l, err := layersOf(m.file, pflag.NewFlagSet("", pflag.ContinueOnError))
+	if err != nil {
+		return config.Config{}, err
 	}
+	o := l.flags
 	if m.data != "" {
 		o.Data = m.data
 	}

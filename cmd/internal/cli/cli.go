@@ -65,7 +65,8 @@ Begin with "steward demo", which shows all of it on this machine, or with
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
 	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
-		newDevices(), newTransfers(), newPartners(), newDoctor(), newBackup(), newRestore(), newReconcile(), newLogLevel(),
+		newDevices(), newTransfers(), newPartners(), newDoctor(), newConfig(), newMan(), newBackup(), newRestore(),
+		newReconcile(), newLogLevel(),
 		newVersion())
 	root.AddCommand(newAudit(), newUsers())
 	return root

@@ -24,7 +24,9 @@ makes a CA, keys and certificates at the first start. It prints a one-time
 sign-in link for the dashboard; a new one comes with each start.
 
 Settings come from defaults, then the file (--config, TOML: keys are the flags'
-names without dashes before them), then flags. "off" turns a listener off. An
+names without dashes before them), then variables of the environment
+(STEWARD_PUBLIC_COAPS for --public-coaps), then flags; "steward config show" tells
+where each comes from. "off" turns a listener off. An
 address without host (":5684") listens on --host if that is an IP address, else
 on all.
 
@@ -33,14 +35,18 @@ OMA's test range they are yours to choose (objects.truststore, .enrolment,
 .transfer in the file). Without a choice the hand-over is off; --allow-test-range
 turns it on with ids of the test range.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file != "" {
-				fromFile := config.Default()
-				if err := fromFile.Load(file); err != nil {
-					return fmt.Errorf("%w: %w", errMisused, err)
-				}
-				o = merge(cmd.Flags(), o, fromFile)
+			own := pflag.NewFlagSet("", pflag.ContinueOnError)
+			for _, name := range []string{"config", "log-level", "log-json"} {
+				own.AddFlag(cmd.Flags().Lookup(name))
 			}
-			return serve(cmd, o, level, logJSON)
+			if err := environment(own); err != nil {
+				return err
+			}
+			l, err := layersOf(file, cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return serve(cmd, l.flags, level, logJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -111,8 +117,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	}
 }
 
-// merge returns the file's settings with those that flags gave on top.
-func merge(f *pflag.FlagSet, flags, file config.Options) config.Options {
+// merge returns settings with those that flags gave on top.
+func merge(f *pflag.FlagSet, file config.Options) config.Options {
 	given := pflag.NewFlagSet("", pflag.ContinueOnError)
 	serveFlags(given, &file)
 	f.Visit(func(flag *pflag.Flag) {
@@ -127,7 +133,6 @@ func merge(f *pflag.FlagSet, flags, file config.Options) config.Options {
 		}
 		_ = to.Value.Set(flag.Value.String()) // it was accepted once already
 	})
-	_ = flags // its values are those that Visit copied
 	return file
 }
 
