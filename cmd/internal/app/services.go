@@ -114,6 +114,7 @@ func (a *App) background(ctx context.Context) error {
 			a.logError(ctx, "keeping statuses of certificates", a.publication.keep(ctx))
 			a.logError(ctx, "forgetting keys made for devices", a.pki.ca.ForgetKeys(ctx))
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
+			a.logError(ctx, "forgetting what nobody needs", a.db.Forget(ctx, a.now()))
 			a.logError(ctx, "forgetting events", a.db.Events().Prune(ctx, a.now().Add(-web.EventsKept), web.MaxEvents))
 			a.logError(ctx, "forgetting replies", a.replies.Prune(ctx, a.now().Add(-once.Lifetime)))
 		case <-ctx.Done():
