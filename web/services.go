@@ -46,6 +46,7 @@ type Services struct {
 	Settings        Settings
 	Upkeep          Upkeep
 	Vulnerabilities Vulnerabilities
+	Webhooks        Webhooks
 }
 
 // Complete returns s with a service that answers ErrNotBuilt in each empty place.
@@ -74,6 +75,7 @@ func (s Services) Complete() Services {
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))
 	fill(&s.Vulnerabilities, Vulnerabilities(none))
+	fill(&s.Webhooks, Webhooks(none))
 	fill(&s.Campaigns, Campaigns(none))
 	fill(&s.Transfers, Transfers(none))
 	fill(&s.Records, TransferRecords(none))

@@ -66,7 +66,7 @@ func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found",
 		"series/{path}", "series/3303/0/5700",
 		"{path}", "3/0", "{operation}", webtest.ID,
-		"{name}", "x", "object-definitions/{object}", "object-definitions/32001", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
+		"{name}", "x", "{letter}", "7", "object-definitions/{object}", "object-definitions/32001", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))
@@ -199,6 +199,9 @@ var bodies = map[string]string{
 	"POST /api/v1/campaigns/{id}/commands":         `{"action":"pause"}`,
 	"POST /api/v1/transfers":                       `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
 	"POST /api/v1/transfers/{id}/commands":         `{"action":"submit"}`,
+	"POST /api/v1/webhooks":                        `{"name":"n","url":"https://example.com/"}`,
+	"PUT /api/v1/webhooks/{id}":                    `{"name":"n","url":"https://example.com/"}`,
+	"POST /api/v1/webhooks/{id}/commands":          `{"action":"pause"}`,
 	"POST /api/v1/partners":                        `{"identity":{}}`,
 	"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
 	"POST /api/v1/restoration/commands":            `{"action":"open","all":true}`,

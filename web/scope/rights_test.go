@@ -57,6 +57,10 @@ var decided = map[string]string{
 	"Certificates.ListCertificates": empty, "Certificates.Certificate": hidden, "Certificates.Revoke": hidden,
 	"Certificates.Authorities": public, "Certificates.Inventory": public, // zeros
 
+	"Webhooks.ListWebhooks": beyond, "Webhooks.Webhook": beyond, "Webhooks.AddWebhook": beyond,
+	"Webhooks.EditWebhook": beyond, "Webhooks.RemoveWebhook": beyond, "Webhooks.CommandWebhook": beyond,
+	"Webhooks.WebhookLetters": beyond, "Webhooks.RedeliverLetter": beyond,
+
 	"OneTimePasswords.ListPasswords": beyond, "OneTimePasswords.MakePassword": beyond,
 	"OneTimePasswords.WithdrawPassword": beyond,
 

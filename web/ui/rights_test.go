@@ -71,6 +71,10 @@ var rights = map[string]web.Role{
 	"GET /onboard/labels": web.RoleViewer,
 	"GET /bulk/{id}":      web.RoleViewer, "POST /bulk/{id}/commands": web.AnyOf(web.RoleOperator, web.RoleSecurity),
 
+	"GET /webhooks": web.RoleAdmin, "POST /webhooks": web.RoleAdmin, "GET /webhooks/{id}": web.RoleAdmin,
+	"POST /webhooks/{id}": web.RoleAdmin, "POST /webhooks/{id}/commands": web.RoleAdmin,
+	"POST /webhooks/{id}/remove": web.RoleAdmin, "POST /webhooks/{id}/letters/{letter}": web.RoleAdmin,
+
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
 	"POST /observations/remove": web.RoleOperator,
 

@@ -47,7 +47,7 @@ func (f *Fake) Services() web.Services {
 		Bootstraps: f, Series: f, Traces: f, Definitions: f, Certificates: f, Passwords: f, Upstream: f, Requests: f,
 		Enrolments: f, Attestations: f, Publication: f,
 		Releases: f, Bills: f, Vulnerabilities: f,
-		Campaigns: f, Transfers: f, Records: f, Partners: f, Settings: f, Upkeep: f,
+		Campaigns: f, Transfers: f, Records: f, Partners: f, Settings: f, Webhooks: f, Upkeep: f,
 	}
 }
 

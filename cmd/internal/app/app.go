@@ -35,6 +35,7 @@ import (
 	"steward/suit/rollout"
 	"steward/transfer/coordinator"
 	"steward/web"
+	"steward/web/hook"
 )
 
 // An App is one provider: one process, one data directory.
@@ -78,6 +79,8 @@ type App struct {
 	web       *webListeners
 	hub       *services.Hub
 	recorder  *services.Recorder
+	teller    *hook.Runner
+	webhooks  hook.Hooks
 	bulk      *services.Bulk
 	ran       bool // Run has closed the sockets
 
@@ -125,6 +128,9 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	a.keys, a.replies = a.db.Credentials(seal), a.db.Replies(seal)
+	if err = a.buildWebhooks(seal); err != nil {
+		return a, err
+	}
 	a.auditor = newAuditor(a.db, log)
 	a.faults = newFaults(a.devices, a.db, log, a.now)
 	a.registry = registry.Default().With(objects.AdvancedFirmwareDefinition())
@@ -295,7 +301,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
-		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.watchStorage,
+		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.teller.Run, a.watchStorage,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

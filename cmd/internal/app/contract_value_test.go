@@ -77,6 +77,9 @@ func (d *driver) request(o contract.Operation) request {
 var examples = map[string]string{
 	"createSignInLink":       `{"name":"bob","role":"viewer"}`,
 	"addPerson":              `{"name":"bob","role":"operator","reason":"x"}`,
+	"addWebhook":             `{"name":"w","url":"https://192.0.2.1/x","types":["nothing"]}`,
+	"editWebhook":            `{"name":"w","url":"https://192.0.2.1/y","mode":"binary"}`,
+	"commandWebhook":         `{"action":"pause"}`,
 	"importDevice":           `{"endpoint":"e","tags":["a"]}`,
 	"operate":                `{"op":"read","path":"/3/0/0","ttl":60}`,
 	"writeNode":              `{"values":[{"path":"/3/0/15","value":"UTC"}]}`,

@@ -76,6 +76,8 @@ var layers = map[string][]string{
 	"web/scope":                      {"web", "lwm2m", "lwm2m/audit"},
 	"web/webtest":                    {"web", "lwm2m", "lwm2m/audit"},
 	"web/contract":                   {},
+	"web/hook":                       {"web", "lwm2m/audit", "lwm2m/machine"},
+	"web/hook/hooktest":              {"web", "web/hook", "lwm2m/audit"},
 	"web/once":                       {"web"},
 	"web/onboard":                    {"web", "lwm2m"},
 	"web/once/oncetest":              {"web/once"},
@@ -111,7 +113,7 @@ var owners = map[string][]string{
 // takes the time as a parameter, and returns.
 var spawners = []string{
 	"lwm2m/coap", "lwm2m/dtls", "lwm2m/transport", "lwm2m/server", "lwm2m/queue", "lwm2m/bootstrap", "lwm2m/client",
-	"suit/rollout", "est/enrol", "transfer/coordinator", "cmd",
+	"suit/rollout", "est/enrol", "transfer/coordinator", "web/hook", "cmd",
 }
 
 func TestLayers(t *testing.T) {

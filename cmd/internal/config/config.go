@@ -75,6 +75,10 @@ type Options struct {
 	// bound.
 	UpdateRate int64 `toml:"update-rate"`
 
+	// WebhookNets are networks that webhooks may reach though they are not public:
+	// "10.1.0.0/16". Empty: none.
+	WebhookNets []string `toml:"webhook-nets"`
+
 	// PublicCoAPS is the host and port that devices are told for CoAPS, where it is
 	// not that of Host and CoAPS: behind a port forwarding. "": the same.
 	PublicCoAPS string `toml:"public-coaps"`
@@ -162,8 +166,9 @@ type Config struct {
 	ServerCertificates           []ServerCertificate
 	Updates, ESTHTTPS            string // likewise
 	Naming                       fleet.Naming
-	UpdateRate                   int64  // bytes per second; 0: no bound
-	PublicCoAPS                  string // "": Host and the port of CoAPS
+	WebhookNets                  []netip.Prefix // that webhooks may reach beside public addresses
+	UpdateRate                   int64          // bytes per second; 0: no bound
+	PublicCoAPS                  string         // "": Host and the port of CoAPS
 	// HandOver is false if nobody chose ids for the three objects: the defaults
 	// stand in OMA's test range, which must not ship. IDs are zero then.
 	HandOver   bool
@@ -240,7 +245,7 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	c.Upstream = o.Upstream
-	if err := errors.Join(c.people(o), c.publication(o)); err != nil {
+	if err := errors.Join(c.people(o), c.webhooks(o), c.publication(o)); err != nil {
 		return c, err
 	}
 	if err := c.limits(o); err != nil {

@@ -60,6 +60,11 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 				"until there is space, and lists show what was stored last.",
 		})
 	}
+	deaf, err := s.deafNotices(ctx)
+	if err != nil {
+		return web.Overview{}, err
+	}
+	out.Notices = append(out.Notices, deaf...)
 	out.Notices = append(out.Notices, s.notices(out, devices, exposed, alerts)...)
 	out.Notices = append(out.Notices, waiting...)
 	return out, nil

@@ -25,6 +25,7 @@ import (
 	"steward/suit/cose"
 	"steward/suit/rollout"
 	"steward/web"
+	"steward/web/hook"
 )
 
 // ErrOptions reports Options that lack something.
@@ -44,6 +45,8 @@ type Options struct {
 	// Attest has a device that is registered prove what it runs. It returns
 	// attest.ErrUnknown, ErrDeviceRefused or ErrDeviceSilent.
 	Attest func(ctx context.Context, id fleet.ID, factory fleet.Factory) error
+	// Webhooks are told by HTTP what happens. Without a Store they are not built.
+	Webhooks hook.Hooks
 	// Traces records messages of devices. Nil: traces are not built.
 	Traces *trace.Recorder
 	// Enrolment leads devices through renewal. Nil: Enrolments are not built.
@@ -127,6 +130,9 @@ func New(o Options) (web.Services, error) {
 		Bills:           &bills{base: b},
 		Vulnerabilities: &weaknesses{base: b},
 		Campaigns:       &campaigns{base: b},
+	}
+	if o.Webhooks.Store != nil {
+		out.Webhooks = &webhooks{base: b}
 	}
 	if o.Traces != nil {
 		out.Traces = &traces{base: b}
