@@ -35,6 +35,7 @@ type Options struct {
 	Stream   *web.Stream                 // live events; required
 	Schema   lwm2m.Schema                // types of resources in writes; nil knows none
 	BaseURL  string                      // of the dashboard, in sign-in links
+	Rate     int                         // requests a second of one caller; 0: 200, below 0: no limit
 	Ready    func(context.Context) error // says why we are not ready; nil is always ready
 	Metrics  http.Handler                // nil: no metrics
 	Now      func() time.Time            // the clock; required
@@ -47,6 +48,7 @@ type API struct {
 	s web.Services
 
 	contract *contract.Document
+	meter    meter
 	changing locks // of the things that are changed
 }
 
@@ -65,7 +67,14 @@ func New(o Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &API{o: o, s: o.Services.Complete(), contract: doc}, nil
+	a := &API{o: o, s: o.Services.Complete(), contract: doc}
+	switch {
+	case o.Rate == 0:
+		a.meter.rate = defaultRate
+	case o.Rate > 0:
+		a.meter.rate = float64(o.Rate)
+	}
+	return a, nil
 }
 
 type route struct {
@@ -86,6 +95,7 @@ func (a *API) Routes() chi.Router {
 		web.WriteProblem(w, web.ProblemOf(r, err))
 	}
 	r.Use(func(next http.Handler) http.Handler { return a.o.Door.Recognise(fail, next) })
+	r.Use(a.metered)
 	refuse := func(err error) http.HandlerFunc { // strangers do not learn what there is
 		h := web.Require(web.RoleViewer, func(http.ResponseWriter, *http.Request) error { return err })
 		return web.JSON(a.o.Log, h).ServeHTTP
@@ -156,6 +166,7 @@ func (a *API) commonRoutes() []route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
 		{method: get, pattern: "/openapi.yaml", role: web.RoleViewer, handler: a.openapi},
+		{method: get, pattern: "/openapi-3.0.json", role: web.RoleViewer, handler: a.openapi30},
 		{method: get, pattern: "/problems/{code}", role: web.RoleViewer, handler: a.problem},
 		{method: get, pattern: "/me", role: web.RoleViewer, handler: a.me},
 		{method: post, pattern: "/sign-in-links", role: web.RoleAdmin, handler: a.invite},

@@ -46,11 +46,13 @@ type site struct {
 	ready    error
 	api      *api.API
 	replies  oncetest.Memory
+	rate     int
+	now      func() time.Time
 }
 
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
-	s := &site{fake: fake, accounts: account.New(account.Options{Stores: &accounttest.Memory{}}), stream: &web.Stream{}}
+	s := &site{rate: -1, now: func() time.Time { return webtest.Noon }, fake: fake, accounts: account.New(account.Options{Stores: &accounttest.Memory{}}), stream: &web.Stream{}}
 	for _, role := range web.Roles() {
 		if err := s.accounts.SetToken(t.Context(), string(role), role, "token-"+string(role), webtest.Noon); err != nil {
 			t.Fatal(err)
@@ -67,14 +69,14 @@ func newSite(t *testing.T, fake *webtest.Fake) *site {
 func (s *site) use(t *testing.T, services web.Services) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	now := func() time.Time { return webtest.Noon }
+	now := s.now
 	keeper, err := once.New(once.Options{Store: &s.replies, Run: "test", Now: now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a, err := api.New(api.Options{
 		Once: keeper, Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
-		Schema: schema{}, BaseURL: "http://127.0.0.1:8080", Now: now, Log: log,
+		Schema: schema{}, BaseURL: "http://127.0.0.1:8080", Now: now, Log: log, Rate: s.rate,
 		Ready:   func(context.Context) error { return s.ready },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 	})

@@ -43,6 +43,18 @@ func (a *API) openapi(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// openapi30 is the contract for generators that do not know OpenAPI 3.1.
+func (a *API) openapi30(w http.ResponseWriter, _ *http.Request) error {
+	text, err := a.contract.JSON30()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(text) // an error is a client that went away
+	return nil
+}
+
 // problem explains a code of a problem document: its type URL leads here.
 func (a *API) problem(w http.ResponseWriter, r *http.Request) error {
 	code := web.Param(r, "code")

@@ -75,6 +75,7 @@ var rights = map[string]web.Role{
 	"POST /webhooks/{id}": web.RoleAdmin, "POST /webhooks/{id}/commands": web.RoleAdmin,
 	"POST /webhooks/{id}/remove": web.RoleAdmin, "POST /webhooks/{id}/letters/{letter}": web.RoleAdmin,
 
+	"GET /explorer": web.RoleViewer, "GET /explorer/{operation}": web.RoleViewer,
 	"GET /observations": web.RoleViewer, "POST /observations": web.RoleOperator,
 	"POST /observations/remove": web.RoleOperator,
 

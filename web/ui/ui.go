@@ -15,6 +15,7 @@ import (
 	"steward/objects/registry"
 	"steward/web"
 	"steward/web/account"
+	"steward/web/contract"
 	"steward/web/oidc"
 	"steward/web/passkey"
 )
@@ -37,6 +38,7 @@ type Options struct {
 	Passkeys *passkey.Keys      // nil: none can be used at this address
 	OIDC     *oidc.Provider     // nil: none
 	OIDCName string             // of the provider of identities, on the sign-in page
+	Contract *contract.Document // of the REST API; nil: it is not shown
 	Now      func() time.Time   // the clock; required
 	Log      *slog.Logger       // required
 }

@@ -43,6 +43,7 @@ func newSiteOf(t *testing.T, fake *webtest.Fake, services web.Services) *site {
 	u, err := ui.New(ui.Options{
 		Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now},
 		Stream: s.stream, Registry: registry.Default(), Provider: "Alpha <b>", Version: "1", Now: now, Log: log,
+		Contract: restContract(t),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -57,6 +57,7 @@ func TestContract(t *testing.T) {
 	for range n {
 		d.once(t, d.doc.Operations[d.rng.IntN(len(d.doc.Operations))], roles[d.rng.IntN(len(roles))])
 	}
+	d.checkLog(t)
 	t.Logf("%d requests, answers by status: %v", d.sent, d.statuses)
 	for _, o := range d.doc.Operations {
 		if !d.succeeded[o.ID] {
@@ -92,6 +93,7 @@ type driver struct {
 	handler http.Handler
 	grant   func() error // gives each role its token, which somebody may have ended
 	log     *lines
+	secrets []string            // that answers told, or requests
 	pool    map[string][]string // what answers called things, by the parameter's name
 
 	sent      int
@@ -99,16 +101,35 @@ type driver struct {
 	succeeded map[string]bool
 }
 
-// lines are the log lines of level error.
+// checkLog looks in all that was logged, at the level of debugging, for what was told
+// to clients once: tokens, links, passwords and secrets of webhooks.
+func (d *driver) checkLog(t testing.TB) {
+	t.Helper()
+	d.log.mu.Lock()
+	defer d.log.mu.Unlock()
+	if len(d.secrets) < 10 || d.log.all.Len() < 10_000 {
+		t.Errorf("%d secrets to look for in %d bytes of log: too few", len(d.secrets), d.log.all.Len())
+	}
+	for _, secret := range d.secrets {
+		if bytes.Contains(d.log.all.Bytes(), []byte(secret)) {
+			t.Errorf("the log has a secret: %s", secret)
+		}
+	}
+}
+
+// lines are what was logged, and of that the errors.
 type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu       sync.Mutex
+	all, buf bytes.Buffer
 }
 
 func (l *lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.buf.Write(b)
+	if bytes.Contains(b, []byte("level=ERROR")) {
+		_, _ = l.buf.Write(b)
+	}
+	return l.all.Write(b)
 }
 
 func (l *lines) take() string {
@@ -121,7 +142,7 @@ func (l *lines) take() string {
 func newDriver(t testing.TB, dir, name string) *driver {
 	t.Helper()
 	o := config.Default()
-	o.Name = name
+	o.Name, o.RESTRate = name, -1
 	o.Data, o.Host, o.AllowTestRange, o.AllowNoSec = dir, "127.0.0.1", true, true
 	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "off"
 	cfg, err := config.New(o)
@@ -132,7 +153,7 @@ func newDriver(t testing.TB, dir, name string) *driver {
 		log: &lines{}, rng: rand.New(rand.NewPCG(1, 1)), pool: map[string][]string{},
 		statuses: map[int]int{}, succeeded: map[string]bool{},
 	}
-	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelError}))
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	a, err := app.New(context.Background(), cfg, log)
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +178,10 @@ func newDriver(t testing.TB, dir, name string) *driver {
 		}
 		return nil
 	}
+	for _, role := range roles[1:] {
+		d.secrets = append(d.secrets, "token-"+string(role))
+	}
+	d.secrets = append(d.secrets, "AAAAAAAAAAAAAAAAAAAAAA") // the key of a device that examples have
 	if err := d.grant(); err != nil {
 		t.Fatal(err)
 	}
@@ -239,6 +264,11 @@ func (d *driver) learnValue(of string, v any) {
 		for name, member := range v {
 			text, ok := member.(string)
 			switch {
+			case ok && (name == "secret" || name == "url" && strings.Contains(text, "?link=")):
+				if _, link, ok := strings.Cut(text, "link="); ok {
+					text = link
+				}
+				d.secrets = append(d.secrets, text)
 			case ok && (name == "id" || name == "name") && text != "":
 				d.keep(of, text)
 			case ok && len(text) < 64 && text != "":

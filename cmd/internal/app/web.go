@@ -155,8 +155,13 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	doc, err := api.Contract()
+	if err != nil {
+		return err
+	}
 	pages, err := ui.New(ui.Options{
 		Passkeys: passkeys, OIDC: identities, OIDCName: a.cfg.People.OIDC.Name,
+		Contract: doc,
 		Services: bounded, Door: door, Stream: a.web.stream, Registry: a.registry, Provider: a.cfg.Name,
 		Version: Version, BaseURL: a.DashboardURL(), Now: a.now, Log: a.log,
 	})
@@ -168,7 +173,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 		return err
 	}
 	rest, err := api.New(api.Options{
-		Once: keeper, Services: bounded, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
+		Once: keeper, Rate: a.cfg.RESTRate, Services: bounded, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
 		Metrics: a.metrics(services), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {

@@ -86,6 +86,8 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.StringVar(&o.Updates, "updates", o.Updates, "updates by HTTPS, for devices with certificates")
 	f.Int64Var(&o.UpdateRate, "update-rate", o.UpdateRate,
 		"bytes per second that all devices may fetch (default no bound)")
+	f.IntVar(&o.RESTRate, "rest-rate", o.RESTRate,
+		"requests a second of one caller of the REST API (default 200, -1: no limit)")
 	f.StringSliceVar(&o.WebhookNets, "webhook-nets", o.WebhookNets,
 		"`networks` that webhooks may reach though they are not public, such as 10.1.0.0/16")
 	f.StringVar(&o.PKI, "pki", o.PKI, "CRL, OCSP and CA certificates (plain HTTP)")

@@ -75,6 +75,10 @@ type Options struct {
 	// bound.
 	UpdateRate int64 `toml:"update-rate"`
 
+	// RESTRate is how often one caller may ask the REST API in a second; who is not
+	// known, 10 times at most. 0: 200; below 0: no limit.
+	RESTRate int `toml:"rest-rate"`
+
 	// WebhookNets are networks that webhooks may reach though they are not public:
 	// "10.1.0.0/16". Empty: none.
 	WebhookNets []string `toml:"webhook-nets"`
@@ -166,6 +170,7 @@ type Config struct {
 	ServerCertificates           []ServerCertificate
 	Updates, ESTHTTPS            string // likewise
 	Naming                       fleet.Naming
+	RESTRate                     int
 	WebhookNets                  []netip.Prefix // that webhooks may reach beside public addresses
 	UpdateRate                   int64          // bytes per second; 0: no bound
 	PublicCoAPS                  string         // "": Host and the port of CoAPS

@@ -8,8 +8,9 @@ import (
 // maxWebhookNets bounds a list that is looked through for each connection.
 const maxWebhookNets = 64
 
-// webhooks takes over which networks webhooks may reach beside public addresses.
+// webhooks takes over how often callers may ask, and which networks webhooks may reach beside public addresses.
 func (c *Config) webhooks(o Options) error {
+	c.RESTRate = o.RESTRate
 	if len(o.WebhookNets) > maxWebhookNets {
 		return fmt.Errorf("%w: webhook-nets: at most %d", ErrConfig, maxWebhookNets)
 	}

@@ -258,3 +258,53 @@ if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
     });
   }
 }
+// tryIt sends what the form of an operation of the REST API says, and shows the answer.
+function tryIt() {
+  const form = document.querySelector("form[data-try]");
+  const answer = document.querySelector("[data-answer]");
+  form?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    let path = form.dataset.path;
+    const query = new URLSearchParams();
+    const options = { method: form.dataset.try, headers: {} };
+    for (const field of form.querySelectorAll("[data-in]")) {
+      if (field.dataset.in === "path") {
+        const escape = field.name === "path" ? encodeURI : encodeURIComponent; // a path of a device has slashes
+        path = path.replace("{" + field.name + "}", escape(field.value));
+      } else if (field.value === "") {
+        continue;
+      } else if (field.dataset.in === "query") {
+        query.set(field.name, field.value);
+      } else if (field.dataset.in === "header") {
+        options.headers[field.name] = field.value;
+      } else {
+        options.body = field.value;
+        options.headers["Content-Type"] = "application/json";
+      }
+    }
+    const out = answer.querySelector("pre");
+    answer.hidden = false;
+    try {
+      const got = await fetch(path + (query.size ? "?" + query : ""), options);
+      const heads = ["content-type", "etag", "link", "location", "retry-after", "x-request-id"];
+      const told = heads.filter((h) => got.headers.get(h)).map((h) => h + ": " + got.headers.get(h)).join("\n");
+      const limit = 100000; // characters shown; streams end after the first
+      let text = "";
+      const reader = got.body?.pipeThrough(new TextDecoderStream()).getReader();
+      for (let part; reader && text.length < limit && !(part = await reader.read()).done; ) {
+        text += part.value;
+        out.textContent = got.status + " " + got.statusText + "\n" + told + "\n\n" + text;
+      }
+      reader?.cancel();
+      try {
+        text = JSON.stringify(JSON.parse(text), null, 2);
+      } catch {
+        // it is shown as it is
+      }
+      out.textContent = got.status + " " + got.statusText + "\n" + told + "\n\n" + text;
+    } catch (error) {
+      out.textContent = "No answer: " + error.message;
+    }
+  });
+}
+tryIt();
