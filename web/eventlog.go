@@ -104,30 +104,36 @@ func (p replay) each(ctx context.Context, id uint64, do func(Logged) error) (com
 		}
 		id = oldest - 1
 	}
-	for n := 0; n < maxReplayed; {
-		part, err := p.log.After(ctx, id, replayPart)
-		if err != nil {
-			return false, err
-		}
-		for _, e := range part {
-			if e.ID >= p.until {
-				return true, nil
-			}
-			if err := do(e); err != nil {
-				return false, err
-			}
-			id = e.ID
-		}
-		if n += len(part); len(part) < replayPart {
-			return true, nil
+	for range maxReplayed / replayPart {
+		if id, complete, err = p.part(ctx, id, do); err != nil || complete {
+			return complete, err
 		}
 	}
 	return false, nil
 }
 
+// part calls do for some events after id and returns the last, and whether those were
+// all that are not in memory.
+func (p replay) part(ctx context.Context, id uint64, do func(Logged) error) (last uint64, all bool, err error) {
+	events, err := p.log.After(ctx, id, replayPart)
+	if err != nil {
+		return id, false, err
+	}
+	for _, e := range events {
+		if e.ID >= p.until {
+			return id, true, nil
+		}
+		if err := do(e); err != nil {
+			return id, false, err
+		}
+		id = e.ID
+	}
+	return id, len(events) < replayPart, nil
+}
+
 // gap is the event that says that others are missing. Who comes back from it begins
 // with the first that is kept.
 func gap(after, before uint64) Logged {
-	data, _ := json.Marshal(GapEvent{after, before}) // numbers can be written
-	return Logged{Event: Event{Type: EventGap, Data: data}, ID: before - 1, At: time.Now()}
+	data, _ := json.Marshal(GapEvent{after, before})                                        // numbers can be written
+	return Logged{Event: Event{Type: EventGap, Data: data}, ID: before - 1, At: time.Now()} //nolint:forbidigo // it is told now
 }

@@ -37,7 +37,8 @@ func columnsOf(d *contract.Document, method, pattern string) []string {
 	i := slices.IndexFunc(d.Operations, func(o contract.Operation) bool {
 		return o.Method == method && o.Path == pattern
 	})
-	if i < 0 || !slices.ContainsFunc(d.Operations[i].Parameters, func(p contract.Parameter) bool { return p.Name == "fields" }) {
+	fields := func(p contract.Parameter) bool { return p.Name == "fields" }
+	if i < 0 || !slices.ContainsFunc(d.Operations[i].Parameters, fields) {
 		return nil
 	}
 	a, _ := d.Operations[i].Answer(http.StatusOK)

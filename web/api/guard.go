@@ -68,8 +68,7 @@ func guardOf(method, pattern string) guard {
 // so. Those who change things of a kind come one after the other. current is its GET.
 func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		must, mustNot := r.Header.Values("If-Match"), r.Header.Values("If-None-Match")
-		if len(must)+len(mustNot) == 0 {
+		if len(r.Header.Values("If-Match"))+len(r.Header.Values("If-None-Match")) == 0 {
 			if g.optional {
 				return h(w, r)
 			}
@@ -82,14 +81,12 @@ func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
 			return err
 		}
 		defer unlock()
-		tag, err := a.tagNow(current, r)
-		if err != nil {
+		if ok, err := a.holds(current, r); err != nil || !ok {
+			if err == nil {
+				w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
+				err = &web.Error{Is: web.ErrPrecondition, Detail: "read " + fill(g.of, r) + " again: somebody changed it"}
+			}
 			return err
-		}
-		exists := tag != ""
-		if len(must) > 0 && (!exists || !match(must, tag, false)) || exists && match(mustNot, tag, true) {
-			w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
-			return &web.Error{Is: web.ErrPrecondition, Detail: "read " + fill(g.of, r) + " again: somebody changed it"}
 		}
 		held := &heldAnswer{ResponseWriter: w, holds: func(status int, _ http.Header) bool { return status/100 == 2 }}
 		if err := h(held, r); err != nil {
@@ -101,6 +98,19 @@ func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
 		held.release()
 		return nil
 	}
+}
+
+// holds reports whether the conditions of a request are met by what current answers.
+func (a *API) holds(current web.Handler, r *http.Request) (bool, error) {
+	tag, err := a.tagNow(current, r)
+	if err != nil {
+		return false, err
+	}
+	must, mustNot, exists := r.Header.Values("If-Match"), r.Header.Values("If-None-Match"), tag != ""
+	if len(must) > 0 && (!exists || !match(must, tag, false)) {
+		return false, nil
+	}
+	return !exists || !match(mustNot, tag, true), nil
 }
 
 // tagNow returns the tag of what current answers, "" if there is no such thing.

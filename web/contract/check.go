@@ -56,17 +56,26 @@ func (c *checker) value(where string, s *Schema, v any) {
 	case string:
 		c.text(where, s, v)
 	case float64:
-		if s.Minimum != nil && v < *s.Minimum || s.Maximum != nil && v > *s.Maximum {
-			c.fault(where, "is %v, out of bounds", v)
-		}
+		c.number(where, s, v)
 	case []any:
-		for i, item := range v {
-			if s.Items != nil {
-				c.value(fmt.Sprintf("%s[%d]", where, i), s.Items, item)
-			}
-		}
+		c.array(where, s, v)
 	case map[string]any:
 		c.object(where, s, v)
+	}
+}
+
+func (c *checker) number(where string, s *Schema, v float64) {
+	if s.Minimum != nil && v < *s.Minimum || s.Maximum != nil && v > *s.Maximum {
+		c.fault(where, "is %v, out of bounds", v)
+	}
+}
+
+func (c *checker) array(where string, s *Schema, v []any) {
+	if s.Items == nil {
+		return
+	}
+	for i, item := range v {
+		c.value(fmt.Sprintf("%s[%d]", where, i), s.Items, item)
 	}
 }
 

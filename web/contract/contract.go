@@ -7,6 +7,7 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -185,17 +186,8 @@ func (d *Document) addPath(in document, path string, p pathDoc) error {
 func (d *Document) operation(in document, doc *operationDoc, above []Parameter) (Operation, error) {
 	o := Operation{ID: doc.ID, Summary: doc.Summary, Role: strings.TrimPrefix(doc.Role, "none")}
 	for _, p := range slices.Concat(above, doc.Parameters) {
-		if p.Ref != "" {
-			named, ok := in.Components.Parameters[strings.TrimPrefix(p.Ref, parameterPrefix)]
-			if !ok {
-				return o, fmt.Errorf("%w: no parameter %s", ErrDocument, p.Ref)
-			}
-			p = named
-		}
-		if p.Schema == nil || !slices.Contains([]string{"path", "query", "header"}, p.In) {
-			return o, fmt.Errorf("%w: parameter %q", ErrDocument, p.Name)
-		}
-		if err := d.complete(p.Schema); err != nil {
+		p, err := d.parameter(in, p)
+		if err != nil {
 			return o, err
 		}
 		o.Parameters = append(o.Parameters, p)
@@ -212,24 +204,48 @@ func (d *Document) operation(in document, doc *operationDoc, above []Parameter) 
 	return o, d.answers(in, doc, &o)
 }
 
+// parameter returns the parameter that p is, or refers to.
+func (d *Document) parameter(in document, p Parameter) (Parameter, error) {
+	if p.Ref != "" {
+		named, ok := in.Components.Parameters[strings.TrimPrefix(p.Ref, parameterPrefix)]
+		if !ok {
+			return p, fmt.Errorf("%w: no parameter %s", ErrDocument, p.Ref)
+		}
+		p = named
+	}
+	if p.Schema == nil || !slices.Contains([]string{"path", "query", "header"}, p.In) {
+		return p, fmt.Errorf("%w: parameter %q", ErrDocument, p.Name)
+	}
+	return p, d.complete(p.Schema)
+}
+
+// answer reads how the answer with a status is described.
+func (d *Document) answer(in document, status string, a answerDoc) (Answer, error) {
+	if a.Ref != "" {
+		a = in.Components.Responses[strings.TrimPrefix(a.Ref, "#/components/responses/")]
+	}
+	out := Answer{Description: a.Description, Types: map[string]*Schema{}}
+	if status != "default" {
+		if _, err := fmt.Sscanf(status, "%3d", &out.Status); err != nil {
+			return out, fmt.Errorf("%w: status %q", ErrDocument, status)
+		}
+	}
+	for kind, c := range a.Content {
+		if c.Schema != nil {
+			if err := d.complete(c.Schema); err != nil {
+				return out, err
+			}
+		}
+		out.Types[kind] = c.Schema
+	}
+	return out, nil
+}
+
 func (d *Document) answers(in document, doc *operationDoc, o *Operation) error {
 	for status, a := range doc.Answers {
-		if a.Ref != "" {
-			a = in.Components.Responses[strings.TrimPrefix(a.Ref, "#/components/responses/")]
-		}
-		out := Answer{Description: a.Description, Types: map[string]*Schema{}}
-		if status != "default" {
-			if _, err := fmt.Sscanf(status, "%3d", &out.Status); err != nil {
-				return fmt.Errorf("%w: status %q", ErrDocument, status)
-			}
-		}
-		for kind, c := range a.Content {
-			if c.Schema != nil {
-				if err := d.complete(c.Schema); err != nil {
-					return err
-				}
-			}
-			out.Types[kind] = c.Schema
+		out, err := d.answer(in, status, a)
+		if err != nil {
+			return err
 		}
 		o.Answers = append(o.Answers, out)
 	}
@@ -250,16 +266,13 @@ func (d *Document) complete(s *Schema) error {
 			return fmt.Errorf("%w: %s is required and not described", ErrDocument, name)
 		}
 	}
-	for _, below := range s.Properties {
-		if err := d.complete(below); err != nil {
-			return err
+	below := slices.Collect(maps.Values(s.Properties))
+	for _, b := range append(below, s.Items, s.Others) {
+		if b == nil {
+			continue
 		}
-	}
-	for _, below := range []*Schema{s.Items, s.Others} {
-		if below != nil {
-			if err := d.complete(below); err != nil {
-				return err
-			}
+		if err := d.complete(b); err != nil {
+			return err
 		}
 	}
 	return nil

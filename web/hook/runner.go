@@ -20,9 +20,10 @@ const (
 	workers   = 8   // hooks that are told at a time
 	batch     = 100 // events read at once for one hook
 	idle      = 30 * time.Second
-	quick     = time.Second // until a hook is looked at again that had more to be told
-	hopeless  = 3           // attempts of what the other side refuses (4xx)
-	conflicts = 3           // times that a change is tried again
+	turnLimit = 10 * time.Second // of one hook's turn: the others wait no longer for it
+	quick     = time.Second      // until a hook is looked at again that had more to be told
+	hopeless  = 3                // attempts of what the other side refuses (4xx)
+	conflicts = 3                // times that a change is tried again
 )
 
 // pauses are those after each failed attempt; after the last the event becomes a
@@ -135,34 +136,53 @@ func (r *Runner) turn(ctx context.Context, h Hook) time.Duration {
 		r.fault(ctx, "reading events", err)
 		return idle
 	}
-	told := h.Cursor // as it is stored
+	told, begun := h.Cursor, time.Now() // as it is stored
 	for _, e := range events {
+		if time.Since(begun) >= turnLimit {
+			return 0
+		}
 		if !h.Wants(e.Type, e.Subject) && e.Type != web.EventGap {
 			h.Cursor = e.ID
 			continue
 		}
-		o := r.attempt(ctx, h, e)
-		if ctx.Err() != nil {
-			return idle
-		}
-		if h, err = r.settle(ctx, h, e, o); err != nil {
-			r.fault(ctx, "noting what came of a webhook", err)
-			return quick
+		var wait time.Duration
+		if h, wait = r.tell(ctx, h, e); wait > 0 {
+			return wait
 		}
 		told = h.Cursor
-		if h.State != Active {
-			return max(quick, time.Until(h.NextAt))
-		}
 	}
 	if h.Cursor != told {
-		if err := r.o.Store.Put(ctx, h, audit.Row{}); err != nil && !errors.Is(err, ErrConflict) {
-			r.fault(ctx, "noting how far a webhook is", err)
-		}
+		r.advance(ctx, h)
 	}
 	if len(events) < batch {
 		return idle
 	}
 	return 0
+}
+
+// tell makes one attempt to tell h of e, and returns h as it is then, and how long to
+// wait if its turn is over.
+func (r *Runner) tell(ctx context.Context, h Hook, e web.Logged) (Hook, time.Duration) {
+	o := r.attempt(ctx, h, e)
+	if ctx.Err() != nil {
+		return h, idle
+	}
+	h, err := r.settle(ctx, h, e, o)
+	if err != nil {
+		r.fault(ctx, "noting what came of a webhook", err)
+		return h, quick
+	}
+	if h.State != Active {
+		return h, max(quick, time.Until(h.NextAt))
+	}
+	return h, 0
+}
+
+// advance stores that h has nothing to hear of events up to its cursor.
+func (r *Runner) advance(ctx context.Context, h Hook) {
+	if err := r.o.Store.Put(ctx, h, audit.Row{}); err != nil && !errors.Is(err, ErrConflict) {
+		r.fault(ctx, "noting how far a webhook is", err)
+	}
 }
 
 // attempt makes one.
@@ -250,7 +270,11 @@ func (r *Runner) letters(ctx context.Context, h Hook) error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	for _, l := range letters {
+		if time.Since(begun) >= turnLimit {
+			return nil
+		}
 		o := r.attempt(ctx, h, web.Logged{
 			ID: l.Event, At: l.At, Event: web.Event{Type: l.Type, Subject: l.Subject, Data: l.Data},
 		})

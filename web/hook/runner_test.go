@@ -34,6 +34,8 @@ type far struct {
 	header   http.Header
 	calls    []call
 	err      error
+	slow     string // a host that takes its time
+	takes    time.Duration
 }
 
 type call struct {
@@ -44,6 +46,9 @@ type call struct {
 
 // RoundTrip implements http.RoundTripper.
 func (f *far) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == f.slow {
+		time.Sleep(f.takes)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	body, err := io.ReadAll(r.Body)
@@ -307,6 +312,26 @@ func TestOtherFailures(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if len(f.seen()) != 2 {
 			t.Error("never tried again")
+		}
+	})
+}
+
+// TestSlowHooksHoldNobodyUp has one side take seconds for each message: what is told to
+// another waits for one turn of it, not for all that it has to hear.
+func TestSlowHooksHoldNobodyUp(t *testing.T) {
+	f := &far{statuses: []int{200}, slow: "slow.example.com", takes: 9 * time.Second}
+	inWorld(t, hook.Hook{}, f, func(w *world) {
+		w.hooks.NewID = func() string { return "slow" }
+		slow := hook.Hook{Name: "slow", URL: "https://slow.example.com/"}
+		if _, _, err := w.hooks.Add(t.Context(), "operator:a", slow, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.happen(100)
+		time.Sleep(time.Second) // the slow one is at its first
+		w.happen(1)
+		time.Sleep(30 * time.Second)
+		if h := w.hook(); h.Cursor != 101 {
+			t.Errorf("after half a minute the quick one has heard %d of 101", h.Cursor)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -78,17 +79,16 @@ func (k *Keeper) Wrap(h web.Handler) web.Handler {
 
 // work has h work for the first request of its key, and keeps what it answers.
 func (k *Keeper) work(w http.ResponseWriter, r *http.Request, h web.Handler, mine Reply) (err error) {
-	answer := &answer{ResponseWriter: w}
-	finished := false
+	ctx, answer, finished := r.Context(), &answer{ResponseWriter: w}, false
 	defer func() {
 		if !finished { // it panics: nobody knows what it did but the store
 			answer.status = http.StatusInternalServerError
-			k.finish(r.Context(), answer, mine)
+			k.finish(ctx, answer, mine)
 		}
 	}()
-	web.JSON(k.o.Log, h).ServeHTTP(answer, r.WithContext(With(r.Context(), mine.Key)))
+	web.JSON(k.o.Log, h).ServeHTTP(answer, r.WithContext(With(ctx, mine.Key)))
 	finished = true
-	k.finish(r.Context(), answer, mine)
+	k.finish(ctx, answer, mine)
 	return nil
 }
 
@@ -111,9 +111,7 @@ func replay(w http.ResponseWriter, there, mine Reply) error {
 	case there.Request != mine.Request:
 		return &web.Error{Is: web.ErrKeyReused, Detail: "this Idempotency-Key was sent with another request"}
 	case there.State == Done:
-		for name, values := range there.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), there.Header)
 		w.Header().Set(Replayed, "true")
 		w.WriteHeader(there.Status)
 		_, _ = w.Write(there.Body) // an error is a client that went away

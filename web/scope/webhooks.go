@@ -14,7 +14,7 @@ func (s webhooks) ListWebhooks(ctx context.Context) ([]web.Webhook, error) {
 	if err := all(ctx); err != nil {
 		return nil, err
 	}
-	return s.bounds.Webhooks.ListWebhooks(ctx)
+	return s.Webhooks.ListWebhooks(ctx)
 }
 
 // Webhook implements web.Webhooks.
@@ -22,7 +22,7 @@ func (s webhooks) Webhook(ctx context.Context, id string) (web.Webhook, error) {
 	if err := all(ctx); err != nil {
 		return web.Webhook{}, err
 	}
-	return s.bounds.Webhooks.Webhook(ctx, id)
+	return s.Webhooks.Webhook(ctx, id)
 }
 
 // AddWebhook implements web.Webhooks.
@@ -30,7 +30,7 @@ func (s webhooks) AddWebhook(ctx context.Context, by web.Actor, n web.NewWebhook
 	if err := all(ctx); err != nil {
 		return web.MadeWebhook{}, err
 	}
-	return s.bounds.Webhooks.AddWebhook(ctx, by, n)
+	return s.Webhooks.AddWebhook(ctx, by, n)
 }
 
 // EditWebhook implements web.Webhooks.
@@ -38,7 +38,7 @@ func (s webhooks) EditWebhook(ctx context.Context, by web.Actor, id string, n we
 	if err := all(ctx); err != nil {
 		return web.Webhook{}, err
 	}
-	return s.bounds.Webhooks.EditWebhook(ctx, by, id, n)
+	return s.Webhooks.EditWebhook(ctx, by, id, n)
 }
 
 // RemoveWebhook implements web.Webhooks.
@@ -46,7 +46,7 @@ func (s webhooks) RemoveWebhook(ctx context.Context, by web.Actor, id string) er
 	if err := all(ctx); err != nil {
 		return err
 	}
-	return s.bounds.Webhooks.RemoveWebhook(ctx, by, id)
+	return s.Webhooks.RemoveWebhook(ctx, by, id)
 }
 
 // CommandWebhook implements web.Webhooks.
@@ -56,7 +56,7 @@ func (s webhooks) CommandWebhook(
 	if err := all(ctx); err != nil {
 		return web.MadeWebhook{}, err
 	}
-	return s.bounds.Webhooks.CommandWebhook(ctx, by, id, c)
+	return s.Webhooks.CommandWebhook(ctx, by, id, c)
 }
 
 // WebhookLetters implements web.Webhooks.
@@ -64,7 +64,7 @@ func (s webhooks) WebhookLetters(ctx context.Context, id string, p web.Page) (we
 	if err := all(ctx); err != nil {
 		return web.List[web.WebhookLetter]{}, err
 	}
-	return s.bounds.Webhooks.WebhookLetters(ctx, id, p)
+	return s.Webhooks.WebhookLetters(ctx, id, p)
 }
 
 // RedeliverLetter implements web.Webhooks.
@@ -72,5 +72,5 @@ func (s webhooks) RedeliverLetter(ctx context.Context, by web.Actor, id, letter 
 	if err := all(ctx); err != nil {
 		return web.WebhookLetter{}, err
 	}
-	return s.bounds.Webhooks.RedeliverLetter(ctx, by, id, letter)
+	return s.Webhooks.RedeliverLetter(ctx, by, id, letter)
 }

@@ -1,6 +1,7 @@
 package webtest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -28,7 +29,7 @@ func (l *EventLog) Append(_ context.Context, events []web.Logged) error {
 func (l *EventLog) After(_ context.Context, id uint64, limit int) ([]web.Logged, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(l.all, id+1, func(e web.Logged, id uint64) int { return int(e.ID) - int(id) })
+	i, _ := slices.BinarySearchFunc(l.all, id+1, func(e web.Logged, id uint64) int { return cmp.Compare(e.ID, id) })
 	return slices.Clone(l.all[i:min(i+limit, len(l.all))]), nil
 }
 
@@ -71,7 +72,7 @@ func TestEventLog(t *testing.T, open func(t *testing.T) web.EventLog) {
 		}
 		for i, e := range got {
 			if e.ID != want[i] || e.Type != web.EventDevice || e.Subject != "d" || string(e.Data) != "{}" ||
-				!e.At.Equal(Noon.Add(time.Duration(e.ID)*time.Second)) {
+				!e.At.Equal(second(e.ID)) {
 				t.Errorf("After(%d, %d) has %+v, want %d", after, limit, e, want[i])
 			}
 		}
@@ -88,7 +89,7 @@ func TestEventLog(t *testing.T, open func(t *testing.T) web.EventLog) {
 	var events []web.Logged
 	for _, id := range []uint64{3, 5, 6, 9} {
 		events = append(events, web.Logged{
-			ID: id, At: Noon.Add(time.Duration(id) * time.Second),
+			ID: id, At: second(id),
 			Event: web.Event{Type: web.EventDevice, Subject: "d", Data: []byte("{}")},
 		})
 	}
@@ -105,4 +106,9 @@ func TestEventLog(t *testing.T, open func(t *testing.T) web.EventLog) {
 	must(l.Prune(t.Context(), Noon, 2))
 	ids(0, 10, 6, 9)
 	bounds(6, 9)
+}
+
+// second returns a time for an id.
+func second(id uint64) time.Time {
+	return Noon.Add(time.Duration(id) * time.Second) //nolint:gosec // G115: ids of tests are small
 }

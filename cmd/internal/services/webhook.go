@@ -28,7 +28,8 @@ func hookError(err error) error {
 
 func showHook(h hook.Hook) web.Webhook {
 	levels := map[hook.State]web.Level{
-		hook.Active: web.LevelGood, hook.Failing: web.LevelWarning, hook.Paused: web.LevelNeutral, hook.Disabled: web.LevelBad,
+		hook.Active: web.LevelGood, hook.Failing: web.LevelWarning, hook.Paused: web.LevelNeutral,
+		hook.Disabled: web.LevelBad,
 	}
 	out := web.Webhook{
 		ID: h.ID, Name: h.Name, URL: h.URL, Mode: string(h.Mode), Types: h.Types, Subject: h.Subject, State: string(h.State),
