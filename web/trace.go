@@ -35,15 +35,23 @@ func newTraceID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// parseTraceparent returns the trace-id of "00-<trace-id>-<parent-id>-<flags>".
+// parseTraceparent returns the trace-id of "00-<trace-id>-<parent-id>-<flags>" (W3C
+// Trace Context §3.2). Later versions may have more after it; "ff" is none.
 func parseTraceparent(header string) (string, bool) {
 	parts := strings.Split(header, "-")
-	if len(parts) < 4 || len(parts[1]) != 2*traceBytes || strings.ToLower(parts[1]) != parts[1] {
+	if len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parts) != 4 {
 		return "", false
 	}
-	b, err := hex.DecodeString(parts[1])
-	if err != nil || strings.Trim(parts[1], "0") == "" {
+	for i, length := range []int{2, 2 * traceBytes, 2 * parentBytes, 2} {
+		if _, err := hex.DecodeString(parts[i]); err != nil || len(parts[i]) != length ||
+			strings.ToLower(parts[i]) != parts[i] {
+			return "", false
+		}
+	}
+	if strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
 		return "", false
 	}
-	return hex.EncodeToString(b), true
+	return parts[1], true
 }
+
+const parentBytes = 8 // W3C Trace Context §3.2.2.4
