@@ -57,7 +57,9 @@ func TestOnlyDeviceFilter(t *testing.T) {
 
 // FuzzDeviceFilter: what is read of an address is written as what it was read as.
 func FuzzDeviceFilter(f *testing.F) {
-	for _, seed := range []string{"", "state=online&q=a%20b&tag=t", "insecure=1&sort=newest", "q=%ff&group=%00", "sort=x", "q=a&q=b"} {
+	for _, seed := range []string{
+		"", "state=online&q=a%20b&tag=t", "insecure=1&sort=newest", "q=%ff&group=%00", "sort=x", "q=a&q=b",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -134,6 +134,7 @@ func (p replay) part(ctx context.Context, id uint64, do func(Logged) error) (las
 // gap is the event that says that others are missing. Who comes back from it begins
 // with the first that is kept.
 func gap(after, before uint64) Logged {
-	data, _ := json.Marshal(GapEvent{after, before})                                        // numbers can be written
-	return Logged{Event: Event{Type: EventGap, Data: data}, ID: before - 1, At: time.Now()} //nolint:forbidigo // it is told now
+	data, _ := json.Marshal(GapEvent{after, before}) // numbers can be written
+	now := time.Now()                                //nolint:forbidigo // it is told now
+	return Logged{Event: Event{Type: EventGap, Data: data}, ID: before - 1, At: now}
 }

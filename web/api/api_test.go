@@ -52,7 +52,10 @@ type site struct {
 
 func newSite(t *testing.T, fake *webtest.Fake) *site {
 	t.Helper()
-	s := &site{rate: -1, now: func() time.Time { return webtest.Noon }, fake: fake, accounts: account.New(account.Options{Stores: &accounttest.Memory{}}), stream: &web.Stream{}}
+	s := &site{
+		rate: -1, now: func() time.Time { return webtest.Noon }, fake: fake, stream: &web.Stream{},
+		accounts: account.New(account.Options{Stores: &accounttest.Memory{}}),
+	}
 	for _, role := range web.Roles() {
 		if err := s.accounts.SetToken(t.Context(), string(role), role, "token-"+string(role), webtest.Noon); err != nil {
 			t.Fatal(err)

@@ -72,32 +72,42 @@ func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
 			if g.optional {
 				return h(w, r)
 			}
-			w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
-			return &web.Error{Is: web.ErrPreconditionRequired, Detail: "send If-Match with the ETag of " + fill(g.of, r) +
-				", or If-None-Match: * where there is none yet"}
+			return g.refusal(w, r, web.ErrPreconditionRequired, "send If-Match with the ETag of "+fill(g.of, r)+
+				", or If-None-Match: * where there is none yet")
 		}
 		unlock, err := a.changing.lock(r.Context(), g.of) // one thing may have several names
 		if err != nil {
 			return err
 		}
 		defer unlock()
-		if ok, err := a.holds(current, r); err != nil || !ok {
-			if err == nil {
-				w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
-				err = &web.Error{Is: web.ErrPrecondition, Detail: "read " + fill(g.of, r) + " again: somebody changed it"}
-			}
+		ok, err := a.holds(current, r)
+		if err != nil {
 			return err
 		}
-		held := &heldAnswer{ResponseWriter: w, holds: func(status int, _ http.Header) bool { return status/100 == 2 }}
-		if err := h(held, r); err != nil {
-			return err
+		if !ok {
+			return g.refusal(w, r, web.ErrPrecondition, "read "+fill(g.of, r)+" again: somebody changed it")
 		}
-		if tag, err := a.tagNow(current, r); err == nil && tag != "" {
-			w.Header().Set("ETag", tag)
-		}
-		held.release()
-		return nil
+		return a.change(w, r, current, h)
 	}
+}
+
+// refusal is the answer to who has to read the thing first, and where it is.
+func (g guard) refusal(w http.ResponseWriter, r *http.Request, is error, detail string) error {
+	w.Header().Set("Link", "<"+fill(g.of, r)+`>; rel="related"`)
+	return &web.Error{Is: is, Detail: detail}
+}
+
+// change has h change something, and answers with the tag that it has then.
+func (a *API) change(w http.ResponseWriter, r *http.Request, current, h web.Handler) error {
+	held := &heldAnswer{ResponseWriter: w, holds: func(status int, _ http.Header) bool { return status/100 == 2 }}
+	if err := h(held, r); err != nil {
+		return err
+	}
+	if tag, err := a.tagNow(current, r); err == nil && tag != "" {
+		w.Header().Set("ETag", tag)
+	}
+	held.release()
+	return nil
 }
 
 // holds reports whether the conditions of a request are met by what current answers.

@@ -37,12 +37,13 @@ func TestDocumentsNotUnderstood(t *testing.T) {
 		"unknown member":           "openapi: 3.1.0\nsurprise: 1\n",
 		"unknown member of a path": "paths: {/a: {get: {surprise: 1}}}",
 		"a member twice":           "info: {title: a, title: b}",
-		"no such schema":           "paths: {/a: {get: {responses: {'200': {content: {application/json: {schema: {$ref: x}}}}}}}}",
-		"no such parameter":        "paths: {/a: {get: {parameters: [{$ref: x}]}}}",
-		"parameter nowhere":        "paths: {/a: {get: {parameters: [{name: x, in: cookie, schema: {}}]}}}",
-		"body that is no JSON":     "paths: {/a: {put: {requestBody: {content: {text/plain: {}}}}}}",
-		"status":                   "paths: {/a: {get: {responses: {ok: {}}}}}",
-		"required, not described":  "components: {schemas: {A: {type: object, required: [x]}}}",
+		"no such schema": "paths: {/a: {get: {responses: {'200': {content: " +
+			"{application/json: {schema: {$ref: x}}}}}}}}",
+		"no such parameter":       "paths: {/a: {get: {parameters: [{$ref: x}]}}}",
+		"parameter nowhere":       "paths: {/a: {get: {parameters: [{name: x, in: cookie, schema: {}}]}}}",
+		"body that is no JSON":    "paths: {/a: {put: {requestBody: {content: {text/plain: {}}}}}}",
+		"status":                  "paths: {/a: {get: {responses: {ok: {}}}}}",
+		"required, not described": "components: {schemas: {A: {type: object, required: [x]}}}",
 	} {
 		if _, err := contract.Parse([]byte(text)); !errors.Is(err, contract.ErrDocument) {
 			t.Errorf("Parse of %s = %v, want ErrDocument", name, err)

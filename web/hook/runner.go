@@ -279,7 +279,7 @@ func (r *Runner) letters(ctx context.Context, h Hook) error {
 			ID: l.Event, At: l.At, Event: web.Event{Type: l.Type, Subject: l.Subject, Data: l.Data},
 		})
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // nobody waits any more
 		}
 		on := Arrived
 		if o.words != "" {

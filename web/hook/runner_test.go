@@ -68,7 +68,8 @@ func (f *far) RoundTrip(r *http.Request) (*http.Response, error) {
 		header = http.Header{}
 	}
 	return &http.Response{
-		StatusCode: status, Status: fmt.Sprint(status, " said"), Header: header, Body: io.NopCloser(strings.NewReader("words")),
+		StatusCode: status, Status: fmt.Sprint(status, " said"), Header: header,
+		Body: io.NopCloser(strings.NewReader("words")),
 	}, nil
 }
 
@@ -165,8 +166,8 @@ func TestDelivery(t *testing.T) {
 			t.Fatalf("%d calls, %+v", len(w.far.seen()), h)
 		}
 		c := w.far.seen()[1]
-		want := `{"specversion":"1.0","id":"2","source":"/here","type":"campaign","subject":"c","time":"2000-01-01T00:00:00Z",` +
-			`"datacontenttype":"application/json","data":{"n":1}}`
+		want := `{"specversion":"1.0","id":"2","source":"/here","type":"campaign","subject":"c",` +
+			`"time":"2000-01-01T00:00:00Z","datacontenttype":"application/json","data":{"n":1}}`
 		if c.body != want || c.header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" {
 			t.Errorf("message = %s, %v", c.body, c.header)
 		}
@@ -356,7 +357,8 @@ func TestPauseAndEdit(t *testing.T) {
 		if h, err := w.hooks.Edit(t.Context(), "operator:a", w.id, edited, time.Now()); err != nil || h.Name != "m" {
 			t.Errorf("Edit = %+v, %v", h, err)
 		}
-		if _, err := w.hooks.Edit(t.Context(), "operator:a", w.id, hook.Hook{}, time.Now()); !errors.Is(err, hook.ErrInvalid) {
+		_, err := w.hooks.Edit(t.Context(), "operator:a", w.id, hook.Hook{}, time.Now())
+		if !errors.Is(err, hook.ErrInvalid) {
 			t.Errorf("Edit to nothing = %v", err)
 		}
 		before := w.hook().Secret
