@@ -91,7 +91,13 @@ func (f *faults) run(t *testing.T, prepare func(*world)) (outcome string) {
 		w.submitted = func() { w.faults = f }
 		w.start(t)
 		id := w.handOver(t)
-		time.Sleep(3 * time.Hour) // the window and all graces are over
+		for range 180 { // minutes: then the window and all graces are over
+			time.Sleep(time.Minute)
+			if outcome = w.outcome(t, id); outcome != "" {
+				break
+			}
+		}
+		time.Sleep(5 * time.Minute) // what was held back or switched off is there again
 		if outcome = w.outcome(t, id); outcome == "" {
 			s, at := w.devices[0].state()
 			t.Errorf("the device is %s at %v; %v at Alpha, %v at Beta", s.State, at, w.alpha.states(t, id), w.beta.states(t, id))
