@@ -69,10 +69,10 @@ func (w *world) outcome(tb testing.TB, id string) string {
 		return states[transfer.RowAborted]+states[transfer.RowExpired] == 1
 	}
 	switch {
-	case s.State == transfer.Finalised && at == w.beta && out[transfer.RowRevokedOld] == 1 && in[transfer.RowRevokedOld] == 1:
+	case s.State == transfer.Finalised && at == w.beta && out[transfer.RowRevokedOld]+in[transfer.RowRevokedOld] == 2:
 		w.gone(tb, w.devices[0], w.alpha)
 		return "moved"
-	case s.State == transfer.FellBack && at == w.alpha && out[transfer.RowFellBack] == 1 && in[transfer.RowFellBack] == 1:
+	case s.State == transfer.FellBack && at == w.alpha && out[transfer.RowFellBack]+in[transfer.RowFellBack] == 2:
 		w.gone(tb, w.devices[0], w.beta)
 		return "fell back"
 	case s.State.AtRest() && at == w.alpha && ended(out) && ended(in):

@@ -127,6 +127,7 @@ func (m *model) advance(b batch, sp uint8, cells []cell, phase uint8) batch {
 			b.paused = true
 		}
 		return b
+	default:
 	}
 	if past && !in(b.state, transfer.BatchFinal()...) {
 		return m.turn(b, sp, transfer.BatchWindow)

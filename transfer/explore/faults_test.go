@@ -1,8 +1,6 @@
 package explore_test
 
 import (
-	"slices"
-
 	"steward/est"
 	"steward/transfer"
 )
@@ -247,9 +245,9 @@ func (m *model) defect(c *cell, phase uint8) string {
 		return m.refuses(c)
 	case open(sp1) && open(sp2) && m.dishonest != "SP2":
 		return "I6: the right is open at both CAs"
-	case c.at == sp2 && c.data&sp1 != 0 && transfer.Permitted(s.status.State, s.party[1], transfer.OpRead, transfer.AtElsewhere):
+	case c.at == sp2 && c.data&sp1 != 0 && m.reads(s, sp2):
 		return "I4: Beta's server can read what the device gathered for Alpha"
-	case c.at == sp1 && c.data&sp2 != 0 && transfer.Permitted(s.status.State, s.party[0], transfer.OpRead, transfer.AtElsewhere):
+	case c.at == sp1 && c.data&sp2 != 0 && m.reads(s, sp1):
 		return "I4: Alpha's server can read what the device gathered for Beta"
 	case s.status.State == transfer.Finalised && s.trusts[0] != 0:
 		return "I2: after FINALISED the device trusts Alpha for " + s.trusts[0].String()
@@ -257,12 +255,9 @@ func (m *model) defect(c *cell, phase uint8) string {
 		return "I2': after FELL_BACK the device trusts Beta for " + s.trusts[1].String()
 	case s.status.State == transfer.Ready && s.trusts[1] != 0:
 		return "a pending anchor counts for " + s.trusts[1].String() + " before COMMITTED"
-	case out == transfer.RowRevokedOld && (c.right[sp1].live != 0 || c.right[sp1].state != est.RightDeleted || c.at == sp1):
+	case out == transfer.RowRevokedOld && m.opens(c, sp1):
 		return "I2: Alpha has let the device go, and something opens there"
-	case m.state(c.in) == transfer.RowFellBack && slices.Contains(m.pending(c.in), "") && c.right[sp2].live != 0:
-		return "I2'"
-	case honest && m.state(c.in) == transfer.RowFellBack && c.in.pending == 0 &&
-		(c.right[sp2].live != 0 || c.right[sp2].state != est.RightDeleted || c.at == sp2):
+	case honest && m.state(c.in) == transfer.RowFellBack && c.in.pending == 0 && m.opens(c, sp2):
 		return "I2': Beta knows that the device is Alpha's again, and something opens there"
 	case c.in.ready != 0 && !m.asOffered(c.in.ready):
 		return "7b: Beta has accepted a READY receipt that is not of its offer"
@@ -271,16 +266,27 @@ func (m *model) defect(c *cell, phase uint8) string {
 	case honest && out == transfer.RowFellBack && !in(s.status.State, transfer.FellBack):
 		return "Alpha has taken a device back that is " + string(s.status.State)
 	case in(out, transfer.RowAborted, transfer.RowExpired) && honest && c.out.pending == 0 &&
-		!(s.status.State.AtRest() || s.status.State == transfer.Ready):
+		!s.status.State.AtRest() && s.status.State != transfer.Ready:
 		return "Alpha has closed the row of a device that is " + string(s.status.State)
 	}
 	return ""
 }
 
+// reads reports whether a provider's server may read what the application has.
+func (m *model) reads(s *deviceState, sp uint8) bool {
+	return transfer.Permitted(s.status.State, s.party[sp-1], transfer.OpRead, transfer.AtElsewhere)
+}
+
+// opens reports whether anything of the device opens anything at a provider.
+func (m *model) opens(c *cell, sp uint8) bool {
+	return c.right[sp].live != 0 || c.right[sp].state != est.RightDeleted || c.at == sp
+}
+
 // asOffered reports whether a READY receipt is of the offer, byte for byte.
 func (m *model) asOffered(id receiptID) bool {
 	r := m.foreign(id).Body
-	return r.Destination == transfer.HashOf(m.p.offer.Body.Destination) && string(r.ID) == string(m.p.offer.Body.Transfer)
+	o := &m.p.offer.Body
+	return r.Destination == transfer.HashOf(o.Destination) && string(r.ID) == string(o.Transfer)
 }
 
 // home reports whether the device has arrived for good, at either provider, and all

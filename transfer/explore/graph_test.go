@@ -21,13 +21,6 @@ type node struct {
 	cells     [2]uint32 // interned; the second is none where there is one device only
 }
 
-// An edge leads to a node.
-type edge struct {
-	to    int32
-	fair  bool
-	label string
-}
-
 // A graph is what was explored.
 type graph struct {
 	*model
@@ -427,6 +420,7 @@ func (g *graph) postOffer(id int32, n node, done batch) {
 		declined.b[1] = g.batchID(g.turn(done, sp2, transfer.BatchOfferOver))
 		g.follow(id, declined, true, "Alpha declines the offer")
 		return
+	default:
 	}
 	answered := received
 	answered.b[1] = g.batchID(done)

@@ -174,8 +174,9 @@ func (e *expansion) incomingLocal(c *cell, do transfer.RowEffect) error {
 		return e.revokeNew(c)
 	case transfer.RowRevokeNew, transfer.RowDeleteRight:
 		return e.revokeNew(c)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // revokeNew ends what the device has at Beta.

@@ -236,11 +236,6 @@ func reached(s transfer.RowState) bool {
 
 func ended(s transfer.RowState) bool { return in(s, transfer.RowFinalStates()...) }
 
-// underWay are the states in which anything may still happen to a committed device.
-func underWay(s transfer.RowState) bool {
-	return reached(s) && !ended(s) && s != transfer.RowFinalised
-}
-
 // stepRight moves the right of a CA by its table; k is the key of the event.
 func (m *model) stepRight(c *cell, ca uint8, on est.RightEvent, k keyID) error {
 	r := c.right[ca]
@@ -277,6 +272,7 @@ func (m *model) stepRight(c *cell, ca uint8, on est.RightEvent, k keyID) error {
 		case est.EffectRevoke:
 			r.live = 0
 		case est.EffectReplace:
+		default:
 		}
 	}
 	c.right[ca] = r

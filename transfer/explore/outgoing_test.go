@@ -315,6 +315,7 @@ func (e *expansion) outgoingLocal(c *cell, do transfer.RowEffect) error {
 		e.fire(c, sp1, transfer.RowRevoke)
 	case transfer.RowTakeBack:
 		c.own[sp1] = owned
+	default:
 	}
 	return nil
 }

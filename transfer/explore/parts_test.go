@@ -38,7 +38,8 @@ func keyOf(name string) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(h[:])
 }
 
-func certificate(tb testing.TB, name string, public crypto.PublicKey, issuer *party, key crypto.Signer) *x509.Certificate {
+func certificate(tb testing.TB, name string, public crypto.PublicKey, issuer *party, key crypto.Signer,
+) *x509.Certificate {
 	tb.Helper()
 	h := transfer.HashOf([]byte(name))
 	template := &x509.Certificate{

@@ -40,7 +40,7 @@ func (e *expansion) deviceStep() {
 	}
 }
 
-// performs performs one step of the program and returns the cell as it is before the
+// performs does one step of the program and returns the cell as it is before the
 // machine hears of it.
 func (e *expansion) performs(c *cell) cell {
 	s := e.dev(c)
@@ -57,7 +57,7 @@ func (e *expansion) performs(c *cell) cell {
 
 // run performs all steps up to the next activity, where power is never cut.
 func (e *expansion) run() {
-	c, lost, reports := e.from, e.from, false
+	c, reports := e.from, false
 	for s := e.dev(&c); s.busy && !s.next.Waits; s = e.dev(&c) {
 		reports = reports || s.next.Do == transfer.DoReport
 		e.performs(&c)
@@ -65,7 +65,7 @@ func (e *expansion) run() {
 	name := "the device goes on from " + string(e.dev(&e.from).status.State)
 	e.add(name, c, move{})
 	if reports {
-		lost = c
+		lost := c
 		lost.contact1, lost.asked = e.from.contact1, 0
 		e.add(name+", report lost", lost, move{loss: 1, unfair: true})
 	}
