@@ -151,6 +151,7 @@ func TestNewPages(t *testing.T) {
 	}
 	// A label that was printed is scanned: it leads to its device.
 	person.open(t, "http://"+alpha.http+"/onboard/scan")
+	person.headed(t, "Scan a label")
 	person.keys(t, "LWM2M:e=meter-1"+kb.Enter)
 	person.headed(t, "meter-1")
 }

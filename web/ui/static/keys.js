@@ -83,6 +83,13 @@ if (palette) {
   }
 }
 
+// A hand scanner types wherever the focus is: into the field, on the page that waits for
+// a label.
+const wedge = document.querySelector("[data-scan]")?.elements.label;
+addEventListener("keydown", (k) => {
+  if (wedge && k.key.length === 1 && !k.ctrlKey && !k.metaKey && !k.altKey && document.activeElement === document.body) wedge.focus();
+});
+
 // Letters: "g" and one of a page within a second and a half.
 let jump = 0;
 addEventListener("keydown", (k) => {
