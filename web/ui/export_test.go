@@ -14,6 +14,9 @@ var (
 	NewQR   = newQR
 )
 
+// Licences is the list of modules and their licences.
+var Licences = licences
+
 // Choices returns what a form offers of devices.
 func Choices(devices web.Devices, r *http.Request, chosen []string) (choices, error) {
 	u := &UI{s: web.Services{Devices: devices}}

@@ -41,6 +41,8 @@ var goals = []goal{ //nolint:gochecknoglobals // a constant
 	{"Scan a label", "/onboard/scan"},
 	{"Activity", "/activity"},
 	{"Account", "/account"},
+	{"Settings", "/settings"},
+	{"About and licences", "/settings#about"},
 }
 
 // A findPage lists what has the words in its name.

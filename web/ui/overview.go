@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"net/http"
 
 	"steward/web"
@@ -11,7 +12,9 @@ import (
 type overviewPage struct {
 	web.Overview
 
-	Recent []web.AuditRow
+	Recent                      []web.AuditRow
+	Ending7, Ending30, Ending90 int    // live certificates that end within so many days
+	Base                        string // address of this dashboard
 }
 
 const recentRows = 12 // fill the column beside the numbers on a usual screen
@@ -25,5 +28,11 @@ func (u *UI) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "overview", "overview", "Overview", overviewPage{o, recent.Items})
+	page := overviewPage{Overview: o, Recent: recent.Items, Base: u.base(r)}
+	inventory, err := u.s.Certificates.Inventory(r.Context())
+	if err != nil && !errors.Is(err, web.ErrNotBuilt) && !errors.Is(err, web.ErrForbidden) {
+		return err
+	}
+	page.Ending7, page.Ending30, page.Ending90 = inventory.Ending7, inventory.Ending30, inventory.Ending90
+	return u.show(w, r, http.StatusOK, "overview", "overview", "Overview", page)
 }

@@ -58,6 +58,7 @@ var rights = map[string]web.Role{
 
 	"GET /devices/{id}/queue": web.RoleViewer, "POST /devices/{id}/operations/{operation}/cancel": web.RoleOperator,
 	"POST /views": web.RoleViewer, "POST /views/{id}/remove": web.RoleViewer, "POST /devices/{id}/tags": web.RoleOperator,
+	"GET /settings":              web.RoleViewer,
 	"GET /devices/{id}/security": web.RoleViewer, "GET /devices/{id}/timeline": web.RoleViewer,
 	"GET /devices/{id}/firmware": web.RoleViewer, "GET /devices/{id}/settings": web.RoleViewer,
 	"POST /devices/{id}/retire": web.RoleSecurity,
