@@ -29,7 +29,7 @@ func (p certificatesPage) Weeks() [][]endingDay {
 	most := max(1, slices.Max(append([]int{0}, p.Inventory.Days...)))
 	var days []endingDay
 	for i, n := range p.Inventory.Days {
-		d := endingDay{Day: p.Inventory.At.AddDate(0, 0, i).UTC().Format(time.DateOnly), Count: n}
+		d := endingDay{Day: p.Inventory.At.AddDate(0, 0, i).UTC().Format(time.DateOnly), Count: n, Within: i + 1}
 		if n > 0 {
 			d.Heat = 1 + 3*n/most // of 1 to 4
 		}
@@ -40,9 +40,10 @@ func (p certificatesPage) Weeks() [][]endingDay {
 
 // An endingDay is a day on which certificates end.
 type endingDay struct {
-	Day   string
-	Count int
-	Heat  int // 0 for none, 1 to 4
+	Day    string
+	Count  int
+	Heat   int // 0 for none, 1 to 4
+	Within int // days from now, for the list of what ends until then
 }
 
 // Withins are the offered numbers of days.
