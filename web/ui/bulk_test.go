@@ -80,6 +80,7 @@ func TestColumns(t *testing.T) {
 	text := s.do(t, http.MethodGet, "/devices?columns=model&tag=x", c, nil).Body.String()
 	for _, want := range []string{
 		`<th scope="col">Model</th>`, `name="query" value="tag=x&amp;columns=model"`, `aria-current="true"`,
+		`href="/devices?tag=x&amp;columns=model"`, `href="/api/v1/devices?format=csv&amp;tag=x"`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)

@@ -47,6 +47,13 @@ var deviceColumns = []column{ //nolint:gochecknoglobals // a constant
 	{"id", "Id here", false},
 }
 
+// Export is the query of the API for all that the filter selects, as a table.
+func (p devicesPage) Export() string {
+	q := p.Filter.Query()
+	q.Set("format", "csv")
+	return q.Encode()
+}
+
 // Shows reports whether the column called name is shown.
 func (p devicesPage) Shows(name string) bool {
 	return slices.ContainsFunc(p.Columns, func(c column) bool { return c.Name == name && c.Shown })

@@ -27,7 +27,17 @@ func functions() template.FuncMap {
 		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds, "add": func(a, b int) int { return a + b },
 		"list": func(all ...string) []string { return all },
+		"link": link,
 	}
+}
+
+// link is an address with a query as it stands: a template that writes one after "?"
+// would escape it as if it were a single value.
+func link(path, query string) string {
+	if query == "" {
+		return path
+	}
+	return path + "?" + query
 }
 
 // weekdays are the names of the days, Sunday first.

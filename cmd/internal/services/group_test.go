@@ -117,7 +117,8 @@ func TestGroups(t *testing.T) {
 		t.Errorf("PutGroup after removal = %+v, %v", g, err)
 	}
 	audit, err := w.Activity.ListAudit(t.Context(), web.AuditFilter{Subject: "list"}, web.Page{Size: 10})
-	if err != nil || len(audit.Items) != 5 || audit.Items[3].Action != "group.members" {
+	if err != nil || len(audit.Items) != 5 || audit.Items[3].Action != "group.members" ||
+		audit.Items[3].Before != "0 devices" || audit.Items[3].After != "2 devices +01A +01C" {
 		t.Errorf("audit = %+v, %v", audit.Items, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -163,9 +164,24 @@ func (s Groups) Change(ctx context.Context, name string, add, take []fleet.ID, a
 		}
 		return tx.Audit(audit.Row{
 			Actor: actor, Action: "group.members", Subject: name, Reason: reason,
-			Before: fmt.Sprintf("%d devices", before.Members), After: fmt.Sprintf("%d devices", n),
+			Before: fmt.Sprintf("%d devices", before.Members),
+			After:  fmt.Sprintf("%d devices%s%s", n, signed(" +", add), signed(" -", take)),
 		})
 	})
+}
+
+// signed names devices for an audit row, the first ones if there are many.
+func signed(sign string, devices []fleet.ID) string {
+	const most = 32
+	var b strings.Builder
+	for i, d := range devices {
+		if i == most {
+			fmt.Fprintf(&b, "%s… %d in all", sign, len(devices))
+			break
+		}
+		b.WriteString(sign + string(d))
+	}
+	return b.String()
 }
 
 // Has reports whether a device is in a static group.
