@@ -58,7 +58,7 @@ func (u *UI) settings(w http.ResponseWriter, r *http.Request) error {
 	var indented strings.Builder
 	encoder := json.NewEncoder(&indented)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(json.RawMessage(raw)); err != nil {
+	if err := encoder.Encode(raw); err != nil {
 		return err
 	}
 	page.Devices = indented.String()

@@ -16,7 +16,8 @@ func TestLicences(t *testing.T) {
 		t.Fatal(err)
 	}
 	wanted := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+/\S+|\S+\.\S+) v\d`).FindAllStringSubmatch(string(text), -1) {
+	required := regexp.MustCompile(`(?m)^(?:require )?\s*(\S+\.\S+) v\d`)
+	for _, m := range required.FindAllStringSubmatch(string(text), -1) {
 		wanted[m[1]] = true
 	}
 	free := regexp.MustCompile(`^(MIT|ISC|BSD-[23]-Clause|Apache-2\.0|MPL-2\.0)$`)

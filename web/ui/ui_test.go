@@ -100,7 +100,8 @@ var pages = []string{
 	"/onboard/labels?scope=all&filter=tag%3Dx",
 	"/devices/" + webtest.ID + "/security", "/devices/" + webtest.ID + "/timeline?action=x",
 	"/devices/" + webtest.ID + "/firmware", "/devices/" + webtest.ID + "/settings",
-	"/settings", "/find", "/find?q=x", "/groups", "/groups/x", "/bulk", "/bulk/" + webtest.ID, "/bulk/new?device=" + webtest.ID + "&action=write",
+	"/settings", "/find", "/find?q=x", "/groups", "/groups/x", "/bulk", "/bulk/" + webtest.ID,
+	"/bulk/new?device=" + webtest.ID + "&action=write",
 	"/bulk/new?scope=all&filter=tag%3Dx&action=execute",
 	"/devices/" + webtest.ID + "/trace", "/devices/" + webtest.ID + "/trace?q=x", "/objects",
 }
