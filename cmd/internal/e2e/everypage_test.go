@@ -87,7 +87,7 @@ func TestWithoutScript(t *testing.T) {
 		if got := eval[string](t, p, words); got != read[page.path] {
 			t.Errorf("%s reads otherwise without script:\n%s\n%s", page.path, got, read[page.path])
 		}
-		for _, form := range eval[[]string](t, p, `[...document.forms].filter((f) => !f.querySelector(
+		for _, form := range eval[[]string](t, p, `[...document.forms].filter((f) => f.checkVisibility() && !f.querySelector(
   "button:not([type=button]), input[type=submit]")).map((f) => f.outerHTML.slice(0, 160))`) {
 			t.Errorf("%s: a form that only script can send: %s", page.path, form)
 		}

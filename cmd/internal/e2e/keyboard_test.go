@@ -235,24 +235,27 @@ const focusScript = `(() => {
     .filter((e) => !e.disabled && e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length);
   const radios = new Set();
   const all = usable().filter((e) => e.type !== "radio" || !radios.has(e.name) && radios.add(e.name));
-  const passed = new Set();
   let last = null;
+  const start = document.querySelector("[autofocus]"); // what is before it is reached the other way round
+  start?.focus();
+  const passed = new Set(start ? [start] : []);
   window.stepped = () => {
     const e = document.activeElement;
     if (!e || e === document.body || e === document.documentElement) return last ? "out" : "";
     if (passed.has(e) && e !== last) return "out";
     passed.add(e);
-    const before = last;
+    const former = last;
     last = e;
     const named = e.outerHTML.slice(0, 120);
-    if (before && !(before.compareDocumentPosition(e) & 4) && e !== before) return "the focus goes back to " + named;
+    if (former && !(former.compareDocumentPosition(e) & 4) && e !== former) return "the focus goes back to " + named;
     const s = getComputedStyle(e);
     if (s.outlineStyle === "none" || parseFloat(s.outlineWidth) < 2) return "no focus is seen on " + named;
     const box = e.getBoundingClientRect();
     if (box.bottom < 0 || box.top > innerHeight) return "the focus is out of sight on " + named;
     return "";
   };
-  const left = (e) => e.isConnected && !passed.has(e) && e.type !== "radio";
+  const before = (e) => !!start && !!(e.compareDocumentPosition(start) & 4);
+  const left = (e) => e.isConnected && !passed.has(e) && e.type !== "radio" && !before(e);
   window.missed = () => all.find(left)?.outerHTML.slice(0, 160) ?? "";
   const dates = document.querySelectorAll("input[type=datetime-local], input[type=date], input[type=time]");
   return all.length + 8 * dates.length; // each part of a date is a stop
