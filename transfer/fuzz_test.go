@@ -96,12 +96,6 @@ func FuzzRightStatus(f *testing.F) {
 	}}, transfer.ParseRightStatus)
 }
 
-func FuzzRAVerdict(f *testing.F) {
-	fuzzSigned(f, transfer.RAVerdict{Issuer: "RA", IssuedAt: 1, Nonce: []byte{1}, RAVerdictTerms: transfer.RAVerdictTerms{
-		Factory: transfer.Hash{1}, Tier: transfer.TierWarning, Reason: "old",
-	}}, transfer.ParseRAVerdict)
-}
-
 func FuzzRecord(f *testing.F) {
 	fuzzSigned(f, transfer.Record{
 		Provider: "Alpha", IssuedAt: 1, ID: []byte("0123456789abcdef"), State: "COMPLETE",

@@ -32,9 +32,6 @@ func TestLabels(t *testing.T) {
 	status := transfer.RightStatus{Issuer: "CA", IssuedAt: 1, RightStatusTerms: transfer.RightStatusTerms{
 		Factory: transfer.Hash{1}, SPKI: transfer.Hash{1}, Issued: transfer.Hash{1},
 	}}
-	verdict := transfer.RAVerdict{Issuer: "RA", IssuedAt: 1, Nonce: []byte{1}, RAVerdictTerms: transfer.RAVerdictTerms{
-		Factory: transfer.Hash{1}, Reason: "x",
-	}}
 	anchors := transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{
 		Counter: 1, Anchors: []transfer.AnchorRef{{Purposes: 1}},
 	}}
@@ -60,7 +57,6 @@ func TestLabels(t *testing.T) {
 			[]int64{6, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32},
 		},
 		{"RightStatus", payload(status.Sign(w.ca2.signer())), []int64{1, 6}, []int64{21, 26, 29, 33}},
-		{"RaVerdict", payload(verdict.Sign(w.sp2.signer())), []int64{1, 6, 10}, []int64{21, 34, 35}},
 		{"Anchors", payload(anchors.Sign(w.sp1.signer())), []int64{6}, []int64{8, 36}},
 	}
 	for _, tt := range tests {

@@ -26,12 +26,6 @@ func forms() []form {
 	status := transfer.RightStatus{Issuer: "Beta CA", IssuedAt: 1, RightStatusTerms: transfer.RightStatusTerms{
 		Factory: transfer.HashOf([]byte("f")), State: transfer.RightOpen, SPKI: transfer.HashOf([]byte("k")),
 	}}
-	verdict := transfer.RAVerdict{
-		Issuer: "RA", IssuedAt: 1, Nonce: []byte("12345678"),
-		RAVerdictTerms: transfer.RAVerdictTerms{
-			Factory: transfer.HashOf([]byte("f")), Tier: transfer.TierAffirming, Reason: "good",
-		},
-	}
 	anchors := transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{
 		Counter: 1, Anchors: []transfer.AnchorRef{{Purposes: transfer.TransferSigner}},
 	}}
@@ -67,11 +61,6 @@ func forms() []form {
 			"status", func(t *testing.T, _ *world, s transfer.Signer) []byte { t.Helper(); return must(status.Sign(s))(t) },
 			reading(transfer.VerifyRightStatus), parsing(transfer.ParseRightStatus),
 			func(*testing.T, *world) any { return status }, true,
-		},
-		{
-			"verdict", func(t *testing.T, _ *world, s transfer.Signer) []byte { t.Helper(); return must(verdict.Sign(s))(t) },
-			reading(transfer.VerifyRAVerdict), parsing(transfer.ParseRAVerdict),
-			func(*testing.T, *world) any { return verdict }, true,
 		},
 		{
 			"anchors", func(t *testing.T, _ *world, s transfer.Signer) []byte { t.Helper(); return must(anchors.Sign(s))(t) },

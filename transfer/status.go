@@ -57,58 +57,6 @@ func VerifyRightStatus(raw []byte, by *x509.Certificate) (*Signed[RightStatus], 
 	return statusKind.verify(raw, by)
 }
 
-// A Tier is the outcome of an appraisal (EAR trust tier).
-type Tier uint8
-
-// The tiers.
-const (
-	TierNone            Tier = 0
-	TierAffirming       Tier = 1
-	TierWarning         Tier = 2
-	TierContraindicated Tier = 3
-)
-
-// An RAVerdict is the attestation verifier's verdict on one device.
-type RAVerdict struct {
-	Issuer         string  `cbor:"1,keyasint"`
-	IssuedAt       Seconds `cbor:"6,keyasint"`
-	Nonce          []byte  `cbor:"10,keyasint"`
-	RAVerdictTerms `cbor:"-65537,keyasint"`
-}
-
-// RAVerdictTerms are the verdict.
-type RAVerdictTerms struct {
-	Factory Hash   `cbor:"21,keyasint"`
-	Tier    Tier   `cbor:"34,keyasint"`
-	Reason  string `cbor:"35,keyasint"`
-}
-
-var verdictKind = kind[RAVerdict]{
-	aad: "steward/verdict/1", limit: MaxSmall, tagged: true, validate: (*RAVerdict).validate,
-}
-
-func (v *RAVerdict) validate() error {
-	if v.Tier > TierContraindicated || v.Factory.IsZero() || len(v.Reason) > maxText ||
-		len(v.Nonce) == 0 || len(v.Nonce) > 64 { // RFC 9711 §4.1: 8 to 64 bytes
-		return fmt.Errorf("transfer: verdict: %w", ErrValue)
-	}
-	return firstError(validateText("issuer", v.Issuer), validateTime("issue time", v.IssuedAt))
-}
-
-// Sign returns the verdict signed by the verifier.
-func (v RAVerdict) Sign(by Signer) ([]byte, error) { return verdictKind.sign(v, by) }
-
-// ParseRAVerdict reads a verdict whose signature is not checked.
-func ParseRAVerdict(raw []byte) (*Signed[RAVerdict], error) {
-	signed, _, err := verdictKind.parse(raw)
-	return signed, err
-}
-
-// VerifyRAVerdict reads a verdict and checks that by has signed it.
-func VerifyRAVerdict(raw []byte, by *x509.Certificate) (*Signed[RAVerdict], error) {
-	return verdictKind.verify(raw, by)
-}
-
 // Anchors is the command that sets signer bits on a device (§1, rule 4), signed
 // by its present transfer signer and written untagged.
 type Anchors struct {

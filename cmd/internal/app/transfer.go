@@ -98,7 +98,7 @@ func (a *App) buildTransfers() error {
 
 // manifests tells a partner what a device runs (ManifestRef).
 func (a *App) manifests(ctx context.Context, id fleet.ID) ([]transfer.ManifestRef, error) {
-	installed, err := a.db.Rollout().Installed(ctx, id)
+	installed, err := a.db.Rollout().InForce(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -132,11 +132,12 @@ func scanDeviceReport(row interface{ Scan(dest ...any) error }) (r rollout.Devic
 // AddInstalled notes manifests that a device runs and that no update of ours
 // installed, with an audit row naming actor.
 func (s Rollout) AddInstalled(ctx context.Context, device fleet.ID, all []rollout.Installed, actor string) error {
+	at := time.Now().UnixMicro() // the same of all: together they are in force (InForce)
 	return s.db.Update(ctx, func(tx *Tx) error {
 		for _, i := range all {
 			sequence := int64(min(i.Sequence, math.MaxInt64))
 			if _, err := tx.Exec("installed_manifest.put", string(device), int64(i.Digest.Algorithm), i.Digest.Value,
-				sequence, "", "transfer", time.Now().UnixMicro()); err != nil {
+				sequence, "", "transfer", at); err != nil {
 				return err
 			}
 			if err := tx.Audit(audit.Row{
@@ -151,9 +152,24 @@ func (s Rollout) AddInstalled(ctx context.Context, device fleet.ID, all []rollou
 	})
 }
 
-// brought returns the manifests that AddInstalled noted.
-func (s Rollout) brought(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
-	rows, err := s.db.Query(ctx, "installed_manifest.of_device", string(device))
+// InForce returns the manifests that a device names in its receipts: what came with the
+// newest, or what our own update has put in their place. Sequence numbers on a device
+// only rise, and Installed has those of before, too.
+func (s Rollout) InForce(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
+	newest, err := s.noted(ctx, "installed_manifest.newest", device)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.lastDone(ctx, device)
+	if err == nil && len(own) > 0 && (len(newest) == 0 || own[0].Sequence > newest[0].Sequence) {
+		newest = own
+	}
+	return newest, err
+}
+
+// noted returns manifests that AddInstalled noted, the newest first.
+func (s Rollout) noted(ctx context.Context, query string, device fleet.ID) ([]rollout.Installed, error) {
+	rows, err := s.db.Query(ctx, query, string(device))
 	if err != nil {
 		return nil, err
 	}

@@ -43,15 +43,21 @@ func (s Rollout) Known(ctx context.Context, ids []fleet.ID) ([]rollout.Candidate
 
 // Installed implements rollout.Members.
 func (s Rollout) Installed(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
-	all, err := s.brought(ctx, device)
+	all, err := s.noted(ctx, "installed_manifest.of_device", device)
 	if err != nil {
 		return nil, err
 	}
+	own, err := s.lastDone(ctx, device)
+	return append(all, own...), err
+}
+
+// lastDone returns what our last update has installed, if there was one.
+func (s Rollout) lastDone(ctx context.Context, device fleet.ID) ([]rollout.Installed, error) {
 	var details string
 	var delivery rollout.Delivery
-	err = s.db.QueryRow(ctx, "job.last_done", string(device)).Scan(&details, &delivery)
+	err := s.db.QueryRow(ctx, "job.last_done", string(device)).Scan(&details, &delivery)
 	if errors.Is(err, sql.ErrNoRows) {
-		return all, nil
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
@@ -60,5 +66,5 @@ func (s Rollout) Installed(ctx context.Context, device fleet.ID) ([]rollout.Inst
 	if err := json.Unmarshal([]byte(details), &r); err != nil {
 		return nil, err
 	}
-	return append(all, rollout.Installed{Digest: r.ManifestOf(delivery), Sequence: r.Sequence, Release: r.ID}), nil
+	return []rollout.Installed{{Digest: r.ManifestOf(delivery), Sequence: r.Sequence, Release: r.ID}}, nil
 }

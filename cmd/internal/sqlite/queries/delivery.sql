@@ -22,6 +22,14 @@ SELECT algorithm, digest, sequence
  ORDER BY sequence DESC
  LIMIT 16;
 
+-- name: installed_manifest.newest
+SELECT algorithm, digest, sequence
+  FROM installed_manifest
+ WHERE device = ?1
+   AND at = (SELECT at FROM installed_manifest WHERE device = ?1 ORDER BY sequence DESC, at DESC LIMIT 1)
+ ORDER BY sequence DESC
+ LIMIT 16;
+
 -- name: suit_report.put
 INSERT INTO suit_report (device, digest, release, succeeded, reason, raw, at) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (device, digest) DO UPDATE
