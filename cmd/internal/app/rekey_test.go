@@ -30,7 +30,7 @@ type rekeyWorld struct {
 	provider  *provider
 	permanent *app.Permanent
 	uri       string
-	dir       string // of the device's memory
+	dir       string              // of the device's memory
 	c509      estcoap.C509Formats // that the devices speak with their provider
 }
 

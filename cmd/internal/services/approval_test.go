@@ -11,12 +11,19 @@ import (
 	"steward/web/account"
 )
 
-// signedIn opens a session for somebody.
+// signedIn makes somebody, with a session.
 func (w *world) signedIn(t *testing.T, name string, role web.Role) web.Actor {
 	t.Helper()
 	now := w.clock.Now()
-	err := w.db.Accounts().Put(t.Context(), account.Credential{
-		Hash: sha256.Sum256([]byte(name)), Kind: account.Session, Name: name, Role: role,
+	err := w.db.Accounts().ChangePerson(t.Context(), account.Change{
+		Person: account.Person{Name: name, Role: role, State: account.Active, Handle: []byte(name), CreatedAt: now},
+		Audit:  audit.Row{Actor: "test", Action: "test"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.db.Accounts().Put(t.Context(), account.Credential{
+		Hash: sha256.Sum256([]byte(name)), Kind: account.Session, Owner: name, Name: name, Role: role,
 		CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour),
 	}, audit.Row{Actor: "test", Action: "test"})
 	if err != nil {
