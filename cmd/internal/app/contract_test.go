@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -385,9 +386,7 @@ func (d *driver) send(
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	if body != "" && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -88,13 +88,13 @@ func TestAuditReference(t *testing.T) {
 	for _, m := range regexp.MustCompile("`([a-z_]+\\.(?:[a-z_]+|…))`").FindAllStringSubmatch(string(text), -1) {
 		documented[m[1]] = false
 	}
-	all := ""
+	var all strings.Builder
 	for _, f := range sources(t) {
 		if under(f.dir, "cmd/internal/pagebench") || path.Base(f.dir) == "webtest" {
 			continue
 		}
 		written, actions := literals(f.File)
-		all += written
+		all.WriteString(written)
 		for _, action := range actions {
 			prefix, _, _ := strings.Cut(action, ".")
 			_, whole := documented[action]
@@ -105,7 +105,7 @@ func TestAuditReference(t *testing.T) {
 		}
 	}
 	for action := range documented {
-		if begin := strings.TrimSuffix(action, "…"); !strings.Contains(all, `"`+begin) {
+		if begin := strings.TrimSuffix(action, "…"); !strings.Contains(all.String(), `"`+begin) {
 			t.Errorf("docs/reference/audit.md names %s, which nothing writes", action)
 		}
 	}

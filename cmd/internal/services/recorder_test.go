@@ -3,6 +3,7 @@ package services_test
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,12 +54,12 @@ func TestRecorder(t *testing.T) {
 		r.KeepValues(true)
 		h.Device(happened(server.Notified, now))
 	})
-	var types string
+	var types strings.Builder
 	for _, e := range all {
-		types += e.Type + " "
+		types.WriteString(e.Type + " ")
 	}
-	if types != "device.state campaign device.value " {
-		t.Errorf("kept %s", types)
+	if types.String() != "device.state campaign device.value " {
+		t.Errorf("kept %s", types.String())
 	}
 	all = recorded(t, func(h *services.Hub, _ *services.Recorder) {
 		now := time.Now()
