@@ -63,7 +63,9 @@ func TestEvidence(t *testing.T) {
 			s.ready.Destination[0] ^= 1
 			s.done.Destination, s.final.Destination = s.ready.Destination, s.ready.Destination
 		}, final: transfer.ErrEvidence},
-		{name: "fell back after nothing", change: func(s set) { s.back.Previous = transfer.Hash{} }, back: transfer.ErrEvidence},
+		{name: "fell back after nothing", change: func(s set) {
+			s.back.Previous = transfer.Hash{}
+		}, back: transfer.ErrEvidence},
 		{name: "only FALLBACK", change: func(s set) { s.back.State = transfer.InFall }, back: transfer.ErrEvidence},
 	}
 	for _, tt := range tests {

@@ -35,10 +35,11 @@ type world struct {
 	earliest    time.Time // of the window; zero: now
 	attest      bool      // demanded by the self mandate
 	// gates are set by Beta before it approves; nil: as they are
-	gates     *coordinator.Gates
-	faults    *faults                                                        // nil: none
-	filter    func(name string, perform func() error) (mine bool, err error) // of operations on devices; nil: none
-	submitted func()                                                         // called when a transfer was submitted; operators then try again
+	gates  *coordinator.Gates
+	faults *faults                                                        // nil: none
+	filter func(name string, perform func() error) (mine bool, err error) // of operations on devices; nil: none
+	// submitted is called when a transfer was submitted; operators then try again.
+	submitted func()
 }
 
 const testGrace = 60 * time.Second

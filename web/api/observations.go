@@ -76,7 +76,8 @@ func (a *API) template(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) reconcileObservations(w http.ResponseWriter, r *http.Request) error {
-	if err := a.s.Observations.ReconcileObservations(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id")); err != nil {
+	by := web.ActorFrom(r.Context())
+	if err := a.s.Observations.ReconcileObservations(r.Context(), by, web.Param(r, "id")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

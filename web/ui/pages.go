@@ -20,5 +20,6 @@ func Pages() []string {
 
 // allRoutes lists what needs somebody to be signed in.
 func (u *UI) allRoutes() []route {
-	return slices.Concat(u.routes(), u.dataRoutes(), u.peopleRoutes(), u.fleetRoutes(), u.webhookRoutes(), u.explorerRoutes())
+	return slices.Concat(u.routes(), u.dataRoutes(), u.peopleRoutes(), u.fleetRoutes(), u.webhookRoutes(),
+		u.explorerRoutes())
 }

@@ -88,7 +88,8 @@ func (s *site) do(t *testing.T, method, target string, c *http.Cookie, form url.
 
 // pages lists the path of each page that a GET shows.
 var pages = []string{
-	"/", "/account", "/people", "/people/admin", "/devices", "/devices?q=none&state=online", "/devices/" + webtest.ID, "/certificates",
+	"/", "/account", "/people", "/people/admin", "/devices", "/devices?q=none&state=online", "/devices/" + webtest.ID,
+	"/certificates",
 	"/certificates?within=30",
 	"/certificates/" + webtest.ID, "/updates", "/updates/new", "/updates/" + webtest.ID, "/transfers", "/transfers/new",
 	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/activity",

@@ -118,17 +118,8 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 	if err = a.keepEvents(ctx); err != nil {
 		return a, err
 	}
-	ring, err := openRing(a.dir, cfg.Keys)
+	seal, err := a.openKeys()
 	if err != nil {
-		return a, err
-	}
-	a.ring = ring
-	seal, err := ring.Sealer()
-	if err != nil {
-		return a, err
-	}
-	a.keys, a.replies = a.db.Credentials(seal), a.db.Replies(seal)
-	if err = a.buildWebhooks(seal); err != nil {
 		return a, err
 	}
 	a.auditor = newAuditor(a.db, log)
@@ -153,6 +144,18 @@ func New(ctx context.Context, cfg config.Config, log *slog.Logger) (a *App, err 
 		return a, err
 	}
 	return a, a.buildWebSide(ctx)
+}
+
+// openKeys opens the ring of keys, and what is kept sealed by one of them.
+func (a *App) openKeys() (seal *keys.Sealer, err error) {
+	if a.ring, err = openRing(a.dir, a.cfg.Keys); err != nil {
+		return nil, err
+	}
+	if seal, err = a.ring.Sealer(); err != nil {
+		return nil, err
+	}
+	a.keys, a.replies = a.db.Credentials(seal), a.db.Replies(seal)
+	return seal, a.buildWebhooks(seal)
 }
 
 // buildDeviceSide makes everything that devices speak to.

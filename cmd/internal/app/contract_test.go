@@ -72,14 +72,9 @@ var roles = append([]web.Role{web.RoleNone}, web.Roles()...)
 // FuzzContract is TestContract for as long as somebody lets it run.
 func FuzzContract(f *testing.F) {
 	f.Add(uint64(7), uint16(0))
-	var d *driver
-	var once sync.Once
-	dir := f.TempDir()
+	d := newDriver(f, f.TempDir(), "Alpha")
+	d.populate(f)
 	f.Fuzz(func(t *testing.T, seed uint64, which uint16) {
-		once.Do(func() {
-			d = newDriver(f, dir, "Alpha")
-			d.populate(t)
-		})
 		d.rng = rand.New(rand.NewPCG(seed, uint64(which)))
 		for range 10 {
 			d.once(t, d.doc.Operations[int(which)%len(d.doc.Operations)], roles[d.rng.IntN(len(roles))])
@@ -104,16 +99,16 @@ type driver struct {
 
 // checkLog looks in all that was logged, at the level of debugging, for what was told
 // to clients once: tokens, links, passwords and secrets of webhooks.
-func (d *driver) checkLog(t testing.TB) {
-	t.Helper()
+func (d *driver) checkLog(tb testing.TB) {
+	tb.Helper()
 	d.log.mu.Lock()
 	defer d.log.mu.Unlock()
 	if len(d.secrets) < 10 || d.log.all.Len() < 10_000 {
-		t.Errorf("%d secrets to look for in %d bytes of log: too few", len(d.secrets), d.log.all.Len())
+		tb.Errorf("%d secrets to look for in %d bytes of log: too few", len(d.secrets), d.log.all.Len())
 	}
 	for _, secret := range d.secrets {
 		if bytes.Contains(d.log.all.Bytes(), []byte(secret)) {
-			t.Errorf("the log has a secret: %s", secret)
+			tb.Errorf("the log has a secret: %s", secret)
 		}
 	}
 }
@@ -140,15 +135,15 @@ func (l *lines) take() string {
 	return l.buf.String()
 }
 
-func newDriver(t testing.TB, dir, name string) *driver {
-	t.Helper()
+func newDriver(tb testing.TB, dir, name string) *driver {
+	tb.Helper()
 	o := config.Default()
 	o.Name, o.RESTRate = name, -1
 	o.Data, o.Host, o.AllowTestRange, o.AllowNoSec = dir, "127.0.0.1", true, true
 	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "off"
 	cfg, err := config.New(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d := &driver{
 		log: &lines{}, rng: rand.New(rand.NewPCG(1, 1)), pool: map[string][]string{},
@@ -157,18 +152,18 @@ func newDriver(t testing.TB, dir, name string) *driver {
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	a, err := app.New(context.Background(), cfg, log)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		if err := a.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	d.grant = func() error {
@@ -184,25 +179,26 @@ func newDriver(t testing.TB, dir, name string) *driver {
 	}
 	d.secrets = append(d.secrets, "AAAAAAAAAAAAAAAAAAAAAA") // the key of a device that examples have
 	if err := d.grant(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d.handler = app.Dashboard(a)
 	text, err := os.ReadFile("../../../web/api/openapi.yaml")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if d.doc, err = contract.Parse(text); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }
 
 // populate makes one of what can be made without devices.
-func (d *driver) populate(t testing.TB) {
-	t.Helper()
-	other := newDriver(t, t.TempDir(), "Beta").make(t, "GET", "/identity", "")
-	one := d.make(t, "POST", "/devices", `{"endpoint":"one","tags":["a"]}`)["id"]
-	release := d.make(t, "POST", "/releases", `{"name":"r","version":"1","vendor":"acme","class":"lamp","image":"AAECAw=="}`)["id"]
+func (d *driver) populate(tb testing.TB) {
+	tb.Helper()
+	other := newDriver(tb, tb.TempDir(), "Beta").make(tb, "GET", "/identity", "")
+	one := d.make(tb, "POST", "/devices", `{"endpoint":"one","tags":["a"]}`)["id"]
+	release := d.make(tb, "POST", "/releases",
+		`{"name":"r","version":"1","vendor":"acme","class":"lamp","image":"AAECAw=="}`)["id"]
 	for _, row := range [][3]string{
 		{"POST", "/devices", `{"endpoint":"two"}`},
 		{"PUT", "/observation-templates/usual", `{"observations":[{"paths":["/3/0/9"],"attributes":["pmin=1"]}]}`},
@@ -218,15 +214,16 @@ func (d *driver) populate(t testing.TB) {
 		{"POST", "/devices/" + fmt.Sprint(one) + "/operations", `{"op":"read","path":"/3/0/0","ttl":600}`},
 		{"POST", "/partners", `{"identity":` + encode(other) + `}`},
 	} {
-		d.make(t, row[0], row[1], row[2])
+		d.make(tb, row[0], row[1], row[2])
 	}
-	d.make(t, "POST", fmt.Sprintf("/releases/%s/commands", release), `{"action":"approve"}`)
-	d.make(t, "POST", "/campaigns", fmt.Sprintf(`{"name":"c","release":%q,"delivery":"pull","devices":[%q]}`, release, one))
+	d.make(tb, "POST", fmt.Sprintf("/releases/%s/commands", release), `{"action":"approve"}`)
+	d.make(tb, "POST", "/campaigns",
+		fmt.Sprintf(`{"name":"c","release":%q,"delivery":"pull","devices":[%q]}`, release, one))
 }
 
 // make sends a request that succeeds, and returns the answer.
-func (d *driver) make(t testing.TB, method, path, body string) (out map[string]any) {
-	t.Helper()
+func (d *driver) make(tb testing.TB, method, path, body string) (out map[string]any) {
+	tb.Helper()
 	header := http.Header{}
 	switch {
 	case strings.HasSuffix(path, "/commands"), strings.Contains(path, "/keys/"):
@@ -235,13 +232,13 @@ func (d *driver) make(t testing.TB, method, path, body string) (out map[string]a
 		header.Set("If-None-Match", "*")
 	}
 	header.Set("Prefer", "respond-async")
-	w := d.send(t, method, "/api/v1"+path, web.RoleAdmin, body, header)
+	w := d.send(tb, method, "/api/v1"+path, web.RoleAdmin, body, header)
 	if w.Code/100 != 2 {
-		t.Fatalf("%s %s = %d\n%s", method, path, w.Code, w.Body)
+		tb.Fatalf("%s %s = %d\n%s", method, path, w.Code, w.Body)
 	}
 	d.learn("/api/v1"+path, w.Body.Bytes())
 	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
@@ -289,10 +286,10 @@ func (d *driver) keep(name, value string) {
 }
 
 // once sends one request for an operation and judges the answer.
-func (d *driver) once(t testing.TB, o contract.Operation, role web.Role) {
-	t.Helper()
+func (d *driver) once(tb testing.TB, o contract.Operation, role web.Role) {
+	tb.Helper()
 	q := d.request(o)
-	w := d.send(t, o.Method, q.target, role, q.body, q.header)
+	w := d.send(tb, o.Method, q.target, role, q.body, q.header)
 	d.sent++
 	d.statuses[w.Code]++
 	may := role.Includes(web.Role(o.Role))
@@ -300,24 +297,24 @@ func (d *driver) once(t testing.TB, o contract.Operation, role web.Role) {
 		w.Body, d.log.take())
 	switch {
 	case !may && w.Code != http.StatusForbidden && w.Code != http.StatusUnauthorized:
-		t.Errorf("allowed without the role %s: %s", o.Role, call)
+		tb.Errorf("allowed without the role %s: %s", o.Role, call)
 	case w.Code/100 == 2 && q.fault != "":
-		t.Errorf("accepted with %s: %s", q.fault, call)
+		tb.Errorf("accepted with %s: %s", q.fault, call)
 	case w.Code >= http.StatusInternalServerError && !excused(o, w):
-		t.Errorf("an error of ours: %s", call)
+		tb.Errorf("an error of ours: %s", call)
 	}
 	for _, fault := range d.judge(o, w) {
 		if strings.Contains(q.target, "fields=") && strings.Contains(fault, " lacks ") {
 			continue // nobody wanted it
 		}
-		t.Errorf("%s: %s", fault, call)
+		tb.Errorf("%s: %s", fault, call)
 	}
 	if w.Code == http.StatusUnauthorized && role != web.RoleNone {
-		t.Errorf("not known with a token: %s", call)
+		tb.Errorf("not known with a token: %s", call)
 	}
 	if strings.HasPrefix(o.Path, "/api/v1/tokens/") {
 		if err := d.grant(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if w.Code/100 == 2 {
@@ -376,9 +373,9 @@ func (d *driver) judge(o contract.Operation, w *httptest.ResponseRecorder) []str
 const patience = 20 * time.Second
 
 func (d *driver) send(
-	t testing.TB, method, target string, role web.Role, body string, header http.Header,
+	tb testing.TB, method, target string, role web.Role, body string, header http.Header,
 ) *httptest.ResponseRecorder {
-	t.Helper()
+	tb.Helper()
 	limit := patience
 	if strings.HasPrefix(target, "/api/v1/events") {
 		limit = 50 * time.Millisecond // it ends only when nobody listens
@@ -396,7 +393,7 @@ func (d *driver) send(
 	w := httptest.NewRecorder()
 	d.handler.ServeHTTP(w, r)
 	if limit == patience && ctx.Err() != nil {
-		t.Errorf("%s %s took longer than %v", method, target, patience)
+		tb.Errorf("%s %s took longer than %v", method, target, patience)
 	}
 	return w
 }

@@ -56,7 +56,7 @@ func (d *driver) request(o contract.Operation) request {
 		}
 	case faulty && d.chance(4) && len(d.doc.Resolve(o.Body.Schema).Properties) > 0:
 		q.body, q.fault = d.pick(`[]`, `"x"`, `1`, `true`), "a body that is no object"
-	case faulty && d.chance(4):
+	case faulty && d.chance(3):
 		q.body, q.fault = "{}", "another content type"
 		q.header.Set("Content-Type", d.pick("text/plain", "application/xml", "x", "application/json-seq"))
 	case faulty:
@@ -101,10 +101,12 @@ var examples = map[string]string{
 	"setPartnerState":        `{"state":"suspended","reason":"x"}`,
 	"draftTransfer":          `{"partner":"PARTNER","devices":["DEVICE"],"latest":"2036-03-02T10:00:00Z"}`,
 	"commandTransfer":        `{"action":"cancel","reason":"x"}`,
-	"addObjectDefinitions": `{"document":"<?xml version=\"1.0\"?><LWM2M><Object ObjectType=\"MODefinition\"><Name>N</Name>` +
-		`<ObjectID>32001</ObjectID><ObjectURN>urn:oma:lwm2m:x:32001</ObjectURN><MultipleInstances>Multiple</MultipleInstances>` +
+	"addObjectDefinitions": `{"document":"<?xml version=\"1.0\"?><LWM2M><Object ObjectType=\"MODefinition\">` +
+		`<Name>N</Name><ObjectID>32001</ObjectID><ObjectURN>urn:oma:lwm2m:x:32001</ObjectURN>` +
+		`<MultipleInstances>Multiple</MultipleInstances>` +
 		`<Mandatory>Optional</Mandatory><Resources><Item ID=\"0\"><Name>V</Name><Operations>R</Operations>` +
-		`<MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory><Type>Integer</Type></Item></Resources>` +
+		`<MultipleInstances>Single</MultipleInstances><Mandatory>Optional</Mandatory><Type>Integer</Type>` +
+		`</Item></Resources>` +
 		`</Object></LWM2M>"}`,
 }
 
@@ -145,7 +147,8 @@ func (d *driver) known(name string) (all []string) { return d.pool[name] }
 var hostile = []string{
 	"", " ", "a", "0", "-1", "null", "../../etc/passwd", "..%2f..%2f", "%00", "\x00", "'; DROP TABLE device; --",
 	`"><script>alert(1)</script>`, "{{.}}", "%s%n", "ä€\U0001F600", "\u202e", "a\r\nX-Injected: 1", "\xff\xfe",
-	strings.Repeat("x", 300), strings.Repeat("ü", 5000), "18446744073709551616", "1e999", "NaN", "*", "ep:", "ep:one", "/3/0/0",
+	strings.Repeat("x", 300), strings.Repeat("ü", 5000), "18446744073709551616", "1e999", "NaN", "*", "ep:", "ep:one",
+	"/3/0/0",
 }
 
 // segment is a part of a path: mostly one that names something.
@@ -154,7 +157,8 @@ func (d *driver) segment(path, name string) string {
 	text := d.pick(hostile...)
 	switch known := d.known(of); {
 	case name == "path":
-		text = d.pick("3/0/0", "3/0/15", "3/0", "3", "1/0/1", "5/0/1", "3303/0/5700", "65535/65535/65535/1", "0", "3/0/0/0/0", "x", "d01/3/0/0")
+		text = d.pick("3/0/0", "3/0/15", "3/0", "3", "1/0/1", "5/0/1", "3303/0/5700", "65535/65535/65535/1", "0",
+			"3/0/0/0/0", "x", "d01/3/0/0")
 		return text
 	case name == "object":
 		text = d.pick("3303", "32001", "3303", "65536", "-1")

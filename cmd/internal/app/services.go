@@ -35,7 +35,8 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		EnrollURI: a.EnrollURI(),
 		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
-		Keys: a.keys, References: a.references, Traces: a.traces, Webhooks: a.webhooks, KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
+		Keys: a.keys, References: a.references, Traces: a.traces, Webhooks: a.webhooks,
+		KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 		Approvers: a.approvers(web.RoleRelease),
 		Attest:    a.attestNow,
 	})

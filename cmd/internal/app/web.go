@@ -173,7 +173,8 @@ func (a *App) buildDashboard(ctx context.Context) error {
 		return err
 	}
 	rest, err := api.New(api.Options{
-		Once: keeper, Rate: a.cfg.RESTRate, Services: bounded, Door: door, Stream: a.web.stream, Schema: a.registry, BaseURL: a.DashboardURL(),
+		Once: keeper, Rate: a.cfg.RESTRate, Services: bounded, Door: door, Stream: a.web.stream,
+		Schema: a.registry, BaseURL: a.DashboardURL(),
 		Metrics: a.metrics(services), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {

@@ -82,8 +82,11 @@ var layers = map[string][]string{
 	"web/onboard":                    {"web", "lwm2m"},
 	"web/once/oncetest":              {"web/once"},
 	"web/api":                        {"web", "web/account", "web/once", "web/contract", "lwm2m", "lwm2m/audit"},
-	"web/ui":                         {"web", "web/passkey", "web/oidc", "web/account", "web/contract", "web/onboard", "lwm2m", "lwm2m/audit", "objects", "objects/registry"},
-	"web/peer":                       {"web", "transfer", "transfer/coordinator", "est", "est/c509"},
+	"web/ui": {
+		"web", "web/passkey", "web/oidc", "web/account", "web/contract", "web/onboard", "lwm2m", "lwm2m/audit", "objects",
+		"objects/registry",
+	},
+	"web/peer": {"web", "transfer", "transfer/coordinator", "est", "est/c509"},
 }
 
 // owners names the packages that may import each third-party module.

@@ -216,7 +216,8 @@ var legalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}$`)
 // New validates o. It returns ErrConfig with what is wrong and what would be right.
 func New(o Options) (Config, error) {
 	c := Config{
-		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, Tolerant: o.Tolerant, InfoCOSE: o.InfoCOSE, IDs: objects.IDs(o.Objects),
+		Data: o.Data, Name: o.Name, Host: o.Host, AllowNoSec: o.AllowNoSec, Tolerant: o.Tolerant, InfoCOSE: o.InfoCOSE,
+		IDs:         objects.IDs(o.Objects),
 		PublicCoAPS: o.PublicCoAPS, Revocations: o.Revocations, FactoryCRLs: o.FactoryCRLs,
 		AckTimeout: time.Duration(o.Timers.AckTimeout), Grace: time.Duration(o.Timers.Grace),
 		Retry: time.Duration(o.Timers.Retry), Poll: time.Duration(o.Timers.Poll),

@@ -144,7 +144,8 @@ func TestNewPages(t *testing.T) {
 			"/groups": "Groups", "/groups/north": "north", "/onboard": "Onboard", "/onboard/list": "Onboard a list",
 			"/onboard/scan": "Scan a label", "/onboard/labels?scope=all&filter=tag%3Dnorth": "Labels", "/find?q=m": "Find",
 			"/bulk": "Bulk actions", "/settings": "Settings", "/requests": "Requests", "/renewals": "Renewals",
-			"/certificates": "Certificates", "/devices/ep:meter-1/settings": "meter-1", "/devices/ep:meter-1/firmware": "meter-1",
+			"/certificates": "Certificates", "/devices/ep:meter-1/settings": "meter-1",
+			"/devices/ep:meter-1/firmware": "meter-1",
 			"/devices/ep:meter-1/timeline": "meter-1", "/devices/ep:meter-1/security": "meter-1",
 			"/transfers/new": "Hand devices over", "/devices?tag=north&columns=model&columns=id": "Devices",
 		} {

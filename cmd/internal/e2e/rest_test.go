@@ -93,14 +93,6 @@ func (r rest) get(t *testing.T, path string, out any) {
 	}
 }
 
-// post makes a call, or fails t.
-func (r rest) post(t *testing.T, path string, in any) {
-	t.Helper()
-	if err := r.do(t.Context(), http.MethodPost, path, in, nil); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A page is a part of a list.
 type page[T any] struct {
 	Items []T    `json:"items"`

@@ -80,19 +80,18 @@ func TestStranger(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	run := func(args ...string) string {
+	run := func(args ...string) {
 		t.Helper()
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
+		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("go %s: %v\n%.4000s", strings.Join(args, " "), err, out)
 		}
-		return string(out)
 	}
 	run("mod", "init", "stranger")
-	run("run", generator, "-generate", "types,client", "-package", "steward", "-o", "steward/client.gen.go", "openapi.json")
+	run("run", generator, "-generate", "types,client", "-package", "steward", "-o", "steward/client.gen.go",
+		"openapi.json")
 	run("get", runtime)
 	run("build", "-o", "stranger", ".")
 	list := exec.CommandContext(ctx, filepath.Join(dir, "stranger"), p.base, p.token)

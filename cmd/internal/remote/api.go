@@ -122,7 +122,8 @@ func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, 
 		header.Set("Idempotency-Key", rand.Text())
 	}
 	answer, told, err := a.once(ctx, method, path, in, header)
-	if lost := (*url.Error)(nil); errors.As(err, &lost) && !lost.Timeout() && ctx.Err() == nil && method == http.MethodPost {
+	lost := (*url.Error)(nil)
+	if errors.As(err, &lost) && !lost.Timeout() && ctx.Err() == nil && method == http.MethodPost {
 		// A connection that broke says nothing of what was done: the key makes it once.
 		answer, told, err = a.once(ctx, method, path, in, header)
 	}

@@ -99,7 +99,8 @@ func TestHub(t *testing.T) {
 	for range 1000 {
 		hub.Device(server.Event{Kind: server.Updated, Device: "busy", At: time.Unix(2, 0)})
 	}
-	envelope := regexp.MustCompile(`"specversion":"1.0","id":"\d+","source":"",|"time":"[^"]*","datacontenttype":"application/json",`)
+	envelope := regexp.MustCompile(
+		`"specversion":"1.0","id":"\d+","source":"",|"time":"[^"]*","datacontenttype":"application/json",`)
 	body := envelope.ReplaceAllString(watch("1"), "")
 	for _, want := range []string{
 		`{"type":"device.state","subject":"d","data":{"kind":"registered"}}`,

@@ -240,7 +240,9 @@ func TestTransferCommands(t *testing.T) {
 	}{
 		"as the mandate has it": {&no, nil, []string{"approve operator:alice why"}},
 		"attest":                {&yes, nil, []string{"gates operator:alice true false", "approve operator:alice why"}},
-		"both":                  {&yes, &yes, []string{"gates operator:alice true true", "approve operator:alice why"}},
+		"both": {&yes, &yes, []string{
+			"gates operator:alice " + "true " + "true", "approve operator:alice why",
+		}},
 	} {
 		f.calls = nil
 		_, err := w.Transfers.Command(ctx, alice, "0b", web.TransferCommand{

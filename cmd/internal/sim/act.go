@@ -119,25 +119,25 @@ func (l *life) serve(ctx context.Context) error {
 		}
 		m = l.links.management()
 	}
-	if resting && m != nil && (asked || l.due(certificate)) {
-		return l.renew(ctx, m, home)
-	}
-	if resting && m != nil && l.rekeys() {
-		l.rekey(ctx, m, home)
+	switch {
+	case m == nil:
 		return nil
-	}
-	if !resting && m != nil {
+	case !resting:
 		return l.assure(ctx, m)
+	case asked || l.due(certificate):
+		return l.renew(ctx, m, home)
+	case l.rekeys():
+		l.rekey(ctx, m, home)
 	}
 	return nil
 }
 
 // adrift counts in DONE that the new provider does not let the device register.
 func (l *life) adrift(ctx context.Context) error {
-	if l.current() != transfer.Done || ctx.Err() != nil {
-		return nil
+	if l.current() == transfer.Done && ctx.Err() == nil {
+		return l.with((*transfer.Device).Failed)
 	}
-	return l.with((*transfer.Device).Failed)
+	return nil
 }
 
 // register opens an association to the LwM2M server with the operational

@@ -84,7 +84,7 @@ func (s Attestations) PutAttester(ctx context.Context, a attest.Attester, row au
 
 // AddResult implements attest.Store.
 func (s Attestations) AddResult(ctx context.Context, r attest.Result, row audit.Row) error {
-	boots := int64(min(r.BootCount, math.MaxInt64)) //nolint:gosec // bounded
+	boots := int64(min(r.BootCount, math.MaxInt64))
 	return s.db.Update(ctx, func(tx *Tx) error {
 		_, err := tx.Exec("attestation.insert", r.Device[:], int64(r.Tier), r.Reason, r.Verdict, r.Transfer, boots,
 			r.At.UnixMicro())

@@ -24,7 +24,8 @@ func (s Events) Append(ctx context.Context, events []web.Logged) error {
 	}
 	return s.db.Update(ctx, func(tx *Tx) error {
 		for _, e := range events {
-			_, err := tx.Exec("event.insert", int64(e.ID), e.At.UnixMicro(), e.Type, e.Subject, string(e.Data))
+			_, err := tx.Exec("event.insert", int64(e.ID), //nolint:gosec // G115: counted up from zero
+				e.At.UnixMicro(), e.Type, e.Subject, string(e.Data))
 			if err != nil {
 				return err
 			}

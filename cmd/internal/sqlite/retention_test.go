@@ -66,7 +66,8 @@ func TestForget(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left int
-	if err := db.read.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM certificate_warning").Scan(&left); err != nil || left != 1 {
+	err = db.read.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM certificate_warning").Scan(&left)
+	if err != nil || left != 1 {
 		t.Errorf("%d are left, %v; want 1", left, err)
 	}
 }

@@ -70,8 +70,8 @@ func (s Webhooks) Put(ctx context.Context, h hook.Hook, row audit.Row, buried ..
 			return err
 		}
 		for _, l := range buried {
-			_, err := tx.Exec("webhook.bury", l.Hook, int64(l.Event), l.At.UnixMicro(), l.Type, l.Subject, string(l.Data),
-				string(l.State), l.Words, l.Tries)
+			_, err := tx.Exec("webhook.bury", l.Hook, int64(l.Event), //nolint:gosec // G115: counted up from zero
+				l.At.UnixMicro(), l.Type, l.Subject, string(l.Data), string(l.State), l.Words, l.Tries)
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,8 @@ func auditIfAny(tx *Tx, row audit.Row) error {
 func (s Webhooks) put(tx *Tx, h hook.Hook) error {
 	sealed := s.seal.Seal(h.Secret, webhookPurpose(h.ID))
 	same := []any{
-		h.Name, h.URL, string(h.Mode), strings.Join(h.Types, " "), h.Subject, sealed, string(h.State), int64(h.Cursor),
+		h.Name, h.URL, string(h.Mode), strings.Join(h.Types, " "), h.Subject, sealed, string(h.State),
+		int64(h.Cursor), //nolint:gosec // G115: counted up from zero
 		h.Attempt, nullTime(h.NextAt), nullTime(h.FailingSince), h.Status, h.Words, nullTime(h.LastAt),
 	}
 	if h.Version != 0 {
@@ -146,7 +147,7 @@ func missingHook(err error) error {
 func (s Webhooks) Letters(ctx context.Context, id string, state hook.LetterState, after uint64, limit int) (
 	all []hook.Letter, err error,
 ) {
-	rows, err := s.db.Query(ctx, "webhook.letters", id, int64(after), string(state), limit)
+	rows, err := s.db.Query(ctx, "webhook.letters", id, int64(after), string(state), limit) //nolint:gosec // G115
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func scanLetter(scan func(...any) error) (l hook.Letter, err error) {
 
 // Letter implements hook.Store.
 func (s Webhooks) Letter(ctx context.Context, id string, event uint64) (hook.Letter, error) {
-	l, err := scanLetter(s.db.QueryRow(ctx, "webhook.letter", id, int64(event)).Scan)
+	l, err := scanLetter(s.db.QueryRow(ctx, "webhook.letter", id, int64(event)).Scan) //nolint:gosec // G115: from zero up
 	if errors.Is(err, sql.ErrNoRows) {
 		return hook.Letter{}, hook.ErrNotFound
 	}
@@ -184,7 +185,8 @@ func (s Webhooks) Letter(ctx context.Context, id string, event uint64) (hook.Let
 // PutLetter implements hook.Store.
 func (s Webhooks) PutLetter(ctx context.Context, l hook.Letter, row audit.Row) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
-		if err := one(tx.Exec("webhook.mark", string(l.State), l.Words, l.Tries, l.Hook, int64(l.Event))); err != nil {
+		event := int64(l.Event) //nolint:gosec // G115: counted up from zero
+		if err := one(tx.Exec("webhook.mark", string(l.State), l.Words, l.Tries, l.Hook, event)); err != nil {
 			return missingHook(err)
 		}
 		return auditIfAny(tx, row)
