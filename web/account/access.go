@@ -22,7 +22,8 @@ const (
 // ErrToken reports a token that cannot be made.
 var ErrToken = errors.New("unusable token")
 
-// A NewToken says what a token is to be good for. Zero fields are the maker's own
+// A NewToken says what a token is to be good for. The name of one that is to belong to
+// nobody gets the end ".token", which no person's has. Zero fields are the maker's own
 // role and groups, all paths, and TokenLifetime.
 type NewToken struct {
 	Name     string
@@ -45,6 +46,9 @@ func (a *Accounts) MakeToken(ctx context.Context, by web.Actor, n NewToken, now 
 	}
 	if n.Lifetime == 0 {
 		n.Lifetime = TokenLifetime
+	}
+	if !by.Person() && n.Name != "" && !strings.HasSuffix(n.Name, audit.TokenSuffix) {
+		n.Name += audit.TokenSuffix // audit rows must not take it for a person
 	}
 	if err := n.check(by); err != nil {
 		return "", Credential{}, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"steward/lwm2m/audit"
 	"steward/web"
 	"steward/web/account"
 )
@@ -60,6 +61,33 @@ func TestTokens(t *testing.T) {
 	is(t, "outlives", err, account.ErrRights)
 	_, _, err = d.MakeToken(t.Context(), by, account.NewToken{Name: "y", Lifetime: time.Minute}, noon)
 	is(t, "all paths", err, account.ErrRights)
+}
+
+// TestTokensOfNobody: a token that belongs to nobody makes none that the audit, or
+// those who count four eyes, could take for a person.
+func TestTokensOfNobody(t *testing.T) {
+	d := newDoor(t)
+	d.enter(t, "alice", web.RoleViewer, "")
+	if err := d.SetToken(t.Context(), "admin.token", web.RoleAdmin, "secret", noon); err != nil {
+		t.Fatal(err)
+	}
+	by, err := d.ByToken(t.Context(), "secret", noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"alice", "ci.token"} {
+		secret, _, err := d.MakeToken(t.Context(), by, account.NewToken{Name: name}, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := d.ByToken(t.Context(), secret, noon)
+		if err != nil || audit.SamePerson(made.String(), "operator:alice") ||
+			!audit.SamePerson(made.String(), by.String()) {
+			t.Errorf("the token %s acts as %s, %v", name, made, err)
+		}
+	}
+	_, _, err = d.MakeToken(t.Context(), by, account.NewToken{}, noon)
+	is(t, "no name", err, account.ErrName)
 }
 
 // TestCredentialsOfOthers has people list and end what is not theirs.

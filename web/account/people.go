@@ -26,7 +26,7 @@ func (n NewPerson) person(now time.Time) (Person, error) {
 	if err := CheckName(n.Name); err != nil {
 		return Person{}, err
 	}
-	if strings.HasSuffix(n.Name, ".token") { // tokens that belong to nobody are called so
+	if strings.HasSuffix(n.Name, audit.TokenSuffix) { // tokens that belong to nobody are called so
 		return Person{}, fmt.Errorf("%w: %s", ErrName, n.Name)
 	}
 	if err := checkDisplay(n.Display); err != nil {
