@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -16,6 +15,8 @@ const (
 	awaited         = time.Minute      // how long one that went away is expected back
 	subscriberQueue = 64               // events waiting for one client; a slower one is cut off
 	maxSubscribers  = 256              // open streams; each holds a connection
+	maxOfOne        = 32               // of one person or token, who must not take all
+	writeWithin     = 30 * time.Second // else the client does not read, and gives its place up
 	keepAlive       = 15 * time.Second // below the idle timeouts of usual proxies
 )
 
@@ -42,6 +43,7 @@ type Stream struct {
 }
 
 type subscriber struct {
+	caller string
 	match  func(Event) bool
 	events chan Logged // closed when the subscriber was too slow, or by Close
 }
@@ -113,11 +115,16 @@ func (s *Stream) drop(sub *subscriber) {
 
 // subscribe returns a subscriber, the events in memory after the id last, and how what
 // is not in memory is read.
-func (s *Stream) subscribe(last uint64, match func(Event) bool) (*subscriber, []Logged, replay, error) {
+func (s *Stream) subscribe(
+	caller string, last uint64, match func(Event) bool,
+) (*subscriber, []Logged, replay, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.subscribers) >= maxSubscribers {
 		return nil, nil, replay{}, ErrUnavailable
+	}
+	if s.streamsOf(caller) >= maxOfOne {
+		return nil, nil, replay{}, &Error{Is: ErrTooMany, Detail: "you watch as often as you may already"}
 	}
 	oldest := s.first + 1
 	if s.last >= s.first+keepEvents {
@@ -129,7 +136,7 @@ func (s *Stream) subscribe(last uint64, match func(Event) bool) (*subscriber, []
 			missed = append(missed, e)
 		}
 	}
-	sub := &subscriber{match: match, events: make(chan Logged, subscriberQueue)}
+	sub := &subscriber{caller: caller, match: match, events: make(chan Logged, subscriberQueue)}
 	if s.subscribers == nil {
 		s.subscribers = map[*subscriber]struct{}{}
 	}
@@ -137,17 +144,28 @@ func (s *Stream) subscribe(last uint64, match func(Event) bool) (*subscriber, []
 	return sub, missed, replay{log: s.Log, until: oldest, newest: s.last}, nil
 }
 
+// streamsOf counts the streams of a caller; the caller holds mu.
+func (s *Stream) streamsOf(caller string) (n int) {
+	for sub := range s.subscribers {
+		if sub.caller == caller {
+			n++
+		}
+	}
+	return n
+}
+
 // Serve answers r with the events that match as an event stream (HTML, "Server-
 // sent events") of CloudEvents, until the client goes away or stay ends. One who
 // sends Last-Event-ID gets first what happened since: from memory and the log, or an
 // EventGap where that is not kept any more. It returns ErrUnavailable when too many
-// watch.
+// watch, and ErrTooMany when one does too often.
 func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duration, match func(Event) bool) error {
 	last, back := lastEventID(r)
 	if !back {
 		last = math.MaxUint64 - 1
 	}
-	sub, missed, before, err := s.subscribe(last, match)
+	actor := ActorFrom(r.Context())
+	sub, missed, before, err := s.subscribe(string(actor.Via)+":"+actor.String(), last, match)
 	if err != nil {
 		return err
 	}
@@ -157,10 +175,8 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duratio
 		s.drop(sub)
 	}()
 	out := http.NewResponseController(w)
-	// The server's write timeout is for answers that end.
-	if err := out.SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
+	// The next request of the connection has all the time in the world again.
+	defer func() { _ = out.SetWriteDeadline(time.Time{}) }()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
@@ -184,6 +200,7 @@ type follower struct {
 // run writes what was missed, and then what happens until ctx ends or the subscriber
 // is dropped.
 func (f follower) run(sub *subscriber, missed []Logged, before replay, last uint64, back bool) error {
+	f.patience()
 	if _, err := fmt.Fprint(f.w, "retry: 2000\n\n"); err != nil {
 		return err
 	}
@@ -224,6 +241,7 @@ func (f follower) follow(sub *subscriber) error {
 	tick := time.NewTicker(keepAlive)
 	defer tick.Stop()
 	for {
+		f.patience()
 		if err := f.out.Flush(); err != nil {
 			return err
 		}
@@ -232,6 +250,7 @@ func (f follower) follow(sub *subscriber) error {
 		case <-f.ctx.Done():
 			return f.ctx.Err()
 		case <-tick.C:
+			f.patience()
 			_, err = fmt.Fprint(f.w, ": still here\n\n")
 		case e, ok := <-sub.events:
 			if !ok {
@@ -245,6 +264,13 @@ func (f follower) follow(sub *subscriber) error {
 	}
 }
 
+// patience gives what is written next writeWithin, in place of the server's timeout for
+// answers that end: whoever reads nothing would keep a place for ever. A writer that
+// knows no deadline is a test's.
+func (f follower) patience() {
+	_ = f.out.SetWriteDeadline(time.Now().Add(writeWithin)) //nolint:forbidigo // of the connection
+}
+
 // write writes one event, if the client may see it.
 func (f follower) write(e Logged) error {
 	if f.stream.Sees != nil && e.Type != EventGap && !f.stream.Sees(f.ctx, e.Event) {
@@ -254,6 +280,7 @@ func (f follower) write(e Logged) error {
 	if err != nil {
 		return err
 	}
+	f.patience()
 	//nolint:gosec // G705: an event stream is no page
 	_, err = fmt.Fprintf(f.w, "id: %d\ndata: %s\n\n", e.ID, body)
 	return err

@@ -162,3 +162,79 @@ func (w *stuckWriter) Write(b []byte) (int, error) {
 	}
 	return w.ResponseRecorder.Write(b)
 }
+
+// TestStreamsOfOne has one person open streams until there is no more: others still
+// get one.
+func TestStreamsOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &web.Stream{}
+		ctx, cancel := context.WithCancel(t.Context())
+		serve := func(name string) error {
+			r := httptest.NewRequestWithContext(
+				web.WithActor(ctx, web.Actor{Name: name, Via: web.ViaSession}), http.MethodGet, "/", nil)
+			return s.Serve(httptest.NewRecorder(), r, time.Hour, func(web.Event) bool { return true })
+		}
+		done := make(chan error, 300)
+		for range 300 {
+			go func() { done <- serve("mallory") }()
+		}
+		synctest.Wait()
+		if len(done) < 200 {
+			t.Errorf("one person has %d streams", 300-len(done))
+		}
+		if err := <-done; !errors.Is(err, web.ErrTooMany) {
+			t.Errorf("one too many = %v", err)
+		}
+		go func() { done <- serve("alice") }()
+		synctest.Wait()
+		s.Publish(event("d", 1))
+		cancel()
+		synctest.Wait()
+		for range len(done) {
+			if err := <-done; errors.Is(err, web.ErrUnavailable) {
+				t.Error("another finds no place")
+			}
+		}
+	})
+}
+
+// A patientWriter remembers the deadline of what is written.
+type patientWriter struct {
+	*httptest.ResponseRecorder
+
+	deadline time.Time
+	late     int // writes without one, or with one that is long ahead
+}
+
+// SetWriteDeadline is what http.ResponseController looks for.
+func (w *patientWriter) SetWriteDeadline(t time.Time) error {
+	w.deadline = t
+	return nil
+}
+
+// Write implements http.ResponseWriter.
+func (w *patientWriter) Write(b []byte) (int, error) {
+	if left := time.Until(w.deadline); left <= 0 || left > time.Minute {
+		w.late++
+	}
+	return w.ResponseRecorder.Write(b)
+}
+
+// TestStreamWritesWithin: each write has an end, so that who does not read gives the
+// place up; the connection has none afterwards.
+func TestStreamWritesWithin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &web.Stream{}
+		w := &patientWriter{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		done := make(chan error)
+		go func() { done <- s.Serve(w, r, 10*time.Minute, func(web.Event) bool { return true }) }()
+		for n := range 5 {
+			time.Sleep(time.Minute)
+			s.Publish(event("d", n))
+		}
+		if err := <-done; err != nil || w.late > 0 || !w.deadline.IsZero() {
+			t.Errorf("Serve = %v, %d writes without an end, then %v", err, w.late, w.deadline)
+		}
+	})
+}

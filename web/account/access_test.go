@@ -90,6 +90,27 @@ func TestTokensOfNobody(t *testing.T) {
 	is(t, "no name", err, account.ErrName)
 }
 
+// TestPasskeysAndTokens: no token renames or removes a passkey, be it its person's, or
+// be it called like a person.
+func TestPasskeysAndTokens(t *testing.T) {
+	d := newDoor(t)
+	alice := d.enter(t, "alice", web.RoleAdmin, "")
+	key := account.Passkey{ID: []byte("id"), Name: "key", Record: []byte("{}")}
+	if err := d.AddPasskey(t.Context(), alice, key, noon); err != nil {
+		t.Fatal(err)
+	}
+	for name, by := range map[string]web.Actor{
+		"of hers":         {Name: "alice", Token: "ci", Via: web.ViaToken, Role: web.RoleViewer},
+		"called like her": {Name: "alice", Via: web.ViaToken, Role: web.RoleViewer},
+	} {
+		is(t, name, d.NamePasskey(t.Context(), by, key.ID, "x", noon), account.ErrStale)
+		is(t, name, d.RemovePasskey(t.Context(), by, key.ID, noon), account.ErrStale)
+	}
+	if err := d.RemovePasskey(t.Context(), alice, key.ID, noon); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCredentialsOfOthers has people list and end what is not theirs.
 func TestCredentialsOfOthers(t *testing.T) {
 	d := newDoor(t)

@@ -78,8 +78,12 @@ func passkeyRow(by web.Actor, action string, k Passkey, now time.Time) audit.Row
 	}
 }
 
-// NamePasskey calls a passkey of by otherwise. It returns ErrUnknown and ErrName.
+// NamePasskey calls a passkey of by otherwise. It returns ErrUnknown, ErrName, and
+// ErrStale for a token: what it may do is not to decide how its person comes in.
 func (a *Accounts) NamePasskey(ctx context.Context, by web.Actor, id []byte, name string, now time.Time) error {
+	if by.Via != web.ViaSession {
+		return ErrStale
+	}
 	if err := checkKeyName(name); err != nil {
 		return err
 	}
@@ -97,8 +101,12 @@ func (a *Accounts) NamePasskey(ctx context.Context, by web.Actor, id []byte, nam
 	return ErrUnknown
 }
 
-// RemovePasskey removes a passkey of by. It returns ErrUnknown.
+// RemovePasskey removes a passkey of by. It returns ErrUnknown, and ErrStale as
+// NamePasskey does.
 func (a *Accounts) RemovePasskey(ctx context.Context, by web.Actor, id []byte, now time.Time) error {
+	if by.Via != web.ViaSession {
+		return ErrStale
+	}
 	row := passkeyRow(by, "account.remove_passkey", Passkey{ID: id}, now)
 	return a.store.RemovePasskey(ctx, by.Name, id, row)
 }

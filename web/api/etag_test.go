@@ -1,10 +1,13 @@
 package api_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"steward/web"
 	"steward/web/api"
@@ -34,6 +37,37 @@ func TestETag(t *testing.T) {
 	if w := s.send(t, http.MethodGet, "/metrics", web.RoleViewer, ""); w.Header().Get("ETag") != "" {
 		t.Error("metrics have a tag")
 	}
+}
+
+// TestSlowBodyHoldsNobodyUp has somebody begin a change and not send the rest of it:
+// others change things of that kind meanwhile.
+func TestSlowBodyHoldsNobodyUp(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	const state, change = "/api/v1/partners/" + webtest.ID + "/state", `{"state":"suspended","reason":"x"}`
+	body, rest := io.Pipe()
+	slow := httptest.NewRequestWithContext(t.Context(), http.MethodPut, state, body)
+	slow.Header.Set("Authorization", "Bearer token-"+string(web.RoleAdmin))
+	slow.Header.Set("Content-Type", "application/json")
+	slow.Header.Set("If-Match", "*")
+	var all sync.WaitGroup
+	all.Go(func() { s.handler.ServeHTTP(httptest.NewRecorder(), slow) })
+	if _, err := io.WriteString(rest, `{"state":`); err != nil { // returns when it is read
+		t.Fatal(err)
+	}
+	answered := make(chan int, 1)
+	all.Go(func() {
+		answered <- s.send(t, http.MethodPut, state, web.RoleAdmin, change, "If-Match", "*").Code
+	})
+	select {
+	case code := <-answered:
+		if code != http.StatusOK {
+			t.Errorf("another change = %d", code)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("another change waits for a body that does not come")
+	}
+	_ = rest.Close()
+	all.Wait()
 }
 
 func TestPreconditions(t *testing.T) {

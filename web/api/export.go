@@ -268,9 +268,7 @@ func cell(value json.RawMessage) string {
 		return ""
 	case json.Unmarshal(value, &text) != nil:
 		return string(value)
-	case text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])):
-		return "'" + text
 	default:
-		return text
+		return web.Harmless(text)
 	}
 }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -75,6 +77,11 @@ func (a *API) guarded(g guard, current, h web.Handler) web.Handler {
 			return g.refusal(w, r, web.ErrPreconditionRequired, "send If-Match with the ETag of "+fill(g.of, r)+
 				", or If-None-Match: * where there is none yet")
 		}
+		body, err := io.ReadAll(r.Body) // who sends slowly keeps nobody waiting
+		if err != nil {
+			return err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		unlock, err := a.changing.lock(r.Context(), g.of) // one thing may have several names
 		if err != nil {
 			return err
