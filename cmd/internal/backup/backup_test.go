@@ -3,11 +3,15 @@ package backup_test
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +168,71 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("Unpack = %v, want %v", err, row.want)
 			}
 		})
+	}
+}
+
+// holed returns a backup whose database is one hole of size bytes, written in a few.
+func holed(t *testing.T, size int64) []byte {
+	t.Helper()
+	hash := sha256.New()
+	if _, err := io.CopyN(hash, zeros{}, size); err != nil {
+		t.Fatal(err)
+	}
+	m := backup.Manifest{Format: backup.Format, Parts: []backup.Part{
+		{Name: backup.Database, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil))},
+	}}
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	add := func(kind byte, name, body string) {
+		h := make([]byte, 512)
+		copy(h, name)
+		copy(h[100:], fmt.Sprintf("%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00        %c", 0o600, 0, 0, len(body), 0, kind))
+		copy(h[257:], "ustar\x0000")
+		sum := 0
+		for _, b := range h {
+			sum += int(b)
+		}
+		copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+		out.Write(h)
+		out.WriteString(body)
+		out.Write(make([]byte, (512-len(body)%512)%512))
+	}
+	add('0', "manifest.json", string(text))
+	add('0', "manifest.seal", "seal")
+	var pax strings.Builder
+	for _, r := range []string{
+		"GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=" + backup.Database,
+		"GNU.sparse.realsize=" + strconv.FormatInt(size, 10),
+	} {
+		n := len(r) + 4 // two digits, a blank and a line feed
+		pax.WriteString(strconv.Itoa(n) + " " + r + "\n")
+	}
+	add('x', "pax", pax.String())
+	sparse := "1\n" + strconv.FormatInt(size, 10) + "\n0\n" // one piece, at the end, of nothing
+	add('0', "steward.db", sparse+strings.Repeat("\x00", 512-len(sparse)))
+	out.Write(make([]byte, 1024))
+	return out.Bytes()
+}
+
+type zeros struct{}
+
+// Read implements io.Reader.
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestHolesAreRefused: a small file does not become a large one on the disk.
+func TestHolesAreRefused(t *testing.T) {
+	raw, dir := holed(t, 1<<20), t.TempDir()
+	if _, err := backup.Unpack(bytes.NewReader(raw), dir); !errors.Is(err, backup.ErrDamaged) {
+		t.Errorf("%d bytes that want to be 1 MiB: %v", len(raw), err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, backup.Database)); err == nil {
+		t.Errorf("%d bytes were written", info.Size())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // An Archive is a backup that was read to its end.
@@ -70,6 +71,9 @@ func extract(in *tar.Reader, dir string, p Part) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, p.Name, err)
 	}
+	if sparse(h) {
+		return fmt.Errorf("%w: %s has holes", ErrDamaged, p.Name)
+	}
 	if h.Name != p.Name || h.Typeflag != tar.TypeReg || h.Size != p.Size {
 		return fmt.Errorf("%w: %.80q of %d bytes in the place of %s", ErrDamaged, h.Name, h.Size, p.Name)
 	}
@@ -84,6 +88,17 @@ func extract(in *tar.Reader, dir string, p Part) error {
 		return fmt.Errorf("%w: %s is not what was backed up", ErrDamaged, p.Name)
 	}
 	return nil
+}
+
+// sparse reports whether a file of the archive has holes, which make terabytes of a few
+// bytes. We write none.
+func sparse(h *tar.Header) bool {
+	for name := range h.PAXRecords {
+		if strings.HasPrefix(name, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // store writes a file below dir; nowhere if that is "".
