@@ -13,12 +13,20 @@ import (
 const oidcCallback = "/sign-in/oidc/callback"
 
 // oidcCookie binds a sign-in to the browser that began it. It comes with a request
-// from another site, so it is Lax.
-func (u *UI) oidcCookie() string { return "steward_oidc_" + u.o.Door.Instance }
+// from another site, so it is Lax. With TLS no other host of the domain can plant one: who
+// did would have somebody sign in as another than they think.
+func (u *UI) oidcCookie() (name, path string) {
+	name = "steward_oidc_" + u.o.Door.Instance
+	if u.o.Door.TLS {
+		return "__Host-" + name, "/"
+	}
+	return name, "/sign-in/oidc"
+}
 
 func (u *UI) setOIDC(w http.ResponseWriter, state string, maxAge int) {
+	name, path := u.oidcCookie()
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // G124: Secure wherever there is TLS
-		Name: u.oidcCookie(), Value: state, Path: "/sign-in/oidc", MaxAge: maxAge,
+		Name: name, Value: state, Path: path, MaxAge: maxAge,
 		HttpOnly: true, Secure: u.o.Door.TLS, SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -45,8 +53,9 @@ func (u *UI) signInOIDC(w http.ResponseWriter, r *http.Request) error {
 	if u.o.OIDC == nil {
 		return web.NotFound("provider", "of identities")
 	}
+	name, _ := u.oidcCookie()
 	state := ""
-	if c, err := r.Cookie(u.oidcCookie()); err == nil {
+	if c, err := r.Cookie(name); err == nil {
 		state = c.Value
 	}
 	u.setOIDC(w, "", -1)
