@@ -107,8 +107,13 @@ func emulator(t *testing.T) {
 	}
 	csr, err := est.NewCSR(thief, d.Endpoint)
 	check(t, err)
-	if _, err := w.beta.ca.Enrol(t.Context(), est.Request{Client: d.Client(), CSR: csr}); err == nil {
-		t.Error("the emulator is enrolled")
+	var pending *est.PendingError // nobody is told more than that the right is not open
+	if _, err := w.beta.ca.Enrol(t.Context(), est.Request{Client: d.Client(), CSR: csr}); !errors.As(err, &pending) {
+		t.Errorf("the emulator enrols: %v", err)
+	}
+	right, err := w.beta.ca.Right(t.Context(), d.Factory)
+	if err != nil || right.State != est.RightClosed {
+		t.Errorf("committed, without a verdict: the right is %s, %v", right.State, err)
 	}
 	if len(w.beta.attest.refused) != 1 {
 		t.Errorf("%d audit rows", len(w.beta.attest.refused))
