@@ -51,7 +51,7 @@ func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
 		return nil, err
 	}
 	r := &signed.Body
-	c := &recordCheck{record: r, report: &RecordReport{
+	c := &recordCheck{record: r, seen: map[Hash]int{}, report: &RecordReport{
 		Provider: r.Provider, Transfer: fmt.Sprintf("%x", r.ID), State: r.State, IssuedAt: r.IssuedAt.Time(),
 		Devices: map[string]int{}, Proved: true,
 	}}
@@ -63,6 +63,9 @@ func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
 	c.documents()
 	for i := range r.Devices {
 		c.device(&r.Devices[i])
+	}
+	if c.info != nil {
+		c.say("", "it has every device of the information, once", c.complete())
 	}
 	return c.report, nil
 }
@@ -76,7 +79,10 @@ type recordCheck struct {
 	mandate  *Signed[Mandate]
 	info     *Signed[Info]
 	offer    *Signed[Offer]
-	accepted []Hash
+	accepted map[Hash]bool
+	listed   map[Hash]DevicePair // in the information
+	seen     map[Hash]int        // in the record
+	departed bool                // a device of it was told to go
 }
 
 // A signatory is a party whose certificate could be read.
@@ -109,8 +115,38 @@ func (c *recordCheck) parties(known []*x509.Certificate) {
 		if len(known) > 0 && !is {
 			continue // what it has signed is not proved
 		}
+		if s, ok := c.sameKey(cert, p.Name); ok { // one of them speaks for both
+			c.say("", p.Name+" has a key of its own", fmt.Errorf("it is that of %s: %w", s, ErrRecord))
+			continue
+		}
 		c.signers = append(c.signers, signatory{p, cert})
 	}
+}
+
+// sameKey returns the name of another party with the key of a certificate.
+func (c *recordCheck) sameKey(cert *x509.Certificate, name string) (string, bool) {
+	i := slices.IndexFunc(c.signers, func(s signatory) bool {
+		return s.Name != name && bytes.Equal(s.certificate.RawSubjectPublicKeyInfo, cert.RawSubjectPublicKeyInfo)
+	})
+	if i < 0 {
+		return "", false
+	}
+	return c.signers[i].Name, true
+}
+
+// complete demands that no device is left out or stands twice, and that a person
+// approved before any went.
+func (c *recordCheck) complete() error {
+	for hash := range c.listed {
+		if n := c.seen[hash]; n != 1 {
+			return fmt.Errorf("device %v stands there %d times: %w", hash, n, ErrRecord)
+		}
+	}
+	approved := func(a RecordApproval) bool { return a.By != "" && a.At != 0 }
+	if c.departed && !slices.ContainsFunc(c.record.Approvals, approved) {
+		return fmt.Errorf("nobody at %s has approved it: %w", c.record.Provider, ErrRecord)
+	}
+	return nil
 }
 
 // signedBy tries the certificates with which a party signs messages.
@@ -155,8 +191,23 @@ func (c *recordCheck) documents() {
 		{i.Issuer == m.From && i.Audience == m.To, "providers"},
 		{i.Mandate == c.mandate.Hash, "mandate"},
 		{bytes.Equal(i.ID, r.ID), "transfer"},
+		{m.From != m.To && r.Provider == c.side(), "provider of the record"},
 	}))
+	c.listed = make(map[Hash]DevicePair, len(i.Devices))
+	for _, pair := range i.Devices {
+		if hash, err := pair.Factory.Hash(); err == nil {
+			c.listed[hash] = pair
+		}
+	}
 	c.agreed(m)
+}
+
+// side returns who makes a record of that kind.
+func (c *recordCheck) side() string {
+	if c.record.Incoming {
+		return c.mandate.Body.To
+	}
+	return c.mandate.Body.From
 }
 
 // agreed checks answer and offer, where it came to that.
@@ -166,8 +217,13 @@ func (c *recordCheck) agreed(m *Mandate) {
 		return
 	}
 	answer, err := ParseAnswer(r.Answer)
+	var accepted []Hash
 	if err == nil {
-		c.accepted, err = answer.Accepted(c.info)
+		accepted, err = answer.Accepted(c.info)
+	}
+	c.accepted = make(map[Hash]bool, len(accepted))
+	for _, hash := range accepted {
+		c.accepted[hash] = true
 	}
 	c.say("", m.To+" answered for each device", err)
 	if len(r.Offer) == 0 || err != nil {
@@ -181,7 +237,7 @@ func (c *recordCheck) agreed(m *Mandate) {
 		return
 	}
 	c.say("", "the offer answers that information and mandate", VerifyOffer(c.offer, OfferContext{
-		Self: m.From, Mandate: c.mandate, Info: c.info, Accepted: c.accepted, Now: c.offer.Body.IssuedAt.Time(),
+		Self: m.From, Mandate: c.mandate, Info: c.info, Accepted: accepted, Now: c.offer.Body.IssuedAt.Time(),
 	}))
 }
 
@@ -200,10 +256,11 @@ func (c *recordCheck) device(d *RecordDevice) {
 		return
 	}
 	hash := HashOf(d.Factory)
-	_, listed := c.info.Body.Device(hash)
+	_, listed := c.listed[hash]
+	c.seen[hash]++
 	c.say(d.Endpoint, "it is in mandate and information", firstFalse(ErrInfo, []claim{
 		{c.mandate.Body.Names(hash), "mandate"}, {listed, "information"},
 	}))
-	s := deviceCheck{recordCheck: c, d: d, factory: factory, receipts: map[DeviceState]*Signed[Receipt]{}}
+	s := deviceCheck{recordCheck: c, d: d, hash: hash, factory: factory, receipts: map[DeviceState]*Signed[Receipt]{}}
 	s.check()
 }

@@ -17,6 +17,7 @@ type deviceCheck struct {
 	*recordCheck
 
 	d        *RecordDevice
+	hash     Hash // of its factory certificate
 	factory  *x509.Certificate
 	message  *Signed[Message]
 	receipts map[DeviceState]*Signed[Receipt] // the last of each state
@@ -45,8 +46,32 @@ func (c *deviceCheck) check() {
 	case RowReady, RowCommitted, RowAttested, RowUpdated, RowEnrolled, RowActive, RowOrphanRisk, RowReturned, RowUnknown,
 		RowFailedUpd, RowRAFailed, RowEnrolFailed:
 		c.claim("where it belongs", fmt.Errorf("the record was made while it was %s: %w", c.d.State, ErrRecord))
-	default: // it never left
+	case RowListed, RowRejected, RowStaged, RowDelivered, RowAborted, RowExpired:
+		if len(c.d.Receipts) > 0 {
+			c.claim("it never left "+c.mandate.Body.From, c.stayed())
+		}
+	default:
+		c.claim("where it belongs", fmt.Errorf("state %.40q: %w", c.d.State, ErrRecord))
 	}
+}
+
+// left returns what every device must show that was told to go.
+func (c *deviceCheck) left() error {
+	c.departed = true
+	return firstFalse(ErrRecord, []claim{
+		{c.accepted[c.hash], "the device was not accepted"},
+		{c.record.Incoming || c.message != nil, "there is no order"},
+	})
+}
+
+// stayed refuses receipts of a device that has gone and did not come back.
+func (c *deviceCheck) stayed() error {
+	for state := range c.receipts {
+		if state != Ready && state != FellBack && c.receipts[FellBack] == nil {
+			return fmt.Errorf("there is a %s receipt: %w", state, ErrRecord)
+		}
+	}
+	return nil
 }
 
 // order checks the TransferMessage.
@@ -87,7 +112,9 @@ func (c *deviceCheck) read() error {
 		case err != nil:
 			return err
 		case operational == nil && !said.Body.Operational.IsZero(): // of the other provider's CA
-			signed, err = VerifyFactoryReceipt(raw, c.factory)
+			if signed, err = VerifyFactoryReceipt(raw, c.factory); err == nil && c.issues(said.Body.State) {
+				err = fmt.Errorf("the operational certificate is left out: %w", ErrRecord)
+			}
 		default:
 			signed, err = VerifyReceipt(raw, c.factory, operational)
 		}
@@ -102,6 +129,15 @@ func (c *deviceCheck) read() error {
 	return nil
 }
 
+// issues reports whether the operational certificate of a device in that state is of
+// the CA of the record's provider, which knows it.
+func (c *deviceCheck) issues(state DeviceState) bool {
+	if c.record.Incoming {
+		return state == Done || state == Finalised
+	}
+	return state == Ready || state == FellBack
+}
+
 // operational returns the certificate with that hash, nil where the record has none.
 func (c *deviceCheck) operational(hash Hash) (*x509.Certificate, error) {
 	for _, known := range c.d.Certificates {
@@ -114,7 +150,7 @@ func (c *deviceCheck) operational(hash Hash) (*x509.Certificate, error) {
 
 func (c *deviceCheck) verdict() error {
 	for _, s := range c.signers {
-		if !s.Verifier {
+		if !s.Verifier || s.Name != c.mandate.Body.To {
 			continue
 		}
 		verdict, err := attest.VerifyVerdict(c.d.Verdict, s.certificate)
@@ -152,18 +188,34 @@ func (c *deviceCheck) arrived() error {
 		return fmt.Errorf("offer, READY or FINALISED receipt is missing: %w", ErrRecord)
 	}
 	a, b := &ready.Body, &final.Body
-	err := firstFalse(ErrRecord, []claim{
+	err := firstError(c.left(), CompareReady(ready, ReadyContext{
+		Offer: c.offer, Device: c.listed[c.hash], Subject: c.factory.Subject.CommonName, Permanent: c.permanent(),
+		Now: c.offer.Body.IssuedAt.Time(), // the window is the device's to watch
+	}), firstFalse(ErrRecord, []claim{
 		{a.Factory == b.Factory && a.Message == b.Message && a.Epoch == b.Epoch, "READY and FINALISED receipts"},
 		{a.SPKI == b.SPKI, "key"},
-		{a.Destination == HashOf(c.offer.Body.Destination), "destination"},
-	})
-	if err != nil || done == nil {
+		{done != nil, "DONE receipt is missing"},
+	}), c.attested())
+	if err != nil {
 		return err
 	}
 	if err := CompareDone(ready, done); err != nil {
 		return err
 	}
 	return CompareFinalised(done, final, &c.offer.Body, c.permanent())
+}
+
+// attested demands the verdict that mandate or offer ask for.
+func (c *deviceCheck) attested() error {
+	destination, err := ParseDestination(c.offer.Body.Destination)
+	if err != nil || destination.RAURI == "" && !c.mandate.Body.NeedsAttestation() {
+		return err
+	}
+	v, err := attest.ParseVerdict(c.d.Verdict)
+	if err != nil || v.Tier != attest.TierAffirming {
+		return fmt.Errorf("there is no affirming verdict: %w", ErrRecord)
+	}
+	return nil // verdict has looked at who gave it, and on what
 }
 
 // revoked demands the revocation of all that the former provider had issued.
@@ -185,5 +237,5 @@ func (c *deviceCheck) returned() error {
 	if ready == nil || back == nil {
 		return fmt.Errorf("READY or FELL_BACK receipt is missing: %w", ErrRecord)
 	}
-	return CompareFellBack(ready, back)
+	return firstError(c.left(), CompareFellBack(ready, back))
 }

@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"crypto/x509"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,7 +101,34 @@ func (w *world) forge(t *testing.T, id string) {
 		"another end": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) {
 			d.State = "FELL_BACK"
 		}, "FELL_BACK receipt is missing"},
-		"no end": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "COMMITTED" }, "was made while"},
+		"no end":   {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "COMMITTED" }, "was made while"},
+		"no order": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.Message = nil }, "there is no order"},
+		"a live certificate left out": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) {
+			d.Certificates = nil
+		}, "is left out"},
+		"a device left out": {func(_, _ *transfer.RecordDevice, r *transfer.Record) {
+			r.Devices = r.Devices[:1]
+		}, "stands there 0 times"},
+		"a device twice": {func(d, _ *transfer.RecordDevice, r *transfer.Record) {
+			r.Devices = append(r.Devices, *d)
+		}, "stands there 2 times"},
+		"no approval": {func(_, _ *transfer.RecordDevice, r *transfer.Record) { r.Approvals = nil }, "has approved it"},
+		"the other side": {func(_, _ *transfer.RecordDevice, r *transfer.Record) {
+			r.Incoming = true
+		}, "provider of the record"},
+		"an end of its own":      {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "GONE" }, `state "GONE"`},
+		"it has gone, and stays": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "ABORTED" }, "there is a"},
+		"no DONE receipt": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) {
+			d.Receipts = slices.DeleteFunc(d.Receipts, func(raw []byte) bool {
+				said, err := transfer.ParseReceipt(raw)
+				return err == nil && said.Body.State == transfer.Done
+			})
+		}, "DONE receipt is missing"},
+		"signs for the others": {func(_, _ *transfer.RecordDevice, r *transfer.Record) {
+			for i := range r.Parties {
+				r.Parties[i].Certificate = w.alpha.signer.Certificate
+			}
+		}, "has a key of its own"},
 		"another device's end": {func(d, other *transfer.RecordDevice, _ *transfer.Record) {
 			d.Factory = other.Factory
 		}, "device"},
@@ -115,6 +143,45 @@ func (w *world) forge(t *testing.T, id string) {
 			t.Errorf("%s: %v, not proved %q, want %q", name, err, unproved(report), change.want)
 		}
 	}
+}
+
+// TestRecordNeedsTheVerdict: where attestation was agreed, a device belongs to nobody
+// else without an affirming verdict by that provider's verifier.
+func TestRecordNeedsTheVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.attest = true
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(10 * time.Minute)
+		w.moved(t, id)
+		for _, p := range []*provider{w.alpha, w.beta} {
+			report, raw := p.record(t, id)
+			if !report.Proved {
+				t.Errorf("%s: not proved: %q", p.name, unproved(report))
+			}
+			for name, forge := range map[string]func(d, other *transfer.RecordDevice, r *transfer.Record){
+				"no verdict":               func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.Verdict = nil },
+				"another device's verdict": func(d, o *transfer.RecordDevice, _ *transfer.Record) { d.Verdict = o.Verdict },
+				"no verifier of Beta's": func(_, _ *transfer.RecordDevice, r *transfer.Record) {
+					for i := range r.Parties {
+						if r.Parties[i].Verifier {
+							r.Parties[i].Name = "Alpha"
+						}
+					}
+				},
+			} {
+				signed, err := transfer.ParseRecord(raw)
+				check(t, err)
+				forge(&signed.Body.Devices[0], &signed.Body.Devices[1], &signed.Body)
+				forged, err := signed.Body.Sign(p.signer)
+				check(t, err)
+				if report, err := transfer.CheckRecord(forged, nil); err != nil || report.Proved {
+					t.Errorf("%s, %s: proved, %v", p.name, name, err)
+				}
+			}
+		}
+	})
 }
 
 // TestRecordOfAFallback proves that devices came back; and there is none of a draft.
