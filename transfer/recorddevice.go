@@ -194,15 +194,31 @@ func (c *deviceCheck) arrived() error {
 	}), firstFalse(ErrRecord, []claim{
 		{a.Factory == b.Factory && a.Message == b.Message && a.Epoch == b.Epoch, "READY and FINALISED receipts"},
 		{a.SPKI == b.SPKI, "key"},
-		{done != nil, "DONE receipt is missing"},
 	}), c.attested())
 	if err != nil {
 		return err
+	}
+	if done == nil { // it was lost, and the device finalised by itself
+		return c.finalisedAlone(a, b)
 	}
 	if err := CompareDone(ready, done); err != nil {
 		return err
 	}
 	return CompareFinalised(done, final, &c.offer.Body, c.permanent())
+}
+
+// finalisedAlone is CompareFinalised without the receipt in between.
+func (c *deviceCheck) finalisedAlone(ready, final *Receipt) error {
+	o := &c.offer.Body
+	destination, err := ParseDestination(o.Destination)
+	if err != nil {
+		return err
+	}
+	return firstFalse(ErrRecord, []claim{
+		{!final.Previous.IsZero() && final.Destination == ready.Destination, "chain"},
+		{!final.Operational.IsZero() && final.Operational != ready.Operational, "operational certificate"},
+		{final.Truststore == ExpectedTruststore(c.permanent(), &destination, o.Anchors, Finalised), "truststore"},
+	})
 }
 
 // attested demands the verdict that mandate or offer ask for.

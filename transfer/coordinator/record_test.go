@@ -3,7 +3,6 @@ package coordinator_test
 import (
 	"crypto/x509"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,12 +117,6 @@ func (w *world) forge(t *testing.T, id string) {
 		}, "provider of the record"},
 		"an end of its own":      {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "GONE" }, `state "GONE"`},
 		"it has gone, and stays": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "ABORTED" }, "there is a"},
-		"no DONE receipt": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) {
-			d.Receipts = slices.DeleteFunc(d.Receipts, func(raw []byte) bool {
-				said, err := transfer.ParseReceipt(raw)
-				return err == nil && said.Body.State == transfer.Done
-			})
-		}, "DONE receipt is missing"},
 		"signs for the others": {func(_, _ *transfer.RecordDevice, r *transfer.Record) {
 			for i := range r.Parties {
 				r.Parties[i].Certificate = w.alpha.signer.Certificate
