@@ -86,13 +86,18 @@ func (c *Coordinator) allAttest(ctx context.Context, id string) error {
 }
 
 // usable says why the attestation data of a device is of no use; "" if it is, or
-// there is none.
-func usable(ra *transfer.RAInfo) transfer.Reason {
+// there is none. The factory key attests nothing: whoever has a copy of it would be
+// affirmed, and no mandate says that it accepts that.
+func usable(ra *transfer.RAInfo, factory *x509.Certificate) transfer.Reason {
 	if ra == nil {
 		return ""
 	}
-	if _, err := attest.DecodeKey(ra.Key); err != nil {
+	key, err := attest.DecodeKey(ra.Key)
+	switch {
+	case err != nil:
 		return "attestation key cannot be used"
+	case key.Equal(factory.PublicKey):
+		return "attestation key is the factory key"
 	}
 	return ""
 }

@@ -125,6 +125,23 @@ func emulator(t *testing.T) {
 	w.moved(t, id) // the true device is welcome all the same
 }
 
+// TestT14FactoryKey: nobody is taken whose partner says that the factory key attests.
+func TestT14FactoryKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.attest = true
+		w.devices[0].ak = w.devices[0].Key
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(10 * time.Minute)
+		want := map[transfer.RowState]int{transfer.RowRejected: 1, transfer.RowRevokedOld: 1}
+		if got := w.beta.states(t, id); !maps.Equal(got, want) {
+			t.Errorf("Beta has %v, want %v", got, want)
+			w.explain(t, w.beta, id)
+		}
+	})
+}
+
 // TestRightWaitsForTheVerdict looks at the right while the verifier cannot be
 // reached: it stays closed, and the device falls back at the end of its grace.
 func TestRightWaitsForTheVerdict(t *testing.T) {

@@ -109,8 +109,8 @@ func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time
 	switch {
 	case err != nil:
 		return "no X.509 factory certificate"
-	case usable(p.Switch.RA) != "":
-		return usable(p.Switch.RA)
+	case usable(p.Switch.RA, leaf) != "":
+		return usable(p.Switch.RA, leaf)
 	case c.o.CA.VerifyFactory(ctx, leaf, nil) != nil:
 		return "factory certificate is of no listed CA, or not valid"
 	case !now.Before(p.Switch.Window.Latest.Time()):

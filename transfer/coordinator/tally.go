@@ -14,6 +14,7 @@ type tally struct {
 	waiting int // not READY yet
 	ready   int
 	away    int // committed, not ended
+	silent  int // of those, unheard of since their grace has passed
 	left    int // committed, ended or not
 	ended   int
 	revoked int // ended at the new provider
@@ -42,6 +43,9 @@ func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error)
 			n.ready += k
 		case r.Committed():
 			n.away += k
+			if state == transfer.RowOrphanRisk {
+				n.silent += k
+			}
 		default:
 			n.waiting += k
 		}

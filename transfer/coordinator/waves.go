@@ -21,10 +21,11 @@ func (t Transfer) allowed(rows int) int {
 }
 
 // widen goes on to the next wave where all devices of the present one have arrived,
-// or come to another end. Whether too many failed was decided before.
+// come to another end, or are unheard of: one that is switched off for a year holds
+// nobody up. Whether too many failed was decided before.
 func (t *Transfer) widen(n tally) bool {
 	before := t.Wave
-	for t.Wave < len(waves)-1 && n.left >= t.allowed(n.rows) && n.away == 0 {
+	for t.Wave < len(waves)-1 && n.left >= t.allowed(n.rows) && n.away == n.silent {
 		t.Wave++
 		if t.allowed(n.rows) > n.left {
 			break

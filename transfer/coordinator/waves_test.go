@@ -51,3 +51,42 @@ func TestWaves(t *testing.T) {
 		})
 	}
 }
+
+// TestSilentWave has the first devices lose their power when they have committed: the
+// others wait for a person, and then no longer.
+func TestSilentWave(t *testing.T) {
+	const devices, first = 30, 3
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, devices)
+		for _, d := range w.devices {
+			d.offIn = transfer.Committed
+		}
+		w.start(t)
+		id := w.handOver(t)
+		until(t, 5*time.Minute, "gone", func() bool {
+			return w.alpha.states(t, id)[transfer.RowCommitted] == first
+		})
+		for _, d := range w.devices {
+			d.mu.Lock()
+			d.offIn = ""
+			d.mu.Unlock()
+		}
+		until(t, 5*time.Minute, "paused", func() bool {
+			got, _ := w.alpha.store.Transfer(t.Context(), id)
+			return got.Paused
+		})
+		if got := w.alpha.states(t, id); got[transfer.RowReady] != devices-first {
+			t.Errorf("before the first are heard of: %v", got)
+		}
+		_, err := w.alpha.coordinator().Resume(t.Context(), id, "operator:alice", "they are in a store")
+		check(t, err)
+		until(t, 3*testGrace/4, "the others have moved", func() bool {
+			return w.alpha.states(t, id)[transfer.RowRevokedOld] == devices-first
+		})
+		if got := w.alpha.states(t, id)[transfer.RowOrphanRisk]; got != first {
+			t.Errorf("%v at Alpha: the test has waited for the first", w.alpha.states(t, id))
+		}
+		time.Sleep(10 * time.Minute)
+		w.moved(t, id)
+	})
+}
