@@ -155,7 +155,8 @@ func (s *Stream) streamsOf(caller string) (n int) {
 }
 
 // Serve answers r with the events that match as an event stream (HTML, "Server-
-// sent events") of CloudEvents, until the client goes away or stay ends. One who
+// sent events") of CloudEvents, until the client goes away, stay ends, or the rights of
+// the client do, which is looked at with each keep-alive. One who
 // sends Last-Event-ID gets first what happened since: from memory and the log, or an
 // EventGap where that is not kept any more. It returns ErrUnavailable when too many
 // watch, and ErrTooMany when one does too often.
@@ -250,6 +251,9 @@ func (f follower) follow(sub *subscriber) error {
 		case <-f.ctx.Done():
 			return f.ctx.Err()
 		case <-tick.C:
+			if !Still(f.ctx) {
+				return nil // who comes back learns why
+			}
 			f.patience()
 			_, err = fmt.Fprint(f.w, ": still here\n\n")
 		case e, ok := <-sub.events:

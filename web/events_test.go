@@ -238,3 +238,18 @@ func TestStreamWritesWithin(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamEndsWithRights: who may not watch any more does not go on watching.
+func TestStreamEndsWithRights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, begin := &web.Stream{}, time.Now()
+		may := func(context.Context) bool { return time.Since(begin) < 5*time.Minute }
+		r := httptest.NewRequestWithContext(web.WithStill(t.Context(), may), http.MethodGet, "/", nil)
+		if err := s.Serve(httptest.NewRecorder(), r, time.Hour, func(web.Event) bool { return true }); err != nil {
+			t.Errorf("Serve = %v", err)
+		}
+		if took := time.Since(begin); took > 6*time.Minute {
+			t.Errorf("it goes on for %v", took)
+		}
+	})
+}

@@ -60,6 +60,7 @@ type contextKey int
 
 const (
 	actorKey contextKey = iota
+	stillKey
 	traceKey
 )
 
@@ -73,6 +74,18 @@ func WithActor(ctx context.Context, a Actor) context.Context {
 func ActorFrom(ctx context.Context) Actor {
 	a, _ := ctx.Value(actorKey).(Actor)
 	return a
+}
+
+// WithStill returns a context for a request that may last: still reports whether its
+// actor has the rights yet that they came with.
+func WithStill(ctx context.Context, still func(context.Context) bool) context.Context {
+	return context.WithValue(ctx, stillKey, still)
+}
+
+// Still reports whether the actor of ctx has the rights yet that they came with.
+func Still(ctx context.Context) bool {
+	still, ok := ctx.Value(stillKey).(func(context.Context) bool)
+	return !ok || still(ctx)
 }
 
 // A Handler is an HTTP handler that returns its error instead of writing it.

@@ -111,6 +111,46 @@ func TestPasskeysAndTokens(t *testing.T) {
 	}
 }
 
+// TestStill: a request that lasts learns that its person has other rights by now, or
+// none.
+func TestStill(t *testing.T) {
+	for name, change := range map[string]func(d *door) error{
+		"disabled": func(d *door) error {
+			_, _, err := d.Command(t.Context(), d.root, "alice", account.Disable, "", noon)
+			return err
+		},
+		"other groups": func(d *door) error {
+			scope := web.Scope("north")
+			_, err := d.Edit(t.Context(), d.root, "alice", account.Edit{Scope: &scope}, noon)
+			return err
+		},
+	} {
+		d := newDoor(t)
+		alice := d.enter(t, "alice", web.RoleViewer, "")
+		secret, _, err := d.MakeToken(t.Context(), alice, account.NewToken{Name: "ci"}, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after bool
+		fail := func(_ http.ResponseWriter, _ *http.Request, err error) { t.Error(err) }
+		h := account.Door{
+			Accounts: d.Accounts, Instance: "t", Now: func() time.Time { return noon },
+		}.Recognise(fail, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			before = web.Still(r.Context())
+			if err := change(d); err != nil {
+				t.Error(err)
+			}
+			after = web.Still(r.Context())
+		}))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+		if !before || after {
+			t.Errorf("%s: before %v, after %v", name, before, after)
+		}
+	}
+}
+
 // TestCredentialsOfOthers has people list and end what is not theirs.
 func TestCredentialsOfOthers(t *testing.T) {
 	d := newDoor(t)

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -36,7 +37,12 @@ func (d Door) Recognise(fail func(http.ResponseWriter, *http.Request, error), ne
 			fail(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(web.WithActor(r.Context(), actor)))
+		ctx := web.WithStill(web.WithActor(r.Context(), actor), func(ctx context.Context) bool {
+			now, err := d.actor(r.WithContext(ctx))
+			return err != nil && !errors.Is(err, ErrCredential) || // a fault of the store says nothing
+				err == nil && now.Role == actor.Role && now.Scope == actor.Scope
+		})
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

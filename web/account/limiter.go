@@ -109,9 +109,9 @@ func (l *limiter) right(account, address string) {
 	}
 }
 
-// network returns what tries are counted by: an IPv4 address or an IPv6 network
+// Network returns what tries are counted by: an IPv4 address or an IPv6 network
 // of 64 bits; "" for this machine, where a proxy may stand for everybody.
-func network(remote string) string {
+func Network(remote string) string {
 	addr, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return remote

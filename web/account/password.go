@@ -93,7 +93,7 @@ func (a *Accounts) checkPassword(ctx context.Context, name, password string, v V
 	if len(name) > MaxName || len(password) > maxPassword {
 		return Person{}, ErrCredential
 	}
-	from := network(v.Address)
+	from := Network(v.Address)
 	if err := a.tries.begin(name, from, now); err != nil {
 		return Person{}, err
 	}

@@ -2,20 +2,20 @@ package api
 
 import (
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"steward/web"
+	"steward/web/account"
 )
 
 // Rates of requests.
 const (
 	defaultRate = 200     // a second of one caller, who may save up burstSeconds of it
 	burst       = 5       // seconds
-	strangers   = 10      // a second of an address whose callers are not known
+	strangers   = 10      // a second of an address, or of an IPv6 network of 64 bits, whose callers are not known
 	maxCallers  = 10_000  // remembered; an address costs about 100 bytes
 	forgetAfter = 1 << 10 // callers are looked through for those to forget once in so many
 	hour        = time.Hour
@@ -88,11 +88,7 @@ func (a *API) metered(next http.Handler) http.Handler {
 		actor := web.ActorFrom(r.Context())
 		caller, rate := string(actor.Via)+":"+actor.String(), a.meter.rate
 		if actor.Role == web.RoleNone {
-			host, _, err := net.SplitHostPort(r.RemoteAddr)
-			if err != nil {
-				host = r.RemoteAddr
-			}
-			caller, rate = "address:"+host, min(strangers, rate)
+			caller, rate = "address:"+account.Network(r.RemoteAddr), min(strangers, rate)
 		}
 		if wait := a.meter.take(caller, rate, a.o.Now()); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))

@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -50,5 +52,23 @@ func TestRate(t *testing.T) {
 	}
 	if code := ask(web.RoleAdmin, "/api/v1/me"); code != 200 {
 		t.Errorf("a caller who is known, from the same address = %d", code)
+	}
+}
+
+// TestRateOfNetworks: whoever has a network of IPv6 is one stranger, not 2^64.
+func TestRateOfNetworks(t *testing.T) {
+	s := newSite(t, &webtest.Fake{})
+	s.rate, s.now = 20, func() time.Time { return webtest.Noon }
+	s.use(t, s.fake.Services())
+	codes := map[int]int{}
+	for n := range 100 {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/me", nil)
+		r.RemoteAddr = fmt.Sprintf("[2001:db8::%x]:1234", n)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		codes[w.Code]++
+	}
+	if codes[http.StatusUnauthorized] != 50 || codes[http.StatusTooManyRequests] != 50 {
+		t.Errorf("answers by status: %v", codes)
 	}
 }
