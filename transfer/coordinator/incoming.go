@@ -97,6 +97,9 @@ func (c *Coordinator) grant(ctx context.Context, s *step) error {
 // again.
 func (c *Coordinator) expect(ctx context.Context, s *step) (fleet.ID, error) {
 	d, err := c.o.Fleet.ByFactory(ctx, s.row.Factory)
+	if errors.Is(err, fleet.ErrUnknown) {
+		d, err = c.comesBack(ctx, s.row)
+	}
 	switch {
 	case errors.Is(err, fleet.ErrUnknown):
 		d = fleet.Device{

@@ -128,8 +128,7 @@ func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time
 	if err != nil && !errors.Is(err, fleet.ErrUnknown) {
 		return "cannot be looked up now"
 	}
-	other, err := c.o.Fleet.ByEndpoint(ctx, lwm2m.Endpoint(leaf.Subject.CommonName))
-	if err == nil && other.Factory != factory {
+	if _, err := c.former(ctx, leaf); errors.Is(err, fleet.ErrConflict) {
 		return "endpoint name belongs to another device"
 	}
 	if rows, err := c.o.Store.OpenRows(ctx, factory); err != nil || len(rows) > 0 {
