@@ -3,10 +3,12 @@ package services_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 
 	"steward/cmd/internal/services"
 	"steward/web"
+	"steward/web/account"
 )
 
 // TestRevokeManyNeedsAnother has one person ask for the revocation of many, and try to
@@ -76,4 +78,49 @@ func TestRevokeManyNeedsAnother(t *testing.T) {
 	if started, err := b.StartBulk(t.Context(), ann, one); err != nil || started.State == "review" {
 		t.Errorf("StartBulk of one = %+v, %v", started, err)
 	}
+}
+
+// TestBulkOfSomebodyDisabled: what somebody asked for is not done once they may not do
+// it any more, whoever approves it.
+func TestBulkOfSomebodyDisabled(t *testing.T) {
+	w := newGroupWorld(t)
+	b, err := services.NewBulk(services.BulkOptions{
+		Services: w.Services, DB: w.db, Schema: w.options.Registry, NewID: w.newID, Now: w.clock.Now,
+		Events: w.options.Events, Approvers: func(context.Context) (int, error) { return 2, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runBulk(t, b)
+	ann := web.Actor{Name: "ann", Role: web.RoleSecurity, Via: web.ViaSession}
+	people := account.New(account.Options{Stores: w.db.Accounts()})
+	who := account.NewPerson{Name: "ann", Role: web.RoleSecurity}
+	if _, err := people.AddPerson(t.Context(), web.System(), who, w.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	approved := func(want string) {
+		t.Helper()
+		ask := web.NewBulk{Action: web.BulkRevoke, Devices: []string{"01A", "01B"}, Reason: "stolen"}
+		got, err := b.StartBulk(t.Context(), ann, ask)
+		if err != nil || got.State != "review" {
+			t.Fatalf("StartBulk = %+v, %v", got, err)
+		}
+		if want == "interrupted" {
+			_, _, err := people.Command(t.Context(), web.System(), "ann", account.Disable, "", w.clock.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		bob := web.Actor{Name: "bob", Role: web.RoleAdmin, Via: web.ViaSession}
+		d := web.BulkDecision{Action: web.BulkApprove, Reason: "x"}
+		for got, err = b.DecideBulk(t.Context(), bob, got.ID, d); err == nil && got.State == "running"; {
+			runtime.Gosched()
+			got, err = b.Bulk(t.Context(), got.ID)
+		}
+		if err != nil || got.State != want || want == "interrupted" && got.Done+got.Failed > 0 {
+			t.Errorf("after the approval: %+v, %v; want it %s", got, err, want)
+		}
+	}
+	approved("done")
+	approved("interrupted")
 }

@@ -34,10 +34,17 @@ func (b *Bulk) Run(ctx context.Context) error {
 	}
 }
 
-// work does one.
+// work does one, as long as who asked for it may.
 func (b *Bulk) work(ctx context.Context, job bulkJob) error {
-	left := job.devices
+	left, may := job.devices, true
 	for len(left) > 0 && ctx.Err() == nil {
+		var err error
+		if may, err = b.may(context.WithoutCancel(ctx), job.by); err != nil {
+			return err
+		}
+		if !may {
+			break
+		}
 		chunk := left[:min(bulkChunk, len(left))]
 		left = left[len(chunk):]
 		if err := b.o.DB.Bulks().Note(context.WithoutCancel(ctx), job.id, b.chunk(ctx, job, chunk)); err != nil {
@@ -46,7 +53,7 @@ func (b *Bulk) work(ctx context.Context, job bulkJob) error {
 		b.o.Events.publish(web.EventBulk, job.id, nil)
 	}
 	state := sqlite.BulkEnded
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || !may {
 		state = sqlite.BulkInterrupted
 	}
 	err := b.o.DB.Bulks().End(context.WithoutCancel(ctx), job.id, state, b.o.Now())
