@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 
 	"steward/cmd/internal/services"
@@ -123,4 +124,29 @@ func TestBulkOfSomebodyDisabled(t *testing.T) {
 	}
 	approved("done")
 	approved("interrupted")
+}
+
+// TestBulkTellsNoKeys: what is written to where keys are stands in no list and no audit
+// row.
+func TestBulkTellsNoKeys(t *testing.T) {
+	w := newGroupWorld(t)
+	b := newBulk(t, w)
+	for path, shown := range map[string]bool{"/1/0/1": true, "/0/0/5": false, "/21/0/3": false} {
+		const value = "31323334"
+		started, err := b.StartBulk(t.Context(), alice, web.NewBulk{
+			Action: web.BulkWrite, Devices: []string{"01A"}, Path: path, Value: value,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.Activity.ListAudit(t.Context(), web.AuditFilter{Subject: started.ID}, web.Page{Size: 5})
+		if err != nil || len(list.Items) != 1 {
+			t.Fatalf("audit = %+v, %v", list, err)
+		}
+		for name, text := range map[string]string{"the list": started.What, "the audit": list.Items[0].After} {
+			if !strings.HasPrefix(text, "write "+path) || (text != "write "+path+", which holds keys") != shown {
+				t.Errorf("%s says %q", name, text)
+			}
+		}
+	}
 }

@@ -114,7 +114,7 @@ var bulkTable = map[web.BulkAction]bulkAction{
 	web.BulkReconcile: {(*Bulk).checkNothing, (*Bulk).reconcile},
 }
 
-// words says what is done.
+// words says what is done, for people and for the audit: never a key.
 func (j bulkJob) words() string {
 	switch a := j.what.Action; a {
 	case web.BulkTag:
@@ -126,6 +126,9 @@ func (j bulkJob) words() string {
 	case web.BulkUngroup:
 		return "take out of the group " + j.what.Group
 	case web.BulkWrite:
+		if j.path.HoldsKeys() {
+			return "write " + j.path.String() + ", which holds keys"
+		}
 		return "write " + j.path.String() + " = " + printable(j.value.String())
 	case web.BulkReconcile:
 		return "reconcile observations"
