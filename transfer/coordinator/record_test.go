@@ -115,8 +115,12 @@ func (w *world) forge(t *testing.T, id string) {
 		"the other side": {func(_, _ *transfer.RecordDevice, r *transfer.Record) {
 			r.Incoming = true
 		}, "provider of the record"},
-		"an end of its own":      {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "GONE" }, `state "GONE"`},
-		"it has gone, and stays": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) { d.State = "ABORTED" }, "there is a"},
+		"an end of its own": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) {
+			d.State = "GONE"
+		}, `state "GONE"`},
+		"it has gone, and stays": {func(d, _ *transfer.RecordDevice, _ *transfer.Record) {
+			d.State = "ABORTED"
+		}, "there is a"},
 		"signs for the others": {func(_, _ *transfer.RecordDevice, r *transfer.Record) {
 			for i := range r.Parties {
 				r.Parties[i].Certificate = w.alpha.signer.Certificate

@@ -207,7 +207,8 @@ func (s attesters) Describe(ctx context.Context, _ fleet.ID, factory fleet.Facto
 	return info, nil
 }
 
-// Learn implements coordinator.Attesters.
+// Learn implements coordinator.Attesters. A key that is known no partner replaces:
+// else it could name one of its own, and an emulator would attest for the device.
 func (s attesters) Learn(ctx context.Context, factory fleet.Factory, info transfer.RAInfo, actor string) error {
 	key, err := attest.DecodeKey(info.Key)
 	if err != nil {
@@ -221,10 +222,16 @@ func (s attesters) Learn(ctx context.Context, factory fleet.Factory, info transf
 	}
 	store := s.app.db.Attestations()
 	before, err := store.Attester(ctx, told.Device)
-	if err == nil && before.Same(&told) {
+	switch {
+	case err == nil && before.Same(&told):
 		return nil
-	}
-	if err != nil && !errors.Is(err, attest.ErrUnknown) {
+	case err == nil && !before.Key.Equal(key):
+		s.app.auditor.add(audit.Row{
+			Actor: actor, Action: "attestation.refuse", Subject: hex.EncodeToString(factory[:16]),
+			Reason: "the partner tells of another attestation key than the one that is known: that one stays",
+		})
+		return nil
+	case err != nil && !errors.Is(err, attest.ErrUnknown):
 		return err
 	}
 	return store.PutAttester(ctx, told, audit.Row{
