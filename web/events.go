@@ -154,13 +154,12 @@ func (s *Stream) streamsOf(caller string) (n int) {
 	return n
 }
 
-// Serve answers r with the events that match as an event stream (HTML, "Server-
-// sent events") of CloudEvents, until the client goes away, stay ends, or the rights of
-// the client do, which is looked at with each keep-alive. One who
-// sends Last-Event-ID gets first what happened since: from memory and the log, or an
-// EventGap where that is not kept any more. It returns ErrUnavailable when too many
-// watch, and ErrTooMany when one does too often.
-func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duration, match func(Event) bool) error {
+// ServeAs is Serve for those who understand no CloudEvents: render says how each event
+// is told, in none, one or several. Its context is that of the watcher's request.
+func (s *Stream) ServeAs(
+	w http.ResponseWriter, r *http.Request, stay time.Duration, match func(Event) bool,
+	render func(context.Context, Logged) ([]Told, error),
+) error {
 	last, back := lastEventID(r)
 	if !back {
 		last = math.MaxUint64 - 1
@@ -184,7 +183,7 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, stay time.Duratio
 	// From here on, an error is a client that went away.
 	ctx, cancel := context.WithTimeout(r.Context(), stay)
 	defer cancel()
-	f := follower{ctx: ctx, w: w, out: out, stream: s, match: match}
+	f := follower{ctx: ctx, w: w, out: out, stream: s, match: match, render: render}
 	_ = f.run(sub, missed, before, last, back)
 	return nil
 }
@@ -196,6 +195,7 @@ type follower struct {
 	out    *http.ResponseController
 	stream *Stream
 	match  func(Event) bool
+	render func(context.Context, Logged) ([]Told, error)
 }
 
 // run writes what was missed, and then what happens until ctx ends or the subscriber
@@ -273,19 +273,4 @@ func (f follower) follow(sub *subscriber) error {
 // knows no deadline is a test's.
 func (f follower) patience() {
 	_ = f.out.SetWriteDeadline(time.Now().Add(writeWithin)) //nolint:forbidigo // of the connection
-}
-
-// write writes one event, if the client may see it.
-func (f follower) write(e Logged) error {
-	if f.stream.Sees != nil && e.Type != EventGap && !f.stream.Sees(f.ctx, e.Event) {
-		return nil
-	}
-	body, err := e.CloudEvent(f.stream.Source)
-	if err != nil {
-		return err
-	}
-	f.patience()
-	//nolint:gosec // G705: an event stream is no page
-	_, err = fmt.Fprintf(f.w, "id: %d\ndata: %s\n\n", e.ID, body)
-	return err
 }

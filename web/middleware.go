@@ -29,6 +29,17 @@ type StackOptions struct {
 // A denial answers err.
 type denial = func(w http.ResponseWriter, r *http.Request, err error)
 
+// OwnSite refuses, as Stack does for what changes something, a request that another
+// site makes a browser send: for a GET that has an effect, such as asking a device.
+func OwnSite(r *http.Request) error {
+	asked := r.Clone(r.Context())
+	asked.Method = http.MethodPost
+	if err := http.NewCrossOriginProtection().Check(asked); err != nil {
+		return errCrossOrigin
+	}
+	return nil
+}
+
 // Stack wraps next in all that every request goes through, outermost first:
 // trace id, access log, recovery, security headers, a time limit for the body,
 // refusal of requests that another site makes a browser send.

@@ -188,6 +188,8 @@ const (
 // A ValueEvent is one value that a device reported.
 type ValueEvent struct {
 	Path string    `json:"path"`
-	Text string    `json:"text"` // for people
+	Text string    `json:"text"`           // for people
+	Kind string    `json:"kind,omitempty"` // type of the value; "" in events of older versions
+	Sent bool      `json:"sent,omitempty"` // the device sent it of itself (Core §6.4.6), else it was observed
 	At   time.Time `json:"at"`
 }

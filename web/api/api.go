@@ -1,5 +1,5 @@
-// Package api is the REST API under /api/v1, and the health and metrics routes
-// beside it. openapi.yaml is its contract: a test compares it with the router.
+// Package api is the REST API under /api/v1, the health and metrics routes beside it,
+// and what programs for Eclipse Leshan's demo server use, under /compat/leshan. openapi.yaml is its contract: a test compares it with the router.
 package api
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"steward/lwm2m"
+	"steward/objects/registry"
 	"steward/web"
 	"steward/web/account"
 	"steward/web/contract"
@@ -34,6 +35,7 @@ type Options struct {
 	Once     *once.Keeper                // of answers to what is sent again; required
 	Stream   *web.Stream                 // live events; required
 	Schema   lwm2m.Schema                // types of resources in writes; nil knows none
+	Registry *registry.Registry          // of object definitions; nil: there are none
 	BaseURL  string                      // of the dashboard, in sign-in links
 	Rate     int                         // requests a second of one caller; 0: 200, below 0: no limit
 	Ready    func(context.Context) error // says why we are not ready; nil is always ready
@@ -100,8 +102,18 @@ func (a *API) Routes() chi.Router {
 		h := web.Require(web.RoleViewer, func(http.ResponseWriter, *http.Request) error { return err })
 		return web.JSON(a.o.Log, h).ServeHTTP
 	}
-	r.NotFound(refuse(web.ErrNotFound))
-	r.MethodNotAllowed(refuse(web.ErrMethod))
+	known := func(no error) http.HandlerFunc {
+		ours, leshans := refuse(no), refuse(errLeshan)
+		return func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, LeshanPrefix+"/") {
+				leshans(w, r)
+				return
+			}
+			ours(w, r)
+		}
+	}
+	r.NotFound(known(web.ErrNotFound))
+	r.MethodNotAllowed(known(web.ErrMethod))
 	all := a.routes()
 	for _, route := range all {
 		h, limit := a.conditional(route, all), int64(web.MaxForm)
@@ -159,7 +171,7 @@ func (a *API) routes() []route {
 			routes = append(routes, r)
 		}
 	}
-	return routes
+	return append(routes, a.leshanRoutes()...)
 }
 
 func (a *API) commonRoutes() []route {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"steward/lwm2m"
+	"steward/objects/registry"
 	"steward/web"
 	"steward/web/account"
 	"steward/web/account/accounttest"
@@ -79,7 +80,7 @@ func (s *site) use(t *testing.T, services web.Services) {
 	}
 	a, err := api.New(api.Options{
 		Once: keeper, Services: services, Door: account.Door{Accounts: s.accounts, Instance: "t", Now: now}, Stream: s.stream,
-		Schema: schema{}, BaseURL: "http://127.0.0.1:8080", Now: now, Log: log, Rate: s.rate,
+		Schema: schema{}, Registry: registry.Default(), BaseURL: "http://127.0.0.1:8080", Now: now, Log: log, Rate: s.rate,
 		Ready:   func(context.Context) error { return s.ready },
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 	})

@@ -15,6 +15,7 @@ import (
 	"steward/lwm2m/machine/machinetest"
 	"steward/web"
 	"steward/web/account"
+	"steward/web/api"
 	"steward/web/contract"
 	"steward/web/webtest"
 )
@@ -64,7 +65,8 @@ func readContract(t *testing.T) contractDoc {
 func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 	t.Helper()
 	fill := strings.NewReplacer("{id}", webtest.ID, "{device}", webtest.ID, "{code}", "not_found",
-		"series/{path}", "series/3303/0/5700",
+		"series/{path}", "series/3303/0/5700", "clients/{endpoint}/{path}", "clients/"+webtest.ID+"/3/0/15",
+		"{endpoint}", webtest.ID,
 		"{path}", "3/0", "{operation}", webtest.ID,
 		"{name}", "x", "{letter}", "7", "object-definitions/{object}", "object-definitions/32001",
 		"{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
@@ -207,6 +209,8 @@ var bodies = map[string]string{
 	"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
 	"POST /api/v1/restoration/commands":            `{"action":"open","all":true}`,
 	"PUT /api/v1/log-level":                        `{"level":"debug"}`,
+
+	"PUT /compat/leshan/api/clients/{endpoint}/{path}": `{"id":15,"kind":"singleResource","type":"STRING","value":"UTC"}`,
 }
 
 // TestAnswersFitContract compares the members of real answers, with the lists
@@ -223,7 +227,7 @@ func TestAnswersFitContract(t *testing.T) {
 				return
 			}
 			w := s.do(t, method, path, web.RoleAdmin, bodies[key])
-			if empty && w.Code == http.StatusNotFound {
+			if empty && (w.Code == http.StatusNotFound || w.Code == http.StatusBadRequest && strings.HasPrefix(path, api.LeshanPrefix)) {
 				return // one of a list that is empty
 			}
 			if w.Code/100 != 2 {

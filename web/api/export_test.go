@@ -1,11 +1,14 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // Unguarded returns the changes that have neither a guard nor a row in guards.
 func Unguarded(a *API) (faults []string) {
 	for _, r := range a.routes() {
-		pattern := r.pattern[min(len(Prefix), len(r.pattern)):]
+		pattern := strings.TrimPrefix(r.pattern, Prefix)
 		if r.method == http.MethodGet || r.method == http.MethodPost {
 			continue
 		}

@@ -33,6 +33,8 @@ var guards = map[string]guard{
 	// What a device holds is not ours to tag.
 	"PUT /devices/{id}/lwm2m/*":    {},
 	"DELETE /devices/{id}/lwm2m/*": {},
+
+	"PUT " + LeshanPrefix + "/api/clients/{endpoint}/*": {},
 	// A trace changes with every message; beginning it anew prolongs it.
 	"PUT /devices/{id}/trace":    {},
 	"DELETE /devices/{id}/trace": {},

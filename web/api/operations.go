@@ -239,6 +239,9 @@ func (a *API) readNode(w http.ResponseWriter, r *http.Request) error {
 	case "", "cache":
 	case "device":
 		return web.Require(web.RoleOperator, func(w http.ResponseWriter, r *http.Request) error {
+			if err := web.OwnSite(r); err != nil {
+				return err
+			}
 			return a.run(w, r, web.Operation{Kind: web.OpRead, Path: p})
 		})(w, r)
 	default:

@@ -1,13 +1,16 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
-// Patterns lists the patterns of all that GET answers below Prefix, in the order of
-// the routes, for what looks at all of them.
+// Patterns lists the patterns of all that GET answers, in the order of the routes, for
+// what looks at all of them; but not what is there for programs of others.
 func Patterns() []string {
 	var out []string
 	for _, r := range new(API).routes() {
-		if r.method == http.MethodGet {
+		if r.method == http.MethodGet && !strings.HasPrefix(r.pattern, LeshanPrefix) {
 			out = append(out, r.pattern)
 		}
 	}

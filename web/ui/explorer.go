@@ -53,6 +53,9 @@ func (u *UI) explorer(w http.ResponseWriter, r *http.Request) error {
 func groupOf(path string) string {
 	rest, below := strings.CutPrefix(path, "/api/v1/")
 	if !below {
+		if strings.HasPrefix(path, "/compat/") {
+			return "compat"
+		}
 		return "health"
 	}
 	word, _, _ := strings.Cut(rest, "/")

@@ -69,7 +69,7 @@ func (f *Fake) note(service string, by web.Actor, id string, arg any) error {
 }
 
 func (f *Fake) known(id string) error {
-	if id != "" && id != ID {
+	if id != "" && id != ID && id != "ep:"+ID {
 		return web.NotFound("thing", id)
 	}
 	return nil

@@ -174,7 +174,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	}
 	rest, err := api.New(api.Options{
 		Once: keeper, Rate: a.cfg.RESTRate, Services: bounded, Door: door, Stream: a.web.stream,
-		Schema: a.registry, BaseURL: a.DashboardURL(),
+		Schema: a.registry, Registry: a.registry, BaseURL: a.DashboardURL(),
 		Metrics: a.metrics(services), Ready: a.ready, Now: a.now, Log: a.log,
 	})
 	if err != nil {
@@ -183,7 +183,7 @@ func (a *App) buildDashboard(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", pages.Routes())
 	restRoutes := rest.Routes()
-	for _, pattern := range []string{api.Prefix + "/", "/livez", "/readyz", "/metrics"} {
+	for _, pattern := range []string{api.Prefix + "/", api.LeshanPrefix + "/", "/livez", "/readyz", "/metrics"} {
 		mux.Handle(pattern, restRoutes)
 	}
 	handler := web.Stack(web.StackOptions{Log: a.log, Now: a.now, TLS: secure, Deny: deny(pages)}, mux)
@@ -257,7 +257,7 @@ func (a *App) SignInLink(ctx context.Context) (string, error) {
 // deny answers what never reaches a handler: as a page where people are.
 func deny(pages *ui.UI) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
-		if strings.HasPrefix(r.URL.Path, api.Prefix) {
+		if strings.HasPrefix(r.URL.Path, api.Prefix) || strings.HasPrefix(r.URL.Path, api.LeshanPrefix) {
 			web.WriteProblem(w, web.ProblemOf(r, err))
 			return
 		}

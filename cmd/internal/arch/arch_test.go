@@ -81,7 +81,10 @@ var layers = map[string][]string{
 	"web/once":                       {"web"},
 	"web/onboard":                    {"web", "lwm2m"},
 	"web/once/oncetest":              {"web/once"},
-	"web/api":                        {"web", "web/account", "web/once", "web/contract", "lwm2m", "lwm2m/audit"},
+	"web/compat/leshan":              {"web", "lwm2m", "objects/registry"},
+	"web/api": {
+		"web", "web/account", "web/once", "web/contract", "web/compat/leshan", "lwm2m", "lwm2m/audit", "objects/registry",
+	},
 	"web/ui": {
 		"web", "web/passkey", "web/oidc", "web/account", "web/contract", "web/onboard", "lwm2m", "lwm2m/audit", "objects",
 		"objects/registry",

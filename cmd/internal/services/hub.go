@@ -100,8 +100,9 @@ func (h *Hub) Device(e server.Event) {
 
 func (h *Hub) values(e server.Event, kept bool) {
 	for _, v := range e.Entries[:min(len(e.Entries), maxValues)] {
-		h.publishKept(kept, web.EventValue, string(e.Device),
-			web.ValueEvent{Path: v.Path.String(), Text: v.Value.String(), At: e.At})
+		h.publishKept(kept, web.EventValue, string(e.Device), web.ValueEvent{
+			Path: v.Path.String(), Text: v.Value.String(), Kind: v.Value.Kind().String(), Sent: e.Kind == server.Sent, At: e.At,
+		})
 	}
 }
 
