@@ -41,7 +41,6 @@ func (f follower) write(e Logged) error {
 		if told.Name != "" {
 			name = "event: " + told.Name + "\n"
 		}
-		//nolint:gosec // G705: an event stream is no page
 		if _, err := fmt.Fprintf(f.w, "id: %d\n%sdata: %s\n\n", e.ID, name, told.Data); err != nil {
 			return err
 		}

@@ -1,5 +1,6 @@
 // Package api is the REST API under /api/v1, the health and metrics routes beside it,
-// and what programs for Eclipse Leshan's demo server use, under /compat/leshan. openapi.yaml is its contract: a test compares it with the router.
+// and what programs for Eclipse Leshan's demo server use, under /compat/leshan.
+// openapi.yaml is its contract: a test compares it with the router.
 package api
 
 import (

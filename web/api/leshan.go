@@ -69,7 +69,7 @@ func plain(w http.ResponseWriter, status int, text string) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text) //nolint:gosec // G705: plain text, which is not sniffed; an error is a client that left
+	_, _ = io.WriteString(w, text) // an error is a client that went away
 	return nil
 }
 

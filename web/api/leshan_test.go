@@ -48,7 +48,7 @@ func TestLeshan(t *testing.T) {
 		{"no format", "GET", "/3?format=XML", "", "", 400, "Invalid request: ", web.Operation{}},
 		{"wrong type", "PUT", "/1/0/1", text, "many", 400, "Invalid request: ", web.Operation{}},
 		{"other body", "PUT", "/3/0/15", "text/html", "UTC", 400, "Invalid request: ", web.Operation{}},
-		{"unknown device", "GET", "x/3/0", "", "", 400, "no registered client with id '" + webtest.ID + "x'", web.Operation{}},
+		{"unknown device", "GET", "x/3/0", "", "", 400, "registered client with id '" + webtest.ID + "x'", web.Operation{}},
 
 		{"discover", "GET", "/3/discover", "", "", 501, "of Leshan's API there are", web.Operation{}},
 		{"composite", "GET", "/composite?paths=/3", "", "", 501, "of Leshan's API there are", web.Operation{}},
@@ -113,10 +113,12 @@ func TestLeshanFailures(t *testing.T) {
 	if w := s.do(t, http.MethodGet, leshanClient, web.RoleViewer, ""); w.Code != http.StatusBadRequest {
 		t.Errorf("not registered = %d %s", w.Code, w.Body)
 	}
-	if w := s.do(t, http.MethodGet, "/compat/leshan/api/security/clients", web.RoleViewer, ""); w.Code != http.StatusNotImplemented {
+	w := s.do(t, http.MethodGet, "/compat/leshan/api/security/clients", web.RoleViewer, "")
+	if w.Code != http.StatusNotImplemented {
 		t.Errorf("what is not there = %d %s", w.Code, w.Body)
 	}
-	if w := s.do(t, http.MethodGet, "/compat/leshan/api/server/endpoint", web.RoleNone, ""); w.Code != http.StatusUnauthorized {
+	w = s.do(t, http.MethodGet, "/compat/leshan/api/server/endpoint", web.RoleNone, "")
+	if w.Code != http.StatusUnauthorized {
 		t.Errorf("a stranger = %d", w.Code)
 	}
 }
@@ -158,7 +160,8 @@ func TestLeshanEvents(t *testing.T) {
 	value(webtest.ID, `{"path":"/3/0/0","text":"x","kind":"string","sent":true}`)
 	for query, want := range map[string]int{"": 4, "&ep=x": 4, "&ep=other": 0} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/compat/leshan/api/event?last_event_id=1"+query, http.NoBody)
+		target := "/compat/leshan/api/event?last_event_id=1" + query
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 		r.Header.Set("Authorization", "Bearer token-viewer")
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
