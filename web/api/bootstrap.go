@@ -14,6 +14,7 @@ func (a *API) bootstrapRoutes() []route {
 		{method: put, pattern: "/bootstrap-profiles/{name}", role: web.RoleSecurity, handler: a.putProfile},
 		{method: del, pattern: "/bootstrap-profiles/{name}", role: web.RoleSecurity, handler: a.removeProfile},
 		{method: get, pattern: "/devices/{id}/keys", role: web.RoleViewer, handler: a.deviceKeys},
+		{method: get, pattern: "/devices/{id}/keys/{use}", role: web.RoleViewer, handler: a.deviceKey},
 		{method: put, pattern: "/devices/{id}/keys/{use}", role: web.RoleSecurity, handler: a.putDeviceKey},
 		{method: del, pattern: "/devices/{id}/keys/{use}", role: web.RoleSecurity, handler: a.removeDeviceKey},
 	}
@@ -54,6 +55,15 @@ func (a *API) removeProfile(w http.ResponseWriter, r *http.Request) error {
 
 func (a *API) deviceKeys(w http.ResponseWriter, r *http.Request) error {
 	return one(w, r, a.s.Bootstraps.DeviceKeys)
+}
+
+func (a *API) deviceKey(w http.ResponseWriter, r *http.Request) error {
+	all, err := a.s.Bootstraps.DeviceKeys(r.Context(), web.Param(r, "id"))
+	if err != nil {
+		return err
+	}
+	use := web.Param(r, "use")
+	return among(w, all.Keys, "key", use, func(k web.DeviceKey) bool { return string(k.Use) == use })
 }
 
 func (a *API) putDeviceKey(w http.ResponseWriter, r *http.Request) error {

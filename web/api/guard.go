@@ -22,8 +22,6 @@ type guard struct {
 // guards are those that do not follow from the pattern: see guardOf.
 var guards = map[string]guard{
 	"PUT /partners/{id}/state":           {of: "/partners/{id}"},
-	"PUT /devices/{id}/keys/{use}":       {of: "/devices/{id}/keys"},
-	"DELETE /devices/{id}/keys/{use}":    {of: "/devices/{id}/keys"},
 	"POST /releases/{id}/commands":       {of: "/releases/{id}"},
 	"POST /ca/certificates/{id}/revoke":  {of: "/ca/certificates/{id}", optional: true},
 	"POST /ca/upstream/{id}/certificate": {of: "/ca/upstream/{id}", optional: true},

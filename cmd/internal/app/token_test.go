@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,7 +99,7 @@ func TestToken(t *testing.T) {
 	if err := os.Rename(folder, away); err != nil {
 		t.Fatal(err)
 	}
-	_, err = app.New(t.Context(), p.cfg, nil)
+	_, err = app.New(t.Context(), p.cfg, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, keys.ErrUnavailable) {
 		t.Errorf("a start without the token: %v, want ErrUnavailable", err)
 	}
