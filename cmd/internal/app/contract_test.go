@@ -226,7 +226,7 @@ func (d *driver) make(tb testing.TB, method, path, body string) (out map[string]
 	tb.Helper()
 	header := http.Header{}
 	switch {
-	case strings.HasSuffix(path, "/commands"), strings.Contains(path, "/keys/"):
+	case strings.HasSuffix(path, "/commands"):
 		header.Set("If-Match", "*")
 	case method == http.MethodPut:
 		header.Set("If-None-Match", "*")
