@@ -47,7 +47,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 	if !a.cfg.HandOver {
 		all.Transfers, all.Partners = services.HandOverOff(all)
 	}
-	a.bulk, err = services.NewBulk(services.BulkOptions{ // last: it works by all others
+	a.bulk, err = services.NewBulk(ctx, services.BulkOptions{ // last: it works by all others
 		Services: scope.Services(all), DB: a.db, Schema: a.registry, NewID: newULID, Now: a.now, Events: a.hub,
 		Approvers: a.approvers(web.RoleSecurity),
 	})

@@ -39,10 +39,14 @@ type BulkOptions struct {
 // maxBulkJobs is how many wait for those before them.
 const maxBulkJobs = 16
 
-// NewBulk returns a Bulk that does nothing before Run. It returns ErrOptions.
-func NewBulk(o BulkOptions) (*Bulk, error) {
+// NewBulk returns a Bulk that does nothing before Run, and ends what a process before
+// this one did not end. It returns ErrOptions.
+func NewBulk(ctx context.Context, o BulkOptions) (*Bulk, error) {
 	if o.DB == nil || o.NewID == nil || o.Now == nil || o.Events == nil || o.Schema == nil {
 		return nil, fmt.Errorf("%w: DB, Schema, NewID, Now and Events", ErrOptions)
+	}
+	if err := o.DB.Bulks().Interrupt(ctx, o.Now()); err != nil {
+		return nil, err
 	}
 	o.Services = o.Services.Complete()
 	return &Bulk{o: o, jobs: make(chan bulkJob, maxBulkJobs)}, nil

@@ -14,7 +14,7 @@ import (
 // newBulk adds bulk actions to a world; nothing works them off yet.
 func newBulk(t *testing.T, w *world) *services.Bulk {
 	t.Helper()
-	b, err := services.NewBulk(services.BulkOptions{
+	b, err := services.NewBulk(t.Context(), services.BulkOptions{
 		Services: w.Services, DB: w.db, Schema: w.options.Registry, NewID: w.newID, Now: w.clock.Now,
 		Events: w.options.Events,
 	})

@@ -17,7 +17,7 @@ import (
 func TestRevokeManyNeedsAnother(t *testing.T) {
 	w := newGroupWorld(t)
 	people := 2
-	b, err := services.NewBulk(services.BulkOptions{
+	b, err := services.NewBulk(t.Context(), services.BulkOptions{
 		Services: w.Services, DB: w.db, Schema: w.options.Registry, NewID: w.newID, Now: w.clock.Now,
 		Events: w.options.Events, Approvers: func(context.Context) (int, error) { return people, nil },
 	})
@@ -85,7 +85,7 @@ func TestRevokeManyNeedsAnother(t *testing.T) {
 // it any more, whoever approves it.
 func TestBulkOfSomebodyDisabled(t *testing.T) {
 	w := newGroupWorld(t)
-	b, err := services.NewBulk(services.BulkOptions{
+	b, err := services.NewBulk(t.Context(), services.BulkOptions{
 		Services: w.Services, DB: w.db, Schema: w.options.Registry, NewID: w.newID, Now: w.clock.Now,
 		Events: w.options.Events, Approvers: func(context.Context) (int, error) { return 2, nil },
 	})

@@ -19,9 +19,6 @@ const (
 // ended then is interrupted: a device may have been reached, so nothing is repeated.
 func (b *Bulk) Run(ctx context.Context) error {
 	last := context.WithoutCancel(ctx)
-	if err := b.o.DB.Bulks().Interrupt(last, b.o.Now()); err != nil {
-		return err
-	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -65,7 +65,7 @@ func TestScope(t *testing.T) {
 			t.Errorf("Device(%q) = %v, want ErrNotFound", id, err)
 		}
 	}
-	b, err := services.NewBulk(services.BulkOptions{
+	b, err := services.NewBulk(t.Context(), services.BulkOptions{
 		Services: s, DB: w.db, Schema: w.options.Registry, NewID: w.newID, Now: w.clock.Now, Events: w.options.Events,
 	})
 	if err != nil {

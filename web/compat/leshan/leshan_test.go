@@ -17,8 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden texts in testdata")
 
-// golden compares v with a file whose members were compared by hand with what the
-// named class of Leshan 2 writes.
+// golden compares v with a file that this package wrote, whose members are those of
+// the serializers of leshan-demo-server 2.0.0 by their sources; no running server was
+// asked.
 func golden(t *testing.T, name string, v any) {
 	t.Helper()
 	text, err := json.MarshalIndent(v, "", "  ")
