@@ -165,7 +165,7 @@ func (p *provider) everything() map[string][]byte {
 	out := map[string][]byte{}
 	for _, m := range parameterless.FindAllSubmatch(contract, -1) {
 		path := string(m[1])
-		if strings.HasSuffix(path, "/events") { // does not end
+		if strings.HasSuffix(path, "/events") || strings.HasSuffix(path, "/event") { // does not end
 			continue
 		}
 		ctx, cancel := context.WithCancel(context.Background())
