@@ -2,10 +2,12 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"steward/est"
+	"steward/lwm2m/fleet"
 	"steward/transfer"
 )
 
@@ -114,15 +116,34 @@ func (c *Coordinator) recordDevice(ctx context.Context, r *transfer.Record, row 
 	for _, receipt := range receipts {
 		d.Receipts = append(d.Receipts, receipt.Raw)
 	}
-	issued, err := c.o.CA.List(ctx, est.Query{
-		Kind: est.KindOperational, Factory: row.factoryHash(), Limit: transfer.MaxRecordCertificates,
-	})
+	d.Certificates, err = c.recordCertificates(ctx, row)
+	return d, err
+}
+
+// recordCertificates returns what our CA gave the device: under the factory certificate
+// of the row, or, where it has another one by now, under that.
+func (c *Coordinator) recordCertificates(ctx context.Context, row Row) (out []transfer.RecordCertificate, err error) {
+	query := est.Query{Kind: est.KindOperational, Factory: row.factoryHash(), Limit: transfer.MaxRecordCertificates}
+	issued, err := c.o.CA.List(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	device, err := c.o.Fleet.Device(ctx, row.Device)
+	if err != nil && !errors.Is(err, fleet.ErrUnknown) {
+		return nil, err
+	}
+	if err == nil && len(issued) == 0 && device.Factory != row.Factory {
+		query.Factory = est.Hash(device.Factory)
+		if issued, err = c.o.CA.List(ctx, query); err != nil {
+			return nil, err
+		}
+	}
 	for _, cert := range issued {
 		of := transfer.RecordCertificate{DER: cert.DER}
 		if cert.Status == est.StatusRevoked {
 			of.RevokedAt, of.Reason = transfer.SecondsOf(cert.RevokedAt), string(cert.Reason)
 		}
-		d.Certificates = append(d.Certificates, of)
+		out = append(out, of)
 	}
-	return d, err
+	return out, nil
 }

@@ -139,6 +139,12 @@ func (d *demo) untilHandedOver(ctx context.Context) error {
 		}
 		there := d.fleet.count(kind)
 		d.show.progress(there)
+		// The first devices to fail pause the others; whoever shows how all come back
+		// says once that they shall go all the same.
+		if d.fault.home == fellBack && slices.Contains(t.Actions, web.TransferResume) {
+			d.show.note("Alpha paused, for the first devices came back; it is told to go on")
+			return false, d.command(ctx, d.alpha, t.ID, web.TransferResume)
+		}
 		if d.fault.home == stayed && there < d.o.Devices { // the transfer may be over before they know
 			return false, nil
 		}
