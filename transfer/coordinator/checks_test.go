@@ -20,8 +20,11 @@ import (
 // sides as soon as each may.
 func (w *world) handOver(tb testing.TB) string {
 	tb.Helper()
-	ids := []fleet.ID{}
-	for _, d := range w.devices {
+	ids, moving := []fleet.ID{}, w.moving
+	if moving == nil {
+		moving = w.devices
+	}
+	for _, d := range moving {
 		ids = append(ids, d.id(w.alpha))
 	}
 	draft, err := w.alpha.coordinator().Draft(tb.Context(), coordinator.Draft{

@@ -245,7 +245,7 @@ func (d *device) enrol(ctx context.Context, p *provider, e transfer.Effect) bool
 	check(d.world.t, err)
 	spki, err := transfer.SPKIHash(e.Key.Public())
 	check(d.world.t, err)
-	fault := d.world.faults.at(p, "enrols")
+	fault := d.world.faults.Load().at(p, "enrols")
 	if fault == faultRequest || fault == faultHeld {
 		d.failed()
 		return false

@@ -22,7 +22,7 @@ func (p peers) Post(ctx context.Context, to coordinator.Partner, call coordinato
 	if err != nil {
 		return nil, err
 	}
-	fault := p.from.world.faults.at(p.from, "posts "+string(call.Action))
+	fault := p.from.world.faults.Load().at(p.from, "posts "+string(call.Action))
 	switch fault {
 	case faultRequest:
 		return nil, coordinator.ErrPartnerAway
@@ -113,7 +113,7 @@ func (x devices) do(id fleet.ID, op transfer.Operation, p lwm2m.Path, fn func(*d
 			return err
 		}
 	}
-	switch x.p.world.faults.at(x.p, name) {
+	switch x.p.world.faults.Load().at(x.p, name) {
 	case faultRequest:
 		return coordinator.ErrUnreachable
 	case faultAnswer:

@@ -2,12 +2,14 @@ package coordinator_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"steward/lwm2m/audit"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 )
@@ -88,7 +90,7 @@ func (f *faults) run(t *testing.T, prepare func(*world)) (outcome string) {
 		w := newWorld(t, 1)
 		prepare(w)
 		f.tb = t
-		w.submitted = func() { w.faults = f }
+		w.submitted = func() { w.faults.Store(f) }
 		w.start(t)
 		id := w.handOver(t)
 		for range 180 { // minutes: then the window and all graces are over
@@ -199,7 +201,11 @@ func TestHeldCommit(t *testing.T) {
 		}
 		w.start(t)
 		id := w.handOver(t)
-		until(t, 2*time.Hour, "closed", func() bool { return w.alpha.states(t, id)[transfer.RowExpired] == 1 })
+		until(t, 2*time.Hour, "closed", func() bool { // and perhaps opened again by what was held
+			return slices.ContainsFunc(w.alpha.store.Rows(), func(r audit.Row) bool {
+				return r.Action == "transfer.device" && r.After == string(transfer.RowExpired)
+			})
+		})
 		time.Sleep(30 * time.Minute)
 		s, at := w.devices[0].state()
 		if s.State != transfer.FellBack || at != w.alpha || w.alpha.states(t, id)[transfer.RowFellBack] != 1 {

@@ -38,16 +38,14 @@ func TestT11Inventory(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, 2)
 				spoil(t, w)
-				all := w.devices
 				w.start(t)
-				w.devices = all[:1]
+				w.moving = w.devices[:1]
 				id := w.handOver(t)
-				w.devices = all
 				time.Sleep(30 * time.Minute)
 				if got := w.alpha.states(t, id); got[transfer.RowAborted] != 1 {
 					t.Errorf("%v at Alpha, want ABORTED", got)
 				}
-				if s, _ := all[0].state(); s.State != transfer.Expired && s.State != transfer.Idle {
+				if s, _ := w.devices[0].state(); s.State != transfer.Expired && s.State != transfer.Idle {
 					t.Errorf("the device is %s", s.State)
 				}
 			})

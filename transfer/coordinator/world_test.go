@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,8 +37,10 @@ type world struct {
 	attest      bool      // demanded by the self mandate
 	// gates are set by Beta before it approves; nil: as they are
 	gates  *coordinator.Gates
-	faults *faults                                                        // nil: none
+	faults atomic.Pointer[faults]                                         // nil: none
 	filter func(name string, perform func() error) (mine bool, err error) // of operations on devices; nil: none
+	// moving are the devices that handOver hands over; nil: all.
+	moving []*device
 	// submitted is called when a transfer was submitted; operators then try again.
 	submitted func()
 }

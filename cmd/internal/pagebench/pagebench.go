@@ -119,6 +119,7 @@ func (r *run) say(format string, args ...any) {
 func (r *run) serve(ctx context.Context, do func() error) error {
 	o := config.Default()
 	o.Data, o.Name, o.Host, o.AllowTestRange = r.o.Data, "bench", "127.0.0.1", true
+	o.RESTRate = -1 // one caller asks as fast as it can
 	var err error
 	if o.HTTP, err = freeAddress(ctx); err != nil {
 		return err
