@@ -104,7 +104,8 @@ func TestHub(t *testing.T) {
 	body := envelope.ReplaceAllString(watch("1"), "")
 	for _, want := range []string{
 		`{"type":"device.state","subject":"d","data":{"kind":"registered"}}`,
-		`{"type":"device.value","subject":"d","data":{"path":"/3/0/9","text":"7","kind":"integer","at":"1970-01-01T00:00:01Z"}}`,
+		`{"type":"device.value","subject":"d",` +
+			`"data":{"path":"/3/0/9","text":"7","kind":"integer","at":"1970-01-01T00:00:01Z"}}`,
 		`{"type":"device.state","subject":"many","data":{"kind":"sent"}}`,
 		`{"type":"campaign","subject":"c","data":{"device":"d","state":"done"}}`,
 		`{"type":"campaign","subject":"c","data":{}}`,
