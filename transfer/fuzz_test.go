@@ -2,6 +2,7 @@ package transfer_test
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 
 	"steward/suit/cose"
@@ -97,11 +98,25 @@ func FuzzRightStatus(f *testing.F) {
 }
 
 func FuzzRecord(f *testing.F) {
-	fuzzSigned(f, transfer.Record{
+	w := newWorld(f)
+	f.Add(must(transfer.Record{
 		Provider: "Alpha", IssuedAt: 1, ID: []byte("0123456789abcdef"), State: "COMPLETE",
 		Parties: []transfer.RecordSigner{{Name: "Alpha", Certificate: []byte{1}}},
 		Devices: []transfer.RecordDevice{{Endpoint: "d", Factory: []byte{1}, State: "ABORTED", Receipts: [][]byte{{2}}}},
-	}, transfer.ParseRecord)
+	}.Sign(w.sp1.signer()))(f))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		record, err := transfer.ParseRecord(raw)
+		if err != nil {
+			return
+		}
+		again := must(transfer.ParseRecord(must(record.Sign(w.sp1.signer()))(t)))(t)
+		if !reflect.DeepEqual(again, record) {
+			t.Errorf("%+v becomes %+v", record, again)
+		}
+		if report, err := transfer.CheckRecord(raw, nil); err == nil && report.Proved && len(report.Parties) == 0 {
+			t.Error("proved without anybody's signature")
+		}
+	})
 }
 
 func FuzzAnchors(f *testing.F) {

@@ -53,7 +53,7 @@ func (i Info) SignCOSE(by Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("transfer: info: %w", err)
 	}
-	if len(raw) > MaxBatch {
+	if len(raw) > min(MaxBatch, cose.MaxMessage) { // else nobody could read it
 		return nil, fmt.Errorf("transfer: info of %d bytes: %w", len(raw), ErrTooLarge)
 	}
 	return raw, nil

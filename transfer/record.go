@@ -3,6 +3,10 @@ package transfer
 import (
 	"crypto/x509"
 	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"steward/suit/cose"
 )
 
 // A Record is what one provider knows of a hand-over, signed by it, so that an
@@ -81,7 +85,8 @@ const (
 	maxRecorded           = 64 // of one device: each state once, and fallback more than once
 )
 
-var recordKind = kind[Record]{aad: "steward/record/1", limit: MaxRecord, tagged: true, validate: (*Record).validate}
+// recordAAD keeps the signature of a record from serving as another.
+const recordAAD = "steward/record/1"
 
 func (r *Record) validate() error {
 	if len(r.Devices) == 0 || len(r.Devices) > MaxDevices || len(r.Parties) > maxParties ||
@@ -98,16 +103,80 @@ func (r *Record) validate() error {
 		validateTime("issue time", r.IssuedAt))
 }
 
-// Sign returns the record signed by the provider.
-func (r Record) Sign(by Signer) ([]byte, error) { return recordKind.sign(r, by) }
-
-// ParseRecord reads a record whose signature is not checked.
-func ParseRecord(raw []byte) (*Signed[Record], error) {
-	signed, _, err := recordKind.parse(raw)
-	return signed, err
+// Sign returns the record signed by the provider: an untagged COSE_Sign1 whose payload
+// is detached (RFC 9052 §4.1), and after it the payload, as a CBOR sequence (RFC 8742).
+// So the signed part stays small however many devices there are.
+func (r Record) Sign(by Signer) ([]byte, error) {
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	payload, err := encode(r)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := by.signer()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := cose.SignSign1(signer, cose.Options{Payload: payload, ExternalAAD: []byte(recordAAD), Detached: true})
+	if err != nil {
+		return nil, fmt.Errorf("transfer: record: %w", err)
+	}
+	if raw = append(raw, payload...); len(raw) > MaxRecord {
+		return nil, fmt.Errorf("transfer: record of %d bytes: %w", len(raw), ErrTooLarge)
+	}
+	return raw, nil
 }
 
-// VerifyRecord reads a record and checks that by has signed it.
-func VerifyRecord(raw []byte, by *x509.Certificate) (*Signed[Record], error) {
-	return recordKind.verify(raw, by)
+// A signedRecord is a record and its signature, not checked.
+type signedRecord struct {
+	Record
+
+	message *cose.Sign1
+	payload []byte
+}
+
+// parseRecord reads a record whose signature is not checked.
+func parseRecord(raw []byte) (*signedRecord, error) {
+	if len(raw) > MaxRecord {
+		return nil, fmt.Errorf("transfer: record of %d bytes: %w", len(raw), ErrTooLarge)
+	}
+	var first cbor.RawMessage
+	payload, err := strict.dec.UnmarshalFirst(raw, &first)
+	if err != nil {
+		return nil, fmt.Errorf("transfer: record: %w: %w", ErrSyntax, err)
+	}
+	s := &signedRecord{payload: payload}
+	if s.message, err = cose.ParseSign1(first); err != nil {
+		return nil, fmt.Errorf("transfer: record: %w: %w", ErrSyntax, err)
+	}
+	if err := decode(payload, MaxRecord, &s.Record); err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	return s, s.validate()
+}
+
+// ParseRecord reads a record whose signature is not checked.
+func ParseRecord(raw []byte) (*Record, error) {
+	s, err := parseRecord(raw)
+	if err != nil {
+		return nil, err
+	}
+	return &s.Record, nil
+}
+
+// verify checks that by has signed the record.
+func (s *signedRecord) verify(by *x509.Certificate) error {
+	kid, err := keyID(&s.message.Headers)
+	if err != nil || by == nil || kid != KeyIDOf(by.Raw) {
+		return fmt.Errorf("transfer: record: %w", ErrSigner)
+	}
+	verifier, err := cose.NewVerifier(by.PublicKey)
+	if err != nil {
+		return fmt.Errorf("transfer: record: %w: %w", ErrSigner, err)
+	}
+	if _, err := s.message.Verify(verifier, s.payload, []byte(recordAAD)); err != nil {
+		return fmt.Errorf("transfer: record: %w: %w", ErrSignature, err)
+	}
+	return nil
 }

@@ -46,20 +46,17 @@ type RecordParty struct {
 // are none the record's own are believed, and the report's fingerprints are to be
 // compared. It returns an error for what cannot be read at all.
 func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
-	signed, err := ParseRecord(raw)
+	signed, err := parseRecord(raw)
 	if err != nil {
 		return nil, err
 	}
-	r := &signed.Body
+	r := &signed.Record
 	c := &recordCheck{record: r, seen: map[Hash]int{}, report: &RecordReport{
 		Provider: r.Provider, Transfer: fmt.Sprintf("%x", r.ID), State: r.State, IssuedAt: r.IssuedAt.Time(),
 		Devices: map[string]int{}, Proved: true,
 	}}
 	c.parties(known)
-	c.say("", "the record is signed by "+r.Provider, c.signedBy(r.Provider, func(by *x509.Certificate) error {
-		_, err := VerifyRecord(raw, by)
-		return err
-	}))
+	c.say("", "the record is signed by "+r.Provider, c.signedBy(r.Provider, signed.verify))
 	c.documents()
 	for i := range r.Devices {
 		c.device(&r.Devices[i])

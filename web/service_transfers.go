@@ -27,7 +27,7 @@ type Transfers interface {
 // TransferRecords gives an auditor what happened, to be checked offline.
 type TransferRecords interface {
 	// TransferRecord returns all that is known of a transfer, signed by the provider:
-	// COSE_Sign1 over a transfer.Record. It returns ErrConflict for a draft.
+	// as transfer.Record.Sign writes it. It returns ErrConflict for a draft.
 	TransferRecord(ctx context.Context, id string) ([]byte, error)
 }
 

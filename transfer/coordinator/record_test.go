@@ -130,10 +130,10 @@ func (w *world) forge(t *testing.T, id string) {
 			d.Factory = other.Factory
 		}, "device"},
 	} {
-		signed, err := transfer.ParseRecord(raw)
+		record, err := transfer.ParseRecord(raw)
 		check(t, err)
-		change.do(&signed.Body.Devices[0], &signed.Body.Devices[1], &signed.Body)
-		forged, err := signed.Body.Sign(w.alpha.signer)
+		change.do(&record.Devices[0], &record.Devices[1], record)
+		forged, err := record.Sign(w.alpha.signer)
 		check(t, err)
 		report, err := transfer.CheckRecord(forged, nil)
 		if err != nil || report.Proved || !strings.Contains(strings.Join(unproved(report), "\n"), change.want) {
@@ -168,10 +168,10 @@ func TestRecordNeedsTheVerdict(t *testing.T) {
 					}
 				},
 			} {
-				signed, err := transfer.ParseRecord(raw)
+				record, err := transfer.ParseRecord(raw)
 				check(t, err)
-				forge(&signed.Body.Devices[0], &signed.Body.Devices[1], &signed.Body)
-				forged, err := signed.Body.Sign(p.signer)
+				forge(&record.Devices[0], &record.Devices[1], record)
+				forged, err := record.Sign(p.signer)
 				check(t, err)
 				if report, err := transfer.CheckRecord(forged, nil); err != nil || report.Proved {
 					t.Errorf("%s, %s: proved, %v", p.name, name, err)

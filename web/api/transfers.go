@@ -50,7 +50,7 @@ func (a *API) transferRecord(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return document(w, "application/cose", "transfer.record", func(to io.Writer) error {
+	return document(w, "application/cbor-seq", "transfer.record", func(to io.Writer) error {
 		_, err := to.Write(raw)
 		return err
 	})

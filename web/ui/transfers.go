@@ -202,7 +202,7 @@ func (u *UI) transferRecord(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/cose")
+	w.Header().Set("Content-Type", "application/cbor-seq")
 	w.Header().Set("Content-Disposition", `attachment; filename="transfer.record"`)
 	_, _ = w.Write(raw) //nolint:gosec // G705: an attachment, never a page; an error is a client gone
 	return nil

@@ -6,6 +6,7 @@ usage: record.py RECORD
 """
 import base64
 import hashlib
+import io
 import json
 import sys
 
@@ -34,9 +35,12 @@ def untag(raw, number):
     return item
 
 
-def sign1(raw, kind, known):
+def sign1(raw, kind, known, detached=None):
     """RFC 9052 section 4.2; the certificate is found by the key identifier."""
     protected, _, payload, signature = untag(raw, 18)
+    if detached is not None:
+        assert payload is None, "the payload is not detached"
+        payload = detached
     header = cbor2.loads(protected)
     assert header[1] == -7, header
     certificate = known[header[4]]
@@ -80,7 +84,10 @@ def signed_by(certificate, signature, message):
 
 def main():
     raw = open(sys.argv[1], "rb").read()
-    body = cbor2.loads(untag(raw, 18)[2])
+    sequence = io.BytesIO(raw)  # RFC 8742: the signature, then what it is of
+    cbor2.load(sequence)
+    signature, payload = raw[:sequence.tell()], raw[sequence.tell():]
+    body = cbor2.loads(payload)
     known = {}
 
     def learn(der):
@@ -92,7 +99,7 @@ def main():
         learn(device[2])
         for certificate in device[9] or []:
             learn(certificate[1])
-    sign1(raw, "steward/record/1", known)
+    sign1(signature, "steward/record/1", known, payload)
     sign1(body[10], "steward/mandate/1", known)
     offer, offered = sign1(body[13], "steward/offer/1", known)
     assert jws(body[11], known)["alg"] == "ES256"
