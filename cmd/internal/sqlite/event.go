@@ -77,18 +77,6 @@ func (s Events) Prune(ctx context.Context, before time.Time, keep int) error {
 	case err != nil:
 		return err
 	}
-	for first = max(first, young); ; {
-		var n int64
-		err := s.db.Update(ctx, func(tx *Tx) error {
-			res, err := tx.Exec("event.prune", first, pruneBatch)
-			if err != nil {
-				return err
-			}
-			n, err = res.RowsAffected()
-			return err
-		})
-		if err != nil || n < pruneBatch {
-			return err
-		}
-	}
+	_, err = s.db.remove(ctx, -1, "event.prune", max(first, young))
+	return err
 }

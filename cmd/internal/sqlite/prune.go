@@ -73,7 +73,7 @@ func (s Series) expire(ctx context.Context, day, today int64) error {
 			return err
 		}
 		if days := int64(rules.of(p)); days == 0 || day < today-days {
-			if _, err := s.remove(ctx, -1, "series.drop_path", day, text); err != nil {
+			if _, err := s.db.remove(ctx, -1, "series.drop_path", day, text); err != nil {
 				return err
 			}
 		}
@@ -96,7 +96,7 @@ func (s Series) thin(ctx context.Context, day int64, most int) error {
 		return err
 	}
 	for _, c := range crowded {
-		if _, err := s.remove(ctx, c.n-most, "series.trim", day, c.device); err != nil {
+		if _, err := s.db.remove(ctx, c.n-most, "series.trim", day, c.device); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (s Series) bound(ctx context.Context, days []int64, most int) error {
 		if n <= most {
 			return nil
 		}
-		gone, err := s.remove(ctx, n-most, "series.drop_day", day)
+		gone, err := s.db.remove(ctx, n-most, "series.drop_day", day)
 		if err != nil {
 			return err
 		}
@@ -124,14 +124,14 @@ func (s Series) bound(ctx context.Context, days []int64, most int) error {
 
 // remove runs a named deletion in batches until nothing is left for it or most are
 // gone, -1 for all, and returns how many are.
-func (s Series) remove(ctx context.Context, most int, name string, args ...any) (gone int, err error) {
+func (db *DB) remove(ctx context.Context, most int, name string, args ...any) (gone int, err error) {
 	for most < 0 || gone < most {
 		batch := pruneBatch
 		if most >= 0 {
 			batch = min(batch, most-gone)
 		}
 		var n int64
-		err := s.db.Update(ctx, func(tx *Tx) error {
+		err := db.Update(ctx, func(tx *Tx) error {
 			res, err := tx.Exec(name, append(append([]any{}, args...), batch)...)
 			if err != nil {
 				return err
@@ -139,10 +139,12 @@ func (s Series) remove(ctx context.Context, most int, name string, args ...any) 
 			n, err = res.RowsAffected()
 			return err
 		})
-		if err != nil || n == 0 {
+		if err != nil {
 			return gone, err
 		}
-		gone += int(n)
+		if gone += int(n); int(n) < batch {
+			break
+		}
 	}
 	return gone, nil
 }

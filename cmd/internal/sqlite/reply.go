@@ -73,20 +73,8 @@ func (s Replies) Finish(ctx context.Context, r once.Reply) error {
 
 // Prune implements once.Store.
 func (s Replies) Prune(ctx context.Context, before time.Time) error {
-	for {
-		var n int64
-		err := s.db.Update(ctx, func(tx *Tx) error {
-			res, err := tx.Exec("reply.prune", before.UnixMicro(), pruneBatch)
-			if err != nil {
-				return err
-			}
-			n, err = res.RowsAffected()
-			return err
-		})
-		if err != nil || n < pruneBatch {
-			return err
-		}
-	}
+	_, err := s.db.remove(ctx, -1, "reply.prune", before.UnixMicro())
+	return err
 }
 
 func (s Replies) put(tx *Tx, r once.Reply) error {
