@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"time"
 
@@ -123,8 +122,10 @@ func (c *Coordinator) AttestationCase(ctx context.Context, factory fleet.Factory
 // attesting returns the row of a device whose right waits for a verdict, or was
 // opened by one; the zero Row if there is none.
 func (c *Coordinator) attesting(ctx context.Context, factory fleet.Factory) (Transfer, Row, error) {
-	return c.arriving(ctx, factory, func(t *Transfer) bool { return t.Attest })
+	return c.arriving(ctx, factory, attests)
 }
+
+func attests(t *Transfer) bool { return t.Attest }
 
 // Attested takes a verdict of our verifier. An affirming one opens the right of the
 // device, unless it must be updated first; any other closes it for good. A verdict
@@ -137,28 +138,15 @@ func (c *Coordinator) Attested(ctx context.Context, result attest.Result) error 
 	if err != nil {
 		return fmt.Errorf("our verifier's certificate: %w", err)
 	}
-	for range maxRepeat {
-		t, r, err := c.attesting(ctx, fleet.Factory(result.Device))
-		if err != nil || r.Transfer != result.Transfer {
-			return err
+	return c.moveArriving(ctx, fleet.Factory(result.Device), attests, "verifier", func(t *Transfer, r *Row) (bool, error) {
+		if r.Transfer != result.Transfer {
+			return false, nil
 		}
-		if _, err := verdictFor(own, c.o.Name, r, result.Verdict); err != nil {
-			return err
+		if _, err := verdictFor(own, c.o.Name, *r, result.Verdict); err != nil {
+			return false, err
 		}
-		before := r
-		if err := r.judged(&t, result.Verdict, time.Now()); err != nil {
-			return err
-		}
-		err = c.commit(ctx, Change{Rows: []Row{r}, Audit: audited(before, r, "verifier")})
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err == nil {
-			c.settle(ctx, rowKey(r.Transfer, r.Short)) // the device asks next
-		}
-		return err
-	}
-	return ErrConflict
+		return true, r.judged(t, result.Verdict, time.Now())
+	})
 }
 
 // judged moves r by a verdict that verdictFor has accepted.

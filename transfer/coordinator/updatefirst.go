@@ -44,7 +44,7 @@ func (t *Transfer) commits(r Row, by transfer.RowEvent) []transfer.RowEvent {
 // MayUpdate reports whether a device comes in a transfer that has it ask the update
 // server before it enrols. With attestation, it must have attested.
 func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (id fleet.ID, ok bool, err error) {
-	t, r, err := c.arriving(ctx, factory, func(t *Transfer) bool { return t.UpdateFirst })
+	t, r, err := c.arriving(ctx, factory, updatesFirst)
 	return r.Device, err == nil && r.Transfer != "" && (!t.Attest || r.attested()), err
 }
 
@@ -52,19 +52,35 @@ func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (id 
 // for it: it has passed that gate. One of which nobody has told that it committed
 // passes it when somebody does, or its key shows it.
 func (c *Coordinator) UpToDate(ctx context.Context, factory fleet.Factory) error {
+	return c.moveArriving(ctx, factory, updatesFirst, "update server", func(t *Transfer, r *Row) (bool, error) {
+		if r.Transfer == "" || r.UpToDate {
+			return false, nil
+		}
+		r.UpToDate = true
+		if r.State == transfer.RowReady {
+			return true, nil
+		}
+		return true, r.applyAll(time.Now(), t.gates(r)...)
+	})
+}
+
+func updatesFirst(t *Transfer) bool { return t.UpdateFirst }
+
+// moveArriving has change move the row of a device that arriving finds, until what it
+// made of it is stored. change returns false for a row that stays as it is.
+func (c *Coordinator) moveArriving(ctx context.Context, factory fleet.Factory, wanted func(*Transfer) bool, actor string,
+	change func(*Transfer, *Row) (bool, error),
+) error {
 	for range maxRepeat {
-		t, r, err := c.arriving(ctx, factory, func(t *Transfer) bool { return t.UpdateFirst })
-		if err != nil || r.Transfer == "" || r.UpToDate {
+		t, r, err := c.arriving(ctx, factory, wanted)
+		if err != nil {
 			return err
 		}
 		before := r
-		r.UpToDate = true
-		if r.State != transfer.RowReady {
-			if err := r.applyAll(time.Now(), t.gates(&r)...); err != nil {
-				return err
-			}
+		if moves, err := change(&t, &r); err != nil || !moves {
+			return err
 		}
-		err = c.commit(ctx, Change{Rows: []Row{r}, Audit: audited(before, r, "update server")})
+		err = c.commit(ctx, Change{Rows: []Row{r}, Audit: audited(before, r, actor)})
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
