@@ -12,6 +12,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"steward/lwm2m/dcbor"
 	"steward/suit/cose"
 )
 
@@ -44,16 +45,7 @@ type rekeyProof struct {
 
 // strictProof reads proofs: neither a second reading of the same bytes nor more of
 // them than there may be.
-var strictProof = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{
-		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-		MaxNestedLevels: 4, //nolint:mnd // the least there is; a proof has two
-	}.DecMode()
-	if err != nil {
-		panic(err) // the options are constant
-	}
-	return mode
-}()
+var strictProof = dcbor.New(dcbor.Limits{Depth: 4}) // the least there is; a proof has two
 
 // NewRekeyCSR makes the request for the factory certificate that is to take the place
 // of old, by the new key, with the proof by the old one. mandate is the service user's

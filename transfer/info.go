@@ -173,11 +173,11 @@ const (
 // MarshalCBOR encodes s as an array of four or five.
 func (s SwitchInfo) MarshalCBOR() ([]byte, error) {
 	if s.RA == nil {
-		return strict.enc.Marshal(switchArray{
+		return strict.Marshal(switchArray{
 			Earliest: s.Window.Earliest, Latest: s.Window.Latest, Manifests: s.Manifests, Objects: s.Objects,
 		})
 	}
-	return strict.enc.Marshal(switchArrayRA{
+	return strict.Marshal(switchArrayRA{
 		Earliest: s.Window.Earliest, Latest: s.Window.Latest, Manifests: s.Manifests, Objects: s.Objects, RA: *s.RA,
 	})
 }
@@ -186,12 +186,12 @@ func (s SwitchInfo) MarshalCBOR() ([]byte, error) {
 func (s *SwitchInfo) UnmarshalCBOR(raw []byte) error {
 	if bytes.HasPrefix(raw, []byte{arrayOf4}) {
 		var a switchArray
-		err := strict.dec.Unmarshal(raw, &a)
+		err := strict.Unmarshal(raw, &a)
 		*s = SwitchInfo{Window{Earliest: a.Earliest, Latest: a.Latest}, a.Manifests, a.Objects, nil}
 		return err
 	}
 	var a switchArrayRA
-	err := strict.dec.Unmarshal(raw, &a)
+	err := strict.Unmarshal(raw, &a)
 	*s = SwitchInfo{Window{Earliest: a.Earliest, Latest: a.Latest}, a.Manifests, a.Objects, &a.RA}
 	return err
 }
@@ -199,21 +199,21 @@ func (s *SwitchInfo) UnmarshalCBOR(raw []byte) error {
 // MarshalCBOR encodes m as an array of two or three.
 func (m ManifestRef) MarshalCBOR() ([]byte, error) {
 	if m.URI == "" {
-		return strict.enc.Marshal(manifestArray{Digest: m.Digest, Sequence: m.Sequence})
+		return strict.Marshal(manifestArray{Digest: m.Digest, Sequence: m.Sequence})
 	}
-	return strict.enc.Marshal(manifestArrayURI{Digest: m.Digest, Sequence: m.Sequence, URI: m.URI})
+	return strict.Marshal(manifestArrayURI{Digest: m.Digest, Sequence: m.Sequence, URI: m.URI})
 }
 
 // UnmarshalCBOR decodes an array of two or three.
 func (m *ManifestRef) UnmarshalCBOR(raw []byte) error {
 	if bytes.HasPrefix(raw, []byte{arrayOf2}) {
 		var a manifestArray
-		err := strict.dec.Unmarshal(raw, &a)
+		err := strict.Unmarshal(raw, &a)
 		*m = ManifestRef{a.Digest, a.Sequence, ""}
 		return err
 	}
 	var a manifestArrayURI
-	err := strict.dec.Unmarshal(raw, &a)
+	err := strict.Unmarshal(raw, &a)
 	*m = ManifestRef{a.Digest, a.Sequence, a.URI}
 	return err
 }

@@ -42,17 +42,17 @@ type Devices struct {
 // MarshalCBOR encodes d as an array or a text.
 func (d Devices) MarshalCBOR() ([]byte, error) {
 	if len(d.Factory) > 0 {
-		return strict.enc.Marshal(d.Factory)
+		return strict.Marshal(d.Factory)
 	}
-	return strict.enc.Marshal(d.Group)
+	return strict.Marshal(d.Group)
 }
 
 // UnmarshalCBOR decodes an array or a text.
 func (d *Devices) UnmarshalCBOR(raw []byte) error {
 	if len(raw) > 0 && raw[0]>>5 == majorText {
-		return strict.dec.Unmarshal(raw, &d.Group)
+		return strict.Unmarshal(raw, &d.Group)
 	}
-	return strict.dec.Unmarshal(raw, &d.Factory)
+	return strict.Unmarshal(raw, &d.Factory)
 }
 
 var _ interface {

@@ -56,7 +56,7 @@ func (r Reason) MarshalCBOR() ([]byte, error) {
 	if r == "" {
 		return []byte{0}, nil
 	}
-	return strict.enc.Marshal(string(r))
+	return strict.Marshal(string(r))
 }
 
 // UnmarshalCBOR decodes 0 or a text that is not empty.
@@ -65,7 +65,7 @@ func (r *Reason) UnmarshalCBOR(raw []byte) error {
 		*r = ""
 		return nil
 	}
-	return strict.dec.Unmarshal(raw, (*string)(r))
+	return strict.Unmarshal(raw, (*string)(r))
 }
 
 var _ interface {

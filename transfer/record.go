@@ -142,7 +142,7 @@ func parseRecord(raw []byte) (*signedRecord, error) {
 		return nil, fmt.Errorf("transfer: record of %d bytes: %w", len(raw), ErrTooLarge)
 	}
 	var first cbor.RawMessage
-	payload, err := strict.dec.UnmarshalFirst(raw, &first)
+	payload, err := strict.UnmarshalFirst(raw, &first)
 	if err != nil {
 		return nil, fmt.Errorf("transfer: record: %w: %w", ErrSyntax, err)
 	}

@@ -54,12 +54,12 @@ func (s DeviceState) AtRest() bool {
 }
 
 // MarshalCBOR encodes the number.
-func (s DeviceState) MarshalCBOR() ([]byte, error) { return strict.enc.Marshal(s.Number()) }
+func (s DeviceState) MarshalCBOR() ([]byte, error) { return strict.Marshal(s.Number()) }
 
 // UnmarshalCBOR decodes a number.
 func (s *DeviceState) UnmarshalCBOR(raw []byte) error {
 	var n uint64
-	if err := strict.dec.Unmarshal(raw, &n); err != nil {
+	if err := strict.Unmarshal(raw, &n); err != nil {
 		return err
 	}
 	state, err := DeviceStateOf(n)

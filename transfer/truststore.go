@@ -135,7 +135,7 @@ func TruststoreDigest(truststore []Anchor) Hash {
 	slices.SortFunc(triples, func(a, b triple) int {
 		return cmp.Or(bytes.Compare(a.Thumbprint[:], b.Thumbprint[:]), cmp.Compare(a.Domain, b.Domain))
 	})
-	raw, err := strict.enc.Marshal(triples)
+	raw, err := strict.Marshal(triples)
 	if err != nil {
 		return Hash{} // numbers and byte strings always encode
 	}

@@ -68,8 +68,8 @@ func updatesFirst(t *Transfer) bool { return t.UpdateFirst }
 
 // moveArriving has change move the row of a device that arriving finds, until what it
 // made of it is stored. change returns false for a row that stays as it is.
-func (c *Coordinator) moveArriving(ctx context.Context, factory fleet.Factory, wanted func(*Transfer) bool, actor string,
-	change func(*Transfer, *Row) (bool, error),
+func (c *Coordinator) moveArriving(ctx context.Context, factory fleet.Factory, wanted func(*Transfer) bool,
+	actor string, change func(*Transfer, *Row) (bool, error),
 ) error {
 	for range maxRepeat {
 		t, r, err := c.arriving(ctx, factory, wanted)
