@@ -38,7 +38,8 @@ const (
 	BatchSwitch    BatchEvent = "switch"        // commits begin
 	BatchPause     BatchEvent = "pause"         // too many failures, or an operator
 	BatchResume    BatchEvent = "resume"
-	BatchExtend    BatchEvent = "extend" // the window moves
+	BatchAsk       BatchEvent = "ask"    // the outgoing provider asks for a later end of the window
+	BatchExtend    BatchEvent = "extend" // the incoming one has signed that: the window moves
 	BatchFinish    BatchEvent = "finish" // every accepted row is REVOKED_OLD
 	BatchLeave     BatchEvent = "leave"  // every row is closed or open for evidence only
 	BatchCancel    BatchEvent = "cancel" // by either side
@@ -61,8 +62,10 @@ const (
 	BatchHoldRows   BatchEffect = "hold rows"   // no further commits
 	BatchAbortRows  BatchEffect = "abort rows"  // every row not yet COMMITTED
 	BatchExpireRows BatchEffect = "expire rows" // likewise
-	BatchTell       BatchEffect = "tell"        // the partner, by the outbox
-	BatchReport     BatchEffect = "report"      // the closing report
+	BatchPostAsk    BatchEffect = "post ask"    // outgoing → incoming, for an extension
+	BatchPostExtend BatchEffect = "post extension"
+	BatchTell       BatchEffect = "tell"   // the partner, by the outbox
+	BatchReport     BatchEffect = "report" // the closing report
 )
 
 // BatchTable is the machine of a transfer. It starts in DRAFT at the outgoing
@@ -93,7 +96,9 @@ func BatchTable() machine.Table[BatchState, BatchEvent, BatchEffect] {
 		t = append(t, batchRow(s, BatchRevise, BatchInfoSent, BatchVoidOffer, BatchPostInfo, BatchJudge))
 	}
 	for _, s := range []BatchState{BatchOffered, BatchApproved, BatchStaging, BatchArmed, BatchSwitching} {
-		t = append(t, batchRow(s, BatchExtend, s, BatchTell))
+		t = append(t,
+			batchRow(s, BatchAsk, s, BatchPostAsk),
+			batchRow(s, BatchExtend, s, BatchPostExtend))
 	}
 	for _, s := range []BatchState{
 		BatchDraft, BatchInfoSent, BatchInfoAccepted, BatchOffered, BatchApproved, BatchStaging, BatchArmed,

@@ -55,6 +55,7 @@ type ReadyContext struct {
 	Device    DevicePair // from the info
 	Subject   string     // commonName of the factory certificate
 	Permanent []Anchor   // of the factory
+	Window    Window     // as agreed since; zero: as offered
 	Now       time.Time
 }
 
@@ -78,7 +79,7 @@ func CompareReady(receipt *Signed[Receipt], c ReadyContext) error {
 		{bytes.Equal(r.ID, o.Transfer), "transfer"},
 		{r.Destination == HashOf(o.Destination), "destination"},
 		{r.Truststore == ExpectedTruststore(c.Permanent, &destination, o.Anchors, Ready), "truststore"},
-		{c.Now.Add(-ClockSkew).Before(o.Window.Latest.Time()), "window"},
+		{c.Now.Add(-ClockSkew).Before(max(o.Window.Latest, c.Window.Latest).Time()), "window"},
 		{sameManifests(r.Installed, c.Device.Switch.Manifests), "manifests"},
 		{r.Previous.IsZero(), "chain"},
 	}

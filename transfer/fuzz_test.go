@@ -97,6 +97,13 @@ func FuzzRightStatus(f *testing.F) {
 	}}, transfer.ParseRightStatus)
 }
 
+func FuzzAgreement(f *testing.F) {
+	fuzzSigned(f, transfer.Agreement{Issuer: "Beta", Audience: "Alpha", IssuedAt: 1, AgreementTerms: transfer.AgreementTerms{
+		Offer: transfer.Hash{1}, Mandate: transfer.Hash{2}, Window: transfer.Window{Earliest: 1, Latest: 2},
+		Transfer: []byte("transfer"),
+	}}, transfer.ParseAgreement)
+}
+
 func FuzzRecord(f *testing.F) {
 	w := newWorld(f)
 	f.Add(must(transfer.Record{

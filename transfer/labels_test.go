@@ -32,6 +32,11 @@ func TestLabels(t *testing.T) {
 	status := transfer.RightStatus{Issuer: "CA", IssuedAt: 1, RightStatusTerms: transfer.RightStatusTerms{
 		Factory: transfer.Hash{1}, SPKI: transfer.Hash{1}, Issued: transfer.Hash{1},
 	}}
+	agreement := transfer.Agreement{
+		Issuer: "Beta", Audience: "Alpha", IssuedAt: 1, AgreementTerms: transfer.AgreementTerms{
+			Offer: transfer.Hash{1}, Mandate: transfer.Hash{2}, Window: transfer.Window{Latest: 2}, Transfer: []byte{1},
+		},
+	}
 	anchors := transfer.Anchors{IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{
 		Counter: 1, Anchors: []transfer.AnchorRef{{Purposes: 1}},
 	}}
@@ -57,6 +62,7 @@ func TestLabels(t *testing.T) {
 			[]int64{6, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32},
 		},
 		{"RightStatus", payload(status.Sign(w.ca2.signer())), []int64{1, 6}, []int64{21, 26, 29, 33}},
+		{"Agreement", payload(agreement.Sign(w.sp2.signer())), []int64{1, 3, 6}, []int64{7, 12, 16, 46}},
 		{"Anchors", payload(anchors.Sign(w.sp1.signer())), []int64{6}, []int64{8, 36}},
 	}
 	for _, tt := range tests {

@@ -196,25 +196,6 @@ func (w *Withdrawal) validate() error {
 	return firstError(validateText("reason", w.Reason), validateID("transfer's id", w.Transfer))
 }
 
-// An Extension moves the window of a transfer.
-type Extension struct {
-	Mandate  Hash   `cbor:"12,keyasint"`
-	Window   Window `cbor:"16,keyasint"`
-	Transfer []byte `cbor:"46,keyasint"`
-}
-
-// Encode returns e as CBOR.
-func (e Extension) Encode() ([]byte, error) { return encodeBody(e, e.validate()) }
-
-// ParseExtension reads an Extension.
-func ParseExtension(raw []byte) (Extension, error) {
-	return parseBody(raw, MaxSmall, (*Extension).validate)
-}
-
-func (e *Extension) validate() error {
-	return firstError(e.Window.validate(), validateID("transfer's id", e.Transfer))
-}
-
 func encodeBody[T any](body T, invalid error) ([]byte, error) {
 	if invalid != nil {
 		return nil, invalid

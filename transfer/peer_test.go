@@ -36,6 +36,9 @@ func bodies() []body {
 			transfer.Extension{Mandate: transfer.Hash{1}, Window: window, Transfer: id},
 			as(transfer.ParseExtension),
 		},
+		{"extension with a mandate", transfer.Extension{
+			Mandate: transfer.Hash{1}, Window: window, Transfer: id, Document: []byte{1},
+		}, as(transfer.ParseExtension)},
 		{"authorization", transfer.Authorization{
 			{FactoryCert: transfer.FactoryCert{X5Chain: []byte{1}}, Window: window},
 			{FactoryCert: transfer.FactoryCert{X5T: &hash}, Window: window, SPKI: transfer.Hash{2}},

@@ -31,6 +31,8 @@ type Record struct {
 	Permanent [][]byte         `cbor:"15,keyasint"` // DER of the permanent CAs
 	Approvals []RecordApproval `cbor:"16,keyasint"`
 	Devices   []RecordDevice   `cbor:"17,keyasint"`
+	// Extensions of the window, in order; none: it is as offered.
+	Extensions []RecordExtension `cbor:"18,keyasint,omitempty"`
 }
 
 // A RecordSigner is somebody who signs, as the provider has pinned it.
@@ -90,7 +92,8 @@ const recordAAD = "steward/record/1"
 
 func (r *Record) validate() error {
 	if len(r.Devices) == 0 || len(r.Devices) > MaxDevices || len(r.Parties) > maxParties ||
-		len(r.Permanent) > maxParties || len(r.Approvals) > maxApprovals {
+		len(r.Permanent) > maxParties || len(r.Approvals) > maxApprovals ||
+		len(r.Extensions) > maxExtensions {
 		return fmt.Errorf("transfer: record: too much or too little in it: %w", ErrValue)
 	}
 	for i := range r.Devices {

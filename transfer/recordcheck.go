@@ -76,6 +76,8 @@ type recordCheck struct {
 	mandate  *Signed[Mandate]
 	info     *Signed[Info]
 	offer    *Signed[Offer]
+	windows  []Window // of extensions
+	mandates []Hash   // likewise
 	accepted map[Hash]bool
 	listed   map[Hash]DevicePair // in the information
 	seen     map[Hash]int        // in the record
@@ -236,6 +238,7 @@ func (c *recordCheck) agreed(m *Mandate) {
 	c.say("", "the offer answers that information and mandate", VerifyOffer(c.offer, OfferContext{
 		Self: m.From, Mandate: c.mandate, Info: c.info, Accepted: accepted, Now: c.offer.Body.IssuedAt.Time(),
 	}))
+	c.extensions(m)
 }
 
 // device checks what the record says of one.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
 	"steward/est/attest"
 )
@@ -93,8 +94,8 @@ func (c *deviceCheck) order() error {
 		{bytes.Equal(m.ID, c.record.ID), "transfer"},
 		{m.Offer == c.offer.Hash, "offer"},
 		{bytes.Equal(m.Destination, o.Destination), "destination"},
-		{m.Mandate.IsZero() || m.Mandate == c.mandate.Hash, "mandate"},
-		{m.Window().Within(o.Window), "window"},
+		{m.Mandate.IsZero() || m.Mandate == c.mandate.Hash || slices.Contains(c.mandates, m.Mandate), "mandate"},
+		{c.within(m.Window()), "window"},
 	})
 }
 

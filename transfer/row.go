@@ -43,6 +43,7 @@ const (
 	RowDeliver       RowEvent = "delivered"       // the device answered 2.04 to the message
 	RowReadyReceipt  RowEvent = "ready receipt"   // verified and, at the incoming side, compared
 	RowReadReady     RowEvent = "read ready"      // a fresh read says READY
+	RowRenew         RowEvent = "message dropped" // the device has; it is to get one for a later window
 	RowCommit        RowEvent = "committed"       // answer 2.04, receipt, or the partner's word
 	RowCommitLost    RowEvent = "commit lost"     // no answer
 	RowContact       RowEvent = "contact"         // the device asked CA2 with the key of its receipt
@@ -115,6 +116,7 @@ func OutgoingTable() RowTable {
 		row(RowStaged, RowReadyReceipt, RowReady, RowPostReady), // the answer to the Write was lost
 		row(RowDelivered, RowReadyReceipt, RowReady, RowPostReady),
 		row(RowReady, RowReadyReceipt, RowReady, RowPostReady),
+		row(RowReady, RowRenew, RowListed), // the pending anchors went with the message
 		row(RowReady, RowCommit, RowCommitted, RowSuspendRight, RowTellCommitted),
 		row(RowReady, RowCommitLost, RowUnknown, RowSuspendRight, RowReadState),
 		row(RowUnknown, RowCommitLost, RowUnknown, RowReadState),

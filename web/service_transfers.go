@@ -70,11 +70,14 @@ const (
 	TransferReject  TransferAction = "reject"  // incoming: refuse
 	TransferCancel  TransferAction = "cancel"  // before any device was told to commit
 	TransferResume  TransferAction = "resume"  // one that paused because too many devices failed
+	TransferExtend  TransferAction = "extend"  // outgoing: ask for a later end; incoming: agree to it
 )
 
 // TransferActions lists them.
 func TransferActions() []TransferAction {
-	return []TransferAction{TransferSubmit, TransferApprove, TransferReject, TransferCancel, TransferResume}
+	return []TransferAction{
+		TransferSubmit, TransferApprove, TransferReject, TransferCancel, TransferResume, TransferExtend,
+	}
 }
 
 // A TransferCommand is an action with its reason.
@@ -85,6 +88,11 @@ type TransferCommand struct {
 	// offer asks of devices before they enrol. Nil leaves it as the mandate has it.
 	Attest      *bool `json:"attest,omitempty"`
 	UpdateFirst *bool `json:"update_first,omitempty"`
+	// Latest is the later end of the window that is asked for; at the incoming provider
+	// it may be left out, or must be what was asked.
+	Latest time.Time `json:"latest,omitzero"`
+	// Mandate is COSE_Sign1 of the service user, where the present one ends before Latest.
+	Mandate []byte `json:"mandate,omitempty"`
 }
 
 // A Transfer is one hand-over of devices.
@@ -119,6 +127,9 @@ type TransferDetail struct {
 	Note        string          `json:"note,omitempty"`
 	Grace       int64           `json:"grace_seconds"` // powered seconds from commit to fallback
 	Warnings    Array[Notice]   `json:"warnings"`
+	// AskedLatest is the later end of the window that waits for the incoming provider's
+	// agreement; zero: none does.
+	AskedLatest time.Time `json:"asked_latest,omitzero"`
 }
 
 // A MandateView is the service user's order. Self says that the outgoing
@@ -192,7 +203,7 @@ type Receipt struct {
 // or takes them is an administrator's decision.
 func (a TransferAction) RoleFor() Role {
 	switch a {
-	case TransferApprove, TransferReject, TransferResume:
+	case TransferApprove, TransferReject, TransferResume, TransferExtend:
 		return RoleAdmin
 	default:
 		return RoleOperator

@@ -34,9 +34,9 @@ func (t *Transfer) apply(on transfer.BatchEvent, now time.Time) error {
 // provider judges, it has judged before it stored the info.
 func (t *Transfer) performs(do transfer.BatchEffect) bool {
 	switch do {
-	case transfer.BatchPostInfo:
+	case transfer.BatchPostInfo, transfer.BatchPostAsk:
 		return !t.Incoming
-	case transfer.BatchAuthorize, transfer.BatchPostOffer:
+	case transfer.BatchAuthorize, transfer.BatchPostOffer, transfer.BatchPostExtend:
 		return t.Incoming
 	case transfer.BatchTell: // the other messages say for themselves how far a transfer is
 		return t.State == transfer.BatchCancelled || t.State == transfer.BatchExpired
@@ -100,8 +100,9 @@ func auditedTransfer(before, after Transfer, actor string) []audit.Row {
 
 // awake is what rows were last woken for.
 type awake struct {
-	state transfer.BatchState
-	wave  int
+	state  transfer.BatchState
+	wave   int
+	window transfer.Window
 }
 
 // wakeRows wakes the rows of a transfer once in each state in which they have
@@ -117,7 +118,7 @@ func (c *Coordinator) wakeRows(ctx context.Context, t Transfer) {
 		return
 	}
 	c.mu.Lock()
-	now := awake{state, t.Wave}
+	now := awake{state, t.Wave, t.Window}
 	known := c.seen[t.ID] == now
 	c.seen[t.ID] = now
 	c.mu.Unlock()
@@ -171,6 +172,10 @@ func (c *Coordinator) performBatch(ctx context.Context, t *Transfer, ch *Change)
 		}
 	case transfer.BatchPostOffer:
 		err = c.postOffer(ctx, t)
+	case transfer.BatchPostAsk:
+		err = c.postAsk(ctx, t)
+	case transfer.BatchPostExtend:
+		err = c.postAgreement(ctx, t)
 	case transfer.BatchTell:
 		err = c.tellEnd(ctx, t)
 	case transfer.BatchAbortRows:

@@ -49,7 +49,7 @@ func (c *Coordinator) receiveReady(ctx context.Context, from Partner, call Call)
 	if err != nil {
 		return Reply{}, none, err
 	}
-	if err := c.compareReady(ctx, r, signed); err != nil {
+	if err := c.compareReady(ctx, t, r, signed); err != nil {
 		return Reply{}, none, err
 	}
 	now, before, rowBefore := time.Now(), t, r
@@ -62,7 +62,8 @@ func (c *Coordinator) receiveReady(ctx context.Context, from Partner, call Call)
 	return Reply{}, change(t, before, r, rowBefore, "peer:"+from.Name, kept(r, signed, b.Receipt)), nil
 }
 
-func (c *Coordinator) compareReady(ctx context.Context, r Row, signed *transfer.Signed[transfer.Receipt]) error {
+func (c *Coordinator) compareReady(ctx context.Context, t Transfer, r Row, signed *transfer.Signed[transfer.Receipt],
+) error {
 	offer, err := c.offer(ctx, r.Transfer)
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ func (c *Coordinator) compareReady(ctx context.Context, r Row, signed *transfer.
 		return err
 	}
 	err = transfer.CompareReady(signed, transfer.ReadyContext{
-		Offer: offer, Device: pair, Subject: string(r.Endpoint), Permanent: permanent, Now: time.Now(),
+		Offer: offer, Device: pair, Subject: string(r.Endpoint), Permanent: permanent, Window: t.Window, Now: time.Now(),
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)

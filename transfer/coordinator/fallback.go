@@ -146,7 +146,13 @@ func (c *Coordinator) askClosed(ctx context.Context, s *step) error {
 
 // contractEnd is when the right of a device that committed ends at the incoming
 // provider's CA by itself: whoever committed at the last moment has had its grace twice.
-func (t Transfer) contractEnd() time.Time { return t.Window.Latest.Time().Add(2 * t.Grace) }
+func (t Transfer) contractEnd() time.Time {
+	latest := t.Window.Latest
+	if !t.Incoming {
+		latest = max(latest, t.Promised)
+	}
+	return latest.Time().Add(2 * t.Grace)
+}
 
 // statusAge is how old the status of a right may be: two clocks and an answer.
 const statusAge = 2 * transfer.ClockSkew

@@ -118,6 +118,9 @@ func (c *Coordinator) expect(ctx context.Context, s *step) (fleet.ID, error) {
 
 // noteKey binds the closed right to the key of the READY receipt.
 func (c *Coordinator) noteKey(ctx context.Context, s *step) error {
+	if err := c.followWindow(ctx, s); err != nil {
+		return err
+	}
 	_, err := c.o.CA.NoteSPKI(ctx, s.row.factoryHash(), est.Hash(s.row.SPKI))
 	return err
 }

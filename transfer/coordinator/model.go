@@ -24,6 +24,7 @@ type Transfer struct {
 	Window      transfer.Window        // in which devices may be told to commit
 	Grace       time.Duration          // powered, from commit to fallback; zero before the offer
 	Note        string                 // of the drafter
+	Extended                           // a later end of Window
 	Gates                              // between commit and enrolment, as the offer says or will say
 	Reason      string                 // in words, why it waits or ended
 
@@ -75,6 +76,7 @@ const (
 	CommandApprove  Command = "approve"  // incoming: sign the offer; outgoing: accept it
 	CommandWithdraw Command = "withdraw" // before SWITCHING, by either side
 	CommandResume   Command = "resume"   // a paused one
+	CommandExtend   Command = "extend"   // outgoing: ask for a later end; incoming: agree to it
 )
 
 // Commands returns the commands that the transfer accepts now.
@@ -87,6 +89,9 @@ func (t Transfer) Commands() []Command {
 		out = append(out, CommandApprove)
 	case t.Paused && t.State == transfer.BatchSwitching:
 		out = append(out, CommandResume)
+	}
+	if _, err := batchTable.Step(t.State, transfer.BatchAsk); err == nil && (!t.Incoming || t.Asked.Latest > 0) {
+		out = append(out, CommandExtend)
 	}
 	if _, err := batchTable.Step(t.State, transfer.BatchCancel); err == nil {
 		out = append(out, CommandWithdraw)

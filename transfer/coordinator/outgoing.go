@@ -91,6 +91,9 @@ func (c *Coordinator) tellCommit(ctx context.Context, s *step) error {
 		s.due = s.t.Window.Earliest.Time()
 		return nil
 	}
+	if s.outlived(now) {
+		return c.renew(ctx, s)
+	}
 	if ok, err := c.takeSlot(ctx, s); err != nil || !ok {
 		s.due = now.Add(c.o.MaxPoll) // the next wave wakes it
 		return err

@@ -117,12 +117,14 @@ type Peers interface {
 // An Action is what a call is about. It is the last segment of its path.
 type Action string
 
-// The actions: the first three about a whole transfer, the others about one
+// The actions: the first five about a whole transfer, the others about one
 // device.
 const (
 	ActionInfo      Action = "transfers" // body: Submission
 	ActionOffer     Action = "offer"     // body: TransferOffer
 	ActionWithdraw  Action = "withdraw"  // body: Withdrawal
+	ActionExtend    Action = "extend"    // body: Extension
+	ActionExtension Action = "extension" // body: Agreement
 	ActionReady     Action = "ready"     // body: Ready
 	ActionCommitted Action = "committed" // body: Ready, with the same receipt
 	ActionComplete  Action = "complete"  // body: Completion
@@ -146,7 +148,7 @@ func (a Action) ContentType() string {
 	switch a {
 	case ActionInfo:
 		return TypeSubmission
-	case ActionOffer:
+	case ActionOffer, ActionExtension:
 		return TypeCOSE
 	default:
 		return TypeCBOR

@@ -135,6 +135,10 @@ func (c *Coordinator) receiver(a Action) func(context.Context, Partner, Call) (R
 		return c.receiveOffer
 	case ActionWithdraw:
 		return c.receiveWithdrawal
+	case ActionExtend:
+		return c.receiveAsk
+	case ActionExtension:
+		return c.receiveAgreement
 	case ActionReady:
 		return c.receiveReady
 	case ActionCommitted:

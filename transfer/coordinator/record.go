@@ -35,6 +35,9 @@ func (c *Coordinator) Record(ctx context.Context, id string) ([]byte, error) {
 			By: a.By, At: transfer.SecondsOf(a.At), Reason: a.Reason,
 		})
 	}
+	if r.Extensions, err = c.recordExtensions(ctx, t, docs); err != nil {
+		return nil, err
+	}
 	if r.Parties, err = c.recordParties(ctx, t); err != nil {
 		return nil, err
 	}
@@ -114,6 +117,9 @@ func (c *Coordinator) recordDevice(ctx context.Context, r *transfer.Record, row 
 		return d, err
 	}
 	for _, receipt := range receipts {
+		if signed, err := transfer.ParseReceipt(receipt.Raw); err != nil || signed.Body.Message != row.Hash {
+			continue // of a message that the device dropped for a later one
+		}
 		d.Receipts = append(d.Receipts, receipt.Raw)
 	}
 	d.Certificates, err = c.recordCertificates(ctx, row)

@@ -137,7 +137,7 @@ func (c *Coordinator) writeMessage(ctx context.Context, s *step) error {
 		return c.abortOther(ctx, s.row.Device, object)
 	case !state.AtRest():
 		return fmt.Errorf("%w: the device is %s", ErrRefused, state)
-	case s.row.Message == nil || s.row.Epoch != object.Epoch+1:
+	case s.row.Message == nil || s.row.Epoch != object.Epoch+1 || s.outlived(time.Now()):
 		s.again = true
 		return c.signMessage(ctx, s, object.Epoch+1)
 	}
@@ -163,8 +163,11 @@ func (c *Coordinator) abortOther(ctx context.Context, id fleet.ID, object object
 	if err := c.o.Devices.Execute(ctx, id, c.resource(objects.TransferAbort), order.String()); err != nil {
 		return err
 	}
-	return errors.New("a message of an earlier transfer was aborted")
+	return errAborted
 }
+
+// errAborted says that a device in READY dropped what it held: try again.
+var errAborted = errors.New("an earlier message was aborted")
 
 // explain adds the number of the check that refused a message.
 func (c *Coordinator) explain(ctx context.Context, id fleet.ID, refused error) error {
@@ -182,7 +185,7 @@ func (c *Coordinator) signMessage(ctx context.Context, s *step, epoch uint32) er
 	}
 	m := transfer.Message{
 		Issuer: c.o.Name, Subject: string(s.row.Endpoint), Audience: s.t.PartnerName,
-		Expires: offer.Body.Window.Latest, NotBefore: offer.Body.Window.Earliest, ID: s.t.Key(),
+		Expires: s.t.Window.Latest, NotBefore: s.t.Window.Earliest, ID: s.t.Key(),
 		MessageTerms: transfer.MessageTerms{
 			Destination: offer.Body.Destination, FallbackURI: c.o.Domain.ServerURI, Epoch: uint64(epoch),
 			Offer: offer.Hash, FallbackEnrollURI: c.o.Domain.EnrollURI, Factory: transfer.Hash(s.row.Factory),
@@ -194,7 +197,11 @@ func (c *Coordinator) signMessage(ctx context.Context, s *step, epoch uint32) er
 			return err
 		}
 		if holds {
-			m.Mandate = s.t.Mandate
+			mandate, err := c.signedMandate(ctx, s.t)
+			if err != nil {
+				return err
+			}
+			m.Mandate = mandate.Hash
 		}
 	}
 	raw, err := m.Sign(c.o.Signer)
@@ -220,12 +227,12 @@ func (c *Coordinator) writeMandate(ctx context.Context, s *step) error {
 	if err != nil || m.Body.Mandate.IsZero() {
 		return err
 	}
-	docs, err := c.o.Store.Documents(ctx, s.t.ID)
+	mandate, err := c.mandateFor(ctx, s.t)
 	if err != nil {
 		return err
 	}
 	return c.o.Devices.Write(ctx, s.row.Device, c.resource(objects.TransferMandate),
-		lwm2m.Opaque(transfer.Untag(docs.Mandate)))
+		lwm2m.Opaque(transfer.Untag(mandate)))
 }
 
 // readReady observes the device's state and takes its READY receipt.

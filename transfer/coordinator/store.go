@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -30,6 +31,7 @@ type Store interface {
 	Transfers
 	Rows
 	Open
+	Papers
 }
 
 // Partners keeps partners.
@@ -89,11 +91,45 @@ type Open interface {
 	EachOpenRow(ctx context.Context, fn func(Row)) error
 }
 
+// Papers keeps what the providers signed in the course of a transfer, beside the
+// Documents that it goes by.
+type Papers interface {
+	// Papers returns those of a transfer, the oldest first.
+	Papers(ctx context.Context, id string) ([]Paper, error)
+}
+
+// A PaperKind says what a Paper is.
+type PaperKind string
+
+// The kinds of papers.
+const (
+	PaperAsk       PaperKind = "ask"       // an Extension, CBOR
+	PaperAgreement PaperKind = "agreement" // COSE_Sign1 of the incoming provider
+)
+
+// A Paper is one of them.
+type Paper struct {
+	Kind PaperKind
+	Raw  []byte
+	At   time.Time
+}
+
+// newest returns the last paper of a kind, nil if there is none.
+func newest(all []Paper, kind PaperKind) []byte {
+	for _, p := range slices.Backward(all) {
+		if p.Kind == kind {
+			return p.Raw
+		}
+	}
+	return nil
+}
+
 // A Change is what one step stores: state, effects still to be performed,
 // evidence, the answer given and the audit rows.
 type Change struct {
 	Transfer  *Transfer // stored if its Version is that stored; 0: new
 	Documents Documents // of Transfer; nil ones stay
+	Papers    []Paper   // of Transfer, added to those stored
 	Rows      []Row     // likewise; a new one must not be of a device with an open row
 	Receipts  []Receipt // one that is stored already is left out
 	Answer    *Answer

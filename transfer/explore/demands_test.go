@@ -46,19 +46,22 @@ var (
 		{[]transfer.RowState{transfer.RowUnknown}, []transfer.RowEvent{
 			transfer.RowCommitLost, transfer.RowReadReady, transfer.RowCommit, transfer.RowFellBackEvent, transfer.RowSilent,
 		}},
+		{[]transfer.RowState{transfer.RowReady}, []transfer.RowEvent{transfer.RowRenew}},
 		{[]transfer.RowState{transfer.RowDelivered}, []transfer.RowEvent{
 			transfer.RowReadyReceipt, transfer.RowAbort, transfer.RowExpire,
 		}},
 	}
-	atBeta = []demand{{wayThrough, []transfer.RowEvent{transfer.RowCommit, transfer.RowContact, transfer.RowPass}}}
+	atBeta  = []demand{{wayThrough, []transfer.RowEvent{transfer.RowCommit, transfer.RowContact, transfer.RowPass}}}
+	offered = []transfer.BatchState{
+		transfer.BatchOffered, transfer.BatchApproved, transfer.BatchStaging, transfer.BatchArmed, transfer.BatchSwitching,
+	}
 	// ofBatch are demands on a transfer: who may end it, and until when; a revision or
 	// another offer while that can be; a window that moves.
 	ofBatch = map[transfer.BatchEvent][]transfer.BatchState{
 		transfer.BatchCancel: beforeSwitching,
 		transfer.BatchWindow: append(slices.Clone(beforeSwitching), transfer.BatchSwitching),
-		transfer.BatchExtend: {
-			transfer.BatchOffered, transfer.BatchApproved, transfer.BatchStaging, transfer.BatchArmed, transfer.BatchSwitching,
-		},
+		transfer.BatchAsk:    offered,
+		transfer.BatchExtend: offered,
 		transfer.BatchRevise: {
 			transfer.BatchInfoSent, transfer.BatchInfoAccepted, transfer.BatchOffered, transfer.BatchApproved,
 			transfer.BatchStaging,

@@ -171,7 +171,7 @@ var edits = []edit{
 			"r.factoryHash() {"),
 	unless("transfer/coordinator/evidence.go", "revocation", "if err := record.Live(time.Now()); err != nil {"),
 	unless("transfer/coordinator/devicecalls.go", "7b",
-		"if err := c.compareReady(ctx, r, signed); err != nil {"),
+		"if err := c.compareReady(ctx, t, r, signed); err != nil {"),
 	unless("transfer/coordinator/fallback.go", "FALLBACK follows READY",
 		"if err := signed.Body.Follows(ready); err != nil {"),
 	unless("est/enrol.go", "the right", "if err := ca.admits(right, o.csr.SPKI); err != nil {"),

@@ -73,8 +73,10 @@ func TLS(own tls.Certificate) *tls.Config {
 
 // aboutTransfer and aboutDevice are the actions by their last path segment.
 var (
-	aboutTransfer = []coordinator.Action{coordinator.ActionOffer, coordinator.ActionWithdraw}
-	aboutDevice   = []coordinator.Action{
+	aboutTransfer = []coordinator.Action{
+		coordinator.ActionOffer, coordinator.ActionWithdraw, coordinator.ActionExtend, coordinator.ActionExtension,
+	}
+	aboutDevice = []coordinator.Action{
 		coordinator.ActionReady, coordinator.ActionCommitted, coordinator.ActionComplete, coordinator.ActionClose,
 	}
 )

@@ -170,6 +170,8 @@ func TestCalls(t *testing.T) {
 		{"", coordinator.ActionInfo, ""},
 		{"/ab/offer", coordinator.ActionOffer, "ab"},
 		{"/ab/withdraw", coordinator.ActionWithdraw, "ab"},
+		{"/ab/extend", coordinator.ActionExtend, "ab"},
+		{"/ab/extension", coordinator.ActionExtension, "ab"},
 		{"/ab/devices/cd/ready", coordinator.ActionReady, "abcd"},
 		{"/ab/devices/cd/committed", coordinator.ActionCommitted, "abcd"},
 		{"/ab/devices/cd/complete", coordinator.ActionComplete, "abcd"},

@@ -138,6 +138,12 @@ func (u *UI) commandTransfer(w http.ResponseWriter, r *http.Request) error {
 			return u.done(w, r, err, "", "", page)
 		}
 	}
+	if c.Action == web.TransferExtend {
+		var err error
+		if c.Latest, err = parseInputTime("latest", r.PostFormValue("latest")); err != nil {
+			return u.done(w, r, err, "", "", page)
+		}
+	}
 	t, err := u.s.Transfers.Command(r.Context(), actor, id, c)
 	return u.done(w, r, err, page, "The transfer is now "+words(t.State)+".", page)
 }

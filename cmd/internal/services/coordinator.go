@@ -14,6 +14,7 @@ type Coordinator interface {
 	transferReader
 	transferRecorder
 	transferCommander
+	transferReviser
 	partnerKeeper
 }
 
@@ -40,6 +41,11 @@ type transferCommander interface {
 	Approve(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 	Resume(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 	Withdraw(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
+}
+
+// A transferReviser changes what was agreed.
+type transferReviser interface {
+	Extend(ctx context.Context, e coordinator.Extension) (coordinator.Transfer, error)
 }
 
 // A partnerKeeper keeps partners.

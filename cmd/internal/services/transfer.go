@@ -96,7 +96,10 @@ func (s *transfers) Transfer(ctx context.Context, id string) (web.TransferDetail
 	if err != nil {
 		return web.TransferDetail{}, translate(err)
 	}
-	return s.detail(t, shown, docs, partner), nil
+	out := s.detail(t, shown, docs, partner)
+	late, err := s.sleepers(ctx, t)
+	out.Warnings = append(out.Warnings, late...)
+	return out, err
 }
 
 func (s *transfers) get(ctx context.Context, id string) (coordinator.Transfer, error) {
@@ -198,7 +201,7 @@ func (s *transfers) Command(
 	ctx context.Context, by web.Actor, id string, c web.TransferCommand,
 ) (web.Transfer, error) {
 	if !slices.Contains(web.TransferActions(), c.Action) {
-		return web.Transfer{}, web.Invalid("action", "submit, approve, reject, cancel or resume")
+		return web.Transfer{}, web.Invalid("action", "submit, approve, reject, cancel, resume or extend")
 	}
 	if err := checkText("reason", c.Reason, maxReason); err != nil {
 		return web.Transfer{}, err
@@ -222,6 +225,8 @@ func (s *transfers) Command(
 		t, err = s.Coordinator.Withdraw(ctx, id, by.String(), c.Reason)
 	case web.TransferResume:
 		t, err = s.Coordinator.Resume(ctx, id, by.String(), c.Reason)
+	case web.TransferExtend:
+		t, err = s.extend(ctx, by, t, c)
 	}
 	if err != nil {
 		return web.Transfer{}, translate(err)
@@ -264,6 +269,8 @@ func actions(t coordinator.Transfer) []web.TransferAction {
 			}
 		case coordinator.CommandResume:
 			out = append(out, web.TransferResume)
+		case coordinator.CommandExtend:
+			out = append(out, web.TransferExtend)
 		}
 	}
 	return out

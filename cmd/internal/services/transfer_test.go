@@ -86,6 +86,10 @@ func (f *coordinatorFake) Withdraw(ctx context.Context, id, actor, reason string
 	return f.command(ctx, id, "withdraw "+actor+" "+reason)
 }
 
+func (f *coordinatorFake) Extend(ctx context.Context, e coordinator.Extension) (coordinator.Transfer, error) {
+	return f.command(ctx, e.Transfer, fmt.Sprintf("extend %s %s %s", e.Actor, e.Reason, e.Latest.Format(time.RFC3339)))
+}
+
 func (f *coordinatorFake) AddPartner(_ context.Context, _ []byte, label, actor string) (coordinator.Partner, error) {
 	f.calls = append(f.calls, "add "+label+" "+actor)
 	return coordinator.Partner{ID: "p", Name: "Beta"}, f.err
@@ -252,7 +256,18 @@ func TestTransferCommands(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, f.calls, err)
 		}
 	}
-	_, err := w.Transfers.Command(ctx, alice, "01", web.TransferCommand{Action: "explode"})
+	f.calls = nil
+	_, err := w.Transfers.Command(ctx, alice, "04", web.TransferCommand{
+		Action: web.TransferExtend, Reason: "why", Latest: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
+	})
+	if err != nil || !slices.Equal(f.calls, []string{"extend operator:alice why 2026-12-01T00:00:00Z"}) {
+		t.Errorf("extend: %v, %v", f.calls, err)
+	}
+	_, err = w.Transfers.Command(ctx, alice, "04", web.TransferCommand{Action: web.TransferExtend})
+	wantError(t, "extend without an end", err, web.ErrInvalid)
+	_, err = w.Transfers.Command(ctx, alice, "0c", web.TransferCommand{Action: web.TransferExtend})
+	wantError(t, "extend what nobody asked for", err, web.ErrConflict)
+	_, err = w.Transfers.Command(ctx, alice, "01", web.TransferCommand{Action: "explode"})
 	wantError(t, "explode", err, web.ErrInvalid)
 	for _, c := range []struct{ err, want error }{
 		{coordinator.ErrState, web.ErrConflict},

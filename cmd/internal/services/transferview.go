@@ -81,6 +81,7 @@ func (s *transfers) detail(
 	}
 	var reset transfer.Reset
 	out.Destination, reset = destination(docs.Offer)
+	out.AskedLatest = t.Asked.Latest.Time()
 	out.Warnings = warnings(t, partner, out.Destination != nil && reset == transfer.ResetKeepApplication)
 	return out
 }
@@ -131,6 +132,7 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 	if !partner.Admitted() {
 		warn(web.LevelBad, "The partner "+t.PartnerName+" is suspended.")
 	}
+	out = append(out, asked(t)...)
 	if t.Self {
 		warn(web.LevelWarning, "The outgoing provider signed the mandate itself; no service user did.")
 	}

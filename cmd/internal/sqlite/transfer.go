@@ -160,6 +160,9 @@ func (s Transfers) Commit(ctx context.Context, ch coordinator.Change) error {
 			if err := putTransfer(tx, *ch.Transfer, ch.Documents); err != nil {
 				return err
 			}
+			if err := putPapers(tx, ch.Transfer.ID, ch.Papers); err != nil {
+				return err
+			}
 		}
 		for _, r := range ch.Rows {
 			if err := putTransferRow(tx, r); err != nil {
@@ -208,6 +211,29 @@ func putTransfer(tx *Tx, t coordinator.Transfer, d coordinator.Documents) error 
 	_, err = tx.Exec("transfer.put_documents", t.ID, documentColumn(d.Mandate), documentColumn(d.Info),
 		documentColumn(d.Answer), documentColumn(d.Offer))
 	return err
+}
+
+func putPapers(tx *Tx, id string, papers []coordinator.Paper) error {
+	for _, p := range papers {
+		if _, err := tx.Exec("transfer_paper.insert", id, string(p.Kind), p.Raw, p.At.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Papers implements coordinator.Papers.
+func (s Transfers) Papers(ctx context.Context, id string) ([]coordinator.Paper, error) {
+	rows, err := s.db.Query(ctx, "transfer_paper.list", id)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r *sql.Rows) (out coordinator.Paper, err error) {
+		var at int64
+		err = r.Scan(&out.Kind, &out.Raw, &at)
+		out.At = fromMicro(at)
+		return out, err
+	})
 }
 
 // documentColumn is NULL for nil.

@@ -22,6 +22,7 @@ type Store struct {
 	partners  map[string]coordinator.Partner
 	transfers []coordinator.Transfer // oldest first
 	documents map[string]coordinator.Documents
+	papers    map[string][]coordinator.Paper
 	rows      map[[2]string]coordinator.Row // by transfer and short
 	receipts  []coordinator.Receipt
 	answers   map[[2]string]coordinator.Answer // by partner and key
@@ -111,6 +112,13 @@ func (s *Store) Documents(_ context.Context, id string) (coordinator.Documents, 
 	return s.documents[id], nil
 }
 
+// Papers implements coordinator.Papers.
+func (s *Store) Papers(_ context.Context, id string) ([]coordinator.Paper, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.papers[id]), nil
+}
+
 // ListTransfers implements coordinator.Transfers.
 func (s *Store) ListTransfers(_ context.Context, before string, limit int) (out []coordinator.Transfer, _ error) {
 	s.mu.Lock()
@@ -161,6 +169,10 @@ func (s *Store) Commit(_ context.Context, ch coordinator.Change) error {
 	}
 	if ch.Transfer != nil {
 		s.putTransfer(cloneTransfer(*ch.Transfer), ch.Documents)
+		if s.papers == nil {
+			s.papers = map[string][]coordinator.Paper{}
+		}
+		s.papers[ch.Transfer.ID] = append(s.papers[ch.Transfer.ID], ch.Papers...)
 	}
 	for _, r := range ch.Rows {
 		if s.rows == nil {

@@ -39,6 +39,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"Partners", testPartners},
 		{"Transfers", testTransfers},
 		{"Documents", testDocuments},
+		{"Papers", testPapers},
 		{"Rows", testRows},
 		{"OneOpenRow", testOneOpenRow},
 		{"Atomic", testAtomic},
@@ -218,6 +219,29 @@ func testDocuments(t *testing.T, b Backend) {
 	equal(t, "Documents", got, coordinator.Documents{
 		Mandate: []byte("m"), Info: []byte("j"), Answer: []byte("a"), Offer: []byte("o"),
 	})
+}
+
+func testPapers(t *testing.T, b Backend) {
+	t.Helper()
+	ctx := t.Context()
+	ready(t, b)
+	c := transferOf("aa")
+	check(t, b.Store.Commit(ctx, coordinator.Change{Transfer: &c}))
+	var want []coordinator.Paper
+	for n, kind := range []coordinator.PaperKind{coordinator.PaperAsk, coordinator.PaperAgreement, coordinator.PaperAsk} {
+		p := coordinator.Paper{Kind: kind, Raw: []byte{byte(n)}, At: at}
+		want = append(want, p)
+		c.Version++
+		check(t, b.Store.Commit(ctx, coordinator.Change{Transfer: &c, Papers: []coordinator.Paper{p}}))
+	}
+	got, err := b.Store.Papers(ctx, "aa")
+	check(t, err)
+	equal(t, "Papers", got, want)
+	none, err := b.Store.Papers(ctx, "bb")
+	check(t, err)
+	if len(none) > 0 {
+		t.Errorf("Papers of another transfer = %v", none)
+	}
 }
 
 func rowOf(id string, n byte) coordinator.Row {

@@ -47,6 +47,12 @@ ON CONFLICT (transfer) DO UPDATE SET
     answer  = COALESCE(excluded.answer, answer),
     offer   = COALESCE(excluded.offer, offer);
 
+-- name: transfer_paper.insert
+INSERT INTO transfer_paper (transfer, kind, raw, at) VALUES (?, ?, ?, ?);
+
+-- name: transfer_paper.list
+SELECT kind, raw, at FROM transfer_paper WHERE transfer = ? ORDER BY seq;
+
 -- name: transfer_row.get
 SELECT details, version FROM transfer_row WHERE transfer = ? AND short = ?;
 

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"steward/web"
+)
+
+func (o *operator) transferExtend() *cobra.Command {
+	c := web.TransferCommand{Action: web.TransferExtend}
+	var until, mandate string
+	cmd := &cobra.Command{
+		Use: "extend [flags] ID", Short: "Ask for a later end of the window, or agree to it", Args: one("transfer"),
+		Long: `At the outgoing provider, asks the partner to let devices move until a later time; at the
+incoming provider, agrees to what was asked. Both before the window has passed.`,
+		Example: `  steward transfer extend 3f… --until 2026-12-24T00:00:00Z
+  steward transfer extend 3f… --reason agreed`,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if until != "" {
+				if c.Latest, err = time.Parse(time.RFC3339, until); err != nil {
+					return fmt.Errorf("%w: --until: %w", errMisused, err)
+				}
+			}
+			if mandate != "" {
+				if c.Mandate, err = os.ReadFile(mandate); err != nil {
+					return misusedFile(err)
+				}
+			}
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			if err := api.Post(cmd.Context(), transferURL(args[0])+"/commands", c, nil); err != nil {
+				return err
+			}
+			return o.printTransfer(cmd, api, args[0])
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&until, "until", "", "`time` of the later end, as in 2026-12-24T00:00:00Z")
+	f.StringVar(&c.Reason, "reason", "", "why, in words")
+	f.StringVar(&mandate, "mandate", "", "`file` with a mandate of the service user that lasts so long")
+	return cmd
+}

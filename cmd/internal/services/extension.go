@@ -1,0 +1,98 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"steward/transfer"
+	"steward/transfer/coordinator"
+	"steward/web"
+)
+
+// extend asks the partner for a later end of the window, or agrees to one.
+func (s *transfers) extend(ctx context.Context, by web.Actor, t coordinator.Transfer, c web.TransferCommand) (
+	coordinator.Transfer, error,
+) {
+	switch {
+	case !t.Incoming && c.Latest.IsZero():
+		return t, web.Invalid("latest", "until when?")
+	case len(c.Mandate) > maxMandate:
+		return t, web.Invalid("mandate", "too long")
+	}
+	return s.Coordinator.Extend(ctx, coordinator.Extension{
+		Transfer: t.ID, Latest: c.Latest, Mandate: c.Mandate, Actor: by.String(), Reason: c.Reason,
+	})
+}
+
+// asked says what waits for an answer of somebody.
+func asked(t coordinator.Transfer) (out []web.Notice) {
+	until := t.Asked.Latest.Time()
+	switch {
+	case until.IsZero() || t.Over():
+	case t.Incoming:
+		out = append(out, web.Notice{Level: web.LevelWarning, Text: t.PartnerName + " asks for a window until " +
+			until.Format(time.RFC3339) + ": agree to it, or let it pass."})
+	default:
+		out = append(out, web.Notice{Level: web.LevelNeutral, Text: "A window until " + until.Format(time.RFC3339) +
+			" is asked of " + t.PartnerName + "."})
+	}
+	return out
+}
+
+const (
+	sleeperPage  = 500
+	sleeperPages = 40 // all of the largest transfer
+)
+
+// sleepers warns of devices that are expected to speak only when the window has passed
+// (transfer protocol §7).
+func (s *transfers) sleepers(ctx context.Context, t coordinator.Transfer) ([]web.Notice, error) {
+	if t.Incoming || !accepts(t, coordinator.CommandExtend) {
+		return nil, nil
+	}
+	var late int
+	var last time.Time
+	after := ""
+	for range sleeperPages {
+		rows, err := s.Coordinator.Rows(ctx, t.ID, after, sleeperPage)
+		if err != nil {
+			return nil, translate(err)
+		}
+		for _, r := range rows {
+			after = r.Short
+			if r.Ended() || r.Committed() || r.State == transfer.RowRejected {
+				continue
+			}
+			if p := s.Server.Presence(r.Device); p.Asleep && !p.Wake.Before(t.Window.Latest.Time()) {
+				late++
+				last = later(last, p.Wake)
+			}
+		}
+		if len(rows) < sleeperPage {
+			break
+		}
+	}
+	if late == 0 {
+		return nil, nil
+	}
+	return []web.Notice{{Level: web.LevelWarning, Text: fmt.Sprintf("Asleep until after the window: devices: %d, the "+
+		"last until %s. They stay here unless the window is extended.", late, last.UTC().Format(time.RFC3339))}}, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// accepts reports whether the transfer takes a command now.
+func accepts(t coordinator.Transfer, c coordinator.Command) bool {
+	for _, may := range t.Commands() {
+		if may == c {
+			return true
+		}
+	}
+	return false
+}
