@@ -167,6 +167,13 @@ type AuditRow struct {
 	Hash    string    `json:"hash"` // hex
 }
 
+// An AuditGap says, in place of rows, that many were written at once: those between two
+// ids are in the list of rows.
+type AuditGap struct {
+	After  int64 `json:"after"`
+	Before int64 `json:"before"`
+}
+
 // An Event is something that just happened, for those who watch.
 type Event struct {
 	Type    string // "device.value", "device.registered", "campaign.job", "transfer.row", …
@@ -182,7 +189,7 @@ const (
 	EventCampaign  = "campaign"         // a job or the campaign itself moved
 	EventTransfer  = "transfer"         // a row or the transfer itself moved
 	EventBulk      = "bulk"             // something done to many devices went on
-	EventAudit     = "audit"            // a row was written
+	EventAudit     = "audit"            // a row was written; the subject is the row's, data: AuditRow or AuditGap
 )
 
 // A ValueEvent is one value that a device reported.

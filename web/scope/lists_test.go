@@ -226,11 +226,16 @@ func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(9)
 		stream := &web.Stream{Sees: scope.Sees(f.services())}
+		own := web.ActorFrom(as(t, "even")).String()
 		publish := func() {
 			for _, e := range []web.Event{
 				{Type: web.EventValue, Subject: f.all[0].ID},
 				{Type: web.EventValue, Subject: f.all[1].ID},
-				{Type: web.EventAudit, Subject: f.all[0].ID},
+				{Type: web.EventAudit, Subject: f.all[0].ID, Data: []byte(`{"action":"device.put","actor":"eve"}`)},
+				{Type: web.EventAudit, Subject: f.all[1].ID, Data: []byte(`{"action":"device.put","actor":"eve"}`)},
+				{Type: web.EventAudit, Subject: "t", Data: []byte(`{"action":"own","actor":"` + own + `"}`)},
+				{Type: web.EventAudit, Data: []byte(`{"action":"foreign","actor":"eve"}`)},
+				{Type: web.EventAudit, Data: []byte(`{"after":7,"before":9}`)},
 				{Type: web.EventCampaign, Subject: "c"},
 			} {
 				stream.Publish(e)
@@ -249,8 +254,10 @@ func TestEvents(t *testing.T) {
 		stream.Close()
 		synctest.Wait()
 		body := w.Body.String()
-		foreign := strings.Contains(body, f.all[1].ID) || strings.Contains(body, `"c"`)
-		if n := strings.Count(body, f.all[0].ID); n != 1 || foreign {
+		foreign := strings.Contains(body, f.all[1].ID) || strings.Contains(body, `"c"`) || strings.Contains(body, "foreign")
+		// Of the first time, all but the first: it was seen.
+		if n := strings.Count(body, f.all[0].ID); n != 3 || foreign || strings.Count(body, `"own"`) != 2 ||
+			strings.Count(body, `"before":9`) != 2 {
 			t.Errorf("events:\n%s", body)
 		}
 	})

@@ -11,6 +11,7 @@ type activityPage struct {
 	Filter web.AuditFilter
 	Rows   []web.AuditRow
 	Next   string // address of the next part; "" on the last
+	Live   string // which events bring new rows; "" on a part where none can appear
 }
 
 func (u *UI) activity(w http.ResponseWriter, r *http.Request) error {
@@ -25,5 +26,8 @@ func (u *UI) activity(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := activityPage{Filter: f, Rows: list.Items, Next: web.NextURL(r.URL, list.Next)}
+	if p.After == "" {
+		page.Live = "type=" + web.EventAudit
+	}
 	return u.show(w, r, http.StatusOK, "activity", "activity", "Activity", page)
 }

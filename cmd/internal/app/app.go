@@ -79,6 +79,7 @@ type App struct {
 	web       *webListeners
 	hub       *services.Hub
 	recorder  *services.Recorder
+	auditTail *services.AuditTail
 	teller    *hook.Runner
 	webhooks  hook.Hooks
 	bulk      *services.Bulk
@@ -304,7 +305,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
-		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.teller.Run, a.watchStorage,
+		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.auditTail.Run, a.teller.Run, a.watchStorage,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

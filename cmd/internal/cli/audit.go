@@ -14,11 +14,11 @@ import (
 
 func newAudit() *cobra.Command {
 	o := &operator{}
-	cmd := o.command("audit", "The audit log: export it, verify its chain",
+	cmd := o.command("audit", "The audit log: follow it, export it, verify its chain",
 		`Every change and every refusal is a row; each has the hash of the row before, so that
 one that is altered, taken out or put elsewhere is found. Rows taken off the end leave
 no trace: keep the hash of the last row elsewhere.`)
-	cmd.AddCommand(o.auditExport(), auditVerify(o))
+	cmd.AddCommand(o.auditExport(), o.auditFollow(), auditVerify(o))
 	return cmd
 }
 

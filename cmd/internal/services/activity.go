@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"encoding/hex"
 	"strconv"
 
 	"steward/cmd/internal/sqlite"
@@ -28,10 +27,7 @@ func (s *activity) ListAudit(ctx context.Context, f web.AuditFilter, p web.Page)
 	}
 	return paged(p, rows, func(r audit.Record) string { return strconv.FormatInt(r.ID, 10) },
 		func(r audit.Record) (web.AuditRow, error) {
-			return web.AuditRow{
-				ID: r.ID, At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject, Reason: r.Reason,
-				Before: r.Before, After: r.After, Hash: hex.EncodeToString(r.Hash[:]),
-			}, nil
+			return auditRow(r), nil
 		})
 }
 

@@ -38,6 +38,7 @@ type DB struct {
 	holders     holders
 	retention   atomic.Pointer[retentions] // nil: to be read
 	trouble     trouble
+	audited     auditNews
 }
 
 // Open opens or creates the database at path, migrates it and starts its writer,
@@ -74,8 +75,11 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	db := &DB{
 		write: write, read: read,
 		jobs: make(chan *job, maxGroup), done: make(chan struct{}), closed: make(chan struct{}),
+		audited: auditNews{fresh: make(chan struct{}, 1)},
 	}
-	go db.serve(&writer{conn: conn, prep: map[string]*sql.Stmt{}, holders: &db.holders, trouble: &db.trouble})
+	go db.serve(&writer{
+		conn: conn, prep: map[string]*sql.Stmt{}, holders: &db.holders, trouble: &db.trouble, audited: &db.audited,
+	})
 	return db, nil
 }
 

@@ -170,9 +170,12 @@ func (tx *Tx) Audit(r audit.Row) error {
 		return err
 	}
 	hash := audit.Hash(prev, r)
-	_, err = tx.Exec("audit.insert", r.At.UnixMicro(), r.Actor, r.Action, r.Subject, r.Reason,
+	res, err := tx.Exec("audit.insert", r.At.UnixMicro(), r.Actor, r.Action, r.Subject, r.Reason,
 		r.Before, r.After, prev[:], hash[:])
 	tail := &tx.w.tail
+	if err == nil {
+		tail.id, err = res.LastInsertId()
+	}
 	tail.hash, tail.known = hash, err == nil
 	return err
 }

@@ -15,6 +15,7 @@ type writer struct {
 	prep map[string]*sql.Stmt
 	tail chainTail
 
+	audited *auditNews
 	trouble *trouble // what keeps the file from being written
 	holders *holders // to be forgotten
 	changes bool     // the group may have made them untrue
@@ -25,6 +26,7 @@ type writer struct {
 type chainTail struct {
 	known   bool
 	hash    [32]byte
+	id      int64 // of the newest row that was written here; 0: none yet
 	version int64 // PRAGMA data_version when it was known
 }
 
@@ -45,6 +47,9 @@ func (w *writer) commit(group []*job) {
 	if w.changes {
 		w.holders.forget()
 		w.changes = false
+	}
+	if err == nil {
+		w.audited.reach(w.tail.id)
 	}
 	for i, j := range group {
 		if errs[i] == nil {

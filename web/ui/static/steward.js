@@ -69,15 +69,25 @@ function replaceParts(text) {
     const fresh = page.getElementById(old.id);
     if (!fresh || fresh.innerHTML === old.innerHTML) continue;
     const busy = old.contains(document.activeElement) || old.querySelector("input:checked");
-    const read = old.tagName === "TABLE" && old.matches(":hover"); // rows must not jump below a pointer
-    if (busy || read) pause(old, fresh);
+    if (busy || isRead(old)) pause(old, fresh);
     else replacePart(old, fresh);
   }
 }
 
+// isRead says whether somebody reads in a table: rows must not jump below a pointer, nor
+// away from a mark, nor for who has scrolled into them.
+function isRead(e) {
+  const mark = getSelection();
+  return (
+    e.tagName === "TABLE" &&
+    (e.matches(":hover") || e.getBoundingClientRect().top < 0 || (!mark.isCollapsed && mark.containsNode(e, true)))
+  );
+}
+
 function replacePart(old, fresh) {
   old.previousElementSibling?.matches(".paused") && old.previousElementSibling.remove();
-  old.replaceChildren(...document.importNode(fresh, true).childNodes);
+  if (old.tagName === fresh.tagName) old.replaceChildren(...document.importNode(fresh, true).childNodes);
+  else old.replaceWith(document.importNode(fresh, true)); // the first rows of a list that was empty
   tick();
   dispatchEvent(new Event("steward:replaced"));
 }
@@ -93,7 +103,8 @@ function pause(old, fresh) {
   };
   const texts = (e) => [...e.querySelectorAll("tbody tr")].map(text);
   const known = new Set(texts(old));
-  const n = texts(fresh).filter((t) => !known.has(t)).length;
+  const rows = texts(fresh);
+  const n = rows.filter((t) => !known.has(t)).length;
   if (!n) return;
   let bar = old.previousElementSibling;
   if (!bar?.matches(".paused")) {
@@ -104,7 +115,7 @@ function pause(old, fresh) {
     bar.firstChild.type = "button";
     old.before(bar);
   }
-  bar.firstChild.textContent = `Paused — ${n} new. Show`;
+  bar.firstChild.textContent = `Paused — ${n}${n === rows.length ? " or more" : ""} new. Show`;
   bar.firstChild.onclick = () => replacePart(old, fresh);
 }
 
