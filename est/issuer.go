@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,6 +25,7 @@ type Issuer struct {
 	rand   io.Reader
 
 	pointers Pointers
+	patterns sync.Map // *Profile → *pattern; nil ones are of no use
 }
 
 // NewIssuer returns an Issuer for the key of cert, which must be a CA
@@ -96,11 +98,31 @@ func (i *Issuer) Issue(t *Token) (*x509.Certificate, error) {
 	if t == nil || t.issuer != i || !t.redeemed.CompareAndSwap(false, true) {
 		return nil, ErrToken
 	}
-	der, err := x509.CreateCertificate(i.rand, t.template, i.cert, t.key, i.signer)
+	der, err := i.sign(t)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSigner, err)
 	}
-	return inspect(der, t.profile, t.template)
+	c, err := inspect(der, t.profile, t.template)
+	if err != nil {
+		return nil, err
+	}
+	if _, known := i.patterns.Load(t.profile); !known && i.patterned(t) {
+		i.patterns.Store(t.profile, newPattern(c, t.template))
+	}
+	return c, nil
+}
+
+// sign returns the certificate of t in DER.
+func (i *Issuer) sign(t *Token) ([]byte, error) {
+	known, _ := i.patterns.Load(t.profile)
+	if p, _ := known.(*pattern); p != nil && i.patterned(t) {
+		spki, err := x509.MarshalPKIXPublicKey(t.key)
+		if err != nil {
+			return nil, err
+		}
+		return p.sign(i, t.template, spki)
+	}
+	return x509.CreateCertificate(i.rand, t.template, i.cert, t.key, i.signer)
 }
 
 // template returns the certificate for s by p under issuer (nil: self-signed).
