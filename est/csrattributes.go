@@ -3,6 +3,9 @@ package est
 import (
 	"encoding/asn1"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	tag "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Attributes of a request that mean something to us.
@@ -26,14 +29,6 @@ type csrAttributes struct {
 // standards of EST together.
 const maxAttributes = 16
 
-// requestInfo is CertificationRequestInfo (RFC 2986 §4.1).
-type requestInfo struct {
-	Version    int
-	Subject    asn1.RawValue
-	PublicKey  asn1.RawValue
-	Attributes []asn1.RawValue `asn1:"tag:0"`
-}
-
 // attribute is Attribute (RFC 2986 §4.1).
 type attribute struct {
 	Type   asn1.ObjectIdentifier
@@ -43,18 +38,15 @@ type attribute struct {
 // parseAttributes reads the attributes of a CertificationRequestInfo in DER. It
 // returns ErrCSR for what is malformed, or said twice.
 func parseAttributes(info []byte) (csrAttributes, error) {
-	var in requestInfo
-	if err := unmarshal(info, &in); err != nil {
+	list, err := splitAttributes(info)
+	if err != nil || len(list) == 0 { // most have none
 		return csrAttributes{}, err
-	}
-	if len(in.Attributes) > maxAttributes {
-		return csrAttributes{}, fmt.Errorf("%w: %d attributes", ErrCSR, len(in.Attributes))
 	}
 	var out csrAttributes
 	seen := map[string]bool{}
-	for _, raw := range in.Attributes {
+	for _, raw := range list {
 		var a attribute
-		if err := unmarshal(raw.FullBytes, &a); err != nil {
+		if err := unmarshal(raw, &a); err != nil {
 			return csrAttributes{}, err
 		}
 		for _, once := range attributesUsedOnce {
@@ -64,6 +56,28 @@ func parseAttributes(info []byte) (csrAttributes, error) {
 		}
 		seen[a.Type.String()] = true
 		out.take(a)
+	}
+	return out, nil
+}
+
+// splitAttributes returns the attributes of a CertificationRequestInfo (RFC 2986
+// §4.1), each in DER. It returns ErrCSR for too many, or what is malformed.
+func splitAttributes(info []byte) (out []cryptobyte.String, err error) {
+	in, malformed := cryptobyte.String(info), fmt.Errorf("%w: CertificationRequestInfo", ErrCSR)
+	var list cryptobyte.String
+	whole := in.ReadASN1(&in, tag.SEQUENCE) && in.SkipASN1(tag.INTEGER) && in.SkipASN1(tag.SEQUENCE) &&
+		in.SkipASN1(tag.SEQUENCE) && in.ReadASN1(&list, tag.Tag(0).ContextSpecific().Constructed()) && in.Empty()
+	if !whole {
+		return nil, malformed
+	}
+	for !list.Empty() {
+		var one cryptobyte.String
+		if !list.ReadASN1Element(&one, tag.SEQUENCE) {
+			return nil, malformed
+		}
+		if out = append(out, one); len(out) > maxAttributes {
+			return nil, fmt.Errorf("%w: more than %d attributes", ErrCSR, maxAttributes)
+		}
 	}
 	return out, nil
 }

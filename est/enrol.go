@@ -62,6 +62,7 @@ type order struct {
 	// still returns ErrConflict if what lets the client have a certificate was used up
 	// since it was read.
 	still func(ctx context.Context) error
+	read  bool // whether the device had certificates, in place of being taken for new
 }
 
 // Enrol answers /sen: the first operational certificate of a device that proved
@@ -127,8 +128,11 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 
 // enrolNow issues to a device that may have a certificate, once people agree.
 func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, error) {
-	if err := ca.rationed(ctx, right.Factory, right.Endpoint); err != nil {
-		return Issued{}, err
+	first := o.first(right)
+	if !first {
+		if err := ca.rationed(ctx, right.Factory, right.Endpoint); err != nil {
+			return Issued{}, err
+		}
 	}
 	grant, err := ca.approved(ctx, right, o)
 	if err != nil {
@@ -145,13 +149,24 @@ func (ca *CA) enrolNow(ctx context.Context, right Right, o *order) (Issued, erro
 	record.Factory, record.Client, record.CSR = right.Factory, o.client.Certificate, o.csr.Hash
 	_, err = ca.advance(ctx, right, EventEnrol, step{
 		issued: &record, actor: "device:" + right.Endpoint, key: ca.sealed(o, record.Hash), grant: grant,
-		errands: o.errands,
-		why:     "enrolled " + o.client.by() + o.how(),
+		errands: o.errands, first: first,
+		why: "enrolled " + o.client.by() + o.how(),
 	})
 	if err != nil {
 		return Issued{}, err
 	}
 	return ca.answer(cert, record), nil
+}
+
+// first reports whether the certificate is to be the first that the device has, as its
+// right looks. Nothing is read for that: the transaction that issues proves it, and
+// when it does not hold all is read.
+func (o *order) first(r Right) bool {
+	if o.read || r.Issued != (Hash{}) || r.Epoch > 1 {
+		return false
+	}
+	o.read = true
+	return true
 }
 
 // admits says whether a right lets the key enrol now.

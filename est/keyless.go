@@ -7,6 +7,14 @@ import (
 	"fmt"
 )
 
+// requestInfo is CertificationRequestInfo (RFC 2986 §4.1).
+type requestInfo struct {
+	Version    int
+	Subject    asn1.RawValue
+	PublicKey  asn1.RawValue
+	Attributes []asn1.RawValue `asn1:"tag:0"`
+}
+
 // request is CertificationRequest (RFC 2986 §4.2).
 type request struct {
 	Info      requestInfo

@@ -18,6 +18,7 @@ type step struct {
 	key     *SealedKey // of enrol and renew: made here; nil: it is the device's own
 	grant   *Approval  // of enrol: by which it was approved; nil: none was needed
 	errands []Errand   // of enrol and renew: that end with it
+	first   bool       // of enrol: the device had no certificate before
 	set     func(*Right)
 	done    func(Right) bool // the event had its effect before; nil: never
 	actor   string           // zero: the CA's
@@ -115,6 +116,10 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		ch.Errands = append(ch.Errands, s.errands...)
 		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
 	case EffectSupersede:
+		if s.first { // there is nothing to revoke, or the transaction fails
+			ch.First = r.Endpoint
+			return nil
+		}
 		return ca.revokeAll(ctx, *r, Superseded, "enrolled again", ch)
 	case EffectReplace:
 		return ca.replace(ctx, s, ch)

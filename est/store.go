@@ -33,7 +33,8 @@ type Store interface {
 	// would make a revoked certificate valid again. With ch.Sole it returns
 	// ErrConflict if more than one valid operational certificate had that name then,
 	// and ErrEndpoint if a right that is not deleted has it; with ch.SoleFactory
-	// ErrConflict if more than one valid factory certificate had it. With ch.Renamed it
+	// ErrConflict if more than one valid factory certificate had it; with ch.First
+	// ErrConflict if an operational certificate had it before. With ch.Renamed it
 	// returns ErrMoving if the device is being handed over.
 	Commit(ctx context.Context, ch Change) error
 }
@@ -90,7 +91,10 @@ type Change struct {
 	// after the change; "": none.
 	SoleFactory string
 	// Sole is a name that no other may hold after the change; "": none.
-	Sole  string
+	Sole string
+	// First is a name that no operational certificate, valid or not, may have beside
+	// those inserted; "": none.
+	First string
 	Audit []audit.Row
 }
 

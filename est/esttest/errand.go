@@ -141,6 +141,10 @@ func (s *Store) checkSole(ch est.Change) error {
 	if ch.SoleFactory != "" && s.factories(ch) > 1 {
 		return fmt.Errorf("%w: factory certificates of %s", est.ErrConflict, ch.SoleFactory)
 	}
+	operational := func(r est.Record) bool { return r.Kind == est.KindOperational && r.Name == ch.First }
+	if ch.First != "" && slices.ContainsFunc(s.records, operational) {
+		return fmt.Errorf("%w: %s had a certificate", est.ErrConflict, ch.First)
+	}
 	if ch.Sole == "" {
 		return nil
 	}

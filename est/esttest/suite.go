@@ -46,6 +46,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"errands", testErrands},
 		{"one open errand a client", testOpenErrand},
 		{"sole holder of a name", testSole},
+		{"first of a name", testFirst},
 		{"origins of keys", testOrigins},
 		{"renamed", testRenamed},
 	} {

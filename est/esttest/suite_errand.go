@@ -166,3 +166,21 @@ func testSole(t *testing.T, b Backend) {
 		t.Errorf("holder of a right's name = %v, want ErrEndpoint", err)
 	}
 }
+
+func testFirst(t *testing.T, b Backend) {
+	t.Helper()
+	old, fresh, server := record("old"), record("fresh"), record("server")
+	old.Name, fresh.Name, server.Name, server.Kind = "urn:x", "urn:x", "urn:x", est.KindServer
+	commit(t, b.Store, est.Change{Insert: []est.Record{server}, First: "urn:x"})
+	commit(t, b.Store, est.Change{Insert: []est.Record{old}, First: "urn:x"})
+	old.Status, old.Reason, old.RevokedAt = est.StatusRevoked, est.Superseded, start
+	commit(t, b.Store, est.Change{Update: []est.Record{old}})
+	r := right("r")
+	err := b.Store.Commit(t.Context(), est.Change{Right: &r, Insert: []est.Record{fresh}, First: "urn:x"})
+	if !errors.Is(err, est.ErrConflict) {
+		t.Errorf("a second one, the first revoked = %v, want ErrConflict", err)
+	}
+	if _, err := b.Store.Right(t.Context(), r.Factory); !errors.Is(err, est.ErrUnknown) {
+		t.Errorf("part of a refused change is stored: %v", err)
+	}
+}

@@ -134,6 +134,9 @@ func commitChange(tx *Tx, ch est.Change) error {
 	if err := each(tx, ch.Update, updateCertificate); err != nil {
 		return err
 	}
+	if err := checkFirst(tx, ch.First); err != nil {
+		return err
+	}
 	if err := each(tx, ch.Insert, insertCertificate); err != nil {
 		return err
 	}

@@ -38,6 +38,21 @@ func putPassword(tx *Tx, p est.Password) error {
 		micros(p.ExpiresAt), micros(p.CreatedAt), p.CreatedBy, micros(p.ChangedAt))
 }
 
+// checkFirst makes sure that no operational certificate has the name; "" is nobody's.
+func checkFirst(tx *Tx, name string) error {
+	if name == "" {
+		return nil
+	}
+	var had int
+	if err := tx.QueryRow("certificate.had", name).Scan(&had); err != nil {
+		return fmt.Errorf("certificate.had: %w", err)
+	}
+	if had > 0 {
+		return fmt.Errorf("%w: %s had a certificate", est.ErrConflict, name)
+	}
+	return nil
+}
+
 // checkSole makes sure that nobody else holds the name now.
 func checkSole(tx *Tx, name string) error {
 	var holders, rights int

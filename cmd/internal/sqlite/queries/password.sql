@@ -20,5 +20,8 @@ UPDATE enrol_password
    SET uses = ?3, state = ?4, changed_at = ?5, version = version + 1
  WHERE id = ?1 AND version = ?2;
 
+-- name: certificate.had
+SELECT COUNT(*) FROM certificate WHERE name = ? AND kind = 'operational';
+
 -- name: certificate.holders
 SELECT COUNT(*) FROM certificate WHERE name = ? AND kind = 'operational' AND status = 'valid';
