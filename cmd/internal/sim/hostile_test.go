@@ -3,6 +3,7 @@ package sim_test
 import (
 	"crypto/tls"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type mirror struct {
 	up    map[string]*net.UDPConn // to the provider, by the device's address
 	count int
 	again []func() // sends of all that passed
+	all   [][]byte // that passed
 }
 
 // mirrored puts a mirror before p, for whoever asks for its URI from now on.
@@ -93,7 +95,7 @@ func (m *mirror) pass(datagram []byte, send func([]byte)) {
 	m.mu.Lock()
 	m.count++
 	late := m.count%4 == 0
-	m.again = append(m.again, func() { send(datagram) })
+	m.again, m.all = append(m.again, func() { send(datagram) }), append(m.all, datagram)
 	m.mu.Unlock()
 	if late {
 		time.AfterFunc(30*time.Millisecond, func() { send(datagram); send(datagram) })
@@ -101,6 +103,13 @@ func (m *mirror) pass(datagram []byte, send func([]byte)) {
 	}
 	send(datagram)
 	send(datagram)
+}
+
+// captured returns all that has passed, both ways.
+func (m *mirror) captured() [][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.all)
 }
 
 // replay sends all that has passed once more, in the order of then.

@@ -40,7 +40,9 @@ type move struct {
 	dir         string // of the device's state
 	raURI       string // "": no attestation
 	updateFirst bool
+	from, until time.Time // when commits are allowed; zero: for an hour from a minute ago
 
+	raw     []byte // of message
 	message *transfer.Signed[transfer.Message]
 	ready   *transfer.Signed[transfer.Receipt]
 }
@@ -117,8 +119,14 @@ func (m *move) stage() {
 	}
 }
 
-// build makes the message.
+// build makes the message for a device of alpha.
 func (m *move) build() []byte {
+	m.t.Helper()
+	return m.buildAt(m.alpha)
+}
+
+// buildAt makes alpha's message for a device that is at p.
+func (m *move) buildAt(p *provider) []byte {
 	m.t.Helper()
 	d := transfer.Destination{
 		UpdateURI: m.beta.uri() + "/update", EnrollURI: m.beta.uri(), ServerURI: m.beta.uri(),
@@ -133,10 +141,14 @@ func (m *move) build() []byte {
 		m.t.Fatal(err)
 	}
 	now := time.Now()
-	epoch, _ := m.alpha.read(endpoint, transferEpoch).Uint()
+	from, until := m.from, m.until
+	if until.IsZero() {
+		from, until = now.Add(-time.Minute), now.Add(time.Hour)
+	}
+	epoch, _ := p.read(endpoint, transferEpoch).Uint()
 	raw, err := transfer.Message{
 		Issuer: "alpha", Subject: endpoint, Audience: "beta", ID: bytes.Repeat([]byte{7}, 16),
-		Expires: transfer.SecondsOf(now.Add(time.Hour)), NotBefore: transfer.SecondsOf(now.Add(-time.Minute)),
+		Expires: transfer.SecondsOf(until), NotBefore: transfer.SecondsOf(from),
 		MessageTerms: transfer.MessageTerms{
 			Destination: destination, FallbackURI: m.alpha.uri(), FallbackEnrollURI: m.alpha.uri(), Epoch: epoch + 1,
 			Offer: transfer.HashOf([]byte("offer")), Factory: transfer.HashOf(m.f.certificate(m.b).Raw),
@@ -148,6 +160,7 @@ func (m *move) build() []byte {
 	if m.message, err = transfer.ParseMessage(raw); err != nil {
 		m.t.Fatal(err)
 	}
+	m.raw = raw
 	return raw
 }
 

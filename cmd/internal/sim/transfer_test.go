@@ -3,6 +3,7 @@ package sim_test
 import (
 	"crypto/tls"
 	"errors"
+	"strings"
 	"testing"
 
 	"steward/cmd/internal/sim"
@@ -150,13 +151,17 @@ func TestRefusalAtTheNewProviderFallsBack(t *testing.T) {
 	m.fallback()
 }
 
-func TestReturnLeadsBack(t *testing.T) {
+// TestT16PrimeReturned is T16′: what the new provider gave a device before it sent it
+// back is neither in the device's memory nor in anything that it tells the former
+// provider.
+func TestT16PrimeReturned(t *testing.T) {
 	t.Parallel()
 	m := newMove(t, 3600)
+	const secret = "Canary/Beta"
+	m.updatesFirst(manifestOf(t, m.beta.suit, "2.0.0", 2, []byte(secret)), "2")
 	r := start(t, m.b, options(m.dir))
 	r.await(sim.Registered)
 	m.prepare()
-	m.open()
 	m.commit()
 	r.await(sim.Done)
 	m.awaitState(m.beta, transfer.Done)
@@ -164,11 +169,36 @@ func TestReturnLeadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !holds(memory(t, m.dir, endpoint), []byte(secret)) {
+		t.Fatal("the new provider's image never was in the memory")
+	}
 	back := transferBase.Child(objects.TransferReturn)
 	if err := m.beta.srv.Execute(t.Context(), endpoint, back, m.order()); err != nil {
 		t.Fatal(err)
 	}
 	r.await(sim.FallingBack)
 	m.fallback()
+	r.await(sim.FellBack)
 	m.checkWiped(&tls.Certificate{PrivateKey: there.Key}) // beta's
+	raw := memory(t, m.dir, endpoint)
+	for what, secret := range map[string][]byte{
+		"data": []byte(secret), "certificate for the device": there.Operational, "server's URI": []byte(m.beta.uri()),
+		"signer of manifests": m.beta.suit.Certificate, "signer of messages": m.beta.signer.Certificate,
+		"CA": m.beta.ca.Certificate().Raw,
+	} {
+		if holds(raw, secret) {
+			t.Errorf("the memory holds the new provider's %s", what)
+		}
+	}
+	ids := objects.DefaultIDs
+	for _, object := range []uint16{
+		objects.ServerID, objects.DeviceID, objects.FirmwareID, ids.Truststore, ids.Enrolment, ids.Transfer,
+	} {
+		for _, e := range m.alpha.readAll(endpoint, lwm2m.NewPath(object)) {
+			told := e.Value.String()
+			if strings.Contains(told, secret) || strings.Contains(told, m.beta.uri()) || strings.Contains(told, m.beta.addr) {
+				t.Errorf("%v tells %s", e.Path, told)
+			}
+		}
+	}
 }
