@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -158,8 +159,35 @@ func (a *API) condition(ctx context.Context, path string, header http.Header) er
 
 const prefix = "/api/v1"
 
-// once sends one request and returns the answer with its header.
+// maxWaits bounds how often a request is put off in a row: each time by a second or so.
+const maxWaits = 60
+
+// once sends one request, later if it is told to ask later (429), and returns the
+// answer with its header.
 func (a *API) once(ctx context.Context, method, path string, in []byte, header http.Header) (
+	answer []byte, told http.Header, err error,
+) {
+	for range maxWaits {
+		answer, told, err = a.send(ctx, method, path, in, header)
+		e := (*ProblemError)(nil)
+		if !errors.As(err, &e) || e.Status != http.StatusTooManyRequests {
+			break
+		}
+		seconds, bad := strconv.Atoi(told.Get("Retry-After"))
+		if bad != nil || seconds < 0 || seconds > maxWaits {
+			break
+		}
+		select {
+		case <-time.After(time.Duration(seconds) * time.Second):
+		case <-ctx.Done():
+			return nil, told, errors.Join(err, ctx.Err())
+		}
+	}
+	return answer, told, err
+}
+
+// send sends one request and returns the answer with its header.
+func (a *API) send(ctx context.Context, method, path string, in []byte, header http.Header) (
 	[]byte, http.Header, error,
 ) {
 	res, err := a.ask(ctx, a.client, method, path, in, header)

@@ -28,8 +28,16 @@ type Count struct {
 // Bytes returns both directions.
 func (c Count) Bytes() uint64 { return c.SentBytes + c.ReceivedBytes }
 
-// saveEvery bounds how often counters are written, and what a crash loses.
-const saveEvery = 3 * time.Second
+// How often counters are written, and what a crash loses of them at most: those of what
+// devices do once, and those of what they do all the time, which a thousand devices
+// would keep a disk busy with.
+const (
+	saveEvery       = 3 * time.Second
+	saveSteadyEvery = time.Minute
+)
+
+// steady names the phases of what registered devices do all the time.
+var steady = map[string]bool{"management": true, "send": true, "registration_update": true} // never changed
 
 // counters are all counts of a device, over all its lives.
 type counters struct {
@@ -40,7 +48,8 @@ type counters struct {
 
 	mu    sync.Mutex
 	all   map[[2]string]*Count
-	dirty bool
+	dirty bool // something other than steady traffic was counted
+	stale bool // anything was
 	saved time.Time
 }
 
@@ -87,7 +96,7 @@ func (c *counters) add(host, of string, change func(*Count)) {
 		c.all[key] = &Count{Host: host, Phase: of}
 	}
 	change(c.all[key])
-	c.dirty = true
+	c.dirty, c.stale = c.dirty || !steady[of], true
 }
 
 func (c *counters) list() []Count {
@@ -107,9 +116,12 @@ func (c *counters) list() []Count {
 // there is nothing to write.
 func (c *counters) saveSometimes(now time.Time) time.Time {
 	c.mu.Lock()
-	dirty, due := c.dirty, c.saved.Add(saveEvery)
+	stale, due := c.stale, c.saved.Add(saveSteadyEvery)
+	if c.dirty {
+		due = c.saved.Add(saveEvery)
+	}
 	c.mu.Unlock()
-	if !dirty {
+	if !stale {
 		return time.Time{}
 	}
 	if now.Before(due) {
@@ -125,7 +137,7 @@ func (c *counters) save() {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	c.mu.Lock()
-	c.dirty, c.saved = false, time.Now()
+	c.dirty, c.stale, c.saved = false, false, time.Now()
 	c.mu.Unlock()
 	raw, err := json.MarshalIndent(c.list(), "", " ")
 	if err != nil {
