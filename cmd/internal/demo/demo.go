@@ -52,6 +52,16 @@ func DefaultTimers() Timers {
 	}
 }
 
+// perDevice is how much longer a device may be under way for each other one that is on
+// the same machine.
+const perDevice = 100 * time.Millisecond
+
+// of returns the timers for so many devices: all share the processors of one machine.
+func (t Timers) of(devices int) Timers {
+	t.Grace = max(t.Grace, time.Duration(devices)*perDevice)
+	return t
+}
+
 // MaxDevices bounds a demonstration on one machine.
 const MaxDevices = 1000
 
@@ -102,7 +112,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	o.Timers = fault.timers(o.Timers)
+	o.Timers = fault.timers(o.Timers.of(o.Devices))
 	o.Attest = o.Attest || fault.name == faultRAReject
 	d := &demo{fault: fault, o: o, dir: o.Dir, show: newScreen(o.Stderr, o.Devices), began: time.Now()}
 	if d.dir == "" {

@@ -5,15 +5,13 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
+	"steward/cmd/internal/bundle"
 	"steward/cmd/internal/keys"
-	"steward/objects"
 	"steward/web"
 )
 
@@ -136,16 +134,15 @@ func (d *demo) importDevices(ctx context.Context) error {
 		return err
 	}
 	for _, b := range bundles {
+		d.names = append(d.names, b.Endpoint)
+	}
+	return each(ctx, bundles, func(ctx context.Context, b *bundle.Bundle) (err error) {
 		in := web.NewDevice{Certificate: []byte(b.Factory.Chain[0])}
 		if in.Attestation, err = attestationOf(b); err != nil {
 			return err
 		}
-		if err := d.alpha.api.Post(ctx, "/devices", in, nil); err != nil {
-			return err
-		}
-		d.names = append(d.names, b.Endpoint)
-	}
-	return nil
+		return d.alpha.api.Post(ctx, "/devices", in, nil)
+	})
 }
 
 // enrol starts the devices and waits until all are registered at Alpha.
@@ -163,44 +160,6 @@ func (d *demo) untilOnline(ctx context.Context, p *provider) error {
 		d.show.progress(len(online))
 		return len(online) == d.o.Devices, err
 	})
-}
-
-// observe asks for notifications of the battery level and waits until each
-// device has sent one.
-func (d *demo) observe(ctx context.Context) error {
-	devices, err := d.alpha.online(ctx)
-	if err != nil {
-		return err
-	}
-	path := fmt.Sprintf("/%d/0/%d", objects.DeviceID, objects.DeviceBatteryLevel)
-	first := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(devices)) {
-		err := d.alpha.api.Post(ctx, "/devices/"+devices[name].ID+"/operations",
-			map[string]string{"op": string(web.OpObserve), "path": path}, nil)
-		if err != nil {
-			return err
-		}
-		first[name] = d.value(ctx, devices[name].ID, path)
-	}
-	return waitFor(ctx, d.limit(), func(ctx context.Context) (bool, error) {
-		changed := 0
-		for name, dev := range devices {
-			if v := d.value(ctx, dev.ID, path); v != "" && v != first[name] {
-				changed++
-			}
-		}
-		d.show.progress(changed)
-		return changed == len(devices), nil
-	})
-}
-
-// value returns what Alpha heard last of a resource, with the time: "" if nothing.
-func (d *demo) value(ctx context.Context, id, path string) string {
-	var out json.RawMessage
-	if err := d.alpha.api.Get(ctx, "/devices/"+id+"/lwm2m"+path, &out); err != nil {
-		return ""
-	}
-	return string(out)
 }
 
 // update rolls a new image out, to half of the devices by push and to the others

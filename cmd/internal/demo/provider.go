@@ -35,6 +35,9 @@ const (
 	portPKI   = "8081"
 	// portNowhere is where nobody listens, for faultCA2Down.
 	portNowhere = "5999"
+	// restRate has no limit: the demonstration is all the people and programs of a
+	// provider in one.
+	restRate = "-1"
 )
 
 // startProvider runs a provider and waits until it is ready.
@@ -44,7 +47,7 @@ func startProvider(ctx context.Context, dir, name, host string, t Timers, more .
 		"serve", "--data", p.data, "--name", name, "--host", host, "--http", host + ":" + portHTTP,
 		"--coaps", ":" + portCoAPS, "--peer", ":" + portPeer, "--pki", ":" + portPKI, "--allow-test-range",
 		"--ack-timeout", t.AckTimeout.String(), "--grace", t.Grace.String(), "--retry", t.Retry.String(),
-		"--poll", t.Poll.String(),
+		"--poll", t.Poll.String(), "--rest-rate", restRate,
 	}, more...)
 	if err := p.start(ctx); err != nil {
 		return nil, err
