@@ -210,7 +210,7 @@ func (c *Coordinator) askVerdict(ctx context.Context, s *step) {
 	if !s.t.Attest || s.row.Verdict != nil {
 		return
 	}
-	if there, err := c.partnerState(ctx, s); err == nil {
+	if there, err := c.partnerState(ctx, s, s.row.UpdatedAt); err == nil {
 		c.takeVerdict(s, there.Verdict)
 	}
 }

@@ -101,6 +101,7 @@ type Coordinator struct {
 	o    Options
 	wake chan struct{}
 	work openWork
+	said said
 
 	mu    sync.Mutex
 	busy  map[string]bool                 // keys of transfers and rows that a worker has in hand

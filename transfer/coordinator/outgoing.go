@@ -156,20 +156,6 @@ func (c *Coordinator) readState(ctx context.Context, s *step) error {
 	return err
 }
 
-// partnerState asks the partner how far it has a device.
-func (c *Coordinator) partnerState(ctx context.Context, s *step) (DeviceStatus, error) {
-	status, err := c.o.Peers.Status(ctx, s.partner, s.t.ID)
-	if err != nil {
-		return DeviceStatus{}, err
-	}
-	for _, d := range status.Devices {
-		if d.Device == s.row.Short {
-			return d, nil
-		}
-	}
-	return DeviceStatus{}, fmt.Errorf("%w: the partner does not know the device", ErrUnknown)
-}
-
 // follow is what the outgoing provider does for a device that is away: it notes
 // what the partner says, and when the time is over for which it may be silent.
 func (c *Coordinator) follow(ctx context.Context, s *step) error {
@@ -187,7 +173,7 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 	s.row.Tries++
 	s.due = now.Add(c.backoff(s.row.Tries))
 	if s.row.Tries > 1 {
-		if there, err := c.partnerState(ctx, s); err == nil {
+		if there, err := c.partnerState(ctx, s, time.Time{}); err == nil {
 			if c.takeVerdict(s, there.Verdict); len(s.events) > 0 {
 				return nil
 			}

@@ -1,0 +1,63 @@
+package coordinator_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"steward/transfer"
+	"steward/transfer/coordinator"
+)
+
+// A counter of statuses that are asked for.
+type asked struct {
+	coordinator.Peers
+
+	times *atomic.Int32
+}
+
+func (a asked) Status(ctx context.Context, to coordinator.Partner, id string) (coordinator.Status, error) {
+	a.times.Add(1)
+	return a.Peers.Status(ctx, to, id)
+}
+
+// TestStatusIsAskedOnce: a hundred devices are away for ten minutes. The partner is asked
+// how far they are as often as for one, and what it says of each is noted.
+func TestStatusIsAskedOnce(t *testing.T) {
+	counts := map[int]int32{}
+	for _, devices := range []int{1, 100} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, devices)
+			times := &atomic.Int32{}
+			w.alpha.change = func(o *coordinator.Options) { o.Peers = asked{o.Peers, times} }
+			w.alpha.open(t)
+			w.beta.domain.Grace = time.Hour
+			w.beta.open(t)
+			w.start(t)
+			id := w.handOver(t)
+			first := devices / 10 // of the waves before the last
+			until(t, 10*time.Minute, "the first arrive", func() bool {
+				return w.alpha.states(t, id)[transfer.RowRevokedOld] >= first
+			})
+			w.beta.mu.Lock()
+			w.beta.noDM = true // the others enrol, and cannot register
+			w.beta.mu.Unlock()
+			time.Sleep(10 * time.Minute)
+			if got := w.alpha.states(t, id)[transfer.RowEnrolled]; got < devices/2 {
+				t.Errorf("%d of %d devices are known to have enrolled: %v", got, devices, w.alpha.states(t, id))
+			}
+			counts[devices] = times.Load()
+			w.beta.mu.Lock()
+			w.beta.noDM = false
+			w.beta.mu.Unlock()
+			time.Sleep(30 * time.Minute)
+			w.moved(t, id)
+		})
+	}
+	if counts[100] > 4*counts[1] { // they commit in waves, not together
+		t.Errorf("asked %d times for 100 devices, %d times for one", counts[100], counts[1])
+	}
+	t.Logf("asked %v times", counts)
+}
