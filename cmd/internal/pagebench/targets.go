@@ -115,6 +115,12 @@ func fixed(names ...string) (out []kind) {
 // reports end the patterns of files with a line for each device.
 const reports = "/report"
 
+// file tells whether a pattern answers with a file of all rows, to be saved, however
+// many there are.
+func file(pattern string) bool {
+	return strings.HasSuffix(pattern, reports) || strings.HasSuffix(pattern, "/export")
+}
+
 // kindsOf returns the plain kind of a pattern and all others.
 func kindsOf(pattern string) []kind {
 	if strings.HasSuffix(pattern, reports) {
