@@ -116,6 +116,18 @@ type Overview struct {
 	AwaitApproval   int            `json:"await_approval"` // transfers that wait for a person
 	Notices         Array[Notice]  `json:"notices"`        // what an operator should know, worst first
 	Counters        map[string]int `json:"counters,omitempty"`
+	Rates           *Pace          `json:"rates,omitempty"` // nil: not known to who asks, or not yet
+}
+
+// PaceOver is how long what Pace counts is remembered.
+const PaceOver = 5 * time.Minute
+
+// Pace is how much happened lately.
+type Pace struct {
+	RegistrationsPerMinute float64 `json:"registrations_per_minute"` // of the last minute
+	HandshakesPerSecond    float64 `json:"handshakes_per_second"`    // completed, of the last minute
+	HandshakesFailed       int64   `json:"handshakes_failed"`        // of the last Seconds
+	Seconds                int     `json:"seconds"`                  // PaceOver; less after a start
 }
 
 // A Notice is one sentence that asks for attention.

@@ -27,7 +27,7 @@ func functions() template.FuncMap {
 		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds, "add": func(a, b int) int { return a + b },
 		"list": func(all ...string) []string { return all },
-		"link": link,
+		"link": link, "rate": rate, "lately": lately,
 	}
 }
 
@@ -38,6 +38,23 @@ func link(path, query string) string {
 		return path
 	}
 	return path + "?" + query
+}
+
+// rate writes how often something happens, to one place where it is seldom: "0.4", "1200".
+func rate(f float64) string {
+	const seldom = 10
+	if f >= seldom || f == 0 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(max(f, 0.1), 'f', 1, 64) //nolint:mnd // the least that is shown
+}
+
+// lately says over how long failed handshakes were counted.
+func lately(seconds int) string {
+	if seconds < int(time.Minute/time.Second) {
+		return "handshakes failed since the start"
+	}
+	return "handshakes failed in " + plural(seconds/int(time.Minute/time.Second), "minute")
 }
 
 // weekdays are the names of the days, Sunday first.

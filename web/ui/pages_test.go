@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"steward/web"
 	"steward/web/ui"
+	"steward/web/webtest"
 )
 
 func TestSteps(t *testing.T) {
@@ -99,5 +101,20 @@ func TestChoices(t *testing.T) {
 	}
 	if !slices.Equal(chosen, []string{"d3", "d999"}) || len(got.List) != web.MaxPageSize+1 || !got.More {
 		t.Errorf("choices = %d devices, chosen %v, more %t", len(got.List), chosen, got.More)
+	}
+}
+
+// TestPace looks at the numbers of the first page and where they lead.
+func TestPace(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "x"})
+	body := s.do(t, http.MethodGet, "/", s.session(t, web.RoleViewer), nil).Body.String()
+	for _, want := range []string{
+		`href="/activity?action=registration.register"><span class="big num">1200</span> <span>registrations a minute`,
+		`href="/devices?state=online"><span class="big num">0.4</span> <span>handshakes a second`,
+		`href="/activity?action=handshake.refuse"><span class="big num">3</span> <span>handshakes failed in 5 minutes`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the first page lacks %q", want)
+		}
 	}
 }

@@ -109,6 +109,7 @@ func (f *Fake) Overview(context.Context, time.Time) (web.Overview, error) {
 	return web.Overview{
 		Provider: f.Text, Devices: 5, Online: 3, Offline: 1, Expected: 1, Certificates: 7, AwaitApproval: 1,
 		Notices: []web.Notice{{Level: web.LevelWarning, Text: f.Text, Link: "/transfers"}},
+		Rates:   &web.Pace{RegistrationsPerMinute: 1200, HandshakesPerSecond: 0.4, HandshakesFailed: 3, Seconds: 300},
 	}, nil
 }
 

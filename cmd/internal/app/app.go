@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -80,10 +81,13 @@ type App struct {
 	hub       *services.Hub
 	recorder  *services.Recorder
 	auditTail *services.AuditTail
+	rates     *services.Rates
 	teller    *hook.Runner
 	webhooks  hook.Hooks
 	bulk      *services.Bulk
 	ran       bool // Run has closed the sockets
+
+	registrations atomic.Uint64 // since the start
 
 	revocations *revocations   // whose sessions are to be dropped
 	returned    chan coap.Peer // restored associations that have spoken
@@ -305,7 +309,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
-		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.auditTail.Run, a.teller.Run, a.watchStorage,
+		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.auditTail.Run, a.rates.Run, a.teller.Run, a.watchStorage,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

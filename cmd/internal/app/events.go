@@ -18,6 +18,7 @@ func (a *App) keepEvents(ctx context.Context) error {
 	a.web.stream.Resume(newest)
 	a.recorder = services.NewRecorder(events, a.log)
 	a.hub.Record(a.recorder)
+	a.rates = services.NewRates(a.totals)
 	a.auditTail = services.NewAuditTail(a.hub, a.db, a.log)
 	return nil
 }

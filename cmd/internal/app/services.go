@@ -34,7 +34,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Registry: a.registry, Queue: a.queue, Enrolment: a.enrolment, SUITSigner: signer, ReportSigner: reports,
 		UpdateURI: func(release string) string { return rollout.PayloadURI(a.CoAPSURI(), release) },
 		EnrollURI: a.EnrollURI(),
-		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub,
+		Name:      a.cfg.Name, NewID: newULID, Now: a.now, Events: a.hub, Rates: a.rates,
 		Keys: a.keys, References: a.references, Traces: a.traces, Webhooks: a.webhooks,
 		KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 		Approvers: a.approvers(web.RoleRelease),
@@ -82,6 +82,9 @@ const keyIDLength = 8
 // watch passes on what devices do.
 func (a *App) watch(e server.Event) {
 	a.hub.Device(e)
+	if e.Kind == server.Registered {
+		a.registrations.Add(1)
+	}
 	switch e.Kind {
 	case server.Faulty:
 		a.faults.add(e)

@@ -36,7 +36,9 @@ func newTail(t *testing.T, rows int) *tail {
 	w.write(t, rows)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- services.NewAuditTail(services.NewHub(w.stream), db, slog.New(slog.DiscardHandler)).Run(ctx) }()
+	go func() {
+		ended <- services.NewAuditTail(services.NewHub(w.stream), db, slog.New(slog.DiscardHandler)).Run(ctx)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

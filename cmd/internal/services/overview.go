@@ -29,6 +29,9 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 		Provider: s.Name, Devices: devices.Expected + devices.Owned + devices.Left, Online: online,
 		Offline: devices.Owned - online, Expected: devices.Expected, Left: devices.Left,
 	}
+	if s.Rates != nil {
+		out.Rates = s.Rates.Lately(time.Now())
+	}
 	if out.Certificates, out.ExpiringSoon, err = s.view.CertificateCounts(ctx, now, now.Add(soonCertificate)); err != nil {
 		return web.Overview{}, translate(err)
 	}

@@ -45,6 +45,8 @@ type Options struct {
 	// Attest has a device that is registered prove what it runs. It returns
 	// attest.ErrUnknown, ErrDeviceRefused or ErrDeviceSilent.
 	Attest func(ctx context.Context, id fleet.ID, factory fleet.Factory) error
+	// Rates says how much happened lately. Nil: it is not told.
+	Rates *Rates
 	// Webhooks are told by HTTP what happens. Without a Store they are not built.
 	Webhooks hook.Hooks
 	// Traces records messages of devices. Nil: traces are not built.
