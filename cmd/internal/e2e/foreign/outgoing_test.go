@@ -1,0 +1,223 @@
+package foreign_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+)
+
+// The partner as the outgoing provider.
+
+// submit tells the partner of the devices of an earlier deal, which are ours since,
+// and returns the id of the new one.
+func (f *foreign) submit(ctx context.Context, before string) (string, error) {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	d := &deal{id: id, state: "INFO_SENT", devices: map[string]*switching{}}
+	window := pair2{now() - 1, now() + 1800}
+	m := mandate{Issuer: f.name, Expires: window[1], Issued: now(), ID: id, Terms: mandateTerms{
+		Window: window, From: f.name, To: f.other.name,
+	}}
+	var pairs []devicePair
+	f.mu.Lock()
+	for short, s := range f.deals[before].devices {
+		var p devicePair
+		p.Factory.Chain, p.Switch = s.factory.Raw, s.info
+		p.Switch.Earliest, p.Switch.Latest = window[0], window[1]
+		pairs = append(pairs, p)
+		m.Terms.Which = append(m.Terms.Which, hashOf(s.factory.Raw))
+		d.devices[short] = &switching{endpoint: s.endpoint, factory: s.factory, info: p.Switch, state: "LISTED"}
+	}
+	f.deals[hex.EncodeToString(id)] = d
+	f.mu.Unlock()
+	var order []byte
+	order, d.mandate = f.signer.signDocument("steward/mandate/1", m)
+	var s submission
+	s.Mandate = tagged(tagSign1, order)
+	s.Info, d.info = f.signer.signInfo(infoHeader{
+		Iss: f.name, Aud: f.other.name, Iat: now(), Jti: base64.RawURLEncoding.EncodeToString(id),
+		Mandate: base64.RawURLEncoding.EncodeToString(d.mandate),
+	}, pairs)
+	body, err := json.Marshal(s)
+	if err != nil {
+		return "", err
+	}
+	raw, err := f.post(ctx, "/peer/v1/transfers", "application/json", body)
+	if err != nil {
+		return "", err
+	}
+	var a answer
+	if err := decode(raw, &a); err != nil {
+		return "", err
+	}
+	if !bytes.Equal(a.Info, d.info) || !bytes.Equal(a.Transfer, id) || len(a.Devices) != len(pairs) {
+		return "", refused("answer to another info")
+	}
+	for _, one := range a.Devices {
+		if reason, ok := one[1].(string); ok {
+			return "", refused("device %x: %s", one[0], reason)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d.state = "INFO_ACCEPTED"
+	return hex.EncodeToString(id), nil
+}
+
+// takeOffer verifies an offer.
+func (f *foreign) takeOffer(id, _ string, body []byte) (string, []byte, error) {
+	d := f.deals[id]
+	if d == nil || d.incoming || d.state != "INFO_ACCEPTED" {
+		return "", nil, refused("no transfer that waits for an offer")
+	}
+	var o offer
+	hash, err := openDocument(body, "steward/offer/1", f.other.signing, &o)
+	if err != nil {
+		return "", nil, err
+	}
+	var where destination
+	if err := decodeLoose(o.Terms.Destination, &where); err != nil {
+		return "", nil, err
+	}
+	if o.Issuer != f.other.name || o.Audience != f.name || !bytes.Equal(o.Terms.Mandate, d.mandate) ||
+		!bytes.Equal(o.Terms.Info, d.info) || !bytes.Equal(o.Terms.Transfer, d.id) ||
+		len(where.Anchors) != len(o.Terms.Anchors) {
+		return "", nil, refused("offer for another transfer")
+	}
+	d.terms, d.offer, d.state = o, hash, "OFFERED"
+	return "", nil, nil
+}
+
+// handOver leads a device that is registered here through the hand-over, up to its
+// Commit.
+func (f *foreign) handOver(ctx context.Context, id, short string) error {
+	f.mu.Lock()
+	d := f.deals[id]
+	s := d.devices[short]
+	f.mu.Unlock()
+	l := f.door.device(s.endpoint)
+	if l == nil {
+		return refused("%s is not registered", s.endpoint)
+	}
+	for _, a := range d.terms.Terms.Anchors {
+		if err := f.stage(ctx, l, s, a); err != nil {
+			return err
+		}
+	}
+	if err := f.write(ctx, l, d, s); err != nil {
+		return err
+	}
+	r, raw, err := f.readReceipt(ctx, s, l, ready)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(r.Terms.Message, s.hash) || !bytes.Equal(r.Terms.Destination, hashOf(d.terms.Terms.Destination)) ||
+		!bytes.Equal(r.Terms.Truststore, truststore(f.factory, d.terms.Terms.Anchors, ready)) {
+		return refused("READY differs from what was written")
+	}
+	f.mu.Lock()
+	s.ready, s.state, d.state = r, "READY", "SWITCHING"
+	f.mu.Unlock()
+	path := "/peer/v1/transfers/" + id + "/devices/" + short
+	body := encode(readyBody{Transfer: d.id, Receipt: tagged(tagSign, raw)})
+	if _, err := f.post(ctx, path+"/ready", "application/cbor", body); err != nil {
+		return err
+	}
+	order := fmt.Sprintf("0='%d',1='%x'", r.Terms.Epoch, s.hash[:8])
+	if err := execute(ctx, l, fmt.Sprintf("%d/0/1", s.info.Objects[2]), order); err != nil {
+		return fmt.Errorf("Commit: %w", err)
+	}
+	f.mu.Lock()
+	s.state = "COMMITTED"
+	f.mu.Unlock()
+	f.ca.right(hashOf(s.factory.Raw), func(r *right) { r.open = false })
+	_, err = f.post(ctx, path+"/committed", "application/cbor", body)
+	return err
+}
+
+// stage creates an anchor of the new domain, without the bits that only label 8
+// can set.
+func (f *foreign) stage(ctx context.Context, l *link, s *switching, a purpose) error {
+	body := []byte{0xd0, 0}
+	body = binary.BigEndian.AppendUint16(body, uint16(len(a.Name))) //nolint:gosec // of a few hundred bytes
+	body = append(body, a.Name...)
+	body = append(body, 0xc1, 1, 0, 0xc2, 2)
+	body = binary.BigEndian.AppendUint16(body, uint16(a.Purposes&^signers)) //nolint:gosec // nine bits
+	res, err := l.ask(ctx, coapRequest{
+		code: codes.POST, path: strconv.Itoa(int(s.info.Objects[0])), format: formatTLV, accept: -1, payload: body,
+	})
+	if err == nil && res.code != codes.Created {
+		err = refused("Create of an anchor: %v", res.code)
+	}
+	return err
+}
+
+// write signs the message for a device and writes it.
+func (f *foreign) write(ctx context.Context, l *link, d *deal, s *switching) error {
+	object := fmt.Sprintf("%d/0/", s.info.Objects[2])
+	res, err := l.ask(ctx, coapRequest{code: codes.GET, path: object + "5", format: -1, accept: formatText})
+	if err != nil || res.code != codes.Content {
+		return fmt.Errorf("epoch: %v: %w", res.code, err)
+	}
+	epoch, err := strconv.ParseUint(string(res.payload), 10, 32)
+	if err != nil {
+		return err
+	}
+	s.message, s.hash = f.signer.signDocument("steward/message/1", transferMessage{
+		Issuer: f.name, Subject: s.endpoint, Audience: f.other.name, Expires: d.terms.Terms.Window[1],
+		NotBefore: d.terms.Terms.Window[0], ID: d.id,
+		Terms: messageTerms{
+			Destination: d.terms.Terms.Destination, Fallback: f.door.uri(), Epoch: epoch + 1, Offer: d.offer,
+			FallbackEnrol: f.door.uri() + "/est", Factory: hashOf(s.factory.Raw),
+		},
+	})
+	res, err = l.ask(ctx, coapRequest{
+		code: codes.PUT, path: object + "0", format: formatOctets, accept: -1, payload: s.message,
+	})
+	if err == nil && res.code != codes.Changed {
+		err = refused("Write of the message: %v", res.code)
+	}
+	return err
+}
+
+// takeComplete verifies the receipts on which the device is let go, and revokes
+// what it had here.
+func (f *foreign) takeComplete(id, device string, body []byte) (string, []byte, error) {
+	d, s, err := f.find(id, device, false)
+	if err != nil {
+		return "", nil, err
+	}
+	var b completion
+	if err := decode(body, &b); err != nil {
+		return "", nil, err
+	}
+	previous := s.ready
+	if previous == nil || len(b.Receipts) != 2 {
+		return "", nil, refused("%d receipts", len(b.Receipts))
+	}
+	for i, state := range []uint64{done, finalised} {
+		r, err := openReceipt(b.Receipts[i], s.factory, nil)
+		if err != nil {
+			return "", nil, err
+		}
+		if r.Terms.State != state || !bytes.Equal(r.Terms.Previous, previous.hash) ||
+			!bytes.Equal(r.Terms.SPKI, s.ready.Terms.SPKI) || !bytes.Equal(r.Terms.Message, s.hash) {
+			return "", nil, refused("receipt %d does not follow", i)
+		}
+		previous = r
+	}
+	if !bytes.Equal(previous.Terms.Truststore, truststore(f.factory, d.terms.Terms.Anchors, finalised)) {
+		return "", nil, refused("truststore after Finalise")
+	}
+	f.ca.forget(hashOf(s.factory.Raw))
+	s.state, d.state = "REVOKED_OLD", "COMPLETE"
+	return "", nil, nil
+}

@@ -1,0 +1,229 @@
+package foreign_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A foreign is a provider that is not Steward: a CA, a server for devices, and its
+// side of /peer/v1. It knows one partner.
+type foreign struct {
+	name    string
+	ca      *ca
+	signer  signer // of messages
+	tls     tls.Certificate
+	door    *door
+	factory *x509.Certificate // of the factory's CA
+	other   partner
+	client  *http.Client
+	uri     string // of its /peer/v1
+
+	mu     sync.Mutex
+	said   map[string]said
+	deals  map[string]*deal
+	faults []error // that the test is told of
+}
+
+// A deal is a transfer.
+type deal struct {
+	id       []byte
+	incoming bool
+	state    string
+	info     []byte // hash
+	mandate  []byte // hash
+	terms    offer
+	offer    []byte // hash
+	devices  map[string]*switching
+}
+
+// A switching is a device in a deal.
+type switching struct {
+	endpoint string
+	factory  *x509.Certificate
+	info     switchInfo
+	state    string
+	ready    *receipt
+	receipts [][]byte // DONE, FINALISED
+	message  []byte   // as written, at SP1
+	hash     []byte   // of the message
+	busy     bool
+}
+
+func newForeign(t *testing.T, name, host string, factory *x509.Certificate) *foreign {
+	t.Helper()
+	c := newCA(name)
+	f := &foreign{
+		name: name, ca: c, signer: c.messages(name), tls: c.server(host), factory: factory,
+		said: map[string]said{}, deals: map[string]*deal{},
+	}
+	f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 10 * time.Second}
+	f.door = &door{ca: c, factory: factory, arrived: f.arrived}
+	f.door.open(t, host)
+	f.serve(t, host)
+	return f
+}
+
+// identity returns the file for the partner.
+func (f *foreign) identity() []byte {
+	return identity{
+		Name: f.name, Kind: "provider", Peer: f.uri, TLS: encodePEM(f.tls.Leaf),
+		Signing: encodePEM(f.signer.certificate), Issuing: encodePEM(f.ca.certificate),
+	}.file(f.signer)
+}
+
+// anchors are those of the partner's domain: its CA, and the certificate that may
+// sign messages and manifests.
+func (f *foreign) anchors() []purpose {
+	return []purpose{
+		{Name: f.ca.certificate.Raw, Purposes: enrolCA | dm | update},
+		{Name: f.signer.certificate.Raw, Purposes: suit | transfers},
+	}
+}
+
+// fault notes what went wrong where nobody is told.
+func (f *foreign) fault(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = append(f.faults, err)
+}
+
+// newQuiet is the log of what a listener says of strangers.
+func newQuiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// once1 makes a handler of a taker: the same key with the same body gets the same
+// answer, with another body 409.
+func (f *foreign) once1(media string, take taker) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
+		key := r.Header.Get("Idempotency-Key")
+		switch {
+		case err != nil:
+			problem(w, http.StatusRequestEntityTooLarge, "too_large", err.Error())
+			return
+		case r.Header.Get("Content-Type") != media:
+			problem(w, http.StatusUnsupportedMediaType, "media_type", media)
+			return
+		case key == "":
+			problem(w, http.StatusUnprocessableEntity, "invalid", "no Idempotency-Key")
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		digest := sha256.Sum256(append([]byte(r.URL.Path+"\n"), body...))
+		before, known := f.said[key]
+		if known && before.request != digest {
+			problem(w, http.StatusConflict, "key_reused", key)
+			return
+		}
+		if !known {
+			before = said{request: digest}
+			before.media, before.body, err = take(r.PathValue("id"), r.PathValue("device"), body)
+			if err != nil {
+				f.faults = append(f.faults, err)
+				problem(w, http.StatusUnprocessableEntity, "invalid", err.Error())
+				return
+			}
+			f.said[key] = before
+		}
+		if before.body == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Content-Type", before.media)
+		_, _ = w.Write(before.body)
+	}
+}
+
+func problem(w http.ResponseWriter, status int, code, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail,
+	})
+}
+
+// status tells the partner how far a transfer is.
+func (f *foreign) status(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.deals[r.PathValue("id")]
+	if d == nil {
+		problem(w, http.StatusNotFound, "unknown", r.PathValue("id"))
+		return
+	}
+	devices := []map[string]string{}
+	for _, short := range slices.Sorted(maps.Keys(d.devices)) {
+		devices = append(devices, map[string]string{"device": short, "state": d.devices[short].state})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"transfer": hex.EncodeToString(d.id), "state": d.state, "devices": devices,
+	})
+}
+
+// find returns a device in a deal; f.mu is held.
+func (f *foreign) find(id, device string, incoming bool) (*deal, *switching, error) {
+	d := f.deals[id]
+	if d == nil || d.incoming != incoming || d.devices[device] == nil {
+		return nil, nil, refused("no device %s in transfer %s", device, id)
+	}
+	return d, d.devices[device], nil
+}
+
+// truststore computes label 27: permanent and pending anchors, or the current
+// ones after Finalise.
+func truststore(permanent *x509.Certificate, anchors []purpose, state int) []byte {
+	type entry struct {
+		_        struct{} `cbor:",toarray"`
+		Name     []byte
+		Purposes uint64
+		Domain   uint64
+	}
+	entries := []entry{{Name: x5t(permanent.Raw), Purposes: enrolCA | fallback, Domain: 0}}
+	for _, a := range anchors {
+		e := entry{Name: x5t(a.Name), Purposes: a.Purposes, Domain: 1}
+		if state == ready {
+			e.Purposes, e.Domain = e.Purposes&^signers, 2
+		}
+		entries = append(entries, e)
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return slices.Compare(a.Name, b.Name) })
+	return hashOf(encode(entries))
+}
+
+// arrived goes on with a device that has registered.
+func (f *foreign) arrived(endpoint string, l *link) {
+	f.mu.Lock()
+	var d *deal
+	var s *switching
+	for _, one := range f.deals {
+		for _, device := range one.devices {
+			if one.incoming && device.endpoint == endpoint && device.state == "COMMITTED" && !device.busy {
+				d, s = one, device
+				s.busy = true
+			}
+		}
+	}
+	f.mu.Unlock()
+	if d == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := f.takeOver(ctx, d, s, l); err != nil && !errors.Is(err, context.Canceled) {
+		f.fault(err)
+	}
+}

@@ -1,0 +1,183 @@
+package foreign_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An identity is what providers exchange once, by file.
+type identity struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Peer    string `json:"peer_uri"`
+	TLS     string `json:"tls"`
+	Signing string `json:"signing"`
+	Issuing string `json:"issuing,omitempty"`
+}
+
+type identityFile struct {
+	Payload   string `json:"payload"`
+	Protected string `json:"protected"`
+	Signature string `json:"signature"`
+}
+
+// file signs an identity by the key of its signing certificate.
+func (i identity) file(by signer) []byte {
+	payload, err := json.Marshal(i)
+	if err != nil {
+		panic(err)
+	}
+	f := identityFile{
+		Payload:   base64.RawURLEncoding.EncodeToString(payload),
+		Protected: base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"steward/identity/1"}`)),
+	}
+	f.Signature = base64.RawURLEncoding.EncodeToString(by.raw([]byte(f.Protected + "." + f.Payload)))
+	out, err := json.Marshal(f)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// A partner is another provider, as its file says it is.
+type partner struct {
+	name, uri        string
+	tls              []byte // SHA-256 of its SubjectPublicKeyInfo
+	signing, issuing *x509.Certificate
+}
+
+// pin reads and verifies the file of a partner.
+func pin(file []byte) (partner, error) {
+	var f identityFile
+	if err := json.Unmarshal(file, &f); err != nil {
+		return partner{}, err
+	}
+	payload, err1 := base64.RawURLEncoding.DecodeString(f.Payload)
+	sig, err2 := base64.RawURLEncoding.DecodeString(f.Signature)
+	var i struct {
+		identity
+
+		Verifier string `json:"verifier"`
+	}
+	if err := json.Unmarshal(payload, &i); err != nil || err1 != nil || err2 != nil {
+		return partner{}, refused("identity file")
+	}
+	var certificates []*x509.Certificate
+	for _, text := range []string{i.TLS, i.Signing, i.Issuing} {
+		block, _ := pem.Decode([]byte(text))
+		if block == nil {
+			return partner{}, refused("identity without a certificate")
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return partner{}, err
+		}
+		certificates = append(certificates, c)
+	}
+	p := partner{
+		name: i.Name, uri: i.Peer, tls: hashOf(certificates[0].RawSubjectPublicKeyInfo), signing: certificates[1],
+		issuing: certificates[2],
+	}
+	return p, verify(p.signing, []byte(f.Protected+"."+f.Payload), sig)
+}
+
+// pinned returns the TLS configuration for either role: the other side shows the
+// partner's key, whoever signed it.
+func pinned(own tls.Certificate, p *partner) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAnyClientCert,
+		InsecureSkipVerify: true, //nolint:gosec // the key is pinned
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if !bytes.Equal(hashOf(s.PeerCertificates[0].RawSubjectPublicKeyInfo), p.tls) {
+				return refused("another TLS key")
+			}
+			return nil
+		},
+	}
+}
+
+// post calls the partner's /peer/v1. 403 and 5xx are to be repeated.
+func (f *foreign) post(ctx context.Context, path, mediaType string, body []byte) ([]byte, error) {
+	key := sha256.Sum256(append([]byte(path), body...))
+	for {
+		status, out, err := f.once(ctx, http.MethodPost, path, mediaType, hex.EncodeToString(key[:]), body)
+		if err == nil && status < http.StatusMultipleChoices {
+			return out, nil
+		}
+		if err == nil && status != http.StatusForbidden && status < http.StatusInternalServerError {
+			return nil, refused("%s: %d %s", path, status, out)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: %d %s: %w", path, status, out, ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (f *foreign) once(ctx context.Context, method, path, mediaType, key string, body []byte) (int, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(f.other.uri, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	if body != nil {
+		r.Header = http.Header{"Content-Type": {mediaType}, "Idempotency-Key": {key}}
+	}
+	res, err := f.client.Do(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	out, err := io.ReadAll(res.Body)
+	return res.StatusCode, out, err
+}
+
+// A said is an answer that is given again to the same key.
+type said struct {
+	request [sha256.Size]byte
+	body    []byte
+	media   string
+}
+
+// serve opens the partner's own /peer/v1.
+func (f *foreign) serve(t *testing.T, host string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.uri = "https://" + listener.Addr().String()
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /peer/v1/transfers", f.once1("application/json", f.takeInfo))
+	mux.HandleFunc("GET /peer/v1/transfers/{id}", f.status)
+	mux.HandleFunc("POST /peer/v1/transfers/{id}/offer", f.once1("application/cose", f.takeOffer))
+	for action, take := range map[string]taker{
+		"ready": f.takeReady, "committed": f.takeCommitted, "complete": f.takeComplete,
+	} {
+		mux.HandleFunc("POST /peer/v1/transfers/{id}/devices/{device}/"+action, f.once1("application/cbor", take))
+	}
+	server := &http.Server{
+		Handler: mux, TLSConfig: pinned(f.tls, &f.other), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: newQuiet(),
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.ServeTLS(listener, "", "") }()
+}
+
+// A taker takes the body of a call about a transfer and a device, and answers. Its
+// error is one of the document, for good, or means that it is to be repeated.
+type taker func(id, device string, body []byte) (media string, answer []byte, err error)
