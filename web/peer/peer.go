@@ -1,6 +1,6 @@
 // Package peer is the API between providers, /peer/v1: a listener of its own with
 // mutual TLS, on which a partner is who shows the key that is pinned for it.
-// openapi.yaml is its contract. What calls mean is the business of the
+// openapi.yaml and transfer.cddl are its contract. What calls mean is the business of the
 // Coordinator behind it, which audits what it refuses.
 package peer
 
@@ -23,8 +23,13 @@ import (
 	"steward/web"
 )
 
-//go:embed openapi.yaml
-var openapi []byte
+// The contract: what is called, and what is signed.
+var (
+	//go:embed openapi.yaml
+	openapi []byte
+	//go:embed transfer.cddl
+	messages []byte
+)
 
 // Prefix is where the API begins.
 const Prefix = "/peer/v1"
@@ -89,7 +94,8 @@ func (a *API) Routes() chi.Router {
 	}
 	r.NotFound(refuse(coordinator.ErrUnknown))
 	r.MethodNotAllowed(refuse(web.ErrMethod))
-	r.Get(Prefix+"/openapi.yaml", a.handler(contract))
+	r.Get(Prefix+"/openapi.yaml", a.handler(document("application/yaml", openapi)))
+	r.Get(Prefix+"/transfer.cddl", a.handler(document("text/plain; charset=utf-8", messages)))
 	r.Post(Prefix+"/transfers", a.call(coordinator.ActionInfo))
 	r.Get(Prefix+"/transfers/{id}", a.handler(a.status))
 	for _, action := range aboutTransfer {
@@ -171,8 +177,11 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, from coordinator.Pa
 	return web.WriteJSON(w, http.StatusOK, s)
 }
 
-func contract(w http.ResponseWriter, _ *http.Request, _ coordinator.Partner) error {
-	w.Header().Set("Content-Type", "application/yaml")
-	_, _ = w.Write(openapi) // the client is gone: nothing to do
-	return nil
+// document answers a part of the contract.
+func document(mediaType string, text []byte) handler {
+	return func(w http.ResponseWriter, _ *http.Request, _ coordinator.Partner) error {
+		w.Header().Set("Content-Type", mediaType)
+		_, _ = w.Write(text) // the client is gone: nothing to do
+		return nil
+	}
 }

@@ -112,8 +112,10 @@ func (l *link) send(m message.Message) []byte {
 // respond answers one request, block-wise if it comes or goes so (RFC 7959).
 func (l *link) respond(m message.Message) {
 	path, _ := m.Options.Path() // a missing path is empty
-	r := coapRequest{code: m.Code, path: strings.TrimPrefix(path, "/"), format: option(m, message.ContentFormat), payload: m.Payload}
-	r.accept = option(m, message.Accept)
+	r := coapRequest{
+		code: m.Code, path: strings.TrimPrefix(path, "/"), payload: m.Payload,
+		format: option(m, message.ContentFormat), accept: option(m, message.Accept),
+	}
 	r.query, _ = m.Options.Queries()
 	out := message.Message{Type: message.Acknowledgement, MessageID: m.MessageID, Token: m.Token}
 	if m.Type == message.NonConfirmable {
@@ -127,7 +129,7 @@ func (l *link) respond(m message.Message) {
 		l.parts[r.path] = append(l.parts[r.path], m.Payload...)
 		r.payload = l.parts[r.path]
 		l.mu.Unlock()
-		out.Options = set(out.Options, message.Block1, uint32(block)) //nolint:gosec // 24 bits
+		out.Options = set(out.Options, message.Block1, uint32(block))
 		if block&8 != 0 {
 			out.Code = codes.Continue
 			l.answer(out)
@@ -141,7 +143,7 @@ func (l *link) respond(m message.Message) {
 func (l *link) finish(m, out message.Message, res coapResponse) {
 	out.Code, out.Payload = res.code, res.payload
 	if res.format >= 0 {
-		out.Options = set(out.Options, message.ContentFormat, uint32(res.format)) //nolint:gosec // of 16 bits
+		out.Options = set(out.Options, message.ContentFormat, uint32(res.format))
 	}
 	for _, part := range res.location {
 		out.Options = out.Options.Add(message.Option{ID: message.LocationPath, Value: []byte(part)})
@@ -158,7 +160,7 @@ func (l *link) finish(m, out message.Message, res coapResponse) {
 		if end < len(res.payload) {
 			value |= 8
 		}
-		out.Options = set(out.Options, message.Block2, uint32(value)) //nolint:gosec // 24 bits
+		out.Options = set(out.Options, message.Block2, uint32(value))
 	}
 	l.answer(out)
 }
@@ -206,13 +208,13 @@ func (l *link) exchange(ctx context.Context, r coapRequest, num int) (message.Me
 		m.Options = m.Options.Add(message.Option{ID: message.URIPath, Value: []byte(part)})
 	}
 	if r.format >= 0 {
-		m.Options = set(m.Options, message.ContentFormat, uint32(r.format)) //nolint:gosec // of 16 bits
+		m.Options = set(m.Options, message.ContentFormat, uint32(r.format))
 	}
 	if r.accept >= 0 {
-		m.Options = set(m.Options, message.Accept, uint32(r.accept)) //nolint:gosec // of 16 bits
+		m.Options = set(m.Options, message.Accept, uint32(r.accept))
 	}
 	if num > 0 {
-		m.Options = set(m.Options, message.Block2, uint32(num<<4|6)) //nolint:gosec // few
+		m.Options = set(m.Options, message.Block2, uint32(num<<4|6))
 	}
 	for range 5 {
 		l.send(m)

@@ -15,7 +15,7 @@ type (
 	pair2   [2]uint64 // window, account, reference
 	purpose struct {
 		_        struct{} `cbor:",toarray"`
-		Name     []byte // x5t, certificate
+		Name     []byte   // x5t, certificate
 		Purposes uint64
 	}
 )

@@ -147,10 +147,10 @@ func (f *foreign) handOver(ctx context.Context, id, short string) error {
 // can set.
 func (f *foreign) stage(ctx context.Context, l *link, s *switching, a purpose) error {
 	body := []byte{0xd0, 0}
-	body = binary.BigEndian.AppendUint16(body, uint16(len(a.Name))) //nolint:gosec // of a few hundred bytes
+	body = binary.BigEndian.AppendUint16(body, uint16(len(a.Name)))
 	body = append(body, a.Name...)
 	body = append(body, 0xc1, 1, 0, 0xc2, 2)
-	body = binary.BigEndian.AppendUint16(body, uint16(a.Purposes&^signers)) //nolint:gosec // nine bits
+	body = binary.BigEndian.AppendUint16(body, uint16(a.Purposes&^signers))
 	res, err := l.ask(ctx, coapRequest{
 		code: codes.POST, path: strconv.Itoa(int(s.info.Objects[0])), format: formatTLV, accept: -1, payload: body,
 	})

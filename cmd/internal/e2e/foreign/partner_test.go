@@ -69,7 +69,9 @@ func newForeign(t *testing.T, name, host string, factory *x509.Certificate) *for
 		name: name, ca: c, signer: c.messages(name), tls: c.server(host), factory: factory,
 		said: map[string]said{}, deals: map[string]*deal{},
 	}
-	f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 10 * time.Second}
+	f.client = &http.Client{
+		Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 10 * time.Second,
+	}
 	f.door = &door{ca: c, factory: factory, arrived: f.arrived}
 	f.door.open(t, host)
 	f.serve(t, host)

@@ -95,7 +95,9 @@ func (s signer) signDocument(kind string, document any) (raw, hash []byte) {
 }
 
 // tagged returns a COSE message with its tag.
-func tagged(number uint64, raw []byte) []byte { return encode(cbor.RawTag{Number: number, Content: raw}) }
+func tagged(number uint64, raw []byte) []byte {
+	return encode(cbor.RawTag{Number: number, Content: raw})
+}
 
 // header is what a signature's protected header says.
 type header struct {
