@@ -18,7 +18,7 @@ func (e *expansion) readyWith(c *cell, id receiptID) error {
 	if c.again(callReady) {
 		return nil
 	}
-	if id == 0 || e.b2 == "" || !e.accepts(c, sp2, transfer.RowReadyReceipt) {
+	if id == 0 || !e.told() || !e.accepts(c, sp2, transfer.RowReadyReceipt) {
 		return errDeclined
 	}
 	signed := e.foreign(id)
@@ -33,11 +33,11 @@ func (e *expansion) readyWith(c *cell, id receiptID) error {
 }
 
 func (e *expansion) compareReady(id receiptID, signed *transfer.Signed[transfer.Receipt]) error {
-	k := [2]uint8{uint8(id), e.phase}
+	k := [2]uint8{uint8(id), e.phase()}
 	err, ok := e.compared[k]
 	if !ok {
 		err = transfer.CompareReady(signed, transfer.ReadyContext{
-			Offer: e.p.offer, Device: e.p.pair, Subject: e.p.subject, Permanent: e.p.permanents, Now: e.now(e.phase),
+			Offer: e.p.offer, Device: e.p.pair, Subject: e.p.subject, Permanent: e.p.permanents, Now: e.now(e.phase()),
 		})
 		e.compared[k] = err
 	}
@@ -187,13 +187,13 @@ func (e *expansion) shut(c *cell) error {
 
 // receiveWithdrawal ends the device's part at a provider because the other says so.
 func (e *expansion) receiveWithdrawal(c *cell, sp uint8) error {
-	b := e.b1
+	over := e.over()
 	if sp == sp2 {
-		b = e.b2
+		over = e.overThere()
 	}
 	r := c.row(sp)
 	switch {
-	case in(b, transfer.BatchFinal()...), ended(e.state(*r)):
+	case over, ended(e.state(*r)):
 		return nil
 	case !e.accepts(c, sp, transfer.RowAbort):
 		return errDeclined

@@ -1,6 +1,7 @@
 package explore_test
 
 import (
+	"cmp"
 	"crypto"
 	"errors"
 	"fmt"
@@ -42,14 +43,14 @@ type devices struct {
 	all   []deviceState
 	ids   map[string]deviceID
 	done  map[step]outcome
-	cuts  map[step][]deviceID
+	cuts  map[step]restarts
 	key   string // name of the next key made
 	keys  []transfer.Hash
 	certs [][]byte
 	of    map[[2]uint8]certID // by CA and key
 	raw   [][]byte            // receipts
 	hash  map[transfer.Hash]receiptID
-	broke string // a transition that broke an invariant of the device
+	broke string // what broke an invariant of the device in the last expansion
 }
 
 type step struct {
@@ -58,14 +59,20 @@ type step struct {
 }
 
 type outcome struct {
-	to  deviceID
-	err error
+	to    deviceID
+	err   error
+	broke string
+}
+
+type restarts struct {
+	in    []deviceID
+	broke string
 }
 
 func newDevices(tb testing.TB, p *parts) *devices {
 	tb.Helper()
 	return &devices{
-		tb: tb, p: p, ids: map[string]deviceID{}, done: map[step]outcome{}, cuts: map[step][]deviceID{},
+		tb: tb, p: p, ids: map[string]deviceID{}, done: map[step]outcome{}, cuts: map[step]restarts{},
 		keys: make([]transfer.Hash, 1), certs: make([][]byte, 1), of: map[[2]uint8]certID{}, raw: make([][]byte, 1),
 		hash: map[transfer.Hash]receiptID{},
 	}
@@ -224,6 +231,9 @@ func (x *devices) fault(format string, args ...any) {
 	}
 }
 
+// again notes what a transition broke that was performed before.
+func (x *devices) again(broke string) { x.broke = cmp.Or(x.broke, broke) }
+
 // intern names the state of a device.
 func (x *devices) intern(d *transfer.Device, j *transfer.MemoryJournal) deviceID {
 	s := deviceState{record: j.Record(), status: d.Status()}
@@ -265,16 +275,20 @@ var purposes = []transfer.Purposes{
 func (x *devices) do(from deviceID, name string, f func(*transfer.Device) error) (deviceID, error) {
 	k := step{from, name}
 	if out, ok := x.done[k]; ok {
+		x.again(out.broke)
 		return out.to, out.err
 	}
+	before := x.broke
+	x.broke = ""
 	d, j := x.open(from)
 	err := f(d)
-	out := outcome{x.intern(d, j), err}
+	out := outcome{to: x.intern(d, j), err: err}
 	if err != nil && out.to != from {
 		x.fault("%s is refused and changes the device: %v", name, err)
 	}
-	x.done[k] = out
 	x.epochs(from, out.to, name)
+	out.broke, x.broke = x.broke, cmp.Or(before, x.broke)
+	x.done[k] = out
 	return out.to, out.err
 }
 
@@ -296,8 +310,11 @@ func (x *devices) epochs(from, to deviceID, name string) {
 func (x *devices) cutAt(from deviceID, name string, f func(*transfer.Device) error) []deviceID {
 	k := step{from, name}
 	if out, ok := x.cuts[k]; ok {
-		return out
+		x.again(out.broke)
+		return out.in
 	}
+	before := x.broke
+	x.broke = ""
 	var out []deviceID
 	seen := map[deviceID]bool{}
 	for n := 1; ; n++ {
@@ -324,6 +341,7 @@ func (x *devices) cutAt(from deviceID, name string, f func(*transfer.Device) err
 			break
 		}
 	}
-	x.cuts[k] = out
+	x.cuts[k] = restarts{out, x.broke}
+	x.broke = cmp.Or(before, x.broke)
 	return out
 }

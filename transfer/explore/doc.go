@@ -10,6 +10,10 @@
 // real signatures. What a provider does with an effect is written anew here, in a few
 // lines each, for the coordinator's own functions speak to sockets and to a clock.
 //
+// Two devices are explored completely where states of one device that nobody can tell
+// apart are put together, by a branching bisimulation that is found for all of them
+// first; TestReduction holds that against the exploration of each state.
+//
 // Time is three phases (inside the window; after it; after the contractual end of the
 // right) and, for a device, a period of power long enough for whatever it waits for.
 // The package holds tests only.

@@ -24,21 +24,63 @@ const (
 	showsCommitted
 )
 
-// A moment is what a cell's moves depend on beside the cell.
+// A moment is what a cell's moves depend on beside the cell: what the transfers as a
+// whole let their rows do, and the time.
 type moment struct {
-	b1, b2 transfer.BatchState
-	paused bool
-	phase  uint8
+	stages, commits bool // Alpha's rows
+	over            bool // Alpha's transfer
+	told            bool // Beta has the info
+	grants          bool // Beta's rows
+	overThere       bool // Beta's transfer
+	phase           uint8
+}
+
+// when is the moment of two transfers.
+func when(b1, b2 *batch, phase uint8) moment {
+	return moment{
+		stages:  in(b1.state, transfer.BatchStaging, transfer.BatchArmed, transfer.BatchSwitching, transfer.BatchPartial),
+		commits: b1.state == transfer.BatchSwitching && !b1.paused, over: in(b1.state, transfer.BatchFinal()...),
+		told: b2.state != "", grants: b2.state == transfer.BatchOffered, overThere: in(b2.state, transfer.BatchFinal()...),
+		phase: phase,
+	}
 }
 
 // An expansion finds the moves of a cell.
 type expansion struct {
 	*model
-	moment
 
+	at      moment
+	read    moment // what was looked at: another moment that has the same is as good
 	from    cell
 	moves   []move
 	catchUp uint8
+}
+
+func (e *expansion) stages() bool    { return look(&e.read.stages, e.at.stages) }
+func (e *expansion) commits() bool   { return look(&e.read.commits, e.at.commits) }
+func (e *expansion) over() bool      { return look(&e.read.over, e.at.over) }
+func (e *expansion) told() bool      { return look(&e.read.told, e.at.told) }
+func (e *expansion) grants() bool    { return look(&e.read.grants, e.at.grants) }
+func (e *expansion) overThere() bool { return look(&e.read.overThere, e.at.overThere) }
+
+func (e *expansion) phase() uint8 {
+	e.read.phase = 1
+	return e.at.phase
+}
+
+// look notes that a value was looked at.
+func look(read *bool, value bool) bool {
+	*read = true
+	return value
+}
+
+// of returns what of at was looked at, where read says what that is.
+func (at moment) of(read moment) moment {
+	return moment{
+		stages: at.stages && read.stages, commits: at.commits && read.commits, over: at.over && read.over,
+		told: at.told && read.told, grants: at.grants && read.grants, overThere: at.overThere && read.overThere,
+		phase: at.phase * read.phase,
+	}
 }
 
 func (e *expansion) add(label string, to cell, fault move) {
@@ -145,7 +187,7 @@ func (e *expansion) operate(c *cell, sp uint8, op transfer.Operation, at transfe
 	f func(*transfer.Device) error,
 ) error {
 	s := e.dev(c)
-	if !transfer.Permitted(s.status.State, s.party[sp-1], op, at) {
+	if !e.permitted(s, sp, op, at) {
 		return errRefused
 	}
 	if f == nil {
@@ -159,11 +201,29 @@ func (e *expansion) operate(c *cell, sp uint8, op transfer.Operation, at transfe
 	return nil
 }
 
+// permitted is the device's rule table.
+func (m *model) permitted(s *deviceState, sp uint8, op transfer.Operation, at transfer.Place) bool {
+	k := asked{s.status.State, s.party[sp-1], op, at}
+	out, ok := m.rules[k]
+	if !ok {
+		out = transfer.Permitted(k.in, k.by, op, at)
+		m.rules[k] = out
+	}
+	return out
+}
+
+type asked struct {
+	in transfer.DeviceState
+	by transfer.Party
+	op transfer.Operation
+	at transfer.Place
+}
+
 // The orders of a server to the device, by name.
 func (e *expansion) order(c *cell, sp uint8, order uint8) error {
 	o := transfer.OrderOf(1, e.p.hash)
-	now := e.deviceNow(e.phase)
-	at := fmt.Sprint(" in phase ", e.phase)
+	now := e.deviceNow(e.phase())
+	at := fmt.Sprint(" in phase ", e.phase())
 	switch order {
 	case orderWrite:
 		return e.write(c, sp, "")
@@ -191,10 +251,10 @@ var orderNames = map[uint8]string{
 // honest one may ever be accepted, or one that the partner will not take.
 func (e *expansion) write(c *cell, sp uint8, name string) error {
 	before := *e.dev(c)
-	err := e.operate(c, sp, transfer.OpWrite, transfer.AtMessage, fmt.Sprint("Write ", name, e.phase),
+	err := e.operate(c, sp, transfer.OpWrite, transfer.AtMessage, fmt.Sprint("Write ", name, e.phase()),
 		func(d *transfer.Device) error {
 			e.x.key = "next"
-			return d.WriteMessage(e.p.messages[name], e.deviceNow(e.phase))
+			return d.WriteMessage(e.p.messages[name], e.deviceNow(e.phase()))
 		})
 	after := e.dev(c).status
 	if before.status.State == transfer.Ready || after.State != transfer.Ready {
@@ -203,7 +263,7 @@ func (e *expansion) write(c *cell, sp uint8, name string) error {
 	switch {
 	case name != "" && name[0] == 'E':
 		e.fault("the device accepts a message: %s", name)
-	case e.phase > inWindow && !e.clockless:
+	case e.phase() > inWindow && !e.clockless:
 		e.fault("E6: the device accepts a message after its window")
 	}
 	return err

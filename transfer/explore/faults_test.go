@@ -1,15 +1,41 @@
 package explore_test
 
 import (
+	"cmp"
+
 	"steward/est"
 	"steward/transfer"
 )
 
-// expand returns all moves of a cell, fair ones and others.
-func (m *model) expand(c cell, at moment) []move {
-	e := &expansion{model: m, moment: at, from: c}
+// An expanded is what may happen to a cell, and what breaks thereby, in every moment
+// that agrees with one in what was looked at.
+type expanded struct {
+	at, read moment
+	moves    []move
+	broke    string
+}
+
+// moves are those of a cell in a moment, found once.
+func (m *model) movesOf(c cell, at moment) *expanded {
+	for _, out := range m.memo[c] {
+		if at.of(out.read) == out.at {
+			return out
+		}
+	}
+	before := m.broke
+	m.broke, m.x.broke = "", ""
+	e := m.expand(c, at)
+	out := &expanded{at.of(e.read), e.read, e.moves, cmp.Or(m.broke, m.x.broke)}
+	m.broke, m.x.broke = before, ""
+	m.memo[c] = append(m.memo[c], out)
+	return out
+}
+
+// expand finds all moves of a cell, fair ones and others.
+func (m *model) expand(c cell, at moment) *expansion {
+	e := &expansion{model: m, at: at, from: c}
 	e.outgoingStep()
-	if at.b2 != "" {
+	if e.told() {
 		e.incomingStep()
 	}
 	e.deviceStep()
@@ -27,13 +53,13 @@ func (m *model) expand(c cell, at moment) []move {
 	case "thief":
 		e.thief()
 	}
-	return e.moves
+	return e
 }
 
 // silence is what Alpha tells its operator about a device of which it hears nothing
 // although it waits for it.
 func (e *expansion) silence() {
-	if e.phase < contractOver || !in(e.state(e.from.out), transfer.RowUnknown, transfer.RowReturned) {
+	if e.phase() < contractOver || !in(e.state(e.from.out), transfer.RowUnknown, transfer.RowReturned) {
 		return
 	}
 	c := e.from
@@ -239,8 +265,6 @@ func (m *model) defect(c *cell, phase uint8) string {
 	switch {
 	case m.broke != "":
 		return m.broke
-	case m.x.broke != "":
-		return m.x.broke
 	case m.refuses(c) != "":
 		return m.refuses(c)
 	case open(sp1) && open(sp2) && m.dishonest != "SP2":
@@ -274,7 +298,7 @@ func (m *model) defect(c *cell, phase uint8) string {
 
 // reads reports whether a provider's server may read what the application has.
 func (m *model) reads(s *deviceState, sp uint8) bool {
-	return transfer.Permitted(s.status.State, s.party[sp-1], transfer.OpRead, transfer.AtElsewhere)
+	return m.permitted(s, sp, transfer.OpRead, transfer.AtElsewhere)
 }
 
 // opens reports whether anything of the device opens anything at a provider.

@@ -3,6 +3,7 @@ package explore_test
 import (
 	"cmp"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -29,26 +30,22 @@ type graph struct {
 	cellIDs map[cell]uint32
 	whole   []batch
 	wholes  map[batch]uint8
-	memo    map[memoKey][]move
 	nodes   []node
 	ids     map[node]int32
 	parent  []int32
 	label   []string
-	back    [][]int32 // fair edges, by their ends
+	fair    [][2]int32 // edges
 	edges   int
 	full    bool  // the limit was not reached
 	last    int32 // else: the first that was not expanded
 	trace   string
-}
-
-type memoKey struct {
-	cell uint32
-	at   moment
+	reduced *reduction // nil: states of a device are all told apart
 }
 
 func explore(m *model) *graph {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // nearly all of it stays
 	g := &graph{
-		model: m, cellIDs: map[cell]uint32{}, memo: map[memoKey][]move{}, ids: map[node]int32{}, cells: make([]cell, 1),
+		model: m, cellIDs: map[cell]uint32{}, ids: map[node]int32{}, cells: make([]cell, 1),
 		whole: make([]batch, 1), wholes: map[batch]uint8{{}: 0},
 	}
 	first := cell{dev: m.x.first(), at: sp1, data: sp1}
@@ -61,6 +58,9 @@ func explore(m *model) *graph {
 	start.b[0] = g.batchID(batch{state: transfer.BatchDraft})
 	for i := range m.devices {
 		start.cells[i] = g.cellID(first)
+	}
+	if m.reduce {
+		g.reduced = reduce(g)
 	}
 	g.visit(start, -1, "")
 	for i := 0; i < len(g.nodes) && g.trace == ""; i++ {
@@ -109,6 +109,13 @@ func (g *graph) of(n *node, sp uint8) batch { return g.whole[n.b[sp-1]] }
 
 // visit names a node, and looks for what it breaks when it is new.
 func (g *graph) visit(n node, from int32, label string) int32 {
+	if g.reduced != nil {
+		for i, c := range n.cells {
+			if c != 0 {
+				n.cells[i] = g.reduced.stands(c, g.budget(n.loss, n.crash))
+			}
+		}
+	}
 	if n.cells[1] != 0 && n.cells[0] > n.cells[1] {
 		n.cells[0], n.cells[1] = n.cells[1], n.cells[0]
 	}
@@ -117,7 +124,6 @@ func (g *graph) visit(n node, from int32, label string) int32 {
 	}
 	id := int32(len(g.nodes))
 	g.nodes, g.parent, g.label = append(g.nodes, n), append(g.parent, from), append(g.label, label)
-	g.back = append(g.back, nil)
 	g.ids[n] = id
 	for _, c := range n.cells {
 		if c == 0 || g.trace != "" {
@@ -172,6 +178,7 @@ func (g *graph) goal(n node) bool {
 // stuck returns a node from which no fair way leads to the goal: I1. It is the one
 // reached first.
 func (g *graph) stuck() (int32, bool) {
+	back := g.backwards()
 	good := make([]bool, len(g.nodes))
 	var queue []int32
 	for i, n := range g.nodes {
@@ -182,7 +189,7 @@ func (g *graph) stuck() (int32, bool) {
 	for len(queue) > 0 {
 		i := queue[0]
 		queue = queue[1:]
-		for _, from := range g.back[i] {
+		for _, from := range back(i) {
 			if !good[from] {
 				good[from], queue = true, append(queue, from)
 			}
@@ -192,16 +199,37 @@ func (g *graph) stuck() (int32, bool) {
 	return int32(i), i >= 0
 }
 
+// backwards returns from where fair edges lead to a node.
+func (g *graph) backwards() func(int32) []int32 {
+	begin := make([]int32, len(g.nodes)+1)
+	for _, e := range g.fair {
+		begin[e[1]+1]++
+	}
+	for i := range g.nodes {
+		begin[i+1] += begin[i]
+	}
+	from, next := make([]int32, len(g.fair)), slices.Clone(begin)
+	for _, e := range g.fair {
+		from[next[e[1]]] = e[0]
+		next[e[1]]++
+	}
+	return func(i int32) []int32 { return from[begin[i]:begin[i+1]] }
+}
+
 // expandNode visits what follows a node.
 func (g *graph) expandNode(id int32) {
 	n := g.nodes[id]
-	b1 := g.of(&n, sp1)
-	at := moment{b1: b1.state, b2: g.of(&n, sp2).state, paused: b1.paused, phase: n.phase}
+	b1, b2 := g.of(&n, sp1), g.of(&n, sp2)
+	at := when(&b1, &b2, n.phase)
 	for i, c := range n.cells {
 		if c == 0 || i == 1 && n.cells[0] == c { // both are alike: one of them is enough
 			continue
 		}
-		for _, mv := range g.moves(c, at) {
+		what := g.next(c, &n, at)
+		if what.broke != "" && g.trace == "" {
+			g.trace = what.broke + "\nnext after\n" + g.path(id)
+		}
+		for _, mv := range what.moves {
 			if mv.loss > n.loss || mv.crash > n.crash {
 				continue
 			}
@@ -220,25 +248,19 @@ func (g *graph) expandNode(id int32) {
 	g.batches(id, n)
 }
 
-// moves are those of a cell, found once.
-func (g *graph) moves(c uint32, at moment) []move {
-	k := memoKey{c, at}
-	out, ok := g.memo[k]
-	if !ok {
-		out = g.expand(g.cells[c], at)
-		g.memo[k] = out
-		if g.broke == "" {
-			g.broke = g.x.broke
-		}
+// next is what may happen to a cell.
+func (g *graph) next(c uint32, n *node, at moment) *expanded {
+	if g.reduced != nil {
+		return g.reduced.movesOf(c, g.budget(n.loss, n.crash), at)
 	}
-	return out
+	return g.movesOf(g.cells[c], at)
 }
 
 func (g *graph) follow(from int32, n node, fair bool, label string) {
 	to := g.visit(n, from, label)
 	g.edges++
 	if fair && to != from {
-		g.back[to] = append(g.back[to], from)
+		g.fair = append(g.fair, [2]int32{from, to})
 	}
 }
 

@@ -17,7 +17,7 @@ func (e *expansion) incomingStep() {
 	}
 	switch s := e.state(c.in); s {
 	case transfer.RowListed:
-		if e.b2 == transfer.BatchOffered {
+		if e.grants() {
 			e.grant()
 		}
 	case transfer.RowReady:
@@ -60,7 +60,7 @@ func (e *expansion) receive() {
 		e.add("Beta has all that must come before the enrolment", c, move{})
 		return
 	}
-	if e.phase >= contractOver && afterCommit(s) {
+	if e.phase() >= contractOver && afterCommit(s) {
 		e.fire(&c, sp2, transfer.RowSilent)
 		e.add("Beta has waited long enough", c, move{})
 	}
@@ -146,7 +146,7 @@ func (e *expansion) incomingEffect(do transfer.RowEffect) {
 			}
 		}, func(c *cell) { c.held |= callComplete })
 	case transfer.RowTellClosed:
-		if in(e.b2, transfer.BatchFinal()...) {
+		if e.overThere() {
 			e.local(sp2, "Beta has told that all is over", func(*cell) error { return nil }, done)
 			return
 		}

@@ -115,6 +115,7 @@ type setting struct {
 	dishonest string // "", "network", "SP1", "SP2", "thief"
 	clockless bool
 	coarse    bool // what a provider does by itself takes no time, and time makes one leap
+	reduce    bool // states of a device that need not be told apart are one
 	limit     int  // states
 }
 
@@ -134,7 +135,9 @@ type model struct {
 	known    map[receiptID]*transfer.Signed[transfer.Receipt]
 	compared map[[2]uint8]error            // READY receipts, by phase
 	content  [3]map[transfer.RowState]bool // states that accept what they must, by provider
-	broke    string                        // what broke an invariant on the way
+	rules    map[asked]bool
+	memo     map[cell][]*expanded
+	broke    string // what broke an invariant on the way
 }
 
 func newModel(tb testing.TB, s setting) *model {
@@ -144,7 +147,7 @@ func newModel(tb testing.TB, s setting) *model {
 		setting: s, tb: tb, p: p, x: newDevices(tb, p), outgoing: transfer.OutgoingTable(),
 		incoming: transfer.IncomingTable(), batch: transfer.BatchTable(), pendings: make([][]transfer.RowEffect, 1),
 		verified: map[[2]uint8]seen{}, known: map[receiptID]*transfer.Signed[transfer.Receipt]{},
-		compared: map[[2]uint8]error{}, content: [3]map[transfer.RowState]bool{{}, {}, {}},
+		compared: map[[2]uint8]error{}, rules: map[asked]bool{}, memo: map[cell][]*expanded{}, content: [3]map[transfer.RowState]bool{{}, {}, {}},
 	}
 }
 

@@ -66,7 +66,7 @@ func (e *expansion) outgoingStep() {
 	}
 	switch s {
 	case transfer.RowListed:
-		if in(e.b1, transfer.BatchStaging, transfer.BatchArmed, transfer.BatchSwitching, transfer.BatchPartial) {
+		if e.stages() {
 			e.stage()
 		}
 	case transfer.RowReady:
@@ -128,13 +128,13 @@ func (m *model) carryOut(d *transfer.Device, want []transfer.OfferCertificate) e
 }
 
 func (e *expansion) tellCommit() {
-	if e.phase > inWindow {
+	if e.phase() > inWindow {
 		c := e.from
 		e.fire(&c, sp1, transfer.RowExpire)
 		e.add("Alpha sees that the window is over", c, move{})
 		return
 	}
-	if e.b1 != transfer.BatchSwitching || e.paused {
+	if !e.commits() {
 		return
 	}
 	e.rpc(sp1, "Alpha executes Commit", e.from.at == sp1, func(c *cell) error {
@@ -201,7 +201,7 @@ func (e *expansion) follow() {
 		e.askClosed()
 		return
 	}
-	if e.phase >= contractOver && afterCommit(e.state(e.from.out)) {
+	if e.phase() >= contractOver && afterCommit(e.state(e.from.out)) {
 		c := e.from
 		e.fire(&c, sp1, transfer.RowSilent)
 		e.add("Alpha has waited long enough", c, move{})
@@ -219,7 +219,7 @@ func (e *expansion) follow() {
 
 // askClosed asks Beta to close its right and to sign that it is closed.
 func (e *expansion) askClosed() {
-	if e.phase >= contractOver {
+	if e.phase() >= contractOver {
 		c := e.from
 		e.fire(&c, sp1, transfer.RowFallback)
 		e.add("Beta is silent, and its right has ended by contract", c, move{unfair: true})
@@ -269,7 +269,7 @@ func (e *expansion) outgoingEffect(do transfer.RowEffect) {
 	case transfer.RowUnstage:
 		e.unstage()
 	case transfer.RowTellClosed:
-		if in(e.b1, transfer.BatchFinal()...) {
+		if e.over() {
 			e.local(sp1, "Alpha has told that all is over", func(*cell) error { return nil }, done)
 			return
 		}

@@ -145,7 +145,7 @@ func (e *expansion) acknowledge() {
 
 // tick is a period of power that ends whatever the device waits for.
 func (e *expansion) tick() {
-	c, now := e.from, e.deviceNow(e.phase)
+	c, now := e.from, e.deviceNow(e.phase())
 	before := e.dev(&c).status.State
 	adrift := before == transfer.Done && c.at == 0 && !e.register(&c)
 	c = e.from
@@ -156,7 +156,7 @@ func (e *expansion) tick() {
 		}
 		return d.Tick(grace, now)
 	}
-	memo := fmt.Sprint("tick ", e.phase, adrift)
+	memo := fmt.Sprint("tick ", e.phase(), adrift)
 	to, err := e.x.do(c.dev, memo, f)
 	if err != nil {
 		e.fault("a period of power: %v", err)
@@ -244,7 +244,7 @@ func (e *expansion) enrol(s *deviceState) {
 
 // ask is a request for a certificate with the factory certificate, for key k.
 func (e *expansion) ask(c *cell, ca uint8, k keyID) error {
-	err := e.admits(c, ca, k, e.phase)
+	err := e.admits(c, ca, k, e.phase())
 	if err != nil {
 		if ca == sp1 {
 			c.contact1, c.asked = true, sp1
