@@ -17,6 +17,8 @@ var ErrClosed = errors.New("database closed")
 const (
 	maxGroup = 512                  // jobs committed together at most: bounds the wait of the first
 	linger   = 2 * time.Millisecond // how long a group waits for company when it has any
+	lingers  = 3                    // how often, at most, while it comes
+	company  = 4                    // the fewest jobs for which a group waits again
 )
 
 // A job is one Update waiting for its group.
@@ -93,23 +95,24 @@ func (db *DB) serve(w *writer) {
 	}
 }
 
-// group returns first and what else waits, lingering once if anything does: a
-// lone writer must not pay for company that does not come.
+// group returns first and what else waits, lingering if anything does, and again
+// while many come: a lone writer must not pay for company that does not come, and
+// what many write costs the less the more of it is committed at once.
 func (db *DB) group(first *job) []*job {
-	group := []*job{first}
-	lingered := false
-	for len(group) < maxGroup {
+	group, before := []*job{first}, 0
+	for lingered := 0; len(group) < maxGroup; {
 		select {
 		case j := <-db.jobs:
 			group = append(group, j)
 			continue
 		default:
 		}
-		if len(group) == 1 || lingered {
+		if len(group) == 1 || lingered == lingers || lingered > 0 && len(group) < before+company {
 			return group
 		}
+		before = len(group)
 		time.Sleep(linger)
-		lingered = true
+		lingered++
 	}
 	return group
 }
