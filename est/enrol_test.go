@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -125,8 +127,13 @@ func TestEnrol(t *testing.T) {
 	if err != nil || right.State != est.RightConsumed || right.Issued != out.Hash || right.SPKI != r.SPKI {
 		t.Errorf("right %+v, %v", right, err)
 	}
-	if !strings.HasSuffix(w.actions(), "certificate.issue right.enrol") {
-		t.Errorf("audit %s", w.actions())
+	rows := w.store.Audit()
+	row := rows[len(rows)-1] // of the certificate and of its right
+	told := row.Action == "certificate.issue" && row.Subject == hex.EncodeToString(out.Hash[:]) &&
+		strings.HasSuffix(row.Reason, "; right of "+hex.EncodeToString(w.device.Factory[:])) && row.Before == "right open" &&
+		row.After == fmt.Sprintf("valid; right consumed(%x)", r.SPKI[:8]) && row.Actor == "device:"+endpoint
+	if !told {
+		t.Errorf("audit row %+v", row)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"time"
 )
@@ -23,6 +24,7 @@ type step struct {
 	done    func(Right) bool // the event had its effect before; nil: never
 	actor   string           // zero: the CA's
 	why     string
+	before  string // the right as it was, in words
 }
 
 // changeRight applies the event to the stored right, starting again when somebody
@@ -51,6 +53,7 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 		return Right{}, fmt.Errorf("right of %s: %w", r.Endpoint, err)
 	}
 	before := r
+	s.before = describe(before)
 	r.State, r.ChangedAt = row.To, ca.now()
 	if before.State == RightDeleted && !r.ChangedAt.After(before.ChangedAt) { // the clock went back
 		r.ChangedAt = before.ChangedAt.Add(time.Microsecond) // the journal knows deletions by their time
@@ -65,7 +68,9 @@ func (ca *CA) advance(ctx context.Context, r Right, on RightEvent, s step) (Righ
 		}
 	}
 	ch.Right = &r
-	ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, s.says(r, on), describe(before), describe(r)))
+	if s.issued == nil { // else one row tells of both
+		ch.Audit = append(ch.Audit, ca.row("right."+string(on), r.Factory, s.says(r, on), s.before, describe(r)))
+	}
 	if s.actor != "" {
 		for i := range ch.Audit {
 			ch.Audit[i].Actor = s.actor
@@ -91,7 +96,7 @@ func describe(r Right) string {
 	if r.SPKI == (Hash{}) {
 		return string(r.State)
 	}
-	return fmt.Sprintf("%s(%x)", r.State, r.SPKI[:8])
+	return string(r.State) + "(" + hex.EncodeToString(r.SPKI[:8]) + ")"
 }
 
 // perform adds one effect to r and ch.
@@ -114,7 +119,9 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		r.SPKI, r.Issued = s.issued.SPKI, s.issued.Hash
 		ch.Insert, ch.Key, ch.Approval = append(ch.Insert, *s.issued), s.key, s.grant
 		ch.Errands = append(ch.Errands, s.errands...)
-		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash, s.why, "", string(StatusValid)))
+		ch.Audit = append(ch.Audit, ca.row("certificate.issue", s.issued.Hash,
+			s.why+"; right of "+hex.EncodeToString(r.Factory[:]), "right "+s.before,
+			string(StatusValid)+"; right "+describe(*r)))
 	case EffectSupersede:
 		if s.first { // there is nothing to revoke, or the transaction fails
 			ch.First = r.Endpoint

@@ -1,9 +1,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -57,6 +60,48 @@ func TestEnrolmentRace(t *testing.T) {
 	records, err := ca.List(t.Context(), est.Query{Kind: est.KindOperational})
 	if err != nil || len(records) != 1 || records[0].Hash != answers[winner].Hash {
 		t.Errorf("%d certificates, %v, want the winner's", len(records), err)
+	}
+}
+
+// TestHistoryOfRight finds what became of a right in rows of its own, and in those of
+// the certificates issued by it.
+func TestHistoryOfRight(t *testing.T) {
+	db := open(t)
+	clock := esttest.NewClock()
+	ca, factory := esttest.NewCA(t, "Alpha", db.Inventory(), clock.Now), esttest.NewFactory(t, clock.Now)
+	var first string
+	for _, endpoint := range []string{"urn:dev:1", "urn:dev:2"} {
+		device := esttest.NewDevice(t, factory, endpoint)
+		esttest.Grant(t, ca, factory, device)
+		if _, err := ca.OpenRight(t.Context(), device.Factory, est.Hash{}); err != nil {
+			t.Fatal(err)
+		}
+		csr := esttest.CSR(t, esttest.Key(t), device.Endpoint)
+		if _, err := ca.Enrol(t.Context(), est.Request{Client: device.Client(), CSR: csr}); err != nil {
+			t.Fatal(err)
+		}
+		first = cmp.Or(first, hex.EncodeToString(device.Factory[:]))
+	}
+	for _, row := range []struct {
+		query AuditQuery
+		want  string
+	}{
+		{AuditQuery{Subject: first, Limit: 10}, "certificate.issue right.open right.grant"},
+		{AuditQuery{Subject: first, Limit: 2}, "certificate.issue right.open"},
+		{AuditQuery{Subject: first, Action: "right.", Limit: 10}, "right.open right.grant"},
+		{AuditQuery{Subject: first, Action: "certificate.", Limit: 10}, "certificate.issue"},
+		{AuditQuery{Subject: first, Actor: "device:urn:dev:1", Limit: 10}, "certificate.issue"},
+		{AuditQuery{Subject: first, Actor: "system", Limit: 10}, "right.open right.grant"},
+		{AuditQuery{Subject: "urn:dev:1", Limit: 10}, ""},
+	} {
+		rows, err := db.View().AuditRows(t.Context(), row.query)
+		var got []string
+		for _, r := range rows {
+			got = append(got, r.Action)
+		}
+		if text := strings.Join(got, " "); err != nil || text != row.want {
+			t.Errorf("%+v: %s, %v, want %s", row.query, text, err, row.want)
+		}
 	}
 }
 

@@ -151,10 +151,25 @@ SELECT id, at, actor, action, subject, reason, before, after, prev, hash
          LIMIT ?2)
  ORDER BY id DESC;
 
+-- What is told of a right stands also in the rows of the certificates issued by it.
+
 -- name: view.audit_of_subject
 SELECT id, at, actor, action, subject, reason, before, after, prev, hash
   FROM audit
- WHERE subject = ?5 AND id < ?1 AND (?3 = '' OR substr(action, 1, length(?3)) = ?3) AND (?4 IS NULL OR actor = ?4)
+ WHERE id IN (
+        SELECT id FROM (
+            SELECT id
+              FROM audit
+             WHERE subject = ?5 AND id < ?1 AND (?3 = '' OR substr(action, 1, length(?3)) = ?3)
+               AND (?4 IS NULL OR actor = ?4)
+             ORDER BY id DESC
+             LIMIT ?2)
+         UNION ALL
+        SELECT a.id
+          FROM enrolment_right r
+          JOIN certificate c ON c.name = r.endpoint AND c.factory = r.factory
+          JOIN audit a ON a.subject = lower(hex(c.hash)) AND a.id < ?1 AND a.action = 'certificate.issue'
+         WHERE r.factory = unhex(?5) AND substr(a.action, 1, length(?3)) = ?3 AND (?4 IS NULL OR a.actor = ?4))
  ORDER BY id DESC
  LIMIT ?2;
 
