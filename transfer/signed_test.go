@@ -180,7 +180,10 @@ func TestHashNamesContent(t *testing.T) {
 	}
 }
 
-func TestMessageSizes(t *testing.T) {
+// TestT23MessageSizes: the TransferMessage is as short as the transfer protocol (§2)
+// demands, and costs the device one check of a signature more than it does without it:
+// it is one COSE_Sign1, whose signer is named by its thumbprint, with no chain to check.
+func TestT23MessageSizes(t *testing.T) {
 	w := newWorld(t)
 	small := *w
 	small.certificates = []transfer.OfferCertificate{{
