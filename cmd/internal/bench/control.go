@@ -107,7 +107,7 @@ func (c *controller) do(ctx context.Context, line string) (any, error) {
 	case commandHeap:
 		return true, writeHeap(argument)
 	case commandCrypto:
-		return handshakeFloor()
+		return HandshakeFloor()
 	case commandPush:
 		return c.pushAll(ctx, argument)
 	case commandRead:

@@ -62,10 +62,10 @@ func echo(socket *net.UDPConn) error {
 	}
 }
 
-// handshakeFloor returns the CPU time of what no server can leave out of a mutual
+// HandshakeFloor returns the CPU time of what no server can leave out of a mutual
 // ECDHE_ECDSA handshake on P-256: an ephemeral key, its signature, the shared
 // secret, and two verifications, of the client's certificate and of its proof.
-func handshakeFloor() (time.Duration, error) {
+func HandshakeFloor() (time.Duration, error) {
 	const rounds = 500
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

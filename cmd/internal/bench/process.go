@@ -48,6 +48,13 @@ func (s stranger) usage(bool) (usage, error) {
 	return usageOf(s.pid)
 }
 
+// CPUTime returns the user and system time that a process has had so far. It returns
+// ErrServer where the kernel's account is not as expected, and the errors of os.
+func CPUTime(pid int) (time.Duration, error) {
+	u, err := usageOf(pid)
+	return u.CPU, err
+}
+
 // usageOf reads /proc.
 func usageOf(pid int) (usage, error) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux (proc(5))

@@ -91,6 +91,8 @@ type demo struct {
 	window struct{ From, Until time.Time } // of the commits
 
 	transferBegan, transferEnded time.Time
+
+	cost *ServerCost // nil: not known
 }
 
 // Run runs a demonstration. It returns ErrFailed if the report is not what was

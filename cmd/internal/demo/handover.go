@@ -18,6 +18,10 @@ func (d *demo) transfer(ctx context.Context) error {
 	}
 	d.transferBegan = time.Now()
 	defer func() { d.transferEnded = time.Now() }()
+	before, err := d.account(ctx)
+	if err != nil {
+		return err
+	}
 	devices, err := d.alpha.online(ctx)
 	if err != nil {
 		return err
@@ -63,6 +67,13 @@ func (d *demo) transfer(ctx context.Context) error {
 		return err
 	}
 	if err := d.untilHandedOver(ctx); err != nil {
+		return err
+	}
+	after, err := d.account(ctx)
+	if err != nil {
+		return err
+	}
+	if d.cost, err = after.since(before, d.o.Devices); err != nil {
 		return err
 	}
 	return d.weather(ctx, "")

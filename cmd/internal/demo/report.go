@@ -42,6 +42,8 @@ type Report struct {
 	TransferMessageBytes int    `json:"transfer_message_bytes"` // median
 	DeviceBytes          Phases `json:"device_bytes"`           // medians, both directions, UDP payload
 	DeviceMessages       Phases `json:"device_messages"`        // medians, both directions, datagrams
+	// Server is what both servers spent on a device; nil where one was killed meanwhile.
+	Server *ServerCost `json:"server,omitempty"`
 	// Disruption is the median and the longest time without service, in seconds.
 	DisruptionMedian float64 `json:"disruption_median_seconds"`
 	DisruptionMax    float64 `json:"disruption_max_seconds"`
@@ -168,6 +170,10 @@ func (r *Report) Table(w io.Writer) error {
 	line("receipts\t%d\t%d\t", r.DeviceBytes.Receipts, r.DeviceMessages.Receipts)
 	line("CA certificates /crts\t%d\t%d\t", r.DeviceBytes.Crts, r.DeviceMessages.Crts)
 	line("Register at Beta\t%d\t%d\t", r.DeviceBytes.Register, r.DeviceMessages.Register)
+	if s := r.Server; s != nil {
+		line("\nserver CPU per device, ms\tAlpha %.1f, Beta %.1f\t\thandshakes in it: %.1f of %.2f", s.AlphaMS, s.BetaMS,
+			s.Handshakes, s.FloorMS)
+	}
 	line("\nseconds\t%.1f", r.Seconds)
 	for _, p := range r.Problems {
 		line("PROBLEM\t%s", p)

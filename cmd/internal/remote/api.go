@@ -115,6 +115,16 @@ func (a *API) Download(ctx context.Context, method, path string, w io.Writer) er
 	return err
 }
 
+// Metrics returns what the server counts, in the text format of Prometheus.
+func (a *API) Metrics(ctx context.Context) ([]byte, error) {
+	res, err := a.request(ctx, a.client, http.MethodGet, "/metrics", nil, http.Header{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end or given up
+	return answerOf(res, http.MethodGet, "/metrics")
+}
+
 // raw sends a request, whose body is JSON, and returns what comes back. Where the
 // server wants to hear what the caller has seen, that is what there is now.
 func (a *API) raw(ctx context.Context, method, path string, in []byte) ([]byte, error) {
@@ -212,15 +222,22 @@ func answerOf(res *http.Response, method, path string) ([]byte, error) {
 	return nil, fmt.Errorf("%s %s: %w", method, path, e)
 }
 
-// ask sends one request. The caller closes the answer.
+// ask sends one request below /api/v1. The caller closes the answer.
 func (a *API) ask(ctx context.Context, client *http.Client, method, path string, in []byte, header http.Header) (
+	*http.Response, error,
+) {
+	return a.request(ctx, client, method, prefix+path, in, header)
+}
+
+// request sends one request. The caller closes the answer.
+func (a *API) request(ctx context.Context, client *http.Client, method, path string, in []byte, header http.Header) (
 	*http.Response, error,
 ) {
 	var body io.Reader
 	if in != nil {
 		body = bytes.NewReader(in)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+prefix+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
 	if err != nil {
 		return nil, err
 	}
