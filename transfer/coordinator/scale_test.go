@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// TestT22 moves a fleet, a fifth of what the transfer protocol (§9) names, with
+// TestT22Coordinators moves a fleet, a fifth of what the transfer protocol (§9) names, with
 // two approvals and nothing else that a person does.
-func TestT22(t *testing.T) {
+func TestT22Coordinators(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 200)
 		w.start(t)

@@ -46,6 +46,8 @@ provider all the same, and status 0 says that all ended where they must:
 	f.BoolVar(&o.Exit, "exit", false, "end when done, with status 0 only if all is as promised")
 	f.BoolVar(&o.JSON, "json", false, "print the report as one JSON object")
 	f.StringVar(&o.Hierarchy, "hierarchy", "a", "how the CAs stand to each other: "+strings.Join(demo.Hierarchies(), ", "))
+	f.StringVar(&o.Encoding, "encoding", demo.Encodings()[0],
+		"of certificates in enrolment, as their content formats are called: "+strings.Join(demo.Encodings(), ", "))
 	f.BoolVar(&o.Attest, "attest", false, "the mandate demands that devices attest before they enrol at Beta")
 	f.BoolVar(&o.Rekey, "rekey", false, "devices make factory keys of their own, at Alpha and again at Beta")
 	f.BoolVar(&o.UpdateFirst, "update-first", false, "devices take an image of Beta's before they enrol there")

@@ -29,6 +29,7 @@ type Options struct {
 	UpdateFirst bool
 	// Hierarchy is how the CAs stand to each other: one of Hierarchies; "": the first.
 	Hierarchy string
+	Encoding  string // of certificates in enrolment: one of Encodings; "": the first
 	Dir       string // of all data and logs; "": a temporary one, removed after a good end
 	Timers    Timers
 	Stdout    io.Writer // data
@@ -107,7 +108,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if !slices.Contains(Hierarchies(), o.Hierarchy) {
 		return fmt.Errorf("%w: hierarchy %.40q is not one of %s", ErrOptions, o.Hierarchy, strings.Join(Hierarchies(), ", "))
 	}
-	if err := o.checkRekey(); err != nil {
+	if err := errors.Join(o.checkRekey(), o.checkEncoding()); err != nil {
 		return err
 	}
 	fault, err := parseFault(o.Fault)

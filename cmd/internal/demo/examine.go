@@ -49,7 +49,7 @@ func (d *demo) report(ctx context.Context) (r *Report, err error) {
 		d: d, phases: map[string][]figures{},
 		report: &Report{
 			Devices: d.o.Devices, Fault: d.o.Fault, Hierarchy: d.o.Hierarchy, Attest: d.o.Attest, Rekey: d.o.Rekey,
-			UpdateFirst: d.o.UpdateFirst, Server: d.cost,
+			UpdateFirst: d.o.UpdateFirst, Server: d.cost, Encoding: d.o.Encoding,
 		},
 	}
 	if x.alpha, err = sqlite.Open(ctx, filepath.Join(d.alpha.data, "steward.db")); err != nil {

@@ -15,6 +15,7 @@ func TestOptionsRefused(t *testing.T) {
 		"too many devices":  {Devices: demo.MaxDevices + 1},
 		"unknown fault":     {Devices: 1, Fault: "rain"},
 		"unknown hierarchy": {Devices: 1, Hierarchy: "e"},
+		"unknown encoding":  {Devices: 1, Encoding: "282"},
 		"no loss":           {Devices: 1, Fault: "loss=0%"},
 		"too much loss":     {Devices: 1, Fault: "loss=51%"},
 		"loss of what":      {Devices: 1, Fault: "loss=%"},

@@ -41,6 +41,7 @@ func (d *demo) startFleet(ctx context.Context) error {
 		// after the crash of a process all the same, and no fault here cuts the machine's power.
 		"--no-sync", filepath.Join(d.dir, "devices"),
 	}
+	f.args = append(f.args, d.deviceEncoding()...)
 	if d.fault.name == faultRAReject {
 		f.args = append(f.args, "--tamper")
 	}

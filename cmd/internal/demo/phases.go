@@ -50,12 +50,14 @@ func (d *demo) startProviders(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	more = append(more, d.serverEncoding()...)
 	if d.alpha, err = startProvider(ctx, d.dir, nameAlpha, hostAlpha, d.o.Timers, more...); err != nil {
 		return err
 	}
 	if more, err = d.prepareCA(ctx, nameBeta); err != nil {
 		return err
 	}
+	more = append(more, d.serverEncoding()...)
 	if d.fault.name == faultCA2Down {
 		more = append(more, "--public-coaps", hostBeta+":"+portNowhere)
 	}

@@ -49,6 +49,7 @@ type Report struct {
 	DisruptionMax    float64 `json:"disruption_max_seconds"`
 
 	Hierarchy   string   `json:"hierarchy"` // one of Hierarchies
+	Encoding    string   `json:"encoding"`  // one of Encodings
 	Attest      bool     `json:"attest"`    // was asked for
 	Rekey       bool     `json:"rekey,omitempty"`
 	UpdateFirst bool     `json:"update_first"` // was asked for
