@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// TestProviderKilled kills a provider that looks after devices, and starts it
-// again: what it said stays said.
-func TestProviderKilled(t *testing.T) {
+// TestT21Killed is T21 of the transfer protocol (§9), its first half: a certificate is
+// revoked, and the provider killed at once and started again. Its device's association
+// is gone and it stays out; all else that the provider said stays said.
+func TestT21Killed(t *testing.T) {
 	slow(t)
 	t.Parallel()
 	w := newWorld(t, 2)

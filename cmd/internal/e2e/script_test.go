@@ -20,7 +20,15 @@ import (
 )
 
 // TestScripts runs testdata/*.txtar: each is a session at the command line.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+// TestT21Restored is T21 of the transfer protocol (§9), its second half: an old backup is
+// restored after kill -9. What was revoked since stays revoked, the rights are closed, the
+// report names them, and nobody enrols before people decide.
+func TestT21Restored(t *testing.T) { runScripts(t, "testdata/restore") }
+
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
 	migrations, err := filepath.Abs("../sqlite/migrations")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +48,7 @@ func TestScripts(t *testing.T) {
 			}
 			return true, exec.Command("umount", dir).Run()
 		},
-		Dir: "testdata", UpdateScripts: *update, RequireExplicitExec: true,
+		Dir: dir, UpdateScripts: *update, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
 			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm, "capture": scriptCapture,
