@@ -259,6 +259,49 @@ func TestT5Offer(t *testing.T) {
 	})
 }
 
+// TestT19StolenOfferKey: whoever holds the key with which SP2 signs offers, and not that
+// of its connection, has nobody to give an offer of his own to: neither as a stranger,
+// nor as a partner that he is himself. The transfer goes on as it was approved.
+func TestT19StolenOfferKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.earliest = time.Now().Add(20 * time.Minute)
+		gamma := newProvider(t, w, "Gamma")
+		gamma.open(t)
+		w.alpha.pin(t, gamma)
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(3 * time.Minute)
+		before := w.alpha.states(t, id)
+		call := w.alpha.call(t, coordinator.ActionOffer)
+		o, err := transfer.ParseOffer(call.Body)
+		check(t, err)
+		d, err := transfer.ParseDestination(o.Body.Destination)
+		check(t, err)
+		d.ServerURI, d.EnrollURI, d.UpdateURI = "coaps://thief.example", "coaps://thief.example", "coaps://thief.example/update"
+		o.Body.Destination, err = d.Encode()
+		check(t, err)
+		forged, err := o.Body.Sign(w.beta.signer) // stolen
+		check(t, err)
+		refused := w.alpha.refusals()
+		_, err = w.alpha.c.Receive(t.Context(), w.alpha.partner(t, gamma), withBody(call, forged))
+		if !errors.Is(err, coordinator.ErrUnknown) {
+			t.Errorf("offer from another partner = %v, want ErrUnknown", err)
+		}
+		if w.alpha.refusals() == refused {
+			t.Error("it is not audited")
+		}
+		if _, err := w.alpha.c.Identify(t.Context(), [32]byte{1}, "192.0.2.1"); !errors.Is(err, coordinator.ErrForbidden) {
+			t.Errorf("Identify of a stranger = %v, want ErrForbidden", err)
+		}
+		if after := w.alpha.states(t, id); !maps.Equal(after, before) {
+			t.Errorf("states %v, were %v", after, before)
+		}
+		time.Sleep(25 * time.Minute)
+		w.moved(t, id)
+	})
+}
+
 // TestT6 lets a thief with a copy of the factory key ask CA2 before and after the
 // commit: nothing is issued, nothing moves, and the device wins.
 func TestT6(t *testing.T) {

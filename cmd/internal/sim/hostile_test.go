@@ -105,6 +105,22 @@ func (m *mirror) pass(datagram []byte, send func([]byte)) {
 	send(datagram)
 }
 
+// redirect sends what devices say to another server from now on.
+func (m *mirror) redirect(t *testing.T, to string) {
+	t.Helper()
+	address, err := net.ResolveUDPAddr("udp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.server = address
+	for from, c := range m.up {
+		_ = c.Close()
+		delete(m.up, from)
+	}
+}
+
 // captured returns all that has passed, both ways.
 func (m *mirror) captured() [][]byte {
 	m.mu.Lock()

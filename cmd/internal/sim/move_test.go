@@ -188,10 +188,7 @@ func (m *move) prepare() {
 
 func (m *move) commit() {
 	m.t.Helper()
-	commit := transferBase.Child(objects.TransferCommit)
-	if err := m.alpha.srv.Execute(m.t.Context(), endpoint, commit, m.order()); err != nil {
-		m.t.Fatalf("commit: %v", err)
-	}
+	m.insist(m.alpha, objects.TransferCommit, transfer.Ready) // it may leave before its answer has arrived
 	if _, err := m.alpha.ca.SuspendRight(m.t.Context(), m.f.hash(m.b)); err != nil {
 		m.t.Fatal(err)
 	}

@@ -300,3 +300,49 @@ func TestT15FormerSigners(t *testing.T) {
 	r.await(sim.UpdateFailed)
 	m.awaitState(m.beta, transfer.Finalised)
 }
+
+// TestT19StolenMessageKey: whoever holds the key of the present signer of messages, and
+// neither a server nor another key, moves nothing. He draws the device to a server of
+// his own; and he has the new provider pass a message on, in its time.
+func TestT19StolenMessageKey(t *testing.T) {
+	t.Parallel()
+	m := &move{
+		t: t, alpha: newProvider(t, "alpha"), beta: newProvider(t, "beta"), f: newFactory(t), grace: 60, dir: t.TempDir(),
+	}
+	behind := m.alpha.addr
+	wire := mirrored(t, m.alpha)
+	m.b = m.f.device(endpoint, m.alpha) // which finds alpha by the wire
+	thief := newProvider(t, "thief")
+	thief.signer = m.alpha.signer
+	m.f.grant(thief, m.b)
+	r := start(t, m.b, options(m.dir))
+	r.await(sim.Registered)
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	wire.redirect(t, thief.addr)
+	r = start(t, m.b, options(m.dir))
+	r.await(sim.Retrying)
+	before := memory(t, m.dir, endpoint)
+	if e := r.await(sim.Retrying); e.Error == "" {
+		t.Errorf("event %+v, want the reason", e)
+	}
+	if n := thief.listener.Stats().Handshakes; n != 0 {
+		t.Errorf("%d handshakes completed with the thief", n)
+	}
+	if !bytes.Equal(before, memory(t, m.dir, endpoint)) {
+		t.Error("the memory has changed")
+	}
+	wire.redirect(t, behind)
+	m.awaitState(m.alpha, transfer.Idle)
+
+	m.prepare()
+	m.open()
+	m.commit()
+	r.await(sim.Done)
+	m.awaitState(m.beta, transfer.Done)
+	if err := m.beta.write(transferMessage, lwm2m.Opaque(m.buildAt(m.beta))); err == nil {
+		t.Error("the former signer moves a device that has just arrived")
+	}
+	m.awaitState(m.beta, transfer.Done)
+}
