@@ -248,4 +248,5 @@ func (missing) SetPartnerState(context.Context, Actor, string, PartnerChange) (P
 
 func (missing) Identity(context.Context) (json.RawMessage, error) { return nil, ErrNotBuilt }
 
+func (missing) Retention(context.Context) (Retention, error)            { return Retention{}, ErrNotBuilt }
 func (missing) DeviceSettings(context.Context) (json.RawMessage, error) { return nil, ErrNotBuilt }

@@ -1,6 +1,9 @@
 package audit
 
-import "fmt"
+import (
+	"crypto/sha256"
+	"fmt"
+)
 
 // A FaultKind says what is wrong with a row.
 type FaultKind string
@@ -22,6 +25,7 @@ type Fault struct {
 
 // A Report is what a Checker found.
 type Report struct {
+	Before int64   `json:"before"` // rows before the first, which stand elsewhere (Begin)
 	Rows   int64   `json:"rows"`
 	First  int64   `json:"first"` // id of the first row; 0: there is none
 	Last   int64   `json:"last"`
@@ -44,18 +48,25 @@ type Checker struct {
 	last   Record
 }
 
+// Begin says that the rows up to id, whose last has that hash, stand elsewhere: what is
+// added follows from them. It is called before the first Add.
+func (c *Checker) Begin(id int64, hash [sha256.Size]byte) {
+	c.report.Before = id
+	c.last.ID, c.last.Hash = id, hash
+}
+
 // Add looks at the next row.
 func (c *Checker) Add(r Record) {
 	c.report.Rows++
 	if c.report.Rows == 1 {
 		c.report.First = r.ID
-		if r.ID > 1 {
-			c.fault(r.ID, Missing, fmt.Sprintf("the first row has the number %d", r.ID))
+		if r.ID > c.last.ID+1 {
+			c.fault(r.ID, Missing, fmt.Sprintf("the first row has the number %d: what was archived goes before it", r.ID))
 		}
 	}
 	linked := r.Prev == c.last.Hash
 	switch {
-	case c.report.Rows > 1 && r.ID <= c.last.ID:
+	case r.ID <= c.last.ID:
 		c.fault(r.ID, Reordered, fmt.Sprintf("it stands after row %d", c.last.ID))
 	case c.report.Rows > 1 && r.ID > c.last.ID+1:
 		c.fault(r.ID, Missing, fmt.Sprintf("rows %d to %d are not there", c.last.ID+1, r.ID-1))

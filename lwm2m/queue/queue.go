@@ -38,10 +38,12 @@ type Options struct {
 	Keep    time.Duration // how long what is over is kept; 7 days
 }
 
+// DefaultKeep is how long operations that are over are kept.
+const DefaultKeep = 7 * 24 * time.Hour
+
 const (
 	defaultWorkers = 64
 	defaultExpire  = 24 * time.Hour
-	defaultKeep    = 7 * 24 * time.Hour
 
 	maxTries    = 3                   // of one operation, of which the others are after silence
 	maxExpire   = 90 * 24 * time.Hour // beyond it nobody remembers what was asked for
@@ -94,7 +96,7 @@ func New(ctx context.Context, o Options) (*Queue, error) {
 		o.Expire = defaultExpire
 	}
 	if o.Keep == 0 {
-		o.Keep = defaultKeep
+		o.Keep = DefaultKeep
 	}
 	if o.Workers < 0 || o.Expire < 0 || o.Keep < 0 {
 		return nil, errors.New("queue: Workers, Expire and Keep must not be negative")

@@ -211,6 +211,7 @@ func (a *API) deviceRoutes() []route {
 		{method: get, pattern: "/factory-authorities", role: viewer, handler: a.factories},
 		{method: post, pattern: "/factory-authorities", role: web.RoleSecurity, handler: a.addFactory},
 		{method: get, pattern: "/device-settings", role: viewer, handler: a.deviceSettings},
+		{method: get, pattern: "/retention", role: viewer, handler: a.retention},
 	}
 }
 

@@ -87,3 +87,11 @@ func (a *API) deviceSettings(w http.ResponseWriter, r *http.Request) error {
 	}
 	return web.WriteJSON(w, http.StatusOK, body)
 }
+
+func (a *API) retention(w http.ResponseWriter, r *http.Request) error {
+	kept, err := a.s.Settings.Retention(r.Context())
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, kept)
+}

@@ -232,6 +232,14 @@ func (s definitions) RemoveObjectDefinition(ctx context.Context, by web.Actor, o
 
 type settings struct{ *bounds }
 
+// Retention implements web.Settings.
+func (s settings) Retention(ctx context.Context) (web.Retention, error) {
+	if err := signedIn(ctx); err != nil {
+		return web.Retention{}, err
+	}
+	return s.Settings.Retention(ctx)
+}
+
 // DeviceSettings implements web.Settings.
 func (s settings) DeviceSettings(ctx context.Context) (json.RawMessage, error) {
 	if err := signedIn(ctx); err != nil {

@@ -90,7 +90,7 @@ var decided = map[string]string{
 	"Partners.ListPartners": public, "Partners.Partner": public, "Partners.AddPartner": beyond,
 	"Partners.SetPartnerState": beyond, "Partners.Identity": public,
 
-	"Settings.DeviceSettings": public,
+	"Settings.DeviceSettings": public, "Settings.Retention": public,
 
 	"Bulks.PreviewBulk": public, "Bulks.StartBulk": public, // they go by what is bounded
 	"Bulks.ListBulks": empty, "Bulks.DecideBulk": hidden, "Bulks.Bulk": hidden, "Bulks.BulkResults": hidden,

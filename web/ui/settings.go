@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+
+	"steward/web"
 )
 
 // licences has a line for each module of go.mod: its path and its licence (SPDX).
@@ -44,6 +46,7 @@ type settingsPage struct {
 	TLS     bool
 	Devices string // what a factory puts into devices, as JSON
 	Modules []module
+	Kept    web.Retention
 }
 
 func (u *UI) settings(w http.ResponseWriter, r *http.Request) error {
@@ -53,6 +56,9 @@ func (u *UI) settings(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := settingsPage{Base: u.base(r), TLS: u.o.Door.TLS, Modules: linked()}
 	if page.Server, err = u.serverSettings(r.Context()); err != nil {
+		return err
+	}
+	if page.Kept, err = u.s.Settings.Retention(r.Context()); err != nil {
 		return err
 	}
 	var indented strings.Builder

@@ -168,7 +168,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	handler := &endpoint{parts: map[surface]coap.Handler{}, auditor: a.auditor, log: a.log, heard: a.heard}
 	a.traces = trace.New(trace.Options{
 		Device: func(p coap.Peer) (fleet.ID, bool) { return a.server.Device(p) }, Schema: a.registry,
-		Published: a.hub.Trace, Now: a.now,
+		Published: a.hub.Trace, Now: a.now, Keep: a.cfg.Kept.Trace,
 	})
 	a.engine = coap.New(coap.Options{
 		Handler: handler, Quick: handler.quick, Params: coap.Params{AckTimeout: a.cfg.AckTimeout}, Log: a.log,
@@ -309,7 +309,7 @@ func (a *App) runners() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.engine.Run, a.server.Run, a.queue.Run, a.bootstrap.Run, a.rollout.Run, a.reporter.Run, a.auditor.Run, a.background,
 		a.verifyAudit, a.welcome, a.keepSeries, a.faults.Run, a.enrolment.Run, a.forward,
-		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.auditTail.Run, a.rates.Run, a.teller.Run, a.watchStorage,
+		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.auditTail.Run, a.rates.Run, a.archiveAudit, a.teller.Run, a.watchStorage,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
 		all = append(all, a.transfers.Run)

@@ -45,8 +45,8 @@ func (p *People) Now() time.Time { return time.Now() }
 // Close gives the directory free.
 func (p *People) Close() error { return errors.Join(p.db.Close(), p.dir.Close()) }
 
-// CheckAudit looks at the audit rows of a provider, which may run, and shows each to
-// see.
-func CheckAudit(ctx context.Context, data string, see func(audit.Record)) (audit.Report, error) {
-	return sqlite.CheckAudit(ctx, filepath.Join(data, fileDB), see)
+// CheckAudit has c look at the audit rows of a provider, which may run, and shows each
+// to see.
+func CheckAudit(ctx context.Context, data string, c *audit.Checker, see func(audit.Record)) error {
+	return sqlite.CheckAudit(ctx, filepath.Join(data, fileDB), c, see)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -63,7 +64,7 @@ func (a *App) buildQueue(ctx context.Context) (err error) {
 	})
 	a.queue, err = queue.New(ctx, queue.Options{
 		Store: a.db.Operations(), Devices: a.server, Perform: performer.Perform, Changed: a.hub.Operation,
-		NewID: newULID, Log: a.log,
+		NewID: newULID, Log: a.log, Keep: a.cfg.Kept.Operations,
 	})
 	return err
 }
@@ -119,7 +120,8 @@ func (a *App) background(ctx context.Context) error {
 			a.logError(ctx, "forgetting keys made for devices", a.pki.ca.ForgetKeys(ctx))
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
 			a.logError(ctx, "forgetting what nobody needs", a.db.Forget(ctx, a.now()))
-			a.logError(ctx, "forgetting events", a.db.Events().Prune(ctx, a.now().Add(-web.EventsKept), web.MaxEvents))
+			a.logError(ctx, "forgetting events", a.db.Events().Prune(ctx, a.now().Add(-cmp.Or(a.cfg.Kept.Events, web.EventsKept)),
+				web.MaxEvents))
 			a.logError(ctx, "forgetting replies", a.replies.Prune(ctx, a.now().Add(-once.Lifetime)))
 		case <-ctx.Done():
 			return nil
@@ -176,13 +178,13 @@ func (a *App) keepSeries(ctx context.Context) error {
 	flush, prune := time.NewTicker(sqlite.FlushEvery), time.NewTicker(pruneEvery)
 	defer flush.Stop()
 	defer prune.Stop()
-	series := a.db.Series()
+	series, bounds := a.db.Series(), sqlite.SeriesBounds{Days: a.cfg.Kept.ValueDays}
 	for {
 		select {
 		case <-flush.C:
 			a.logError(ctx, "keeping values over time", series.Flush(context.WithoutCancel(ctx)))
 		case <-prune.C:
-			a.logError(ctx, "removing old values", series.Prune(ctx, a.now(), sqlite.SeriesBounds{}))
+			a.logError(ctx, "removing old values", series.Prune(ctx, a.now(), bounds))
 		case <-ctx.Done():
 			return series.Flush(context.WithoutCancel(ctx))
 		}

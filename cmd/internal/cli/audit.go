@@ -58,29 +58,33 @@ var errChain = fmt.Errorf("%w: see above", audit.ErrChain)
 func auditVerify(o *operator) *cobra.Command {
 	var data, head string
 	cmd := &cobra.Command{
-		Use: "verify [FILE]", Short: "Verify an export, or the database of a provider, without the provider",
-		Long: `Looks at each row of an export (NDJSON or CSV; "-" is stdin), or of the database in
---data, whose provider may run, and names each row that was altered, is missing or
-stands elsewhere. --head has the hash of a row that you kept: it must be there still.
-Exit status 1 says that something is wrong.`,
-		Example: "  steward audit verify audit.ndjson\n  steward audit verify --data /var/lib/steward --head 8d1f…",
-		Args:    cobra.ArbitraryArgs,
+		Use: "verify [FILE]...", Short: "Verify exports, or the database of a provider, without the provider",
+		Long: `Looks at each row of exports (NDJSON or CSV; "-" is stdin) and of the database in --data,
+whose provider may run, and names each row that was altered, is missing or stands
+elsewhere. Several are one chain in the order given, the database last: with --keep-audit
+older rows are in the files of DATA/audit, and go before the rest. Without files the
+database begins where its archives end. --head has the hash of a row that you kept: it
+must be there still. Exit status 1 says that something is wrong.`,
+		Example: `  steward audit verify audit.ndjson
+  steward audit verify --data /var/lib/steward --head 8d1f…
+  steward audit verify /var/lib/steward/audit/*.ndjson --data /var/lib/steward`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 || (len(args) == 1) == (data != "") {
+			if len(args) == 0 && data == "" {
 				return fmt.Errorf("%w: name an export or --data", errMisused)
 			}
 			v := verifier{head: head}
-			var r audit.Report
-			var err error
+			for _, name := range args {
+				if err := v.file(cmd, name); err != nil {
+					return err
+				}
+			}
 			if data != "" {
-				r, err = app.CheckAudit(cmd.Context(), data, v.see)
-			} else {
-				r, err = v.file(cmd, args[0])
+				if err := app.CheckAudit(cmd.Context(), data, &v.checker, v.see); err != nil {
+					return err
+				}
 			}
-			if err != nil {
-				return err
-			}
-			return v.report(cmd, o, r)
+			return v.report(cmd, o, v.checker.Report())
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "`directory` of a provider")
@@ -90,33 +94,33 @@ Exit status 1 says that something is wrong.`,
 
 // A verifier looks for a row that somebody remembers.
 type verifier struct {
-	head  string
-	found bool
+	head    string
+	found   bool
+	checker audit.Checker
 }
 
 func (v *verifier) see(r audit.Record) { v.found = v.found || fmt.Sprintf("%x", r.Hash) == v.head }
 
-func (v *verifier) file(cmd *cobra.Command, name string) (audit.Report, error) {
+func (v *verifier) file(cmd *cobra.Command, name string) error {
 	in := cmd.InOrStdin()
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return audit.Report{}, misusedFile(err)
+			return misusedFile(err)
 		}
 		defer func() { _ = f.Close() }() // it was read
 		in = f
 	}
-	var c audit.Checker
-	err := audit.Read(in, func(r audit.Record) {
-		c.Add(r)
+	return audit.Read(in, func(r audit.Record) {
+		v.checker.Add(r)
 		v.see(r)
 	})
-	return c.Report(), err
 }
 
 func (v *verifier) report(cmd *cobra.Command, o *operator, r audit.Report) error {
 	err := o.print(cmd, r, func() [][]string {
 		rows := [][]string{
+			{"archived", strconv.FormatInt(r.Before, 10)},
 			{"rows", strconv.FormatInt(r.Rows, 10)},
 			{"first", strconv.FormatInt(r.First, 10)},
 			{"last", strconv.FormatInt(r.Last, 10)},

@@ -102,6 +102,7 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.BoolVar(&o.Tolerant, "tolerant", o.Tolerant, "accept b=UQ of devices of LwM2M 1.1 and later")
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")
+	retentionFlags(f, &o.Retention)
 	for _, d := range []struct {
 		p          *config.Duration
 		name, text string

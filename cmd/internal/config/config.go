@@ -99,6 +99,7 @@ type Options struct {
 
 	Upstream Upstream `toml:"upstream"`
 
+	Retention   Retention   `toml:"retention"`
 	Publication Publication `toml:"publication"`
 	Objects     Objects     `toml:"objects"`
 	Timers      Timers      `toml:"timers"`
@@ -191,6 +192,7 @@ type Config struct {
 	Limits             est.Limits
 	Upstream           Upstream
 	Publication        Publication
+	Kept               Kept
 	Revocations        string // a file; "": in Data
 	FactoryCRLs        []string
 	Keys               Keys
@@ -251,7 +253,7 @@ func New(o Options) (Config, error) {
 		return c, err
 	}
 	c.Upstream = o.Upstream
-	if err := errors.Join(c.people(o), c.webhooks(o), c.publication(o)); err != nil {
+	if err := errors.Join(c.people(o), c.webhooks(o), c.publication(o), c.retention(o)); err != nil {
 		return c, err
 	}
 	if err := c.limits(o); err != nil {

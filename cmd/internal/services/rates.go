@@ -27,7 +27,7 @@ type Rates struct {
 	totals func() Totals
 
 	mu   sync.Mutex // guards the rest
-	kept []sighting  // the oldest first, at most rateKept
+	kept []sighting // the oldest first, at most rateKept
 }
 
 type sighting struct {

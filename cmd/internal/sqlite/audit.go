@@ -46,21 +46,28 @@ func (db *DB) AuditAfter(ctx context.Context, id int64) ([]audit.Record, error) 
 	return collect(rows, scanAudit)
 }
 
-// CheckAudit looks at all audit rows of the database at path, which may be in use,
-// and changes nothing. Each is shown to see; faults stand in the report.
-func CheckAudit(ctx context.Context, path string, see func(audit.Record)) (audit.Report, error) {
-	var c audit.Checker
+// CheckAudit has c look at all audit rows of the database at path, which may be in use,
+// and changes nothing. Each is shown to see. If c has seen none before, the chain begins
+// at AuditBase.
+func CheckAudit(ctx context.Context, path string, c *audit.Checker, see func(audit.Record)) error {
 	read, err := sql.Open("sqlite", dsn(path, "ro"))
 	if err != nil {
-		return audit.Report{}, fmt.Errorf("open %s: %w", path, err)
+		return fmt.Errorf("open %s: %w", path, err)
 	}
 	read.SetMaxOpenConns(1)
 	defer func() { _ = read.Close() }() // nothing was written
 	db := &DB{read: read}
+	if c.Report().Rows == 0 {
+		base, err := db.AuditBase(ctx)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		c.Begin(base.ID, base.Hash)
+	}
 	for last := int64(0); ; {
 		page, err := db.AuditAfter(ctx, last)
 		if err != nil {
-			return audit.Report{}, fmt.Errorf("read %s: %w", path, err)
+			return fmt.Errorf("read %s: %w", path, err)
 		}
 		for _, r := range page {
 			c.Add(r)
@@ -68,17 +75,20 @@ func CheckAudit(ctx context.Context, path string, see func(audit.Record)) (audit
 			last = r.ID
 		}
 		if len(page) < verifyPage {
-			return c.Report(), nil
+			return nil
 		}
 	}
 }
 
 // VerifyAudit checks the whole chain of audit rows and returns their number. It
 // returns audit.ErrChain, with the number of rows that are good, if a row was
-// altered or taken out. Rows taken off the end leave no trace in the chain.
+// altered or taken out. The chain begins at AuditBase. Rows taken off the end leave no trace in the chain.
 func (db *DB) VerifyAudit(ctx context.Context) (n int64, err error) {
-	var prev [32]byte
-	var last int64
+	base, err := db.AuditBase(ctx)
+	if err != nil {
+		return 0, err
+	}
+	prev, last := base.Hash, base.ID
 	for {
 		page, err := db.AuditAfter(ctx, last)
 		if err != nil {

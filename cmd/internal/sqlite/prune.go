@@ -24,6 +24,7 @@ const (
 type SeriesBounds struct {
 	PerDeviceDay int // 30,000 values
 	Total        int // 20,000,000 values
+	Days         int // most days, whatever rules say; 0: as they say
 }
 
 // Prune removes the values whose time is over at now, and what is beyond the
@@ -41,7 +42,7 @@ func (s Series) Prune(ctx context.Context, now time.Time, b SeriesBounds) error 
 	}
 	today := now.UnixMicro() / dayMicros
 	for _, day := range days {
-		if err := s.expire(ctx, day, today); err != nil {
+		if err := s.expire(ctx, day, today, b.Days); err != nil {
 			return err
 		}
 		if day >= today-1 {
@@ -53,8 +54,9 @@ func (s Series) Prune(ctx context.Context, now time.Time, b SeriesBounds) error 
 	return s.bound(ctx, days, b.Total)
 }
 
-// expire removes what is over of one day.
-func (s Series) expire(ctx context.Context, day, today int64) error {
+// expire removes what is over of one day. Nothing is kept longer than most days; 0 is
+// no bound.
+func (s Series) expire(ctx context.Context, day, today int64, most int) error {
 	rules, err := s.db.retentionRules(ctx)
 	if err != nil {
 		return err
@@ -72,7 +74,11 @@ func (s Series) expire(ctx context.Context, day, today int64) error {
 		if err != nil {
 			return err
 		}
-		if days := int64(rules.of(p)); days == 0 || day < today-days {
+		days := int64(rules.of(p))
+		if most > 0 {
+			days = min(days, int64(most))
+		}
+		if days == 0 || day < today-days {
 			if _, err := s.db.remove(ctx, -1, "series.drop_path", day, text); err != nil {
 				return err
 			}

@@ -114,6 +114,12 @@ func TestSeriesRules(t *testing.T) {
 	if err != nil || len(all) != 2 || all[0].Count != DefaultRetention+1 || all[1].Count != 3 {
 		t.Errorf("after Prune: %+v, %v; want %d and 3 values", all, err, DefaultRetention+1)
 	}
+	if err := s.Prune(t.Context(), now, SeriesBounds{Days: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = s.Of(t.Context(), "a"); err != nil || len(all) != 2 || all[0].Count != 2 || all[1].Count != 2 {
+		t.Errorf("after Prune with a day at most: %+v, %v; want 2 and 2 values", all, err)
+	}
 	if err := s.DropRule(t.Context(), 3303, 5700, "test"); err != nil {
 		t.Error(err)
 	}

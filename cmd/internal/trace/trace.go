@@ -5,6 +5,7 @@ package trace
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -26,7 +27,7 @@ const (
 	maxItems    = 2000      // messages of a device; the oldest go first
 	maxBytes    = 1 << 20   // of all datagrams of a device
 	maxTokens   = 256       // requests of a device whose answers are waited for
-	keepFor     = time.Hour // how long a trace that is over can be looked at
+	DefaultKeep = time.Hour // how long a trace that is over can be looked at
 	MaxDuration = time.Hour // of one trace
 	maxClaims   = 64        // peers that say that they are the device
 	perSecond   = 20        // items that are published a second
@@ -42,6 +43,7 @@ type Options struct {
 	// told.
 	Published func(fleet.ID, Item)
 	Now       func() time.Time // required
+	Keep      time.Duration    // how long a trace that is over can be looked at; 0: DefaultKeep
 }
 
 // A Recorder records messages. It is safe for concurrent use.
@@ -143,7 +145,7 @@ func (r *Recorder) sweep(now time.Time) {
 		if !now.Before(t.ends) {
 			t.running = false
 		}
-		if now.Sub(t.ends) > keepFor {
+		if now.Sub(t.ends) > cmp.Or(r.o.Keep, DefaultKeep) {
 			delete(r.traces, id)
 		}
 	}

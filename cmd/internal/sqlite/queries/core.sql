@@ -26,6 +26,18 @@ SELECT hash FROM audit ORDER BY id DESC LIMIT 1;
 INSERT INTO audit (at, actor, action, subject, reason, before, after, prev, hash)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: audit.older
+SELECT COALESCE((SELECT id FROM audit WHERE at >= ? ORDER BY id LIMIT 1), (SELECT MAX(id) FROM audit), 0) - 1;
+
+-- name: audit.batch
+SELECT id, hash
+  FROM (SELECT id, hash FROM audit WHERE id <= ? ORDER BY id LIMIT ?)
+ ORDER BY id DESC
+ LIMIT 1;
+
+-- name: audit.drop
+DELETE FROM audit WHERE id <= ?;
+
 -- name: audit.before
 SELECT id, at, actor, action, subject, reason, before, after, prev, hash
   FROM audit

@@ -1,0 +1,200 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"steward/cmd/internal/sqlite"
+	"steward/lwm2m/audit"
+)
+
+const (
+	archiveEvery = time.Hour      // how often old audit rows are looked for
+	archiveSpan  = 24 * time.Hour // rows of less time make no file of their own
+	archiveRows  = 100_000        // rows of one file at most, some 50 MiB
+)
+
+// errArchive reports a file of audit rows that cannot stand for those in the database.
+var errArchive = errors.New("archive of audit rows")
+
+// archiveAudit moves audit rows that are old enough to files, until ctx ends.
+func (a *App) archiveAudit(ctx context.Context) error {
+	if a.cfg.Kept.Audit == 0 {
+		return nil
+	}
+	tick := time.NewTicker(archiveEvery)
+	defer tick.Stop()
+	for {
+		now := a.now()
+		a.logError(ctx, "archiving audit rows", archiver{a.dir.file(dirAudit), a.db, now}.run(ctx, now.Add(-a.cfg.Kept.Audit)))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// An archiver moves audit rows of a database to files of a directory.
+type archiver struct {
+	dir string
+	db  *sqlite.DB
+	now time.Time
+}
+
+// run moves the rows before a time to files. A file is on the disk and was read
+// again before any row of it is removed; what a crash left half done is done first.
+func (a archiver) run(ctx context.Context, before time.Time) error {
+	if err := os.MkdirAll(a.dir, 0o700); err != nil {
+		return err
+	}
+	for {
+		if err := a.dropArchived(ctx); err != nil {
+			return err
+		}
+		more, err := a.writeArchive(ctx, before)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// writeArchive writes the oldest rows to a file, and reports whether there were enough
+// of them.
+func (a archiver) writeArchive(ctx context.Context, before time.Time) (bool, error) {
+	base, err := a.db.AuditBase(ctx)
+	if err != nil {
+		return false, err
+	}
+	last, err := a.db.AuditOlder(ctx, before)
+	if err != nil || last <= base.ID {
+		return false, err
+	}
+	first, err := a.db.AuditAfter(ctx, base.ID)
+	if err != nil || len(first) == 0 || first[0].At.After(before.Add(-archiveSpan)) {
+		return false, err
+	}
+	last = min(last, base.ID+archiveRows)
+	name := filepath.Join(a.dir, archiveName(base.ID+1, last))
+	f, err := os.CreateTemp(a.dir, ".new-*")
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // no effect once it has its name
+	if err := errors.Join(a.copyRows(ctx, f, base.ID, last), f.Sync(), f.Close()); err != nil {
+		return false, err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return false, err
+	}
+	return true, syncDirectory(a.dir)
+}
+
+// copyRows writes the rows after one up to another.
+func (a archiver) copyRows(ctx context.Context, f *os.File, after, last int64) error {
+	b := bufio.NewWriter(f)
+	w, err := audit.NewWriter(b, audit.NDJSON)
+	for err == nil && after < last {
+		var rows []audit.Record
+		if rows, err = a.db.AuditAfter(ctx, after); err != nil || len(rows) == 0 {
+			break
+		}
+		after = rows[len(rows)-1].ID
+		end := slices.IndexFunc(rows, func(r audit.Record) bool { return r.ID > last })
+		if end >= 0 {
+			rows = rows[:end]
+		}
+		err = w.Write(rows)
+	}
+	return errors.Join(err, b.Flush())
+}
+
+// dropArchived removes rows that the newest file has from the database. It returns
+// errArchive, and removes nothing, unless the file's rows are a whole chain whose last
+// is the one that the database has.
+func (a archiver) dropArchived(ctx context.Context) error {
+	base, err := a.db.AuditBase(ctx)
+	if err != nil {
+		return err
+	}
+	name, first, last, err := a.newestArchive()
+	if err != nil || last <= base.ID {
+		return err
+	}
+	report, err := checkArchive(name, first)
+	if err != nil {
+		return err
+	}
+	rows, err := a.db.AuditAfter(ctx, last-1)
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 || !report.Good() || report.Last != last || hex.EncodeToString(rows[0].Hash[:]) != report.Head {
+		return fmt.Errorf("%w: %s does not end with row %d of the database: move it away", errArchive, name, last)
+	}
+	err = a.db.Audit(ctx, audit.Row{
+		Actor: "system", Action: "audit.archive", Subject: filepath.Base(name), At: a.now,
+		Reason: fmt.Sprintf("rows %d to %d are in the file", first, last), After: report.Head,
+	})
+	if err != nil {
+		return err
+	}
+	return a.db.DropAudit(ctx, last)
+}
+
+// checkArchive looks at the rows of a file that begins with the row first.
+func checkArchive(name string, first int64) (audit.Report, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	var c audit.Checker
+	begun := false
+	err = audit.Read(f, func(r audit.Record) {
+		if !begun && r.ID == first {
+			c.Begin(first-1, r.Prev)
+		}
+		begun = true
+		c.Add(r)
+	})
+	return c.Report(), err
+}
+
+// archiveName is the name of the file with the rows from first to last. Names sort as
+// rows do.
+func archiveName(first, last int64) string {
+	return fmt.Sprintf("audit-%012d-%012d.ndjson", first, last)
+}
+
+// newestArchive returns the file with the newest rows; "" if there is none.
+func (a archiver) newestArchive() (name string, first, last int64, err error) {
+	entries, err := os.ReadDir(a.dir)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	for _, e := range entries {
+		var from, to int64
+		_, err := fmt.Sscanf(e.Name(), "audit-%d-%d.ndjson", &from, &to)
+		if err == nil && to > last && e.Name() == archiveName(from, to) {
+			name, first, last = filepath.Join(a.dir, e.Name()), from, to
+		}
+	}
+	return name, first, last, nil
+}
+
+// syncDirectory has the names in a directory on the disk.
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
