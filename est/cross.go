@@ -32,7 +32,7 @@ func cross(subject *x509.Certificate, by *Issuer) (*x509.Certificate, error) {
 	if random == nil {
 		random = rand.Reader
 	}
-	serial, err := newSerial(random)
+	serial, err := newSerial(random, subject.NotBefore)
 	if err != nil {
 		return nil, err
 	}

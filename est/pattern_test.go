@@ -137,3 +137,40 @@ func TestFailingSigner(t *testing.T) {
 		}
 	}
 }
+
+// TestSerials looks at the numbers of certificates issued one after the other: later
+// ones are greater, those of one moment differ, and all but the time is random.
+func TestSerials(t *testing.T) {
+	now := esttest.NewClock().Now()
+	i, _ := issuer(t, now)
+	s := est.Subject{Name: "d", Key: esttest.Key(t).Public()}
+	const later = 20 * time.Millisecond // than the unit of the clock
+	before := issued(t, i, est.DefaultProfiles().Operational, s, now.Add(-later)).SerialNumber
+	seen := map[byte]bool{}
+	const many = 400
+	for n := range many {
+		got := issued(t, i, est.DefaultProfiles().Operational, s, now.Add(time.Duration(n)*later)).SerialNumber
+		if b := got.Bytes(); len(b) != 16 || b[0]>>6 != 1 {
+			t.Fatalf("serial number %x", b)
+		}
+		if got.Cmp(before) <= 0 {
+			t.Fatalf("%x after %x", got, before)
+		}
+		seen[got.Bytes()[5]], before = true, got
+	}
+	if len(seen) < many/4 {
+		t.Errorf("%d values of the first random byte in %d serial numbers", len(seen), many)
+	}
+	for _, n := range []time.Time{now, time.Date(2069, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		at := func() []byte {
+			root, err := est.NewRoot(est.RootOptions{Name: "R", Signer: esttest.Key(t), Now: n})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return root.SerialNumber.Bytes()
+		}
+		if a, b := at(), at(); !bytes.Equal(a[:5], b[:5]) || bytes.Equal(a[5:], b[5:]) {
+			t.Errorf("at %v: %x and %x", n, a, b)
+		}
+	}
+}
