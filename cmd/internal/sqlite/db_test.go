@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,6 +77,9 @@ func TestQueries(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stmt.Close()
+			if !strings.HasSuffix(query(name), ";") {
+				t.Error("the driver prepares it anew each time, for the text behind it")
+			}
 		})
 	}
 }

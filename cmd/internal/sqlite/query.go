@@ -45,10 +45,24 @@ func loadQueries(files fs.FS) map[string]string {
 			if _, twice := out[title]; twice {
 				panic("sqlite: two queries named " + title)
 			}
-			out[title] = unpeeked.Replace(strings.TrimSpace(statement))
+			out[title] = unpeeked.Replace(withoutTail(statement))
 		}
 	}
 	return withParts(out)
+}
+
+// withoutTail takes off what stands below a statement: comments on the next ones. The
+// driver takes text behind a statement for a second one, and prepares such a script
+// anew each time.
+func withoutTail(statement string) string {
+	for {
+		statement = strings.TrimSpace(statement)
+		i := strings.LastIndexByte(statement, '\n')
+		if !strings.HasPrefix(statement[i+1:], "--") {
+			return statement
+		}
+		statement = statement[:i+1]
+	}
 }
 
 // withParts puts the texts called "part.x" where other statements have "{part.x}", so
