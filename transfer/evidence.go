@@ -80,14 +80,15 @@ func CompareReady(receipt *Signed[Receipt], c ReadyContext) error {
 		{r.Destination == HashOf(o.Destination), "destination"},
 		{r.Truststore == ExpectedTruststore(c.Permanent, &destination, o.Anchors, Ready), "truststore"},
 		{c.Now.Add(-ClockSkew).Before(max(o.Window.Latest, c.Window.Latest).Time()), "window"},
-		{sameManifests(r.Installed, c.Device.Switch.Manifests), "manifests"},
+		{SameManifests(r.Installed, c.Device.Switch.Manifests), "manifests"},
 		{r.Previous.IsZero(), "chain"},
 	}
 	return firstFalse(ErrReady, claims)
 }
 
-// sameManifests compares as sets: both sides list each component once.
-func sameManifests(installed []Installed, told []ManifestRef) bool {
+// SameManifests reports whether a device has installed what was told of it. It compares
+// as sets: both sides list each component once.
+func SameManifests(installed []Installed, told []ManifestRef) bool {
 	if len(installed) != len(told) {
 		return false
 	}

@@ -34,6 +34,7 @@ func FuzzAnswer(f *testing.F)        { fuzzBody(f, transfer.ParseAnswer) }
 func FuzzReadyBody(f *testing.F)     { fuzzBody(f, transfer.ParseReadyBody) }
 func FuzzCompletion(f *testing.F)    { fuzzBody(f, transfer.ParseCompletion) }
 func FuzzWithdrawal(f *testing.F)    { fuzzBody(f, transfer.ParseWithdrawal) }
+func FuzzOfferApproval(f *testing.F) { fuzzBody(f, transfer.ParseOfferApproval) }
 func FuzzExtension(f *testing.F)     { fuzzBody(f, transfer.ParseExtension) }
 func FuzzAuthorization(f *testing.F) { fuzzBody(f, transfer.ParseAuthorization) }
 

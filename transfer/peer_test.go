@@ -36,6 +36,7 @@ func bodies() []body {
 			transfer.Extension{Mandate: transfer.Hash{1}, Window: window, Transfer: id},
 			as(transfer.ParseExtension),
 		},
+		{"approval", transfer.OfferApproval{Offer: transfer.Hash{1}, Transfer: id}, as(transfer.ParseOfferApproval)},
 		{"extension with a mandate", transfer.Extension{
 			Mandate: transfer.Hash{1}, Window: window, Transfer: id, Document: []byte{1},
 		}, as(transfer.ParseExtension)},

@@ -33,6 +33,8 @@ type Record struct {
 	Devices   []RecordDevice   `cbor:"17,keyasint"`
 	// Extensions of the window, in order; none: it is as offered.
 	Extensions []RecordExtension `cbor:"18,keyasint,omitempty"`
+	// Revised are the informations before Info, in order; none: it is the first.
+	Revised []RecordRevision `cbor:"19,keyasint,omitempty"`
 }
 
 // A RecordSigner is somebody who signs, as the provider has pinned it.
@@ -93,7 +95,7 @@ const recordAAD = "steward/record/1"
 func (r *Record) validate() error {
 	if len(r.Devices) == 0 || len(r.Devices) > MaxDevices || len(r.Parties) > maxParties ||
 		len(r.Permanent) > maxParties || len(r.Approvals) > maxApprovals ||
-		len(r.Extensions) > maxExtensions {
+		len(r.Extensions) > maxExtensions || len(r.Revised) > maxExtensions {
 		return fmt.Errorf("transfer: record: too much or too little in it: %w", ErrValue)
 	}
 	for i := range r.Devices {

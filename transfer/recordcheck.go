@@ -235,9 +235,7 @@ func (c *recordCheck) agreed(m *Mandate) {
 	if c.offer == nil {
 		return
 	}
-	c.say("", "the offer answers that information and mandate", VerifyOffer(c.offer, OfferContext{
-		Self: m.From, Mandate: c.mandate, Info: c.info, Accepted: accepted, Now: c.offer.Body.IssuedAt.Time(),
-	}))
+	c.say("", "the offer answers that information and mandate", c.answers(m, accepted))
 	c.extensions(m)
 }
 

@@ -63,3 +63,41 @@ func (c *recordCheck) extension(first *Mandate, x RecordExtension) error {
 func (c *recordCheck) within(w Window) bool {
 	return w.Within(c.offer.Body.Window) || slices.ContainsFunc(c.windows, w.Within)
 }
+
+// A RecordRevision is what was told of the devices, and answered, before it was revised.
+type RecordRevision struct {
+	Info   []byte `cbor:"1,keyasint"`
+	Answer []byte `cbor:"2,keyasint"`
+}
+
+// answers checks the offer against the information that it names: the present one, or
+// one that was revised while the devices were staged, when an offer goes on.
+func (c *recordCheck) answers(m *Mandate, accepted []Hash) error {
+	info := c.info
+	for _, r := range c.record.Revised {
+		if c.offer.Body.Info == info.Hash {
+			break
+		}
+		said, err := ParseInfo(r.Info)
+		if err != nil || said.Hash != c.offer.Body.Info {
+			continue
+		}
+		err = c.signedBy(m.From, func(by *x509.Certificate) (err error) {
+			info, err = VerifyInfo(r.Info, by)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		answer, err := ParseAnswer(r.Answer)
+		if err != nil {
+			return err
+		}
+		if accepted, err = answer.Accepted(info); err != nil {
+			return err
+		}
+	}
+	return VerifyOffer(c.offer, OfferContext{
+		Self: m.From, Mandate: c.mandate, Info: info, Accepted: accepted, Now: c.offer.Body.IssuedAt.Time(),
+	})
+}

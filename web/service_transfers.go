@@ -71,12 +71,15 @@ const (
 	TransferCancel  TransferAction = "cancel"  // before any device was told to commit
 	TransferResume  TransferAction = "resume"  // one that paused because too many devices failed
 	TransferExtend  TransferAction = "extend"  // outgoing: ask for a later end; incoming: agree to it
+	TransferRevise  TransferAction = "revise"  // outgoing: tell anew what the devices run
+	TransferAgain   TransferAction = "again"   // outgoing, over: draft another of those that stayed
 )
 
 // TransferActions lists them.
 func TransferActions() []TransferAction {
 	return []TransferAction{
 		TransferSubmit, TransferApprove, TransferReject, TransferCancel, TransferResume, TransferExtend,
+		TransferRevise, TransferAgain,
 	}
 }
 

@@ -39,7 +39,8 @@ func (t *Transfer) performs(do transfer.BatchEffect) bool {
 	case transfer.BatchAuthorize, transfer.BatchPostOffer, transfer.BatchPostExtend:
 		return t.Incoming
 	case transfer.BatchTell: // the other messages say for themselves how far a transfer is
-		return t.State == transfer.BatchCancelled || t.State == transfer.BatchExpired
+		return t.State == transfer.BatchCancelled || t.State == transfer.BatchExpired ||
+			t.State == transfer.BatchApproved && !t.Incoming
 	case transfer.BatchAbortRows, transfer.BatchExpireRows:
 		return true
 	default: // judge, void offer, stage, commit, hold, report: follow from the state
@@ -55,7 +56,7 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 	ch := Change{Transfer: &t}
 	var err error
 	var more bool
-	if len(t.Pending) > 0 {
+	if len(t.Pending) > 0 && !t.late(now) {
 		more, err = c.performBatch(ctx, &t, &ch)
 	} else {
 		err = c.advanceBatch(ctx, &t, now)
@@ -76,6 +77,17 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 	}
 	ch.Audit = append(ch.Audit, auditedTransfer(before, t, "system")...)
 	return c.proceed(ctx, c.commit(ctx, ch), keyTransfer+t.ID, more)
+}
+
+// late reports whether the window passed while the partner could not be told of what
+// comes before the devices: nothing of it is of use any more.
+func (t Transfer) late(now time.Time) bool {
+	switch t.State {
+	case transfer.BatchInfoSent, transfer.BatchOffered, transfer.BatchApproved, transfer.BatchStaging:
+		return !now.Before(t.end())
+	default:
+		return false
+	}
 }
 
 // auditedTransfer returns the audit row for what a transfer became, or none.
@@ -177,7 +189,11 @@ func (c *Coordinator) performBatch(ctx context.Context, t *Transfer, ch *Change)
 	case transfer.BatchPostExtend:
 		err = c.postAgreement(ctx, t)
 	case transfer.BatchTell:
-		err = c.tellEnd(ctx, t)
+		if t.State == transfer.BatchApproved {
+			err = c.tellApproved(ctx, t)
+		} else {
+			err = c.tellEnd(ctx, t)
+		}
 	case transfer.BatchAbortRows:
 		err = c.endRows(ctx, *t, transfer.RowAbort)
 	case transfer.BatchExpireRows:

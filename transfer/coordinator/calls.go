@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"steward/lwm2m/audit"
@@ -43,6 +44,9 @@ func (c *Coordinator) readyBody(ctx context.Context, s *step) (transfer.ReadyBod
 // postReady sends the READY receipt. If the partner finds that it disagrees with
 // its offer, the device stays.
 func (c *Coordinator) postReady(ctx context.Context, s *step) error {
+	if t, err := c.o.Store.Transfer(ctx, s.t.ID); err != nil || slices.Contains(t.Pending, transfer.BatchPostInfo) {
+		return errors.Join(err, errors.New("the partner does not know yet what the devices run"))
+	}
 	b, err := c.readyBody(ctx, s)
 	if err != nil {
 		return err

@@ -201,6 +201,8 @@ func (c *Coordinator) Approve(ctx context.Context, id, actor, reason string) (Tr
 		switch {
 		case t.State != at:
 			return refusedf(ErrState, "transfer is %s", t.State)
+		case t.expired(now):
+			return refusedf(ErrState, "the offer has expired")
 		case people > 1 && audit.SamePerson(actor, t.CreatedBy):
 			return ErrApprover
 		case t.Incoming:

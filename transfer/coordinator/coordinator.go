@@ -82,6 +82,8 @@ type Options struct {
 	MaxTries int           // of a step that a device refuses, before it is left behind; 8
 	ArmWait  time.Duration // for devices that are not READY, before the others commit; 15 min
 	Timeout  time.Duration // of one operation; 2 min
+	// OfferLife is for how long an offer of ours may be approved, within the window; 72 h.
+	OfferLife time.Duration
 }
 
 // An Event says that a transfer, or a device of it, changed.
@@ -119,6 +121,7 @@ const (
 	defaultMaxTries = 8
 	defaultArmWait  = 15 * time.Minute
 	defaultTimeout  = 2 * time.Minute
+	defaultOffer    = 72 * time.Hour
 )
 
 // New validates o; Run what it returns. It returns ErrOptions.
@@ -180,6 +183,7 @@ func (o *Options) setDefaults() {
 	fallback(&o.MaxTries, defaultMaxTries)
 	fallback(&o.ArmWait, defaultArmWait)
 	fallback(&o.Timeout, defaultTimeout)
+	fallback(&o.OfferLife, defaultOffer)
 }
 
 func fallback[T comparable](value *T, otherwise T) {

@@ -42,7 +42,7 @@ func (c *Coordinator) receiveReady(ctx context.Context, from Partner, call Call)
 	if err != nil {
 		return Reply{}, none, err
 	}
-	if !r.Incoming || !r.accepts(transfer.RowReadyReceipt) {
+	if !r.Incoming || !r.accepts(transfer.RowReadyReceipt) || t.Offer.IsZero() {
 		return Reply{}, none, refusedf(ErrState, "device is %s", r.State)
 	}
 	signed, err := foreignReceipt(r, b.Receipt)

@@ -135,7 +135,7 @@ func TestT5(t *testing.T) {
 			{"device that is not in the transfer", alpha, withKey(foreign, "x"), coordinator.ErrUnknown},
 			{"receipt of another device", alpha, other, coordinator.ErrInvalid},
 			{"garbage", alpha, withBody(ready, []byte("x")), coordinator.ErrInvalid},
-			{"unknown action", alpha, coordinator.Call{Action: "approve", Key: "x"}, coordinator.ErrUnknown},
+			{"unknown action", alpha, coordinator.Call{Action: "explode", Key: "x"}, coordinator.ErrUnknown},
 			{"info: alg none", alpha, withBody(info, algNone(t, info.Body)), coordinator.ErrInvalid},
 			{"info: altered", alpha, withBody(info, altered(t, info.Body)), coordinator.ErrInvalid},
 			{"info: of another partner", stranger, withKey(info, "x"), coordinator.ErrInvalid},

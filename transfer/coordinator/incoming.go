@@ -118,16 +118,23 @@ func (c *Coordinator) expect(ctx context.Context, s *step) (fleet.ID, error) {
 
 // noteKey binds the closed right to the key of the READY receipt.
 func (c *Coordinator) noteKey(ctx context.Context, s *step) error {
-	if err := c.followWindow(ctx, s); err != nil {
-		return err
-	}
 	_, err := c.o.CA.NoteSPKI(ctx, s.row.factoryHash(), est.Hash(s.row.SPKI))
 	return err
 }
 
 // openRight lets the device enrol with that key.
 func (c *Coordinator) openRight(ctx context.Context, s *step) error {
+	if err := c.followWindow(ctx, s); err != nil {
+		return err
+	}
 	_, err := c.o.CA.OpenRight(ctx, s.row.factoryHash(), est.Hash(s.row.SPKI))
+	if errors.Is(err, est.ErrWrongKey) { // the commit overtook the key of a later READY receipt
+		if right, e := c.o.CA.Right(ctx, s.row.factoryHash()); e == nil && right.State == est.RightClosed {
+			if err = c.noteKey(ctx, s); err == nil {
+				_, err = c.o.CA.OpenRight(ctx, s.row.factoryHash(), est.Hash(s.row.SPKI))
+			}
+		}
+	}
 	if errors.Is(err, machine.ErrNoRow) {
 		if right, e := c.o.CA.Right(ctx, s.row.factoryHash()); e == nil && right.State == est.RightConsumed {
 			return nil // it has enrolled already

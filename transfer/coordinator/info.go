@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -59,13 +60,21 @@ func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error
 	info := transfer.Info{
 		Issuer: c.o.Name, Audience: t.PartnerName, IssuedAt: transfer.SecondsOf(now), ID: t.Key(), Mandate: t.Mandate,
 	}
+	if before, err := transfer.ParseInfo(docs.Info); err == nil {
+		info.IssuedAt = max(info.IssuedAt, before.Body.IssuedAt+1)
+	}
 	for i := range rows {
 		pair, err := c.describe(ctx, *t, rows[i])
 		if err != nil {
 			return err
 		}
-		if rows[i].Pair, err = transfer.EncodeDevices([]transfer.DevicePair{pair}); err != nil {
+		raw, err := transfer.EncodeDevices([]transfer.DevicePair{pair})
+		if err != nil {
 			return err
+		}
+		if !bytes.Equal(raw, rows[i].Pair) {
+			rows[i].Pair = raw
+			ch.Rows = append(ch.Rows, rows[i])
 		}
 		info.Devices = append(info.Devices, pair)
 	}
@@ -80,7 +89,7 @@ func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error
 	if err != nil {
 		return err
 	}
-	t.Info, ch.Rows = signed.Hash, rows
+	t.Info = signed.Hash
 	return nil
 }
 
@@ -191,12 +200,11 @@ func (c *Coordinator) takeAnswer(ctx context.Context, t *Transfer, ch *Change, r
 	now := time.Now()
 	err = c.eachRow(ctx, t.ID, func(r Row) error {
 		reason := reasons[r.Short]
-		if reason == "" || !r.accepts(transfer.RowReject) {
+		if reason == "" || r.Ended() {
 			return nil
 		}
 		before := r
-		r.Reason = string(reason)
-		if err := r.apply(transfer.RowReject, now); err != nil {
+		if err := r.refuse(string(reason), now); err != nil {
 			return err
 		}
 		ch.Rows = append(ch.Rows, r)
@@ -207,7 +215,7 @@ func (c *Coordinator) takeAnswer(ctx context.Context, t *Transfer, ch *Change, r
 		return err
 	}
 	ch.Documents.Answer, t.Reason = raw, ""
-	if len(accepted) == 0 {
+	if len(accepted) == 0 && t.State != transfer.BatchStaging {
 		t.Reason = "the partner accepts no device"
 		return t.apply(transfer.BatchRefuse, now)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"steward/est"
@@ -20,8 +21,15 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 		return Reply{}, none, err
 	}
 	now := time.Now()
+	known, err := c.o.Store.Transfer(ctx, fmt.Sprintf("%x", info.Body.ID))
+	if err == nil {
+		return c.receiveRevision(ctx, known, from, info, mandate, docs)
+	}
+	if !errors.Is(err, ErrUnknown) {
+		return Reply{}, none, err
+	}
 	answer, err := transfer.JudgeInfo(info, mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {
-		return c.judge(ctx, p, now)
+		return c.judge(ctx, p, now, "")
 	})
 	if err != nil {
 		return Reply{}, none, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -41,9 +49,6 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	if err := fillRows(&t, &ch, info, answer, now); err != nil {
 		return Reply{}, none, err
 	}
-	if err := c.sameTransfer(ctx, t); err != nil {
-		return Reply{}, none, err
-	}
 	on := transfer.BatchAnswer
 	if !contains(answer, "") {
 		on, t.Reason = transfer.BatchRefuse, "no device was accepted"
@@ -54,19 +59,6 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	t.Pending = nil // the answer tells the partner
 	ch.Audit = append(ch.Audit, auditedTransfer(Transfer{}, t, t.CreatedBy)...)
 	return Reply{TypeCBOR, docs.Answer}, ch, nil
-}
-
-// sameTransfer refuses an id that is taken. The same info again is answered by its
-// idempotency key; a revision is not built.
-func (c *Coordinator) sameTransfer(ctx context.Context, t Transfer) error {
-	_, err := c.o.Store.Transfer(ctx, t.ID)
-	if errors.Is(err, ErrUnknown) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return refusedf(ErrState, "transfer %s exists", t.ID)
 }
 
 func contains(a transfer.Answer, reason transfer.Reason) bool {
@@ -103,8 +95,9 @@ func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, raw []
 	return info, mandate, self, Documents{Mandate: s.Mandate, Info: s.info()}, nil
 }
 
-// judge says why we cannot take a device; "" if we can.
-func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time.Time) transfer.Reason {
+// judge says why we cannot take a device; "" if we can. in is the transfer that it is in
+// already, "" before.
+func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time.Time, in string) transfer.Reason {
 	leaf, err := p.Factory.X509()
 	switch {
 	case err != nil:
@@ -131,7 +124,8 @@ func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time
 	if _, err := c.former(ctx, leaf); errors.Is(err, fleet.ErrConflict) {
 		return "endpoint name belongs to another device"
 	}
-	if rows, err := c.o.Store.OpenRows(ctx, factory); err != nil || len(rows) > 0 {
+	other := func(r Row) bool { return r.Transfer != in }
+	if rows, err := c.o.Store.OpenRows(ctx, factory); err != nil || slices.ContainsFunc(rows, other) {
 		return "already in a transfer"
 	}
 	right, err := c.o.CA.Right(ctx, est.Hash(factory))

@@ -33,7 +33,9 @@ type Transfer struct {
 	Self          bool          // the outgoing provider signed the mandate itself
 	MandateUntil  time.Time
 	Info          transfer.Hash
-	Offer         transfer.Hash // zero before the offer
+	Offer         transfer.Hash // zero before the offer, and when it does not stand any more
+	OfferUntil    time.Time     // when it ends unless it was approved; zero: no offer
+	Revised       bool          // Info is not the first
 
 	Approvals []Approval
 	CreatedAt time.Time
@@ -77,6 +79,7 @@ const (
 	CommandWithdraw Command = "withdraw" // before SWITCHING, by either side
 	CommandResume   Command = "resume"   // a paused one
 	CommandExtend   Command = "extend"   // outgoing: ask for a later end; incoming: agree to it
+	CommandRevise   Command = "revise"   // outgoing: tell anew what the devices run
 )
 
 // Commands returns the commands that the transfer accepts now.
@@ -92,6 +95,10 @@ func (t Transfer) Commands() []Command {
 	}
 	if _, err := batchTable.Step(t.State, transfer.BatchAsk); err == nil && (!t.Incoming || t.Asked.Latest > 0) {
 		out = append(out, CommandExtend)
+	}
+	if _, err := batchTable.Step(t.State, transfer.BatchRevise); err == nil && !t.Incoming &&
+		t.State != transfer.BatchApproved { // the partner is being told so: it may go on already
+		out = append(out, CommandRevise)
 	}
 	if _, err := batchTable.Step(t.State, transfer.BatchCancel); err == nil {
 		out = append(out, CommandWithdraw)

@@ -25,10 +25,11 @@ func (c *Coordinator) makeOffer(ctx context.Context, t *Transfer, ch *Change, no
 	if err != nil {
 		return err
 	}
+	expires := min(window.Latest, transfer.SecondsOf(now.Add(c.o.OfferLife)))
 	id := make([]byte, idLength)
 	_, _ = rand.Read(id) // never fails
 	o := transfer.Offer{
-		Issuer: c.o.Name, Audience: t.PartnerName, Expires: window.Latest, IssuedAt: transfer.SecondsOf(now), ID: id,
+		Issuer: c.o.Name, Audience: t.PartnerName, Expires: expires, IssuedAt: transfer.SecondsOf(now), ID: id,
 		OfferTerms: transfer.OfferTerms{
 			Destination: destination, Mandate: t.Mandate, Transfer: t.Key(), Info: info.Hash,
 			Accepted: transfer.AcceptedHash(accepted), Window: window, Anchors: c.o.Domain.Anchors,
@@ -41,7 +42,7 @@ func (c *Coordinator) makeOffer(ctx context.Context, t *Transfer, ch *Change, no
 	if err != nil {
 		return err
 	}
-	t.Offer, t.Window, t.Grace = signed.Hash, window, c.o.Domain.Grace
+	t.Offer, t.OfferUntil, t.Window, t.Grace = signed.Hash, expires.Time(), window, c.o.Domain.Grace
 	return nil
 }
 
@@ -102,6 +103,7 @@ func (c *Coordinator) postOffer(ctx context.Context, t *Transfer) error {
 	_, err = c.o.Peers.Post(ctx, partner, call)
 	if errors.Is(err, ErrDeclined) {
 		t.Reason = err.Error()
+		t.void()
 		return t.apply(transfer.BatchOfferOver, time.Now())
 	}
 	return err
@@ -137,6 +139,7 @@ func (c *Coordinator) receiveOffer(ctx context.Context, from Partner, call Call)
 	}
 	before := t
 	t.Offer, t.Window, t.Grace, t.Reason = offer.Hash, offer.Body.Window, destination.GracePeriod(), ""
+	t.OfferUntil = offer.Body.Expires.Time()
 	t.Gates = Gates{Attest: destination.RAURI != "", UpdateFirst: destination.UpdateFirst}
 	if err := t.apply(transfer.BatchOffer, time.Now()); err != nil {
 		return Reply{}, none, err

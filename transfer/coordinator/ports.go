@@ -117,11 +117,12 @@ type Peers interface {
 // An Action is what a call is about. It is the last segment of its path.
 type Action string
 
-// The actions: the first five about a whole transfer, the others about one
+// The actions: the first six about a whole transfer, the others about one
 // device.
 const (
 	ActionInfo      Action = "transfers" // body: Submission
 	ActionOffer     Action = "offer"     // body: TransferOffer
+	ActionApprove   Action = "approve"   // body: OfferApproval
 	ActionWithdraw  Action = "withdraw"  // body: Withdrawal
 	ActionExtend    Action = "extend"    // body: Extension
 	ActionExtension Action = "extension" // body: Agreement

@@ -135,6 +135,8 @@ func (c *Coordinator) receiver(a Action) func(context.Context, Partner, Call) (R
 		return c.receiveOffer
 	case ActionWithdraw:
 		return c.receiveWithdrawal
+	case ActionApprove:
+		return c.receiveApproval
 	case ActionExtend:
 		return c.receiveAsk
 	case ActionExtension:

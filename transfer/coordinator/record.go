@@ -28,7 +28,10 @@ func (c *Coordinator) Record(ctx context.Context, id string) ([]byte, error) {
 	}
 	r := transfer.Record{
 		Provider: c.o.Name, IssuedAt: transfer.SecondsOf(time.Now()), ID: t.Key(), Incoming: t.Incoming,
-		State: string(t.State), Mandate: docs.Mandate, Info: docs.Info, Answer: docs.Answer, Offer: docs.Offer,
+		State: string(t.State), Mandate: docs.Mandate, Info: docs.Info, Answer: docs.Answer,
+	}
+	if !t.Offer.IsZero() { // one that does not stand any more led to nothing
+		r.Offer = docs.Offer
 	}
 	for _, a := range t.Approvals {
 		r.Approvals = append(r.Approvals, transfer.RecordApproval{
@@ -36,6 +39,9 @@ func (c *Coordinator) Record(ctx context.Context, id string) ([]byte, error) {
 		})
 	}
 	if r.Extensions, err = c.recordExtensions(ctx, t, docs); err != nil {
+		return nil, err
+	}
+	if r.Revised, err = c.recordRevised(ctx, id); err != nil {
 		return nil, err
 	}
 	if r.Parties, err = c.recordParties(ctx, t); err != nil {

@@ -75,8 +75,23 @@ func (c *Coordinator) recordExtensions(ctx context.Context, t Transfer, docs Doc
 		if x, err := transfer.ParseExtension(p.Raw); p.Kind == PaperAsk && err == nil && x.Document != nil {
 			mandates[x.Mandate] = x.Document
 		}
-		if a, err := transfer.ParseAgreement(p.Raw); p.Kind == PaperAgreement && err == nil {
+		if a, err := transfer.ParseAgreement(p.Raw); p.Kind == PaperAgreement && err == nil &&
+			a.Body.Offer == t.Offer {
 			out = append(out, transfer.RecordExtension{Agreement: p.Raw, Mandate: mandates[a.Body.Mandate]})
+		}
+	}
+	return out, nil
+}
+
+// recordRevised returns the informations that were revised, with what was answered.
+func (c *Coordinator) recordRevised(ctx context.Context, id string) (out []transfer.RecordRevision, err error) {
+	papers, err := c.o.Store.Papers(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range papers {
+		if p.Kind == PaperAnswer && i > 0 && papers[i-1].Kind == PaperInfo {
+			out = append(out, transfer.RecordRevision{Info: papers[i-1].Raw, Answer: p.Raw})
 		}
 	}
 	return out, nil
@@ -91,9 +106,10 @@ func (c *Coordinator) signedMandate(ctx context.Context, t Transfer) (*transfer.
 	return transfer.ParseMandate(raw)
 }
 
-// followWindow lets the closed right of a device end as the window does by now.
+// followWindow lets the right of a device that has committed end as the window does by
+// now, before it opens.
 func (c *Coordinator) followWindow(ctx context.Context, s *step) error {
-	if !s.t.Moved {
+	if !s.t.Moved && !s.t.Revised {
 		return nil
 	}
 	right, err := c.o.CA.Right(ctx, s.row.factoryHash())

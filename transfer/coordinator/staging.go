@@ -247,6 +247,9 @@ func (c *Coordinator) readReady(ctx context.Context, s *step) error {
 	if signed.Body.State != transfer.Ready || signed.Body.Message != s.row.Hash {
 		return fmt.Errorf("%w: the receipt says %s", ErrRefused, signed.Body.State)
 	}
+	if s.row.outdated(signed.Body.Installed) {
+		return errors.New("it runs something else than the partner was told: revise the information")
+	}
 	s.row.SPKI, s.row.ReadyAt, s.row.Reason = signed.Body.SPKI, time.Now(), ""
 	s.receipts = append(s.receipts, kept(s.row, signed, raw))
 	s.fire(transfer.RowReadyReceipt)

@@ -105,6 +105,8 @@ type PaperKind string
 const (
 	PaperAsk       PaperKind = "ask"       // an Extension, CBOR
 	PaperAgreement PaperKind = "agreement" // COSE_Sign1 of the incoming provider
+	PaperInfo      PaperKind = "info"      // a DeviceUpdateInfo that was revised
+	PaperAnswer    PaperKind = "answer"    // to the PaperInfo before it
 )
 
 // A Paper is one of them.

@@ -69,18 +69,22 @@ func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Ti
 	if err != nil {
 		return err
 	}
-	latest := t.Window.Latest.Time()
-	if t.Incoming { // the partner may have committed in time and told late
-		latest = latest.Add(t.Grace)
-	}
+	latest := t.end()
 	t.Due = latest
+	if t.State == transfer.BatchOffered && t.OfferUntil.Before(latest) {
+		t.Due = t.OfferUntil
+	}
 	past := !now.Before(latest)
 	if past {
 		t.Due = now.Add(c.o.MaxPoll)
 	}
 	switch t.State {
+	case transfer.BatchOffered:
+		if !past && t.expired(now) {
+			return c.offerOver(ctx, t, now)
+		}
 	case transfer.BatchApproved:
-		if !t.Incoming {
+		if !t.Incoming && !past {
 			t.ArmBy = now.Add(c.o.ArmWait)
 			return t.apply(transfer.BatchStage, now)
 		}
@@ -101,6 +105,16 @@ func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Ti
 		return t.apply(transfer.BatchWindow, now)
 	}
 	return nil
+}
+
+// end is when the window has passed: at the incoming provider later, for the partner may
+// have committed in time and told late.
+func (t Transfer) end() time.Time {
+	latest := t.Window.Latest.Time()
+	if t.Incoming {
+		latest = latest.Add(t.Grace)
+	}
+	return latest
 }
 
 // arm goes on to the commits when every device is READY or out, or when the

@@ -79,7 +79,7 @@ func TLS(own tls.Certificate) *tls.Config {
 // aboutTransfer and aboutDevice are the actions by their last path segment.
 var (
 	aboutTransfer = []coordinator.Action{
-		coordinator.ActionOffer, coordinator.ActionWithdraw, coordinator.ActionExtend, coordinator.ActionExtension,
+		coordinator.ActionOffer, coordinator.ActionApprove, coordinator.ActionWithdraw, coordinator.ActionExtend, coordinator.ActionExtension,
 	}
 	aboutDevice = []coordinator.Action{
 		coordinator.ActionReady, coordinator.ActionCommitted, coordinator.ActionComplete, coordinator.ActionClose,

@@ -170,6 +170,7 @@ func TestCalls(t *testing.T) {
 		{"", coordinator.ActionInfo, ""},
 		{"/ab/offer", coordinator.ActionOffer, "ab"},
 		{"/ab/withdraw", coordinator.ActionWithdraw, "ab"},
+		{"/ab/approve", coordinator.ActionApprove, "ab"},
 		{"/ab/extend", coordinator.ActionExtend, "ab"},
 		{"/ab/extension", coordinator.ActionExtension, "ab"},
 		{"/ab/devices/cd/ready", coordinator.ActionReady, "abcd"},
@@ -213,7 +214,7 @@ func TestRefusals(t *testing.T) {
 		{"our fault", "POST", offer, coordinator.TypeCOSE, nil, errors.New("secret detail"), 503, "unavailable"},
 		{"media type", "POST", offer, "text/plain", nil, nil, 415, "media_type"},
 		{"too large", "POST", ready, coordinator.TypeCBOR, make([]byte, 65<<10), nil, 413, "too_large"},
-		{"no such path", "POST", "/ab/approve", coordinator.TypeCBOR, nil, nil, 404, "unknown"},
+		{"no such path", "POST", "/ab/explode", coordinator.TypeCBOR, nil, nil, 404, "unknown"},
 		{"no such method", "DELETE", offer, coordinator.TypeCOSE, nil, nil, 405, "method"},
 	}
 	for _, tt := range tests {

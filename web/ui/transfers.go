@@ -145,6 +145,9 @@ func (u *UI) commandTransfer(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	t, err := u.s.Transfers.Command(r.Context(), actor, id, c)
+	if err == nil {
+		page = "/transfers/" + url.PathEscape(t.ID) // again: it is another
+	}
 	return u.done(w, r, err, page, "The transfer is now "+words(t.State)+".", page)
 }
 

@@ -49,7 +49,10 @@ func (f *Fake) transfer() web.Transfer {
 	return web.Transfer{
 		ID: ID, Direction: web.Outgoing, Partner: ID, PartnerName: f.Text, State: "OFFERED", Level: web.LevelActive,
 		Total: 5, Counts: map[string]int{"LISTED": 5}, Earliest: Noon, Latest: Noon.AddDate(0, 0, 7),
-		Actions:   []web.TransferAction{web.TransferApprove, web.TransferReject, web.TransferCancel, web.TransferSubmit, web.TransferExtend},
+		Actions: []web.TransferAction{
+			web.TransferApprove, web.TransferReject, web.TransferCancel, web.TransferSubmit, web.TransferExtend,
+			web.TransferRevise, web.TransferAgain,
+		},
 		CreatedAt: Noon, CreatedBy: f.Text,
 	}
 }

@@ -29,7 +29,7 @@ to decide, and who may, is said by "show".`)
 	cmd.Example = `  steward transfer draft --partner Beta lamp-7 lamp-8
   steward transfer wait 3f…`
 	cmd.AddCommand(o.transferList(), o.transferShow(), o.transferRows(), o.transferDraft(), o.transferReceipts(),
-		o.transferWait(), o.transferExtend(), o.transferRecord(), o.transferVerify())
+		o.transferWait(), o.transferExtend(), o.transferAgain(), o.transferRecord(), o.transferVerify())
 	for _, c := range []struct {
 		action     web.TransferAction
 		use, short string
@@ -39,6 +39,7 @@ to decide, and who may, is said by "show".`)
 		{web.TransferReject, "reject", "Refuse an incoming transfer"},
 		{web.TransferCancel, "withdraw", "Withdraw a transfer before any device was told to move"},
 		{web.TransferResume, "resume", "Go on with one that paused because too many devices failed"},
+		{web.TransferRevise, "revise", "Tell the partner anew what the devices run, after an update"},
 	} {
 		cmd.AddCommand(o.transferCommand(c.action, c.use, c.short))
 	}

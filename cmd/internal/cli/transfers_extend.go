@@ -46,3 +46,29 @@ incoming provider, agrees to what was asked. Both before the window has passed.`
 	f.StringVar(&mandate, "mandate", "", "`file` with a mandate of the service user that lasts so long")
 	return cmd
 }
+
+func (o *operator) transferAgain() *cobra.Command {
+	c := web.TransferCommand{Action: web.TransferAgain}
+	var within time.Duration
+	cmd := &cobra.Command{
+		Use: "again [flags] ID", Short: "Draft another transfer of the devices that stayed", Args: one("transfer"),
+		Example: "  steward transfer again 3f… --within 48h",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			if within != 0 {
+				c.Latest = time.Now().Add(within).UTC().Truncate(time.Second)
+			}
+			var t web.Transfer
+			if err := api.Post(cmd.Context(), transferURL(args[0])+"/commands", c, &t); err != nil {
+				return err
+			}
+			return o.printTransfer(cmd, api, t.ID)
+		},
+	}
+	cmd.Flags().DurationVar(&within, "within", 0, "how long devices may take to move; 0: as long as before")
+	cmd.Flags().StringVar(&c.Reason, "note", "", "for people")
+	return cmd
+}

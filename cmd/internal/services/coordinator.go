@@ -46,6 +46,7 @@ type transferCommander interface {
 // A transferReviser changes what was agreed.
 type transferReviser interface {
 	Extend(ctx context.Context, e coordinator.Extension) (coordinator.Transfer, error)
+	Revise(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 }
 
 // A partnerKeeper keeps partners.

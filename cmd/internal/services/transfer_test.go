@@ -90,6 +90,10 @@ func (f *coordinatorFake) Extend(ctx context.Context, e coordinator.Extension) (
 	return f.command(ctx, e.Transfer, fmt.Sprintf("extend %s %s %s", e.Actor, e.Reason, e.Latest.Format(time.RFC3339)))
 }
 
+func (f *coordinatorFake) Revise(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error) {
+	return f.command(ctx, id, "revise "+actor+" "+reason)
+}
+
 func (f *coordinatorFake) AddPartner(_ context.Context, _ []byte, label, actor string) (coordinator.Partner, error) {
 	f.calls = append(f.calls, "add "+label+" "+actor)
 	return coordinator.Partner{ID: "p", Name: "Beta"}, f.err
@@ -228,6 +232,10 @@ func TestTransferCommands(t *testing.T) {
 		{"0c", web.TransferCancel, "withdraw operator:alice why"},
 		{"05", web.TransferCancel, ""},
 		{"06", web.TransferApprove, ""},
+		{"03", web.TransferRevise, "revise operator:alice why"},
+		{"05", web.TransferRevise, ""},
+		{"0b", web.TransferRevise, ""},
+		{"06", web.TransferAgain, ""},
 	} {
 		f.calls = nil
 		_, err := w.Transfers.Command(ctx, alice, c.id, web.TransferCommand{Action: c.action, Reason: "why"})

@@ -80,7 +80,9 @@ func (s *transfers) detail(
 		out.Approvals = append(out.Approvals, web.Approval(a))
 	}
 	var reset transfer.Reset
-	out.Destination, reset = destination(docs.Offer)
+	if !t.Offer.IsZero() {
+		out.Destination, reset = destination(docs.Offer)
+	}
 	out.AskedLatest = t.Asked.Latest.Time()
 	out.Warnings = warnings(t, partner, out.Destination != nil && reset == transfer.ResetKeepApplication)
 	return out

@@ -1,0 +1,64 @@
+package services
+
+import (
+	"context"
+
+	"steward/lwm2m/fleet"
+	"steward/transfer"
+	"steward/transfer/coordinator"
+	"steward/web"
+)
+
+// again drafts another transfer of the devices that stayed, for as long a window and
+// under the mandate of the service user, if there was one.
+func (s *transfers) again(ctx context.Context, by web.Actor, t coordinator.Transfer, c web.TransferCommand) (
+	coordinator.Transfer, error,
+) {
+	d := coordinator.Draft{
+		Partner: t.Partner, Note: c.Reason, Actor: by.String(), Attest: t.Attest, Mandate: c.Mandate,
+	}
+	now := s.Now()
+	if c.Latest.IsZero() {
+		c.Latest = now.Add(t.Window.Latest.Time().Sub(t.Window.Earliest.Time()))
+	}
+	d.Window = transfer.NewWindow(now, c.Latest)
+	docs, err := s.Coordinator.Documents(ctx, t.ID)
+	if err != nil {
+		return t, err
+	}
+	if m, err := transfer.ParseMandate(docs.Mandate); err == nil && !t.Self && d.Mandate == nil {
+		d.Mandate = docs.Mandate
+		d.Window.Earliest = max(d.Window.Earliest, m.Body.Window.Earliest)
+		d.Window.Latest = min(d.Window.Latest, m.Body.Window.Latest)
+	}
+	if d.Devices, err = s.stayed(ctx, t.ID); err != nil {
+		return t, err
+	}
+	if len(d.Devices) == 0 {
+		return t, conflict("no device of it has stayed")
+	}
+	return s.Coordinator.Draft(ctx, d)
+}
+
+// stayed are the devices of a transfer that never left.
+func (s *transfers) stayed(ctx context.Context, id string) (out []fleet.ID, err error) {
+	after := ""
+	for {
+		rows, err := s.Coordinator.Rows(ctx, id, after, sleeperPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			after = r.Short
+			if r.State != transfer.RowAborted && r.State != transfer.RowExpired && r.State != transfer.RowFellBack {
+				continue
+			}
+			if l, err := s.find(ctx, string(r.Device)); err == nil && l.Ownership == fleet.Owned {
+				out = append(out, r.Device)
+			}
+		}
+		if len(rows) < sleeperPage {
+			return out, nil
+		}
+	}
+}
