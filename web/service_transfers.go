@@ -190,6 +190,11 @@ type TransferRow struct {
 	ActiveAt    time.Time `json:"active_at,omitzero"`
 	// Disruption is the time between them in seconds: nil while it is not known.
 	Disruption *float64 `json:"disruption_seconds,omitempty"`
+	// EnrolledBy says by whose signed word it is known that the device has enrolled at the
+	// new provider; "": by nobody's yet, or it is the device's own that counts.
+	EnrolledBy string `json:"enrolled_by,omitempty"`
+	// EnrolledAt is when that was said.
+	EnrolledAt time.Time `json:"enrolled_at,omitzero"`
 }
 
 // A Receipt is a device's signed word about its state.

@@ -59,6 +59,15 @@ func (p peers) Status(ctx context.Context, to coordinator.Partner, id string) (c
 	return s, wire(err)
 }
 
+func (p peers) Right(ctx context.Context, to coordinator.Partner, id, device string) ([]byte, error) {
+	server, partner, err := p.reach(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := server.coordinator().RightFor(ctx, partner, id, device)
+	return raw, wire(err)
+}
+
 func (p peers) reach(ctx context.Context, to coordinator.Partner) (*provider, coordinator.Partner, error) {
 	server := p.from.world.by(to.PeerURI)
 	if server.unreachable() || p.from.unreachable() {

@@ -134,6 +134,7 @@ type Row struct {
 	SPKI    transfer.Hash // of the key in the READY receipt
 	Back    transfer.Hash // of the key in the FALLBACK receipt; zero: none
 	Verdict []byte        // of the verifier at the incoming provider, verified; nil: none
+	Right   []byte        // RightStatus of the partner's CA, verified: it has enrolled the device; nil: none
 	// UpToDate says, at the incoming provider, that there was no update for the device
 	// when it asked before its enrolment.
 	UpToDate bool

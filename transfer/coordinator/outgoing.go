@@ -177,7 +177,9 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 			if c.takeVerdict(s, there.Verdict); len(s.events) > 0 {
 				return nil
 			}
-			c.infer(s, transfer.RowState(there.State))
+			if c.proveEnrolled(ctx, s, transfer.RowState(there.State)); len(s.events) == 0 {
+				c.infer(s, transfer.RowState(there.State))
+			}
 		}
 	}
 	if s.due.After(silent) && now.Before(silent) {

@@ -112,6 +112,8 @@ type Peers interface {
 	Post(ctx context.Context, to Partner, c Call) ([]byte, error)
 	// Status asks how far a transfer is. It returns ErrPartnerAway or ErrDeclined.
 	Status(ctx context.Context, to Partner, id string) (Status, error)
+	// Right asks for the RightStatus of a device. It returns ErrPartnerAway or ErrDeclined.
+	Right(ctx context.Context, to Partner, id, device string) ([]byte, error)
 }
 
 // An Action is what a call is about. It is the last segment of its path.

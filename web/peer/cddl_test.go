@@ -24,7 +24,7 @@ func TestMessages(t *testing.T) {
 		"TransferMessage": transfer.Message{}, "Receipt": transfer.Receipt{}, "RightStatus": transfer.RightStatus{},
 		"Anchors": transfer.Anchors{}, "Answer": transfer.Answer{}, "Ready": transfer.ReadyBody{},
 		"Completion": transfer.Completion{}, "Withdrawal": transfer.Withdrawal{}, "Extension": transfer.Extension{},
-		"Agreement": transfer.Agreement{}, "RaInfo": transfer.RAInfo{},
+		"Agreement": transfer.Agreement{}, "OfferApproval": transfer.OfferApproval{}, "RaInfo": transfer.RAInfo{},
 	} {
 		want := tagsOf(reflect.TypeOf(message))
 		slices.Sort(want)

@@ -45,6 +45,8 @@ type Coordinator interface {
 	Receive(ctx context.Context, from coordinator.Partner, c coordinator.Call) (coordinator.Reply, error)
 	// StatusFor returns ErrUnknown for a transfer that is not with that partner.
 	StatusFor(ctx context.Context, from coordinator.Partner, id string) (coordinator.Status, error)
+	// RightFor returns the signed RightStatus of a device, or ErrUnknown or ErrState.
+	RightFor(ctx context.Context, from coordinator.Partner, id, device string) ([]byte, error)
 }
 
 // Options say what is served.
@@ -98,6 +100,7 @@ func (a *API) Routes() chi.Router {
 	r.Get(Prefix+"/transfer.cddl", a.handler(document("text/plain; charset=utf-8", messages)))
 	r.Post(Prefix+"/transfers", a.call(coordinator.ActionInfo))
 	r.Get(Prefix+"/transfers/{id}", a.handler(a.status))
+	r.Get(Prefix+"/transfers/{id}/devices/{device}/right", a.handler(a.right))
 	for _, action := range aboutTransfer {
 		r.Post(Prefix+"/transfers/{id}/"+string(action), a.call(action))
 	}
@@ -184,4 +187,14 @@ func document(mediaType string, text []byte) handler {
 		_, _ = w.Write(text) // the client is gone: nothing to do
 		return nil
 	}
+}
+
+func (a *API) right(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error {
+	raw, err := a.o.Coordinator.RightFor(r.Context(), from, chi.URLParam(r, "id"), chi.URLParam(r, "device"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", coordinator.TypeCOSE)
+	_, _ = w.Write(raw) // a partner that is gone asks again
+	return nil
 }

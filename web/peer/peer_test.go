@@ -60,6 +60,11 @@ func (f *fake) StatusFor(_ context.Context, _ coordinator.Partner, id string) (c
 	return coordinator.Status{Transfer: id, State: "STAGING", Devices: []coordinator.DeviceStatus{}}, f.err
 }
 
+func (f *fake) RightFor(_ context.Context, _ coordinator.Partner, id, device string) ([]byte, error) {
+	f.calls++
+	return []byte("status of " + id + device), f.err
+}
+
 func certificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

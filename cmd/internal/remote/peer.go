@@ -86,6 +86,12 @@ func (p *Peers) Status(ctx context.Context, to coordinator.Partner, id string) (
 	return s, nil
 }
 
+// Right implements coordinator.Peers.
+func (p *Peers) Right(ctx context.Context, to coordinator.Partner, id, device string) ([]byte, error) {
+	path := PeerPrefix + "/" + url.PathEscape(id) + "/devices/" + url.PathEscape(device) + "/right"
+	return p.do(ctx, to, http.MethodGet, path, nil, nil)
+}
+
 // client returns the client of the connections to a partner.
 func (p *Peers) client(to coordinator.Partner) *http.Client {
 	p.mu.Lock()

@@ -63,6 +63,10 @@ func (p *partner) StatusFor(_ context.Context, _ coordinator.Partner, id string)
 	return coordinator.Status{Transfer: id, State: "ARMED"}, p.err
 }
 
+func (p *partner) RightFor(_ context.Context, _ coordinator.Partner, id, device string) ([]byte, error) {
+	return []byte("right " + id + " " + device), p.err
+}
+
 // serve runs the peer API of p under a certificate and returns the record to pin.
 func serve(t *testing.T, p *partner, own tls.Certificate) coordinator.Partner {
 	t.Helper()
@@ -107,6 +111,9 @@ func TestPeers(t *testing.T) {
 	got, err = c.Post(t.Context(), to, coordinator.Call{Action: coordinator.ActionInfo, Key: "k", Body: []byte("b")})
 	if err != nil || string(got) != "transfers   k b" {
 		t.Errorf("Post = %q, %v", got, err)
+	}
+	if got, err = c.Right(t.Context(), to, "ab", "cd"); err != nil || string(got) != "right ab cd" {
+		t.Errorf("Right = %q, %v", got, err)
 	}
 	s, err := c.Status(t.Context(), to, "ab")
 	if err != nil || s.Transfer != "ab" || s.State != "ARMED" {

@@ -163,6 +163,9 @@ func showRow(r coordinator.Row) web.TransferRow {
 		seconds := d.Round(time.Millisecond).Seconds()
 		out.Disruption = &seconds
 	}
+	if right, err := transfer.ParseRightStatus(r.Right); err == nil { // verified when it was stored
+		out.EnrolledBy, out.EnrolledAt = right.Body.Issuer, right.Body.IssuedAt.Time()
+	}
 	if out.Device == "" {
 		out.Device = r.Short
 	}
