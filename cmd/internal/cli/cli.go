@@ -64,11 +64,10 @@ Begin with "steward demo", which shows all of it on this machine, or with
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
-	root.AddCommand(newServe(), newDemo(), newDevice(), newCA(), newReleases(), newCampaigns(), newSUIT(), newBench(),
-		newDevices(), newTransfers(), newPartners(), newDoctor(), newConfig(), newMan(), newBackup(), newRestore(),
-		newReconcile(), newLogLevel(),
-		newVersion())
-	root.AddCommand(newAudit(), newUsers())
+	root.AddCommand(newServe(), newDemo(), newDevice(), newDeviceCheck(), newCA(), newReleases(), newCampaigns())
+	root.AddCommand(newSUIT(), newBench(), newDevices(), newTransfers(), newPartners(), newDoctor(), newConfig())
+	root.AddCommand(newMan(), newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion(), newAudit())
+	root.AddCommand(newUsers())
 	return root
 }
 
