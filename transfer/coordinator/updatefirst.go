@@ -114,6 +114,9 @@ func (c *Coordinator) arriving(ctx context.Context, factory fleet.Factory, wante
 		if err != nil {
 			return Transfer{}, Row{}, err
 		}
+		if r.State == transfer.RowReady && time.Now().Add(transfer.ClockSkew).Before(t.Window.Earliest.Time()) {
+			continue // nobody can have told it to commit: who asks has a copy of its factory key
+		}
 		if wanted(&t) {
 			return t, r, nil
 		}

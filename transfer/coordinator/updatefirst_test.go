@@ -83,6 +83,27 @@ func TestUpdateFirst(t *testing.T) {
 	}
 }
 
+// TestT13NoUpdateBeforeTheWindow: a thief with a copy of the factory key asks the update
+// server of the new provider while the device is READY, and gets nothing: it cannot
+// have been told to commit.
+func TestT13NoUpdateBeforeTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.gates, w.earliest = &coordinator.Gates{UpdateFirst: true}, time.Now().Add(time.Hour)
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(10 * time.Minute)
+		if got := w.beta.states(t, id)[transfer.RowReady]; got != 1 {
+			t.Fatalf("states %v, want READY", w.beta.states(t, id))
+		}
+		if _, may, err := w.beta.c.MayUpdate(t.Context(), fleet.Factory(w.devices[0].Factory)); may || err != nil {
+			t.Errorf("MayUpdate before the window = %v, %v", may, err)
+		}
+		time.Sleep(2 * time.Hour)
+		w.moved(t, id)
+	})
+}
+
 // TestUpdateFirstFails is an image that fails: the right never opens, and the devices
 // are Alpha's again.
 func TestUpdateFirstFails(t *testing.T) {

@@ -187,9 +187,16 @@ func (p *provider) transfers(ctx context.Context) ([]transfer, error) {
 	return list.Items, err
 }
 
-// draft drafts a transfer of all devices to Beta.
+// draft drafts a transfer of all devices to Beta, which may begin at once.
 func (w *world) draft(t *testing.T) {
 	t.Helper()
+	w.draftFrom(t, time.Now())
+}
+
+// draftFrom is draft for a window that begins at another time.
+func (w *world) draftFrom(t *testing.T, earliest time.Time) {
+	t.Helper()
+	earliest = earliest.UTC().Truncate(time.Second)
 	var partners page[struct{ ID, Name string }]
 	w.alpha.get(t, "/api/v1/partners", &partners)
 	i := slices.IndexFunc(partners.Items, func(p struct{ ID, Name string }) bool { return p.Name == w.beta.name })
@@ -205,7 +212,7 @@ func (w *world) draft(t *testing.T) {
 		ids = append(ids, devices[name].ID)
 	}
 	w.alpha.post(t, "/api/v1/transfers", map[string]any{
-		"partner": partners.Items[i].ID, "devices": ids, "latest": time.Now().Add(time.Hour).UTC().Truncate(time.Second),
+		"partner": partners.Items[i].ID, "devices": ids, "earliest": earliest, "latest": earliest.Add(time.Hour),
 	})
 }
 
