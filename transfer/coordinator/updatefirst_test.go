@@ -89,7 +89,7 @@ func TestUpdateFirst(t *testing.T) {
 func TestT13NoUpdateBeforeTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		w.gates, w.earliest = &coordinator.Gates{UpdateFirst: true}, time.Now().Add(time.Hour)
+		w.gates, w.earliest = &coordinator.Gates{UpdateFirst: true}, time.Now().Add(20 * time.Minute)
 		w.start(t)
 		id := w.handOver(t)
 		time.Sleep(10 * time.Minute)
@@ -99,7 +99,7 @@ func TestT13NoUpdateBeforeTheWindow(t *testing.T) {
 		if _, may, err := w.beta.c.MayUpdate(t.Context(), fleet.Factory(w.devices[0].Factory)); may || err != nil {
 			t.Errorf("MayUpdate before the window = %v, %v", may, err)
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(40 * time.Minute)
 		w.moved(t, id)
 	})
 }
