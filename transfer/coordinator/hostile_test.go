@@ -278,7 +278,8 @@ func TestT19StolenOfferKey(t *testing.T) {
 		check(t, err)
 		d, err := transfer.ParseDestination(o.Body.Destination)
 		check(t, err)
-		d.ServerURI, d.EnrollURI, d.UpdateURI = "coaps://thief.example", "coaps://thief.example", "coaps://thief.example/update"
+		const thief = "coaps://thief.example"
+		d.ServerURI, d.EnrollURI, d.UpdateURI = thief, thief, thief+"/update"
 		o.Body.Destination, err = d.Encode()
 		check(t, err)
 		forged, err := o.Body.Sign(w.beta.signer) // stolen

@@ -89,7 +89,7 @@ func TestUpdateFirst(t *testing.T) {
 func TestT13NoUpdateBeforeTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		w.gates, w.earliest = &coordinator.Gates{UpdateFirst: true}, time.Now().Add(20 * time.Minute)
+		w.gates, w.earliest = &coordinator.Gates{UpdateFirst: true}, time.Now().Add(20*time.Minute)
 		w.start(t)
 		id := w.handOver(t)
 		time.Sleep(10 * time.Minute)

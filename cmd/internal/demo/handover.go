@@ -11,17 +11,30 @@ import (
 	"steward/web"
 )
 
-// transfer runs the hand-over: drafted and approved at Alpha, approved at Beta.
+// transfer runs the hand-over, and keeps an account of what it costs the servers.
 func (d *demo) transfer(ctx context.Context) error {
+	before, err := d.account(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.handOver(ctx); err != nil {
+		return err
+	}
+	after, err := d.account(ctx)
+	if err != nil {
+		return err
+	}
+	d.cost, err = after.since(before, d.o.Devices)
+	return err
+}
+
+// handOver runs the hand-over: drafted and approved at Alpha, approved at Beta.
+func (d *demo) handOver(ctx context.Context) error {
 	if err := d.weather(ctx, d.fault.loss()); err != nil {
 		return err
 	}
 	d.transferBegan = time.Now()
 	defer func() { d.transferEnded = time.Now() }()
-	before, err := d.account(ctx)
-	if err != nil {
-		return err
-	}
 	devices, err := d.alpha.online(ctx)
 	if err != nil {
 		return err
@@ -67,13 +80,6 @@ func (d *demo) transfer(ctx context.Context) error {
 		return err
 	}
 	if err := d.untilHandedOver(ctx); err != nil {
-		return err
-	}
-	after, err := d.account(ctx)
-	if err != nil {
-		return err
-	}
-	if d.cost, err = after.since(before, d.o.Devices); err != nil {
 		return err
 	}
 	return d.weather(ctx, "")

@@ -164,7 +164,8 @@ func TestT16PrimeCanaries(t *testing.T) {
 	if !had {
 		t.Error("the image never was in the device's memory")
 	}
-	for what, raw := range map[string][]byte{"the device's memory": dump(t, state), "Alpha's data": dump(t, w.alpha.data)} {
+	for what, dir := range map[string]string{"the device's memory": state, "Alpha's data": w.alpha.data} {
+		raw := dump(t, dir)
 		if holds(raw, canaryOfBeta) {
 			t.Errorf("%s contains the canary", what)
 		}

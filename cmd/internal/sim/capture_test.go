@@ -36,10 +36,10 @@ func handshakeMessages(datagrams [][]byte, kind byte) (out [][]byte) {
 			if recordHead+length > len(d) {
 				break
 			}
-			clear := d[0] == typeHandshake && binary.BigEndian.Uint16(d[3:]) == 0
+			plain := d[0] == typeHandshake && binary.BigEndian.Uint16(d[3:]) == 0
 			body := d[recordHead : recordHead+length]
 			d = d[recordHead+length:]
-			for clear && len(body) >= messageHead {
+			for plain && len(body) >= messageHead {
 				whole := int(body[1])<<16 | int(body[2])<<8 | int(body[3])
 				part := int(body[9])<<16 | int(body[10])<<8 | int(body[11])
 				if messageHead+part > len(body) {
@@ -128,7 +128,8 @@ func TestT13CapturedTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := map[string]crypto.Signer{
-		"key of the CA": ca, "key of the server": m.alpha.cert.PrivateKey.(crypto.Signer), "signer of messages": m.alpha.signer.Key,
+		"key of the CA": ca, "key of the server": m.alpha.cert.PrivateKey.(crypto.Signer),
+		"signer of messages":  m.alpha.signer.Key,
 		"signer of manifests": m.alpha.suit.Key, "factory key": factory, "new operational key": state.Key,
 	}
 	theirs, own := points(t, captured)
