@@ -150,8 +150,8 @@ func (d *demo) untilHandedOver(ctx context.Context) error {
 	case fellBack:
 	}
 	err := waitFor(ctx, d.limit()+4*d.o.Timers.Grace, func(ctx context.Context) (bool, error) {
-		var t web.Transfer
-		if err := d.alpha.api.Get(ctx, "/transfers/"+d.session, &t); err != nil {
+		t, err := d.progress(ctx)
+		if err != nil {
 			return false, err
 		}
 		there := d.fleet.count(kind)
@@ -171,4 +171,19 @@ func (d *demo) untilHandedOver(ctx context.Context) error {
 		return err
 	}
 	return d.untilOnline(ctx, at)
+}
+
+// progress returns the transfer as Alpha's list shows it: that costs less than its page,
+// which looks at each device.
+func (d *demo) progress(ctx context.Context) (web.Transfer, error) {
+	var list web.List[web.Transfer]
+	if err := d.alpha.api.Get(ctx, "/transfers?direction="+string(web.Outgoing), &list); err != nil {
+		return web.Transfer{}, err
+	}
+	for _, t := range list.Items {
+		if t.ID == d.session {
+			return t, nil
+		}
+	}
+	return web.Transfer{}, fmt.Errorf("%w: %s knows no transfer %s", ErrFailed, d.alpha.name, d.session)
 }

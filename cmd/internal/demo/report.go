@@ -53,7 +53,7 @@ type Report struct {
 	Attest      bool     `json:"attest"`    // was asked for
 	Rekey       bool     `json:"rekey,omitempty"`
 	UpdateFirst bool     `json:"update_first"` // was asked for
-	Fault       string   `json:"fault,omitempty"`
+	Fault       string   `json:"fault"`        // "": none
 	Seconds     float64  `json:"seconds"`
 	OK          bool     `json:"ok"`
 	Problems    []string `json:"problems,omitempty"` // what was not as promised

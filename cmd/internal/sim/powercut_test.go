@@ -73,7 +73,11 @@ func TestEnrolmentSurvivesAPowerCutAtEveryWrite(t *testing.T) {
 	}
 }
 
-func TestTransferSurvivesAPowerCutAtEveryWrite(t *testing.T) {
+// TestT17PowerCutAtEveryWrite is T17 of the transfer protocol (§9): the power is cut at
+// each write of a whole device's memory, from the commit to FINALISED. It arrives all the
+// same, and nothing of its former provider is left in the memory. TestT17PowerCut in
+// transfer is the same of the machine alone, by either way.
+func TestT17PowerCutAtEveryWrite(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a transfer for each write of one")
 	}
