@@ -10,7 +10,7 @@ import (
 // TestT2bPermanentRootGivesWay: another provider's CA may stand under the permanent
 // root that all devices of a factory hold. It must not pass for the present
 // provider's, neither for enrolment nor on the way back; a device that has no
-// anchor of its provider still has the permanent one.
+// anchor of its provider still has the permanent one. It is of row T2b of the transfer protocol (§9).
 func TestT2bPermanentRootGivesWay(t *testing.T) {
 	w := newWorld(t)
 	permanent := transfer.Anchor{

@@ -137,7 +137,7 @@ func TestDeviceCompletes(t *testing.T) {
 }
 
 // TestT7ReplayAcrossDomains transfers a device there and back; no old message is
-// accepted again.
+// accepted again. It is of row T7 of the transfer protocol (§9).
 func TestT7ReplayAcrossDomains(t *testing.T) {
 	w := newWorld(t)
 	first := w.signed(t, w.message(t, 1))

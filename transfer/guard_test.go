@@ -67,7 +67,7 @@ func section3(s transfer.DeviceState, p transfer.Party, o transfer.Operation, at
 	return false
 }
 
-// TestT12NobodyFromCommittedToRegister is the empty row of §3.
+// TestT12NobodyFromCommittedToRegister is the empty row of §3. It is of row T12 of the transfer protocol (§9).
 func TestT12NobodyFromCommittedToRegister(t *testing.T) {
 	for _, r := range transfer.GuardTable() {
 		for _, s := range []transfer.DeviceState{

@@ -13,7 +13,7 @@ import (
 
 // TestT17PowerCut cuts power at every journal write of a whole transfer, with
 // the write lost and with it kept, starts the device again and carries on. The
-// end is always the same.
+// end is always the same. It is of row T17 of the transfer protocol (§9).
 func TestT17PowerCut(t *testing.T) {
 	for _, path := range []struct {
 		name string

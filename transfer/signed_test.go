@@ -183,6 +183,7 @@ func TestHashNamesContent(t *testing.T) {
 // TestT23MessageSizes: the TransferMessage is as short as the transfer protocol (§2)
 // demands, and costs the device one check of a signature more than it does without it:
 // it is one COSE_Sign1, whose signer is named by its thumbprint, with no chain to check.
+// It is of row T23 of the transfer protocol (§9).
 func TestT23MessageSizes(t *testing.T) {
 	w := newWorld(t)
 	small := *w

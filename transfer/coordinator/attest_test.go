@@ -59,7 +59,7 @@ func wantVerdicts(t *testing.T, p *provider, id string, tier attest.Tier) {
 
 // TestT14 is altered firmware before the verifier, and an emulator with a copy of
 // the factory key: neither is enrolled, the right never opens, and the one device
-// is Alpha's again.
+// is Alpha's again. It is of row T14 of the transfer protocol (§9).
 func TestT14(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
@@ -126,6 +126,7 @@ func emulator(t *testing.T) {
 }
 
 // TestT14FactoryKey: nobody is taken whose partner says that the factory key attests.
+// It is of row T14 of the transfer protocol (§9).
 func TestT14FactoryKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)

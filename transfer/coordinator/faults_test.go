@@ -112,7 +112,7 @@ func (f *faults) run(t *testing.T, prepare func(*world)) (outcome string) {
 
 // TestT25EveryFaultAtEveryStep lets each exchange of a hand-over go wrong in each way,
 // and of one that leads back: the device ends at exactly one provider (I1). The matrix
-// of outcomes is printed.
+// of outcomes is printed. It is of row T25 of the transfer protocol (§9).
 func TestT25EveryFaultAtEveryStep(t *testing.T) {
 	for _, way := range []struct {
 		name    string
@@ -145,7 +145,7 @@ func TestT25EveryFaultAtEveryStep(t *testing.T) {
 }
 
 // TestT26OffInEachState takes the device's power for three times its grace in each state
-// from COMMITTED on: it ends at exactly one provider.
+// from COMMITTED on: it ends at exactly one provider. It is of row T26 of the transfer protocol (§9).
 func TestT26OffInEachState(t *testing.T) {
 	back := func(w *world) { w.beta.noDM = true }
 	for _, tt := range []struct {

@@ -54,7 +54,7 @@ func withBody(c coordinator.Call, body []byte) coordinator.Call {
 
 // TestT9 repeats every call of a finished hand-over: the same key and body gets
 // the same answer, the same key with another body is refused, and under a new key
-// nothing changes any more.
+// nothing changes any more. It is of row T9 of the transfer protocol (§9).
 func TestT9(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
@@ -95,7 +95,7 @@ func TestT9(t *testing.T) {
 	})
 }
 
-// TestT5 sends what a partner may not send.
+// TestT5 sends what a partner may not send. It is of row T5 of the transfer protocol (§9).
 func TestT5(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
@@ -221,7 +221,7 @@ func altered(tb testing.TB, raw []byte) []byte {
 	return out
 }
 
-// TestT5Offer presents the offer of one batch for another.
+// TestT5Offer presents the offer of one batch for another. It is of row T5 of the transfer protocol (§9).
 func TestT5Offer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -262,6 +262,7 @@ func TestT5Offer(t *testing.T) {
 // TestT19StolenOfferKey: whoever holds the key with which SP2 signs offers, and not that
 // of its connection, has nobody to give an offer of his own to: neither as a stranger,
 // nor as a partner that he is himself. The transfer goes on as it was approved.
+// It is of row T19 of the transfer protocol (§9).
 func TestT19StolenOfferKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -304,7 +305,7 @@ func TestT19StolenOfferKey(t *testing.T) {
 }
 
 // TestT6 lets a thief with a copy of the factory key ask CA2 before and after the
-// commit: nothing is issued, nothing moves, and the device wins.
+// commit: nothing is issued, nothing moves, and the device wins. It is of row T6 of the transfer protocol (§9).
 func TestT6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -349,7 +350,7 @@ func TestT6(t *testing.T) {
 }
 
 // TestT11 changes the destination on its way to the device: SP2 finds it in the
-// READY receipt, before the right can open.
+// READY receipt, before the right can open. It is of row T11 of the transfer protocol (§9).
 func TestT11(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -396,7 +397,7 @@ func TestT11(t *testing.T) {
 	})
 }
 
-// TestT18 lets each provider reach for the device at the wrong time.
+// TestT18 lets each provider reach for the device at the wrong time. It is of row T18 of the transfer protocol (§9).
 func TestT18(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

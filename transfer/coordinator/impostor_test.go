@@ -14,6 +14,7 @@ import (
 
 // TestT11Inventory: a READY receipt counts only if its second signature is by a
 // certificate of this very device in the inventory, and one that is good.
+// It is of row T11 of the transfer protocol (§9).
 func TestT11Inventory(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, w *world){
 		"revoked": func(t *testing.T, w *world) {
@@ -54,7 +55,7 @@ func TestT11Inventory(t *testing.T) {
 }
 
 // TestT7OldFallback: the FALLBACK receipt of a transfer before does not close the right
-// of the present one.
+// of the present one. It is of row T7 of the transfer protocol (§9).
 func TestT7OldFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -85,7 +85,7 @@ func TestUpdateFirst(t *testing.T) {
 
 // TestT13NoUpdateBeforeTheWindow: a thief with a copy of the factory key asks the update
 // server of the new provider while the device is READY, and gets nothing: it cannot
-// have been told to commit.
+// have been told to commit. It is of row T13 of the transfer protocol (§9).
 func TestT13NoUpdateBeforeTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -131,7 +131,7 @@ func do(t *testing.T, c *http.Client, method, url, contentType string, body []by
 	return res.StatusCode, string(text)
 }
 
-// TestT5Pins lets nobody in but the holder of the pinned key.
+// TestT5Pins lets nobody in but the holder of the pinned key. It is of row T5 of the transfer protocol (§9).
 func TestT5Pins(t *testing.T) {
 	own := certificate(t)
 	f := &fake{pinned: coordinator.SPKI(own.Leaf)}

@@ -26,7 +26,7 @@ func (*peer) String() string       { return "peer" }
 
 // TestT6ThiefCannotHideTheDevice: a thief with a copy of the factory key asks
 // again and again over an association of his own. The device, on its way back, is
-// asked for its receipt all the same.
+// asked for its receipt all the same. It is of row T6 of the transfer protocol (§9).
 func TestT6ThiefCannotHideTheDevice(t *testing.T) {
 	f := app.NewFactoryPeers()
 	device, thief := &peer{[32]byte{1}}, &peer{[32]byte{1}}
@@ -92,6 +92,7 @@ func TestFactoryPeersAreBounded(t *testing.T) {
 }
 
 // TestT21NoRevocationIsForgotten: a whole fleet is revoked before anybody looks.
+// It is of row T21 of the transfer protocol (§9).
 func TestT21NoRevocationIsForgotten(t *testing.T) {
 	r := app.NewRevocations()
 	const fleet = 10_000
@@ -106,6 +107,7 @@ func TestT21NoRevocationIsForgotten(t *testing.T) {
 }
 
 // TestT20Classes is the table of architecture and transfer protocol §1.9.
+// It is of row T20 of the transfer protocol (§9).
 func TestT20Classes(t *testing.T) {
 	for _, tt := range []struct {
 		role coap.Role
@@ -193,7 +195,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 
 // TestT3OpenAssociationsEnd: a copy of the factory key that opened an association
 // at the former provider in time must not go on fetching updates over it when the
-// device has left for good; no other device is cut off.
+// device has left for good; no other device is cut off. It is of row T3 of the transfer protocol (§9).
 func TestT3OpenAssociationsEnd(t *testing.T) {
 	d := fleet.Device{Endpoint: "urn:dev:1", Factory: fleet.Factory{1}}
 	for _, tt := range []struct {

@@ -88,7 +88,7 @@ const canary = "CANARY-OF-ALPHA"
 
 // TestT16Canaries puts words into a device that only Alpha may know, hands the device
 // over, and looks for them, and for all that the device had of Alpha, in the memory of
-// the device and in all that Beta keeps.
+// the device and in all that Beta keeps. It is of row T16 of the transfer protocol (§9).
 func TestT16Canaries(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -131,7 +131,7 @@ func TestT16Canaries(t *testing.T) {
 }
 
 // TestT3FormerKey hands a device over and tries what its operational key of before still
-// opens, at every door of both providers; CRL and OCSP agree.
+// opens, at every door of both providers; CRL and OCSP agree. It is of row T3 of the transfer protocol (§9).
 func TestT3FormerKey(t *testing.T) {
 	slow(t)
 	t.Parallel()
@@ -150,7 +150,7 @@ func TestT3FormerKey(t *testing.T) {
 }
 
 // TestT24ForeignDecoder hands devices over and lets a program that shares nothing with
-// this one read the records.
+// this one read the records. It is of row T24 of the transfer protocol (§9).
 func TestT24ForeignDecoder(t *testing.T) {
 	slow(t)
 	t.Parallel()

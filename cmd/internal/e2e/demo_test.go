@@ -75,6 +75,7 @@ func TestDemoVariants(t *testing.T) {
 		{"hierarchy", "b", moved},
 		{"hierarchy", "c", moved},
 		{"hierarchy", "d", moved},
+		{"encoding", "c509", moved},
 		{"fault", "deadline", stayed},
 		{"fault", "sp2-withdraws", stayed},
 		{"fault", "crash-sp1", moved},
@@ -160,6 +161,10 @@ func measured(t *testing.T, report map[string]any, moved bool) {
 	message, ok := report["transfer_message_bytes"].(float64)
 	if !ok || message <= 0 || message > 512 {
 		t.Errorf("transfer_message_bytes = %v, want up to 512", report["transfer_message_bytes"])
+	}
+	if s, ok := report["server"].(map[string]any); !ok || s["alpha_ms"] == 0.0 || s["beta_ms"] == 0.0 ||
+		moved && s["handshakes"].(float64) < 2 {
+		t.Errorf("server = %v", report["server"])
 	}
 	bytes, ok := report["device_bytes"].(map[string]any)
 	if !ok {

@@ -153,6 +153,29 @@ func TestLibcoap(t *testing.T) {
 	}
 }
 
+// TestT20FactorySession is T20 of the transfer protocol (§9) with the real binary and a
+// foreign client: whoever comes with a factory certificate may enrol, and not register.
+func TestT20FactorySession(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	alpha, maker, d := serve(t, "Alpha"), newFactory(t), newDesk(t)
+	device := maker.device(t, "urn:dev:1")
+	alpha.deliver(t, maker, device)
+	d.roots(t, alpha)
+	for _, path := range []string{"/rd?ep=urn:dev:1&lt=60&lwm2m=1.1&b=U", "/dp"} {
+		if _, text := d.coap(t, device, 1024, alpha.uri()+path, "-m", "post"); !strings.Contains(text, "4.03") {
+			t.Errorf("POST %s: %q, want 4.03", path, text)
+		}
+	}
+	if body, text := d.coap(t, device, 1024, alpha.uri()+"/est/crts"); len(body) == 0 {
+		t.Errorf("GET /est/crts: %q, want certificates", text)
+	}
+	devices, err := alpha.devices(t.Context())
+	if err != nil || devices[device.endpoint].State != "expected" {
+		t.Errorf("devices %v, %v", devices, err)
+	}
+}
+
 // TestStrangers checks that nobody gets past the handshake whom the inventory
 // does not know, and that each refusal stands in the audit.
 func TestStrangers(t *testing.T) {

@@ -113,7 +113,7 @@ func changes(t *testing.T, order string) []probe {
 // TestT12GuardOnTheWire sends, over the real associations, every kind of request
 // that changes something: by the former provider in READY, by the new one's
 // enrolment server before the device is registered, and by the new provider in
-// DONE. The device must not have changed at all.
+// DONE. The device must not have changed at all. It is of row T12 of the transfer protocol (§9).
 func TestT12GuardOnTheWire(t *testing.T) {
 	t.Parallel()
 	m := newMove(t, 60)

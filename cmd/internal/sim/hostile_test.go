@@ -141,6 +141,7 @@ func (m *mirror) replay() int {
 
 // TestT8NetworkAttacker hands a device over through networks that duplicate,
 // reorder, hold and re-inject: no order is carried out twice or at another time.
+// It is of row T8 of the transfer protocol (§9).
 func TestT8NetworkAttacker(t *testing.T) {
 	t.Parallel()
 	m := &move{
@@ -183,7 +184,7 @@ func TestT8NetworkAttacker(t *testing.T) {
 }
 
 // TestT2RogueServers: a server under the right CA, with a certificate that was
-// issued for something else, is no server.
+// issued for something else, is no server. It is of row T2 of the transfer protocol (§9).
 func TestT2RogueServers(t *testing.T) {
 	t.Parallel()
 	alpha, f := newProvider(t, "alpha"), newFactory(t)
@@ -244,6 +245,7 @@ func TestT2RogueServers(t *testing.T) {
 
 // TestT19StolenManagementKey: whoever holds the key of the present LwM2M server,
 // and no signer, moves nothing: he can stage anchors, but give them no right.
+// It is of row T19 of the transfer protocol (§9).
 func TestT19StolenManagementKey(t *testing.T) {
 	t.Parallel()
 	m := newMove(t, 60)

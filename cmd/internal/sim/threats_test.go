@@ -303,7 +303,7 @@ func TestT15FormerSigners(t *testing.T) {
 
 // TestT19StolenMessageKey: whoever holds the key of the present signer of messages, and
 // neither a server nor another key, moves nothing. He draws the device to a server of
-// his own; and he has the new provider pass a message on, in its time.
+// his own; and he has the new provider pass a message on, in its time. It is of row T19 of the transfer protocol (§9).
 func TestT19StolenMessageKey(t *testing.T) {
 	t.Parallel()
 	m := &move{
