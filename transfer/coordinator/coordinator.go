@@ -111,6 +111,8 @@ type Coordinator struct {
 	calls map[fleet.Factory]transfer.Hash // who asked with a factory certificate, for which key
 	seen  map[string]awake                // for what the rows of a transfer were last woken
 	slots slots
+
+	rights rightLocks
 }
 
 // The defaults of Options.
@@ -150,7 +152,7 @@ func New(o Options) (*Coordinator, error) {
 	return &Coordinator{
 		o: o, wake: make(chan struct{}, 1), busy: map[string]bool{}, poke: map[string]bool{},
 		calls: map[fleet.Factory]transfer.Hash{}, seen: map[string]awake{},
-		slots: slots{taken: map[string]map[string]bool{}},
+		slots: slots{taken: map[string]map[string]bool{}}, rights: newRightLocks(),
 	}, nil
 }
 

@@ -122,8 +122,8 @@ func (c *Coordinator) noteKey(ctx context.Context, s *step) error {
 	return err
 }
 
-// openRight lets the device enrol with that key.
-func (c *Coordinator) openRight(ctx context.Context, s *step) error {
+// open lets the device enrol with that key.
+func (c *Coordinator) open(ctx context.Context, s *step) error {
 	if err := c.followWindow(ctx, s); err != nil {
 		return err
 	}

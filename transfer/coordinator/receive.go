@@ -76,12 +76,8 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 		if known || err != nil {
 			return before, err
 		}
-		reply, ch, err := receive(ctx, from, call)
-		if err != nil {
-			return Reply{}, err
-		}
-		ch.Answer = &Answer{Partner: from.ID, Key: call.Key, Request: digest, Reply: reply, At: time.Now()}
-		if err = c.commit(ctx, ch); errors.Is(err, ErrConflict) {
+		reply, ch, err := c.take(ctx, from, call, digest, receive)
+		if errors.Is(err, ErrConflict) {
 			continue
 		}
 		if err != nil {
@@ -91,6 +87,23 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 		return reply, nil
 	}
 	return Reply{}, ErrConflict
+}
+
+// take judges a call and stores what follows with the answer.
+func (c *Coordinator) take(ctx context.Context, from Partner, call Call, digest [sha256.Size]byte,
+	receive func(context.Context, Partner, Call) (Reply, Change, error),
+) (Reply, Change, error) {
+	release, err := c.hold(ctx, call)
+	if err != nil {
+		return Reply{}, Change{}, err
+	}
+	defer release()
+	reply, ch, err := receive(ctx, from, call)
+	if err != nil {
+		return Reply{}, Change{}, err
+	}
+	ch.Answer = &Answer{Partner: from.ID, Key: call.Key, Request: digest, Reply: reply, At: time.Now()}
+	return reply, ch, c.commit(ctx, ch)
 }
 
 // answered returns what the partner was told under the call's key. The status of a
