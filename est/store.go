@@ -50,7 +50,7 @@ type Query struct {
 	Name     string // commonName
 	Serial   string // lower-case hex
 	Issuer   Hash
-	Factory  Hash
+	Factory  Hash // which has a right, or a device, of the certificates' name
 	SPKI     Hash
 	Client   Hash
 	CSR      Hash

@@ -131,7 +131,9 @@ func testQueries(t *testing.T, b Backend) {
 	t.Helper()
 	a, c := record("a"), record("c")
 	c.Kind, c.Issuer, c.NotAfter = est.KindServer, hash("other"), c.NotAfter.Add(time.Hour)
-	commit(t, b.Store, est.Change{Insert: []est.Record{a, c}})
+	of := right("factory a")
+	of.Endpoint = a.Name
+	commit(t, b.Store, est.Change{Right: &of, Insert: []est.Record{a, c}})
 	c.Status, c.Reason, c.RevokedAt = est.StatusRevoked, est.Superseded, start
 	a.ReplacedBy, a.ReplacedAt = hash("x"), start
 	commit(t, b.Store, est.Change{Update: []est.Record{a, c}})

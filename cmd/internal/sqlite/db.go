@@ -104,7 +104,7 @@ func dsn(path, mode string) string {
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)",
 		fmt.Sprintf("cache_size(-%d)", cache),
-		"wal_autocheckpoint(4000)",     // pages, 16 MiB: one that is written often is copied seldom
+		"wal_autocheckpoint(16000)",    // pages, 63 MiB: one that is written often is copied seldom
 		"journal_size_limit(67108864)", // a log that a long reader made grow shrinks again, to 64 MiB
 	}}
 	// A path may hold what means something in a URI: "?", "#", "%".
@@ -173,6 +173,15 @@ func (db *DB) QueryRow(ctx context.Context, name string, args ...any) *sql.Row {
 		return db.read.QueryRowContext(ctx, query(name), args...)
 	}
 	return stmt.QueryRowContext(ctx, args...)
+}
+
+// rowByKey is QueryRow by a query that finds its row at once. It is over before
+// anybody could interrupt it, so that nothing is set up to do so.
+func (db *DB) rowByKey(ctx context.Context, name string, key []byte) *sql.Row {
+	if ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return db.QueryRow(ctx, name, key)
 }
 
 // Query reads rows by the named query. The caller closes them.

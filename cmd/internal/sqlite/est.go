@@ -26,7 +26,7 @@ var _ est.Store = Inventory{}
 // Certificate implements est.Store.
 func (s Inventory) Certificate(ctx context.Context, hash est.Hash) (est.Record, error) {
 	changes := s.db.standings.changes.Load()
-	r, err := scanCertificate(s.db.QueryRow(ctx, "certificate.by_hash", hash[:]))
+	r, err := scanCertificate(s.db.rowByKey(ctx, "certificate.by_hash", hash[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return est.Record{}, fmt.Errorf("%w: certificate %x", est.ErrUnknown, hash[:8])
 	}
@@ -88,7 +88,7 @@ func certificateQuery(q est.Query) string {
 
 // Right implements est.Store.
 func (s Inventory) Right(ctx context.Context, factory est.Hash) (est.Right, error) {
-	r, err := scanRight(s.db.QueryRow(ctx, "right.by_factory", factory[:]))
+	r, err := scanRight(s.db.rowByKey(ctx, "right.by_factory", factory[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return est.Right{}, fmt.Errorf("%w: right %x", est.ErrUnknown, factory[:8])
 	}
@@ -173,13 +173,12 @@ func each[T any](tx *Tx, rows []T, write func(*Tx, T) error) error {
 }
 
 func putRight(tx *Tx, r est.Right) error {
-	args := []any{
-		r.Factory[:], append([]byte{}, r.FactoryDER...), r.Endpoint, string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued),
-		micros(r.From), micros(r.Until), micros(r.ChangedAt),
+	state := []any{
+		string(r.State), r.Epoch, blob(r.SPKI), blob(r.Issued), micros(r.From), micros(r.Until), micros(r.ChangedAt),
 	}
-	name := "right.insert"
+	name, args := "right.insert", append([]any{r.Factory[:], append([]byte{}, r.FactoryDER...), r.Endpoint}, state...)
 	if r.Version != 0 {
-		name, args = "right.update", append([]any{r.Factory[:], r.Version}, args[1:]...)
+		name, args = "right.update", append([]any{r.Factory[:], r.Version}, state...)
 	}
 	err := tx.one(fmt.Errorf("%w: right of %s", est.ErrConflict, r.Endpoint), name, args...)
 	if failure, ok := errors.AsType[*sqlite.Error](err); ok && failure.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {

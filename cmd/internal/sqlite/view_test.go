@@ -13,7 +13,7 @@ func TestViewPlans(t *testing.T) {
 	db := open(t)
 	few := []string{ // what they sort is one page at most, or what one device has, or one group
 		"view.transfer_rows_of_device", "view.values", "view.certificates_ending", "view.own_certificates",
-		"view.devices_members",
+		"view.devices_members", "view.certificates_of_device",
 		"view.audit_of_action", "view.audit_of_actor", // at most a page of each action that there is
 	}
 	for name, index := range map[string]string{
@@ -27,7 +27,7 @@ func TestViewPlans(t *testing.T) {
 		"view.insecure":                "device_nosec",
 		"view.values":                  "PRIMARY KEY",
 		"view.certificates":            "COVERING INDEX certificate_page",
-		"view.certificates_of_device":  "certificate_factory",
+		"view.certificates_of_device":  "certificate_name",
 		"view.certificates_of_key":     "certificate_spki",
 		"view.certificates_ending":     "certificate_live",
 		"view.certificate_kinds":       "COVERING INDEX certificate_count",

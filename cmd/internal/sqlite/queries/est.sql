@@ -36,12 +36,18 @@ SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not
  ORDER BY id DESC
  LIMIT ?2;
 
+-- All certificates that name a factory certificate have the name of its right, or of
+-- its device: no index of its own is needed to find them.
+
+-- name: part.named_by_factory
+name IN (SELECT endpoint FROM enrolment_right WHERE factory = ?8 UNION SELECT endpoint FROM device WHERE factory = ?8)
+
 -- name: certificate.by_factory
 SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not_after, issued_at,
        client, csr, supersedes, der, version, status, reason, why, revoked_at, used_at, replaced_by, replaced_at
   FROM certificate
  WHERE id < ?1 AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR name = ?5)
-   AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND factory = ?8
+   AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND factory = ?8 AND {part.named_by_factory}
    AND (?9 IS NULL OR spki = ?9) AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
    AND (?12 IS NULL OR not_after < ?12) AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
  ORDER BY id DESC
@@ -148,11 +154,17 @@ SELECT COUNT(*) FROM enrolment_right WHERE factory = ?;
 -- name: right.rename
 UPDATE enrolment_right SET factory = ?3, factory_der = ?4 WHERE factory = ?1 AND version = ?2;
 
+-- The right has its new name already.
+
 -- name: certificate.rename
-UPDATE certificate SET factory = ?2 WHERE factory = ?1;
+UPDATE certificate
+   SET factory = ?2
+ WHERE factory = ?1
+   AND name IN (SELECT endpoint FROM enrolment_right WHERE factory = ?2
+                 UNION SELECT endpoint FROM device WHERE factory = ?1);
 
 -- name: right.update
 UPDATE enrolment_right
-   SET state = ?5, epoch = ?6, spki = ?7, issued = ?8, from_at = ?9, until_at = ?10,
-       changed_at = ?11, version = version + 1
+   SET state = ?3, epoch = ?4, spki = ?5, issued = ?6, from_at = ?7, until_at = ?8,
+       changed_at = ?9, version = version + 1
  WHERE factory = ?1 AND version = ?2;

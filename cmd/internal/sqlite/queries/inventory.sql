@@ -30,6 +30,8 @@ SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory,
  WHERE c.id IN (
         SELECT id FROM certificate
          WHERE factory = ?10 AND id < ?1
+           AND name IN (SELECT endpoint FROM enrolment_right WHERE factory = ?10
+                         UNION SELECT endpoint FROM device WHERE factory = ?10)
            AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\' OR serial LIKE ?3 ESCAPE '\')
            AND (?4 IS NULL
                 OR ?4 = 'revoked' AND (status = 'revoked' OR replaced_at > 0 AND replaced_at <= ?6)
