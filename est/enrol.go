@@ -119,7 +119,7 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 		return Issued{}, err
 	}
 	if right.State == RightConsumed {
-		if old, ok, err := ca.stored(ctx, o.client, o.csr); ok || err != nil {
+		if old, ok, err := ca.stored(ctx, o.client, o.csr, right.Endpoint); ok || err != nil {
 			return old, err
 		}
 	}
@@ -193,10 +193,10 @@ func (ca *CA) admits(r Right, spki Hash) error {
 }
 
 // stored returns the certificate that the same client got for the same request,
-// if it still is good.
-func (ca *CA) stored(ctx context.Context, c Client, csr *CSR) (Issued, bool, error) {
+// in that name, if it still is good.
+func (ca *CA) stored(ctx context.Context, c Client, csr *CSR, name string) (Issued, bool, error) {
 	records, err := ca.o.Store.Certificates(ctx, Query{
-		Kind: KindOperational, Status: StatusValid, Client: c.Certificate, CSR: csr.Hash, SPKI: csr.SPKI, Limit: 1,
+		Kind: KindOperational, Status: StatusValid, Client: c.Certificate, CSR: csr.Hash, Name: name, Limit: 1,
 	})
 	if err != nil || len(records) == 0 || records[0].Live(ca.now()) != nil {
 		return Issued{}, false, err
@@ -257,7 +257,7 @@ func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
 	if err := ca.uncompromised(ctx, o.csr.SPKI); err != nil {
 		return Issued{}, err
 	}
-	if answer, ok, err := ca.renewed(ctx, o); ok || err != nil {
+	if answer, ok, err := ca.renewed(ctx, o, asked.Name); ok || err != nil {
 		return answer, err
 	}
 	if err := ca.rationed(ctx, asked.Factory, asked.Name); err != nil {
@@ -280,9 +280,9 @@ func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {
 }
 
 // renewed returns what the same client got for the same request.
-func (ca *CA) renewed(ctx context.Context, o *order) (Issued, bool, error) {
+func (ca *CA) renewed(ctx context.Context, o *order, name string) (Issued, bool, error) {
 	if o.made == nil {
-		return ca.stored(ctx, o.client, o.csr)
+		return ca.stored(ctx, o.client, o.csr, name)
 	}
 	answer, ok, err := ca.kept(ctx, o)
 	if errors.Is(err, ErrKeyGone) { // who renews still has a key: nothing is lost by another

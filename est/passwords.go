@@ -208,7 +208,7 @@ func (ca *CA) usePassword(ctx context.Context, p Password, csr *CSR) (Issued, er
 		return Issued{}, err
 	}
 	asks := Client{Certificate: p.client(name), Name: name}
-	if old, ok, err := ca.stored(ctx, asks, csr); ok || err != nil {
+	if old, ok, err := ca.stored(ctx, asks, csr, name); ok || err != nil {
 		return old, err
 	}
 	o := &order{client: asks, csr: csr}

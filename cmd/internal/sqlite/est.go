@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -72,12 +71,12 @@ func certificateQuery(q est.Query) string {
 	switch {
 	case q.Factory != none:
 		return "certificate.by_factory"
-	case q.SPKI != none:
-		return "certificate.by_spki"
 	case q.Serial != "":
 		return "certificate.by_serial"
 	case q.Name != "":
 		return "certificate.by_name"
+	case q.SPKI != none:
+		return "certificate.by_spki"
 	case !q.Replaced.IsZero() && q.Status == est.StatusValid:
 		return "certificate.by_replaced"
 	case q.Kind != "" && q.Status != "":
@@ -180,7 +179,10 @@ func putRight(tx *Tx, r est.Right) error {
 	if r.Version != 0 {
 		name, args = "right.update", append([]any{r.Factory[:], r.Version}, state...)
 	}
-	err := tx.one(fmt.Errorf("%w: right of %s", est.ErrConflict, r.Endpoint), name, args...)
+	err := tx.one(est.ErrConflict, name, args...)
+	if errors.Is(err, est.ErrConflict) {
+		return fmt.Errorf("%w: right of %s", err, r.Endpoint)
+	}
 	if failure, ok := errors.AsType[*sqlite.Error](err); ok && failure.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
 		return fmt.Errorf("%w: %s", est.ErrEndpoint, r.Endpoint) // enrolment_right_holder
 	}
@@ -188,11 +190,15 @@ func putRight(tx *Tx, r est.Right) error {
 }
 
 func insertCertificate(tx *Tx, r est.Record) error {
-	return tx.one(fmt.Errorf("%w: certificate %x exists", est.ErrConflict, r.Hash[:8]), "certificate.insert",
+	err := tx.one(est.ErrConflict, "certificate.insert",
 		r.Hash[:], blob(r.Issuer), r.Serial, r.SPKI[:], string(r.Kind), r.Profile, r.Name, blob(r.Factory),
 		micros(r.NotBefore), micros(r.NotAfter), micros(r.IssuedAt), blob(r.Client), blob(r.CSR), blob(r.Supersedes), r.DER,
 		r.Version, string(r.Status), string(r.Reason), r.Why, micros(r.RevokedAt), micros(r.UsedAt), blob(r.ReplacedBy),
 		micros(r.ReplacedAt))
+	if errors.Is(err, est.ErrConflict) {
+		return fmt.Errorf("%w: certificate %x exists", err, r.Hash[:8])
+	}
+	return err
 }
 
 func updateCertificate(tx *Tx, r est.Record) error {
@@ -243,60 +249,4 @@ func scanRight(row interface{ Scan(dest ...any) error }) (est.Right, error) {
 		r.FactoryDER = nil
 	}
 	return r, err
-}
-
-// hashColumn scans a hash; NULL is the zero hash.
-type hashColumn struct{ to *est.Hash }
-
-func hash(to *est.Hash) hashColumn { return hashColumn{to} }
-
-// Scan implements sql.Scanner.
-func (h hashColumn) Scan(src any) error {
-	b, ok := src.([]byte)
-	if src != nil && (!ok || len(b) != len(h.to)) {
-		return fmt.Errorf("hash column holds %T of %d bytes", src, len(b))
-	}
-	*h.to = est.Hash{}
-	copy(h.to[:], b)
-	return nil
-}
-
-// blob is a hash as a column or parameter: NULL if it is zero.
-func blob(h est.Hash) any {
-	if h == (est.Hash{}) {
-		return nil
-	}
-	return h[:]
-}
-
-// text is a parameter that selects nothing if it is empty.
-func text(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// limit is a time that bounds a selection; NULL does not.
-func limit(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UnixMicro()
-}
-
-// micros is a time as a column; 0 is the zero time.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-// moment is the inverse of micros.
-func moment(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
 }

@@ -28,7 +28,7 @@ func TestViewPlans(t *testing.T) {
 		"view.values":                  "PRIMARY KEY",
 		"view.certificates":            "COVERING INDEX certificate_page",
 		"view.certificates_of_device":  "certificate_name",
-		"view.certificates_of_key":     "certificate_spki",
+		"view.certificates_of_key":     "COVERING INDEX certificate_page",
 		"view.certificates_ending":     "certificate_live",
 		"view.certificate_kinds":       "COVERING INDEX certificate_count",
 		"view.certificate_ends":        "certificate_live",

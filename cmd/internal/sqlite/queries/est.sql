@@ -71,7 +71,8 @@ SELECT hash, issuer, serial, spki, kind, profile, name, factory, not_before, not
   FROM certificate
  WHERE id < ?1 AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR name = ?5)
    AND (?6 IS NULL OR serial = ?6) AND (?7 IS NULL OR issuer = ?7) AND (?8 IS NULL OR factory = ?8)
-   AND spki = ?9 AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
+   AND id IN (SELECT id FROM certificate INDEXED BY certificate_page WHERE spki = ?9 AND id < ?1)
+   AND (?10 IS NULL OR client = ?10) AND (?11 IS NULL OR csr = ?11)
    AND (?12 IS NULL OR not_after < ?12) AND (?13 IS NULL OR replaced_at > 0 AND replaced_at < ?13)
  ORDER BY id DESC
  LIMIT ?2;

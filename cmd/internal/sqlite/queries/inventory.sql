@@ -49,7 +49,7 @@ SELECT c.hash, c.issuer, c.serial, c.spki, c.kind, c.profile, c.name, c.factory,
        COALESCE((SELECT d.id FROM device d WHERE d.factory = c.factory), '')
   FROM certificate c
  WHERE c.id IN (
-        SELECT id FROM certificate
+        SELECT id FROM certificate INDEXED BY certificate_page
          WHERE spki = ?10 AND id < ?1
            AND (?3 IS NULL OR name LIKE ?3 ESCAPE '\' OR serial LIKE ?3 ESCAPE '\')
            AND (?4 IS NULL
