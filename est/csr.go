@@ -23,6 +23,7 @@ type CSR struct {
 	SPKI Hash // zero if a key is to be made
 	Key  crypto.PublicKey
 	req  *x509.CertificateRequest
+	spki []byte // Key in DER, if it came with the request
 
 	attributes csrAttributes
 	wanted     KeyAlgorithm // of the key to be made; "": whichever
@@ -62,16 +63,33 @@ func proven(raw []byte, req *x509.CertificateRequest, check func() error) (*CSR,
 	if err := check(); err != nil {
 		return nil, fmt.Errorf("%w: proof of possession: %w", ErrCSR, err)
 	}
-	spki, err := x509.MarshalPKIXPublicKey(req.PublicKey)
-	if err != nil || !bytes.Equal(spki, req.RawSubjectPublicKeyInfo) { // one key must have one hash
+	spki := req.RawSubjectPublicKeyInfo
+	if !usual(spki, req.PublicKey) { // one key must have one hash
 		return nil, fmt.Errorf("%w: unusual encoding of the key", ErrKey)
 	}
 	out, err := newCSR(raw, req)
 	if err != nil {
 		return nil, err
 	}
-	out.SPKI, out.Key = sha256.Sum256(spki), req.PublicKey
+	out.SPKI, out.Key, out.spki = sha256.Sum256(spki), req.PublicKey, spki
 	return out, nil
+}
+
+// p256Head is what the SubjectPublicKeyInfo of each key of P-256 begins with (RFC 5480
+// §2): its point follows, uncompressed, in 64 bytes.
+var p256Head = []byte{
+	0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d,
+	0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+}
+
+// usual reports whether spki encodes the key, which was read from it, as everybody does.
+func usual(spki []byte, key crypto.PublicKey) bool {
+	const point = 64
+	if len(spki) == len(p256Head)+point && bytes.HasPrefix(spki, p256Head) {
+		return true
+	}
+	want, err := x509.MarshalPKIXPublicKey(key)
+	return err == nil && bytes.Equal(spki, want)
 }
 
 // newCSR takes over what requests with and without a key of their own have in
@@ -145,7 +163,7 @@ func (c *CSR) uris() []string {
 
 // subject returns what the certificate for this request will say.
 func (c *CSR) subject(name string) Subject {
-	return Subject{Name: name, Key: c.Key, DNS: c.req.DNSNames, URI: c.uris()}
+	return Subject{Name: name, Key: c.Key, DNS: c.req.DNSNames, URI: c.uris(), spki: c.spki}
 }
 
 // Name returns the commonName that the request asks for; "" if it has none.

@@ -60,7 +60,7 @@ func NewRoot(o RootOptions) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign root: %w", err)
 	}
-	return inspect(der, p, t)
+	return inspect(der, p, t, o.Signer.Public())
 }
 
 // DefaultIssuing returns the profile of an issuing CA under root: if that allows it,

@@ -58,6 +58,8 @@ type Subject struct {
 	IP   []net.IP         // iPAddress of subjectAltName
 	// Names of a device's subjectAltName, beside DNS, as its request has them.
 	URI []string
+
+	spki []byte // Key in DER; nil: to be made
 }
 
 // MaxName is the longest commonName in bytes (ub-common-name, RFC 5280 A.1).
@@ -69,6 +71,7 @@ type Token struct {
 	profile  *Profile
 	template *x509.Certificate
 	key      crypto.PublicKey
+	spki     []byte // likewise, in DER; nil: to be made
 	redeemed atomic.Bool
 }
 
@@ -90,7 +93,7 @@ func (i *Issuer) Prepare(p *Profile, s Subject, now time.Time) (*Token, error) {
 	if err := lint(p, t); err != nil {
 		return nil, err
 	}
-	return &Token{issuer: i, profile: p, template: t, key: s.Key}, nil
+	return &Token{issuer: i, profile: p, template: t, key: s.Key, spki: s.spki}, nil
 }
 
 // Issue signs what t holds and checks that the outcome is what was prepared. It
@@ -103,7 +106,7 @@ func (i *Issuer) Issue(t *Token) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSigner, err)
 	}
-	c, err := inspect(der, t.profile, t.template)
+	c, err := inspect(der, t.profile, t.template, t.key)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +120,9 @@ func (i *Issuer) Issue(t *Token) (*x509.Certificate, error) {
 func (i *Issuer) sign(t *Token) ([]byte, error) {
 	known, _ := i.patterns.Load(t.profile)
 	if p, _ := known.(*pattern); p != nil && i.patterned(t) {
+		if t.spki != nil {
+			return p.sign(i, t.template, t.spki)
+		}
 		spki, err := x509.MarshalPKIXPublicKey(t.key)
 		if err != nil {
 			return nil, err

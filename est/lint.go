@@ -2,6 +2,7 @@ package est
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
@@ -74,7 +75,7 @@ func checkDNS(name string) error {
 
 // inspect parses what was signed and compares it with what was meant. A
 // difference is ErrLint; the certificate must then not leave the process.
-func inspect(der []byte, p *Profile, t *x509.Certificate) (*x509.Certificate, error) {
+func inspect(der []byte, p *Profile, t *x509.Certificate, key crypto.PublicKey) (*x509.Certificate, error) {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLint, err)
@@ -88,11 +89,16 @@ func inspect(der []byte, p *Profile, t *x509.Certificate) (*x509.Certificate, er
 		slices.Equal(c.ExtKeyUsage, t.ExtKeyUsage) && slices.EqualFunc(c.UnknownExtKeyUsage, t.UnknownExtKeyUsage, oids) &&
 		slices.Equal(c.DNSNames, t.DNSNames) && slices.EqualFunc(c.URIs, t.URIs, uris) &&
 		len(c.IPAddresses) == len(t.IPAddresses) && len(c.EmailAddresses) == 0 && len(c.UnhandledCriticalExtensions) == 0 &&
-		sameRevocation(c, t)
+		sameRevocation(c, t) && sameKey(c.PublicKey, key)
 	if !same {
 		return nil, fmt.Errorf("%w: signed certificate differs from the one prepared", ErrLint)
 	}
 	return c, nil
+}
+
+func sameKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(k crypto.PublicKey) bool })
+	return ok && k.Equal(b)
 }
 
 // CheckServer is what a device demands of an EST or LwM2M server's certificate
