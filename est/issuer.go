@@ -174,8 +174,9 @@ func (p *Profile) template(s Subject, now time.Time, issuer *x509.Certificate, r
 // Forum demands (Baseline Requirements §7.1).
 func newSerial(random io.Reader, now time.Time) (*big.Int, error) {
 	const size, clock, unit = 16, 5, 24
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, size+8), uint64(now.UnixNano())>>unit)[8-clock:] //nolint:gosec // G115: after 1970
-	b = b[:size]
+	b := make([]byte, size)
+	moment := binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano())>>unit)
+	copy(b, moment[len(moment)-clock:])
 	if _, err := io.ReadFull(random, b[clock:]); err != nil {
 		return nil, fmt.Errorf("serial number: %w", err)
 	}

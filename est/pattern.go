@@ -101,7 +101,7 @@ func appendDER(b []byte, tag byte, value []byte) []byte {
 	case n < 1<<byteBits:
 		b = append(b, tag, short|1, byte(n))
 	default:
-		b = append(b, tag, short|2, byte(n>>byteBits), byte(n))
+		b = append(b, tag, short|2, byte(n>>byteBits), byte(n)) //nolint:gosec // G115: less than 64 KiB
 	}
 	return append(b, value...)
 }

@@ -136,17 +136,23 @@ func (s *Store) putErrands(errands []est.Errand) {
 	}
 }
 
-// checkSole says whether ch leaves its name to nobody else.
-func (s *Store) checkSole(ch est.Change) error {
+// checkFirst says whether no operational certificate, and no second factory
+// certificate, has the name that ch has for it.
+func (s *Store) checkFirst(ch est.Change) error {
+	had := func(r est.Record) bool { return r.Kind == est.KindOperational && r.Name == ch.First }
+	if ch.First != "" && slices.ContainsFunc(s.records, had) {
+		return fmt.Errorf("%w: %s had a certificate", est.ErrConflict, ch.First)
+	}
 	if ch.SoleFactory != "" && s.factories(ch) > 1 {
 		return fmt.Errorf("%w: factory certificates of %s", est.ErrConflict, ch.SoleFactory)
 	}
-	operational := func(r est.Record) bool { return r.Kind == est.KindOperational && r.Name == ch.First }
-	if ch.First != "" && slices.ContainsFunc(s.records, operational) {
-		return fmt.Errorf("%w: %s had a certificate", est.ErrConflict, ch.First)
-	}
-	if ch.Sole == "" {
-		return nil
+	return nil
+}
+
+// checkSole says whether ch leaves its name to nobody else.
+func (s *Store) checkSole(ch est.Change) error {
+	if err := s.checkFirst(ch); err != nil || ch.Sole == "" {
+		return err
 	}
 	for _, r := range s.rights {
 		if r.Endpoint == ch.Sole && r.State != est.RightDeleted {

@@ -111,6 +111,7 @@ func (r *run) pages(ctx context.Context) error {
 		{"expired (none)", sqlite.CertificateQuery{State: "expired"}},
 		{"by text, one", sqlite.CertificateQuery{Text: "stock-0000002"}},
 		{"by text, none", sqlite.CertificateQuery{Text: "nowhere"}},
+		{"by key", sqlite.CertificateQuery{SPKI: sha256.Sum256([]byte("stock-0000002"))}},
 		{"by kind, few", sqlite.CertificateQuery{Kind: est.KindIssuing}},
 		{"ending soon", sqlite.CertificateQuery{Until: far}},
 	} {
