@@ -71,7 +71,7 @@ func (ids IDs) Validate(allowTest bool) error {
 func Definitions(ids IDs) []registry.Object {
 	define := func(id uint16, name string, multiple bool, resources []registry.Resource) registry.Object {
 		return registry.Object{
-			ID: id, Version: "1.0", LwM2M: "1.0", Name: name, URN: fmt.Sprintf("urn:oma:lwm2m:x:%d", id),
+			ID: id, Version: "1.0", LwM2M: "1.1", Name: name, URN: fmt.Sprintf("urn:oma:lwm2m:x:%d", id),
 			Multiple: multiple, Resources: resources,
 		}
 	}

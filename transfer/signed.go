@@ -115,6 +115,9 @@ func (k kind[T]) parse(raw []byte) (*Signed[T], *cose.Sign1, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("transfer: %s: %w", k.aad, err)
 	}
+	if !message.Bare() { // small devices know two header parameters
+		return nil, nil, fmt.Errorf("transfer: %s: %w: more than algorithm and key identifier", k.aad, ErrSyntax)
+	}
 	signed := &Signed[T]{Signer: kid}
 	if err := decode(message.Payload, k.limit, &signed.Body); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", k.aad, err)

@@ -5,8 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -193,18 +194,26 @@ func validateTime(what string, s Seconds) error {
 	return nil
 }
 
+// deviceURI is a URI of a device: visible ASCII, without user information, fragment, or
+// percent-encoding in the host, so that small devices need no more than a comparison.
+var deviceURI = regexp.MustCompile(`^(?i:coaps)://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._~-]+))(?::([1-9][0-9]{0,4}))?` +
+	`(?:[/?](?:[!$&'()*+,\-./0-9:;=?@A-Z_a-z~]|%[0-9A-Fa-f]{2})*)?$`)
+
 // HostOf returns the host of a coaps URI, with its port where that is not the
 // default one, so that two spellings of one server compare equal. It returns
 // ErrValue for anything else: another scheme, no host, user information.
 func HostOf(uri string) (string, error) {
-	u, err := url.Parse(uri)
-	if err != nil || len(uri) > MaxURI || u.Scheme != "coaps" || u.Hostname() == "" || u.User != nil ||
-		u.Fragment != "" || u.Opaque != "" {
+	const host6, host, port = 1, 2, 3
+	parts := deviceURI.FindStringSubmatch(uri)
+	if len(uri) > MaxURI || parts == nil {
 		return "", fmt.Errorf("transfer: not a coaps URI: %w", ErrValue)
 	}
-	host := strings.ToLower(u.Hostname())
-	if port := u.Port(); port != "" && port != "5684" {
-		host += ":" + port
+	name := strings.ToLower(parts[host6] + parts[host])
+	if parts[port] == "" || parts[port] == "5684" {
+		return name, nil
 	}
-	return host, nil
+	if n, err := strconv.ParseUint(parts[port], 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("transfer: port of a coaps URI: %w", ErrValue)
+	}
+	return name + ":" + parts[port], nil
 }

@@ -27,6 +27,13 @@ func (h *Headers) Protected(label any) (value []byte, ok bool) {
 	return value, ok
 }
 
+// Bare reports whether the algorithm and the key identifier are protected and nothing
+// else is in either map.
+func (h *Headers) Bare() bool {
+	_, kid := h.protected[LabelKeyID]
+	return kid && h.Algorithm() != 0 && len(h.protected) == 2 && len(h.unprotected) == 0
+}
+
 // Algorithm returns the protected algorithm; zero if there is none.
 func (h *Headers) Algorithm() Algorithm {
 	var alg int64

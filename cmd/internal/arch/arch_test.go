@@ -68,6 +68,7 @@ var layers = map[string][]string{
 		"transfer", "objects", "lwm2m", "lwm2m/machine", "est", "est/attest", "lwm2m/fleet", "lwm2m/audit",
 	},
 	"transfer/explore":               {}, // tests only
+	"transfer/minimal":               {},
 	"transfer/coordinator/coordtest": {"transfer", "transfer/coordinator", "lwm2m/fleet", "lwm2m/audit"},
 	"web":                            {"lwm2m", "lwm2m/audit"},
 	"web/account":                    {"lwm2m/audit", "web"},

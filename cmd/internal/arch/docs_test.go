@@ -15,7 +15,7 @@ import (
 var documents = []string{
 	"README.md", "ARCHITECTURE.md", conformance, "SECURITY.md",
 	"docs/README.md", "docs/connect-leshan.md", "docs/connect-anjay.md", "docs/connect-zephyr.md", "docs/sub-ca.md",
-	"docs/rollout.md", "docs/hand-over.md", "docs/backup.md", "docs/night.md", "docs/sizing.md",
+	"docs/rollout.md", "docs/hand-over.md", "docs/porting.md", "docs/backup.md", "docs/night.md", "docs/sizing.md",
 }
 
 var (
