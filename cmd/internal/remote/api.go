@@ -169,31 +169,31 @@ func (a *API) condition(ctx context.Context, path string, header http.Header) er
 
 const prefix = "/api/v1"
 
-// maxWaits bounds how often a request is put off in a row: each time by a second or so.
-const maxWaits = 60
+// maxWait bounds, in seconds, for how long a request is put off that comes too often.
+const maxWait = 60
 
 // once sends one request, later if it is told to ask later (429), and returns the
 // answer with its header.
 func (a *API) once(ctx context.Context, method, path string, in []byte, header http.Header) (
 	answer []byte, told http.Header, err error,
 ) {
-	for range maxWaits {
+	for waited := 0; ; {
 		answer, told, err = a.send(ctx, method, path, in, header)
 		e := (*ProblemError)(nil)
 		if !errors.As(err, &e) || e.Status != http.StatusTooManyRequests {
-			break
+			return answer, told, err
 		}
 		seconds, bad := strconv.Atoi(told.Get("Retry-After"))
-		if bad != nil || seconds < 0 || seconds > maxWaits {
-			break
+		if bad != nil || seconds < 1 || waited+seconds > maxWait {
+			return answer, told, err
 		}
+		waited += seconds
 		select {
 		case <-time.After(time.Duration(seconds) * time.Second):
 		case <-ctx.Done():
-			return nil, told, errors.Join(err, ctx.Err())
+			return answer, told, err
 		}
 	}
-	return answer, told, err
 }
 
 // send sends one request and returns the answer with its header.

@@ -43,3 +43,36 @@ func TestConditions(t *testing.T) {
 		t.Errorf("Get of what is not there = %v", err)
 	}
 }
+
+// TestAskedTooOften: who is told to ask later does so, for a minute at most in all. A
+// request that is put off is the same one.
+func TestAskedTooOften(t *testing.T) {
+	keys := map[string]int{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v1/things", func(w http.ResponseWriter, r *http.Request) {
+		if keys[r.Header.Get("Idempotency-Key")]++; len(keys) == 1 && keys[r.Header.Get("Idempotency-Key")] == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		_, _ = io.WriteString(w, `{}`)
+	})
+	calls := 0
+	mux.HandleFunc("GET /api/v1/{when}", func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		w.Header().Set("Retry-After", r.PathValue("when"))
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	api := remote.NewAPI(server.URL, "secret")
+	if err := api.Post(t.Context(), "/things", struct{}{}, nil); err != nil || len(keys) != 1 {
+		t.Errorf("Post = %v, with %d keys", err, len(keys))
+	}
+	for _, when := range []string{"61", "0", "-1", "soon"} {
+		calls = 0
+		if err := api.Get(t.Context(), "/"+when, nil); !errors.Is(err, remote.ErrAPI) || calls != 1 {
+			t.Errorf("Get, told to wait %s: %v after %d calls, want an error after one", when, err, calls)
+		}
+	}
+}
