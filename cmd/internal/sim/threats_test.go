@@ -226,7 +226,8 @@ func TestT10Window(t *testing.T) {
 	})
 	t.Run("over while READY", func(t *testing.T) {
 		t.Parallel()
-		m, r := prepared(t, false, -2*time.Hour, -transfer.ClockSkew+3*time.Second)
+		m, r := prepared(t, false, -2*time.Hour, time.Hour)
+		m.until = time.Now().Add(5*time.Second - transfer.ClockSkew) // long enough for the message to arrive
 		m.write(t)
 		r.await(sim.Expired)
 		if err := m.alpha.srv.Execute(t.Context(), endpoint, commit, m.order()); err == nil {
