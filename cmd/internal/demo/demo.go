@@ -57,9 +57,12 @@ func DefaultTimers() Timers {
 // the same machine.
 const perDevice = 100 * time.Millisecond
 
-// of returns the timers for so many devices: all share the processors of one machine.
+// of returns the timers for so many devices: all share the processors of one machine. A
+// grace other than the default was asked for, and stays.
 func (t Timers) of(devices int) Timers {
-	t.Grace = max(t.Grace, time.Duration(devices)*perDevice)
+	if t.Grace == DefaultTimers().Grace {
+		t.Grace = max(t.Grace, time.Duration(devices)*perDevice)
+	}
 	return t
 }
 
