@@ -53,6 +53,7 @@ provider all the same, and status 0 says that all ended where they must:
 	f.BoolVar(&o.UpdateFirst, "update-first", false, "devices take an image of Beta's before they enrol there")
 	f.StringVar(&o.Fault, "fault", "", "what goes wrong, one of those above")
 	f.StringVar(&o.Dir, "dir", "", "`directory` for all data and logs (default a temporary one)")
-	f.DurationVar(&o.Timers.Grace, "grace", o.Timers.Grace, "powered time from commit to fallback; longer by default for many devices")
+	f.DurationVar(&o.Timers.Grace, "grace", o.Timers.Grace,
+		"powered time from commit to fallback; longer by default for many devices")
 	return cmd
 }
