@@ -126,7 +126,11 @@ func (s Hooks) Renew(ctx context.Context, by, id string, now time.Time) (Hook, s
 
 // Remove deletes a hook and its letters.
 func (s Hooks) Remove(ctx context.Context, by, id string, now time.Time) error {
-	return s.Store.Remove(ctx, id, audit.Row{Actor: by, Action: "webhook.remove", Subject: id, At: now})
+	h, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.Store.Remove(ctx, id, audit.Row{Actor: by, Action: "webhook.remove", Subject: id, Before: h.words(), At: now})
 }
 
 // Letters returns letters of a hook whose events come after one, at most limit.

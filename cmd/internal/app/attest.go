@@ -236,7 +236,7 @@ func (s attesters) Learn(ctx context.Context, factory fleet.Factory, info transf
 	}
 	return store.PutAttester(ctx, told, audit.Row{
 		Actor: actor, Action: "attestation.key", Subject: hex.EncodeToString(factory[:16]),
-		Reason: "told with the device's information",
+		Reason: "told with the device's information", After: fmt.Sprintf("%d reference values", len(told.References)),
 	})
 }
 

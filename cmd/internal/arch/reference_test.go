@@ -147,3 +147,50 @@ func actionsIn(n ast.Node) (out []string) {
 	}
 	return out
 }
+
+// unchanging are actions that change nothing that has a state before and after, and why.
+var unchanging = map[string]string{
+	"account.refuse": "a refusal", "attestation.refuse": "a refusal", "bootstrap.refuse": "a refusal",
+	"enrolment.refuse": "a refusal", "est.refuse": "a refusal", "factory.refuse": "a refusal",
+	"handshake.refuse": "a refusal", "peer.refuse": "a refusal", "registration.refuse": "a refusal",
+	"request.refuse": "a refusal", "transfer.contact": "a refusal",
+	"attestation.ask": "a question", "certificate.ending": "a warning", "device.fault": "what a device sent",
+	"observation.reconcile": "what a device does not do", "bootstrap.": "how one ended: the action says it",
+	"provider.backup": "a copy", "webhook.renew_secret": "a secret",
+}
+
+// TestAuditTellsWhatChanged has every row of the audit that is written out say what was
+// before or after, but for those of actions that change nothing.
+func TestAuditTellsWhatChanged(t *testing.T) {
+	used := map[string]bool{}
+	for _, f := range sources(t) {
+		if under(f.dir, "cmd/internal/pagebench") || strings.HasSuffix(f.dir, "test") {
+			continue
+		}
+		ast.Inspect(f.File, func(n ast.Node) bool {
+			row, ok := n.(*ast.CompositeLit)
+			if !ok {
+				return true
+			}
+			var action string
+			var tells bool
+			for _, e := range row.Elts {
+				if kv, ok := e.(*ast.KeyValueExpr); ok {
+					key, _ := kv.Key.(*ast.Ident)
+					tells = tells || key != nil && (key.Name == "Before" || key.Name == "After")
+					action += strings.Join(actionsIn(kv), "")
+				}
+			}
+			if _, may := unchanging[action]; action != "" && !tells && !may {
+				t.Errorf("%s: rows of %s say neither what was before nor what is after", f.name, action)
+			}
+			used[action] = used[action] || !tells
+			return true
+		})
+	}
+	for action := range unchanging {
+		if !used[action] {
+			t.Errorf("%s needs no exception", action)
+		}
+	}
+}

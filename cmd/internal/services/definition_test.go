@@ -66,4 +66,13 @@ func TestDefinitions(t *testing.T) {
 	if _, known := w.options.Registry.Object(32001); known || !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("removed twice: known %v, %v", known, err)
 	}
+	rows, err := w.Activity.ListAudit(t.Context(), web.AuditFilter{Subject: "object 32001 1.0"}, web.Page{Size: 9})
+	if err != nil || len(rows.Items) != 3 {
+		t.Fatalf("audit rows %+v, %v; want three", rows.Items, err)
+	}
+	undefined, again, first := rows.Items[0], rows.Items[1], rows.Items[2]
+	if first.Before != "" || !strings.Contains(first.After, "bytes, SHA-256 ") || again.Before != first.After ||
+		again.After == first.After || undefined.Before != again.After || undefined.After != "" {
+		t.Errorf("the audit tells of %+v", rows.Items)
+	}
 }

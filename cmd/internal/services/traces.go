@@ -77,8 +77,11 @@ func (s *traces) StopTrace(ctx context.Context, by web.Actor, device string) (we
 	if err != nil {
 		return web.DeviceTrace{}, err
 	}
+	row := audit.Row{Actor: by.String(), Action: "trace.stop", Subject: string(line.ID), After: "stopped", At: s.Now()}
+	if s.Traces.Snapshot(line.ID).Running {
+		row.Before = "running"
+	}
 	s.Traces.Stop(line.ID)
-	row := audit.Row{Actor: by.String(), Action: "trace.stop", Subject: string(line.ID), At: s.Now()}
 	if err := s.DB.Audit(ctx, row); err != nil {
 		return web.DeviceTrace{}, translate(err)
 	}

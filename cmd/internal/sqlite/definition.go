@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -55,10 +56,14 @@ func (s Definitions) All(ctx context.Context) ([]Definition, error) {
 func (s Definitions) Put(ctx context.Context, all []Definition) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
 		for _, d := range all {
-			_, err := tx.Exec("definition.put", d.Object, d.Version, d.Document, d.AddedAt.UnixMicro(), d.AddedBy)
+			before, err := definitionBefore(tx, d.Object, d.Version)
+			if err == nil {
+				_, err = tx.Exec("definition.put", d.Object, d.Version, d.Document, d.AddedAt.UnixMicro(), d.AddedBy)
+			}
 			if err == nil {
 				err = tx.Audit(audit.Row{
 					Actor: d.AddedBy, Action: "object.define", Subject: definitionName(d.Object, d.Version), At: d.AddedAt,
+					Before: before, After: documentText(d.Document),
 				})
 			}
 			if err != nil {
@@ -79,6 +84,10 @@ func (s Definitions) Put(ctx context.Context, all []Definition) error {
 // Remove deletes one. It returns ErrNoDefinition if there is none.
 func (s Definitions) Remove(ctx context.Context, object uint16, version, actor string) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
+		before, err := definitionBefore(tx, object, version)
+		if err != nil {
+			return err
+		}
 		res, err := tx.Exec("definition.delete", object, version)
 		if err != nil {
 			return err
@@ -86,10 +95,29 @@ func (s Definitions) Remove(ctx context.Context, object uint16, version, actor s
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, ErrNoDefinition)
 		}
-		return tx.Audit(audit.Row{Actor: actor, Action: "object.undefine", Subject: definitionName(object, version)})
+		return tx.Audit(audit.Row{
+			Actor: actor, Action: "object.undefine", Subject: definitionName(object, version), Before: before,
+		})
 	})
 }
 
 func definitionName(object uint16, version string) string {
 	return fmt.Sprintf("object %d %s", object, version)
+}
+
+// definitionBefore says in the audit which document there is of an object; "" if there
+// is none.
+func definitionBefore(tx *Tx, object uint16, version string) (string, error) {
+	var document []byte
+	err := tx.QueryRow("definition.get", object, version).Scan(&document)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return documentText(document), err
+}
+
+// documentText names a document in the audit: whoever has the file can tell that it is
+// the one.
+func documentText(document []byte) string {
+	return fmt.Sprintf("%d bytes, SHA-256 %x", len(document), sha256.Sum256(document))
 }

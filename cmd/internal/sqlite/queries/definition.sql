@@ -5,6 +5,9 @@ ON CONFLICT DO UPDATE SET document = excluded.document, added_at = excluded.adde
 -- name: definition.all
 SELECT object, version, document, added_at, added_by FROM object_definition ORDER BY object, version;
 
+-- name: definition.get
+SELECT document FROM object_definition WHERE object = ? AND version = ?;
+
 -- name: definition.delete
 DELETE FROM object_definition WHERE object = ? AND version = ?;
 
