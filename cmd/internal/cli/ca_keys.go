@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -31,7 +33,7 @@ func (m *maintenance) flags(cmd *cobra.Command) {
 
 // config reads the provider's settings.
 func (m *maintenance) config() (config.Config, error) {
-	l, err := layersOf(m.file, pflag.NewFlagSet("", pflag.ContinueOnError))
+	l, err := layersOf(cmp.Or(m.file, os.Getenv(envName("config"))), pflag.NewFlagSet("", pflag.ContinueOnError))
 	if err != nil {
 		return config.Config{}, err
 	}

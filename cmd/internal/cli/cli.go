@@ -61,13 +61,15 @@ Begin with "steward demo", which shows all of it on this machine, or with
 "steward serve", which runs one provider.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Version: app.Version, Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: refuseVariables,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errMisused, err) })
 	root.AddCommand(newServe(), newDemo(), newDevice(), newDeviceCheck(), newCA(), newReleases(), newCampaigns())
 	root.AddCommand(newSUIT(), newBench(), newDevices(), newTransfers(), newPartners(), newDoctor(), newConfig())
 	root.AddCommand(newMan(), newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion(), newAudit())
 	root.AddCommand(newUsers())
+	exemplify(root)
 	return root
 }
 

@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"steward/cmd/internal/config"
 	"steward/cmd/internal/doctor"
 )
 
@@ -15,7 +18,8 @@ import (
 var errUnwell = errors.New("something is wrong")
 
 func newDoctor() *cobra.Command {
-	var m maintenance
+	flags := config.Default()
+	var file string
 	var asJSON bool
 	o := doctor.Options{Now: time.Now, Built: built()}
 	cmd := &cobra.Command{
@@ -24,19 +28,22 @@ func newDoctor() *cobra.Command {
 files, clock, random numbers, socket buffers, file descriptors, disk, certificates and
 their keys, schema and integrity of the database, audit chain, ports; of one that runs
 also the dashboard and the address that devices are told, by a real DTLS handshake;
-partners' listeners with their pinned keys. Give it the settings that the provider has:
---config, or --data.
+partners' listeners with their pinned keys. Give it what "steward serve" is given, by the
+same flags, file and environment: it looks at what that would run.
 
 Each finding is ok, warning or error, with its remedy. It changes nothing. The exit
 status is 1 if anything is an error.`,
 		Example: `  steward doctor --config /etc/steward.toml
+  steward doctor --data alpha --coaps :15684 --peer off
   steward doctor --data steward-data --time-url https://partner.example --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := m.config()
+			l, err := layersOf(cmp.Or(file, os.Getenv(envName("config"))), cmd.Flags())
 			if err != nil {
 				return err
 			}
-			o.Config = cfg
+			if o.Config, err = config.New(l.flags); err != nil {
+				return fmt.Errorf("%w: %w", errMisused, err)
+			}
 			all := doctor.Examine(cmd.Context(), o)
 			out := operator{asJSON: asJSON}
 			err = out.print(cmd, all, func() [][]string {
@@ -55,8 +62,9 @@ status is 1 if anything is an error.`,
 			return err
 		},
 	}
-	m.flags(cmd)
 	f := cmd.Flags()
+	f.StringVar(&file, "config", "", "TOML `file` with settings")
+	serveFlags(f, &flags)
 	f.StringVar(&o.TimeURL, "time-url", "", "compare the clock with that of this `URL`'s server")
 	f.BoolVar(&o.Quick, "quick", false, "do not read the whole database")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

@@ -19,8 +19,10 @@ type Keys struct {
 	Place map[string]string `toml:"place"`
 }
 
+// PassphraseVariable is the variable of the environment that may have the passphrase.
+const PassphraseVariable = "STEWARD_PASSPHRASE"
+
 const (
-	passphraseVariable = "STEWARD_PASSPHRASE"
 	// passphraseCredential is its name among the credentials that a service manager
 	// hands over in the directory CREDENTIALS_DIRECTORY (systemd.exec(5)).
 	passphraseCredential = "steward-passphrase"
@@ -32,8 +34,8 @@ func (k Keys) Passphrase() ([]byte, error) {
 	if k.PassphraseFile != "" {
 		return readPassphrase(k.PassphraseFile)
 	}
-	if text := os.Getenv(passphraseVariable); text != "" {
-		return []byte(text), os.Unsetenv(passphraseVariable) // children and dumps need not have it
+	if text := os.Getenv(PassphraseVariable); text != "" {
+		return []byte(text), os.Unsetenv(PassphraseVariable) // children and dumps need not have it
 	}
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {

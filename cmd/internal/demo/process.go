@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,6 +51,8 @@ func start(ctx context.Context, dir, name string, args ...string) (*process, err
 	// Not CommandContext: it would kill at once what can end in order.
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), self, args...) //nolint:gosec // G204: this binary itself
 	p.cmd.Stderr = log
+	// Settings in the environment are those of one provider, and not of these.
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "STEWARD_") })
 	// A child must not outlive us, and must not get the terminal's Ctrl-C before
 	// we end it in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

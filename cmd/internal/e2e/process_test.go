@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -83,6 +85,8 @@ func startWith(t *testing.T, name string, log *tail, out io.Writer, args ...stri
 	p := &process{name: name, log: log, ended: make(chan struct{})}
 	p.cmd = exec.Command(binary(t), args...)
 	p.cmd.Dir = t.TempDir()
+	// Variables such as STEWARD_E2E are for tests: the program refuses what it does not know.
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "STEWARD_") })
 	p.cmd.Stdout, p.cmd.Stderr = out, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that timed out leaves none
 	if err := p.cmd.Start(); err != nil {
