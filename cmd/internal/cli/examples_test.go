@@ -29,6 +29,7 @@ func TestExamples(t *testing.T) {
 			line, _, _ = strings.Cut(line, " | ")
 			line, _, _ = strings.Cut(line, " > ")
 			line, _, _ = strings.Cut(line, " #")
+			line = strings.TrimSuffix(strings.TrimSpace(line), " &")
 			parse(t, c.CommandPath(), line)
 			own = own || strings.HasPrefix("steward "+line, c.CommandPath())
 		}
