@@ -20,6 +20,8 @@ func (missing) ListAudit(context.Context, AuditFilter, Page) (List[AuditRow], er
 	return List[AuditRow]{}, ErrNotBuilt
 }
 
+func (missing) EraseDevice(context.Context, Actor, string, string, string) error { return ErrNotBuilt }
+
 func (missing) RetireDevice(context.Context, Actor, string, string) (Device, error) {
 	return Device{}, ErrNotBuilt
 }

@@ -23,6 +23,10 @@ type Devices interface {
 	// deleted, its certificates revoked, its sessions ended. What it did stays. It returns
 	// ErrConflict for one that is not ours, or is being handed over.
 	RetireDevice(ctx context.Context, by Actor, id string, why string) (Device, error)
+	// EraseDevice removes a device that left, with all that it sent, was asked and was
+	// given. Its certificates, hand-overs and audit rows stay. endpoint is its name, to
+	// confirm. It returns ErrConflict for one that is ours or busy.
+	EraseDevice(ctx context.Context, by Actor, id, endpoint, why string) error
 }
 
 // A TagChange adds tags and takes others off.

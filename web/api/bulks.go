@@ -13,6 +13,7 @@ func (a *API) bulkRoutes() []route {
 	return []route{
 		{method: post, pattern: "/devices/{id}/tags", role: operator, handler: a.changeTags},
 		{method: post, pattern: "/devices/{id}/retire", role: web.RoleSecurity, handler: a.retireDevice},
+		{method: post, pattern: "/devices/{id}/erase", role: web.RoleAdmin, handler: a.eraseDevice},
 		{method: get, pattern: "/bulk-actions", role: viewer, handler: a.bulks},
 		{method: post, pattern: "/bulk-actions", role: either, handler: a.startBulk, upload: true},
 		{method: post, pattern: "/bulk-actions/preview", role: either, handler: a.previewBulk, upload: true},
@@ -51,6 +52,24 @@ func (a *API) retireDevice(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, d)
+}
+
+type erasure struct {
+	Endpoint string `json:"endpoint"`
+	Reason   string `json:"reason"`
+}
+
+func (a *API) eraseDevice(w http.ResponseWriter, r *http.Request) error {
+	var in erasure
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	err := a.s.Devices.EraseDevice(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in.Endpoint, in.Reason)
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func (a *API) bulks(w http.ResponseWriter, r *http.Request) error {

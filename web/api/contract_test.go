@@ -176,6 +176,7 @@ var bodies = map[string]string{
 	"POST /api/v1/object-definitions":              `{"document":"x"}`,
 	"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
 	"POST /api/v1/devices/{id}/retire":             `{"reason":"x"}`,
+	"POST /api/v1/devices/{id}/erase":              `{"endpoint":"x","reason":"x"}`,
 	"POST /api/v1/devices/{id}/tags":               `{"add":["a"]}`,
 	"POST /api/v1/bulk-actions":                    `{"action":"tag","tag":"a","devices":["d"]}`,
 	"POST /api/v1/bulk-actions/{id}/commands":      `{"action":"approve"}`,

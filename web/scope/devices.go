@@ -305,6 +305,14 @@ func (s devices) ChangeTags(ctx context.Context, by web.Actor, id string, c web.
 	return s.Devices.ChangeTags(ctx, by, id, c)
 }
 
+// EraseDevice implements web.Devices.
+func (s devices) EraseDevice(ctx context.Context, by web.Actor, id, endpoint, why string) error {
+	if err := s.device(ctx, id); err != nil {
+		return err
+	}
+	return s.Devices.EraseDevice(ctx, by, id, endpoint, why)
+}
+
 // RetireDevice implements web.Devices.
 func (s devices) RetireDevice(ctx context.Context, by web.Actor, id string, why string) (web.Device, error) {
 	if err := s.device(ctx, id); err != nil {

@@ -28,8 +28,8 @@ var decided = map[string]string{
 	"Activity.ListAudit": public, // of what they did themselves: TestAudit
 
 	"Devices.ListDevices": empty, "Devices.Device": hidden, "Devices.Values": hidden, "Devices.ChangeTags": hidden,
-	"Devices.RetireDevice": hidden,
-	"Operations.Do":        hidden, "Operations.ListOperations": hidden, "Operations.DeviceOperation": hidden,
+	"Devices.RetireDevice": hidden, "Devices.EraseDevice": hidden,
+	"Operations.Do": hidden, "Operations.ListOperations": hidden, "Operations.DeviceOperation": hidden,
 	"Operations.CancelOperation": hidden,
 
 	"Observations.ObservationTemplates": public, "Observations.PutObservationTemplate": beyond,

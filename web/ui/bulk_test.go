@@ -130,6 +130,18 @@ func TestRetire(t *testing.T) {
 	}
 }
 
+// TestErase hands on the name that was typed, and leads to those that left.
+func TestErase(t *testing.T) {
+	s := newSite(t, &webtest.Fake{Text: "meter 1"})
+	r := s.do(t, http.MethodPost, "/devices/"+webtest.ID+"/erase", s.session(t, web.RoleAdmin),
+		url.Values{"confirm": {"meter 1"}, "reason": {"broken"}})
+	calls := s.fake.Calls()
+	if len(calls) != 1 || calls[0].Service != "EraseDevice" || calls[0].Arg != "meter 1: broken" ||
+		r.Header().Get("Location") != "/devices?state=left" {
+		t.Errorf("calls = %+v, leads to %s", calls, r.Header().Get("Location"))
+	}
+}
+
 // TestDeviceTabs holds that each page of a device leads to all others and is marked.
 func TestDeviceTabs(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})

@@ -120,3 +120,12 @@ func (u *UI) retire(w http.ResponseWriter, r *http.Request) error {
 	_, err = u.s.Devices.RetireDevice(r.Context(), web.ActorFrom(r.Context()), id, r.PostFormValue("reason"))
 	return u.done(w, r, err, "/devices/"+url.PathEscape(id), "The device is retired. Its history stays.", back)
 }
+
+// erase deletes a device that left, with its history.
+func (u *UI) erase(w http.ResponseWriter, r *http.Request) error {
+	id := web.Param(r, "id")
+	err := u.s.Devices.EraseDevice(r.Context(), web.ActorFrom(r.Context()), id, r.PostFormValue("confirm"),
+		r.PostFormValue("reason"))
+	return u.done(w, r, err, "/devices?state=left", "The device and its history are deleted.",
+		"/devices/"+url.PathEscape(id)+"/settings")
+}

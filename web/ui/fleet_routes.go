@@ -20,6 +20,7 @@ func (u *UI) fleetRoutes() []route {
 		{method: get, pattern: "/devices/{id}/firmware", role: viewer, handler: u.firmware},
 		{method: get, pattern: "/devices/{id}/settings", role: viewer, handler: u.deviceSettings},
 		{method: post, pattern: "/devices/{id}/retire", role: web.RoleSecurity, handler: u.retire},
+		{method: post, pattern: "/devices/{id}/erase", role: web.RoleAdmin, handler: u.erase},
 		{method: get, pattern: "/settings", role: viewer, handler: u.settings},
 		{method: get, pattern: "/find", role: viewer, handler: u.find},
 		{method: get, pattern: "/groups", role: viewer, handler: u.groups},

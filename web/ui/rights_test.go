@@ -62,6 +62,7 @@ var rights = map[string]web.Role{
 	"GET /devices/{id}/security": web.RoleViewer, "GET /devices/{id}/timeline": web.RoleViewer,
 	"GET /devices/{id}/firmware": web.RoleViewer, "GET /devices/{id}/settings": web.RoleViewer,
 	"POST /devices/{id}/retire": web.RoleSecurity,
+	"POST /devices/{id}/erase":  web.RoleAdmin,
 	"GET /find":                 web.RoleViewer, "GET /groups": web.RoleViewer, "POST /groups": web.RoleOperator,
 	"GET /groups/{name}":         web.RoleViewer,
 	"POST /groups/{name}/remove": web.RoleOperator,

@@ -11,6 +11,11 @@ func (f *Fake) ChangeTags(_ context.Context, by web.Actor, id string, c web.TagC
 	return f.device(), f.note("ChangeTags", by, id, c)
 }
 
+// EraseDevice implements web.Devices.
+func (f *Fake) EraseDevice(_ context.Context, by web.Actor, id, endpoint, why string) error {
+	return f.note("EraseDevice", by, id, endpoint+": "+why)
+}
+
 // RetireDevice implements web.Devices.
 func (f *Fake) RetireDevice(_ context.Context, by web.Actor, id string, why string) (web.Device, error) {
 	return f.device(), f.note("RetireDevice", by, id, why)

@@ -59,6 +59,22 @@ SELECT id, at, actor, action, subject, reason, before, after, prev, hash
  ORDER BY id DESC
  LIMIT ?;
 
+-- name: device.busy
+SELECT (SELECT COUNT(*) FROM job WHERE device = ?1 AND state NOT IN ('done', 'failed', 'aborted'))
+     + (SELECT COUNT(*) FROM transfer_row WHERE factory = ?2 AND ended = 0);
+
+-- name: device.erase
+DELETE FROM device WHERE id = ?;
+
+-- name: device.erase_attester
+DELETE FROM attester WHERE device = ?;
+
+-- name: device.erase_verdicts
+DELETE FROM attestation WHERE device = ?;
+
+-- name: device.erase_bulk
+DELETE FROM bulk_device WHERE device = ?;
+
 -- name: device.tags
 UPDATE device SET tags = ? WHERE id = ?;
 

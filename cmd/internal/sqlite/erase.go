@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"steward/lwm2m/audit"
+	"steward/lwm2m/fleet"
+)
+
+// ErrBusy reports a device that something is still under way with.
+var ErrBusy = errors.New("device is busy")
+
+// Erase removes a device that left and all that is known of it: what it sent, was asked
+// and was given. Certificates, rights and hand-overs stay, for the CA and the evidence of
+// where it went need them, and so does the audit. It returns fleet.ErrUnknown,
+// fleet.ErrConflict for one that has not left, and ErrBusy while an update or a hand-over
+// of it is not over. After a crash it is asked for once more.
+func (s Devices) Erase(ctx context.Context, id fleet.ID, actor, reason string) error {
+	d, err := s.Device(ctx, id)
+	if err != nil {
+		return err
+	}
+	if d.Ownership != fleet.Left {
+		return fmt.Errorf("%w: %s has not left", fleet.ErrConflict, d.Endpoint)
+	}
+	series := Series{s.db}
+	days, err := series.days(ctx)
+	if err != nil {
+		return err
+	}
+	for _, day := range days { // many, so a batch at a time; of who left none come
+		if _, err := s.db.remove(ctx, -1, "series.trim", day, string(id)); err != nil {
+			return err
+		}
+	}
+	if err := s.db.Update(ctx, func(tx *Tx) error { return erase(tx, id, actor, reason) }); err != nil {
+		return err
+	}
+	s.db.deviceChanged(id)
+	return nil
+}
+
+func erase(tx *Tx, id fleet.ID, actor, reason string) error {
+	d, err := scanDevice(tx.QueryRow("device.by_id", string(id)))
+	if err != nil {
+		return err
+	}
+	if d.Ownership != fleet.Left { // it came back meanwhile
+		return fmt.Errorf("%w: %s has not left", fleet.ErrConflict, d.Endpoint)
+	}
+	var busy int
+	if err := tx.QueryRow("device.busy", string(id), factoryColumn(d.Factory)).Scan(&busy); err != nil {
+		return fmt.Errorf("device.busy: %w", err)
+	}
+	if busy > 0 {
+		return fmt.Errorf("%w: %s", ErrBusy, d.Endpoint)
+	}
+	for _, statement := range []string{"device.erase_attester", "device.erase_verdicts"} {
+		if _, err := tx.Exec(statement, factoryColumn(d.Factory)); err != nil {
+			return err
+		}
+	}
+	for _, statement := range []string{"device.erase_bulk", "device.erase"} { // the last takes the rest along
+		if _, err := tx.Exec(statement, string(id)); err != nil {
+			return err
+		}
+	}
+	return tx.Audit(audit.Row{
+		Actor: actor, Action: "device.erase", Subject: string(id), Reason: reason,
+		Before: string(d.Endpoint) + " " + string(d.Ownership),
+	})
+}
