@@ -73,7 +73,7 @@ func (a archiver) writeArchive(ctx context.Context, before time.Time) (bool, err
 	if err != nil {
 		return false, err
 	}
-	last, err := a.db.AuditOlder(ctx, before)
+	last, err := a.db.AuditOlder(ctx, before, base.ID+archiveRows)
 	if err != nil || last <= base.ID {
 		return false, err
 	}
@@ -81,7 +81,6 @@ func (a archiver) writeArchive(ctx context.Context, before time.Time) (bool, err
 	if err != nil || len(first) == 0 || first[0].At.After(before.Add(-archiveSpan)) {
 		return false, err
 	}
-	last = min(last, base.ID+archiveRows)
 	name := filepath.Join(a.dir, archiveName(base.ID+1, last))
 	f, err := os.CreateTemp(a.dir, ".new-*")
 	if err != nil {

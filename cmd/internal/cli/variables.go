@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,14 +26,20 @@ func knownVariables() []string {
 	return known
 }
 
-// checkVariables returns errMisused if the environment has variables that begin as
+// errVariables reports variables that mean nothing.
+var errVariables = errors.New("variables of the environment that mean nothing")
+
+// serviceLink is what Kubernetes gives every container for a service named steward.
+var serviceLink = regexp.MustCompile(`^STEWARD_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_[A-Z]+(_[A-Z]+)?)?)$`)
+
+// checkVariables returns errVariables if the environment has variables that begin as
 // ours do and mean nothing: a misspelt setting must not go unnoticed.
 func checkVariables(environ []string) error {
 	known := knownVariables()
 	var strange []string
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || serviceLink.MatchString(name) {
 			continue
 		}
 		text := name
@@ -44,7 +52,7 @@ func checkVariables(environ []string) error {
 		return nil
 	}
 	slices.Sort(strange)
-	return fmt.Errorf("%w: variables of the environment that mean nothing: %s", errMisused, strings.Join(strange, ", "))
+	return fmt.Errorf("%w: %s", errVariables, strings.Join(strange, ", "))
 }
 
 // refuseVariables has "serve", and "config show" which speaks for it, refuse variables
@@ -55,7 +63,7 @@ func refuseVariables(cmd *cobra.Command, _ []string) error {
 	case err == nil, cmd.Hidden:
 		return nil
 	case cmd.CommandPath() == "steward serve", cmd.CommandPath() == "steward config show":
-		return err
+		return fmt.Errorf("%w: %w", errMisused, err)
 	default:
 		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "steward: warning:", err)
 		return nil

@@ -11,6 +11,8 @@ func TestVariables(t *testing.T) {
 	for _, row := range []struct{ name, environ, want string }{
 		{"none", "HOME=/root PATH=/bin", ""},
 		{"known", "STEWARD_COAPS=:1 STEWARD_PASSPHRASE=x STEWARD_CONFIG=f STEWARD_LOG_LEVEL=debug STEWARD_KEEP_AUDIT=3", ""},
+		{"of Kubernetes", "STEWARD_SERVICE_HOST=10.0.0.1 STEWARD_PORT=tcp://10.0.0.1:80 STEWARD_PORT_80_TCP_ADDR=10.0.0.1 " +
+			"STEWARD_SERVICE_PORT_HTTP=80", ""},
 		{"misspelt", "STEWARD_COAP_S=:1", "mean nothing: STEWARD_COAP_S (STEWARD_COAPS?)"},
 		{"letters exchanged", "STEWARD_PUBILC_COAPS=:1", "STEWARD_PUBILC_COAPS (STEWARD_PUBLIC_COAPS?)"},
 		{"in lower case after", "STEWARD_coaps=:1", "STEWARD_coaps"},

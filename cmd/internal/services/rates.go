@@ -74,7 +74,7 @@ func (r *Rates) Lately(now time.Time) *web.Pace {
 	minute, whole := r.since(now.Add(-time.Minute)), r.kept[0]
 	elapsed := max(c.at.Sub(minute.at), rateEvery) // else one at the start would be many
 	each := func(before, after uint64, per time.Duration) float64 {
-		return float64(after-before) * float64(per) / float64(elapsed)
+		return float64(after-before) * float64(per) / float64(max(elapsed, per))
 	}
 	return &web.Pace{
 		RegistrationsPerMinute: each(minute.Registrations, c.Registrations, time.Minute),

@@ -39,11 +39,11 @@ func (db *DB) AuditBase(ctx context.Context) (b AuditBase, err error) {
 	return b, nil
 }
 
-// AuditOlder returns the id of the last of the rows, from the beginning of the chain,
-// that are all older than before; 0 if there is none. The newest row is never among
-// them: the next one must follow from it.
-func (db *DB) AuditOlder(ctx context.Context, before time.Time) (last int64, err error) {
-	err = db.QueryRow(ctx, "audit.older", before.UnixMicro()).Scan(&last)
+// AuditOlder returns the id of the last of the rows, from the beginning of the chain up
+// to most, that are all older than before; 0 if there is none. The newest row is never
+// among them: the next one must follow from it.
+func (db *DB) AuditOlder(ctx context.Context, before time.Time, most int64) (last int64, err error) {
+	err = db.QueryRow(ctx, "audit.older", before.UnixMicro(), most+1).Scan(&last)
 	return max(last, 0), err
 }
 

@@ -71,7 +71,6 @@ var grows = []string{
 // and why they may.
 var scans = map[string]string{
 	"audit.last":              "one row, the newest",
-	"audit.older":             "once an hour, those that go to a file and one more",
 	"password.list":           "a page in the order of the table",
 	"errand.list":             "a page in the order of the table",
 	"registration.all":        "once, at the start",

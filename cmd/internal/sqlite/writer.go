@@ -70,7 +70,7 @@ func (w *writer) transact(group []*job, errs []error) error {
 	err := w.lookAround()
 	bare := err == nil && w.runBare(group)
 	if err == nil && !bare {
-		w.tail.known = false
+		w.tail.known, w.tail.id = false, 0
 		err = errors.Join(w.control("writer.rollback"), w.control("writer.begin"))
 	}
 	for i, j := range group {
@@ -85,7 +85,7 @@ func (w *writer) transact(group []*job, errs []error) error {
 		err = w.control("writer.commit")
 	}
 	if err != nil {
-		w.tail.known = false
+		w.tail.known, w.tail.id = false, 0
 		return errors.Join(err, w.control("writer.rollback"))
 	}
 	return nil

@@ -27,7 +27,8 @@ INSERT INTO audit (at, actor, action, subject, reason, before, after, prev, hash
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: audit.older
-SELECT COALESCE((SELECT id FROM audit WHERE at >= ? ORDER BY id LIMIT 1), (SELECT MAX(id) FROM audit), 0) - 1;
+SELECT COALESCE((SELECT id FROM audit WHERE id <= ?2 AND at >= ?1 ORDER BY id LIMIT 1),
+                (SELECT MAX(id) FROM audit WHERE id <= ?2), 0) - 1;
 
 -- name: audit.batch
 SELECT id, hash
