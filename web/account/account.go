@@ -128,7 +128,9 @@ func (a *Accounts) SignOut(ctx context.Context, secret string, now time.Time) er
 	if err != nil {
 		return err
 	}
-	row := audit.Row{Actor: "operator:" + c.Owner, Action: "account.sign_out", Subject: c.Owner, Before: "signed in", At: now}
+	row := audit.Row{
+		Actor: "operator:" + c.Owner, Action: "account.sign_out", Subject: c.Owner, Before: "signed in", At: now,
+	}
 	return a.store.End(ctx, Session, c.Hash, row)
 }
 

@@ -33,7 +33,8 @@ func (a *App) archiveAudit(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		now := a.now()
-		a.logError(ctx, "archiving audit rows", archiver{a.dir.file(dirAudit), a.db, now}.run(ctx, now.Add(-a.cfg.Kept.Audit)))
+		to := archiver{a.dir.file(dirAudit), a.db, now}
+		a.logError(ctx, "archiving audit rows", to.run(ctx, now.Add(-a.cfg.Kept.Audit)))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

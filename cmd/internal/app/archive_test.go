@@ -126,7 +126,8 @@ func TestArchive(t *testing.T) {
 		t.Errorf("VerifyAudit = %d, %v; want 243", n, err)
 	}
 	rows, err := c.db.AuditBefore(t.Context(), files[1], 0, 9)
-	if err != nil || len(rows) != 1 || rows[0].Action != "audit.archive" || rows[0].Reason != "rows 240 to 479 are in the file" {
+	if err != nil || len(rows) != 1 || rows[0].Action != "audit.archive" ||
+		rows[0].Reason != "rows 240 to 479 are in the file" {
 		t.Errorf("the archive is audited as %+v, %v", rows, err)
 	}
 }

@@ -120,8 +120,8 @@ func (a *App) background(ctx context.Context) error {
 			a.logError(ctx, "forgetting keys made for devices", a.pki.ca.ForgetKeys(ctx))
 			a.logError(ctx, "pruning credentials", a.web.accounts.Prune(ctx, a.now()))
 			a.logError(ctx, "forgetting what nobody needs", a.db.Forget(ctx, a.now()))
-			a.logError(ctx, "forgetting events", a.db.Events().Prune(ctx, a.now().Add(-cmp.Or(a.cfg.Kept.Events, web.EventsKept)),
-				web.MaxEvents))
+			before := a.now().Add(-cmp.Or(a.cfg.Kept.Events, web.EventsKept))
+			a.logError(ctx, "forgetting events", a.db.Events().Prune(ctx, before, web.MaxEvents))
 			a.logError(ctx, "forgetting replies", a.replies.Prune(ctx, a.now().Add(-once.Lifetime)))
 		case <-ctx.Done():
 			return nil

@@ -29,7 +29,8 @@ func (o *operator) auditFollow() *cobra.Command {
 		Long: `Shows the newest rows, the oldest of them first, and then each that is written, until
 Ctrl-C. With --json a row is a line. Rows that are written while the provider restarts
 are shown when it is back.`,
-		Example: "  steward audit follow\n  steward audit follow --rows 0 --json | jq -r 'select(.action == \"handshake.refuse\").reason'",
+		Example: "  steward audit follow\n" +
+			"  steward audit follow --rows 0 --json | jq -r 'select(.action == \"handshake.refuse\").reason'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.rows < 0 || f.rows > web.MaxPageSize {
 				return fmt.Errorf("%w: --rows is 0 to %d", errMisused, web.MaxPageSize)
@@ -66,7 +67,7 @@ func (f *follower) run(ctx context.Context) error {
 	for {
 		err := f.api.Download(ctx, http.MethodGet, "/events?type="+web.EventAudit, followWriter{f, ctx})
 		if ctx.Err() != nil {
-			return nil // whoever follows has seen enough
+			return nil //nolint:nilerr // whoever follows has seen enough
 		}
 		var refused *remote.ProblemError
 		if f.err != nil || errors.As(err, &refused) && refused.Status < http.StatusInternalServerError {

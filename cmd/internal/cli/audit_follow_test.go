@@ -99,7 +99,8 @@ func TestAuditFollow(t *testing.T) {
 	out, talk := &lineCounter{seen: make(chan int, 1000)}, &bytes.Buffer{}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- cli.Run(ctx, []string{"audit", "follow", "--rows", "2", "--url", server.URL, "--token-file", token}, out, talk)
+		args := []string{"audit", "follow", "--rows", "2", "--url", server.URL, "--token-file", token}
+		ended <- cli.Run(ctx, args, out, talk)
 	}()
 	until := func(want int) {
 		for n := range out.seen {

@@ -22,7 +22,8 @@ func newDevices() *cobra.Command {
 The exit status is 1 if the device refused, or did not answer while it was waited for.`)
 	cmd.Example = `  steward devices list state=online tag=lamp --csv
   steward devices read lamp-7 /3/0`
-	cmd.AddCommand(o.devicesList(), o.devicesErase(), o.devicesShow(), o.devicesRead(), o.devicesWrite(), o.devicesExecute(),
+	cmd.AddCommand(o.devicesErase())
+	cmd.AddCommand(o.devicesList(), o.devicesShow(), o.devicesRead(), o.devicesWrite(), o.devicesExecute(),
 		o.devicesObserve(), o.devicesDiscover(), o.devicesOperations(), o.devicesCancel(), o.devicesTags(), o.devicesImport())
 	return cmd
 }

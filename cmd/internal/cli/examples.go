@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,7 +10,9 @@ import (
 // examples has what the help of commands shows that say nothing else of their use, by
 // the words after "steward". ID stands for one that a list shows.
 func examples() map[string]string {
-	return map[string]string{
+	all := examplesOfOperators()
+	maps.Copy(all, examplesOfCA())
+	maps.Copy(all, map[string]string{
 		"":        "steward demo\nsteward serve",
 		"serve":   "steward serve\nsteward serve --config /etc/steward.toml --log-json",
 		"version": "steward version",
@@ -24,7 +27,12 @@ func examples() map[string]string {
 		"bench restart":    "steward bench restart --devices 500",
 		"bench storm":      "steward bench storm --devices 1000 --spoofed 25000",
 		"bench update":     "steward bench update --devices 1000",
+	})
+	return all
+}
 
+func examplesOfCA() map[string]string {
+	return map[string]string{
 		"ca":                   "steward ca inventory\nsteward ca list --kind operational",
 		"ca approvals list":    "steward ca approvals list",
 		"ca approvals approve": "steward ca approvals approve ID REQUEST --reason 'seen at the gate'",
@@ -50,7 +58,11 @@ func examples() map[string]string {
 		"ca upstream retry":    "steward ca upstream retry ID",
 		"ca upstream refuse":   "steward ca upstream refuse ID --reason 'not ours'",
 		"ca upstream withdraw": "steward ca upstream withdraw ID",
+	}
+}
 
+func examplesOfOperators() map[string]string {
+	return map[string]string{
 		"campaigns":         "steward campaigns list\nsteward campaigns preview --release ID --match model=lamp",
 		"campaigns list":    "steward campaigns list --json",
 		"campaigns show":    "steward campaigns show ID",
@@ -65,7 +77,7 @@ func examples() map[string]string {
 		"campaigns finish":  "steward campaigns finish ID --reason 'the rest is in a warehouse'",
 		"campaigns report":  "steward campaigns report ID --format csv --out report.csv",
 
-		"releases":                 "steward releases list\nsteward releases add --image fw.bin --version 2.0 --vendor vendor.example --class sensor",
+		"releases":                 "steward releases list\nsteward releases add --image fw.bin --version 2.0 --vendor v.example --class lamp",
 		"releases list":            "steward releases list --json",
 		"releases show":            "steward releases show ID",
 		"releases approve":         "steward releases approve ID --reason 'tried on a bench'",

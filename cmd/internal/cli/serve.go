@@ -103,6 +103,11 @@ func serveFlags(f *pflag.FlagSet, o *config.Options) {
 	f.BoolVar(&o.AllowNoSec, "allow-nosec", o.AllowNoSec, "let any device register on --coap and --coap-tcp; for tests")
 	f.BoolVar(&o.AllowTestRange, "allow-test-range", o.AllowTestRange, "allow object ids of OMA's test range; for tests")
 	retentionFlags(f, &o.Retention)
+	timeFlags(f, o)
+}
+
+// timeFlags binds the times that flags can give.
+func timeFlags(f *pflag.FlagSet, o *config.Options) {
 	for _, d := range []struct {
 		p          *config.Duration
 		name, text string

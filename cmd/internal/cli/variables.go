@@ -30,7 +30,8 @@ func knownVariables() []string {
 var errVariables = errors.New("variables of the environment that mean nothing")
 
 // serviceLink is what Kubernetes gives every container for a service named steward.
-var serviceLink = regexp.MustCompile(`^STEWARD_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_[A-Z]+(_[A-Z]+)?)?)$`)
+var serviceLink = regexp.MustCompile(
+	`^STEWARD_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_[A-Z]+(_[A-Z]+)?)?)$`)
 
 // checkVariables returns errVariables if the environment has variables that begin as
 // ours do and mean nothing: a misspelt setting must not go unnoticed.

@@ -21,8 +21,10 @@ func TestRetention(t *testing.T) {
 	}{
 		{"defaults", config.Retention{}, config.Kept{}, nil},
 		{
-			"all", config.Retention{Events: 1, Operations: 2, Values: 3, Trace: config.Duration(4 * time.Hour), Audit: 365},
-			config.Kept{Events: day, Operations: 2 * day, ValueDays: 3, Trace: 4 * time.Hour, Audit: 365 * day}, nil,
+			"all",
+			config.Retention{Events: 1, Operations: 2, Values: 3, Trace: config.Duration(4 * time.Hour), Audit: 365},
+			config.Kept{Events: day, Operations: 2 * day, ValueDays: 3, Trace: 4 * time.Hour, Audit: 365 * day},
+			nil,
 		},
 		{"a hundred years", config.Retention{Audit: 36_500}, config.Kept{Audit: 36_500 * day}, nil},
 		{"longer", config.Retention{Audit: 36_501}, config.Kept{}, config.ErrConfig},
@@ -48,8 +50,8 @@ func TestRetentionIsDescribed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range reflect.TypeFor[config.Retention]().NumField() {
-		key := reflect.TypeFor[config.Retention]().Field(i).Tag.Get("toml")
+	for field := range reflect.TypeFor[config.Retention]().Fields() {
+		key := field.Tag.Get("toml")
 		if !strings.Contains(string(text), "`retention."+key+"`") {
 			t.Errorf("ARCHITECTURE.md does not say what retention.%s is for", key)
 		}

@@ -40,8 +40,10 @@ func TestEraseDevice(t *testing.T) {
 	if err := w.db.Devices().Put(t.Context(), again, "test", ""); err != nil {
 		t.Errorf("another of the same name: %v", err)
 	}
-	rows, err := w.Activity.ListAudit(t.Context(), web.AuditFilter{Subject: "d1", Action: "device.erase"}, web.Page{Size: 9})
-	if err != nil || len(rows.Items) != 1 || rows.Items[0].Actor != "operator:alice" || rows.Items[0].Before != "lamp-1 left" {
+	erased := web.AuditFilter{Subject: "d1", Action: "device.erase"}
+	rows, err := w.Activity.ListAudit(t.Context(), erased, web.Page{Size: 9})
+	if err != nil || len(rows.Items) != 1 || rows.Items[0].Actor != "operator:alice" ||
+		rows.Items[0].Before != "lamp-1 left" {
 		t.Errorf("audit rows %+v, %v", rows.Items, err)
 	}
 }

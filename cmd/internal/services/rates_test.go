@@ -34,7 +34,7 @@ func TestRates(t *testing.T) {
 			time.Sleep(time.Second)
 			n.Handshakes += 2
 			n.Registrations++
-			n.Failures += uint64(time.Now().Unix() % 2) //nolint:gosec // G115: 0 or 1
+			n.Failures += uint64(time.Now().Unix() % 2)
 		}
 		check("steady", web.Pace{
 			RegistrationsPerMinute: 60, HandshakesPerSecond: 2, HandshakesFailed: 150, Seconds: 300,

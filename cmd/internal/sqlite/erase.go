@@ -25,7 +25,7 @@ func (s Devices) Erase(ctx context.Context, id fleet.ID, actor, reason string) e
 	if d.Ownership != fleet.Left {
 		return fmt.Errorf("%w: %s has not left", fleet.ErrConflict, d.Endpoint)
 	}
-	series := Series{s.db}
+	series := Series(s)
 	days, err := series.days(ctx)
 	if err != nil {
 		return err

@@ -35,7 +35,12 @@ type holders struct {
 
 // forgetful reports whether holders are not true any more after a statement.
 func forgetful(name string) bool {
-	return name == "device.put" || name == "device.erase" || name == "device.tags" || name == "device_key.insert" || name == "device_key.remove"
+	switch name {
+	case "device.put", "device.erase", "device.tags", "device_key.insert", "device_key.remove":
+		return true
+	default:
+		return false
+	}
 }
 
 func (s *holders) keep(n keyName, h holder, changes uint64) {
