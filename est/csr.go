@@ -42,6 +42,9 @@ func parseCSR(der []byte, limit int) (*CSR, error) {
 	if len(der) > limit {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCSRSize, len(der))
 	}
+	if req, ok := parseUsual(der); ok {
+		return proven(der, req, req.CheckSignature)
+	}
 	req, err := x509.ParseCertificateRequest(der)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCSR, err)
