@@ -38,8 +38,8 @@ func parseUsual(der []byte) (req *x509.CertificateRequest, ok bool) {
 		SignatureAlgorithm: x509.ECDSAWithSHA256, PublicKeyAlgorithm: x509.ECDSA,
 	}
 	const point = 64
-	if !info.ReadASN1(&info, tag.SEQUENCE) || !cut(&info, derVersionZero) || !info.ReadASN1Element(&subject, tag.SEQUENCE) ||
-		len(info) != len(p256Head)+point+len(derNoAttribute) || !bytes.HasPrefix(info, p256Head) ||
+	if !info.ReadASN1(&info, tag.SEQUENCE) || !cut(&info, derVersionZero) ||
+		!info.ReadASN1Element(&subject, tag.SEQUENCE) || len(info) != len(p256Head)+point+len(derNoAttribute) || !bytes.HasPrefix(info, p256Head) ||
 		!bytes.HasSuffix(info, derNoAttribute) {
 		return nil, false
 	}
@@ -76,11 +76,6 @@ func onlyName(der cryptobyte.String) (name string, ok bool) {
 		return "", false
 	}
 	name = string(text)
-	switch kind {
-	case tag.UTF8String:
-		return name, utf8.ValidString(name)
-	case tag.PrintableString:
-		return name, !strings.ContainsFunc(name, func(r rune) bool { return !printable(r) })
-	}
-	return "", false
+	plain := !strings.ContainsFunc(name, func(r rune) bool { return !printable(r) })
+	return name, kind == tag.UTF8String && utf8.ValidString(name) || kind == tag.PrintableString && plain
 }
