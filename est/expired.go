@@ -94,7 +94,7 @@ func (s extended) Commit(ctx context.Context, ch Change) error {
 	rows := make([]audit.Row, 0, len(ch.Audit))
 	for _, row := range ch.Audit {
 		if row.Action == "certificate.issue" {
-			row.Reason += " after the certificate's end, within the grace that is set"
+			row.Reason = "after the certificate's end, within the grace that is set: " + row.Reason
 		}
 		rows = append(rows, row)
 	}
