@@ -155,7 +155,7 @@ func (c *Check) back(ctx context.Context, r *readiness) error {
 	if err != nil {
 		return c.stopped(t, err.Error())
 	}
-	receipt, err := transfer.VerifyReceipt(s.transfer.Receipt, c.factory, c.sp1.issued)
+	receipt, err := transfer.VerifyReceipt(s.transfer.Receipt, c.factory, c.sp1.operational())
 	if err != nil {
 		return c.stopped(t, err.Error())
 	}

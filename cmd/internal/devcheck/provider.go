@@ -213,6 +213,13 @@ func (p *provider) set(change func()) {
 	change()
 }
 
+// operational returns the newest certificate that was issued; nil: none.
+func (p *provider) operational() *x509.Certificate {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.issued
+}
+
 // have returns what was seen so far.
 func (p *provider) have() seen {
 	p.mu.Lock()

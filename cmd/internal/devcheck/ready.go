@@ -122,7 +122,7 @@ func (c *Check) ready(ctx context.Context, change func(*order)) (*readiness, err
 // provider does.
 func (c *Check) checkReady(r *readiness) (err error) {
 	t := try{"receipt", "§4 step 7b", "the READY receipt says what was written, signed by both keys", "Read of Receipt"}
-	if r.receipt, err = transfer.VerifyReceipt(r.stored, c.factory, c.sp1.issued); err != nil {
+	if r.receipt, err = transfer.VerifyReceipt(r.stored, c.factory, c.sp1.operational()); err != nil {
 		return c.stopped(t, err.Error())
 	}
 	message, err := transfer.ParseMessage(r.raw)
@@ -130,7 +130,7 @@ func (c *Check) checkReady(r *readiness) (err error) {
 		return err
 	}
 	body := &r.receipt.Body
-	old := transfer.HashOf(c.sp1.issued.RawSubjectPublicKeyInfo)
+	old := transfer.HashOf(c.sp1.operational().RawSubjectPublicKeyInfo)
 	truststore := transfer.ExpectedTruststore(c.permanent(), &r.order.destination, c.sp2.anchors(), transfer.Ready)
 	c.found(t, "State "+string(body.State),
 		unless(body.State == transfer.Ready, "its state is %s", body.State),

@@ -108,7 +108,7 @@ func (c *Check) done(ctx context.Context, r *readiness) (*transfer.Signed[transf
 	if err != nil {
 		return nil, c.stopped(t, err.Error())
 	}
-	done, err := transfer.VerifyReceipt(s.transfer.Receipt, c.factory, c.sp2.issued)
+	done, err := transfer.VerifyReceipt(s.transfer.Receipt, c.factory, c.sp2.operational())
 	if err != nil {
 		return nil, c.stopped(t, err.Error())
 	}
@@ -202,7 +202,7 @@ func (c *Check) finalised(ctx context.Context, r *readiness, done *transfer.Sign
 
 // finalProblem checks the FINALISED receipt, and the truststore as an exact set.
 func (c *Check) finalProblem(r *readiness, done *transfer.Signed[transfer.Receipt], s snapshot) string {
-	final, err := transfer.VerifyReceipt(s.transfer.Receipt, c.factory, c.sp2.issued)
+	final, err := transfer.VerifyReceipt(s.transfer.Receipt, c.factory, c.sp2.operational())
 	if err != nil {
 		return err.Error()
 	}
@@ -222,7 +222,7 @@ func (c *Check) finalProblem(r *readiness, done *transfer.Signed[transfer.Receip
 // forgotten looks for what must be gone.
 func (c *Check) forgotten(ctx context.Context, r *readiness) error {
 	message := c.transferResource(objects.TransferMessage)
-	t := try{"replay", "§9 T7", "after Finalise the former message is refused", "Write of the same Message"}
+	t := try{"replay", "§7", "after Finalise the former message is refused", "Write of the same Message"}
 	err := c.refused(ctx, c.sp2, t, 0, func(l *link) (coap.Code, error) {
 		return l.write(ctx, message, lwm2m.Opaque(r.raw))
 	})
@@ -234,13 +234,13 @@ func (c *Check) forgotten(ctx context.Context, r *readiness) error {
 	if err != nil {
 		return err
 	}
-	t = try{"E2", "§9 T15", "after Finalise the former provider's signer is nobody", "Write of a new Message signed by it"}
+	t = try{"E2", "§5", "after Finalise the former provider's signer is nobody", "Write of a new Message signed by it"}
 	err = c.refused(ctx, c.sp2, t, 2, func(l *link) (coap.Code, error) { return l.write(ctx, message, lwm2m.Opaque(raw)) })
 	if err != nil {
 		return err
 	}
 	c.traces(ctx)
-	t = try{"silence", "§1 rule 5", "after Finalise the device leaves the former provider alone", "–"}
+	t = try{"silence", "§4 step 11", "after Finalise the device leaves the former provider alone", "–"}
 	before := c.sp1.have().handshakes
 	came := c.sp1.until(ctx, c.silence(), func() bool { return c.sp1.seen.handshakes > before })
 	c.found(t, fmt.Sprintf("%v of silence", c.silence()), unless(!came, "it calls"))

@@ -23,6 +23,7 @@ type ca struct {
 	signer
 
 	mu     sync.Mutex
+	shut   bool              // nobody is enrolled
 	rights map[string]*right // by hash of the factory certificate
 	issued map[string]bool   // hashes of live operational certificates
 }
@@ -113,7 +114,7 @@ func (c *ca) enrol(factory *x509.Certificate, csr []byte) (*x509.Certificate, er
 	defer c.mu.Unlock()
 	r := c.rights[string(hashOf(factory.Raw))]
 	switch {
-	case r == nil:
+	case r == nil || c.shut:
 		return nil, refused("no right")
 	case !r.open:
 		return nil, errLater

@@ -140,6 +140,9 @@ const (
 	ready     = 1
 	done      = 8
 	finalised = 9
+
+	returning  = 10 // FALLBACK
+	fallenBack = 11
 )
 
 // bodies of /peer/v1.

@@ -7,6 +7,7 @@ package foreign_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -38,8 +39,8 @@ func TestNothingOfSteward(t *testing.T) {
 	}
 }
 
-// TestForeignPartner hands a device over to a provider that is not Steward, which
-// gives it back. At each end the provider that let go has revoked, and an auditor
+// TestForeignPartner hands a device over to a provider that is not Steward: once it
+// refuses the device, which returns; then it takes it, and gives it back. At each end the provider that let go has revoked, and an auditor
 // can check its record.
 func TestForeignPartner(t *testing.T) {
 	t.Parallel()
@@ -61,7 +62,9 @@ func TestForeignPartner(t *testing.T) {
 		}
 	}
 
-	id := s.toForeign(t, f)
+	s.fallsBack(t, f)
+	id := s.offered(t, f)
+	s.toForeign(t, f, id)
 	s.verify(t, id)
 	s.back(t, f, id)
 	f.mu.Lock()
@@ -71,8 +74,8 @@ func TestForeignPartner(t *testing.T) {
 	}
 }
 
-// toForeign hands the device over to the partner.
-func (s *stage) toForeign(t *testing.T, f *foreign) (id string) {
+// offered drafts a hand-over of the device to the partner, up to the last approval.
+func (s *stage) offered(t *testing.T, f *foreign) (id string) {
 	t.Helper()
 	var drafted struct{ ID string }
 	out := s.operate(t, "transfer", "draft", "--partner", "Gamma", "dev-0001", "--json")
@@ -87,6 +90,41 @@ func (s *stage) toForeign(t *testing.T, f *foreign) (id string) {
 	}
 	s.operate(t, "transfer", "wait", id, "--state", "OFFERED", "--timeout", "1m")
 	s.operate(t, "transfer", "approve", id)
+	return id
+}
+
+// fallsBack has the partner's CA refuse the device, which returns: both know it by
+// receipts, and the partner's CA says that its right is closed.
+func (s *stage) fallsBack(t *testing.T, f *foreign) {
+	t.Helper()
+	f.ca.mu.Lock()
+	f.ca.shut = true
+	f.ca.mu.Unlock()
+	id := s.offered(t, f)
+	s.await(t, "the device returns", func() error {
+		rows, err := s.try(t.Context(), "transfer", "rows", id, "--url", s.url, "--token-file", "data/admin.token")
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, device := range f.deals[id].devices {
+			if device.state != "FELL_BACK" {
+				rows += "partner: " + device.state
+				err = errors.Join(err, errors.New(rows))
+			}
+		}
+		if err == nil && !strings.Contains(rows, "FELL_BACK") {
+			err = errors.New(rows)
+		}
+		return err
+	})
+	f.ca.mu.Lock()
+	f.ca.shut = false
+	f.ca.mu.Unlock()
+	s.online(t)
+}
+
+// toForeign waits until the device is the partner's.
+func (s *stage) toForeign(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	s.operate(t, "transfer", "wait", id, "--timeout", "1m30s")
 	if rows := s.operate(t, "transfer", "rows", id); !strings.Contains(rows, "REVOKED_OLD") {
 		t.Errorf("rows:\n%s", rows)
@@ -94,7 +132,6 @@ func (s *stage) toForeign(t *testing.T, f *foreign) (id string) {
 	if f.door.device("dev-0001") == nil {
 		t.Error("the device is not registered at the partner")
 	}
-	return id
 }
 
 // verify checks the real provider's record as an auditor does.

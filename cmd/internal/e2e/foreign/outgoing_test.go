@@ -191,6 +191,9 @@ func (f *foreign) write(ctx context.Context, l *link, d *deal, s *switching) err
 // takeComplete verifies the receipts on which the device is let go, and revokes
 // what it had here.
 func (f *foreign) takeComplete(id, device string, body []byte) (string, []byte, error) {
+	if d := f.deals[id]; d != nil && d.incoming {
+		return f.takeBack(id, device, body)
+	}
 	d, s, err := f.find(id, device, false)
 	if err != nil {
 		return "", nil, err

@@ -105,9 +105,9 @@ func (f *foreign) fault(err error) {
 // newQuiet is the log of what a listener says of strangers.
 func newQuiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// once1 makes a handler of a taker: the same key with the same body gets the same
+// kept makes a handler of a taker: the same key with the same body gets the same
 // answer, with another body 409.
-func (f *foreign) once1(media string, take taker) http.HandlerFunc {
+func (f *foreign) kept(media string, take taker) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 8<<20))
 		key := r.Header.Get("Idempotency-Key")

@@ -162,13 +162,16 @@ func (f *foreign) serve(t *testing.T, host string) {
 	}
 	f.uri = "https://" + listener.Addr().String()
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /peer/v1/transfers", f.once1("application/json", f.takeInfo))
+	mux.HandleFunc("POST /peer/v1/transfers", f.kept("application/json", f.takeInfo))
 	mux.HandleFunc("GET /peer/v1/transfers/{id}", f.status)
-	mux.HandleFunc("POST /peer/v1/transfers/{id}/offer", f.once1("application/cose", f.takeOffer))
+	mux.HandleFunc("GET /peer/v1/transfers/{id}/devices/{device}/right", f.tellRight)
+	mux.HandleFunc("POST /peer/v1/transfers/{id}/offer", f.kept("application/cose", f.takeOffer))
+	mux.HandleFunc("POST /peer/v1/transfers/{id}/approve", f.kept("application/cbor", f.takeApproval))
+	mux.HandleFunc("POST /peer/v1/transfers/{id}/withdraw", f.kept("application/cbor", f.takeWithdrawal))
 	for action, take := range map[string]taker{
-		"ready": f.takeReady, "committed": f.takeCommitted, "complete": f.takeComplete,
+		"ready": f.takeReady, "committed": f.takeCommitted, "complete": f.takeComplete, "close": f.takeClose,
 	} {
-		mux.HandleFunc("POST /peer/v1/transfers/{id}/devices/{device}/"+action, f.once1("application/cbor", take))
+		mux.HandleFunc("POST /peer/v1/transfers/{id}/devices/{device}/"+action, f.kept("application/cbor", take))
 	}
 	server := &http.Server{
 		Handler: mux, TLSConfig: pinned(f.tls, &f.other), ReadHeaderTimeout: 10 * time.Second,
