@@ -64,8 +64,8 @@ func (p *provider) sen(ctx context.Context, r *coap.Request) *coap.Response {
 	defer p.mu.Unlock()
 	p.seen.asked++
 	p.seen.requests = append(p.seen.requests, r.Payload)
-	if p.unmarked {
-		p.seen.unmarked++
+	if p.posing != nil {
+		p.seen.posed++
 	}
 	defer p.tell()
 	switch p.mood {

@@ -11,9 +11,12 @@ import (
 	"steward/transfer"
 )
 
+// unhurried is the grace of what does not try it, in times of Options.Patience.
+const unhurried = 20
+
 // commit leads the device out of the hands of the outgoing provider.
-func (c *Check) commit(ctx context.Context) (*readiness, error) {
-	r, err := c.ready(ctx, nil)
+func (c *Check) commit(ctx context.Context, grace time.Duration) (*readiness, error) {
+	r, err := c.ready(ctx, func(o *order) { *o.destination.Grace = uint64(max(grace, 0) / time.Second) })
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +74,10 @@ func (c *Check) silent(ctx context.Context, l *link, registered int) error {
 
 // leave leads the device to READY, commits it, and has the incoming CA answer in a mood
 // for good.
-func (c *Check) leave(ctx context.Context, m mood) (*readiness, error) {
+func (c *Check) leave(ctx context.Context, m mood, grace time.Duration) (*readiness, error) {
 	c.sp2.set(func() { c.sp2.mood = m })
 	before := c.sp2.have().asked
-	r, err := c.commit(ctx)
+	r, err := c.commit(ctx, grace)
 	if err != nil {
 		return nil, err
 	}

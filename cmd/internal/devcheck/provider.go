@@ -46,7 +46,7 @@ type provider struct {
 	mu       sync.Mutex
 	changed  chan struct{}
 	mood     mood
-	unmarked bool // the server shows a certificate that may not enrol
+	posing   *tls.Certificate // shown instead of the good one; nil: the good one
 	seen     seen
 	device   *session          // registered; nil: none
 	visitor  coap.Peer         // the newest by the factory certificate
@@ -59,7 +59,7 @@ type seen struct {
 	handshakes, asked, left int // all; POST /sen; de-registrations
 	registered              int
 	requests                [][]byte // bodies of /sen
-	unmarked                int      // requests to a server that may not enrol
+	posed                   int      // requests to a server that is not what it must be
 }
 
 // A session is a device as it registered.
@@ -125,8 +125,8 @@ func (c credentials) Certificate(string) (*tls.Certificate, error) {
 	defer c.mu.Unlock()
 	c.seen.handshakes++
 	c.tell()
-	if c.unmarked {
-		return c.rogue, nil
+	if c.posing != nil {
+		return c.posing, nil
 	}
 	return c.good, nil
 }

@@ -3,6 +3,7 @@ package devcheck
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -61,7 +62,7 @@ func (c *Check) acceptanceLater(ctx context.Context) error {
 
 // refusedThere has the incoming CA refuse for good.
 func (c *Check) refusedThere(ctx context.Context) error {
-	r, err := c.leave(ctx, moodRefuse)
+	r, err := c.leave(ctx, moodRefuse, unhurried*c.o.Patience)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (c *Check) refusedThere(ctx context.Context) error {
 // graceOver has the incoming CA put the device off until its grace is over.
 func (c *Check) graceOver(ctx context.Context) error {
 	began := time.Now()
-	r, err := c.leave(ctx, moodLater)
+	r, err := c.leave(ctx, moodLater, c.o.Grace)
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (c *Check) graceOver(ctx context.Context) error {
 
 // sentBack has the incoming provider take the device in, and Return it.
 func (c *Check) sentBack(ctx context.Context) error {
-	r, err := c.leave(ctx, moodOpen)
+	r, err := c.leave(ctx, moodOpen, unhurried*c.o.Patience)
 	if err != nil {
 		return err
 	}
@@ -123,19 +124,21 @@ func (c *Check) done(ctx context.Context, r *readiness) (*transfer.Signed[transf
 // completes takes the device over, with everything that an incoming provider, or who
 // poses as one, can do wrong before.
 func (c *Check) completes(ctx context.Context) error {
-	c.sp2.set(func() { c.sp2.unmarked, c.sp2.mood = true, moodOtherKey })
-	before := c.sp2.have()
-	r, err := c.commit(ctx)
+	impostor, err := c.sp1.ca.server(c.o.Host, true)
 	if err != nil {
 		return err
 	}
-	t := try{"server", "§4 step 10", "an EST server without id-kp-cmcRA is asked for nothing", "such a certificate"}
-	came := c.sp2.until(ctx, c.o.Patience, func() bool { return c.sp2.seen.handshakes > before.handshakes+1 })
-	c.found(t, fmt.Sprintf("%d handshakes", c.sp2.have().handshakes-before.handshakes),
-		unless(came, "the device does not come"), unless(c.sp2.have().unmarked == 0, "it asks for a certificate"))
-	c.sp2.set(func() { c.sp2.unmarked = false })
+	before := c.sp2.have()
+	c.sp2.set(func() { c.sp2.posing, c.sp2.mood = c.sp2.rogue, moodOtherKey })
+	r, err := c.commit(ctx, unhurried*c.o.Patience)
+	if err != nil {
+		return err
+	}
+	c.poses(ctx, "an EST server without id-kp-cmcRA is asked for nothing", c.sp2.rogue)
+	c.poses(ctx, "an EST server under the former provider's CA is asked for nothing", impostor)
+	c.sp2.set(func() { c.sp2.posing = nil })
 
-	t = try{"certificate", "§5", "a certificate for another key is of no use", "a certificate for another key at /sen"}
+	t := try{"certificate", "§5", "a certificate for another key is of no use", "a certificate for another key at /sen"}
 	asked := c.sp2.until(ctx, c.o.Patience, func() bool { return c.sp2.seen.asked > before.asked })
 	c.sp2.set(func() { c.sp2.mood = moodLost })
 	c.found(t, "it asks again", unless(asked, "it does not ask"))
@@ -153,6 +156,19 @@ func (c *Check) completes(ctx context.Context) error {
 		return err
 	}
 	return c.finalised(ctx, r, done)
+}
+
+// poses has the incoming server show a certificate that it must not have.
+func (c *Check) poses(ctx context.Context, what string, as *tls.Certificate) {
+	t := try{"server", "§4 step 10", what, "such a certificate"}
+	before := c.sp2.have()
+	c.sp2.set(func() { c.sp2.posing = as })
+	came := c.sp2.until(ctx, c.o.Patience, func() bool { return c.sp2.seen.handshakes > before.handshakes }) &&
+		!c.sp2.until(ctx, c.silence(), func() bool { return c.sp2.seen.posed > before.posed })
+	now := c.sp2.have()
+	c.found(t, fmt.Sprintf("%d handshakes", now.handshakes-before.handshakes),
+		unless(came || now.posed > before.posed, "the device does not come"),
+		unless(now.posed == before.posed, "it asks for a certificate"))
 }
 
 // finalised tries what DONE forbids, executes Finalise, and looks at what is left of
