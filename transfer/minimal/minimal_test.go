@@ -3,11 +3,12 @@ package minimal_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/rand"
+	crand "crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -29,11 +30,11 @@ func must[T any](v T, err error) T {
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newSigner(name string) transfer.Signer {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	key := must(ecdsa.GenerateKey(elliptic.P256(), crand.Reader))
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: noon, NotAfter: noon.AddDate(1, 0, 0),
 	}
-	return transfer.Signer{Key: key, Certificate: must(x509.CreateCertificate(rand.Reader, t, t, key.Public(), key))}
+	return transfer.Signer{Key: key, Certificate: must(x509.CreateCertificate(crand.Reader, t, t, key.Public(), key))}
 }
 
 // A situation is a device and what is written to it.
@@ -277,6 +278,31 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
+// TestDevices: both give the same verdict of each vector on devices of other shapes.
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	const shapes = 60
+	c, dice, seen := newCast(), rand.New(rand.NewPCG(1, 2)), map[int]bool{}
+	for _, v := range vectors {
+		for range shapes {
+			x := c.sound()
+			v.change(c, x)
+			x.write(c)
+			x.bend(byte(dice.Uint32()), dice.Uint64()&dice.Uint64()&dice.Uint64())
+			want, got := verdicts(x.facts, x.raw, x.now)
+			if want != got {
+				t.Errorf("%s: Accept %d, minimal %d of %+v", v.name, want, got, x.facts)
+			}
+			seen[want] = true
+		}
+	}
+	for n := range 12 {
+		if !seen[n] {
+			t.Errorf("no device gave %d", n)
+		}
+	}
+}
+
 // FuzzSame signs what the fuzzer makes of payloads of message and mandate: both give
 // the same verdict.
 func FuzzSame(f *testing.F) {
@@ -288,11 +314,11 @@ func FuzzSame(f *testing.F) {
 		if m, err := cose.ParseSign1(x.raw); err == nil {
 			order, _ := cose.ParseSign1(x.facts.Mandate)
 			if order != nil {
-				f.Add(m.Payload, order.Payload, x.facts.ServerURI, byte(0))
+				f.Add(m.Payload, order.Payload, x.facts.ServerURI, byte(0), uint64(0))
 			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, payload, order []byte, server string, mode byte) {
+	f.Fuzz(func(t *testing.T, payload, order []byte, server string, mode byte, shape uint64) {
 		x := c.sound()
 		x.order, x.held = sign(c.user, order, "steward/mandate/1"), mode&1 == 0
 		x.raw = sign(c.sp1, payload, "steward/message/1")
@@ -301,10 +327,36 @@ func FuzzSame(f *testing.F) {
 		if mode&2 != 0 {
 			x.raw = payload
 		}
+		x.bend(mode, shape)
 		if want, got := verdicts(x.facts, x.raw, x.now); want != got {
 			t.Errorf("%x, mandate %x, server %q: Accept %d, minimal %d", x.raw, x.order, server, want, got)
 		}
 	})
+}
+
+// bend makes another device of x: mode and shape say what is otherwise than usual.
+func (x *situation) bend(mode byte, shape uint64) {
+	f := &x.facts
+	f.Installing = mode&4 != 0
+	if mode&8 != 0 {
+		x.now = time.Time{}
+	}
+	if f.State = transfer.DeviceStates()[int(mode>>4)%len(transfer.DeviceStates())]; f.State == transfer.Ready {
+		f.Stored = x.raw
+		if shape&1 != 0 {
+			f.Stored = f.Mandate
+		}
+	}
+	for i := range f.Truststore { // nine bits each: one purpose, domain, staged
+		a, bits := &f.Truststore[i], shape>>(9*i)
+		a.Purposes ^= transfer.Purposes(bits) & (transfer.Fallback<<1 - 1) & -transfer.Purposes(bits>>8&1)
+		if bits&1 != 0 {
+			a.Staged = !a.Staged
+		}
+		if bits&6 == 6 {
+			a.Domain = (a.Domain + 1) % 3
+		}
+	}
 }
 
 func sign(by transfer.Signer, payload []byte, aad string) []byte {
