@@ -40,8 +40,8 @@ func TestNothingOfSteward(t *testing.T) {
 }
 
 // TestForeignPartner hands a device over to a provider that is not Steward: once it
-// refuses the device, which returns; then it takes it, and gives it back. At each end the provider that let go has revoked, and an auditor
-// can check its record.
+// refuses the device, which returns; then it takes it, and gives it back. At each end
+// the provider that let go has revoked, and an auditor can check its record.
 func TestForeignPartner(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
