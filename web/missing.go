@@ -248,6 +248,10 @@ func (missing) SetPartnerState(context.Context, Actor, string, PartnerChange) (P
 	return Partner{}, ErrNotBuilt
 }
 
+func (missing) SetPartnerLimits(context.Context, Actor, string, PartnerLimits) (Partner, error) {
+	return Partner{}, ErrNotBuilt
+}
+
 func (missing) Identity(context.Context) (json.RawMessage, error) { return nil, ErrNotBuilt }
 
 func (missing) Retention(context.Context) (Retention, error)            { return Retention{}, ErrNotBuilt }

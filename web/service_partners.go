@@ -18,6 +18,8 @@ type Partners interface {
 	AddPartner(ctx context.Context, by Actor, n NewPartner) (Partner, error)
 	// SetPartnerState suspends or readmits a partner.
 	SetPartnerState(ctx context.Context, by Actor, id string, c PartnerChange) (Partner, error)
+	// SetPartnerLimits bounds what a partner may ask of us.
+	SetPartnerLimits(ctx context.Context, by Actor, id string, l PartnerLimits) (Partner, error)
 	// Identity returns our own identity file, for the partner to pin.
 	Identity(ctx context.Context) (json.RawMessage, error)
 }
@@ -44,6 +46,33 @@ type PartnerChange struct {
 	Reason string       `json:"reason"`
 }
 
+// PartnerLimits bound what a partner may ask of us. Zero is the default.
+type PartnerLimits struct {
+	Devices int    `json:"devices"` // of one transfer
+	Daily   int    `json:"daily"`   // devices of all its transfers in 24 h
+	Open    int    `json:"open"`    // transfers of its that have not ended
+	Calls   int    `json:"calls"`   // a minute
+	Reason  string `json:"reason,omitempty"`
+}
+
+// A PartnerUse is how far a partner has used its limits, and what it could do harm to.
+type PartnerUse struct {
+	Daily int `json:"daily"`
+	Open  int `json:"open"`
+	// Holding counts the devices that may trust the partner's anchors and are not the
+	// partner's; Devices names the first of them.
+	Holding int                  `json:"holding"`
+	Devices Array[PartnerDevice] `json:"devices"`
+}
+
+// A PartnerDevice is one of them.
+type PartnerDevice struct {
+	Device   string `json:"device"`
+	Endpoint string `json:"endpoint"`
+	Transfer string `json:"transfer"`
+	State    string `json:"state"` // in that transfer
+}
+
 // A Partner is a pinned provider or service user.
 type Partner struct {
 	ID      string       `json:"id"`
@@ -56,4 +85,7 @@ type Partner struct {
 	Signing string       `json:"signing_spki"`       // hex SHA-256 of the pinned signing key
 	AddedAt time.Time    `json:"added_at"`
 	AddedBy string       `json:"added_by"`
+	// Limits are those in force; Use is told of one partner only, nil in lists.
+	Limits PartnerLimits `json:"limits"`
+	Use    *PartnerUse   `json:"use,omitempty"`
 }

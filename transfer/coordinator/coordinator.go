@@ -103,6 +103,7 @@ type Coordinator struct {
 	o    Options
 	wake chan struct{}
 	work openWork
+	asks calls
 	said said
 
 	mu    sync.Mutex

@@ -233,7 +233,7 @@ func (c *Coordinator) AddPartner(ctx context.Context, identity []byte, label, ac
 }
 
 // SetPartnerState suspends or readmits a partner. The rows of a suspended one wait
-// unless they have committed. It returns ErrUnknown or ErrInvalid.
+// unless they have committed, and offers that nobody approved are revoked. It returns ErrUnknown or ErrInvalid.
 func (c *Coordinator) SetPartnerState(ctx context.Context, id string, s PartnerState, actor, reason string) (
 	Partner, error,
 ) {
@@ -250,6 +250,11 @@ func (c *Coordinator) SetPartnerState(ctx context.Context, id string, s PartnerS
 	p.State = s
 	if err := c.o.Store.PutPartner(ctx, p, row); err != nil {
 		return Partner{}, err
+	}
+	if s == Suspended {
+		if err := c.revokeOffers(ctx, id, actor); err != nil {
+			return Partner{}, err
+		}
 	}
 	return c.Partner(ctx, id)
 }

@@ -28,6 +28,9 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	if !errors.Is(err, ErrUnknown) {
 		return Reply{}, none, err
 	}
+	if err := c.admits(ctx, from, len(info.Body.Devices)); err != nil {
+		return Reply{}, none, err
+	}
 	answer, err := transfer.JudgeInfo(info, mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {
 		return c.judge(ctx, p, now, "")
 	})

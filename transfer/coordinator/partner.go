@@ -41,6 +41,7 @@ type Partner struct {
 	// Verifier is the DER of the certificate that its verdicts on devices are signed
 	// with; nil: it has no verifier.
 	Verifier []byte
+	Limits   Limits // on what it may ask of us
 	AddedAt  time.Time
 	AddedBy  string
 	Version  int64 // rises by one with each change; 0: not stored

@@ -22,7 +22,7 @@ const (
 
 // Identify returns the partner that a TLS key is pinned for; from is the address,
 // for the audit. It returns ErrForbidden for a key that nobody has, and for one of
-// a partner that is suspended.
+// a partner that is suspended, and ErrLimit for a partner that asks too often.
 func (c *Coordinator) Identify(ctx context.Context, tls [sha256.Size]byte, from string) (Partner, error) {
 	partners, err := c.o.Store.ListPartners(ctx)
 	if err != nil {
@@ -36,7 +36,15 @@ func (c *Coordinator) Identify(ctx context.Context, tls [sha256.Size]byte, from 
 	case !partners[i].Admitted():
 		refusal.Actor, refusal.Reason = "peer:"+partners[i].Name, "partner is "+string(partners[i].State)
 	default:
-		return partners[i], nil
+		wait, tell := c.asks.take(partners[i], time.Now())
+		if wait == 0 {
+			return partners[i], nil
+		}
+		late := &LimitError{"too many calls in a minute", wait}
+		if refusal.Actor, refusal.Reason = "peer:"+partners[i].Name, late.Error(); tell {
+			c.refuse(ctx, refusal)
+		}
+		return Partner{}, late
 	}
 	c.refuse(ctx, refusal)
 	return Partner{}, refusedf(ErrForbidden, "%s", refusal.Reason)
@@ -47,7 +55,7 @@ func (c *Coordinator) Identify(ctx context.Context, tls [sha256.Size]byte, from 
 // ErrKeyReused, all of them audited.
 func (c *Coordinator) Receive(ctx context.Context, from Partner, call Call) (Reply, error) {
 	reply, err := c.answer(ctx, from, call)
-	for _, refusal := range []error{ErrUnknown, ErrState, ErrInvalid, ErrForbidden, ErrKeyReused} {
+	for _, refusal := range []error{ErrUnknown, ErrState, ErrInvalid, ErrForbidden, ErrKeyReused, ErrLimit} {
 		if errors.Is(err, refusal) {
 			c.refuse(ctx, audit.Row{
 				Actor: "peer:" + from.Name, Action: "peer.refuse", Subject: call.Transfer,

@@ -257,6 +257,7 @@ func (a *API) transferRoutes() []route {
 		{method: get, pattern: "/partners", role: viewer, handler: a.partners},
 		{method: post, pattern: "/partners", role: admin, handler: a.addPartner},
 		{method: get, pattern: "/partners/{id}", role: viewer, handler: a.partner},
+		{method: http.MethodPut, pattern: "/partners/{id}/limits", role: admin, handler: a.setPartnerLimits},
 		{method: http.MethodPut, pattern: "/partners/{id}/state", role: admin, handler: a.setPartnerState},
 		{method: get, pattern: "/identity", role: viewer, handler: a.identity},
 	}

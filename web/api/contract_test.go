@@ -207,6 +207,7 @@ var bodies = map[string]string{
 	"PUT /api/v1/webhooks/{id}":                    `{"name":"n","url":"https://example.com/"}`,
 	"POST /api/v1/webhooks/{id}/commands":          `{"action":"pause"}`,
 	"POST /api/v1/partners":                        `{"identity":{}}`,
+	"PUT /api/v1/partners/{id}/limits":             `{"devices":5,"reason":"x"}`,
 	"PUT /api/v1/partners/{id}/state":              `{"state":"suspended","reason":"x"}`,
 	"POST /api/v1/restoration/commands":            `{"action":"open","all":true}`,
 	"PUT /api/v1/log-level":                        `{"level":"debug"}`,

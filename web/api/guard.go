@@ -21,6 +21,7 @@ type guard struct {
 
 // guards are those that do not follow from the pattern: see guardOf.
 var guards = map[string]guard{
+	"PUT /partners/{id}/limits":          {of: "/partners/{id}"},
 	"PUT /partners/{id}/state":           {of: "/partners/{id}"},
 	"POST /releases/{id}/commands":       {of: "/releases/{id}"},
 	"POST /ca/certificates/{id}/revoke":  {of: "/ca/certificates/{id}", optional: true},

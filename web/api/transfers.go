@@ -124,6 +124,18 @@ func (a *API) setPartnerState(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, p)
 }
 
+func (a *API) setPartnerLimits(w http.ResponseWriter, r *http.Request) error {
+	var in web.PartnerLimits
+	if err := readBody(r, &in); err != nil {
+		return err
+	}
+	p, err := a.s.Partners.SetPartnerLimits(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
+	if err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusOK, p)
+}
+
 func (a *API) identity(w http.ResponseWriter, r *http.Request) error {
 	body, err := a.s.Partners.Identity(r.Context())
 	if err != nil {

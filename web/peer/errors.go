@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 
 	"steward/transfer/coordinator"
@@ -21,6 +22,7 @@ var statuses = []struct {
 	status int
 	code   string
 }{
+	{coordinator.ErrLimit, http.StatusTooManyRequests, "limit"},
 	{coordinator.ErrForbidden, http.StatusForbidden, "forbidden"},
 	{coordinator.ErrUnknown, http.StatusNotFound, "unknown"},
 	{coordinator.ErrKeyReused, http.StatusConflict, "key_reused"},
@@ -45,6 +47,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, from coordinator.Part
 			level = slog.LevelWarn
 			break
 		}
+	}
+	if late, ok := errors.AsType[*coordinator.LimitError](err); ok {
+		p.Retry = max(int(math.Ceil(late.Wait.Seconds())), 1)
 	}
 	a.o.Log.LogAttrs(r.Context(), level, "partner's request refused", slog.String("partner", from.Name),
 		slog.String("path", r.URL.Path), slog.Int("status", p.Status), slog.Any("error", err))

@@ -56,7 +56,10 @@ type Options struct {
 }
 
 // An API is the API between providers.
-type API struct{ o Options }
+type API struct {
+	o     Options
+	large large
+}
 
 // New validates o.
 func New(o Options) (*API, error) {
@@ -66,7 +69,7 @@ func New(o Options) (*API, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &API{o}, nil
+	return &API{o: o}, nil
 }
 
 // TLS returns the configuration of the listener: a client must show a
@@ -141,6 +144,11 @@ func (a *API) call(action coordinator.Action) http.HandlerFunc {
 		if err != nil || mediaType != action.ContentType() {
 			return errMediaType
 		}
+		done, err := a.large.begin(from.ID, r.ContentLength)
+		if err != nil {
+			return err
+		}
+		defer done()
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limitOf(action)))
 		if err != nil {
 			return errTooLarge

@@ -263,7 +263,11 @@ func (s partners) Partner(ctx context.Context, id string) (web.Partner, error) {
 	if err := signedIn(ctx); err != nil {
 		return web.Partner{}, err
 	}
-	return s.Partners.Partner(ctx, id)
+	p, err := s.Partners.Partner(ctx, id)
+	if all(ctx) != nil { // devices of others are named there
+		p.Use = nil
+	}
+	return p, err
 }
 
 // AddPartner implements web.Partners.
@@ -282,6 +286,16 @@ func (s partners) SetPartnerState(
 		return web.Partner{}, err
 	}
 	return s.Partners.SetPartnerState(ctx, by, id, c)
+}
+
+// SetPartnerLimits implements web.Partners.
+func (s partners) SetPartnerLimits(ctx context.Context, by web.Actor, id string, l web.PartnerLimits) (
+	web.Partner, error,
+) {
+	if err := all(ctx); err != nil {
+		return web.Partner{}, err
+	}
+	return s.Partners.SetPartnerLimits(ctx, by, id, l)
 }
 
 // Identity implements web.Partners.

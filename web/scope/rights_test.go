@@ -88,7 +88,8 @@ var decided = map[string]string{
 	"Transfers.Command": hidden, "Transfers.Receipts": hidden,
 
 	"Partners.ListPartners": public, "Partners.Partner": public, "Partners.AddPartner": beyond,
-	"Partners.SetPartnerState": beyond, "Partners.Identity": public,
+	"Partners.SetPartnerLimits": beyond,
+	"Partners.SetPartnerState":  beyond, "Partners.Identity": public,
 
 	"Settings.DeviceSettings": public, "Settings.Retention": public,
 

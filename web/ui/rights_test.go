@@ -86,7 +86,8 @@ var rights = map[string]web.Role{
 	"POST /bootstrap": web.RoleSecurity, "POST /bootstrap/remove": web.RoleSecurity,
 	"POST /devices/{id}/keys":   web.RoleSecurity,
 	"POST /partners":            web.RoleAdmin,
-	"POST /partners/{id}/state": web.RoleAdmin,
+	"POST /partners/{id}/state": web.RoleAdmin, "POST /partners/{id}/limits": web.RoleAdmin,
+	"GET /partners/{id}": web.RoleViewer,
 }
 
 var update = flag.Bool("update", false, "rewrite golden texts in testdata")

@@ -164,6 +164,8 @@ func (u *UI) routes() []route {
 		{method: get, pattern: "/partners", role: viewer, handler: u.partners},
 		{method: post, pattern: "/partners", role: admin, handler: u.addPartner},
 		{method: get, pattern: "/partners/identity.json", role: viewer, handler: u.identity},
+		{method: get, pattern: "/partners/{id}", role: viewer, handler: u.partner},
+		{method: post, pattern: "/partners/{id}/limits", role: admin, handler: u.setPartnerLimits},
 		{method: post, pattern: "/partners/{id}/state", role: admin, handler: u.setPartnerState},
 		{method: get, pattern: "/activity", role: viewer, handler: u.activity},
 	}

@@ -92,7 +92,7 @@ var pages = []string{
 	"/certificates",
 	"/certificates?within=30",
 	"/certificates/" + webtest.ID, "/updates", "/updates/new", "/updates/" + webtest.ID, "/transfers", "/transfers/new",
-	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/activity",
+	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners", "/partners/" + webtest.ID, "/activity",
 	"/activity?subject=x", "/updates/releases/" + webtest.ID, "/updates/releases/" + webtest.ID + "/parts",
 	"/devices/" + webtest.ID + "/charts", "/devices/" + webtest.ID + "/charts?path=/3/0/9&range=week",
 	"/devices/" + webtest.ID + "/queue", "/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",
@@ -283,6 +283,8 @@ func TestFormsReachTheServices(t *testing.T) {
 		{transfer + "/commands", url.Values{"action": {"approve"}, "confirm": {"4"}}, "", transfer},
 		{"/partners", url.Values{"identity": {"{}"}}, "AddPartner", "/partners"},
 		{"/partners", url.Values{"identity": {"{"}}, "", "/partners"},
+		{"/partners/" + id + "/limits", url.Values{"devices": {"5"}, "reason": {"r"}}, "SetPartnerLimits", "/partners/" + id},
+		{"/partners/" + id + "/limits", url.Values{"devices": {"many"}}, "", "/partners/" + id},
 		{"/partners/" + id + "/state", url.Values{"state": {"suspended"}}, "SetPartnerState", "/partners"},
 	} {
 		t.Run(row.path+" "+row.form.Encode(), func(t *testing.T) {

@@ -318,6 +318,10 @@ func (f *Fake) partner() web.Partner {
 	return web.Partner{
 		ID: ID, Name: f.Text, Label: f.Text, Kind: "provider", State: web.PartnerActive, PeerURI: f.Text,
 		TLS: "ab", Signing: "cd", AddedAt: Noon, AddedBy: f.Text,
+		Limits: web.PartnerLimits{Devices: 1000, Daily: 5000, Open: 10, Calls: 600},
+		Use: &web.PartnerUse{Daily: 7, Open: 2, Holding: 1, Devices: []web.PartnerDevice{{
+			Device: ID, Endpoint: f.Text, Transfer: ID, State: "READY",
+		}}},
 	}
 }
 
@@ -329,6 +333,11 @@ func (f *Fake) Partner(_ context.Context, id string) (web.Partner, error) {
 // AddPartner implements web.Partners.
 func (f *Fake) AddPartner(_ context.Context, by web.Actor, n web.NewPartner) (web.Partner, error) {
 	return f.partner(), f.note("AddPartner", by, "", n)
+}
+
+// SetPartnerLimits implements web.Partners.
+func (f *Fake) SetPartnerLimits(_ context.Context, by web.Actor, id string, l web.PartnerLimits) (web.Partner, error) {
+	return f.partner(), f.note("SetPartnerLimits", by, id, l)
 }
 
 // SetPartnerState implements web.Partners.

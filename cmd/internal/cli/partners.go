@@ -20,7 +20,7 @@ func newPartners() *cobra.Command {
 file. Give your partner yours ("identity"), and compare the keys by another way.`)
 	cmd.Example = `  steward partners identity > alpha.identity.json
   steward partners add beta.identity.json`
-	cmd.AddCommand(o.partnersList(), o.partnersShow(), o.partnersAdd(), o.partnersIdentity(),
+	cmd.AddCommand(o.partnersList(), o.partnersShow(), o.partnersAdd(), o.partnersIdentity(), o.partnersLimit(),
 		o.partnersState("suspend", "Suspend a partner: nothing is exchanged with it", web.PartnerSuspended),
 		o.partnersState("admit", "Admit a partner that was suspended", web.PartnerActive))
 	return cmd
@@ -53,7 +53,7 @@ func partnerID(ctx context.Context, api *remote.API, name string) (string, error
 
 func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
 	return o.print(cmd, p, func() [][]string {
-		return [][]string{
+		rows := [][]string{
 			{"id", p.ID},
 			{"name", p.Name},
 			{"label", p.Label},
@@ -63,7 +63,18 @@ func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
 			{"TLS key", p.TLS},
 			{"signing key", p.Signing},
 			{"added", moment(p.AddedAt), p.AddedBy},
+			{
+				"limits", fmt.Sprintf("%d devices of a transfer, %d a day, %d open transfers, %d calls a minute",
+					p.Limits.Devices, p.Limits.Daily, p.Limits.Open, p.Limits.Calls),
+			},
 		}
+		if p.Use != nil {
+			rows = append(rows, []string{
+				"used", fmt.Sprintf("%d devices within a day, %d open transfers; %d devices may trust its keys",
+					p.Use.Daily, p.Use.Open, p.Use.Holding),
+			})
+		}
+		return rows
 	})
 }
 

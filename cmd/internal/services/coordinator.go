@@ -49,8 +49,17 @@ type transferReviser interface {
 	Revise(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error)
 }
 
+// A partnerBounder bounds partners.
+type partnerBounder interface {
+	SetPartnerLimits(ctx context.Context, id string, l coordinator.Limits, actor, reason string) (
+		coordinator.Partner, error)
+	Usage(ctx context.Context, partner string) (coordinator.Usage, error)
+	Holding(ctx context.Context, partner string, fn func(coordinator.Row)) error
+}
+
 // A partnerKeeper keeps partners.
 type partnerKeeper interface {
+	partnerBounder
 	Partners(ctx context.Context) ([]coordinator.Partner, error)
 	Partner(ctx context.Context, id string) (coordinator.Partner, error)
 	AddPartner(ctx context.Context, identity []byte, label, actor string) (coordinator.Partner, error)

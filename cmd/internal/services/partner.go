@@ -42,6 +42,8 @@ func showPartner(p coordinator.Partner) web.Partner {
 		ID: p.ID, Name: p.Name, Label: p.Label, Kind: string(p.Kind), State: web.PartnerState(p.State), PeerURI: p.PeerURI,
 		Signing: hex.EncodeToString(signing[:]), AddedAt: p.AddedAt, AddedBy: p.AddedBy,
 	}
+	l := p.Limits.InForce()
+	out.Limits = web.PartnerLimits{Devices: l.Devices, Daily: l.Daily, Open: l.Open, Calls: l.Calls}
 	if tls != ([len(tls)]byte{}) {
 		out.TLS = hex.EncodeToString(tls[:])
 	}
@@ -51,6 +53,48 @@ func showPartner(p coordinator.Partner) web.Partner {
 // Partner implements web.Partners.
 func (s *partners) Partner(ctx context.Context, id string) (web.Partner, error) {
 	p, err := s.Coordinator.Partner(ctx, id)
+	if errors.Is(err, coordinator.ErrUnknown) {
+		return web.Partner{}, notFound("partner", id)
+	}
+	if err != nil {
+		return web.Partner{}, translate(err)
+	}
+	out := showPartner(p)
+	out.Use, err = s.use(ctx, id)
+	return out, err
+}
+
+// maxHolding is how many devices a partner's use names.
+const maxHolding = 1000
+
+// use returns how far a partner has used its limits.
+func (s *partners) use(ctx context.Context, id string) (*web.PartnerUse, error) {
+	used, err := s.Coordinator.Usage(ctx, id)
+	if err != nil {
+		return nil, translate(err)
+	}
+	out := &web.PartnerUse{Daily: used.Daily, Open: used.Open}
+	err = s.Coordinator.Holding(ctx, id, func(r coordinator.Row) {
+		if out.Holding++; out.Holding <= maxHolding {
+			row := showRow(r)
+			out.Devices = append(out.Devices, web.PartnerDevice{
+				Device: row.Device, Endpoint: row.Endpoint, Transfer: r.Transfer, State: row.State,
+			})
+		}
+	})
+	return out, translate(err)
+}
+
+// SetPartnerLimits implements web.Partners.
+func (s *partners) SetPartnerLimits(ctx context.Context, by web.Actor, id string, l web.PartnerLimits) (
+	web.Partner, error,
+) {
+	if err := checkText("reason", l.Reason, maxReason); err != nil {
+		return web.Partner{}, err
+	}
+	p, err := s.Coordinator.SetPartnerLimits(ctx, id, coordinator.Limits{
+		Devices: l.Devices, Daily: l.Daily, Open: l.Open, Calls: l.Calls,
+	}, by.String(), l.Reason)
 	if errors.Is(err, coordinator.ErrUnknown) {
 		return web.Partner{}, notFound("partner", id)
 	}

@@ -99,6 +99,22 @@ func (f *coordinatorFake) AddPartner(_ context.Context, _ []byte, label, actor s
 	return coordinator.Partner{ID: "p", Name: "Beta"}, f.err
 }
 
+func (f *coordinatorFake) SetPartnerLimits(
+	_ context.Context, id string, l coordinator.Limits, actor, reason string,
+) (coordinator.Partner, error) {
+	f.calls = append(f.calls, fmt.Sprint(id, " ", l, " ", actor, " ", reason))
+	return coordinator.Partner{ID: id, Limits: l}, f.err
+}
+
+func (f *coordinatorFake) Usage(context.Context, string) (coordinator.Usage, error) {
+	return coordinator.Usage{Daily: 7, Open: 2}, nil
+}
+
+func (f *coordinatorFake) Holding(_ context.Context, _ string, fn func(coordinator.Row)) error {
+	fn(coordinator.Row{Transfer: "01", Device: "d", Endpoint: "ep", State: transfer.RowReady})
+	return nil
+}
+
 func (f *coordinatorFake) SetPartnerState(
 	_ context.Context, id string, s coordinator.PartnerState, actor, reason string,
 ) (coordinator.Partner, error) {
