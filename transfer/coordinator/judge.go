@@ -40,6 +40,9 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	if ctx.Err() != nil {
 		return Reply{}, none, ctx.Err() // a reason must not be an interruption
 	}
+	if contains(answer, clearing) {
+		return Reply{}, none, fmt.Errorf("%w: %s", ErrNotYet, clearing)
+	}
 	if docs.Answer, err = answer.Encode(); err != nil {
 		return Reply{}, none, err
 	}
@@ -63,6 +66,10 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	ch.Audit = append(ch.Audit, auditedTransfer(Transfer{}, t, t.CreatedBy)...)
 	return Reply{TypeCBOR, docs.Answer}, ch, nil
 }
+
+// clearing is why a device cannot be judged yet: a transfer of it has ended, and its right
+// is being closed.
+const clearing transfer.Reason = "a transfer before is being cleared away"
 
 func contains(a transfer.Answer, reason transfer.Reason) bool {
 	for _, d := range a.Devices {
@@ -127,9 +134,13 @@ func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time
 	if _, err := c.former(ctx, leaf); errors.Is(err, fleet.ErrConflict) {
 		return "endpoint name belongs to another device"
 	}
-	other := func(r Row) bool { return r.Transfer != in }
-	if rows, err := c.o.Store.OpenRows(ctx, factory); err != nil || slices.ContainsFunc(rows, other) {
+	rows, err := c.o.Store.OpenRows(ctx, factory)
+	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.Transfer == in })
+	switch going := func(r Row) bool { return !r.Ended() }; {
+	case err != nil, slices.ContainsFunc(rows, going):
 		return "already in a transfer"
+	case len(rows) > 0:
+		return clearing
 	}
 	right, err := c.o.CA.Right(ctx, est.Hash(factory))
 	if err == nil && right.State != est.RightClosed && right.State != est.RightDeleted {
