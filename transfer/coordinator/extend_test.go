@@ -60,6 +60,7 @@ func TestExtension(t *testing.T) {
 				w.devices[0].offFor(2 * time.Hour)
 				w.devices[1].offFor(2 * time.Hour)
 				if extended {
+					w.beta.lose[coordinator.ActionExtend], w.alpha.lose[coordinator.ActionExtension] = 1, 1
 					w.extend(t, id, latest.Add(6*time.Hour))
 				}
 				time.Sleep(3 * time.Hour)

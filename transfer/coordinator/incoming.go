@@ -216,6 +216,7 @@ func (c *Coordinator) receive(ctx context.Context, s *step) error {
 		s.fire(transfer.RowSilent)
 		return nil
 	}
+	c.halfGrace(ctx, s, now)
 	s.row.Tries++
 	s.due = now.Add(c.backoff(s.row.Tries))
 	return nil

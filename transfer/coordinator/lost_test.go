@@ -17,7 +17,7 @@ func TestLostAnswers(t *testing.T) {
 	}{}
 	for _, a := range []coordinator.Action{
 		coordinator.ActionInfo, coordinator.ActionOffer, coordinator.ActionReady, coordinator.ActionCommitted,
-		coordinator.ActionComplete,
+		coordinator.ActionComplete, coordinator.ActionApprove,
 	} {
 		tests = append(tests, struct {
 			name string

@@ -170,6 +170,7 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 		s.fire(transfer.RowSilent)
 		return nil
 	}
+	c.halfGrace(ctx, s, now)
 	s.row.Tries++
 	s.due = now.Add(c.backoff(s.row.Tries))
 	if s.row.Tries > 1 {
@@ -186,6 +187,22 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 		s.due = silent
 	}
 	return nil
+}
+
+// halfGrace tells people, once, of a device that has not enrolled although half of its
+// grace is over: something on its way does not answer (transfer protocol §7).
+func (c *Coordinator) halfGrace(ctx context.Context, s *step, now time.Time) {
+	half := s.row.CommittedAt.Add(s.t.Grace / 2) //nolint:mnd // a half
+	switch s.row.State {
+	case transfer.RowCommitted, transfer.RowAttested, transfer.RowUpdated:
+	default:
+		return
+	}
+	if s.row.Reason != "" || s.t.Grace == 0 || now.Before(half) {
+		return
+	}
+	s.row.Reason = "half of its grace is over, and it has not enrolled"
+	_ = c.alert(ctx, s) // it never fails
 }
 
 // infer takes the partner's word for how far a device is. Nothing depends on it.
