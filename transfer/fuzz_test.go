@@ -99,10 +99,12 @@ func FuzzRightStatus(f *testing.F) {
 }
 
 func FuzzAgreement(f *testing.F) {
-	fuzzSigned(f, transfer.Agreement{Issuer: "Beta", Audience: "Alpha", IssuedAt: 1, AgreementTerms: transfer.AgreementTerms{
+	terms := transfer.AgreementTerms{
 		Offer: transfer.Hash{1}, Mandate: transfer.Hash{2}, Window: transfer.Window{Earliest: 1, Latest: 2},
 		Transfer: []byte("transfer"),
-	}}, transfer.ParseAgreement)
+	}
+	fuzzSigned(f, transfer.Agreement{Issuer: "Beta", Audience: "Alpha", IssuedAt: 1, AgreementTerms: terms},
+		transfer.ParseAgreement)
 }
 
 func FuzzRecord(f *testing.F) {

@@ -60,7 +60,9 @@ func TestFailureBranches(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, dir := range []string{"../..", "..", "."} {
-		for _, pattern := range []string{"*_test.go", "est/*_test.go", "est/*/*_test.go", "cmd/internal/*/*_test.go", "explore/*_test.go"} {
+		for _, pattern := range []string{
+			"*_test.go", "est/*_test.go", "est/*/*_test.go", "cmd/internal/*/*_test.go", "explore/*_test.go",
+		} {
 			files, err := filepath.Glob(filepath.Join(dir, pattern))
 			check(t, err)
 			for _, file := range files {

@@ -57,26 +57,9 @@ func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error
 			return err
 		}
 	}
-	info := transfer.Info{
-		Issuer: c.o.Name, Audience: t.PartnerName, IssuedAt: transfer.SecondsOf(now), ID: t.Key(), Mandate: t.Mandate,
-	}
-	if before, err := transfer.ParseInfo(docs.Info); err == nil {
-		info.IssuedAt = max(info.IssuedAt, before.Body.IssuedAt+1)
-	}
-	for i := range rows {
-		pair, err := c.describe(ctx, *t, rows[i])
-		if err != nil {
-			return err
-		}
-		raw, err := transfer.EncodeDevices([]transfer.DevicePair{pair})
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(raw, rows[i].Pair) {
-			rows[i].Pair = raw
-			ch.Rows = append(ch.Rows, rows[i])
-		}
-		info.Devices = append(info.Devices, pair)
+	info, err := c.describeAll(ctx, t, ch, docs, rows)
+	if err != nil {
+		return err
 	}
 	sign := info.Sign
 	if c.o.InfoCOSE {
@@ -91,6 +74,34 @@ func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error
 	}
 	t.Info = signed.Hash
 	return nil
+}
+
+// describeAll makes the DeviceUpdateInfo, and gives the rows that change what it says.
+func (c *Coordinator) describeAll(ctx context.Context, t *Transfer, ch *Change, docs Documents, rows []Row) (
+	transfer.Info, error,
+) {
+	info := transfer.Info{
+		Issuer: c.o.Name, Audience: t.PartnerName, IssuedAt: transfer.SecondsOf(time.Now()), ID: t.Key(), Mandate: t.Mandate,
+	}
+	if before, err := transfer.ParseInfo(docs.Info); err == nil {
+		info.IssuedAt = max(info.IssuedAt, before.Body.IssuedAt+1)
+	}
+	for i := range rows {
+		pair, err := c.describe(ctx, *t, rows[i])
+		if err != nil {
+			return info, err
+		}
+		raw, err := transfer.EncodeDevices([]transfer.DevicePair{pair})
+		if err != nil {
+			return info, err
+		}
+		if !bytes.Equal(raw, rows[i].Pair) {
+			rows[i].Pair = raw
+			ch.Rows = append(ch.Rows, rows[i])
+		}
+		info.Devices = append(info.Devices, pair)
+	}
+	return info, nil
 }
 
 // selfMandate signs a mandate for exactly these devices with our own key.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,19 +39,19 @@ func (l Limits) InForce() Limits {
 
 // String lists what differs from the defaults.
 func (l Limits) String() string {
-	var out string
+	var out []string
 	for _, part := range []struct {
 		name string
 		n    int
 	}{{"devices", l.Devices}, {"daily", l.Daily}, {"open", l.Open}, {"calls", l.Calls}} {
 		if part.n != 0 {
-			out += part.name + " " + strconv.Itoa(part.n) + ", "
+			out = append(out, part.name+" "+strconv.Itoa(part.n))
 		}
 	}
-	if out == "" {
+	if out == nil {
 		return "defaults"
 	}
-	return out[:len(out)-len(", ")]
+	return strings.Join(out, ", ")
 }
 
 // ErrLimit reports a partner that asks for more than it may now. It is a *LimitError.
@@ -142,7 +143,9 @@ func (c *Coordinator) admits(ctx context.Context, from Partner, devices int) err
 
 // SetPartnerLimits gives a partner its limits. It returns ErrUnknown, or ErrInvalid for a
 // negative one.
-func (c *Coordinator) SetPartnerLimits(ctx context.Context, id string, l Limits, actor, reason string) (Partner, error) {
+func (c *Coordinator) SetPartnerLimits(ctx context.Context, id string, l Limits, actor, reason string) (
+	Partner, error,
+) {
 	if min(l.Devices, l.Daily, l.Open, l.Calls) < 0 || l.Devices > transfer.MaxDevices {
 		return Partner{}, refusedf(ErrInvalid, "limits %s: at most %d devices in a transfer", l, transfer.MaxDevices)
 	}

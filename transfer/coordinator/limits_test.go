@@ -143,7 +143,8 @@ func TestSignerStolen(t *testing.T) {
 		beta := w.alpha.partner(t, w.beta).ID
 		_, err = w.alpha.coordinator().SetPartnerState(t.Context(), beta, coordinator.Suspended, "operator:carol", "stolen")
 		check(t, err)
-		if got, _ := w.alpha.store.Transfer(t.Context(), draft.ID); got.State != transfer.BatchInfoAccepted || !got.Offer.IsZero() {
+		got, err := w.alpha.store.Transfer(t.Context(), draft.ID)
+		if err != nil || got.State != transfer.BatchInfoAccepted || !got.Offer.IsZero() {
 			t.Errorf("the offer of a suspended partner: %s, %v", got.State, got.Offer)
 		}
 		var holding []string

@@ -100,27 +100,34 @@ func (c *Coordinator) receiveRevision(ctx context.Context, t Transfer, from Part
 	}
 	docs.Mandate = nil // as before
 	ch := Change{Transfer: &t, Documents: docs, Papers: superseded(before)}
-	was := t
+	return Reply{TypeCBOR, docs.Answer}, ch, revised(&t, &ch, rows, info, answer, now)
+}
+
+// revised gives a transfer and its rows what the revision says.
+func revised(t *Transfer, ch *Change, rows map[string]Row, info *transfer.Signed[transfer.Info],
+	answer transfer.Answer, now time.Time,
+) error {
+	was, actor := *t, "peer:"+t.PartnerName
 	t.Info, t.Revised = info.Hash, true
 	if t.State != transfer.BatchStaging {
 		t.void()
 		t.Window = transfer.Window{}
 	}
-	if err := reviseRows(&t, &ch, rows, info, answer, now); err != nil {
-		return Reply{}, none, err
+	if err := reviseRows(t, ch, rows, info, answer, now); err != nil {
+		return err
 	}
 	on := transfer.BatchAnswer
 	if !contains(answer, "") && t.State != transfer.BatchStaging {
 		on, t.Reason = transfer.BatchRefuse, "no device was accepted"
 	}
-	if err := errors.Join(t.apply(transfer.BatchRevise, now), t.apply(on, now)); err != nil {
-		return Reply{}, none, err
-	}
 	ch.Audit = append(ch.Audit, audit.Row{
-		Actor: "peer:" + from.Name, Action: "transfer.revise", Subject: t.ID, After: t.Info.String(),
+		Actor: actor, Action: "transfer.revise", Subject: t.ID, After: t.Info.String(),
 	})
-	ch.Audit = append(ch.Audit, auditedTransfer(was, t, "peer:"+from.Name)...)
-	return Reply{TypeCBOR, docs.Answer}, ch, nil
+	if err := errors.Join(t.apply(transfer.BatchRevise, now), t.apply(on, now)); err != nil {
+		return err
+	}
+	ch.Audit = append(ch.Audit, auditedTransfer(was, *t, actor)...)
+	return nil
 }
 
 func sameDevices(rows map[string]Row, pairs []transfer.DevicePair) bool {

@@ -61,22 +61,26 @@ func (w *world) updated() {
 func TestRevision(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, w *world, id string){
 		"before the offer": func(t *testing.T, w *world, id string) {
+			t.Helper()
 			w.revise(t, id)
 			w.decide(t, w.beta, id)
 			w.decide(t, w.alpha, id)
 		},
 		"after the offer": func(t *testing.T, w *world, id string) {
+			t.Helper()
 			w.decide(t, w.beta, id)
 			w.is(t, id, transfer.BatchOffered, transfer.BatchOffered)
 			w.revise(t, id)
 			w.is(t, id, transfer.BatchInfoAccepted, transfer.BatchInfoAccepted)
-			if _, err := w.alpha.coordinator().Approve(t.Context(), id, "operator:bob", ""); !errors.Is(err, coordinator.ErrState) {
+			_, err := w.alpha.coordinator().Approve(t.Context(), id, "operator:bob", "")
+			if !errors.Is(err, coordinator.ErrState) {
 				t.Errorf("the offer that is void can be approved: %v", err)
 			}
 			w.decide(t, w.beta, id)
 			w.decide(t, w.alpha, id)
 		},
 		"while staging": func(t *testing.T, w *world, id string) {
+			t.Helper()
 			w.decide(t, w.beta, id)
 			w.updated()
 			w.decide(t, w.alpha, id)

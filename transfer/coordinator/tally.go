@@ -85,17 +85,12 @@ func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Ti
 		}
 	case transfer.BatchApproved:
 		if !t.Incoming && !past {
-			t.ArmBy = now.Add(c.o.ArmWait)
-			return t.apply(transfer.BatchStage, now)
+			return c.begin(t, now)
 		}
 	case transfer.BatchStaging:
 		return c.arm(t, n, now, past)
 	case transfer.BatchArmed:
-		if earliest := t.Window.Earliest.Time(); !t.Incoming && now.Before(earliest) && n.ready > 0 {
-			t.Due = earliest
-			return nil
-		}
-		return t.apply(transfer.BatchSwitch, now)
+		return t.open(n, now)
 	case transfer.BatchSwitching, transfer.BatchPartial:
 		return c.closing(t, n, now, past)
 	default:
@@ -105,6 +100,21 @@ func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Ti
 		return t.apply(transfer.BatchWindow, now)
 	}
 	return nil
+}
+
+// begin has the devices get their anchors and messages.
+func (c *Coordinator) begin(t *Transfer, now time.Time) error {
+	t.ArmBy = now.Add(c.o.ArmWait)
+	return t.apply(transfer.BatchStage, now)
+}
+
+// open begins with the commits, at the outgoing provider when the window does.
+func (t *Transfer) open(n tally, now time.Time) error {
+	if earliest := t.Window.Earliest.Time(); !t.Incoming && now.Before(earliest) && n.ready > 0 {
+		t.Due = earliest
+		return nil
+	}
+	return t.apply(transfer.BatchSwitch, now)
 }
 
 // end is when the window has passed: at the incoming provider later, for the partner may

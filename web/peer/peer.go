@@ -84,7 +84,8 @@ func TLS(own tls.Certificate) *tls.Config {
 // aboutTransfer and aboutDevice are the actions by their last path segment.
 var (
 	aboutTransfer = []coordinator.Action{
-		coordinator.ActionOffer, coordinator.ActionApprove, coordinator.ActionWithdraw, coordinator.ActionExtend, coordinator.ActionExtension,
+		coordinator.ActionOffer, coordinator.ActionApprove, coordinator.ActionWithdraw, coordinator.ActionExtend,
+		coordinator.ActionExtension,
 	}
 	aboutDevice = []coordinator.Action{
 		coordinator.ActionReady, coordinator.ActionCommitted, coordinator.ActionComplete, coordinator.ActionClose,
@@ -203,6 +204,6 @@ func (a *API) right(w http.ResponseWriter, r *http.Request, from coordinator.Par
 		return err
 	}
 	w.Header().Set("Content-Type", coordinator.TypeCOSE)
-	_, _ = w.Write(raw) // a partner that is gone asks again
+	_, _ = w.Write(raw) //nolint:gosec // G705: COSE, never a page; a partner that is gone asks again
 	return nil
 }

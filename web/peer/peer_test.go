@@ -216,7 +216,7 @@ func TestRefusals(t *testing.T) {
 		{"key reused", "POST", offer, coordinator.TypeCOSE, nil, coordinator.ErrKeyReused, 409, "key_reused"},
 		{"invalid", "POST", offer, coordinator.TypeCOSE, nil, coordinator.ErrInvalid, 422, "invalid"},
 		{"not yet", "POST", offer, coordinator.TypeCOSE, nil, coordinator.ErrNotYet, 503, "unavailable"},
-		{"limit", "POST", offer, coordinator.TypeCOSE, nil, &coordinator.LimitError{What: "w", Wait: time.Hour}, 429, "limit"},
+		{"limit", "POST", offer, coordinator.TypeCOSE, nil, &coordinator.LimitError{Wait: time.Hour}, 429, "limit"},
 		{"our fault", "POST", offer, coordinator.TypeCOSE, nil, errors.New("secret detail"), 503, "unavailable"},
 		{"media type", "POST", offer, "text/plain", nil, nil, 415, "media_type"},
 		{"too large", "POST", ready, coordinator.TypeCBOR, make([]byte, 65<<10), nil, 413, "too_large"},

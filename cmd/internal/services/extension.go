@@ -3,9 +3,9 @@ package services
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
-	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/web"
 )
@@ -61,12 +61,9 @@ func (s *transfers) sleepers(ctx context.Context, t coordinator.Transfer) ([]web
 		}
 		for _, r := range rows {
 			after = r.Short
-			if r.Ended() || r.Committed() || r.State == transfer.RowRejected {
-				continue
-			}
-			if p := s.Server.Presence(r.Device); p.Asleep && !p.Wake.Before(t.Window.Latest.Time()) {
+			if wake, is := s.sleepsOver(r, t.Window.Latest.Time()); is {
 				late++
-				last = later(last, p.Wake)
+				last = later(last, wake)
 			}
 		}
 		if len(rows) < sleeperPage {
@@ -80,6 +77,16 @@ func (s *transfers) sleepers(ctx context.Context, t coordinator.Transfer) ([]web
 		"last until %s. They stay here unless the window is extended.", late, last.UTC().Format(time.RFC3339))}}, nil
 }
 
+// sleepsOver reports whether a device that has not left sleeps until after end, and until
+// when.
+func (s *transfers) sleepsOver(r coordinator.Row, end time.Time) (time.Time, bool) {
+	if r.Ended() || r.Committed() {
+		return time.Time{}, false
+	}
+	p := s.Server.Presence(r.Device)
+	return p.Wake, p.Asleep && !p.Wake.Before(end)
+}
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -89,10 +96,5 @@ func later(a, b time.Time) time.Time {
 
 // accepts reports whether the transfer takes a command now.
 func accepts(t coordinator.Transfer, c coordinator.Command) bool {
-	for _, may := range t.Commands() {
-		if may == c {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t.Commands(), c)
 }
