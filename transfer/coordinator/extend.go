@@ -78,7 +78,7 @@ func (c *Coordinator) ask(ctx context.Context, t *Transfer, ch *Change, e Extens
 		return refusedf(ErrInvalid, "the window would not end later")
 	}
 	docs, err := c.o.Store.Documents(ctx, t.ID)
-	if err != nil {
+	if err := errors.Join(err, c.room(ctx, t.ID, PaperAsk)); err != nil {
 		return err
 	}
 	x := transfer.Extension{Mandate: t.Mandate, Window: w, Transfer: t.Key(), Document: e.Mandate}
@@ -206,7 +206,7 @@ func (c *Coordinator) receiveAsk(ctx context.Context, from Partner, call Call) (
 		return Reply{}, none, refusedf(ErrInvalid, "the window would not end later, or begin elsewhere")
 	}
 	docs, err := c.o.Store.Documents(ctx, t.ID)
-	if err != nil {
+	if err := errors.Join(err, c.room(ctx, t.ID, PaperAsk)); err != nil {
 		return Reply{}, none, err
 	}
 	hash, err := c.covers(ctx, t, docs, x, mandator{from.Name, from.Signing})

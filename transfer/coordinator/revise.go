@@ -21,7 +21,7 @@ func (c *Coordinator) Revise(ctx context.Context, id, actor, reason string) (Tra
 			return refusedf(ErrState, "transfer is %s", t.State)
 		}
 		before, err := c.Documents(ctx, id)
-		if err != nil {
+		if err := errors.Join(err, c.room(ctx, id, PaperInfo)); err != nil {
 			return err
 		}
 		if err := c.submit(ctx, t, ch); err != nil {
@@ -65,7 +65,7 @@ func (c *Coordinator) receiveRevision(ctx context.Context, t Transfer, from Part
 ) (Reply, Change, error) {
 	var none Change
 	before, err := c.Documents(ctx, t.ID)
-	if err != nil {
+	if err := errors.Join(err, c.room(ctx, t.ID, PaperInfo)); err != nil {
 		return Reply{}, none, err
 	}
 	old, err := transfer.ParseInfo(before.Info)

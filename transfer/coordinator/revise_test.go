@@ -116,6 +116,25 @@ func TestRevision(t *testing.T) {
 	}
 }
 
+// TestRevisedTooOften: a partner does not fill the disk with revisions.
+func TestRevisedTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.start(t)
+		id := w.drafted(t)
+		for range 32 {
+			_, err := w.alpha.coordinator().Revise(t.Context(), id, "operator:alice", "")
+			check(t, err)
+			time.Sleep(10 * time.Second)
+		}
+		_, err := w.alpha.coordinator().Revise(t.Context(), id, "operator:alice", "")
+		if !errors.Is(err, coordinator.ErrState) {
+			t.Errorf("one revision too many: %v", err)
+		}
+		w.is(t, id, transfer.BatchInfoAccepted, transfer.BatchInfoAccepted)
+	})
+}
+
 // revise updates the devices and tells the partner.
 func (w *world) revise(tb testing.TB, id string) {
 	tb.Helper()

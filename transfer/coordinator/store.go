@@ -116,6 +116,28 @@ type Paper struct {
 	At   time.Time
 }
 
+// maxPapers is how often one transfer may be revised, and how often extended: a partner
+// must not fill the disk, and a record holds so many.
+const maxPapers = 32
+
+// room returns ErrState if there are too many papers of a kind already.
+func (c *Coordinator) room(ctx context.Context, id string, kind PaperKind) error {
+	all, err := c.o.Store.Papers(ctx, id)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, p := range all {
+		if p.Kind == kind {
+			n++
+		}
+	}
+	if n >= maxPapers {
+		return refusedf(ErrState, "there were %d of %s before: draft another transfer", n, kind)
+	}
+	return nil
+}
+
 // newest returns the last paper of a kind, nil if there is none.
 func newest(all []Paper, kind PaperKind) []byte {
 	for _, p := range slices.Backward(all) {
