@@ -19,7 +19,9 @@ func (t *Transfer) apply(on transfer.BatchEvent, now time.Time) error {
 		return fmt.Errorf("transfer %s: %w: %w", t.ID, ErrState, err)
 	}
 	if to.To != t.State {
-		t.Pending = nil
+		t.Pending = slices.DeleteFunc(slices.Clone(t.Pending), func(do transfer.BatchEffect) bool {
+			return !outlasts(do, to.To)
+		})
 	}
 	t.State, t.Tries, t.Due = to.To, 0, now
 	for _, do := range to.Do {
@@ -28,6 +30,13 @@ func (t *Transfer) apply(on transfer.BatchEvent, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// outlasts reports whether an effect is still to be performed in another state: what was
+// asked or agreed about the window, as long as it may move.
+func outlasts(do transfer.BatchEffect, state transfer.BatchState) bool {
+	_, err := batchTable.Step(state, transfer.BatchExtend)
+	return err == nil && (do == transfer.BatchPostAsk || do == transfer.BatchPostExtend)
 }
 
 // performs reports whether an effect is ours to perform later. What the incoming

@@ -2,6 +2,7 @@ package explore_test
 
 import (
 	"slices"
+	"strings"
 
 	"steward/transfer"
 )
@@ -12,21 +13,23 @@ type batch struct {
 	state   transfer.BatchState
 	pending string // effects still to be performed, see packed
 	paused  bool
+	asked   bool  // for a later end of the window
+	moved   bool  // it ends later
 	failed  uint8 // devices that had failed when somebody resumed
 }
 
 // The effects that a batch keeps pending, packed as letters.
 var packed = map[transfer.BatchEffect]byte{
 	transfer.BatchPostInfo: 'i', transfer.BatchAuthorize: 'a', transfer.BatchPostOffer: 'o', transfer.BatchTell: 't',
-	transfer.BatchAbortRows: 'r', transfer.BatchExpireRows: 'e',
+	transfer.BatchAbortRows: 'r', transfer.BatchExpireRows: 'e', transfer.BatchPostAsk: 'k', transfer.BatchPostExtend: 'x',
 }
 
 // performs reports whether an effect is that provider's to perform later.
 func performs(sp uint8, s transfer.BatchState, do transfer.BatchEffect) bool {
 	switch do {
-	case transfer.BatchPostInfo:
+	case transfer.BatchPostInfo, transfer.BatchPostAsk:
 		return sp == sp1
-	case transfer.BatchAuthorize, transfer.BatchPostOffer:
+	case transfer.BatchAuthorize, transfer.BatchPostOffer, transfer.BatchPostExtend:
 		return sp == sp2
 	case transfer.BatchTell:
 		return in(s, transfer.BatchCancelled, transfer.BatchExpired)
@@ -44,7 +47,16 @@ func (m *model) turn(b batch, sp uint8, on transfer.BatchEvent) batch {
 		return b
 	}
 	if to.To != b.state {
-		b.pending = ""
+		keep := ""
+		if _, err := m.batch.Step(to.To, transfer.BatchExtend); err == nil {
+			keep = "kx"
+		}
+		b.pending = strings.Map(func(r rune) rune {
+			if strings.ContainsRune(keep, r) {
+				return r
+			}
+			return -1
+		}, b.pending)
 	}
 	b.state = to.To
 	for _, do := range to.Do {
@@ -93,7 +105,7 @@ func (m *model) tally(cells []cell, sp uint8) (n tally) {
 // advance moves a batch by what its rows and the time say.
 func (m *model) advance(b batch, sp uint8, cells []cell, phase uint8) batch {
 	n := m.tally(cells, sp)
-	past := phase >= windowOver && sp == sp1 || phase >= graceOver
+	past := phase >= windowOver && sp == sp1 && !(b.moved && phase == windowOver) || phase >= graceOver
 	open := n.waiting + n.ready
 	switch b.state {
 	case transfer.BatchApproved:

@@ -34,10 +34,16 @@ func (e *expansion) readyWith(c *cell, id receiptID) error {
 
 func (e *expansion) compareReady(id receiptID, signed *transfer.Signed[transfer.Receipt]) error {
 	k := [2]uint8{uint8(id), e.phase()}
+	var window transfer.Window
+	if e.movedThere() {
+		k[1] += phases
+		window.Latest = transfer.SecondsOf(e.p.later)
+	}
 	err, ok := e.compared[k]
 	if !ok {
 		err = transfer.CompareReady(signed, transfer.ReadyContext{
-			Offer: e.p.offer, Device: e.p.pair, Subject: e.p.subject, Permanent: e.p.permanents, Now: e.now(e.phase()),
+			Offer: e.p.offer, Device: e.p.pair, Subject: e.p.subject, Permanent: e.p.permanents, Window: window,
+			Now: e.now(e.phase()),
 		})
 		e.compared[k] = err
 	}

@@ -32,6 +32,8 @@ type moment struct {
 	told            bool // Beta has the info
 	grants          bool // Beta's rows
 	overThere       bool // Beta's transfer
+	moved           bool // the end of the window, as Alpha knows
+	movedThere      bool // likewise Beta
 	phase           uint8
 }
 
@@ -41,7 +43,7 @@ func when(b1, b2 *batch, phase uint8) moment {
 		stages:  in(b1.state, transfer.BatchStaging, transfer.BatchArmed, transfer.BatchSwitching, transfer.BatchPartial),
 		commits: b1.state == transfer.BatchSwitching && !b1.paused, over: in(b1.state, transfer.BatchFinal()...),
 		told: b2.state != "", grants: b2.state == transfer.BatchOffered, overThere: in(b2.state, transfer.BatchFinal()...),
-		phase: phase,
+		moved: b1.moved, movedThere: b2.moved, phase: phase,
 	}
 }
 
@@ -63,6 +65,14 @@ func (e *expansion) told() bool      { return look(&e.read.told, e.at.told) }
 func (e *expansion) grants() bool    { return look(&e.read.grants, e.at.grants) }
 func (e *expansion) overThere() bool { return look(&e.read.overThere, e.at.overThere) }
 
+// past reports whether Alpha's window is over.
+func (e *expansion) past() bool {
+	return e.phase() > windowOver || e.phase() == windowOver && !e.moved()
+}
+
+func (e *expansion) moved() bool      { return look(&e.read.moved, e.at.moved) }
+func (e *expansion) movedThere() bool { return look(&e.read.movedThere, e.at.movedThere) }
+
 func (e *expansion) phase() uint8 {
 	e.read.phase = 1
 	return e.at.phase
@@ -79,7 +89,7 @@ func (at moment) of(read moment) moment {
 	return moment{
 		stages: at.stages && read.stages, commits: at.commits && read.commits, over: at.over && read.over,
 		told: at.told && read.told, grants: at.grants && read.grants, overThere: at.overThere && read.overThere,
-		phase: at.phase * read.phase,
+		moved: at.moved && read.moved, movedThere: at.movedThere && read.movedThere, phase: at.phase * read.phase,
 	}
 }
 
@@ -219,25 +229,53 @@ type asked struct {
 	at transfer.Place
 }
 
+// ofSecond is by how many bits orders about a message of the second epoch follow.
+const ofSecond = 8
+
+// held is an order as the network keeps it.
+func (c *cell) hold(order uint8) {
+	c.orders |= uint16(order) << (c.out.message.generation() * ofSecond)
+}
+
+// generation is 1 for messages of the second epoch.
+func (id messageID) generation() int {
+	if id == secondLong {
+		return 1
+	}
+	return 0
+}
+
+// aboutFirst is the message that orders of the first epoch are about.
+func (c *cell) aboutFirst() messageID {
+	if c.out.message == firstLong {
+		return firstLong
+	}
+	return firstShort
+}
+
 // The orders of a server to the device, by name.
 func (e *expansion) order(c *cell, sp uint8, order uint8) error {
-	o := transfer.OrderOf(1, e.p.hash)
+	return e.orderOf(c, sp, order, max(c.out.message, firstShort))
+}
+
+func (e *expansion) orderOf(c *cell, sp uint8, order uint8, message messageID) error {
+	o := transfer.OrderOf(e.p.honest[message].epoch, e.p.honest[message].hash)
 	now := e.deviceNow(e.phase())
-	at := fmt.Sprint(" in phase ", e.phase())
+	at := fmt.Sprint(" in phase ", e.phase(), " of ", message)
 	switch order {
 	case orderWrite:
-		return e.write(c, sp, "")
+		return e.send(c, sp, message)
 	case orderCommit:
 		return e.operate(c, sp, transfer.OpExecute, transfer.AtCommit, "Commit"+at,
 			func(d *transfer.Device) error { return d.Commit(o, now) })
 	case orderAbort:
-		return e.operate(c, sp, transfer.OpExecute, transfer.AtAbort, "Abort",
+		return e.operate(c, sp, transfer.OpExecute, transfer.AtAbort, "Abort"+at,
 			func(d *transfer.Device) error { return d.Abort(o) })
 	case orderFinalise:
-		return e.operate(c, sp, transfer.OpExecute, transfer.AtFinalise, "Finalise",
+		return e.operate(c, sp, transfer.OpExecute, transfer.AtFinalise, "Finalise"+at,
 			func(d *transfer.Device) error { return d.Finalise(o) })
 	default:
-		return e.operate(c, sp, transfer.OpExecute, transfer.AtReturn, "Return",
+		return e.operate(c, sp, transfer.OpExecute, transfer.AtReturn, "Return"+at,
 			func(d *transfer.Device) error { e.x.key = "back"; return d.Return(o) })
 	}
 }
@@ -245,6 +283,22 @@ func (e *expansion) order(c *cell, sp uint8, order uint8) error {
 var orderNames = map[uint8]string{
 	orderWrite: "Write message", orderCommit: "Commit", orderAbort: "Abort", orderFinalise: "Finalise",
 	orderReturn: "Return",
+}
+
+// send is the Write of a message that Alpha has signed for the device.
+func (e *expansion) send(c *cell, sp uint8, message messageID) error {
+	before := *e.dev(c)
+	key := []string{"next", "next of the second"}[message.generation()]
+	err := e.operate(c, sp, transfer.OpWrite, transfer.AtMessage, fmt.Sprint("Send ", message, e.phase()),
+		func(d *transfer.Device) error {
+			e.x.key = key
+			return d.WriteMessage(e.p.honest[message].raw, e.deviceNow(e.phase()))
+		})
+	ended := message == firstShort && e.phase() > inWindow || e.phase() > windowOver
+	if before.status.State != transfer.Ready && e.dev(c).status.State == transfer.Ready && ended && !e.clockless {
+		e.fault("E6: the device accepts a message after its window")
+	}
+	return err
 }
 
 // write is the Write of a message, the honest one or one that breaks a rule. Only the

@@ -74,12 +74,15 @@ func (e *expansion) releases() {
 		if order&(orderFinalise|orderReturn) != 0 {
 			sp = sp2
 		}
-		if e.from.orders&order == 0 || e.from.at != sp && e.dishonest != "network" {
-			continue
+		for generation, message := range []messageID{e.from.aboutFirst(), secondLong} {
+			held := e.from.orders&(uint16(order)<<(generation*ofSecond)) != 0
+			if !held || e.from.at != sp && e.dishonest != "network" {
+				continue
+			}
+			c := e.from
+			_ = e.orderOf(&c, sp, order, message)
+			e.add("the network releases "+name, c, move{unfair: true})
 		}
-		c := e.from
-		_ = e.order(&c, sp, order)
-		e.add("the network releases "+name, c, move{unfair: true})
 	}
 	for call, name := range callNames {
 		if e.from.held&call == 0 {

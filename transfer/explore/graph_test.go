@@ -19,6 +19,8 @@ type node struct {
 	loss      uint8
 	crash     uint8
 	withdrawn bool
+	asked     bool      // Alpha's operator has, for a later end of the window
+	offers    uint8     // how many may still expire
 	cells     [2]uint32 // interned; the second is none where there is one device only
 }
 
@@ -55,6 +57,9 @@ func explore(m *model) *graph {
 	cert := m.x.issue(sp1, op)
 	first.right[sp1] = right{state: est.RightConsumed, spki: op, issued: cert, live: 1 << cert}
 	start := node{loss: m.losses, crash: m.crashes}
+	if m.expire {
+		start.offers = 2
+	}
 	start.b[0] = g.batchID(batch{state: transfer.BatchDraft})
 	for i := range m.devices {
 		start.cells[i] = g.cellID(first)
@@ -297,7 +302,7 @@ func (g *graph) list(n node) (out []cell) {
 func (g *graph) batches(id int32, n node) {
 	if n.phase+1 < phases {
 		next := n
-		if next.phase++; g.coarse {
+		if next.phase++; g.coarse && !(g.extend && n.phase == inWindow) {
 			next.phase = contractOver
 		}
 		g.follow(id, next, true, "time passes: "+phaseNames[next.phase])
@@ -348,6 +353,12 @@ func (g *graph) people(id int32, n node, sp uint8) {
 	case sp == sp1 && b.paused && b.state == transfer.BatchSwitching:
 		act("Alpha's operator resumes", transfer.BatchResume, true)
 	}
+	if g.extend {
+		g.extends(id, n, sp)
+	}
+	if g.expire && b.state == transfer.BatchOffered {
+		g.offerOver(id, n, sp)
+	}
 	if g.withdraw && !n.withdrawn && in(b.state, beforeSwitching...) {
 		act(names[sp]+"'s operator withdraws", transfer.BatchCancel, false)
 	}
@@ -388,6 +399,10 @@ func (g *graph) perform(id int32, n node, sp uint8) {
 		g.postOffer(id, n, b)
 	case 't':
 		g.tellEnd(id, n, b, sp)
+	case 'k':
+		g.postAsk(id, n, b)
+	case 'x':
+		g.postAgreement(id, n, b)
 	}
 }
 

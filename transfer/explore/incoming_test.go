@@ -133,11 +133,11 @@ func (e *expansion) incomingEffect(do transfer.RowEffect) {
 				e.pop(&c.in)
 				e.final(c, signed, id)
 			}
-		}, func(c *cell) { c.orders |= orderFinalise })
+		}, func(c *cell) { c.hold(orderFinalise) })
 	case transfer.RowDoReturn:
 		e.rpc(sp2, "Beta executes Return", e.from.at == sp2, func(c *cell) error {
 			return e.order(c, sp2, orderReturn)
-		}, func(c *cell, _ error) { e.pop(&c.in) }, func(c *cell) { c.orders |= orderReturn })
+		}, func(c *cell, _ error) { e.pop(&c.in) }, func(c *cell) { c.hold(orderReturn) })
 	case transfer.RowPostComplete:
 		e.rpc(sp2, "Beta posts the completion", true, e.receiveComplete, func(c *cell, err error) {
 			if err == nil {
@@ -163,6 +163,11 @@ func (e *expansion) incomingLocal(c *cell, do transfer.RowEffect) error {
 		return e.stepRight(c, sp2, est.EventNote, c.in.spki)
 	case transfer.RowOpenRight:
 		err := e.stepRight(c, sp2, est.EventOpen, c.in.spki)
+		if errors.Is(err, errWrongKey) && c.right[sp2].state == est.RightClosed { // of the message before
+			if err = e.stepRight(c, sp2, est.EventNote, c.in.spki); err == nil {
+				err = e.stepRight(c, sp2, est.EventOpen, c.in.spki)
+			}
+		}
 		if errors.Is(err, machine.ErrNoRow) && c.right[sp2].state == est.RightConsumed {
 			return nil
 		}

@@ -42,7 +42,7 @@ type cell struct {
 	contact2 keyID    // Beta remembers one, with this key; volatile
 	held     uint16   // calls between providers that the network has kept: bits of calls
 	answered uint16   // calls that were answered: the same again changes nothing
-	orders   uint8    // orders to the device that the network has kept: bits of orders
+	orders   uint16   // orders to the device that the network has kept: bits of orders, by the message's epoch
 	passed   uint8    // of the gates: 1 attested, 2 updated
 	env      bool     // something went wrong with it for other reasons
 }
@@ -60,7 +60,7 @@ type row struct {
 	state, pending                 uint8 // interned
 	spki, back                     keyID
 	ready, done, final, fall, fell receiptID
-	written                        bool // the message was signed
+	message                        messageID // signed last
 }
 
 // A right is a CA's. Live are the certificates that are not revoked.
@@ -112,6 +112,8 @@ type setting struct {
 	gates     uint8  // before the enrolment: attests, updates
 	sure      bool   // nothing fails at the gates
 	withdraw  bool   // either provider's people end it
+	extend    bool   // Alpha's people ask for a later end of the window
+	expire    bool   // an offer may expire before it is approved
 	dishonest string // "", "network", "SP1", "SP2", "thief"
 	clockless bool
 	coarse    bool // what a provider does by itself takes no time, and time makes one leap
@@ -319,7 +321,7 @@ func (m *model) contractOver(phase uint8) bool { return phase >= contractOver }
 // now is the time of a phase at the providers, and at a device that has a clock.
 func (m *model) now(phase uint8) time.Time {
 	return []time.Time{
-		noon, m.p.latest.Add(time.Minute + transfer.ClockSkew), m.p.latest.Add(grace + time.Hour),
+		noon, m.p.latest.Add(time.Minute + transfer.ClockSkew), m.p.later.Add(grace + time.Hour),
 		m.p.latest.Add(3 * grace),
 	}[phase]
 }

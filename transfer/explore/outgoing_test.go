@@ -128,13 +128,17 @@ func (m *model) carryOut(d *transfer.Device, want []transfer.OfferCertificate) e
 }
 
 func (e *expansion) tellCommit() {
-	if e.phase() > inWindow {
+	if e.past() {
 		c := e.from
 		e.fire(&c, sp1, transfer.RowExpire)
 		e.add("Alpha sees that the window is over", c, move{})
 		return
 	}
 	if !e.commits() {
+		return
+	}
+	if e.outlived(&e.from) {
+		e.renew()
 		return
 	}
 	e.rpc(sp1, "Alpha executes Commit", e.from.at == sp1, func(c *cell) error {
@@ -148,7 +152,7 @@ func (e *expansion) tellCommit() {
 		default:
 			e.refusedBeforeCommit(c)
 		}
-	}, func(c *cell) { c.orders |= orderCommit })
+	}, func(c *cell) { c.hold(orderCommit) })
 }
 
 // wayBack reads the receipt of a device that asked CA1 with its factory certificate.
@@ -338,26 +342,68 @@ func (e *expansion) reopen(c *cell, k keyID) error {
 
 func (e *expansion) writeMessage() {
 	e.rpc(sp1, "Alpha writes the message", e.from.at == sp1, func(c *cell) error {
-		c.out.written = true
 		s := e.dev(c).status
+		if s.State.AtRest() {
+			e.sign(c, s.Epoch+1)
+		}
 		switch {
-		case s.State == transfer.Ready && s.Message == e.p.hash:
+		case s.State == transfer.Ready && s.Message == e.p.honest[c.out.message].hash:
 			return nil // only the answer was lost
 		case s.State == transfer.Ready:
 			return e.abortOther(c)
 		case !s.State.AtRest():
 			return errRefused
 		}
-		return e.write(c, sp1, "")
+		return e.send(c, sp1, c.out.message)
 	}, func(c *cell, err error) {
 		switch {
 		case errors.Is(err, errRefused):
 			e.refusedBeforeCommit(c)
-		case err == nil && e.dev(c).status.Message == e.p.hash:
+		case err == nil && e.dev(c).status.Message == e.p.honest[c.out.message].hash:
 			e.pop(&c.out)
 			e.fire(c, sp1, transfer.RowDeliver)
 		}
-	}, func(c *cell) { c.orders |= orderWrite })
+	}, func(c *cell) { c.hold(orderWrite) })
+}
+
+// sign makes the message for the epoch that is the device's next, unless it is made and
+// has not ended.
+func (e *expansion) sign(c *cell, epoch uint32) {
+	last := c.out.message
+	if last != 0 && e.p.honest[last].epoch == epoch && !e.outlived(c) {
+		return
+	}
+	c.out.message = firstShort
+	switch {
+	case epoch > 1:
+		c.out.message = secondLong // without a later window it has ended already, and so has the row
+	case e.moved():
+		c.out.message = firstLong
+	}
+}
+
+// outlived reports whether the window goes on beyond the device's message.
+func (e *expansion) outlived(c *cell) bool {
+	return c.out.message == firstShort && e.moved() && e.phase() > inWindow
+}
+
+// renew has a device drop a message that has ended, and be LISTED again.
+func (e *expansion) renew() {
+	e.rpc(sp1, "Alpha has the message dropped", e.from.at == sp1, func(c *cell) error {
+		switch s := e.dev(c).status; {
+		case s.State == transfer.Ready && s.Message == e.p.honest[c.out.message].hash:
+			return e.order(c, sp1, orderAbort)
+		case s.State.AtRest():
+			return nil
+		}
+		return errSilent
+	}, func(c *cell, err error) {
+		if err == nil {
+			e.fire(c, sp1, transfer.RowRenew)
+			c.answered &^= callReady // the next one is another call
+			c.held &^= callReady
+		}
+	}, func(c *cell) { c.hold(orderAbort) })
 }
 
 // abortOther clears away a message that is not ours.
@@ -407,12 +453,12 @@ func (e *expansion) readState() {
 }
 
 func (e *expansion) executeAbort() {
-	e.rpc(sp1, "Alpha executes Abort", e.from.at == sp1 || !e.from.out.written, func(c *cell) error {
-		if s := e.dev(c).status; !c.out.written || s.State != transfer.Ready || s.Message != e.p.hash {
+	e.rpc(sp1, "Alpha executes Abort", e.from.at == sp1 || e.from.out.message == 0, func(c *cell) error {
+		if s := e.dev(c).status; c.out.message == 0 || s.State != transfer.Ready || s.Message != e.p.honest[c.out.message].hash {
 			return nil
 		}
 		return e.order(c, sp1, orderAbort)
-	}, e.unlessMine, func(c *cell) { c.orders |= orderAbort })
+	}, e.unlessMine, func(c *cell) { c.hold(orderAbort) })
 }
 
 // unlessMine goes on when it is done, or when the device is another's by now.

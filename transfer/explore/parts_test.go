@@ -82,9 +82,10 @@ type parts struct {
 	permanents []transfer.Anchor
 	own        []transfer.Thumbprint
 	window     transfer.Window
-	latest     time.Time
+	latest     time.Time         // of the offer
+	later      time.Time         // by an extension
 	messages   map[string][]byte // by what is wrong with them; "" for the honest one
-	hash       transfer.Hash     // of the honest message
+	honest     [4]letter         // by messageID: those that Alpha signs
 }
 
 const (
@@ -102,6 +103,7 @@ func newParts(tb testing.TB, gates uint8) *parts {
 	}
 	p.factory, p.other = newParty(tb, p.subject, &p.permanent), newParty(tb, "urn:dev:os:32473-000002", &p.permanent)
 	p.latest = p.window.Latest.Time()
+	p.later = p.latest.Add(time.Hour)
 	p.home = transfer.Home{
 		ServerURI: uriAlpha, EnrollURI: uriAlpha + ":5685", Account: transfer.Account{SSID: 101, Lifetime: 300},
 	}
@@ -145,6 +147,31 @@ func (p *parts) destination(gates uint8) transfer.Destination {
 		})
 	}
 	return d
+}
+
+// A messageID names a message that Alpha signs; zero is none.
+type messageID uint8
+
+// The messages: of the first epoch, with the end that was offered or a later one, and of
+// the second, which a device gets in place of one that has ended.
+const (
+	firstShort messageID = iota + 1
+	firstLong
+	secondLong
+)
+
+// A letter is a message as it is sent.
+type letter struct {
+	raw   []byte
+	hash  transfer.Hash
+	epoch uint32
+}
+
+func (p *parts) letter(tb testing.TB, raw []byte) letter {
+	tb.Helper()
+	m, err := transfer.ParseMessage(raw)
+	check(tb, err)
+	return letter{raw, m.Hash, uint32(m.Body.Epoch)}
 }
 
 // sign makes the honest message, and those of which each breaks one rule.
@@ -194,7 +221,12 @@ func (p *parts) sign(tb testing.TB, gates uint8) {
 	forged[len(forged)-1] ^= 1
 	p.messages["E3 signature altered"] = forged
 	p.messages["E1 tagged"] = append([]byte{0xd2}, p.messages[""]...)
-	m, err := transfer.ParseMessage(p.messages[""])
-	check(tb, err)
-	p.hash = m.Hash
+	p.honest[firstShort] = p.letter(tb, p.messages[""])
+	for id, epoch := range map[messageID]uint64{firstLong: 1, secondLong: 2} {
+		m := honest
+		m.Epoch, m.Expires = epoch, transfer.SecondsOf(p.later)
+		raw, err := m.Sign(p.sp1.signer())
+		check(tb, err)
+		p.honest[id] = p.letter(tb, raw)
+	}
 }

@@ -85,7 +85,7 @@ func (m *model) after(budget int, k kind) (int, bool) {
 func reduce(g *graph) *reduction {
 	r := &reduction{
 		graph: g, ids: map[cell]int32{}, kinds: map[kind]int32{}, shown: map[int32]string{}, known: make([][]uint32, g.budgets()),
-		moved: map[moving]*expanded{}, moments: momentsOf(g.coarse),
+		moved: map[moving]*expanded{}, moments: momentsOf(g.setting),
 	}
 	reached := r.reach()
 	for b := range g.budgets() {
@@ -116,9 +116,9 @@ func (r *reduction) String() string {
 func (p *partition) stands(s int32) int32 { return p.first[p.block[s]] }
 
 // momentsOf are all moments that two transfers can make.
-func momentsOf(coarse bool) (out []moment) {
+func momentsOf(s setting) (out []moment) {
 	for phase := uint8(0); phase < phases; phase++ {
-		if coarse && phase != inWindow && phase != contractOver {
+		if s.coarse && phase != inWindow && phase != contractOver && !(s.extend && phase == windowOver) {
 			continue
 		}
 		out = append(out, moment{phase: phase}, moment{over: true, phase: phase})
@@ -127,6 +127,13 @@ func momentsOf(coarse bool) (out []moment) {
 			for _, there := range []moment{{}, {grants: true}, {overThere: true}} {
 				at.grants, at.overThere = there.grants, there.overThere
 				out = append(out, at)
+				if s.extend && at.told {
+					at.movedThere = true
+					out = append(out, at)
+					at.moved = true
+					out = append(out, at)
+					at.moved, at.movedThere = false, false
+				}
 			}
 		}
 	}
