@@ -105,7 +105,7 @@ func (m *model) tally(cells []cell, sp uint8) (n tally) {
 // advance moves a batch by what its rows and the time say.
 func (m *model) advance(b batch, sp uint8, cells []cell, phase uint8) batch {
 	n := m.tally(cells, sp)
-	past := phase >= windowOver && sp == sp1 && !(b.moved && phase == windowOver) || phase >= graceOver
+	past := phase >= windowOver && sp == sp1 && (!b.moved || phase != windowOver) || phase >= graceOver
 	open := n.waiting + n.ready
 	switch b.state {
 	case transfer.BatchApproved:

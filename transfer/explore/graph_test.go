@@ -302,7 +302,7 @@ func (g *graph) list(n node) (out []cell) {
 func (g *graph) batches(id int32, n node) {
 	if n.phase+1 < phases {
 		next := n
-		if next.phase++; g.coarse && !(g.extend && n.phase == inWindow) {
+		if next.phase++; g.coarse && (!g.extend || n.phase != inWindow) {
 			next.phase = contractOver
 		}
 		g.follow(id, next, true, "time passes: "+phaseNames[next.phase])

@@ -149,7 +149,8 @@ func newModel(tb testing.TB, s setting) *model {
 		setting: s, tb: tb, p: p, x: newDevices(tb, p), outgoing: transfer.OutgoingTable(),
 		incoming: transfer.IncomingTable(), batch: transfer.BatchTable(), pendings: make([][]transfer.RowEffect, 1),
 		verified: map[[2]uint8]seen{}, known: map[receiptID]*transfer.Signed[transfer.Receipt]{},
-		compared: map[[2]uint8]error{}, rules: map[asked]bool{}, memo: map[cell][]*expanded{}, content: [3]map[transfer.RowState]bool{{}, {}, {}},
+		compared: map[[2]uint8]error{}, rules: map[asked]bool{}, memo: map[cell][]*expanded{},
+		content: [3]map[transfer.RowState]bool{{}, {}, {}},
 	}
 }
 

@@ -454,7 +454,8 @@ func (e *expansion) readState() {
 
 func (e *expansion) executeAbort() {
 	e.rpc(sp1, "Alpha executes Abort", e.from.at == sp1 || e.from.out.message == 0, func(c *cell) error {
-		if s := e.dev(c).status; c.out.message == 0 || s.State != transfer.Ready || s.Message != e.p.honest[c.out.message].hash {
+		s, ours := e.dev(c).status, e.p.honest[c.out.message]
+		if c.out.message == 0 || s.State != transfer.Ready || s.Message != ours.hash {
 			return nil
 		}
 		return e.order(c, sp1, orderAbort)

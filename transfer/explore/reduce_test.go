@@ -84,8 +84,8 @@ func (m *model) after(budget int, k kind) (int, bool) {
 // reduce finds all states of one device and refines them.
 func reduce(g *graph) *reduction {
 	r := &reduction{
-		graph: g, ids: map[cell]int32{}, kinds: map[kind]int32{}, shown: map[int32]string{}, known: make([][]uint32, g.budgets()),
-		moved: map[moving]*expanded{}, moments: momentsOf(g.setting),
+		graph: g, ids: map[cell]int32{}, kinds: map[kind]int32{}, shown: map[int32]string{},
+		known: make([][]uint32, g.budgets()), moved: map[moving]*expanded{}, moments: momentsOf(g.setting),
 	}
 	reached := r.reach()
 	for b := range g.budgets() {
@@ -117,8 +117,8 @@ func (p *partition) stands(s int32) int32 { return p.first[p.block[s]] }
 
 // momentsOf are all moments that two transfers can make.
 func momentsOf(s setting) (out []moment) {
-	for phase := uint8(0); phase < phases; phase++ {
-		if s.coarse && phase != inWindow && phase != contractOver && !(s.extend && phase == windowOver) {
+	for phase := range uint8(phases) {
+		if s.coarse && phase != inWindow && phase != contractOver && (!s.extend || phase != windowOver) {
 			continue
 		}
 		out = append(out, moment{phase: phase}, moment{over: true, phase: phase})

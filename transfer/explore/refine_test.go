@@ -17,13 +17,14 @@ func (r *reduction) shows(id int32) string {
 	}
 	c := r.all[id]
 	one := []cell{c}
-	out := fmt.Sprint(r.links[id].since, r.tally(one, sp1), r.tally(one, sp2), r.state(c.in) == transfer.RowListed,
-		r.arrived(&c))
-	for phase := r.links[id].since; phase < phases; phase++ {
-		out += "|" + r.defect(&c, phase)
+	all := []any{
+		r.links[id].since, r.tally(one, sp1), r.tally(one, sp2), r.state(c.in) == transfer.RowListed, r.arrived(&c),
 	}
-	r.shown[id] = out
-	return out
+	for phase := r.links[id].since; phase < phases; phase++ {
+		all = append(all, r.defect(&c, phase))
+	}
+	r.shown[id] = fmt.Sprintf("%q", all)
+	return r.shown[id]
 }
 
 // refine splits blocks until all states of each have the same signature.
