@@ -66,8 +66,10 @@ EXPLORE  ?= ^(TestExplore|TestReduction)$$
 explore: # the hand-over in every order of events, in full: many minutes
 	STEWARD_EXPLORE=1 go test -count=1 -timeout 60m -v -run '$(EXPLORE)' ./transfer/explore
 
+# MUTANTS='^batch' is those alone.
+MUTANTS  ?= 1
 mutants: # every row of a table and every check taken out, one at a time: each must be found
-	STEWARD_MUTANTS=1 go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./transfer/explore
+	STEWARD_MUTANTS='$(MUTANTS)' go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./transfer/explore
 	STEWARD_MUTANTS=1 go test -count=1 -timeout 10m -v -run '^TestBrokenDevices$$' ./cmd/internal/devcheck
 
 lint:

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -348,6 +349,10 @@ func TestMutants(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	check(t, err)
 	file, mutants := overlay(t, root)
+	if only := os.Getenv("STEWARD_MUTANTS"); only != "1" {
+		wanted := regexp.MustCompile(only)
+		mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !wanted.MatchString(m.name) })
+	}
 	bin := t.TempDir()
 	for i, h := range hunters {
 		build := exec.CommandContext(t.Context(), "go", "test", "-c", "-trimpath", "-overlay", file,
@@ -408,7 +413,8 @@ func finding(out []byte, late bool) string {
 			return strings.Fields(text)[2]
 		}
 		_, what, ok := strings.Cut(text, "mutants_test.go:")
-		if _, what, _ = strings.Cut(what, ": "); ok && !strings.Contains(what, "states") {
+		if _, what, _ = strings.Cut(what, ": "); ok && what != "" && !strings.Contains(what, " states, ") &&
+			!strings.Contains(what, "complete for the first") {
 			return what
 		}
 	}
