@@ -84,12 +84,15 @@ func (r *Rates) Lately(now time.Time) *web.Pace {
 	}
 }
 
-// since returns the first that was seen at t or later; the caller holds mu.
+// since returns the last that was seen at t or before, else the first; the caller holds
+// mu.
 func (r *Rates) since(t time.Time) sighting {
+	first := r.kept[0]
 	for _, c := range r.kept {
-		if !c.at.Before(t) {
-			return c
+		if c.at.After(t) {
+			break
 		}
+		first = c
 	}
-	return r.kept[len(r.kept)-1]
+	return first
 }

@@ -2,6 +2,8 @@ package services_test
 
 import (
 	"context"
+	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +14,20 @@ import (
 
 func TestRates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		n := services.Totals{Registrations: 1_000_000, Failures: 1_000_000} // of a process that runs for long
-		r := services.NewRates(func() services.Totals { return n })
+		r := services.NewRates(func() services.Totals {
+			mu.Lock()
+			defer mu.Unlock()
+			return n
+		})
+		count := func(registrations, handshakes, failures uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			n.Registrations += registrations
+			n.Handshakes += handshakes
+			n.Failures += failures
+		}
 		if got := r.Lately(time.Now()); got != nil {
 			t.Errorf("before anything was looked at: %+v", got)
 		}
@@ -23,24 +37,25 @@ func TestRates(t *testing.T) {
 		check := func(when string, want web.Pace) {
 			t.Helper()
 			synctest.Wait()
-			if got := r.Lately(time.Now()); got == nil || *got != want {
+			got := *r.Lately(time.Now())
+			got.RegistrationsPerMinute = math.Round(got.RegistrationsPerMinute)
+			got.HandshakesPerSecond = math.Round(got.HandshakesPerSecond)
+			if got != want {
 				t.Errorf("%s: %+v, want %+v", when, got, want)
 			}
 		}
+		synctest.Wait()
+		time.Sleep(500 * time.Millisecond) // what is counted falls between the looks
 		check("at the start", web.Pace{})
-		n.Registrations += 5
+		count(5, 0, 0)
 		check("five at once", web.Pace{RegistrationsPerMinute: 5})
-		for range 600 { // ten minutes: two a second, one handshake in two seconds failed
+		for i := range uint64(600) { // ten minutes: every other handshake fails in every other second
 			time.Sleep(time.Second)
-			n.Handshakes += 2
-			n.Registrations++
-			n.Failures += uint64(time.Now().Unix() % 2)
+			count(1, 2, i%2)
 		}
-		check("steady", web.Pace{
-			RegistrationsPerMinute: 60, HandshakesPerSecond: 2, HandshakesFailed: 150, Seconds: 300,
-		})
+		check("steady", web.Pace{RegistrationsPerMinute: 60, HandshakesPerSecond: 2, HandshakesFailed: 151, Seconds: 300})
 		time.Sleep(2 * time.Minute)
-		check("quiet since", web.Pace{HandshakesFailed: 90, Seconds: 300})
+		check("quiet since", web.Pace{HandshakesFailed: 91, Seconds: 300})
 		time.Sleep(5 * time.Minute)
 		check("quiet for long", web.Pace{Seconds: 300})
 		cancel()
