@@ -23,6 +23,11 @@ type simulated struct {
 	seen map[sim.Kind]map[string]sim.Event // the last event of each kind and device
 }
 
+// ownMemory is for how many devices one disk is as good as a memory of their own for
+// each. Of more, what they write is there after the crash of a process all the same, and no
+// fault here cuts the machine's power.
+const ownMemory = 100
+
 // startFleet runs the devices of the bundles.
 func (d *demo) startFleet(ctx context.Context) error {
 	t := d.o.Timers
@@ -36,10 +41,10 @@ func (d *demo) startFleet(ctx context.Context) error {
 		"device", "--json", "--state", f.state, "--ack-timeout", t.AckTimeout.String(),
 		"--flight-interval", t.AckTimeout.String(), "--handshake-timeout", t.Handshake.String(),
 		"--retry", t.Retry.String(), "--retry-max", (4 * t.Retry).String(), "--battery", "2s", "--tick", "250ms",
-		"--keep-old-keys",
-		// Real devices have a memory each; these share one disk. What they write is there
-		// after the crash of a process all the same, and no fault here cuts the machine's power.
-		"--no-sync", filepath.Join(d.dir, "devices"),
+		"--keep-old-keys", filepath.Join(d.dir, "devices"),
+	}
+	if d.o.Devices > ownMemory {
+		f.args = append(f.args, "--no-sync")
 	}
 	f.args = append(f.args, d.deviceEncoding()...)
 	if d.fault.name == faultRAReject {

@@ -43,6 +43,7 @@ func (x *examiner) summarise() {
 		x.report.DisruptionMedian = x.disruption[n/2].Seconds()
 		x.report.DisruptionMax = x.disruption[n-1].Seconds()
 	}
+	x.phases["enrolment"] = shortest(x.phases["enrolment"])
 	for name, to := range map[string][2]*int{
 		"handshake": {&x.report.DeviceBytes.Handshake, &x.report.DeviceMessages.Handshake},
 		"enrolment": {&x.report.DeviceBytes.Enrolment, &x.report.DeviceMessages.Enrolment},
@@ -55,6 +56,17 @@ func (x *examiner) summarise() {
 		*to[0] = median(x.phases[name], func(f figures) int { return f.bytes })
 		*to[1] = median(x.phases[name], func(f figures) int { return f.datagrams })
 	}
+}
+
+// shortest returns the figures with the fewest datagrams: of devices that asked once,
+// where others came before their right was open and asked again. The reference is that of
+// one exchange.
+func shortest(list []figures) []figures {
+	if len(list) == 0 {
+		return nil
+	}
+	least := slices.MinFunc(list, func(a, b figures) int { return a.datagrams - b.datagrams })
+	return slices.DeleteFunc(list, func(f figures) bool { return f.datagrams > max(least.datagrams, 1) })
 }
 
 func median(list []figures, of func(figures) int) int {

@@ -63,7 +63,7 @@ type Report struct {
 // reference sizes in the transfer protocol (§2).
 type Phases struct {
 	Handshake int `json:"handshake"` // with the new provider's enrolment CA
-	Enrolment int `json:"enrolment"` // /sen
+	Enrolment int `json:"enrolment"` // /sen, of devices whose first request was answered with a certificate
 	Transfer  int `json:"transfer"`  // TransferMessage written, and its answer
 
 	Anchors  int `json:"anchors"` // certificates staged and read back
