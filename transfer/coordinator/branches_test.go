@@ -48,7 +48,7 @@ var branches = []struct {
 	{"asleep (queue mode)", "TestSleepingDevice TestExtension"},
 	{"no clock", "TestAccept TestExplore"},
 	{"partial batch", "TestWaves TestSilentWave TestPause"},
-	{"crash, power cut anywhere", "TestCrashAnywhere TestCrashOnTheWayBack TestTransferSurvivesAPowerCutAtEveryWrite"},
+	{"crash, power cut anywhere", "TestCrashAnywhere TestCrashOnTheWayBack TestT17PowerCutAtEveryWrite"},
 	{"transfer signer stolen", "TestSignerStolen TestSuspended"},
 }
 
