@@ -44,7 +44,8 @@ type Store interface {
 	// PutAttester stores an attester in place of the one before. The boot count
 	// stays.
 	PutAttester(ctx context.Context, a Attester, row audit.Row) error
-	// AddResult stores a result, and its boot count if that is the highest.
+	// AddResult stores a result, and its boot count if that is the highest. The zero
+	// row is of a result like the one before: nothing changed, and nothing is audited.
 	AddResult(ctx context.Context, r Result, row audit.Row) error
 	// Results returns up to limit results of a device, the newest first.
 	Results(ctx context.Context, device Hash, limit int) ([]Result, error)
@@ -177,10 +178,27 @@ func (v *Verifier) conclude(ctx context.Context, e *Evidence, a *Appraisal, c Ca
 	row := audit.Row{
 		Actor: "device:" + subject, Action: "attestation.verdict", Subject: subject, Reason: r.Reason, After: r.Tier.String(),
 	}
+	same, err := v.same(ctx, r)
+	if err != nil {
+		return Result{}, err
+	}
+	if same {
+		row = audit.Row{}
+	}
 	if err := v.o.Store.AddResult(ctx, r, row); err != nil {
 		return Result{}, err
 	}
 	return r, v.o.Judged(ctx, r)
+}
+
+// same reports whether r says what the result before it said, and is for no transfer:
+// devices that prove every hour what they run would fill the audit with it.
+func (v *Verifier) same(ctx context.Context, r Result) (bool, error) {
+	last, err := v.o.Store.Results(ctx, r.Device, 1)
+	if err != nil || len(last) == 0 || r.Transfer != "" {
+		return false, err
+	}
+	return last[0].Transfer == "" && last[0].Tier == r.Tier && last[0].Reason == r.Reason, nil
 }
 
 // Same reports whether two attesters have the same key and references.

@@ -242,3 +242,33 @@ func TestParseChallengeRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutine: a device that proves again and again the same fills no audit.
+func TestRoutine(t *testing.T) {
+	w := newWorld(t)
+	w.context = attest.Case{}
+	w.evidence.Message, w.evidence.Truststore = attest.Hash{}, attest.Hash{}
+	again := func(change func(*attest.Evidence)) int {
+		t.Helper()
+		before := len(w.store.Audit())
+		e := w.challenged(t)
+		change(&e)
+		if _, err := w.appraise(t, e, w.key); err != nil {
+			t.Fatal(err)
+		}
+		return len(w.store.Audit()) - before
+	}
+	same := func(*attest.Evidence) {}
+	debug := func(e *attest.Evidence) { e.Debug = attest.DebugEnabled }
+	for i, step := range []struct {
+		change func(*attest.Evidence)
+		want   int
+	}{{same, 1}, {same, 0}, {same, 0}, {debug, 1}, {debug, 0}, {same, 1}} {
+		if got := again(step.change); got != step.want {
+			t.Errorf("proof %d: %d audit rows, want %d", i, got, step.want)
+		}
+	}
+	if len(w.judged) != 6 {
+		t.Errorf("told of %d verdicts, want all 6", len(w.judged))
+	}
+}

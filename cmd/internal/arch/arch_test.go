@@ -54,16 +54,18 @@ var layers = map[string][]string{
 		"suit", "suit/sbom", "suit/cose", "suit/author", "objects", "lwm2m", "lwm2m/coap", "lwm2m/machine",
 		"lwm2m/fleet", "lwm2m/audit",
 	},
-	"suit/rollout/rolltest": {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
-	"est":                   {"est/c509", "suit/cose", "lwm2m/dcbor", "lwm2m/machine", "lwm2m/audit"},
-	"est/attest":            {"suit/cose", "lwm2m/dcbor", "lwm2m/coap", "lwm2m/audit"},
-	"est/attest/attesttest": {"est/attest", "lwm2m/audit"},
-	"est/estcoap":           {"est", "est/c509", "lwm2m/coap"},
-	"est/enrol":             {"est", "objects", "lwm2m", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
-	"est/enrol/enroltest":   {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},
-	"est/esthttp":           {"est", "est/estcoap", "lwm2m/audit"},
-	"est/esttest":           {"est", "lwm2m/audit"},
-	"transfer":              {"lwm2m", "lwm2m/dcbor", "lwm2m/machine", "suit/cose", "est", "est/attest", "est/c509"},
+	"suit/rollout/rolltest":        {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
+	"est":                          {"est/c509", "suit/cose", "lwm2m/dcbor", "lwm2m/machine", "lwm2m/audit"},
+	"est/attest":                   {"suit/cose", "lwm2m/dcbor", "lwm2m/coap", "lwm2m/audit"},
+	"est/attest/attesttest":        {"est/attest", "lwm2m/audit"},
+	"est/attest/rounds":            {"est/attest", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
+	"est/attest/rounds/roundstest": {"est/attest/rounds", "est/attest", "lwm2m/fleet", "lwm2m/audit"},
+	"est/estcoap":                  {"est", "est/c509", "lwm2m/coap"},
+	"est/enrol":                    {"est", "objects", "lwm2m", "lwm2m/machine", "lwm2m/fleet", "lwm2m/audit"},
+	"est/enrol/enroltest":          {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},
+	"est/esthttp":                  {"est", "est/estcoap", "lwm2m/audit"},
+	"est/esttest":                  {"est", "lwm2m/audit"},
+	"transfer":                     {"lwm2m", "lwm2m/dcbor", "lwm2m/machine", "suit/cose", "est", "est/attest", "est/c509"},
 	"transfer/coordinator": {
 		"transfer", "objects", "lwm2m", "lwm2m/machine", "est", "est/attest", "lwm2m/fleet", "lwm2m/audit",
 	},
@@ -121,7 +123,7 @@ var owners = map[string][]string{
 // takes the time as a parameter, and returns.
 var spawners = []string{
 	"lwm2m/coap", "lwm2m/dtls", "lwm2m/transport", "lwm2m/server", "lwm2m/queue", "lwm2m/bootstrap", "lwm2m/client",
-	"suit/rollout", "est/enrol", "transfer/coordinator", "web/hook", "cmd",
+	"suit/rollout", "est/enrol", "est/attest/rounds", "transfer/coordinator", "web/hook", "cmd",
 }
 
 func TestLayers(t *testing.T) {

@@ -94,7 +94,7 @@ func (s Attestations) AddResult(ctx context.Context, r attest.Result, row audit.
 		if err == nil {
 			_, err = tx.Exec("attestation.trim", r.Device[:], r.Device[:], keptAttestations)
 		}
-		if err != nil {
+		if err != nil || row == (audit.Row{}) {
 			return err
 		}
 		return tx.Audit(row)

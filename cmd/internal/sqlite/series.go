@@ -13,8 +13,8 @@ import (
 	"steward/lwm2m/server"
 )
 
-// ErrNoRule reports a resource that has no rule of its own.
-var ErrNoRule = errors.New("no retention of its own")
+// ErrNoRule reports a resource, or a tag, that has no rule of its own.
+var ErrNoRule = errors.New("no rule of its own")
 
 const (
 	// DefaultRetention is how many days values are kept unless a rule says otherwise.

@@ -57,7 +57,9 @@ func (m *Memory) AddResult(_ context.Context, r attest.Result, row audit.Row) er
 		m.attesters[r.Device] = a
 	}
 	m.results[r.Device] = append([]attest.Result{r}, m.results[r.Device]...)
-	m.audit = append(m.audit, row)
+	if row != (audit.Row{}) {
+		m.audit = append(m.audit, row)
+	}
 	return nil
 }
 
