@@ -38,9 +38,10 @@ type Attestation struct {
 	Device     string                      `json:"device"`
 	Key        string                      `json:"key_spki,omitempty"` // hex SHA-256; "" not known
 	KnownAt    time.Time                   `json:"known_at,omitzero"`
-	References Array[AttestationReference] `json:"references"` // in force now
-	BootCount  uint64                      `json:"boot_count"` // the highest seen
-	Verdicts   Array[Verdict]              `json:"verdicts"`   // the newest first
+	References Array[AttestationReference] `json:"references"`      // in force now
+	BootCount  uint64                      `json:"boot_count"`      // the highest seen
+	Verdicts   Array[Verdict]              `json:"verdicts"`        // the newest first
+	Round      *AttestationRound           `json:"round,omitempty"` // nil: never judged, and by no rule
 }
 
 // A Verdict is what the verifier said of a device.

@@ -44,13 +44,14 @@ const (
 	BulkExecute BulkAction = "execute"
 	BulkRevoke  BulkAction = "revoke" // their live certificates
 
+	BulkAttest    BulkAction = "attest"    // each proves now what it runs
 	BulkReconcile BulkAction = "reconcile" // observations: see Observations.Reconcile
 )
 
 // BulkActions lists them.
 func BulkActions() []BulkAction {
 	return []BulkAction{
-		BulkTag, BulkUntag, BulkGroup, BulkUngroup, BulkRead, BulkWrite, BulkExecute, BulkReconcile, BulkRevoke,
+		BulkTag, BulkUntag, BulkGroup, BulkUngroup, BulkRead, BulkWrite, BulkExecute, BulkReconcile, BulkAttest, BulkRevoke,
 	}
 }
 

@@ -37,6 +37,7 @@ type Services struct {
 	Publication     Publications
 	Enrolments      Enrolments
 	Attestations    Attestations
+	Rounds          AttestationRounds
 	Releases        Releases
 	Bills           Bills
 	Campaigns       Campaigns
@@ -72,6 +73,7 @@ func (s Services) Complete() Services {
 	fill(&s.Publication, Publications(none))
 	fill(&s.Enrolments, Enrolments(none))
 	fill(&s.Attestations, Attestations(none))
+	fill(&s.Rounds, AttestationRounds(none))
 	fill(&s.Releases, Releases(none))
 	fill(&s.Bills, Bills(none))
 	fill(&s.Vulnerabilities, Vulnerabilities(none))
@@ -103,14 +105,16 @@ type Overviews interface {
 type Overview struct {
 	Provider        string         `json:"provider"` // this provider's name
 	Devices         int            `json:"devices"`
-	Online          int            `json:"online"`          // registered, lifetime not over
-	Offline         int            `json:"offline"`         // ours, but not registered
-	Expected        int            `json:"expected"`        // announced, never seen
-	Left            int            `json:"left"`            // handed over
-	Certificates    int            `json:"certificates"`    // live
-	ExpiringSoon    int            `json:"expiring_soon"`   // live, end within 30 days
-	RenewalsFailed  int            `json:"renewals_failed"` // certificates still live
-	RenewalsMissed  int            `json:"renewals_missed"` // ended without renewal
+	Online          int            `json:"online"`           // registered, lifetime not over
+	Offline         int            `json:"offline"`          // ours, but not registered
+	Expected        int            `json:"expected"`         // announced, never seen
+	Left            int            `json:"left"`             // handed over
+	Certificates    int            `json:"certificates"`     // live
+	ExpiringSoon    int            `json:"expiring_soon"`    // live, end within 30 days
+	RenewalsFailed  int            `json:"renewals_failed"`  // certificates still live
+	RenewalsMissed  int            `json:"renewals_missed"`  // ended without renewal
+	AttestationBad  int            `json:"attestation_bad"`  // devices whose evidence speaks against them
+	AttestationMute int            `json:"attestation_mute"` // devices without evidence, asked again and again
 	CampaignsActive int            `json:"campaigns_active"`
 	TransfersActive int            `json:"transfers_active"`
 	AwaitApproval   int            `json:"await_approval"` // transfers that wait for a person

@@ -164,7 +164,7 @@ func (a *API) routes() []route {
 		a.seriesRoutes(), a.traceRoutes(), a.definitionRoutes(),
 		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(),
 		a.publicationRoutes(),
-		a.enrolmentRoutes(), a.attestationRoutes(), a.updateRoutes(),
+		a.enrolmentRoutes(), a.attestationRoutes(), a.attestationRoundRoutes(), a.updateRoutes(),
 		a.transferRoutes(), a.webhookRoutes(), a.peopleRoutes(), a.upkeepRoutes(),
 	} {
 		for _, r := range group {

@@ -69,7 +69,7 @@ func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 		"{endpoint}", webtest.ID,
 		"{path}", "3/0", "{operation}", webtest.ID,
 		"{name}", "x", "{letter}", "7", "object-definitions/{object}", "object-definitions/32001",
-		"{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
+		"attestation-rules/{tag}", "attestation-rules/lamp", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))
@@ -175,6 +175,7 @@ var bodies = map[string]string{
 	"PUT /api/v1/devices/{id}/trace":               `{"seconds":60}`,
 	"POST /api/v1/object-definitions":              `{"document":"x"}`,
 	"PUT /api/v1/series-rules/{object}/{resource}": `{"days":7}`,
+	"PUT /api/v1/attestation-rules/{tag}":          `{"every_seconds":3600}`,
 	"POST /api/v1/devices/{id}/retire":             `{"reason":"x"}`,
 	"POST /api/v1/devices/{id}/erase":              `{"endpoint":"x","reason":"x"}`,
 	"POST /api/v1/devices/{id}/tags":               `{"add":["a"]}`,

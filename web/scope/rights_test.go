@@ -101,7 +101,9 @@ var decided = map[string]string{
 	"TransferRecords.TransferRecord": hidden,
 
 	"Attestations.Attestation": hidden, "Attestations.SetAttestation": hidden,
-	"Attestations.Attest": hidden,
+	"Attestations.Attest":                hidden,
+	"AttestationRounds.ListAttestations": empty, "AttestationRounds.AttestationRules": public,
+	"AttestationRounds.PutAttestationRule": beyond, "AttestationRounds.RemoveAttestationRule": beyond,
 
 	"Upkeep.Backup": beyond, "Upkeep.Restoration": beyond, "Upkeep.ListRestoredRights": beyond,
 	"Upkeep.Reconcile": beyond, "Upkeep.LogLevel": beyond, "Upkeep.SetLogLevel": beyond,

@@ -29,6 +29,7 @@ var goals = []goal{ //nolint:gochecknoglobals // a constant
 	{"Certificates that end within 30 days", "/certificates?within=30"},
 	{"Certificates revoked", "/certificates?state=revoked"},
 	{"Renewals", "/renewals"},
+	{"Attestation", "/attestation"},
 	{"Requests for certificates", "/requests"},
 	{"Updates", "/updates"},
 	{"New update", "/updates/new"},

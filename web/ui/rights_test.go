@@ -41,6 +41,7 @@ var rights = map[string]web.Role{
 	"GET /devices/{id}/charts": web.RoleViewer, "POST /devices/{id}/charts": web.RoleAdmin,
 	"GET /objects": web.RoleViewer, "POST /objects": web.RoleAdmin, "POST /objects/remove": web.RoleAdmin,
 	"GET /requests": web.RoleViewer, "POST /requests/{id}": web.AnyOf(web.RoleOperator, web.RoleSecurity),
+	"GET /attestation": web.RoleViewer, "POST /attestation": web.RoleAdmin,
 	"GET /renewals": web.RoleViewer, "POST /devices/{id}/enrolment": web.RoleOperator,
 	"POST /devices/{id}/attestation": web.RoleOperator,
 	"GET /devices/{id}/trace":        web.RoleViewer, "POST /devices/{id}/trace": web.RoleOperator,

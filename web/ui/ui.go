@@ -181,6 +181,8 @@ func (u *UI) dataRoutes() []route {
 		{method: get, pattern: "/devices/{id}/trace", role: viewer, handler: u.trace},
 		{method: post, pattern: "/devices/{id}/trace", role: operator, handler: u.setTrace},
 		{method: get, pattern: "/renewals", role: viewer, handler: u.renewals},
+		{method: get, pattern: "/attestation", role: viewer, handler: u.attestations},
+		{method: post, pattern: "/attestation", role: admin, handler: u.setAttestationRule},
 		{method: get, pattern: "/requests", role: viewer, handler: u.requests},
 		{method: post, pattern: "/requests/{id}", role: web.AnyOf(operator, web.RoleSecurity), handler: u.decideRequest},
 		{method: post, pattern: "/devices/{id}/enrolment", role: operator, handler: u.orderEnrolment},

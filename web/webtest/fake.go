@@ -45,7 +45,7 @@ func (f *Fake) Services() web.Services {
 	return web.Services{
 		Overview: f, Activity: f, Devices: f, Groups: f, Bulks: f, Views: f, Operations: f, Observations: f, Factories: f,
 		Bootstraps: f, Series: f, Traces: f, Definitions: f, Certificates: f, Passwords: f, Upstream: f, Requests: f,
-		Enrolments: f, Attestations: f, Publication: f,
+		Enrolments: f, Attestations: f, Rounds: f, Publication: f,
 		Releases: f, Bills: f, Vulnerabilities: f,
 		Campaigns: f, Transfers: f, Records: f, Partners: f, Settings: f, Webhooks: f, Upkeep: f,
 	}

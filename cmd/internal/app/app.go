@@ -24,6 +24,7 @@ import (
 	"steward/cmd/internal/trace"
 	"steward/est"
 	"steward/est/attest"
+	"steward/est/attest/rounds"
 	"steward/est/enrol"
 	"steward/lwm2m/bootstrap"
 	"steward/lwm2m/coap"
@@ -71,6 +72,7 @@ type App struct {
 	transfers *coordinator.Coordinator
 	enrolment *enrol.Runner
 	verifier  *attest.Verifier
+	rounds    *rounds.Runner
 	factory   *factoryPeers
 	rekeys    *rekeys
 	led       led
@@ -312,7 +314,7 @@ func (a *App) runners() []func(context.Context) error {
 		a.bulk.Run, a.rekeys.run, a.recorder.Run, a.auditTail.Run, a.rates.Run, a.archiveAudit, a.teller.Run, a.watchStorage,
 	}
 	if a.cfg.HandOver { // else open transfers wait for the ids of their objects
-		all = append(all, a.transfers.Run)
+		all = append(all, a.transfers.Run, a.rounds.Run)
 	}
 	return all
 }

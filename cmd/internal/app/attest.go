@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"steward/cmd/internal/services"
 	"steward/est/attest"
+	"steward/est/attest/rounds"
 	"steward/lwm2m"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
@@ -28,10 +30,58 @@ func (a *App) buildAttestation() (err error) {
 		Case: func(ctx context.Context, device attest.Hash) (attest.Case, error) {
 			return a.transfers.AttestationCase(ctx, fleet.Factory(device))
 		},
-		Judged: func(ctx context.Context, r attest.Result) error { return a.transfers.Attested(ctx, r) },
+		Judged: a.judged,
 		Refuse: func(_ context.Context, row audit.Row) { a.auditor.add(row) },
 	})
+	if err != nil {
+		return err
+	}
+	a.rounds, err = rounds.New(rounds.Options{
+		Store: a.db.Rounds(), Log: a.log, Retry: a.cfg.Retry, Told: a.attestationTold,
+		Listens: func(id fleet.ID) bool { p := a.server.Presence(id); return p.Registered && !p.Asleep },
+		Ask: func(ctx context.Context, id fleet.ID) error {
+			d, err := a.devices.Device(ctx, id)
+			if err == nil {
+				err = a.attestNow(ctx, id, d.Factory)
+			}
+			if errors.Is(err, services.ErrDeviceSilent) {
+				err = fmt.Errorf("%w: %w", rounds.ErrSilent, err)
+			}
+			return err
+		},
+		Find: func(ctx context.Context, f fleet.Factory) (fleet.ID, error) {
+			d, err := a.devices.ByFactory(ctx, f)
+			return d.ID, err
+		},
+	})
 	return err
+}
+
+// judged tells of a verdict those who wait for it.
+func (a *App) judged(ctx context.Context, r attest.Result) error {
+	if err := a.transfers.Attested(ctx, r); err != nil {
+		return err
+	}
+	return a.rounds.Judged(ctx, r)
+}
+
+// attestationTold tells people of a device that turned bad, or is good again.
+func (a *App) attestationTold(r rounds.Round, alert bool) {
+	level := slog.LevelInfo
+	if alert {
+		level = slog.LevelWarn
+	}
+	a.log.LogAttrs(context.Background(), level, "attestation", slog.String("device", string(r.Device)),
+		slog.String("state", string(r.State)), slog.String("reason", cmp.Or(r.Why, r.Reason)))
+	a.hub.Attestation(r, alert)
+}
+
+// roundsRunning returns what asks devices at intervals, nil where nothing can.
+func (a *App) roundsRunning() *rounds.Runner {
+	if !a.cfg.HandOver {
+		return nil
+	}
+	return a.rounds
 }
 
 // attestation is the verifier's endpoint.

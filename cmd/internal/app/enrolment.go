@@ -136,4 +136,8 @@ func (a *App) buildEnrolment() (err error) {
 func (a *App) wake(e server.Event) {
 	a.queue.Wake(e.Device)
 	a.enrolment.Wake(e.Device)
+	if e.Kind == server.Registered {
+		a.rounds.Consider(e.Device)
+	}
+	a.rounds.Wake(e.Device)
 }

@@ -28,6 +28,9 @@ func (s *attestations) Attestation(ctx context.Context, device string) (web.Atte
 		return web.Attestation{}, err
 	}
 	out := web.Attestation{Device: string(l.ID)}
+	if out.Round, err = s.round(ctx, l); err != nil {
+		return out, translate(err)
+	}
 	if l.Factory == (fleet.Factory{}) {
 		return out, nil
 	}
@@ -98,6 +101,7 @@ func (s *attestations) SetAttestation(ctx context.Context, by web.Actor, device 
 	if err := s.putAttester(ctx, by, l.Factory, n); err != nil {
 		return web.Attestation{}, err
 	}
+	s.considerRound(l)
 	return s.Attestation(ctx, device)
 }
 

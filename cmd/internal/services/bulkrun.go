@@ -109,6 +109,7 @@ var bulkTable = map[web.BulkAction]bulkAction{
 	web.BulkRevoke:  {(*Bulk).checkRevoke, (*Bulk).revoke},
 
 	web.BulkReconcile: {(*Bulk).checkNothing, (*Bulk).reconcile},
+	web.BulkAttest:    {(*Bulk).checkNothing, (*Bulk).attest},
 }
 
 // words says what is done, for people and for the audit: never a key.
@@ -129,6 +130,8 @@ func (j bulkJob) words() string {
 		return "write " + j.path.String() + " = " + printable(j.value.String())
 	case web.BulkReconcile:
 		return "reconcile observations"
+	case web.BulkAttest:
+		return "have them prove what they run"
 	case web.BulkRevoke:
 		return "revoke the live certificates"
 	default:
@@ -218,6 +221,16 @@ func (b *Bulk) checkNothing(context.Context, *bulkJob) error { return nil }
 
 func (b *Bulk) reconcile(ctx context.Context, j bulkJob, device string) (detail, operation string, err error) {
 	return "", "", b.o.Services.Observations.ReconcileObservations(ctx, j.by, device)
+}
+
+// attest has a device prove what it runs. A verdict that speaks against it is no
+// failure of the question.
+func (b *Bulk) attest(ctx context.Context, j bulkJob, device string) (detail, operation string, err error) {
+	a, err := b.o.Services.Attestations.Attest(ctx, j.by, device)
+	if err != nil || len(a.Verdicts) == 0 {
+		return "", "", err
+	}
+	return printable(a.Verdicts[0].Tier + ": " + a.Verdicts[0].Reason), "", nil
 }
 
 func (b *Bulk) checkRevoke(_ context.Context, j *bulkJob) error {

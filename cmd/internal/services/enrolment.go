@@ -85,10 +85,10 @@ func (s *enrolments) ListEnrolments(
 		})
 }
 
-// renewals counts what the overview tells of renewals.
+// renewals counts what the overview tells of renewals, and of proofs.
 func (s *overviews) renewals(ctx context.Context, o *web.Overview) error {
-	if s.Enrolment == nil {
-		return nil
+	if err := s.attested(ctx, o); err != nil || s.Enrolment == nil {
+		return err
 	}
 	counts, err := s.Enrolment.Counts(ctx)
 	o.RenewalsFailed, o.RenewalsMissed = counts[enrol.Failed], counts[enrol.Expired]

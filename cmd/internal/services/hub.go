@@ -1,10 +1,12 @@
 package services
 
 import (
+	"cmp"
 	"encoding/json"
 	"sync"
 	"time"
 
+	"steward/est/attest/rounds"
 	"steward/est/enrol"
 	"steward/lwm2m/queue"
 	"steward/lwm2m/server"
@@ -145,6 +147,17 @@ func (h *Hub) Enrolment(e enrol.Enrolment) {
 		Kind  string      `json:"kind"`
 		State enrol.State `json:"state"`
 	}{"enrolment", e.State})
+}
+
+// Attestation publishes that a device turned bad, or is good again; it is what
+// rounds.Options.Told wants.
+func (h *Hub) Attestation(r rounds.Round, alert bool) {
+	h.publish(web.EventDevice, string(r.Device), struct {
+		Kind   string       `json:"kind"`
+		State  rounds.State `json:"state"`
+		Alert  bool         `json:"alert"`
+		Reason string       `json:"reason"`
+	}{"attestation", r.State, alert, cmp.Or(r.Why, r.Reason)})
 }
 
 func (h *Hub) publish(kind, subject string, data any) { h.publishKept(true, kind, subject, data) }

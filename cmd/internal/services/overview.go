@@ -105,6 +105,7 @@ func (s *overviews) notices(
 		})
 	}
 	out = append(out, renewalNotices(o)...)
+	out = append(out, attestationNotices(o)...)
 	slices.SortStableFunc(out, func(a, b web.Notice) int { return badness(b.Level) - badness(a.Level) })
 	return out
 }

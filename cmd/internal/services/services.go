@@ -16,6 +16,7 @@ import (
 	"steward/cmd/internal/trace"
 	"steward/est"
 	"steward/est/attest"
+	"steward/est/attest/rounds"
 	"steward/est/enrol"
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
@@ -47,6 +48,9 @@ type Options struct {
 	Attest func(ctx context.Context, id fleet.ID, factory fleet.Factory) error
 	// Rates says how much happened lately. Nil: it is not told.
 	Rates *Rates
+	// Rounds has devices attest at intervals. Nil: no device can be asked, and rules
+	// are refused.
+	Rounds *rounds.Runner
 	// Webhooks are told by HTTP what happens. Without a Store they are not built.
 	Webhooks hook.Hooks
 	// Traces records messages of devices. Nil: traces are not built.
@@ -143,7 +147,7 @@ func New(o Options) (web.Services, error) {
 		out.Bootstraps = &bootstraps{base: b}
 	}
 	if o.References != nil {
-		out.Attestations = &attestations{base: b}
+		out.Attestations, out.Rounds = &attestations{base: b}, &attestationRounds{base: b}
 	}
 	if o.Enrolment != nil {
 		out.Enrolments = &enrolments{base: b}

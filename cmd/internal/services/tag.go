@@ -36,6 +36,7 @@ func (s *devices) ChangeTags(ctx context.Context, by web.Actor, id string, c web
 		return web.Device{}, translate(err)
 	}
 	s.Server.Reconsider(l.ID) // templates go by tags
+	s.considerRound(l)
 	l, err = s.find(ctx, string(l.ID))
 	return showDevice(l, s.Now()), err
 }

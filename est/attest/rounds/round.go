@@ -86,7 +86,7 @@ func (r *Round) plan(now time.Time, least time.Duration) {
 // grid of intervals.
 func moment(device fleet.ID, interval time.Duration, after time.Time) time.Time {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(device))            // never fails
+	_, _ = h.Write([]byte(device))             // never fails
 	own := int64(h.Sum64() % uint64(interval)) //nolint:gosec // below interval, which is positive
 	behind := (after.UnixNano() - own) % int64(interval)
 	return after.Add(interval - time.Duration(behind)).UTC().Truncate(time.Microsecond)
