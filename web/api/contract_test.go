@@ -69,7 +69,8 @@ func routes(t *testing.T, s *site, each func(method, pattern, path string)) {
 		"{endpoint}", webtest.ID,
 		"{path}", "3/0", "{operation}", webtest.ID,
 		"{name}", "x", "{letter}", "7", "object-definitions/{object}", "object-definitions/32001",
-		"attestation-rules/{tag}", "attestation-rules/lamp", "{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
+		"attestation-rules/{tag}", "attestation-rules/lamp",
+		"{use}", "server", "{version}", "1.0", "{object}", "3303", "{resource}", "5700")
 	err := chi.Walk(s.routes, func(method, pattern string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		pattern = strings.ReplaceAll(pattern, "/*", "/{path}")
 		each(method, pattern, fill.Replace(pattern))

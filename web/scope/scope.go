@@ -23,8 +23,8 @@ func Services(s web.Services) web.Services {
 		Passwords: passwords{l}, Upstream: upstream{l}, Requests: requests{l}, Publication: publications{l},
 		Enrolments: enrolments{l}, Releases: releases{l}, Bills: bills{l}, Vulnerabilities: vulnerabilities{l},
 		Campaigns: campaigns{l}, Transfers: transfers{l}, Partners: partners{l}, Settings: settings{l},
-		Bulks: bulks{l}, Views: views{l}, Upkeep: upkeep{l}, Attestations: attestations{l}, Rounds: attestationRounds{l}, Records: records{l},
-		Webhooks: webhooks{l},
+		Bulks: bulks{l}, Views: views{l}, Upkeep: upkeep{l}, Attestations: attestations{l},
+		Rounds: attestationRounds{l}, Records: records{l}, Webhooks: webhooks{l},
 	}
 }
 

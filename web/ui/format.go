@@ -23,7 +23,8 @@ func functions() template.FuncMap {
 	return template.FuncMap{
 		"ago": ago, "date": date, "words": words, "upper": upperFirst, "weekdays": weekdays, "short": short,
 		"bytes": bytesText, "plural": plural,
-		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "proofPill": proofPill, "every": every, "percent": percent, "counts": counts,
+		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "proofPill": proofPill,
+		"every": every, "percent": percent, "counts": counts,
 		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,
 		"seconds": seconds, "add": func(a, b int) int { return a + b },
 		"list": func(all ...string) []string { return all },

@@ -77,7 +77,8 @@ func (s *attestationRounds) PutAttestationRule(
 		return web.AttestationRule{}, err
 	}
 	every := time.Duration(r.Seconds) * time.Second
-	if r.Seconds != 0 && (r.Seconds < int(rounds.MinInterval/time.Second) || r.Seconds > int(rounds.MaxInterval/time.Second)) {
+	if least, most := int(rounds.MinInterval/time.Second), int(rounds.MaxInterval/time.Second); r.Seconds != 0 &&
+		(r.Seconds < least || r.Seconds > most) {
 		return web.AttestationRule{}, web.Invalid("every_seconds", "0 for never, or from 600 to 31622400")
 	}
 	if s.Rounds == nil {
@@ -87,7 +88,8 @@ func (s *attestationRounds) PutAttestationRule(
 	if err != nil {
 		return web.AttestationRule{}, translate(err)
 	}
-	if len(all) >= maxAttestationRules && !slices.ContainsFunc(all, func(x sqlite.RoundRule) bool { return x.Tag == tag }) {
+	known := slices.ContainsFunc(all, func(x sqlite.RoundRule) bool { return x.Tag == tag })
+	if len(all) >= maxAttestationRules && !known {
 		return web.AttestationRule{}, conflict("there are 64 rules already")
 	}
 	if err := s.DB.Rounds().SetRule(ctx, sqlite.RoundRule{Tag: tag, Every: every}, by.String()); err != nil {
@@ -142,7 +144,7 @@ func attestationNotices(o web.Overview) (out []web.Notice) {
 	if o.AttestationBad > 0 {
 		out = append(out, web.Notice{
 			Level: web.LevelBad, Link: "/attestation?state=bad",
-			Text: count(o.AttestationBad, "device does", "devices do") + " not run what it should: its evidence speaks against it.",
+			Text: "The evidence of " + count(o.AttestationBad, "device", "devices") + " speaks against what runs there.",
 		})
 	}
 	if o.AttestationMute > 0 {

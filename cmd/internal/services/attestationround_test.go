@@ -45,7 +45,8 @@ func TestAttestationRules(t *testing.T) {
 			t.Errorf("PutAttestationRule(%+v) = %+v, %v", r, got, err)
 		}
 	}
-	if row := w.audited(t, "attestation.rule"); row.Before != "10m0s" || row.After != "0s" || row.Actor != "operator:alice" {
+	row := w.audited(t, "attestation.rule")
+	if row.Before != "10m0s" || row.After != "0s" || row.Actor != "operator:alice" {
 		t.Errorf("audit row = %+v", row.Row)
 	}
 	all, err := w.Rounds.AttestationRules(ctx)

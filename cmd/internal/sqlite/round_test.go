@@ -25,7 +25,8 @@ func putProvable(t *testing.T, db *DB, id fleet.ID, tags ...string) fleet.Device
 		t.Fatal(err)
 	}
 	a := attest.Attester{Device: attest.Hash(d.Factory), Key: &esttest.Key(t).PublicKey, At: time.Now()}
-	if err := db.Attestations().PutAttester(t.Context(), a, audit.Row{Actor: "test", Action: "attestation.key"}); err != nil {
+	row := audit.Row{Actor: "test", Action: "attestation.key"}
+	if err := db.Attestations().PutAttester(t.Context(), a, row); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -100,7 +101,8 @@ func TestRoundRules(t *testing.T) {
 
 func TestRoundLists(t *testing.T) {
 	db := open(t)
-	for id, state := range map[fleet.ID]rounds.State{"a": rounds.Good, "b": rounds.Bad, "c": rounds.Mute, "d": rounds.Bad} {
+	states := map[fleet.ID]rounds.State{"a": rounds.Good, "b": rounds.Bad, "c": rounds.Mute, "d": rounds.Bad}
+	for id, state := range states {
 		putProvable(t, db, id)
 		if err := db.Rounds().Commit(t.Context(), rounds.Round{Device: id, State: state}); err != nil {
 			t.Fatal(err)

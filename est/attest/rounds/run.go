@@ -91,24 +91,31 @@ func (r *Runner) look(ctx context.Context, workers *sync.WaitGroup, slots chan s
 			}
 			return earlier(next, at), nil
 		}
-		select {
-		case slots <- struct{}{}:
-		default: // whoever ends nudges
-			r.put(round.Device)
+		if !r.hand(ctx, workers, slots, round.Device) { // whoever ends nudges
 			return next, nil
 		}
-		workers.Go(func() {
-			defer func() { <-slots; r.put(round.Device); r.nudge() }()
-			if err := r.ask(ctx, round.Device); err != nil && ctx.Err() == nil {
-				r.o.Log.LogAttrs(ctx, slog.LevelError, "attestation", slog.String("device", string(round.Device)),
-					slog.Any("error", err))
-			}
-		})
 	}
 	if len(due) > r.o.Workers { // more may be due
 		next = time.Now()
 	}
 	return next, nil
+}
+
+// hand hands a device that is taken to a worker, or puts it back if none is free.
+func (r *Runner) hand(ctx context.Context, workers *sync.WaitGroup, slots chan struct{}, device fleet.ID) bool {
+	select {
+	case slots <- struct{}{}:
+	default:
+		r.put(device)
+		return false
+	}
+	workers.Go(func() {
+		defer func() { <-slots; r.put(device); r.nudge() }()
+		if err := r.ask(ctx, device); err != nil && ctx.Err() == nil {
+			r.o.Log.LogAttrs(ctx, slog.LevelError, "attestation", slog.String("device", string(device)), slog.Any("error", err))
+		}
+	})
+	return true
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -213,7 +220,7 @@ func (r *Runner) ask(ctx context.Context, device fleet.ID) error {
 	defer cancel()
 	err = r.o.Ask(limited, device)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // the process ends; the round is due still
+		return nil // the process ends; the round is due still
 	}
 	if err == nil {
 		return r.change(ctx, device, answered)

@@ -92,7 +92,9 @@ func (w *world) ask(ctx context.Context, id fleet.ID) error {
 	if tier == attest.TierNone {
 		tier = attest.TierAffirming
 	}
-	return w.runner.Judged(ctx, attest.Result{Device: attest.Hash{byte(n)}, At: time.Now(), Tier: tier, Reason: "as measured"})
+	return w.runner.Judged(ctx, attest.Result{
+		Device: attest.Hash{byte(n)}, At: time.Now(), Tier: tier, Reason: "as measured",
+	})
 }
 
 func (w *world) set(do func()) {
@@ -116,8 +118,9 @@ func (w *world) wantTold(t *testing.T, want ...string) {
 	}
 }
 
-func (w *world) wantState(t *testing.T, id fleet.ID, want rounds.State) rounds.Round {
+func (w *world) wantState(t *testing.T, want rounds.State) rounds.Round {
 	t.Helper()
+	const id = "d001"
 	r, err := w.store.Round(t.Context(), id)
 	if err != nil || r.State != want {
 		t.Errorf("%s is %s (%s), %v; want %s", id, r.State, r.Why, err, want)
@@ -165,16 +168,16 @@ func TestTurnsBad(t *testing.T) {
 		w.store.Want("d001", time.Hour)
 		w.run(t)
 		time.Sleep(2 * time.Hour)
-		w.wantState(t, "d001", rounds.Good)
+		w.wantState(t, rounds.Good)
 		w.set(func() { w.tier["d001"] = attest.TierContraindicated })
 		time.Sleep(3 * time.Hour)
-		if r := w.wantState(t, "d001", rounds.Bad); r.Reason != "as measured" || r.Tier != attest.TierContraindicated {
+		if r := w.wantState(t, rounds.Bad); r.Reason != "as measured" || r.Tier != attest.TierContraindicated {
 			t.Errorf("round = %+v", r)
 		}
 		w.wantTold(t, "d001 bad true")
 		w.set(func() { w.tier["d001"] = attest.TierAffirming })
 		time.Sleep(2 * time.Hour)
-		w.wantState(t, "d001", rounds.Good)
+		w.wantState(t, rounds.Good)
 		w.wantTold(t, "d001 bad true", "d001 good false")
 		var actions []string
 		for _, row := range w.store.Rows() {
@@ -252,13 +255,13 @@ func TestMute(t *testing.T) {
 		if at := w.times("d001"); len(at)%5 != 0 || len(at) == 0 {
 			t.Errorf("asked %d times", len(at))
 		}
-		if r := w.wantState(t, "d001", rounds.Mute); r.Why != "4.04" {
+		if r := w.wantState(t, rounds.Mute); r.Why != "4.04" {
 			t.Errorf("why = %q", r.Why)
 		}
 		w.wantTold(t, "d001 mute true")
 		w.set(func() { delete(w.fails, "d001") })
 		time.Sleep(8 * time.Hour)
-		w.wantState(t, "d001", rounds.Good)
+		w.wantState(t, rounds.Good)
 		w.wantTold(t, "d001 mute true", "d001 good false")
 	})
 }
@@ -301,7 +304,7 @@ func TestJudged(t *testing.T) {
 	if err := w.runner.Judged(t.Context(), bad); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.wantState(t, "d001", rounds.Bad); !r.Due.IsZero() {
+	if r := w.wantState(t, rounds.Bad); !r.Due.IsZero() {
 		t.Errorf("planned without a rule: %+v", r)
 	}
 	w.wantTold(t, "d001 bad true")
