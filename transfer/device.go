@@ -224,6 +224,9 @@ type Effect struct {
 	// to one of them, and name the host of URI. For DoEnrol the peer must also be
 	// marked id-kp-cmcRA, or be the anchor itself.
 	Anchors []Anchor
+	// Renew says that the certificate is to be renewed, at Home.EnrollURI with the key
+	// that FreshKey returns, before the device registers (DoRegister); then Renewed.
+	Renew bool
 	// Key is the key to be enrolled (DoEnrol). The DTLS session of DoEnrol,
 	// DoAttest and DoUpdate uses the factory key.
 	Key crypto.Signer
@@ -256,6 +259,7 @@ func (d *Device) Next() (e Effect, ok bool) {
 		e.URI, e.Anchors = destination.UpdateURI, Trusted(n.Truststore, n.State, Update)
 	case DoRegister:
 		e.URI, e.Anchors = n.Home.ServerURI, Trusted(n.Truststore, n.State, DM)
+		e.Renew = n.renews(destination)
 	case DoEnrol:
 		d.describeEnrolment(&e, destination)
 	case DoReport:
@@ -269,7 +273,7 @@ func (d *Device) Next() (e Effect, ok bool) {
 }
 
 func (d *Device) describeEnrolment(e *Effect, destination *Destination) {
-	key, purpose := d.nv.Next, Enrol
+	key, purpose := d.nv.enrolling(), Enrol
 	e.URI = destination.EnrollURI
 	if d.nv.State == InFall && d.nv.Fall != nil {
 		e.URI, purpose, key = d.nv.Fall.Home.EnrollURI, Fallback, d.nv.Back

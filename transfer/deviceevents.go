@@ -169,7 +169,7 @@ func (d *Device) Finalise(o Order) error { return d.execute(o, OnFinalise, Final
 // Return executes Return: the new provider sends the device back.
 func (d *Device) Return(o Order) error {
 	return d.execute(o, OnReturn, InFall, func(n *nvm) error {
-		n.NoReturn, n.Next = true, nil
+		n.NoReturn, n.Next, n.Fresh = true, nil, nil
 		return nil
 	})
 }
@@ -198,7 +198,7 @@ func (d *Device) Updated() error { return d.fire(OnEnrol, nil) }
 // Enrolled ends ENROL, and FALLBACK: the CA has issued a certificate for the key
 // of the effect. It returns ErrCertificate if it is for another.
 func (d *Device) Enrolled(certificate []byte) error {
-	raw := d.nv.Next
+	raw := d.nv.enrolling()
 	if d.nv.State == InFall {
 		raw = d.nv.Back
 	}
@@ -245,13 +245,18 @@ func (d *Device) Failed() error {
 
 // Refused ends an activity of the new domain for good: the device falls back.
 // code is not zero and goes into the receipt, for a CoAP response its class and
-// detail as one number. In FALLBACK it counts as Failed: there is no other way.
+// detail as one number. In FALLBACK it counts as Failed: there is no other way. Nor
+// does it end ENROL with a fresh key, of which CA2 perhaps never heard: the key of
+// READY is next.
 func (d *Device) Refused(code int64) error {
 	if d.nv.State == InFall {
 		return d.Failed()
 	}
+	if d.nv.State == Enrolling && d.nv.wantsFresh() {
+		return d.update(func(n *nvm) error { n.FreshRefused = true; n.Attempts++; return nil })
+	}
 	return d.fire(OnRefused, func(n *nvm) error {
-		n.Error, n.NoReturn, n.Next = code, true, nil
+		n.Error, n.NoReturn, n.Next, n.Fresh = code, true, nil, nil
 		return nil
 	})
 }
@@ -296,7 +301,11 @@ func (d *Device) watchGrace(grace time.Duration) error {
 		}
 	case InFall:
 		if !n.NoReturn && n.InState >= period {
-			return d.fire(OnTryAgain, func(n *nvm) error { n.Turns++; n.Error = 0; return nil })
+			return d.fire(OnTryAgain, func(n *nvm) error {
+				n.Turns++
+				n.Error, n.FreshRefused = 0, false
+				return nil
+			})
 		}
 	case Done:
 		switch {

@@ -49,6 +49,10 @@ type nvm struct {
 	Told       bool           `cbor:"28,keyasint"` // the DONE receipt was acknowledged
 	Former     []byte         `cbor:"29,keyasint"` // key of the certificate before, until that in use has served
 	FormerCert []byte         `cbor:"30,keyasint"`
+	// Fresh takes the place of Next after an attestation or an update (§4, step 11);
+	// FreshRefused says that CA2 does not know it, so that Next is the one to enrol.
+	Fresh        []byte `cbor:"31,keyasint,omitempty"`
+	FreshRefused bool   `cbor:"32,keyasint,omitempty"`
 }
 
 // fallRecord is what the device keeps of its former provider until FINALISED.

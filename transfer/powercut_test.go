@@ -23,6 +23,7 @@ func TestT17PowerCut(t *testing.T) {
 		{"complete", (*runner).complete, transfer.Finalised},
 		{"fall back", (*runner).fallBack, transfer.FellBack},
 		{"alternate", (*runner).alternate, transfer.Finalised},
+		{"fresh key", (*runner).freshKey, transfer.Finalised},
 		{"abort", (*runner).abort, transfer.Expired},
 	} {
 		whole := newRunner(t)
@@ -130,6 +131,32 @@ func (r *runner) alternate(t *testing.T) {
 	done := must(transfer.ParseReceipt(r.d.Status().Receipt))(t)
 	if !slices.Equal(done.Body.Wiped.Classes, []uint64{1, 2, 3, 4}) || done.Body.Error != 0 {
 		t.Errorf("receipt of DONE after a detour: wiped %v, error %d", done.Body.Wiped.Classes, done.Body.Error)
+	}
+	r.until(t, func() error { return r.d.Finalise(order(r.d)) }, transfer.Finalised)
+}
+
+// freshKey renews the certificate with a fresh key before the device registers.
+func (r *runner) freshKey(t *testing.T) {
+	t.Helper()
+	r.w.destination.UpdateFirst = true
+	r.ready(t)
+	r.until(t, func() error { return r.d.Commit(order(r.d), noon) }, transfer.Updating)
+	r.until(t, func() error { return r.d.Updated() }, transfer.Enrolling)
+	r.until(t, func() error { return r.d.Enrolled(issue(t, r.d, &r.w.ca2)) }, transfer.Register)
+	r.until(t, func() error {
+		if e, ok := r.d.Next(); !ok || !e.Renew {
+			return r.d.Registered()
+		}
+		key, err := r.d.FreshKey()
+		if err != nil {
+			return err
+		}
+		return r.d.Renewed(certify(t, r.d.Subject(), key.Public(), &r.w.ca2, nil).Raw)
+	}, transfer.Done)
+	key, _, _ := r.d.Operational()
+	done := must(transfer.ParseReceipt(r.d.Status().Receipt))(t)
+	if done.Body.SPKI == must(transfer.SPKIHash(key.Public()))(t) {
+		t.Error("the device is registered with the key of READY")
 	}
 	r.until(t, func() error { return r.d.Finalise(order(r.d)) }, transfer.Finalised)
 }

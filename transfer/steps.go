@@ -116,6 +116,7 @@ func (d *Device) unstage(n *nvm) error {
 // Finalise is recognised.
 func (d *Device) forget(n *nvm) error {
 	n.Message, n.Mandate, n.Next, n.Back, n.Fall = nil, nil, nil, nil, nil
+	n.Fresh, n.FreshRefused = nil, false
 	n.Digest, n.ReadyHash = Hash{}, Hash{}
 	n.Turns, n.NoReturn, n.Told = 0, false, false
 	return nil
@@ -142,7 +143,7 @@ func (d *Device) adopt(n *nvm) error {
 		case Current:
 		}
 	}
-	n.Truststore, n.Fall, n.Next, n.Back = kept, nil, nil, nil
+	n.Truststore, n.Fall, n.Back = kept, nil, nil
 	n.Counter = 0 // commands of the new signer count from 1
 	return nil
 }
@@ -234,7 +235,11 @@ func (d *Device) secondSigner(n *nvm) (Signer, Hash, error) {
 	switch n.State {
 	case InFall:
 		enrolled = n.Back
-	case Done, Finalised, FellBack:
+	case Done, Finalised: // that of READY, also where a fresh one took its place
+		if len(n.Next) == 0 {
+			enrolled = n.Key
+		}
+	case FellBack:
 		enrolled = n.Key
 	default:
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"maps"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,28 @@ func TestAttestation(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFreshKey: Finalise waits until a device that attested has taken a fresh key.
+func TestFreshKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.attest = true
+		d := w.devices[0]
+		d.stale = true
+		w.start(t)
+		id := w.handOver(t)
+		until(t, time.Minute, "enrolled", func() bool { return w.beta.states(t, id)[transfer.RowEnrolled] == 1 })
+		time.Sleep(5 * time.Minute)
+		row, err := w.beta.store.Row(t.Context(), id, transfer.Hash(d.Factory).Thumbprint().String())
+		check(t, err)
+		if row.State != transfer.RowEnrolled || !strings.Contains(row.Reason, "keeps the key with which it came") {
+			t.Errorf("Beta: %s, %q", row.State, row.Reason)
+		}
+		if s, at := d.state(); s.State != transfer.Done || at != w.beta {
+			t.Errorf("the device is %s: it was finalised with the old key", s.State)
+		}
+	})
 }
 
 // wantVerdicts checks that every row has a verdict of that tier by Beta's verifier,
@@ -79,7 +102,7 @@ func TestT14(t *testing.T) {
 			t.Errorf("the altered device is %s", s.State)
 		}
 		records, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational})
-		if err != nil || len(records) != 1 {
+		if err != nil || len(records) != 2 { // with the key of READY, and with a fresh one
 			t.Errorf("Beta has issued %d certificates, %v", len(records), err)
 		}
 		for _, p := range []*provider{w.alpha, w.beta} {

@@ -40,6 +40,7 @@ type device struct {
 	old    []byte            // operational certificate before the first commit
 	ak     *ecdsa.PrivateKey // attestation key
 	image  string            // what runs
+	stale  bool              // it keeps its key although it attested
 }
 
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -214,7 +215,7 @@ func (d *device) attempt(ctx context.Context, e transfer.Effect) bool {
 	case transfer.DoEnrol:
 		return d.enrol(ctx, p, e)
 	case transfer.DoRegister:
-		if !d.register(p) {
+		if e.Renew && !d.stale && !d.renew(ctx, p) || !d.register(p) {
 			d.failed()
 			return false
 		}
@@ -276,6 +277,26 @@ func (d *device) enrol(ctx context.Context, p *provider, e transfer.Effect) bool
 	}
 	check(d.world.t, d.tr.Enrolled(issued.DER))
 	p.coordinator().Enrolled(fleet.Factory(d.Factory))
+	return true
+}
+
+// renew takes a fresh key before the device registers.
+func (d *device) renew(ctx context.Context, p *provider) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key, err := d.tr.FreshKey()
+	check(d.world.t, err)
+	csr, err := est.NewCSR(key, d.Endpoint)
+	check(d.world.t, err)
+	_, der, _ := d.tr.Operational()
+	client := est.Client{
+		Role: est.RoleOperational, Certificate: est.Hash(transfer.HashOf(der)), Factory: d.Factory, Name: d.Endpoint,
+	}
+	issued, err := p.ca.Reenrol(ctx, est.Request{Client: client, CSR: csr})
+	if err != nil {
+		return false
+	}
+	check(d.world.t, d.tr.Renewed(issued.DER))
 	return true
 }
 

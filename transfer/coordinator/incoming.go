@@ -239,9 +239,29 @@ func (c *Coordinator) readDone(ctx context.Context, s *step) error {
 	if err := transfer.CompareDone(ready, signed); err != nil {
 		return fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
+	if err := c.renewed(ctx, s, signed); err != nil {
+		return err
+	}
 	s.row.ActiveAt, s.row.Reason = time.Now(), ""
 	s.receipts = append(s.receipts, kept(s.row, signed, raw))
 	s.fire(transfer.RowActivate)
+	return nil
+}
+
+// renewed returns ErrEvidence for a device that attested, or was updated first, and
+// did not take a fresh key since: Finalise waits for that (transfer protocol §4, step
+// 11). A device that finalises by itself meanwhile is ours nevertheless.
+func (c *Coordinator) renewed(ctx context.Context, s *step, done *transfer.Signed[transfer.Receipt]) error {
+	if !s.t.Attest && !s.t.UpdateFirst {
+		return nil
+	}
+	record, err := c.o.CA.Lookup(ctx, est.Hash(done.Body.Operational))
+	if err != nil {
+		return err
+	}
+	if record.SPKI == est.Hash(s.row.SPKI) {
+		return fmt.Errorf("%w: the device keeps the key with which it came", ErrEvidence)
+	}
 	return nil
 }
 

@@ -58,7 +58,13 @@ func (l *life) activity(ctx context.Context, e *transfer.Effect) error {
 	case transfer.DoEnrol:
 		err = l.enrolThere(ctx, e)
 	case transfer.DoRegister:
-		if err = l.register(ctx, e.Home, e.Anchors); err == nil {
+		if e.Renew {
+			err = l.refresh(ctx, e.Home)
+		}
+		if err == nil {
+			err = l.register(ctx, e.Home, e.Anchors)
+		}
+		if err == nil {
 			return l.with((*transfer.Device).Registered)
 		}
 	case transfer.DoAttest:

@@ -119,11 +119,36 @@ func TestAttestation(t *testing.T) {
 	if e := r.await(sim.Attested); e.Detail != "affirming" {
 		t.Errorf("the device hears %q", e.Detail)
 	}
+	r.await(sim.Renewed)
 	r.await(sim.Done)
 	m.finish()
 	r.await(sim.Finalised)
+	m.wantFresh()
 	if got := v.last(); got.Tier != attest.TierAffirming || got.BootCount == 0 {
 		t.Errorf("verdict %v, %s, after %d boots", got.Tier, got.Reason, got.BootCount)
+	}
+}
+
+// wantFresh checks that the one certificate in force at beta is of another key than
+// that of the READY receipt, whose certificate its first use has ended.
+func (m *move) wantFresh() {
+	m.t.Helper()
+	all, err := m.beta.ca.List(m.t.Context(), est.Query{Kind: est.KindOperational})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	valid := 0
+	for _, c := range all {
+		came := c.SPKI == est.Hash(m.ready.Body.SPKI)
+		if c.Status == est.StatusValid {
+			valid++
+		}
+		if came && c.Status == est.StatusValid {
+			m.t.Error("the certificate of the key with which the device came is in force")
+		}
+	}
+	if len(all) != 2 || valid != 1 {
+		m.t.Errorf("beta has issued %d certificates, %d are in force; want 2 and 1", len(all), valid)
 	}
 }
 

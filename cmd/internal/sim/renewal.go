@@ -166,7 +166,7 @@ func (l *life) renew(ctx context.Context, m *link, home transfer.Home) error {
 		l.poke()
 		return nil
 	}
-	there, fresh, err := l.fetchRenewal(ctx, home)
+	there, fresh, err := l.fetchRenewal(ctx, home, (*transfer.Device).EnrolmentKey)
 	if err != nil {
 		return l.renewalFailed(err)
 	}
@@ -186,8 +186,22 @@ func (l *life) renew(ctx context.Context, m *link, home transfer.Home) error {
 	return nil
 }
 
-// fetchRenewal asks for the next certificate. It returns where it came from.
-func (l *life) fetchRenewal(ctx context.Context, home transfer.Home) (string, *x509.Certificate, error) {
+// refresh renews the certificate with a fresh key before the device registers with
+// its new provider: what it attested with, or what saw the update come, does not stay.
+func (l *life) refresh(ctx context.Context, home transfer.Home) error {
+	there, fresh, err := l.fetchRenewal(ctx, home, (*transfer.Device).FreshKey)
+	if err != nil {
+		return err
+	}
+	l.d.event(l.about(Event{Kind: Renewed, Server: there, Detail: l.encoding()}))
+	return errors.Join(l.with(func(tr *transfer.Device) error { return tr.Renewed(fresh.Raw) }), l.got())
+}
+
+// fetchRenewal asks for the next certificate, with that key. It returns where it came
+// from.
+func (l *life) fetchRenewal(
+	ctx context.Context, home transfer.Home, keyOf func(*transfer.Device) (crypto.Signer, error),
+) (string, *x509.Certificate, error) {
 	l.mu.Lock()
 	anchors := l.tr.Trusted(transfer.Enrol)
 	l.mu.Unlock()
@@ -203,7 +217,8 @@ func (l *life) fetchRenewal(ctx context.Context, home transfer.Home) (string, *x
 	}
 	l.cl.Attach(there.conn, client.Account{})
 	defer l.links.drop(there, l.cl)
-	key, err := l.enrolmentKey()
+	var key crypto.Signer
+	err = l.with(func(tr *transfer.Device) (err error) { key, err = keyOf(tr); return err })
 	if err != nil {
 		return "", nil, err
 	}

@@ -70,9 +70,11 @@ func TestUpdateFirst(t *testing.T) {
 	if e := r.await(sim.Updated); e.Version != "2.0.0" || e.Sequence != 2 {
 		t.Errorf("updated to %s, %d", e.Version, e.Sequence)
 	}
+	r.await(sim.Renewed)
 	r.await(sim.Done)
 	m.finish()
 	r.await(sim.Finalised)
+	m.wantFresh()
 	if len(u.reports) != 1 || u.reports[0].Failure != nil {
 		t.Errorf("reports %+v", u.reports)
 	}
