@@ -42,8 +42,12 @@ const (
 
 // A PartnerChange sets the state.
 type PartnerChange struct {
-	State  PartnerState `json:"state"`
+	State  PartnerState `json:"state,omitempty"` // "": as before
 	Reason string       `json:"reason"`
+	// Verifier is the name of the provider whose verdict on devices is demanded in
+	// transfers to the partner, unless their draft says otherwise; "": the partner's, if
+	// any. Nil: as before.
+	Verifier *string `json:"verifier,omitempty"`
 }
 
 // PartnerLimits bound what a partner may ask of us. Zero is the default.
@@ -83,6 +87,8 @@ type Partner struct {
 	PeerURI string       `json:"peer_uri,omitempty"` // of the provider-to-provider API
 	TLS     string       `json:"tls_spki,omitempty"` // hex SHA-256 of the pinned TLS key
 	Signing string       `json:"signing_spki"`       // hex SHA-256 of the pinned signing key
+	Judges  bool         `json:"judges"`             // it has a verifier of devices
+	Demands string       `json:"demands,omitempty"`  // whose verdict is demanded of devices that go there; "": its own
 	AddedAt time.Time    `json:"added_at"`
 	AddedBy string       `json:"added_by"`
 	// Limits are those in force; Use is told of one partner only, nil in lists.

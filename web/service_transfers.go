@@ -58,6 +58,10 @@ type NewTransfer struct {
 	// Attest has a mandate that we sign ourselves demand attestation. That of a service
 	// user says so itself.
 	Attest bool `json:"attest,omitempty"`
+	// Verifier is the name of the provider whose verdict on each device is demanded, and
+	// with it attestation: our own, the partner, or another partner; "": the new
+	// provider's, if it or the mandate wants one.
+	Verifier string `json:"verifier,omitempty"`
 }
 
 // A TransferAction is what a person may tell a transfer.
@@ -122,8 +126,10 @@ type Transfer struct {
 type TransferDetail struct {
 	Transfer
 
-	Mandate     MandateView     `json:"mandate"`
-	Attest      bool            `json:"attest"`                // devices must attest before they enrol at the new provider
+	Mandate MandateView `json:"mandate"`
+	Attest  bool        `json:"attest"` // devices must attest before they enrol at the new provider
+	// Verifier is the provider whose verdict counts; "": the new one.
+	Verifier    string          `json:"verifier,omitempty"`
 	UpdateFirst bool            `json:"update_first"`          // and ask its update server first
 	Destination *Destination    `json:"destination,omitempty"` // nil before the offer
 	Approvals   Array[Approval] `json:"approvals"`

@@ -25,6 +25,9 @@ type Challenge struct {
 	Nonce   []byte `cbor:"10,keyasint"`
 }
 
+// Encode returns c as CBOR. It returns ErrValue.
+func (c Challenge) Encode() ([]byte, error) { return encode(c) }
+
 // ParseChallenge reads the answer to GET. It returns ErrSyntax or ErrValue.
 func ParseChallenge(raw []byte) (Challenge, error) {
 	var c Challenge
@@ -91,7 +94,7 @@ func (s *Endpoint) challenge(ctx context.Context, device Hash) *coap.Response {
 	if err != nil {
 		return s.fail(ctx, err)
 	}
-	raw, err := encode(Challenge{Expires: unix(end), Nonce: nonce})
+	raw, err := Challenge{Expires: unix(end), Nonce: nonce}.Encode()
 	if err != nil {
 		return s.fail(ctx, err)
 	}

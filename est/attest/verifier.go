@@ -53,8 +53,21 @@ type Store interface {
 
 // A Case is what a device attests for.
 type Case struct {
+	// Elsewhere says that the verifier of another provider judges.
+	Elsewhere                bool
 	Transfer                 string // "": nothing but knowing
 	Key, Message, Truststore Hash   // zero: not compared
+}
+
+// Elsewhere relays to the verifier of another provider what a device says (RFC 9334
+// §5.2).
+type Elsewhere interface {
+	// Challenge returns a nonce of the other verifier, and its end. It returns ErrBusy
+	// or ErrUnknown.
+	Challenge(ctx context.Context, device Hash, k Case) ([]byte, time.Time, error)
+	// Appraise returns the other verifier's verdict, as signed. It returns ErrBusy or
+	// ErrNonce. Whose signature it must have, Judged checks.
+	Appraise(ctx context.Context, device Hash, k Case, evidence []byte) ([]byte, error)
 }
 
 // Options configure a Verifier. All but Judged and Now are required.
@@ -66,6 +79,8 @@ type Options struct {
 	References func(ctx context.Context, a Attester) ([]Reference, error)
 	// Case returns what the device attests for.
 	Case func(ctx context.Context, device Hash) (Case, error)
+	// Elsewhere asks the verifier of another provider; nil: there is none.
+	Elsewhere Elsewhere
 	// Judged is told of each verdict after it was stored. Its error is the answer
 	// to the device, which tries again. Nil: nobody is told.
 	Judged func(ctx context.Context, r Result) error
@@ -101,7 +116,19 @@ func (v *Verifier) Challenge(ctx context.Context, device Hash) (nonce []byte, en
 	if err != nil {
 		return nil, end, err
 	}
+	if c.Elsewhere && v.o.Elsewhere != nil {
+		return v.o.Elsewhere.Challenge(ctx, device, c)
+	}
 	nonce, end = v.nonces.New(Purpose{device, c.Transfer}, v.o.Now())
+	return nonce, end, nil
+}
+
+// ChallengeFor is Challenge for a device of which others say what it attests for.
+func (v *Verifier) ChallengeFor(ctx context.Context, device Hash, k Case) ([]byte, time.Time, error) {
+	if _, err := v.o.Store.Attester(ctx, device); err != nil {
+		return nil, time.Time{}, err
+	}
+	nonce, end := v.nonces.New(Purpose{device, k.Transfer}, v.o.Now())
 	return nonce, end, nil
 }
 
@@ -109,7 +136,38 @@ func (v *Verifier) Challenge(ctx context.Context, device Hash) (nonce []byte, en
 // verdict, whatever it says. What is not authentic gets no verdict but an error:
 // ErrUnknown, ErrNonce, ErrExpired, ErrSpent, ErrBusy, or one of VerifyEvidence.
 func (v *Verifier) Appraise(ctx context.Context, device Hash, raw []byte) (Result, error) {
-	r, err := v.appraise(ctx, device, raw)
+	c, err := v.o.Case(ctx, device)
+	if err != nil {
+		return Result{}, err
+	}
+	if c.Elsewhere && v.o.Elsewhere != nil {
+		return v.relay(ctx, device, c, raw)
+	}
+	return v.AppraiseFor(ctx, device, c, raw)
+}
+
+// relay has another verifier judge, and keeps its verdict.
+func (v *Verifier) relay(ctx context.Context, device Hash, c Case, raw []byte) (Result, error) {
+	if len(raw) > MaxEvidence {
+		return Result{}, fmt.Errorf("attest: %d bytes: %w", len(raw), ErrTooLarge)
+	}
+	signed, err := v.o.Elsewhere.Appraise(ctx, device, c, raw)
+	if err != nil {
+		return Result{}, err
+	}
+	verdict, err := ParseVerdict(signed)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{
+		Device: device, At: v.o.Now(), Tier: verdict.Tier, Reason: verdict.Reason, Transfer: c.Transfer, Verdict: signed,
+	}
+	return r, v.keep(ctx, r, verdict.Issuer)
+}
+
+// AppraiseFor is Appraise for a device of which others say what it attests for.
+func (v *Verifier) AppraiseFor(ctx context.Context, device Hash, c Case, raw []byte) (Result, error) {
+	r, err := v.appraise(ctx, device, c, raw)
 	for _, refusal := range []error{
 		ErrUnknown, ErrSyntax, ErrTooLarge, ErrValue, ErrProfile, ErrKey, ErrSignature, ErrNonce, ErrExpired, ErrSpent,
 	} {
@@ -124,16 +182,12 @@ func (v *Verifier) Appraise(ctx context.Context, device Hash, raw []byte) (Resul
 	return r, err
 }
 
-func (v *Verifier) appraise(ctx context.Context, device Hash, raw []byte) (Result, error) {
+func (v *Verifier) appraise(ctx context.Context, device Hash, c Case, raw []byte) (Result, error) {
 	a, err := v.o.Store.Attester(ctx, device)
 	if err != nil {
 		return Result{}, err
 	}
 	e, err := VerifyEvidence(raw, a.Key)
-	if err != nil {
-		return Result{}, err
-	}
-	c, err := v.o.Case(ctx, device)
 	if err != nil {
 		return Result{}, err
 	}
@@ -174,21 +228,29 @@ func (v *Verifier) conclude(ctx context.Context, e *Evidence, a *Appraisal, c Ca
 	if r.Verdict, err = verdict.Sign(v.o.Signer); err != nil {
 		return Result{}, err
 	}
+	return r, v.keep(ctx, r, v.o.Issuer)
+}
+
+// keep stores a verdict and tells of it.
+func (v *Verifier) keep(ctx context.Context, r Result, issuer string) error {
 	subject := hex.EncodeToString(r.Device[:16])
 	row := audit.Row{
 		Actor: "device:" + subject, Action: "attestation.verdict", Subject: subject, Reason: r.Reason, After: r.Tier.String(),
 	}
+	if issuer != v.o.Issuer {
+		row.Reason = "by the verifier of " + issuer + ": " + row.Reason
+	}
 	same, err := v.same(ctx, r)
 	if err != nil {
-		return Result{}, err
+		return err
 	}
 	if same {
 		row = audit.Row{}
 	}
 	if err := v.o.Store.AddResult(ctx, r, row); err != nil {
-		return Result{}, err
+		return err
 	}
-	return r, v.o.Judged(ctx, r)
+	return v.o.Judged(ctx, r)
 }
 
 // same reports whether r says what the result before it said, and is for no transfer:

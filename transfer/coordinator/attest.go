@@ -46,6 +46,8 @@ func (c *Coordinator) SetGates(ctx context.Context, id, actor string, g Gates) (
 			return refusedf(ErrInvalid, "there is no verifier here")
 		case !g.Attest && mandate.Body.NeedsAttestation():
 			return refusedf(ErrInvalid, "the mandate demands attestation")
+		case !g.Attest && t.Verifier != "":
+			return refusedf(ErrInvalid, "%s demands attestation by the verifier of %s", t.PartnerName, t.Verifier)
 		case g.Attest:
 			if err := c.allAttest(ctx, id); err != nil {
 				return err
@@ -114,7 +116,8 @@ func (c *Coordinator) AttestationCase(ctx context.Context, factory fleet.Factory
 		return attest.Case{}, err
 	}
 	return attest.Case{
-		Transfer: t.ID, Key: attest.Hash(r.SPKI), Message: attest.Hash(r.Hash),
+		Elsewhere: t.Verifier != "" && t.Verifier != c.o.Name,
+		Transfer:  t.ID, Key: attest.Hash(r.SPKI), Message: attest.Hash(r.Hash),
 		Truststore: attest.Hash(ready.Body.Truststore),
 	}, nil
 }
@@ -127,22 +130,22 @@ func (c *Coordinator) attesting(ctx context.Context, factory fleet.Factory) (Tra
 
 func attests(t *Transfer) bool { return t.Attest }
 
-// Attested takes a verdict of our verifier. An affirming one opens the right of the
+// Attested takes a verdict of our verifier, or of the one that was demanded. An affirming one opens the right of the
 // device, unless it must be updated first; any other closes it for good. A verdict
 // about a device that attests for no transfer changes nothing.
 func (c *Coordinator) Attested(ctx context.Context, result attest.Result) error {
 	if result.Transfer == "" {
 		return nil
 	}
-	own, err := x509.ParseCertificate(c.o.Verifier)
-	if err != nil {
-		return fmt.Errorf("our verifier's certificate: %w", err)
-	}
 	return c.moveArriving(ctx, fleet.Factory(result.Device), attests, "verifier", func(t *Transfer, r *Row) (bool, error) {
 		if r.Transfer != result.Transfer {
 			return false, nil
 		}
-		if _, err := verdictFor(own, c.o.Name, *r, result.Verdict); err != nil {
+		name, by, err := c.verifierOf(ctx, *t)
+		if err != nil {
+			return false, err
+		}
+		if _, err := verdictFor(by, name, *r, result.Verdict); err != nil {
 			return false, err
 		}
 		return true, r.judged(t, result.Verdict, time.Now())
@@ -195,13 +198,13 @@ func verdictFor(by *x509.Certificate, issuer string, r Row, raw []byte) (*attest
 	return v, nil
 }
 
-// foreignVerdict is verdictFor with the partner's verifier.
-func foreignVerdict(p Partner, r Row, raw []byte) (*attest.Verdict, error) {
-	by, err := x509.ParseCertificate(p.Verifier)
+// shownVerdict is verdictFor with the verifier that counts for the transfer.
+func (c *Coordinator) shownVerdict(ctx context.Context, t Transfer, r Row, raw []byte) (*attest.Verdict, error) {
+	name, by, err := c.verifierOf(ctx, t)
 	if err != nil {
-		return nil, fmt.Errorf("%w: no verifier of %s is pinned", ErrEvidence, p.Name)
+		return nil, err
 	}
-	return verdictFor(by, p.Name, r, raw)
+	return verdictFor(by, name, r, raw)
 }
 
 // askVerdict asks the partner, once more before a device returns, what its verifier
@@ -211,17 +214,17 @@ func (c *Coordinator) askVerdict(ctx context.Context, s *step) {
 		return
 	}
 	if there, err := c.partnerState(ctx, s, s.row.UpdatedAt); err == nil {
-		c.takeVerdict(s, there.Verdict)
+		c.takeVerdict(ctx, s, there.Verdict)
 	}
 }
 
 // takeVerdict takes the verdict that the partner shows on a device that is on its
 // way there. One that does not verify changes nothing.
-func (c *Coordinator) takeVerdict(s *step, raw []byte) {
+func (c *Coordinator) takeVerdict(ctx context.Context, s *step, raw []byte) {
 	if len(raw) == 0 || !s.t.Attest || string(raw) == string(s.row.Verdict) {
 		return
 	}
-	v, err := foreignVerdict(s.partner, s.row, raw)
+	v, err := c.shownVerdict(ctx, s.t, s.row, raw)
 	if err != nil {
 		s.row.Reason = cut("the partner's verdict: " + err.Error())
 		return

@@ -56,10 +56,21 @@ func newAttestation(tb testing.TB, p *provider) *attestation {
 			}
 			return p.coordinator().Attested(ctx, r)
 		},
-		Refuse: func(_ context.Context, r audit.Row) { a.refused = append(a.refused, r) },
+		Refuse:    func(_ context.Context, r audit.Row) { a.refused = append(a.refused, r) },
+		Elsewhere: a,
 	})
 	check(tb, err)
 	return a
+}
+
+// Challenge implements attest.Elsewhere.
+func (a *attestation) Challenge(ctx context.Context, d attest.Hash, k attest.Case) ([]byte, time.Time, error) {
+	return a.p.coordinator().Challenge(ctx, d, k)
+}
+
+// Appraise implements attest.Elsewhere.
+func (a *attestation) Appraise(ctx context.Context, d attest.Hash, k attest.Case, evidence []byte) ([]byte, error) {
+	return a.p.coordinator().Appraise(ctx, d, k, evidence)
 }
 
 // Describe implements coordinator.Attesters: the outgoing provider knows all its

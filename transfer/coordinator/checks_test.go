@@ -30,6 +30,7 @@ func (w *world) handOver(tb testing.TB) string {
 	draft, err := w.alpha.coordinator().Draft(tb.Context(), coordinator.Draft{
 		Partner: w.alpha.partner(tb, w.beta).ID, Devices: ids, Actor: "operator:alice",
 		Window: transfer.NewWindow(w.earliest, time.Now().Add(time.Hour)), Mandate: w.mandate, Attest: w.attest,
+		Verifier: w.verifier,
 	})
 	check(tb, err)
 	_, err = w.alpha.coordinator().Submit(tb.Context(), draft.ID, "operator:alice")

@@ -40,6 +40,10 @@ type Draft struct {
 	Note    string
 	Actor   string
 	Attest  bool // demand attestation; a mandate of the service user decides alone
+	// Verifier is the provider whose verdict is demanded, and attestation with it; "": as
+	// the partner's record says, with a mandate of the service user only if that demands
+	// attestation.
+	Verifier string
 }
 
 const (
@@ -98,12 +102,15 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 	case len(d.Devices) == 0 || len(d.Devices) > transfer.MaxDevices:
 		return Transfer{}, Documents{}, refusedf(ErrInvalid, "%d devices", len(d.Devices))
 	}
+	if err := c.settleVerifier(ctx, &d, partner); err != nil {
+		return Transfer{}, Documents{}, err
+	}
 	id := make([]byte, idLength)
 	_, _ = rand.Read(id) // never fails
 	t := Transfer{
 		ID: hex.EncodeToString(id), Partner: partner.ID, PartnerName: partner.Name, State: transfer.BatchDraft,
 		Window: d.Window, Note: d.Note, CreatedAt: now, CreatedBy: d.Actor, Due: d.Window.Latest.Time(),
-		Self: d.Mandate == nil, Gates: Gates{Attest: d.Attest},
+		Self: d.Mandate == nil, Gates: Gates{Attest: d.Attest}, Verifier: d.Verifier,
 	}
 	if d.Mandate == nil {
 		return t, Documents{}, nil
@@ -120,6 +127,9 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the mandate does not demand attestation")
 	}
 	t.adopt(m, self)
+	if t.Attest && !d.Attest && partner.Demands != partner.Name { // as the partner's record has it
+		t.Verifier = partner.Demands
+	}
 	return t, Documents{Mandate: d.Mandate}, nil
 }
 

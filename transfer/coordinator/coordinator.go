@@ -62,6 +62,9 @@ type Options struct {
 	// none.
 	Verifier []byte
 	// Attesters knows the attestation keys of devices; nil: none are known.
+	// Verdicts is our verifier, for partners that demand it; nil: there is none for
+	// them.
+	Verdicts  Verifier
 	Attesters Attesters
 	// Manifests returns what a device of ours runs. Nil: nothing is known.
 	Manifests func(ctx context.Context, id fleet.ID) ([]transfer.ManifestRef, error)

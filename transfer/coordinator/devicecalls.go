@@ -148,7 +148,7 @@ func (c *Coordinator) receiveCompletion(ctx context.Context, from Partner, call 
 		err = c.returned(ctx, &r, signed)
 	} else {
 		err = c.completed(ctx, &r, signed)
-		r.shown(&t, from, b.Verdict)
+		c.shown(ctx, t, &r, b.Verdict)
 	}
 	if err != nil {
 		return Reply{}, none, err
@@ -158,11 +158,11 @@ func (c *Coordinator) receiveCompletion(ctx context.Context, from Partner, call 
 
 // shown takes the verdict that a partner shows with its receipts. The receipts have
 // decided where the device is; a verdict that is missing is told to people.
-func (r *Row) shown(t *Transfer, from Partner, raw []byte) {
+func (c *Coordinator) shown(ctx context.Context, t Transfer, r *Row, raw []byte) {
 	if !t.Attest || r.State != transfer.RowFinalised {
 		return
 	}
-	v, err := foreignVerdict(from, *r, raw)
+	v, err := c.shownVerdict(ctx, t, *r, raw)
 	if err == nil && v.Tier == attest.TierAffirming {
 		r.Verdict = raw
 		return

@@ -232,6 +232,27 @@ func (c *Coordinator) AddPartner(ctx context.Context, identity []byte, label, ac
 	return c.Partner(ctx, p.ID)
 }
 
+// SetPartnerVerifier says whose verdict on devices is demanded in transfers to the
+// partner from now on; "": the partner's, if any. It returns ErrUnknown, or ErrInvalid
+// for a verifier that does not exist.
+func (c *Coordinator) SetPartnerVerifier(ctx context.Context, id, name, actor, reason string) (Partner, error) {
+	p, err := c.o.Store.Partner(ctx, id)
+	if err != nil {
+		return Partner{}, err
+	}
+	if _, err := c.verifierURI(ctx, name); err != nil {
+		return Partner{}, err
+	}
+	row := audit.Row{
+		Actor: actor, Action: "partner.verifier", Subject: id, Reason: reason, Before: p.Demands, After: name,
+	}
+	p.Demands = name
+	if err := c.o.Store.PutPartner(ctx, p, row); err != nil {
+		return Partner{}, err
+	}
+	return c.Partner(ctx, id)
+}
+
 // SetPartnerState suspends or readmits a partner. The rows of a suspended one wait
 // unless they have committed, and offers that nobody approved are revoked. It returns ErrUnknown or ErrInvalid.
 func (c *Coordinator) SetPartnerState(ctx context.Context, id string, s PartnerState, actor, reason string) (

@@ -152,6 +152,14 @@ func (c *Coordinator) describe(ctx context.Context, t Transfer, r Row) (transfer
 			return transfer.DevicePair{}, fmt.Errorf("device %s: %w", r.Endpoint, err)
 		}
 	}
+	if t.Verifier != "" {
+		if ra == nil {
+			return transfer.DevicePair{}, refusedf(ErrState, "the attestation key of %s is not known", r.Endpoint)
+		}
+		if ra.Verifier, err = c.verifierURI(ctx, t.Verifier); err != nil {
+			return transfer.DevicePair{}, err
+		}
+	}
 	return transfer.DevicePair{
 		Factory: transfer.FactoryCert{X5Chain: right.FactoryDER},
 		Switch: transfer.SwitchInfo{Window: t.Window, Manifests: manifests, RA: ra, Objects: transfer.ObjectIDs{

@@ -31,7 +31,17 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	if err := c.admits(ctx, from, len(info.Body.Devices)); err != nil {
 		return Reply{}, none, err
 	}
+	verifier, unknown, err := c.demands(ctx, info.Body.Devices)
+	if err != nil {
+		return Reply{}, none, err
+	}
 	answer, err := transfer.JudgeInfo(info, mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {
+		switch {
+		case unknown != "":
+			return unknown
+		case demanded(p) != demanded(info.Body.Devices[0]):
+			return "another verifier is demanded than for the other devices"
+		}
 		return c.judge(ctx, p, now, "")
 	})
 	if err != nil {
@@ -51,6 +61,7 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 		State: transfer.BatchInfoSent, Info: info.Hash, CreatedAt: now, CreatedBy: "peer:" + from.Name,
 	}
 	t.adopt(mandate, self)
+	t.Verifier, t.Attest = verifier, t.Attest || verifier != ""
 	ch := Change{Transfer: &t, Documents: docs}
 	if err := fillRows(&t, &ch, info, answer, now); err != nil {
 		return Reply{}, none, err

@@ -25,8 +25,11 @@ type Transfer struct {
 	Grace       time.Duration          // powered, from commit to fallback; zero before the offer
 	Note        string                 // of the drafter
 	Extended                           // a later end of Window
-	Gates                              // between commit and enrolment, as the offer says or will say
-	Reason      string                 // in words, why it waits or ended
+	// Verifier is the name of the provider whose verdict on devices counts; "" is the
+	// incoming one.
+	Verifier string
+	Gates           // between commit and enrolment, as the offer says or will say
+	Reason   string // in words, why it waits or ended
 
 	MandateIssuer string
 	Mandate       transfer.Hash // zero before the transfer is submitted, if it is to be a self mandate

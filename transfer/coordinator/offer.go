@@ -141,6 +141,9 @@ func (c *Coordinator) receiveOffer(ctx context.Context, from Partner, call Call)
 	t.Offer, t.Window, t.Grace, t.Reason = offer.Hash, offer.Body.Window, destination.GracePeriod(), ""
 	t.OfferUntil = offer.Body.Expires.Time()
 	t.Gates = Gates{Attest: destination.RAURI != "", UpdateFirst: destination.UpdateFirst}
+	if t.Verifier != "" && !t.Attest {
+		return Reply{}, none, refusedf(ErrInvalid, "the offer leaves the attestation out")
+	}
 	if err := t.apply(transfer.BatchOffer, time.Now()); err != nil {
 		return Reply{}, none, err
 	}

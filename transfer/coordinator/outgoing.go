@@ -175,7 +175,7 @@ func (c *Coordinator) follow(ctx context.Context, s *step) error {
 	s.due = now.Add(c.backoff(s.row.Tries))
 	if s.row.Tries > 1 {
 		if there, err := c.partnerState(ctx, s, time.Time{}); err == nil {
-			if c.takeVerdict(s, there.Verdict); len(s.events) > 0 {
+			if c.takeVerdict(ctx, s, there.Verdict); len(s.events) > 0 {
 				return nil
 			}
 			if c.proveEnrolled(ctx, s, transfer.RowState(there.State)); len(s.events) == 0 {

@@ -42,6 +42,10 @@ type Partner struct {
 	// with; nil: it has no verifier.
 	Verifier []byte
 	Limits   Limits // on what it may ask of us
+	// Demands is the name of the provider whose verdict on devices is demanded in
+	// transfers to the partner, unless their draft says otherwise; "": the partner's,
+	// if any.
+	Demands  string `json:",omitempty"`
 	AddedAt  time.Time
 	AddedBy  string
 	Version  int64 // rises by one with each change; 0: not stored

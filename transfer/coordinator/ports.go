@@ -131,12 +131,14 @@ const (
 	ActionReady     Action = "ready"     // body: Ready
 	ActionCommitted Action = "committed" // body: Ready, with the same receipt
 	ActionComplete  Action = "complete"  // body: Completion
+	ActionChallenge Action = "challenge" // body: Appraisal; answer: a nonce
+	ActionEvidence  Action = "evidence"  // body: Appraisal, with evidence; answer: the verdict
 	ActionClose     Action = "close"     // body: Completion, with the FALLBACK receipt; answer: RightStatus
 )
 
 // AboutDevice reports whether the action is about one device.
 func (a Action) AboutDevice() bool {
-	return a == ActionReady || a == ActionCommitted || a == ActionComplete || a == ActionClose
+	return a == ActionChallenge || a == ActionEvidence || a == ActionReady || a == ActionCommitted || a == ActionComplete || a == ActionClose
 }
 
 // The media types of bodies.

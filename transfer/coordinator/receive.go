@@ -170,6 +170,10 @@ func (c *Coordinator) receiver(a Action) func(context.Context, Partner, Call) (R
 		return c.receiveCompletion
 	case ActionClose:
 		return c.receiveClose
+	case ActionChallenge:
+		return c.receiveChallenge
+	case ActionEvidence:
+		return c.receiveEvidence
 	default:
 		return nil
 	}

@@ -65,7 +65,7 @@ func (c *Coordinator) recordParties(ctx context.Context, t Transfer) ([]transfer
 	})
 	var out []transfer.RecordSigner
 	for _, p := range partners {
-		if p.ID != t.Partner && p.Name != t.MandateIssuer {
+		if p.ID != t.Partner && p.Name != t.MandateIssuer && p.Name != t.Verifier {
 			continue
 		}
 		out = append(out, transfer.RecordSigner{Name: p.Name, Certificate: p.Signing})

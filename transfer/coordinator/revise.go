@@ -84,6 +84,8 @@ func (c *Coordinator) receiveRevision(ctx context.Context, t Transfer, from Part
 		return Reply{}, none, refusedf(ErrState, "revision is not later than what was told before")
 	case info.Body.Mandate != old.Body.Mandate || !sameDevices(rows, info.Body.Devices):
 		return Reply{}, none, refusedf(ErrInvalid, "revision under another mandate, or of other devices")
+	case !sameDemand(info.Body.Devices, old.Body.Devices[0]):
+		return Reply{}, none, refusedf(ErrInvalid, "revision demands another verifier")
 	}
 	now := time.Now()
 	answer, err := transfer.JudgeInfo(info, mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {

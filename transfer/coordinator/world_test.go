@@ -35,6 +35,8 @@ type world struct {
 	mandate     []byte    // of a service user; nil: self
 	earliest    time.Time // of the window; zero: now
 	attest      bool      // demanded by the self mandate
+	verifier    string    // demanded by Alpha
+	gamma       *provider // a third one; nil: none
 	// gates are set by Beta before it approves; nil: as they are
 	gates  *coordinator.Gates
 	faults atomic.Pointer[faults]                                         // nil: none
@@ -87,8 +89,11 @@ func (w *world) start(tb testing.TB) {
 
 // by returns the provider that a URI of its domain belongs to.
 func (w *world) by(uri string) *provider {
-	if strings.Contains(uri, "alpha") {
+	switch {
+	case strings.Contains(uri, "alpha"):
 		return w.alpha
+	case strings.Contains(uri, "gamma"):
+		return w.gamma
 	}
 	return w.beta
 }
@@ -181,7 +186,7 @@ func (p *provider) openLocked(tb testing.TB) {
 			}
 			return out, nil
 		},
-		Attesters: p.attest, Verifier: p.attest.signer.Certificate,
+		Attesters: p.attest, Verifier: p.attest.signer.Certificate, Verdicts: p.attest.verifier,
 		Poll: time.Second, MaxPoll: 20 * time.Second, ArmWait: time.Minute,
 	}
 	if p.change != nil {

@@ -25,6 +25,7 @@ func TestMessages(t *testing.T) {
 		"Anchors": transfer.Anchors{}, "Answer": transfer.Answer{}, "Ready": transfer.ReadyBody{},
 		"Completion": transfer.Completion{}, "Withdrawal": transfer.Withdrawal{}, "Extension": transfer.Extension{},
 		"Agreement": transfer.Agreement{}, "OfferApproval": transfer.OfferApproval{}, "RaInfo": transfer.RAInfo{},
+		"Appraisal": transfer.Appraisal{},
 	} {
 		want := tagsOf(reflect.TypeOf(message))
 		slices.Sort(want)

@@ -89,6 +89,7 @@ var (
 	}
 	aboutDevice = []coordinator.Action{
 		coordinator.ActionReady, coordinator.ActionCommitted, coordinator.ActionComplete, coordinator.ActionClose,
+		coordinator.ActionChallenge, coordinator.ActionEvidence,
 	}
 )
 

@@ -22,7 +22,7 @@ const (
 )
 
 // wizardFields are what the wizard asks for beside the devices.
-var wizardFields = []string{"partner", "earliest", "latest", "note", "mandate"} //nolint:gochecknoglobals // a constant
+var wizardFields = []string{"partner", "earliest", "latest", "note", "mandate", "verifier"} //nolint:gochecknoglobals // a constant
 
 // A newTransferPage is one step of the wizard.
 type newTransferPage struct {
@@ -157,6 +157,7 @@ func (u *UI) draftTransfer(w http.ResponseWriter, r *http.Request) error {
 func (p newTransferPage) parse() (form web.NewTransfer, err error) {
 	form = web.NewTransfer{
 		Partner: p.Get("partner"), Devices: p.Named(), Note: strings.TrimSpace(p.Get("note")),
+		Verifier: p.Get("verifier"),
 	}
 	if form.Earliest, err = parseInputTime("earliest", p.Get("earliest")); err != nil {
 		return form, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"steward/cmd/internal/services"
 	"steward/est/attest"
@@ -30,7 +31,7 @@ func (a *App) buildAttestation() (err error) {
 		Case: func(ctx context.Context, device attest.Hash) (attest.Case, error) {
 			return a.transfers.AttestationCase(ctx, fleet.Factory(device))
 		},
-		Judged: a.judged,
+		Judged: a.judged, Elsewhere: elsewhere{a},
 		Refuse: func(_ context.Context, row audit.Row) { a.auditor.add(row) },
 	})
 	if err != nil {
@@ -55,6 +56,19 @@ func (a *App) buildAttestation() (err error) {
 		},
 	})
 	return err
+}
+
+// elsewhere implements attest.Elsewhere; the coordinator is built after the verifier.
+type elsewhere struct{ app *App }
+
+// Challenge implements attest.Elsewhere.
+func (e elsewhere) Challenge(ctx context.Context, device attest.Hash, k attest.Case) ([]byte, time.Time, error) {
+	return e.app.transfers.Challenge(ctx, device, k)
+}
+
+// Appraise implements attest.Elsewhere.
+func (e elsewhere) Appraise(ctx context.Context, device attest.Hash, k attest.Case, evidence []byte) ([]byte, error) {
+	return e.app.transfers.Appraise(ctx, device, k, evidence)
 }
 
 // judged tells of a verdict those who wait for it.

@@ -85,7 +85,7 @@ func (a *App) buildTransfers() error {
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
 		StatusSigner: transfer.Signer{Key: serving.Signer, Certificate: serving.Certificate.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
-		InfoCOSE: a.cfg.InfoCOSE, Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a},
+		InfoCOSE: a.cfg.InfoCOSE, Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a}, Verdicts: a.verifier,
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		Changed: func(e coordinator.Event) {
 			a.hub.Transfer(e)

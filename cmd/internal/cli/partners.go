@@ -22,7 +22,7 @@ file. Give your partner yours ("identity"), and compare the keys by another way.
   steward partners add beta.identity.json`
 	cmd.AddCommand(o.partnersList(), o.partnersShow(), o.partnersAdd(), o.partnersIdentity(), o.partnersLimit(),
 		o.partnersState("suspend", "Suspend a partner: nothing is exchanged with it", web.PartnerSuspended),
-		o.partnersState("admit", "Admit a partner that was suspended", web.PartnerActive))
+		o.partnersState("admit", "Admit a partner that was suspended", web.PartnerActive), o.partnersVerifier())
 	return cmd
 }
 
@@ -62,6 +62,7 @@ func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
 			{"address", p.PeerURI},
 			{"TLS key", p.TLS},
 			{"signing key", p.Signing},
+			{"verifier demanded", p.Demands},
 			{"added", moment(p.AddedAt), p.AddedBy},
 			{
 				"limits", fmt.Sprintf("%d devices of a transfer, %d a day, %d open transfers, %d calls a minute",
@@ -150,30 +151,56 @@ func (o *operator) partnersIdentity() *cobra.Command {
 	return cmd
 }
 
+func (o *operator) partnersVerifier() *cobra.Command {
+	var c web.PartnerChange
+	cmd := &cobra.Command{
+		Use: "verifier PARTNER PROVIDER", Short: "Demand the verdict of a provider on devices that go to a partner",
+		Long: `Devices of transfers to the partner prove what they run, and the verdict of that
+provider opens their right there: this one, the partner, or another partner. With ""
+in its place nothing is demanded.`,
+		Example: "  steward partners verifier Beta Alpha",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 { //nolint:mnd // as Use says
+				return fmt.Errorf("%w: name a partner and a provider", errMisused)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.Verifier = &args[1]
+			return o.changePartner(cmd, args[0], c)
+		},
+	}
+	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
+	return cmd
+}
+
+// changePartner changes the record of a partner and shows it.
+func (o *operator) changePartner(cmd *cobra.Command, name string, c web.PartnerChange) error {
+	api, err := o.api()
+	if err != nil {
+		return err
+	}
+	id, err := partnerID(cmd.Context(), api, name)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	var p web.Partner
+	path := "/partners/" + url.PathEscape(id) + "/state"
+	if err := api.Send(cmd.Context(), http.MethodPut, path, body, &p); err != nil {
+		return err
+	}
+	return o.printPartner(cmd, p)
+}
+
 func (o *operator) partnersState(use, short string, state web.PartnerState) *cobra.Command {
 	c := web.PartnerChange{State: state}
 	cmd := &cobra.Command{
 		Use: use + " PARTNER", Short: short, Args: one("partner"), Example: "  steward partners " + use + " Beta",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			id, err := partnerID(cmd.Context(), api, args[0])
-			if err != nil {
-				return err
-			}
-			body, err := json.Marshal(c)
-			if err != nil {
-				return err
-			}
-			var p web.Partner
-			path := "/partners/" + url.PathEscape(id) + "/state"
-			if err := api.Send(cmd.Context(), http.MethodPut, path, body, &p); err != nil {
-				return err
-			}
-			return o.printPartner(cmd, p)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.changePartner(cmd, args[0], c) },
 	}
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
 	return cmd

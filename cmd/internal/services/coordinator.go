@@ -63,6 +63,7 @@ type partnerKeeper interface {
 	Partners(ctx context.Context) ([]coordinator.Partner, error)
 	Partner(ctx context.Context, id string) (coordinator.Partner, error)
 	AddPartner(ctx context.Context, identity []byte, label, actor string) (coordinator.Partner, error)
+	SetPartnerVerifier(ctx context.Context, id, name, actor, reason string) (coordinator.Partner, error)
 	SetPartnerState(ctx context.Context, id string, s coordinator.PartnerState, actor, reason string) (
 		coordinator.Partner, error)
 	Identity() (json.RawMessage, error)

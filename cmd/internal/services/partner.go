@@ -41,6 +41,7 @@ func showPartner(p coordinator.Partner) web.Partner {
 	out := web.Partner{
 		ID: p.ID, Name: p.Name, Label: p.Label, Kind: string(p.Kind), State: web.PartnerState(p.State), PeerURI: p.PeerURI,
 		Signing: hex.EncodeToString(signing[:]), AddedAt: p.AddedAt, AddedBy: p.AddedBy,
+		Judges: len(p.Verifier) > 0, Demands: p.Demands,
 	}
 	l := p.Limits.InForce()
 	out.Limits = web.PartnerLimits{Devices: l.Devices, Daily: l.Daily, Open: l.Open, Calls: l.Calls}
@@ -123,13 +124,23 @@ func (s *partners) AddPartner(ctx context.Context, by web.Actor, n web.NewPartne
 func (s *partners) SetPartnerState(
 	ctx context.Context, by web.Actor, id string, c web.PartnerChange,
 ) (web.Partner, error) {
-	if c.State != web.PartnerActive && c.State != web.PartnerSuspended {
+	if c.State != web.PartnerActive && c.State != web.PartnerSuspended && (c.State != "" || c.Verifier == nil) {
 		return web.Partner{}, web.Invalid("state", "active or suspended")
 	}
 	if err := checkText("reason", c.Reason, maxReason); err != nil {
 		return web.Partner{}, err
 	}
-	p, err := s.Coordinator.SetPartnerState(ctx, id, coordinator.PartnerState(c.State), by.String(), c.Reason)
+	var p coordinator.Partner
+	var err error
+	if c.Verifier != nil {
+		if err := checkText("verifier", *c.Verifier, maxReason); err != nil {
+			return web.Partner{}, err
+		}
+		p, err = s.Coordinator.SetPartnerVerifier(ctx, id, *c.Verifier, by.String(), c.Reason)
+	}
+	if err == nil && c.State != "" {
+		p, err = s.Coordinator.SetPartnerState(ctx, id, coordinator.PartnerState(c.State), by.String(), c.Reason)
+	}
 	if errors.Is(err, coordinator.ErrUnknown) {
 		return web.Partner{}, notFound("partner", id)
 	}

@@ -115,6 +115,13 @@ func (f *coordinatorFake) Holding(_ context.Context, _ string, fn func(coordinat
 	return nil
 }
 
+func (f *coordinatorFake) SetPartnerVerifier(
+	_ context.Context, id, name, actor, reason string,
+) (coordinator.Partner, error) {
+	f.calls = append(f.calls, fmt.Sprint(id, " verifier ", name, " ", actor, " ", reason))
+	return coordinator.Partner{ID: id, Demands: name}, f.err
+}
+
 func (f *coordinatorFake) SetPartnerState(
 	_ context.Context, id string, s coordinator.PartnerState, actor, reason string,
 ) (coordinator.Partner, error) {
@@ -441,12 +448,19 @@ func TestPartners(t *testing.T) {
 	if want := []string{"add x operator:alice", "p suspended operator:alice why"}; !slices.Equal(f.calls, want) {
 		t.Errorf("calls = %v", f.calls)
 	}
+	verifier := "Gamma"
+	if p, err := w.Partners.SetPartnerState(ctx, alice, "p", web.PartnerChange{Verifier: &verifier, Reason: "why"}); err != nil ||
+		p.Demands != "Gamma" || f.calls[len(f.calls)-1] != "p verifier Gamma operator:alice why" {
+		t.Errorf("SetPartnerState with a verifier = %+v, %v", p, err)
+	}
 	for _, n := range []web.NewPartner{{}, {Identity: make([]byte, 1<<20)}, {Identity: file, Label: "\n"}} {
 		_, err := w.Partners.AddPartner(ctx, alice, n)
 		wantError(t, "AddPartner", err, web.ErrInvalid)
 	}
 	_, err = w.Partners.SetPartnerState(ctx, alice, "p", web.PartnerChange{State: web.PartnerRotating})
 	wantError(t, "rotating", err, web.ErrInvalid)
+	_, err = w.Partners.SetPartnerState(ctx, alice, "p", web.PartnerChange{})
+	wantError(t, "no change", err, web.ErrInvalid)
 	f.err = coordinator.ErrPinned
 	_, err = w.Partners.AddPartner(ctx, alice, web.NewPartner{Identity: file})
 	wantError(t, "pinned", err, web.ErrConflict)
