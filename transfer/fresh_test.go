@@ -9,7 +9,9 @@ import (
 )
 
 // toRegister brings a device that was updated first to REGISTER, with the key of READY.
-func toRegister(t *testing.T, w *world) (*transfer.Device, *transfer.MemoryJournal, *transfer.Signed[transfer.Receipt]) {
+func toRegister(t *testing.T, w *world) (
+	*transfer.Device, *transfer.MemoryJournal, *transfer.Signed[transfer.Receipt],
+) {
 	t.Helper()
 	w.destination.UpdateFirst = true
 	d, j := toReady(t, w)
@@ -43,11 +45,13 @@ func TestFreshKey(t *testing.T) {
 		t.Fatalf("Next = %+v, want a renewal before the registration", e)
 	}
 	first := must(d.FreshKey())(t)
-	if err := d.Renewed(certify(t, d.Subject(), mustKey(t).Public(), &w.ca2, nil).Raw); !errors.Is(err, transfer.ErrCertificate) {
+	other := certify(t, d.Subject(), mustKey(t).Public(), &w.ca2, nil).Raw
+	if err := d.Renewed(other); !errors.Is(err, transfer.ErrCertificate) {
 		t.Errorf("Renewed with a certificate of another key = %v, want ErrCertificate", err)
 	}
 	d = must(transfer.OpenDevice(w.options(j)))(t) // the key outlives a power cut
-	if again := must(d.FreshKey())(t); must(transfer.SPKIHash(again.Public()))(t) != must(transfer.SPKIHash(first.Public()))(t) {
+	again := must(d.FreshKey())(t)
+	if must(transfer.SPKIHash(again.Public()))(t) != must(transfer.SPKIHash(first.Public()))(t) {
 		t.Error("another fresh key after a restart")
 	}
 	fresh := takeFresh(t, w, d)

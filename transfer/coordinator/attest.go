@@ -44,10 +44,8 @@ func (c *Coordinator) SetGates(ctx context.Context, id, actor string, g Gates) (
 		switch {
 		case g.Attest && c.o.Domain.RAURI == "", g.Attest && c.o.Attesters == nil:
 			return refusedf(ErrInvalid, "there is no verifier here")
-		case !g.Attest && mandate.Body.NeedsAttestation():
-			return refusedf(ErrInvalid, "the mandate demands attestation")
-		case !g.Attest && t.Verifier != "":
-			return refusedf(ErrInvalid, "%s demands attestation by the verifier of %s", t.PartnerName, t.Verifier)
+		case !g.Attest && (mandate.Body.NeedsAttestation() || t.Verifier != ""):
+			return refusedf(ErrInvalid, "the mandate, or %s, demands attestation", t.PartnerName)
 		case g.Attest:
 			if err := c.allAttest(ctx, id); err != nil {
 				return err

@@ -127,9 +127,7 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the mandate does not demand attestation")
 	}
 	t.adopt(m, self)
-	if t.Attest && !d.Attest && partner.Demands != partner.Name { // as the partner's record has it
-		t.Verifier = partner.Demands
-	}
+	t.demand(d, partner)
 	return t, Documents{Mandate: d.Mandate}, nil
 }
 

@@ -138,7 +138,8 @@ const (
 
 // AboutDevice reports whether the action is about one device.
 func (a Action) AboutDevice() bool {
-	return a == ActionChallenge || a == ActionEvidence || a == ActionReady || a == ActionCommitted || a == ActionComplete || a == ActionClose
+	return a == ActionChallenge || a == ActionEvidence ||
+		a == ActionReady || a == ActionCommitted || a == ActionComplete || a == ActionClose
 }
 
 // The media types of bodies.

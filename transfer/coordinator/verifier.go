@@ -65,6 +65,14 @@ func (c *Coordinator) settleVerifier(ctx context.Context, d *Draft, partner Part
 	return nil
 }
 
+// demand has the partner's record decide where a mandate of the service user demands
+// attestation and the draft says nothing.
+func (t *Transfer) demand(d Draft, partner Partner) {
+	if t.Attest && !d.Attest && partner.Demands != partner.Name {
+		t.Verifier = partner.Demands
+	}
+}
+
 // demanded returns the URI of the verifier that the outgoing provider demands, "" if
 // it leaves that to us.
 func demanded(p transfer.DevicePair) string {
@@ -100,13 +108,14 @@ func (c *Coordinator) demands(ctx context.Context, devices []transfer.DevicePair
 // verifierOf returns whose verdicts count for a transfer, and the certificate that
 // they are signed with. It returns ErrEvidence if none is pinned.
 func (c *Coordinator) verifierOf(ctx context.Context, t Transfer) (string, *x509.Certificate, error) {
-	name, der := t.Verifier, []byte(nil)
+	name, der := t.Verifier, c.o.Verifier
 	if name == "" && !t.Incoming {
 		name = t.PartnerName
 	}
-	if name == "" || name == c.o.Name {
-		name, der = c.o.Name, c.o.Verifier
-	} else {
+	if name == "" {
+		name = c.o.Name
+	}
+	if name != c.o.Name {
 		p, err := c.partnerNamed(ctx, name)
 		if err != nil {
 			return "", nil, err
@@ -146,7 +155,7 @@ func (c *Coordinator) Challenge(ctx context.Context, device attest.Hash, k attes
 		return nil, time.Time{}, err
 	}
 	given, err := attest.ParseChallenge(raw)
-	return given.Nonce, time.Unix(int64(min(given.Expires, maxUnix)), 0), err //nolint:gosec // bounded
+	return given.Nonce, time.Unix(int64(min(given.Expires, maxUnix)), 0), err
 }
 
 // maxUnix is the end of the year 9999.
@@ -155,7 +164,9 @@ const maxUnix = 253402300799
 // Appraise asks the verifier of another provider for its verdict. It returns
 // attest.ErrBusy if that cannot be asked now, and attest.ErrNonce for evidence that it
 // does not take: the device tries anew.
-func (c *Coordinator) Appraise(ctx context.Context, device attest.Hash, k attest.Case, evidence []byte) ([]byte, error) {
+func (c *Coordinator) Appraise(
+	ctx context.Context, device attest.Hash, k attest.Case, evidence []byte,
+) ([]byte, error) {
 	raw, err := c.appraisal(ctx, ActionEvidence, device, k, evidence)
 	if errors.Is(err, ErrDeclined) {
 		return nil, fmt.Errorf("%w: %w", attest.ErrNonce, err)

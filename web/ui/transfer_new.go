@@ -22,7 +22,9 @@ const (
 )
 
 // wizardFields are what the wizard asks for beside the devices.
-var wizardFields = []string{"partner", "earliest", "latest", "note", "mandate", "verifier"} //nolint:gochecknoglobals // a constant
+//
+//nolint:gochecknoglobals // a constant
+var wizardFields = []string{"partner", "earliest", "latest", "note", "mandate", "verifier"}
 
 // A newTransferPage is one step of the wizard.
 type newTransferPage struct {

@@ -449,8 +449,8 @@ func TestPartners(t *testing.T) {
 		t.Errorf("calls = %v", f.calls)
 	}
 	verifier := "Gamma"
-	if p, err := w.Partners.SetPartnerState(ctx, alice, "p", web.PartnerChange{Verifier: &verifier, Reason: "why"}); err != nil ||
-		p.Demands != "Gamma" || f.calls[len(f.calls)-1] != "p verifier Gamma operator:alice why" {
+	p, err := w.Partners.SetPartnerState(ctx, alice, "p", web.PartnerChange{Verifier: &verifier, Reason: "why"})
+	if err != nil || p.Demands != "Gamma" || f.calls[len(f.calls)-1] != "p verifier Gamma operator:alice why" {
 		t.Errorf("SetPartnerState with a verifier = %+v, %v", p, err)
 	}
 	for _, n := range []web.NewPartner{{}, {Identity: make([]byte, 1<<20)}, {Identity: file, Label: "\n"}} {

@@ -65,7 +65,8 @@ func (s *transfers) detail(
 	t coordinator.Transfer, shown web.Transfer, docs coordinator.Documents, partner coordinator.Partner,
 ) web.TransferDetail {
 	out := web.TransferDetail{
-		Attest: t.Attest, Verifier: t.Verifier, UpdateFirst: t.UpdateFirst, Transfer: shown, Note: t.Note, Grace: int64(t.Grace / time.Second),
+		Attest: t.Attest, Verifier: t.Verifier, UpdateFirst: t.UpdateFirst, Transfer: shown, Note: t.Note,
+		Grace: int64(t.Grace / time.Second),
 		Mandate: web.MandateView{
 			Issuer: t.MandateIssuer, Self: t.Self, From: s.Name, To: t.PartnerName, Until: t.MandateUntil,
 		},

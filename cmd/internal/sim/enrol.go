@@ -68,14 +68,6 @@ func (l *life) enrolmentKeys() (keys []crypto.Signer, err error) {
 	return keys, err
 }
 
-func (l *life) enrolmentKey() (key crypto.Signer, err error) {
-	err = l.with(func(tr *transfer.Device) (err error) {
-		key, err = tr.EnrolmentKey()
-		return err
-	})
-	return key, err
-}
-
 // factoryLink returns an association to the server at uri by a factory
 // certificate that the server may know. It stays open between attempts: a handshake
 // costs more than all that follows, and the former provider reads the FALLBACK receipt
