@@ -188,6 +188,9 @@ func (c *Coordinator) appraisal(
 	if err != nil {
 		return nil, err
 	}
+	if !judge.Admitted() {
+		return nil, fmt.Errorf("%w: partner %s is %s", attest.ErrBusy, judge.Name, judge.State)
+	}
 	_, ready, err := c.stored(ctx, r, transfer.Ready)
 	if err != nil {
 		return nil, err

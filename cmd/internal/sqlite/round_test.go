@@ -119,6 +119,17 @@ func TestRoundLists(t *testing.T) {
 	if bad, mute, err := db.Rounds().Trouble(t.Context()); err != nil || bad != 2 || mute != 1 {
 		t.Errorf("Trouble = %d, %d, %v", bad, mute, err)
 	}
+	d, err := db.Devices().Device(t.Context(), "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Ownership = fleet.Left // what it runs there is not ours to worry about
+	if err := db.Devices().Put(t.Context(), d, "test", ""); err != nil {
+		t.Fatal(err)
+	}
+	if bad, _, err := db.Rounds().Trouble(t.Context()); err != nil || bad != 1 {
+		t.Errorf("Trouble after one left = %d, %v", bad, err)
+	}
 }
 
 // TestRoundQueriesUseIndexes: what is due and what waits is found without a walk

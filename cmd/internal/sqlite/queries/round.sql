@@ -45,7 +45,7 @@ UPDATE attestation_round
 SELECT r.device, r.every, r.state, r.since, r.every, r.due_at, r.waiting, r.tries, r.why, r.tier, r.reason, r.judged_at,
        r.version, d.endpoint
   FROM attestation_round r JOIN device d ON d.id = r.device
- WHERE r.state = ?1 AND r.device > ?2
+ WHERE r.state = ?1 AND r.device > ?2 AND d.ownership <> 'left'
  ORDER BY r.device
  LIMIT ?3;
 
@@ -53,12 +53,15 @@ SELECT r.device, r.every, r.state, r.since, r.every, r.due_at, r.waiting, r.trie
 SELECT r.device, r.every, r.state, r.since, r.every, r.due_at, r.waiting, r.tries, r.why, r.tier, r.reason, r.judged_at,
        r.version, d.endpoint
   FROM attestation_round r JOIN device d ON d.id = r.device
- WHERE r.device > ?1
+ WHERE r.device > ?1 AND d.ownership <> 'left'
  ORDER BY r.device
  LIMIT ?2;
 
 -- name: round.trouble
-SELECT state, COUNT(*) FROM attestation_round WHERE state IN ('bad', 'mute') GROUP BY state;
+SELECT r.state, COUNT(*)
+  FROM attestation_round r JOIN device d ON d.id = r.device
+ WHERE r.state IN ('bad', 'mute') AND d.ownership <> 'left'
+ GROUP BY r.state;
 
 -- name: round.rules
 SELECT tag, every FROM attestation_rule ORDER BY tag;
