@@ -235,7 +235,8 @@ func (o *operator) attestList() *cobra.Command {
 
 func (o *operator) attestRules() *cobra.Command {
 	return &cobra.Command{
-		Use: "rules", Short: "List how often devices prove what they run, by their tags", Args: noArgs,
+		Use: "rules", Short: "List how often devices prove what they run, by their tags",
+		Example: "  steward attest rules --json", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return list(cmd, o, "/attestation-rules", []string{"TAG", "HOW OFTEN"},
 				func(r web.AttestationRule) []string { return []string{r.Tag, interval(r.Seconds)} })
