@@ -45,10 +45,10 @@ type Partner struct {
 	// Demands is the name of the provider whose verdict on devices is demanded in
 	// transfers to the partner, unless their draft says otherwise; "": the partner's,
 	// if any.
-	Demands  string `json:",omitempty"`
-	AddedAt  time.Time
-	AddedBy  string
-	Version  int64 // rises by one with each change; 0: not stored
+	Demands string `json:",omitempty"`
+	AddedAt time.Time
+	AddedBy string
+	Version int64 // rises by one with each change; 0: not stored
 }
 
 // TLSKey returns the SHA-256 of the pinned TLS key (SubjectPublicKeyInfo), zero
