@@ -270,7 +270,9 @@ func (f *Facts) checkMandate(a *Accepted) error {
 			continue
 		}
 		m := &signed.Body
-		if m.Names(f.Factory) && (a.Destination.ResetProfile() != ResetKeepApplication || m.MayKeepApplication()) {
+		keeps := a.Destination.ResetProfile() == ResetKeepApplication
+		if m.Names(f.Factory, f.Subject) && (!keeps || m.MayKeepApplication()) &&
+			m.Orders(a.Message.Issuer, a.Message.Audience, a.Message.Window()) {
 			return nil
 		}
 	}

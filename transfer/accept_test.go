@@ -137,6 +137,38 @@ func TestAccept(t *testing.T) {
 			s.message.Destination = must(s.w.destination.Encode())(t)
 			giveMandate(t, &s.message, &s.prepare, must(s.w.mandate().Sign(s.w.user.signer()))(t))
 		}, transfer.ErrE11Mandate},
+		{"E11 mandate to another provider", func(t *testing.T, s *situation) {
+			t.Helper()
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) { m.To = "Gamma" })
+			giveMandate(t, &s.message, &s.prepare, raw)
+		}, transfer.ErrE11Mandate},
+		{"E11 mandate of another provider", func(t *testing.T, s *situation) {
+			t.Helper()
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) { m.From = "Gamma" })
+			giveMandate(t, &s.message, &s.prepare, raw)
+		}, transfer.ErrE11Mandate},
+		{"E11 mandate of an earlier hand-over", func(t *testing.T, s *situation) {
+			t.Helper()
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) {
+				m.Window = transfer.NewWindow(noon.Add(-48*time.Hour), noon.Add(-24*time.Hour))
+			})
+			giveMandate(t, &s.message, &s.prepare, raw)
+		}, transfer.ErrE11Mandate},
+		{"E11 mandate for names that begin otherwise", func(t *testing.T, s *situation) {
+			t.Helper()
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) { m.Devices = transfer.Devices{Group: "urn:dev:os:4*"} })
+			giveMandate(t, &s.message, &s.prepare, raw)
+		}, transfer.ErrE11Mandate},
+		{"sound, with a mandate for names that begin so", func(t *testing.T, s *situation) {
+			t.Helper()
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) { m.Devices = transfer.Devices{Group: "urn:dev:os:32473-*"} })
+			giveMandate(t, &s.message, &s.prepare, raw)
+		}, nil},
+		{"sound, with a mandate for a group by name", func(t *testing.T, s *situation) {
+			t.Helper()
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) { m.Devices = transfer.Devices{Group: "lamps"} })
+			giveMandate(t, &s.message, &s.prepare, raw)
+		}, nil},
 		{"sound, with a mandate", func(t *testing.T, s *situation) {
 			t.Helper()
 			mandate(s)
@@ -181,6 +213,16 @@ func giveMandate(t *testing.T, m *transfer.Message, prepare *func(*testing.T, *t
 	t.Helper()
 	m.Mandate = must(transfer.ParseMandate(raw))(t).Hash
 	*prepare = func(t *testing.T, d *transfer.Device) { t.Helper(); check(t, d.WriteMandate(transfer.Untag(raw))) }
+}
+
+// changedMandate is a mandate of the service user that was changed before it was signed;
+// the device demands one.
+func changedMandate(t *testing.T, w *world, change func(*transfer.Mandate)) []byte {
+	t.Helper()
+	w.mandateSigner = true
+	m := w.mandate()
+	change(&m)
+	return must(m.Sign(w.user.signer()))(t)
 }
 
 // staged returns one anchor that was staged.

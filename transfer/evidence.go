@@ -49,12 +49,23 @@ func ExpectedTruststore(permanent []Anchor, d *Destination, certificates []Offer
 	return TruststoreDigest(truststore)
 }
 
+// Trusts reports whether label 27 of a receipt is that of ExpectedTruststore. An anchor
+// that is for nothing but mandates is the service user's, whose order is obeyed: the
+// factory may have put it into the device or not.
+func Trusts(told Hash, permanent []Anchor, d *Destination, certificates []OfferCertificate, state DeviceState) bool {
+	if told == ExpectedTruststore(permanent, d, certificates, state) {
+		return true
+	}
+	without := slices.DeleteFunc(slices.Clone(permanent), func(a Anchor) bool { return a.Purposes == MandateSigner })
+	return told == ExpectedTruststore(without, d, certificates, state)
+}
+
 // ReadyContext is what the incoming provider holds a READY receipt against.
 type ReadyContext struct {
 	Offer     *Signed[Offer]
 	Device    DevicePair // from the info
 	Subject   string     // commonName of the factory certificate
-	Permanent []Anchor   // of the factory
+	Permanent []Anchor   // of the factory, as Trusts takes them
 	Window    Window     // as agreed since; zero: as offered
 	Now       time.Time
 }
@@ -78,7 +89,7 @@ func CompareReady(receipt *Signed[Receipt], c ReadyContext) error {
 		{r.Subject == c.Subject, "subject"},
 		{bytes.Equal(r.ID, o.Transfer), "transfer"},
 		{r.Destination == HashOf(o.Destination), "destination"},
-		{r.Truststore == ExpectedTruststore(c.Permanent, &destination, o.Anchors, Ready), "truststore"},
+		{Trusts(r.Truststore, c.Permanent, &destination, o.Anchors, Ready), "truststore"},
 		{c.Now.Add(-ClockSkew).Before(max(o.Window.Latest, c.Window.Latest).Time()), "window"},
 		{SameManifests(r.Installed, c.Device.Switch.Manifests), "manifests"},
 		{r.Previous.IsZero(), "chain"},
@@ -144,7 +155,7 @@ func CompareFinalised(done, final *Signed[Receipt], offer *Offer, permanent []An
 		{d.State == Done && f.State == Finalised, "state"},
 		{f.Destination == HashOf(offer.Destination), "destination"},
 		{f.SPKI == d.SPKI && f.Operational == d.Operational, "operational certificate"},
-		{f.Truststore == ExpectedTruststore(permanent, &destination, offer.Anchors, Finalised), "truststore"},
+		{Trusts(f.Truststore, permanent, &destination, offer.Anchors, Finalised), "truststore"},
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -33,11 +34,25 @@ type MandateTerms struct {
 	KeepApplication *bool `cbor:"45,keyasint,omitempty"`
 }
 
-// Devices are those a mandate speaks of: a list, or a group by name.
+// Devices are those a mandate speaks of: a list, or a group. A group that ends with a
+// "*" is a prefix of the common names in factory certificates, which devices and both
+// providers check alike; any other is one that the outgoing provider keeps by that name.
 type Devices struct {
 	Factory []Hash // of their factory certificates
 	Group   string // used if Factory is empty
 }
+
+// GroupName returns the group that only the outgoing provider knows the devices of;
+// "" where there is none.
+func (d Devices) GroupName() string {
+	if len(d.Factory) > 0 || strings.HasSuffix(d.Group, anyRest) {
+		return ""
+	}
+	return d.Group
+}
+
+// anyRest ends a group that is a prefix.
+const anyRest = "*"
 
 // MarshalCBOR encodes d as an array or a text.
 func (d Devices) MarshalCBOR() ([]byte, error) {
@@ -62,10 +77,21 @@ var _ interface {
 
 const majorText = 3 // the major type of text strings (RFC 8949 §3.1)
 
-// Names reports whether the mandate lists the device, or names a group: who is
-// in a group, the providers know, not the mandate.
-func (m *Mandate) Names(factory Hash) bool {
-	return m.Devices.Group != "" || slices.Contains(m.Devices.Factory, factory)
+// Names reports whether the mandate speaks of a device, by its factory certificate and
+// the common name in that: it lists the one, or has a prefix of the other. A group by
+// name names every device: who is in it, the outgoing provider knows, not the mandate.
+func (m *Mandate) Names(factory Hash, subject string) bool {
+	if len(m.Devices.Factory) > 0 {
+		return slices.Contains(m.Devices.Factory, factory)
+	}
+	prefix, ok := strings.CutSuffix(m.Devices.Group, anyRest)
+	return !ok || strings.HasPrefix(subject, prefix)
+}
+
+// Orders reports whether the mandate is to move devices between these providers, in no
+// time but its own.
+func (m *Mandate) Orders(from, to string, w Window) bool {
+	return m.From == from && m.To == to && w.Within(m.Window)
 }
 
 // NeedsAttestation reports whether remote attestation is demanded.

@@ -74,22 +74,34 @@ func JudgeInfo(
 		return Answer{}, fmt.Errorf("transfer: mandate has expired: %w", ErrInfo)
 	}
 	answer := Answer{Info: info.Hash, Transfer: i.ID}
-	named := make(map[Hash]bool, len(m.Devices.Factory))
-	for _, h := range m.Devices.Factory {
-		named[h] = true
-	}
+	named := m.named()
 	for _, pair := range i.Devices {
 		factory, err := pair.Factory.Hash()
 		if err != nil {
 			return Answer{}, fmt.Errorf("%w: %w", ErrInfo, err)
 		}
-		reason := m.judge(len(named) == 0 || named[factory], &pair.Switch)
+		reason := m.judge(named(factory, pair.Factory), &pair.Switch)
 		if reason == "" && extra != nil {
 			reason = extra(pair)
 		}
 		answer.Devices = append(answer.Devices, Verdict{Device: factory.Thumbprint(), Reason: reason})
 	}
 	return answer, nil
+}
+
+// named returns a Names that is quick for lists of many devices.
+func (m *Mandate) named() func(Hash, FactoryCert) bool {
+	listed := make(map[Hash]bool, len(m.Devices.Factory))
+	for _, h := range m.Devices.Factory {
+		listed[h] = true
+	}
+	return func(factory Hash, c FactoryCert) bool {
+		if len(listed) > 0 || m.Devices.GroupName() != "" {
+			return len(listed) == 0 || listed[factory]
+		}
+		leaf, err := c.X509()
+		return err == nil && m.Names(factory, leaf.Subject.CommonName)
+	}
 }
 
 // InForce reports whether the mandate has not expired.

@@ -68,6 +68,10 @@ type RecordDevice struct {
 	Ready     Seconds `cbor:"10,keyasint"`
 	Committed Seconds `cbor:"11,keyasint"` // out of service from here
 	Active    Seconds `cbor:"12,keyasint"` // to here; zero: not known
+
+	// Came is the hash of the FINALISED receipt by which the device had come to Provider,
+	// which now lets it go: the link to the record before. Empty: it began here.
+	Came []byte `cbor:"13,keyasint,omitempty"`
 }
 
 // A RecordCertificate is a certificate, and its revocation.
@@ -100,7 +104,7 @@ func (r *Record) validate() error {
 	}
 	for i := range r.Devices {
 		d := &r.Devices[i]
-		if len(d.Receipts) > maxRecorded || len(d.Certificates) > MaxRecordCertificates {
+		if len(d.Came) != 0 && len(d.Came) != len(Hash{}) || len(d.Receipts) > maxRecorded || len(d.Certificates) > MaxRecordCertificates {
 			return fmt.Errorf("transfer: record of %.40q: too much in it: %w", d.Endpoint, ErrValue)
 		}
 	}

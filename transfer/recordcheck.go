@@ -46,12 +46,20 @@ type RecordParty struct {
 // are none the record's own are believed, and the report's fingerprints are to be
 // compared. It returns an error for what cannot be read at all.
 func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
+	c, err := checkRecord(raw, known)
+	if err != nil {
+		return nil, err
+	}
+	return c.report, nil
+}
+
+func checkRecord(raw []byte, known []*x509.Certificate) (*recordCheck, error) {
 	signed, err := parseRecord(raw)
 	if err != nil {
 		return nil, err
 	}
 	r := &signed.Record
-	c := &recordCheck{record: r, seen: map[Hash]int{}, report: &RecordReport{
+	c := &recordCheck{record: r, seen: map[Hash]int{}, hops: map[string]Hop{}, report: &RecordReport{
 		Provider: r.Provider, Transfer: fmt.Sprintf("%x", r.ID), State: r.State, IssuedAt: r.IssuedAt.Time(),
 		Devices: map[string]int{}, Proved: true,
 	}}
@@ -64,7 +72,7 @@ func CheckRecord(raw []byte, known []*x509.Certificate) (*RecordReport, error) {
 	if c.info != nil {
 		c.say("", "it has every device of the information, once", c.complete())
 	}
-	return c.report, nil
+	return c, nil
 }
 
 // A recordCheck is one look at a record.
@@ -74,6 +82,7 @@ type recordCheck struct {
 	signers []signatory
 
 	mandate  *Signed[Mandate]
+	owner    []Anchor // that who signed the mandate is to devices; none: no service user
 	info     *Signed[Info]
 	offer    *Signed[Offer]
 	windows  []Window // of extensions
@@ -82,6 +91,7 @@ type recordCheck struct {
 	listed   map[Hash]DevicePair // in the information
 	seen     map[Hash]int        // in the record
 	departed bool                // a device of it was told to go
+	hops     map[string]Hop      // proved, by the common name of the device
 }
 
 // A signatory is a party whose certificate could be read.
@@ -168,7 +178,9 @@ func (c *recordCheck) documents() {
 	if err == nil {
 		c.report.From, c.report.To = mandate.Body.From, mandate.Body.To
 		err = c.signedBy(mandate.Body.Issuer, func(by *x509.Certificate) (err error) {
-			c.mandate, err = VerifyMandate(r.Mandate, by)
+			if c.mandate, err = VerifyMandate(r.Mandate, by); err == nil && mandate.Body.Issuer != mandate.Body.From {
+				c.owner = []Anchor{{Certificate: by.Raw, Purposes: MandateSigner, Domain: Permanent}}
+			}
 			return err
 		})
 	}
@@ -257,7 +269,7 @@ func (c *recordCheck) device(d *RecordDevice) {
 	_, listed := c.listed[hash]
 	c.seen[hash]++
 	c.say(d.Endpoint, "it is in mandate and information", firstFalse(ErrInfo, []claim{
-		{c.mandate.Body.Names(hash), "mandate"}, {listed, "information"},
+		{c.mandate.Body.Names(hash, factory.Subject.CommonName), "mandate"}, {listed, "information"},
 	}))
 	s := deviceCheck{recordCheck: c, d: d, hash: hash, factory: factory, receipts: map[DeviceState]*Signed[Receipt]{}}
 	s.check()

@@ -39,7 +39,11 @@ func (c *deviceCheck) check() {
 	}
 	switch RowState(c.d.State) {
 	case RowFinalised, RowRevokedOld:
-		c.claim("it belongs to "+c.mandate.Body.To, c.arrived())
+		err := c.arrived()
+		c.claim("it belongs to "+c.mandate.Body.To, err)
+		if err == nil {
+			c.hop()
+		}
 		if !c.record.Incoming {
 			c.claim("its former certificates are revoked", c.revoked())
 		}
@@ -179,7 +183,7 @@ func (c *deviceCheck) about(v *attest.Verdict) bool {
 func (c *deviceCheck) permanent() []Anchor {
 	for _, der := range c.record.Permanent {
 		if ca, err := x509.ParseCertificate(der); err == nil && c.factory.CheckSignatureFrom(ca) == nil {
-			return []Anchor{{Certificate: der, Purposes: Enrol | Fallback, Domain: Permanent}}
+			return append([]Anchor{{Certificate: der, Purposes: Enrol | Fallback, Domain: Permanent}}, c.owner...)
 		}
 	}
 	return nil
@@ -211,6 +215,16 @@ func (c *deviceCheck) arrived() error {
 	return CompareFinalised(done, final, &c.offer.Body, c.permanent())
 }
 
+// hop notes the way that the device is proved to have gone.
+func (c *deviceCheck) hop() {
+	h := Hop{
+		From: c.mandate.Body.From, To: c.mandate.Body.To, Transfer: c.report.Transfer, factory: c.hash,
+		Epoch: c.receipts[Finalised].Body.Epoch, final: c.receipts[Finalised].Hash,
+	}
+	copy(h.came[:], c.d.Came)
+	c.hops[c.factory.Subject.CommonName] = h
+}
+
 // finalisedAlone is CompareFinalised without the receipt in between.
 func (c *deviceCheck) finalisedAlone(ready, final *Receipt) error {
 	o := &c.offer.Body
@@ -221,7 +235,7 @@ func (c *deviceCheck) finalisedAlone(ready, final *Receipt) error {
 	return firstFalse(ErrRecord, []claim{
 		{!final.Previous.IsZero() && final.Destination == ready.Destination, "chain"},
 		{!final.Operational.IsZero() && final.Operational != ready.Operational, "operational certificate"},
-		{final.Truststore == ExpectedTruststore(c.permanent(), &destination, o.Anchors, Finalised), "truststore"},
+		{Trusts(final.Truststore, c.permanent(), &destination, o.Anchors, Finalised), "truststore"},
 	})
 }
 

@@ -22,7 +22,7 @@ func (missing) ListAudit(context.Context, AuditFilter, Page) (List[AuditRow], er
 
 func (missing) EraseDevice(context.Context, Actor, string, string, string) error { return ErrNotBuilt }
 
-func (missing) RetireDevice(context.Context, Actor, string, string) (Device, error) {
+func (missing) RetireDevice(context.Context, Actor, string, Retirement) (Device, error) {
 	return Device{}, ErrNotBuilt
 }
 
@@ -206,6 +206,10 @@ func (missing) ListCertificateRequests(context.Context, string, Page) (List[Cert
 
 func (missing) DecideCertificateRequest(context.Context, Actor, string, RequestDecision) (CertificateRequest, error) {
 	return CertificateRequest{}, ErrNotBuilt
+}
+
+func (missing) TransferReport(context.Context, string) (TransferReport, error) {
+	return TransferReport{}, ErrNotBuilt
 }
 
 func (missing) TransferRecord(context.Context, string) ([]byte, error) {

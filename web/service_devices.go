@@ -20,13 +20,44 @@ type Devices interface {
 	// templates of observations, follows at once.
 	ChangeTags(ctx context.Context, by Actor, id string, c TagChange) (Device, error)
 	// RetireDevice ends all that a device has here: its right to enrol and its keys are
-	// deleted, its certificates revoked, its sessions ended. What it did stays. It returns
-	// ErrConflict for one that is not ours, or is being handed over.
-	RetireDevice(ctx context.Context, by Actor, id string, why string) (Device, error)
+	// deleted, its certificates revoked, its sessions ended. What it did stays. Another
+	// device may take its place. It returns ErrConflict for one that is not ours, or is
+	// being handed over.
+	RetireDevice(ctx context.Context, by Actor, id string, r Retirement) (Device, error)
 	// EraseDevice removes a device that left, with all that it sent, was asked and was
 	// given. Its certificates, hand-overs and audit rows stay. endpoint is its name, to
 	// confirm. It returns ErrConflict for one that is ours or busy.
 	EraseDevice(ctx context.Context, by Actor, id, endpoint, why string) error
+}
+
+// A Retirement says why a device ends here, and what comes of its place.
+type Retirement struct {
+	Reason string `json:"reason"` // needed
+	// Replacement is the device, by its id or "ep:" and its endpoint, that gets what was
+	// wanted of the other: tags, groups, observations, and its place in campaigns that
+	// have not begun with it. "": none.
+	Replacement string `json:"replacement,omitempty"`
+	// Erase has the device told first to go back to the state of delivery (Core, object
+	// Device, resource 5). One that cannot be reached, or does not know how, is retired
+	// all the same; the audit says which.
+	Erase bool `json:"erase,omitempty"`
+}
+
+// A CustodyHop is a device's way from one provider to the next.
+type CustodyHop struct {
+	Transfer string    `json:"transfer"`
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+	State    string    `json:"state"` // as the row's table names it
+	Level    Level     `json:"level"`
+	Inferred bool      `json:"inferred"` // not known by a receipt
+	At       time.Time `json:"at"`
+}
+
+// A DeviceName is another device, on the page of one.
+type DeviceName struct {
+	ID       string `json:"id"`
+	Endpoint string `json:"endpoint"`
 }
 
 // A TagChange adds tags and takes others off.
@@ -74,6 +105,9 @@ type DeviceDetail struct {
 	KeyOrigin    string             `json:"key_origin,omitempty"`   // who made the factory key; "" for not known
 	Epoch        uint32             `json:"epoch"`                  // hand-overs that the device accepted
 	Behind       Array[EndDevice]   `json:"behind"`                 // devices behind it, if it is a gateway
+	Custody      Array[CustodyHop]  `json:"custody"`                // who has had it, as known here, oldest first
+	Replaces     Array[DeviceName]  `json:"replaces"`               // whose place it has taken, the last first
+	ReplacedBy   *DeviceName        `json:"replaced_by,omitempty"`  // what has taken its place
 }
 
 // An EndDevice is a device behind a gateway, as the gateway lists it in object 25. What

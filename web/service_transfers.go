@@ -29,6 +29,8 @@ type TransferRecords interface {
 	// TransferRecord returns all that is known of a transfer, signed by the provider:
 	// as transfer.Record.Sign writes it. It returns ErrConflict for a draft.
 	TransferRecord(ctx context.Context, id string) ([]byte, error)
+	// TransferReport sums up a transfer, at any time.
+	TransferReport(ctx context.Context, id string) (TransferReport, error)
 }
 
 // A Direction says which way a transfer goes.
@@ -136,6 +138,7 @@ type TransferDetail struct {
 	Note        string          `json:"note,omitempty"`
 	Grace       int64           `json:"grace_seconds"` // powered seconds from commit to fallback
 	Warnings    Array[Notice]   `json:"warnings"`
+	Next        string          `json:"next"` // what comes without anybody's doing, or who must act
 	// AskedLatest is the later end of the window that waits for the incoming provider's
 	// agreement; zero: none does.
 	AskedLatest time.Time `json:"asked_latest,omitzero"`
@@ -185,6 +188,7 @@ type TransferRow struct {
 	State     string    `json:"state"`   // as the row's table names it
 	Level     Level     `json:"level"`
 	Inferred  bool      `json:"inferred"` // not known by a receipt
+	Next      string    `json:"next"`     // what comes without anybody's doing, or who must act
 	Reason    string    `json:"reason,omitempty"`
 	Epoch     uint32    `json:"epoch"`
 	Bytes     int       `json:"message_bytes"` // size of the TransferMessage

@@ -43,6 +43,7 @@ type Services struct {
 	Campaigns       Campaigns
 	Transfers       Transfers
 	Records         TransferRecords
+	Mandates        Mandates
 	Partners        Partners
 	Settings        Settings
 	Upkeep          Upkeep
@@ -81,6 +82,7 @@ func (s Services) Complete() Services {
 	fill(&s.Campaigns, Campaigns(none))
 	fill(&s.Transfers, Transfers(none))
 	fill(&s.Records, TransferRecords(none))
+	fill(&s.Mandates, Mandates(none))
 	fill(&s.Partners, Partners(none))
 	fill(&s.Settings, Settings(none))
 	fill(&s.Upkeep, Upkeep(none))

@@ -75,6 +75,11 @@ func (c *Coordinator) Draft(ctx context.Context, d Draft) (Transfer, error) {
 		}
 		ch.Rows = append(ch.Rows, r)
 	}
+	if d.Mandate != nil {
+		if err := c.stillMandated(ctx, d.Mandate, ch.Rows); err != nil {
+			return Transfer{}, err
+		}
+	}
 	if err := c.commit(ctx, ch); err != nil {
 		return Transfer{}, err
 	}
@@ -115,18 +120,9 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 	if d.Mandate == nil {
 		return t, Documents{}, nil
 	}
-	m, self, err := c.verifyMandate(ctx, d.Mandate, c.o.Name, c.o.Signer.Certificate)
-	if err != nil {
+	if _, err := c.takeMandate(ctx, &t, d.Mandate, now); err != nil {
 		return Transfer{}, Documents{}, err
 	}
-	if m.Body.From != c.o.Name || m.Body.To != partner.Name || !m.Body.InForce(now) || !d.Window.Within(m.Body.Window) {
-		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the mandate is from %.80q to %.80q, or its time is another",
-			m.Body.From, m.Body.To)
-	}
-	if d.Attest && !m.Body.NeedsAttestation() {
-		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the mandate does not demand attestation")
-	}
-	t.adopt(m, self)
 	t.demand(d, partner)
 	return t, Documents{Mandate: d.Mandate}, nil
 }

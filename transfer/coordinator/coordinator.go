@@ -71,6 +71,9 @@ type Options struct {
 	// Brought is told which manifests a device runs that comes to us, so that its
 	// sequence numbers go on; it may be told so again. Nil: nobody is told.
 	Brought func(ctx context.Context, id fleet.ID, manifests []transfer.ManifestRef, actor string) error
+	// Member reports whether a device is in a group of ours, for mandates for groups by
+	// name. Nil: no device is in any.
+	Member func(ctx context.Context, group string, id fleet.ID) (bool, error)
 	// People returns how many may approve. With more than one, who drafted a
 	// transfer cannot approve it. Nil: one.
 	People func(ctx context.Context) (int, error)
@@ -172,6 +175,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.People == nil {
 		o.People = func(context.Context) (int, error) { return 1, nil }
+	}
+	if o.Member == nil {
+		o.Member = func(context.Context, string, fleet.ID) (bool, error) { return false, nil }
 	}
 	if o.Changed == nil {
 		o.Changed = func(Event) {}

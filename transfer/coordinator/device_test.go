@@ -60,6 +60,11 @@ func newDevice(tb testing.TB, w *world, home *provider, name string) *device {
 	anchors := []transfer.Anchor{{
 		Certificate: w.factory.Root().Raw, Purposes: transfer.Enrol | transfer.Fallback, Domain: transfer.Permanent,
 	}}
+	if w.owner != nil {
+		anchors = append(anchors, transfer.Anchor{
+			Certificate: w.owner, Purposes: transfer.MandateSigner, Domain: transfer.Permanent,
+		})
+	}
 	for _, a := range home.domain.Anchors {
 		anchors = append(anchors, transfer.Anchor{
 			Certificate: a.Certificate, Purposes: a.Purposes, Domain: transfer.Current,

@@ -192,14 +192,15 @@ func finalisedAlone(ready, final *transfer.Signed[transfer.Receipt], offer *tran
 	a, b := &ready.Body, &final.Body
 	if b.State != transfer.Finalised || a.Factory != b.Factory || a.Message != b.Message || a.Epoch != b.Epoch ||
 		a.Destination != b.Destination || a.SPKI != b.SPKI || b.Operational.IsZero() || b.Operational == a.Operational ||
-		b.Truststore != transfer.ExpectedTruststore(permanent, &destination, offer.Anchors, transfer.Finalised) {
+		!transfer.Trusts(b.Truststore, permanent, &destination, offer.Anchors, transfer.Finalised) {
 		return fmt.Errorf("%w: FINALISED receipt of %s disagrees with READY", ErrEvidence, a.Subject)
 	}
 	return nil
 }
 
 // permanent returns the anchors that the factory has put into the device: its
-// permanent CA, for enrolment and the way back (transfer protocol §1, rule 4).
+// permanent CA, for enrolment and the way back (transfer protocol §1, rule 4), and, as
+// transfer.Trusts takes it, the service user whose mandate the transfer goes by.
 func (c *Coordinator) permanent(ctx context.Context, r Row) ([]transfer.Anchor, error) {
 	leaf, err := r.certificate()
 	if err != nil {
@@ -211,9 +212,10 @@ func (c *Coordinator) permanent(ctx context.Context, r Row) ([]transfer.Anchor, 
 	}
 	for _, ca := range listed {
 		if leaf.CheckSignatureFrom(ca) == nil {
-			return []transfer.Anchor{{
+			owner, err := c.owner(ctx, r.Transfer)
+			return append([]transfer.Anchor{{
 				Certificate: ca.Raw, Purposes: transfer.Enrol | transfer.Fallback, Domain: transfer.Permanent,
-			}}, nil
+			}}, owner...), err
 		}
 	}
 	return nil, fmt.Errorf("%w: no listed CA has issued %s", ErrEvidence, leaf.Subject.CommonName)

@@ -148,10 +148,14 @@ func (c *Coordinator) covers(ctx context.Context, t Transfer, docs Documents, x 
 		err = refusedf(ErrInvalid, "the mandate demands less than the one before")
 	default:
 		err = c.eachRow(ctx, t.ID, func(r Row) error {
-			if !r.Ended() && !b.Names(transfer.Hash(r.Factory)) {
-				return refusedf(ErrInvalid, "device %s is not in the mandate", r.Endpoint)
+			if r.Ended() {
+				return nil
 			}
-			return nil
+			named, err := c.names(ctx, b, r)
+			if err == nil && !named {
+				err = refusedf(ErrInvalid, "device %s is not in the mandate", r.Endpoint)
+			}
+			return err
 		})
 	}
 	return m.Hash, err

@@ -56,6 +56,8 @@ func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error
 		if ch.Documents.Mandate, err = c.selfMandate(t, rows, now); err != nil {
 			return err
 		}
+	} else if err = c.stillMandated(ctx, docs.Mandate, rows); err != nil {
+		return err
 	}
 	info, err := c.describeAll(ctx, t, ch, docs, rows)
 	if err != nil {

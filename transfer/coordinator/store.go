@@ -84,11 +84,13 @@ type Rows interface {
 	Receipts(ctx context.Context, id, short string) ([]Receipt, error)
 }
 
-// Open tells which rows a device may move.
+// Open tells which rows a device may move, and which it has.
 type Open interface {
 	// EachOpenRow calls fn with the id, short, device and version of every row that
 	// has not ended or has something pending. fn must not call the Store.
 	EachOpenRow(ctx context.Context, fn func(Row)) error
+	// FactoryRows returns a device's rows in up to limit transfers, the last stored first.
+	FactoryRows(ctx context.Context, factory fleet.Factory, limit int) ([]Row, error)
 }
 
 // Papers keeps what the providers signed in the course of a transfer, beside the

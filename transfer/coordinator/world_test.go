@@ -33,6 +33,7 @@ type world struct {
 	devices     []*device
 	installed   []transfer.Installed
 	mandate     []byte    // of a service user; nil: self
+	owner       []byte    // whose mandates devices demand that are made; nil: nobody
 	earliest    time.Time // of the window; zero: now
 	attest      bool      // demanded by the self mandate
 	verifier    string    // demanded by Alpha
@@ -93,6 +94,9 @@ func (w *world) by(uri string) *provider {
 	case strings.Contains(uri, "alpha"):
 		return w.alpha
 	case strings.Contains(uri, "gamma"):
+		return w.gamma
+	}
+	if strings.Contains(uri, "gamma") {
 		return w.gamma
 	}
 	return w.beta

@@ -175,7 +175,7 @@ func checkMandate(c *Check, f *Facts, m *message) int {
 		return 0
 	}
 	order := &c.mandate
-	if len(f.Mandate) > maxMandate || !parseMandate(f.Mandate, &f.Factory, order) {
+	if len(f.Mandate) > maxMandate || !parseMandate(f.Mandate, f, order) {
 		return 11
 	}
 	if _, good := c.signedBy(f, &order.sign1, aadMandate, purposeMandate); !good {
@@ -183,6 +183,10 @@ func checkMandate(c *Check, f *Facts, m *message) int {
 	}
 	c.hashObject(&order.sign1)
 	if !bytes.Equal(m.mandate, c.digest[:]) || !order.names || m.reset == 0 && !order.keeps {
+		return 11
+	}
+	if !bytes.Equal(order.from, m.issuer) || !bytes.Equal(order.to, m.audience) ||
+		m.notBefore < order.earliest || m.expires > order.latest {
 		return 11
 	}
 	return 0

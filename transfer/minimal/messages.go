@@ -1,15 +1,17 @@
 package minimal
 
+import "bytes"
+
 // A message is a TransferMessage, in place.
 type message struct {
 	sign1
 
-	subject                  []byte
-	expires, notBefore       uint64
-	epoch                    uint64
-	fallback, fallbackEnroll []byte
-	mandate                  []byte // its hash; nil: none
-	factory                  []byte
+	issuer, subject, audience []byte
+	expires, notBefore        uint64
+	epoch                     uint64
+	fallback, fallbackEnroll  []byte
+	mandate                   []byte // its hash; nil: none
+	factory                   []byte
 
 	// of the Destination
 	verifier, update, enroll, server, bootstrap []byte
@@ -37,11 +39,11 @@ func parseMessage(raw []byte, m *message) bool {
 	r := reader{b: m.payload}
 	r.members(messageMembers, messageMembers)
 	r.label(1)
-	r.text()
+	m.issuer = r.text()
 	r.label(2)
 	m.subject = r.text()
 	r.label(3)
-	r.text()
+	m.audience = r.text()
 	r.label(4)
 	m.expires = r.uint(maxTime)
 	r.label(5)
@@ -148,12 +150,15 @@ func (m *message) readAnchors(r *reader) {
 type mandate struct {
 	sign1
 
+	from, to         []byte
+	earliest, latest uint64
+
 	names bool // this device, or a group
 	keeps bool // the application may be kept
 }
 
 // parseMandate reads a mandate, and whether it names the device.
-func parseMandate(raw []byte, factory *[hashLength]byte, m *mandate) bool {
+func parseMandate(raw []byte, f *Facts, m *mandate) bool {
 	if !parseSign1(untag(raw), &m.sign1) {
 		return false
 	}
@@ -171,15 +176,15 @@ func parseMandate(raw []byte, factory *[hashLength]byte, m *mandate) bool {
 	n := r.members(leastMandateTerms, mostMandateTerm)
 	r.label(16)
 	r.array(2)
-	earliest := r.uint(maxTime)
-	latest := r.uint(maxTime)
-	r.bad = r.bad || earliest >= latest
+	m.earliest = r.uint(maxTime)
+	m.latest = r.uint(maxTime)
+	r.bad = r.bad || m.earliest >= m.latest
 	r.label(40)
-	r.text()
+	m.from = r.text()
 	r.label(41)
-	r.text()
+	m.to = r.text()
 	r.label(42)
-	m.names = r.devices(factory)
+	m.names = r.devices(f)
 	if r.optional(43) {
 		r.bool()
 		n--
@@ -195,17 +200,18 @@ func parseMandate(raw []byte, factory *[hashLength]byte, m *mandate) bool {
 	return r.done() && n == leastMandateTerms
 }
 
-// devices reads label 42: the name of a group, or hashes.
-func (r *reader) devices(factory *[hashLength]byte) (named bool) {
+// devices reads label 42: the name of a group, which names everybody, or how the names of
+// devices begin, and "*"; or hashes.
+func (r *reader) devices(f *Facts) (named bool) {
 	if r.next() == majorText {
-		r.text()
-		return true
+		prefix, begins := bytes.CutSuffix(r.text(), []byte{'*'})
+		return !begins || bytes.HasPrefix(f.Subject, prefix)
 	}
 	n := r.head(majorArray)
 	r.bad = r.bad || n == 0
 	for ; n > 0 && !r.bad; n-- {
 		h := r.hash()
-		named = named || string(h) == string(factory[:])
+		named = named || string(h) == string(f.Factory[:])
 	}
 	return named
 }

@@ -159,6 +159,7 @@ var vectors = []struct {
 	{"sound, without a mandate signer", 0, func(_ cast, x *situation) { x.held = false }},
 	{"sound, without a clock", 0, func(_ cast, x *situation) {
 		x.now, x.message.Expires, x.message.NotBefore = time.Time{}, 9, 8
+		x.mandate.Window = transfer.Window{Earliest: 8, Latest: 9}
 	}},
 	{"sound, a group", 0, func(_ cast, x *situation) { x.mandate.Devices = transfer.Devices{Group: "roof"} }},
 	{"sound, application kept", 0, func(_ cast, x *situation) {
@@ -213,6 +214,11 @@ var vectors = []struct {
 	{"E11 none", 11, func(_ cast, x *situation) { x.order = []byte{} }},
 	{"E11 long", 11, func(_ cast, x *situation) { x.order = make([]byte, 4097) }},
 	{"E11 signer", 11, func(c cast, x *situation) { x.owner = c.sp1 }},
+	{"sound, names that begin so", 0, func(_ cast, x *situation) { x.mandate.Devices = transfer.Devices{Group: "d*"} }},
+	{"E11 names that begin otherwise", 11, func(_ cast, x *situation) { x.mandate.Devices = transfer.Devices{Group: "e*"} }},
+	{"E11 from another", 11, func(_ cast, x *situation) { x.mandate.From = "SP3" }},
+	{"E11 to another", 11, func(_ cast, x *situation) { x.mandate.To = "SP3" }},
+	{"E11 until earlier", 11, func(_ cast, x *situation) { x.mandate.Window.Latest-- }},
 	{"E11 others", 11, func(_ cast, x *situation) { x.mandate.Devices.Factory = x.mandate.Devices.Factory[:1] }},
 	{"E11 another", 11, func(c cast, x *situation) {
 		m := x.mandate

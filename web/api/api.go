@@ -165,7 +165,7 @@ func (a *API) routes() []route {
 		a.bootstrapRoutes(), a.certificateRoutes(), a.passwordRoutes(), a.upstreamRoutes(), a.requestRoutes(),
 		a.publicationRoutes(),
 		a.enrolmentRoutes(), a.attestationRoutes(), a.attestationRoundRoutes(), a.updateRoutes(),
-		a.transferRoutes(), a.webhookRoutes(), a.peopleRoutes(), a.upkeepRoutes(),
+		a.transferRoutes(), a.mandateRoutes(), a.webhookRoutes(), a.peopleRoutes(), a.upkeepRoutes(),
 	} {
 		for _, r := range group {
 			r.pattern = Prefix + r.pattern

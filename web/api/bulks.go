@@ -38,16 +38,12 @@ func (a *API) changeTags(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, d)
 }
 
-type retirement struct {
-	Reason string `json:"reason"`
-}
-
 func (a *API) retireDevice(w http.ResponseWriter, r *http.Request) error {
-	var in retirement
+	var in web.Retirement
 	if err := readBody(r, &in); err != nil {
 		return err
 	}
-	d, err := a.s.Devices.RetireDevice(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in.Reason)
+	d, err := a.s.Devices.RetireDevice(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)
 	if err != nil {
 		return err
 	}

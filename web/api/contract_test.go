@@ -204,6 +204,7 @@ var bodies = map[string]string{
 	"POST /api/v1/campaigns/{id}/abort":            `{"reason":"x"}`,
 	"POST /api/v1/campaigns/{id}/commands":         `{"action":"pause"}`,
 	"POST /api/v1/transfers":                       `{"partner":"p","devices":["d"],"latest":"2026-03-02T10:00:00Z"}`,
+	"POST /api/v1/transfers/{id}/mandate":          `{"mandate":"0g=="}`,
 	"POST /api/v1/transfers/{id}/commands":         `{"action":"submit"}`,
 	"POST /api/v1/webhooks":                        `{"name":"n","url":"https://example.com/"}`,
 	"PUT /api/v1/webhooks/{id}":                    `{"name":"n","url":"https://example.com/"}`,

@@ -314,11 +314,16 @@ func (s devices) EraseDevice(ctx context.Context, by web.Actor, id, endpoint, wh
 }
 
 // RetireDevice implements web.Devices.
-func (s devices) RetireDevice(ctx context.Context, by web.Actor, id string, why string) (web.Device, error) {
+func (s devices) RetireDevice(ctx context.Context, by web.Actor, id string, r web.Retirement) (web.Device, error) {
 	if err := s.device(ctx, id); err != nil {
 		return web.Device{}, err
 	}
-	return s.Devices.RetireDevice(ctx, by, id, why)
+	if r.Replacement != "" {
+		if err := s.device(ctx, r.Replacement); err != nil {
+			return web.Device{}, err
+		}
+	}
+	return s.Devices.RetireDevice(ctx, by, id, r)
 }
 
 // ReconcileObservations implements web.Observations.

@@ -98,7 +98,9 @@ var decided = map[string]string{
 
 	"Views.Views": public, "Views.PutView": public, "Views.RemoveView": beyond, // questions; that of the fake is shared
 
-	"TransferRecords.TransferRecord": hidden,
+	"TransferRecords.TransferRecord": hidden, "TransferRecords.TransferReport": hidden,
+
+	"Mandates.MandateRequest": hidden, "Mandates.Mandate": hidden, "Mandates.GiveMandate": hidden,
 
 	"Attestations.Attestation": hidden, "Attestations.SetAttestation": hidden,
 	"Attestations.Attest":                hidden,

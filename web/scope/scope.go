@@ -24,7 +24,7 @@ func Services(s web.Services) web.Services {
 		Enrolments: enrolments{l}, Releases: releases{l}, Bills: bills{l}, Vulnerabilities: vulnerabilities{l},
 		Campaigns: campaigns{l}, Transfers: transfers{l}, Partners: partners{l}, Settings: settings{l},
 		Bulks: bulks{l}, Views: views{l}, Upkeep: upkeep{l}, Attestations: attestations{l},
-		Rounds: attestationRounds{l}, Records: records{l}, Webhooks: webhooks{l},
+		Rounds: attestationRounds{l}, Records: records{l}, Mandates: mandates{l}, Webhooks: webhooks{l},
 	}
 }
 

@@ -104,3 +104,11 @@ func (s records) TransferRecord(ctx context.Context, id string) ([]byte, error) 
 	}
 	return s.Records.TransferRecord(ctx, id)
 }
+
+// TransferReport implements web.TransferRecords.
+func (s records) TransferReport(ctx context.Context, id string) (web.TransferReport, error) {
+	if err := transfers(s).check(ctx, id); err != nil {
+		return web.TransferReport{}, err
+	}
+	return s.Records.TransferReport(ctx, id)
+}

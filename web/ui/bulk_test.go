@@ -122,9 +122,12 @@ func TestRetire(t *testing.T) {
 	if n := len(s.fake.Calls()); n != 0 {
 		t.Fatalf("retired without its name: %d calls", n)
 	}
-	r := s.do(t, http.MethodPost, page, c, url.Values{"confirm": {" meter 1 "}, "reason": {"broken"}})
+	r := s.do(t, http.MethodPost, page, c, url.Values{
+		"confirm": {" meter 1 "}, "reason": {"broken"}, "replacement": {" meter 2"}, "erase": {"1"},
+	})
 	calls := s.fake.Calls()
-	if len(calls) != 1 || calls[0].Service != "RetireDevice" || calls[0].Arg != "broken" ||
+	if len(calls) != 1 || calls[0].Service != "RetireDevice" ||
+		calls[0].Arg != (web.Retirement{Reason: "broken", Replacement: "ep:meter 2", Erase: true}) ||
 		r.Header().Get("Location") != "/devices/"+webtest.ID {
 		t.Errorf("calls = %+v, leads to %s", calls, r.Header().Get("Location"))
 	}

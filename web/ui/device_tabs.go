@@ -117,7 +117,10 @@ func (u *UI) retire(w http.ResponseWriter, r *http.Request) error {
 		err := web.Invalid("confirm", "type the name of the device: "+strconv.Quote(d.Endpoint))
 		return u.done(w, r, err, "", "", back)
 	}
-	_, err = u.s.Devices.RetireDevice(r.Context(), web.ActorFrom(r.Context()), id, r.PostFormValue("reason"))
+	_, err = u.s.Devices.RetireDevice(r.Context(), web.ActorFrom(r.Context()), id, web.Retirement{
+		Reason: r.PostFormValue("reason"), Erase: r.PostFormValue("erase") != "",
+		Replacement: replacement(r.PostFormValue("replacement")),
+	})
 	return u.done(w, r, err, "/devices/"+url.PathEscape(id), "The device is retired. Its history stays.", back)
 }
 
@@ -128,4 +131,12 @@ func (u *UI) erase(w http.ResponseWriter, r *http.Request) error {
 		r.PostFormValue("reason"))
 	return u.done(w, r, err, "/devices?state=left", "The device and its history are deleted.",
 		"/devices/"+url.PathEscape(id)+"/settings")
+}
+
+// replacement reads a name as people type it.
+func replacement(name string) string {
+	if name = strings.TrimSpace(name); name == "" {
+		return ""
+	}
+	return "ep:" + name
 }

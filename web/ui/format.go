@@ -67,7 +67,7 @@ func weekdays() (names []string) {
 }
 
 // seconds returns a measured time: "1.7 s".
-func seconds(s *float64) string { return strconv.FormatFloat(*s, 'f', 1, 64) + " s" }
+func seconds(s float64) string { return strconv.FormatFloat(s, 'f', 1, 64) + " s" }
 
 // outcome says what a result of resource /5/0/5 means.
 func outcome(result int) string {

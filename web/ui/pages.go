@@ -21,5 +21,5 @@ func Pages() []string {
 // allRoutes lists what needs somebody to be signed in.
 func (u *UI) allRoutes() []route {
 	return slices.Concat(u.routes(), u.dataRoutes(), u.peopleRoutes(), u.fleetRoutes(), u.webhookRoutes(),
-		u.explorerRoutes())
+		u.explorerRoutes(), u.mandateRoutes(), u.reportRoutes())
 }

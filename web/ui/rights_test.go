@@ -34,7 +34,11 @@ var rights = map[string]web.Role{
 	"GET /devices": web.RoleViewer, "GET /devices/{id}": web.RoleViewer, "GET /certificates": web.RoleViewer,
 	"GET /certificates/ca.pem": web.RoleViewer, "GET /certificates/{id}": web.RoleViewer, "GET /updates": web.RoleViewer,
 	"GET /updates/{id}": web.RoleViewer, "GET /transfers": web.RoleViewer, "GET /transfers/{id}": web.RoleViewer,
-	"GET /transfers/{id}/record":           web.RoleViewer,
+	"GET /transfers/{id}/record":  web.RoleViewer,
+	"GET /transfers/{id}/mandate": web.RoleViewer, "GET /transfers/{id}/mandate/request": web.RoleViewer,
+	"GET /transfers/{id}/report": web.RoleViewer, "GET /transfers/{id}/report.json": web.RoleViewer,
+	"GET /transfers/{id}/report.csv":       web.RoleViewer,
+	"POST /transfers/{id}/mandate":         web.RoleOperator,
 	"GET /transfers/{id}/devices/{device}": web.RoleViewer, "GET /partners": web.RoleViewer,
 	"GET /partners/identity.json": web.RoleViewer, "GET /activity": web.RoleViewer,
 

@@ -94,6 +94,7 @@ var pages = []string{
 	"/certificates/" + webtest.ID, "/updates", "/updates/new", "/updates/" + webtest.ID, "/transfers", "/transfers/new",
 	"/transfers/" + webtest.ID, "/transfers/" + webtest.ID + "/devices/" + webtest.ID, "/partners",
 	"/partners/" + webtest.ID, "/activity",
+	"/transfers/" + webtest.ID + "/mandate", "/transfers/" + webtest.ID + "/report",
 	"/activity?subject=x", "/updates/releases/" + webtest.ID, "/updates/releases/" + webtest.ID + "/parts",
 	"/devices/" + webtest.ID + "/charts", "/devices/" + webtest.ID + "/charts?path=/3/0/9&range=week",
 	"/devices/" + webtest.ID + "/queue", "/updates/vulnerabilities", "/devices?exposed=CVE-1&release=x", "/observations",

@@ -17,8 +17,8 @@ func (f *Fake) EraseDevice(_ context.Context, by web.Actor, id, endpoint, why st
 }
 
 // RetireDevice implements web.Devices.
-func (f *Fake) RetireDevice(_ context.Context, by web.Actor, id string, why string) (web.Device, error) {
-	return f.device(), f.note("RetireDevice", by, id, why)
+func (f *Fake) RetireDevice(_ context.Context, by web.Actor, id string, r web.Retirement) (web.Device, error) {
+	return f.device(), f.note("RetireDevice", by, id, r)
 }
 
 func (f *Fake) bulk() web.Bulk {

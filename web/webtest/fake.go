@@ -47,7 +47,7 @@ func (f *Fake) Services() web.Services {
 		Bootstraps: f, Series: f, Traces: f, Definitions: f, Certificates: f, Passwords: f, Upstream: f, Requests: f,
 		Enrolments: f, Attestations: f, Rounds: f, Publication: f,
 		Releases: f, Bills: f, Vulnerabilities: f,
-		Campaigns: f, Transfers: f, Records: f, Partners: f, Settings: f, Webhooks: f, Upkeep: f,
+		Campaigns: f, Transfers: f, Records: f, Mandates: f, Partners: f, Settings: f, Webhooks: f, Upkeep: f,
 	}
 }
 
@@ -160,6 +160,10 @@ func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
 		{ID: 33000, Name: f.Text, Version: f.Text, Instances: []uint16{0, 1}},
 	}
 	d.Transfers = []string{ID}
+	d.Custody = []web.CustodyHop{{
+		Transfer: ID, From: f.Text, To: f.Text, State: "FINALISED", Level: web.LevelGood, Inferred: true, At: Noon,
+	}}
+	d.Replaces, d.ReplacedBy = []web.DeviceName{{ID: ID, Endpoint: f.Text}}, &web.DeviceName{ID: ID, Endpoint: f.Text}
 	end, _ := lwm2m.ParseNode("/d01/3303/0")
 	d.Behind = []web.EndDevice{
 		{ID: f.Text, Prefix: "d01", Objects: []lwm2m.Path{end}},

@@ -72,7 +72,7 @@ func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error
 			Anchors: []web.Anchor{{Thumbprint: f.Text, Subject: f.Text, Purposes: []string{f.Text}}},
 		},
 		Approvals: []web.Approval{{Side: f.Text, By: f.Text, At: Noon, Reason: f.Text}}, Note: f.Text, Grace: 10,
-		Warnings: []web.Notice{{Level: web.LevelBad, Text: f.Text}},
+		Warnings: []web.Notice{{Level: web.LevelBad, Text: f.Text}}, Next: f.Text,
 	}, f.known(id)
 }
 
@@ -84,7 +84,7 @@ func (f *Fake) Rows(_ context.Context, _ string, p web.Page) (web.List[web.Trans
 	second := 1.5
 	return list(f, p, web.TransferRow{
 		Device: ID, Endpoint: f.Text, Factory: "ab", State: f.Text, Level: web.LevelGood, Reason: f.Text,
-		Verdict: f.verdict(), Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon, Disruption: &second,
+		Next: f.Text, Verdict: f.verdict(), Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon, Disruption: &second,
 	})
 }
 

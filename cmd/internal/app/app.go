@@ -87,7 +87,8 @@ type App struct {
 	teller    *hook.Runner
 	webhooks  hook.Hooks
 	bulk      *services.Bulk
-	ran       bool // Run has closed the sockets
+	groups    web.Groups // of devices
+	ran       bool       // Run has closed the sockets
 
 	registrations atomic.Uint64 // since the start
 

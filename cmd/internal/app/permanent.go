@@ -118,7 +118,8 @@ func (p *Permanent) Make(ctx context.Context, template bundle.Bundle, endpoint s
 	}
 	// The permanent domain never serves for more than to come back (transfer
 	// protocol §1, rule 4).
-	b.Anchors = []bundle.Anchor{bundle.NewAnchor(p.ca.Root().Raw, transfer.Enrol|transfer.Fallback)}
+	b.Anchors = append([]bundle.Anchor{bundle.NewAnchor(p.ca.Root().Raw, transfer.Enrol|transfer.Fallback)},
+		template.Anchors...)
 	if err := b.Complete(); err != nil {
 		return &b, err
 	}

@@ -178,7 +178,9 @@ func (k *rekeyer) Reenrol(ctx context.Context, r est.Request) (est.Issued, error
 	}
 	ask := est.FactoryRekey{Client: r.Client, CSR: r.CSR}
 	if len(k.users) > 0 {
-		ask.Mandate = func(factory est.Hash, raw []byte) error { return k.mandated(factory, raw, provider) }
+		ask.Mandate = func(factory est.Hash, raw []byte) error {
+			return k.mandated(factory, r.Client.Name, raw, provider)
+		}
 	}
 	return k.ca.RekeyFactory(ctx, ask)
 }
@@ -186,9 +188,9 @@ func (k *rekeyer) Reenrol(ctx context.Context, r est.Request) (est.Issued, error
 // errMandate reports a device without a service user's order to its provider.
 var errMandate = errors.New("no mandate in force by which the device came to its provider")
 
-// mandated judges a mandate: signed by a service user, in force, for the device, to
-// the provider whose certificate it has shown.
-func (k *rekeyer) mandated(factory est.Hash, raw []byte, provider string) error {
+// mandated judges a mandate: signed by a service user, in force, for the device of that
+// name, to the provider whose certificate it has shown.
+func (k *rekeyer) mandated(factory est.Hash, name string, raw []byte, provider string) error {
 	if len(raw) == 0 {
 		return errMandate
 	}
@@ -198,7 +200,7 @@ func (k *rekeyer) mandated(factory est.Hash, raw []byte, provider string) error 
 		case err != nil:
 		case m.Body.To != provider:
 			return fmt.Errorf("%w: it is to %q, not to %q", errMandate, m.Body.To, provider)
-		case !m.Body.Names(transfer.Hash(factory)):
+		case !m.Body.Names(transfer.Hash(factory), name):
 			return fmt.Errorf("%w: it does not name the device", errMandate)
 		case time.Now().After(m.Body.Expires.Time()):
 			return fmt.Errorf("%w: it has expired", errMandate)

@@ -42,6 +42,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Attest:    a.attestNow, Rounds: a.roundsRunning(),
 	})
 	all.Settings, all.Publication, all.Upkeep = a, a.publication, a.upkeep()
+	a.groups = all.Groups
 	if err != nil {
 		return all, err
 	}

@@ -91,9 +91,18 @@ func (a *App) buildTransfers() error {
 			a.hub.Transfer(e)
 			a.rekeys.moved(e)
 		},
-		People: a.approvers(web.RoleAdmin),
+		People: a.approvers(web.RoleAdmin), Member: a.member,
 	})
 	return err
+}
+
+// member reports whether a device is in a group, for mandates.
+func (a *App) member(ctx context.Context, group string, id fleet.ID) (bool, error) {
+	in, err := a.groups.Contains(ctx, group, string(id))
+	if errors.Is(err, web.ErrNotFound) {
+		return false, nil // there is no such group
+	}
+	return in, err
 }
 
 // manifests tells a partner what a device runs (ManifestRef).

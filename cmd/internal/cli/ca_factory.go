@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -20,12 +21,14 @@ import (
 	"steward/cmd/internal/keys"
 	"steward/est"
 	"steward/suit/author"
+	"steward/transfer"
 )
 
 // factoryOptions are the flags of "ca factory".
 type factoryOptions struct {
 	data, name, out, prefix, provider string
 	permanent                         string // URI
+	owner                             string // file with the certificate of a service user
 	first, count                      int
 	manufacturer, model               string
 	vendor, class, version            string
@@ -74,6 +77,8 @@ provider (GET /api/v1/device-settings) to deliver the devices to it.`,
 	f.StringVar(&o.provider, "provider", "", "`file` with the device settings of the provider they are delivered to")
 	f.StringVar(&o.permanent, "permanent-uri", "",
 		"coaps `URI` at which devices re-key their factory certificates, see serve; they refuse without")
+	f.StringVar(&o.owner, "mandate-signer", "",
+		"`file` with the certificate (PEM) of the service user without whose mandate devices do not move")
 	f.StringVar(&o.manufacturer, "manufacturer", "Steward", "resource /3/0/0")
 	f.StringVar(&o.model, "model", "Simulated device", "resource /3/0/1")
 	f.StringVar(&o.vendor, "vendor", "steward.example", "vendor's domain, for SUIT manifests")
@@ -269,6 +274,17 @@ func (o factoryOptions) template() (bundle.Bundle, error) {
 		},
 		Firmware: bundle.Firmware{Version: o.version, Sequence: 1},
 		Factory:  bundle.Factory{PermanentURI: o.permanent},
+	}
+	if o.owner != "" {
+		text, err := os.ReadFile(o.owner)
+		if err != nil {
+			return b, misusedFile(err)
+		}
+		block, _ := pem.Decode(text)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return b, fmt.Errorf("%w: --mandate-signer %s: no certificate in PEM", errMisused, o.owner)
+		}
+		b.Anchors = []bundle.Anchor{bundle.NewAnchor(block.Bytes, transfer.MandateSigner)}
 	}
 	if o.provider == "" {
 		return b, nil

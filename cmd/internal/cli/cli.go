@@ -68,7 +68,7 @@ Begin with "steward demo", which shows all of it on this machine, or with
 	root.AddCommand(newServe(), newDemo(), newDevice(), newDeviceCheck(), newCA(), newReleases(), newCampaigns())
 	root.AddCommand(newSUIT(), newBench(), newDevices(), newTransfers(), newPartners(), newDoctor(), newConfig())
 	root.AddCommand(newMan(), newBackup(), newRestore(), newReconcile(), newLogLevel(), newVersion(), newAudit())
-	root.AddCommand(newUsers(), newAttest())
+	root.AddCommand(newUsers(), newAttest(), newMandate())
 	exemplify(root)
 	return root
 }

@@ -24,7 +24,8 @@ The exit status is 1 if the device refused, or did not answer while it was waite
   steward devices read lamp-7 /3/0`
 	cmd.AddCommand(o.devicesErase())
 	cmd.AddCommand(o.devicesList(), o.devicesShow(), o.devicesRead(), o.devicesWrite(), o.devicesExecute(),
-		o.devicesObserve(), o.devicesDiscover(), o.devicesOperations(), o.devicesCancel(), o.devicesTags(), o.devicesImport())
+		o.devicesObserve(), o.devicesDiscover(), o.devicesOperations(), o.devicesCancel(), o.devicesTags(), o.devicesImport(),
+		o.devicesRetire(), o.devicesReplace())
 	return cmd
 }
 

@@ -54,7 +54,8 @@ func (o *operator) transferVerify() *cobra.Command {
 	var identities []string
 	var all bool
 	cmd := &cobra.Command{
-		Use: "verify RECORD", Short: "Check the record of a transfer, offline", Args: one("file"),
+		Use: "verify RECORD...", Short: "Check the records of transfers, offline: one, or a chain of custody",
+		Args: cobra.MinimumNArgs(1),
 		Long: `Checks every signature in a record, that its documents belong together, and that
 each device's receipts prove where it belongs now. It asks nobody.
 
@@ -62,14 +63,26 @@ Without --identity the certificates in the record are believed: compare the
 fingerprints that are printed. With it, only those of the identity files count, which
 providers show at Partners and owners make with their key.
 
+Of several records, or a directory of them (*.record), it also checks the chain of
+custody: for each device that who gives it is who got it before, by the receipt that it
+came with, that its epoch rose, and that the same names sign with the same keys.
+
 Status 0 says that everything is proved, 1 that something is not.`,
-		Example: "  steward transfer verify fleet.record --identity alpha.json --identity beta.json --identity owner.json",
+		Example: "  steward transfer verify fleet.record --identity alpha.json --identity beta.json --identity owner.json\n" +
+			"  steward transfer verify a-b.record b-c.record",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			raw, err := readRecord(args[0])
+			known, err := knownParties(identities)
 			if err != nil {
 				return err
 			}
-			known, err := knownParties(identities)
+			files, err := recordFiles(args)
+			if err != nil {
+				return err
+			}
+			if len(files) > 1 {
+				return o.verifyChain(cmd, files, known, all)
+			}
+			raw, err := readRecord(files[0])
 			if err != nil {
 				return err
 			}

@@ -29,7 +29,8 @@ to decide, and who may, is said by "show".`)
 	cmd.Example = `  steward transfer draft --partner Beta lamp-7 lamp-8
   steward transfer wait 3f…`
 	cmd.AddCommand(o.transferList(), o.transferShow(), o.transferRows(), o.transferDraft(), o.transferReceipts(),
-		o.transferWait(), o.transferExtend(), o.transferAgain(), o.transferRecord(), o.transferVerify())
+		o.transferWait(), o.transferExtend(), o.transferAgain(), o.transferRecord(), o.transferVerify(),
+		o.transferMandate())
 	for _, c := range []struct {
 		action     web.TransferAction
 		use, short string

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"steward/cmd/internal/owner"
 	"strings"
 	"time"
 )
@@ -86,7 +87,7 @@ type demo struct {
 	alpha   *provider
 	beta    *provider
 	fleet   *simulated
-	user    *serviceUser
+	user    *owner.Owner
 	factory *process // the permanent CA, if it is served
 	fault   fault
 	names   []string // endpoints

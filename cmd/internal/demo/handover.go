@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"steward/cmd/internal/sim"
+	"steward/transfer"
 	"steward/web"
 )
 
@@ -52,7 +53,14 @@ func (d *demo) handOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mandate, err := d.user.mandate(d.alpha.name, d.beta.name, factories, latest, d.o.Attest)
+	order := transfer.MandateRequest{
+		From: d.alpha.name, To: d.beta.name, Earliest: time.Now().Add(-time.Minute), Latest: latest,
+		Attestation: d.o.Attest,
+	}
+	for _, f := range factories {
+		order.Devices = append(order.Devices, transfer.MandateRequestDevice{Factory: f.String()})
+	}
+	mandate, err := d.user.Sign(&order, time.Now())
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"steward/cmd/internal/bundle"
 	"steward/cmd/internal/keys"
+	"steward/cmd/internal/owner"
 	"steward/web"
 )
 
@@ -102,9 +103,13 @@ func (d *demo) introduce(ctx context.Context) error {
 	return d.meet(ctx)
 }
 
+// userName is the owner of the devices, who orders the hand-over.
+const userName = "Owner"
+
 // meet exchanges the identity files: of the providers, and of the service user.
 func (d *demo) meet(ctx context.Context) (err error) {
-	if d.user, err = newServiceUser(filepath.Join(d.dir, "service-user")); err != nil {
+	user := owner.Options{Dir: filepath.Join(d.dir, "service-user")}
+	if d.user, err = owner.Create(user, userName, time.Now()); err != nil {
 		return err
 	}
 	for _, pair := range [][2]*provider{{d.alpha, d.beta}, {d.beta, d.alpha}} {
@@ -112,7 +117,7 @@ func (d *demo) meet(ctx context.Context) (err error) {
 		if err := pair[0].api.Get(ctx, "/identity", &identity); err != nil {
 			return err
 		}
-		for _, file := range []json.RawMessage{identity, d.user.identity} {
+		for _, file := range []json.RawMessage{identity, d.user.Identity} {
 			if err := pair[1].api.Post(ctx, "/partners", web.NewPartner{Identity: file}, nil); err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ func FakeToken(open func() (crypto.Signer, error)) *Ring {
 		s, err := open()
 		return fake{s}, err
 	}
-	return &Ring{places: map[Name]place{everyName: {token: t.uri}}, tokens: map[string]*token{t.uri: t}}
+	return &Ring{places: map[Name]place{Everything: {token: t.uri}}, tokens: map[string]*token{t.uri: t}}
 }
 
 type fake struct{ signer crypto.Signer }
@@ -32,5 +32,5 @@ func Where(text string, name Name) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return (&Ring{places: map[Name]place{everyName: p}, files: files{dir: "/keys"}}).Where(name), nil
+	return (&Ring{places: map[Name]place{Everything: p}, files: files{dir: "/keys"}}).Where(name), nil
 }

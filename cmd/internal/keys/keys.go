@@ -87,7 +87,7 @@ type Ring struct {
 func Open(o Options) (*Ring, error) {
 	r := &Ring{places: map[Name]place{}, tokens: map[string]*token{}}
 	for name, text := range o.Places {
-		if name != everyName && !slices.Contains(purposes, name) {
+		if name != Everything && !slices.Contains(purposes, name) {
 			return nil, fmt.Errorf("%w: there is no purpose %.40q", ErrPlace, name)
 		}
 		p, err := parsePlace(text)
@@ -104,8 +104,8 @@ func Open(o Options) (*Ring, error) {
 	return r, r.files.migrate()
 }
 
-// everyName is the purpose of all that have no place of their own.
-const everyName Name = "default"
+// Everything is the purpose of all that have no place of their own.
+const Everything Name = "default"
 
 // Key returns the P-256 key called name. It is made at the first call.
 func (r *Ring) Key(name Name) (crypto.Signer, error) {
@@ -171,7 +171,7 @@ func (r *Ring) place(name Name) place {
 	if p, ok := r.places[name.Purpose()]; ok {
 		return p
 	}
-	return r.places[everyName]
+	return r.places[Everything]
 }
 
 // Where says for people where the key called name is or will be. It holds no secret.

@@ -15,6 +15,7 @@ type Coordinator interface {
 	transferRecorder
 	transferCommander
 	transferReviser
+	mandateKeeper
 	partnerKeeper
 }
 

@@ -122,6 +122,9 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	default:
 		return web.DeviceDetail{}, translate(err)
 	}
+	if err := s.succession(ctx, &out, l.ID); err != nil {
+		return out, err
+	}
 	if out.Behind, err = s.behind(ctx, l.ID); err != nil || l.Factory == (fleet.Factory{}) {
 		return out, err
 	}
@@ -149,6 +152,9 @@ func (s *devices) belongings(ctx context.Context, out *web.DeviceDetail, factory
 	transfers, err := s.view.TransfersOf(ctx, factory, detailRows)
 	if err != nil {
 		return translate(err)
+	}
+	if out.Custody, err = s.custody(ctx, transfers); err != nil {
+		return err
 	}
 	for _, r := range transfers {
 		out.Transfers = append(out.Transfers, r.Transfer)

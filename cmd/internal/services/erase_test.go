@@ -18,7 +18,7 @@ func TestEraseDevice(t *testing.T) {
 	if err := erase("d1", "lamp-1", "scrapped"); !errors.Is(err, web.ErrConflict) {
 		t.Errorf("one that is ours: %v, want ErrConflict", err)
 	}
-	if _, err := w.Devices.RetireDevice(t.Context(), alice, "d1", "scrapped"); err != nil {
+	if _, err := w.Devices.RetireDevice(t.Context(), alice, "d1", web.Retirement{Reason: "scrapped"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range []struct {

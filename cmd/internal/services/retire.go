@@ -3,46 +3,43 @@ package services
 import (
 	"context"
 	"errors"
+	"time"
 
 	"steward/cmd/internal/sqlite"
 	"steward/est"
+	"steward/lwm2m"
 	"steward/lwm2m/fleet"
+	"steward/objects"
 	"steward/web"
 )
 
 // RetireDevice implements web.Devices. What is done first can be done again, and the
 // ownership is the last: after a crash it is asked for once more.
-func (s *devices) RetireDevice(ctx context.Context, by web.Actor, id string, why string) (web.Device, error) {
-	if why == "" {
+func (s *devices) RetireDevice(ctx context.Context, by web.Actor, id string, r web.Retirement) (web.Device, error) {
+	if r.Reason == "" {
 		return web.Device{}, web.Invalid("reason", "say why")
 	}
-	if err := checkText("reason", why, maxReason); err != nil {
+	if err := checkText("reason", r.Reason, maxReason); err != nil {
 		return web.Device{}, err
 	}
-	l, err := s.find(ctx, id)
+	l, next, err := s.leaving(ctx, id, r)
 	if err != nil {
 		return web.Device{}, err
 	}
-	if l.Ownership == fleet.Left {
-		return web.Device{}, conflict("the device is not ours any more")
+	why := r.Reason
+	if r.Erase {
+		why += "; " + s.erase(ctx, by, l)
 	}
 	if l.Factory != (fleet.Factory{}) {
 		if err := s.endRights(ctx, by, l); err != nil {
 			return web.Device{}, err
 		}
 	}
-	if s.Keys != nil {
-		for _, use := range []fleet.CredentialUse{fleet.UseServer, fleet.UseBootstrap} {
-			if err := s.Keys.RemoveCredential(ctx, l.ID, use, by.String(), why); err != nil {
-				return web.Device{}, translate(err)
-			}
-			s.KeyChanged(l.ID, use)
-		}
-	}
-	d := l.Device
-	d.Ownership, d.NoSec = fleet.Left, false
-	if err := s.DB.Devices().Put(ctx, d, by.String(), why); err != nil {
+	if err := s.endKeys(ctx, by, l.ID, why); err != nil {
 		return web.Device{}, translate(err)
+	}
+	if err := s.leave(ctx, by, l.Device, next, why); err != nil {
+		return web.Device{}, err
 	}
 	ctx = context.WithoutCancel(ctx) // it is done; what follows must not depend on who waits
 	if err := s.Server.Dismiss(ctx, l.ID, "retired"); err != nil {
@@ -52,9 +49,99 @@ func (s *devices) RetireDevice(ctx context.Context, by web.Actor, id string, why
 	return showDevice(l, s.Now()), err
 }
 
-// endRights deletes a device's right to enrol and revokes its certificates, unless a
-// hand-over is under way.
-func (s *devices) endRights(ctx context.Context, by web.Actor, l sqlite.DeviceLine) error {
+// leaving finds a device that may be retired, and what takes its place, "" for nothing.
+func (s *devices) leaving(ctx context.Context, id string, r web.Retirement) (
+	l sqlite.DeviceLine, next fleet.ID, err error,
+) {
+	if l, err = s.find(ctx, id); err != nil {
+		return l, "", err
+	}
+	if l.Ownership == fleet.Left {
+		return l, "", conflict("the device is not ours any more")
+	}
+	if next, err = s.successor(ctx, l, r); err != nil {
+		return l, "", err
+	}
+	return l, next, s.movable(ctx, l)
+}
+
+// endKeys removes a device's pre-shared keys.
+func (s *devices) endKeys(ctx context.Context, by web.Actor, id fleet.ID, why string) error {
+	if s.Keys == nil {
+		return nil
+	}
+	for _, use := range []fleet.CredentialUse{fleet.UseServer, fleet.UseBootstrap} {
+		if err := s.Keys.RemoveCredential(ctx, id, use, by.String(), why); err != nil {
+			return err
+		}
+		s.KeyChanged(id, use)
+	}
+	return nil
+}
+
+// leave ends the ownership; next, if it is one, takes the place, in the same transaction.
+func (s *devices) leave(ctx context.Context, by web.Actor, d fleet.Device, next fleet.ID, why string) error {
+	if next == "" {
+		d.Ownership, d.NoSec = fleet.Left, false
+		return translate(s.DB.Devices().Put(ctx, d, by.String(), why))
+	}
+	err := s.DB.Devices().Replace(ctx, sqlite.Replacement{
+		Old: d.ID, New: next, At: s.Now(), Actor: by.String(), Reason: why,
+	}, maxTags)
+	switch {
+	case errors.Is(err, sqlite.ErrTags):
+		return conflict("together they have too many tags")
+	case errors.Is(err, fleet.ErrConflict):
+		return conflict("one of the two has left meanwhile")
+	case err != nil:
+		return translate(err)
+	}
+	s.Server.Reconsider(next)
+	return nil
+}
+
+// successor finds the device that is to take the place, "" for none.
+func (s *devices) successor(ctx context.Context, l sqlite.DeviceLine, r web.Retirement) (fleet.ID, error) {
+	if r.Replacement == "" {
+		return "", nil
+	}
+	next, err := s.find(ctx, r.Replacement)
+	switch {
+	case errors.Is(err, web.ErrNotFound):
+		return "", web.Invalid("replacement", "there is no such device")
+	case err != nil:
+		return "", err
+	case next.ID == l.ID:
+		return "", web.Invalid("replacement", "a device does not replace itself")
+	case next.Ownership == fleet.Left:
+		return "", conflict("the replacement is not ours any more")
+	}
+	return next.ID, nil
+}
+
+// eraseWait is how long a device that is retired may take to answer.
+const eraseWait = 15 * time.Second
+
+// erase tells a device to go back to the state of delivery, and says what became of it.
+func (s *devices) erase(ctx context.Context, by web.Actor, l sqlite.DeviceLine) string {
+	ctx, cancel := context.WithTimeout(ctx, eraseWait)
+	defer cancel()
+	reset := web.Operation{Kind: web.OpExecute, Path: lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceFactoryReset)}
+	out, err := (&operations{s.base}).Do(ctx, by, string(l.ID), reset)
+	switch {
+	case err != nil:
+		return printable("not erased: " + err.Error())
+	case out.Pending != nil:
+		return "not erased: it sleeps"
+	}
+	return "it has answered that it erases itself"
+}
+
+// movable refuses a device of which a hand-over is under way.
+func (s *devices) movable(ctx context.Context, l sqlite.DeviceLine) error {
+	if l.Factory == (fleet.Factory{}) {
+		return nil
+	}
 	rows, err := s.view.TransfersOf(ctx, l.Factory, detailRows)
 	if err != nil {
 		return translate(err)
@@ -64,6 +151,11 @@ func (s *devices) endRights(ctx context.Context, by web.Actor, l sqlite.DeviceLi
 			return conflict("a hand-over of the device is under way: " + r.Transfer)
 		}
 	}
+	return nil
+}
+
+// endRights deletes a device's right to enrol and revokes its certificates.
+func (s *devices) endRights(ctx context.Context, by web.Actor, l sqlite.DeviceLine) error {
 	live, err := s.view.Certificates(ctx, sqlite.CertificateQuery{
 		State: string(web.CertificateLive), Factory: est.Hash(l.Factory), Now: s.Now(), Limit: detailRows,
 	})
@@ -76,6 +168,21 @@ func (s *devices) endRights(ctx context.Context, by web.Actor, l sqlite.DeviceLi
 	}
 	for _, c := range live {
 		s.Dropped(c.Hash, l.ID)
+	}
+	return nil
+}
+
+// succession tells whose place a device has taken, and what has taken its own.
+func (s *devices) succession(ctx context.Context, out *web.DeviceDetail, id fleet.ID) error {
+	of, by, err := s.view.Replaced(ctx, id)
+	if err != nil {
+		return translate(err)
+	}
+	for _, d := range of {
+		out.Replaces = append(out.Replaces, web.DeviceName{ID: string(d.ID), Endpoint: string(d.Endpoint)})
+	}
+	for _, d := range by {
+		out.ReplacedBy = &web.DeviceName{ID: string(d.ID), Endpoint: string(d.Endpoint)}
 	}
 	return nil
 }

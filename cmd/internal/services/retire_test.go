@@ -2,9 +2,12 @@ package services_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"steward/lwm2m/fleet"
+	"steward/lwm2m/server"
 	"steward/web"
 )
 
@@ -13,10 +16,11 @@ func TestRetireDevice(t *testing.T) {
 	w.trust(t)
 	d, issued := w.enrolled(t, "meter-1")
 	w.online(t, fleet.Device{ID: fleet.ID(d.ID), Endpoint: "meter-1"})
-	if _, err := w.Devices.RetireDevice(t.Context(), alice, d.ID, ""); !errors.Is(err, web.ErrInvalid) {
+	_, err := w.Devices.RetireDevice(t.Context(), alice, d.ID, web.Retirement{Reason: ""})
+	if !errors.Is(err, web.ErrInvalid) {
 		t.Errorf("without a reason: %v", err)
 	}
-	got, err := w.Devices.RetireDevice(t.Context(), alice, d.ID, "broken")
+	got, err := w.Devices.RetireDevice(t.Context(), alice, d.ID, web.Retirement{Reason: "broken"})
 	if err != nil || got.State != web.DeviceLeft {
 		t.Fatalf("RetireDevice = %+v, %v", got, err)
 	}
@@ -32,15 +36,90 @@ func TestRetireDevice(t *testing.T) {
 	if err != nil || detail.Registration != nil {
 		t.Errorf("it is still registered: %+v, %v", detail.Registration, err)
 	}
-	if _, err := w.Devices.RetireDevice(t.Context(), alice, d.ID, "again"); !errors.Is(err, web.ErrConflict) {
+	_, err = w.Devices.RetireDevice(t.Context(), alice, d.ID, web.Retirement{Reason: "again"})
+	if !errors.Is(err, web.ErrConflict) {
 		t.Errorf("twice: %v", err)
 	}
 	plain := w.add(t, fleet.Device{ID: "01P", Endpoint: "plain", Ownership: fleet.Owned, NoSec: true})
-	got, err = w.Devices.RetireDevice(t.Context(), alice, string(plain.ID), "x")
+	got, err = w.Devices.RetireDevice(t.Context(), alice, string(plain.ID), web.Retirement{Reason: "x"})
 	if err != nil || got.State != web.DeviceLeft {
 		t.Errorf("without a certificate: %+v, %v", got, err)
 	}
-	if _, err := w.Devices.RetireDevice(t.Context(), alice, "nobody", "x"); !errors.Is(err, web.ErrNotFound) {
+	_, err = w.Devices.RetireDevice(t.Context(), alice, "nobody", web.Retirement{Reason: "x"})
+	if !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
+	}
+}
+
+// TestReplaceDevice: what was wanted of one device is wanted of another.
+func TestReplaceDevice(t *testing.T) {
+	w := newWorld(t)
+	w.trust(t)
+	old, _ := w.enrolled(t, "meter-1")
+	next := w.add(t, fleet.Device{ID: "01N", Endpoint: "meter-2", Ownership: fleet.Expected, Tags: []string{"new"}})
+	ctx := t.Context()
+	_, err := w.Devices.ChangeTags(ctx, alice, old.ID, web.TagChange{Add: []string{"roof"}})
+	check(t, err)
+	_, err = w.Groups.PutGroup(ctx, alice, web.Group{Name: "east", Kind: web.GroupStatic})
+	check(t, err)
+	_, err = w.Groups.ChangeMembers(ctx, alice, "east", web.MemberChange{Add: []string{old.ID}})
+	check(t, err)
+	target, err := server.ParseTarget("/3/0/9", "pmin=10")
+	check(t, err)
+	check(t, w.db.Server().Want(ctx, fleet.ID(old.ID), target, true, "x"))
+	for name, r := range map[string]struct {
+		r    web.Retirement
+		want error
+	}{
+		"no reason": {web.Retirement{Replacement: "ep:meter-2"}, web.ErrInvalid},
+		"itself":    {web.Retirement{Reason: "x", Replacement: "ep:meter-1"}, web.ErrInvalid},
+		"nobody":    {web.Retirement{Reason: "x", Replacement: "ep:nobody"}, web.ErrInvalid},
+	} {
+		_, err = w.Devices.RetireDevice(ctx, alice, old.ID, r.r)
+		if !errors.Is(err, r.want) {
+			t.Errorf("%s: %v, want %v", name, err, r.want)
+		}
+	}
+	got, err := w.Devices.RetireDevice(ctx, alice, old.ID, web.Retirement{
+		Reason: "struck by lightning", Replacement: "ep:meter-2", Erase: true,
+	})
+	if err != nil || got.State != web.DeviceLeft {
+		t.Fatalf("RetireDevice = %+v, %v", got, err)
+	}
+	took, err := w.Devices.Device(ctx, string(next.ID))
+	check(t, err)
+	if !slices.Equal(took.Tags, []string{"new", "roof"}) || len(took.Replaces) != 1 ||
+		took.Replaces[0].Endpoint != "meter-1" {
+		t.Errorf("the replacement has %q, and replaces %+v", took.Tags, took.Replaces)
+	}
+	left, err := w.Devices.Device(ctx, old.ID)
+	check(t, err)
+	if left.ReplacedBy == nil || left.ReplacedBy.Endpoint != "meter-2" {
+		t.Errorf("the old one is replaced by %+v", left.ReplacedBy)
+	}
+	for id, want := range map[string]bool{string(next.ID): true, old.ID: false} {
+		if in, err := w.Groups.Contains(ctx, "east", id); err != nil || in != want {
+			t.Errorf("%s in its group: %t, %v", id, in, err)
+		}
+	}
+	wishes, err := w.db.Server().Wanted(ctx, next.ID)
+	if err != nil || len(wishes) != 1 || wishes[0].String() != target.String() {
+		t.Errorf("wanted of the replacement: %v, %v", wishes, err)
+	}
+	rows, err := w.Activity.ListAudit(ctx, web.AuditFilter{Action: "device.replace"}, web.Page{Size: 9})
+	if err != nil || len(rows.Items) != 1 || !strings.Contains(rows.Items[0].Reason, "1 groups, 1 observations") ||
+		!strings.Contains(rows.Items[0].Reason, "not erased") {
+		t.Errorf("audit: %+v, %v", rows.Items, err)
+	}
+	_, err = w.Devices.RetireDevice(ctx, alice, string(next.ID), web.Retirement{Reason: "x", Replacement: "ep:meter-1"})
+	if !errors.Is(err, web.ErrConflict) {
+		t.Errorf("replaced by what has left: %v, want ErrConflict", err)
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -153,7 +153,8 @@ func New(o Options) (web.Services, error) {
 		out.Enrolments = &enrolments{base: b}
 	}
 	if o.Coordinator != nil {
-		out.Transfers, out.Records, out.Partners = &transfers{base: b}, &transfers{base: b}, &partners{base: b}
+		moves := &transfers{base: b}
+		out.Transfers, out.Records, out.Mandates, out.Partners = moves, moves, moves, &partners{base: b}
 	}
 	return out, nil
 }

@@ -66,6 +66,7 @@ func (s *transfers) detail(
 ) web.TransferDetail {
 	out := web.TransferDetail{
 		Attest: t.Attest, Verifier: t.Verifier, UpdateFirst: t.UpdateFirst, Transfer: shown, Note: t.Note,
+		Next:  nextOf(t),
 		Grace: int64(t.Grace / time.Second),
 		Mandate: web.MandateView{
 			Issuer: t.MandateIssuer, Self: t.Self, From: s.Name, To: t.PartnerName, Until: t.MandateUntil,
@@ -87,6 +88,15 @@ func (s *transfers) detail(
 	out.AskedLatest = t.Asked.Latest.Time()
 	out.Warnings = warnings(t, partner, out.Destination != nil && reset == transfer.ResetKeepApplication)
 	return out
+}
+
+// nextOf says what comes of a transfer.
+func nextOf(t coordinator.Transfer) string {
+	if t.Paused && t.State == transfer.BatchSwitching {
+		return "Devices that were told to move go on. The others wait until an administrator of the outgoing provider " +
+			"resumes."
+	}
+	return t.State.Next(t.Incoming)
 }
 
 // resets says in words what each reset profile erases.
@@ -157,7 +167,7 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 func showRow(r coordinator.Row) web.TransferRow {
 	out := web.TransferRow{
 		Device: string(r.Device), Endpoint: string(r.Endpoint), Factory: r.Short, State: string(r.State),
-		Level: rowLevel(r), Inferred: r.Inferred, Reason: r.Reason, Epoch: r.Epoch, Bytes: len(r.Message),
+		Level: rowLevel(r), Inferred: r.Inferred, Next: r.State.Next(r.Incoming), Reason: r.Reason, Epoch: r.Epoch, Bytes: len(r.Message),
 		Verdict: showVerdict(r.Verdict), UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
 	}
 	if d, ok := r.Disruption(); ok {

@@ -100,6 +100,12 @@ func TestInForce(t *testing.T) {
 // updated stores a campaign that has brought a manifest to a device.
 func updated(t *testing.T, s Rollout, device fleet.ID, i rollout.Installed) {
 	t.Helper()
+	inCampaign(t, s, rollout.Done, i, device)
+}
+
+// inCampaign stores a campaign in which all jobs are in a state.
+func inCampaign(t *testing.T, s Rollout, state rollout.JobState, i rollout.Installed, devices ...fleet.ID) {
+	t.Helper()
 	at, id := time.Unix(1e9, 0).UTC(), fmt.Sprintf("c%d", i.Sequence)
 	r := rollout.Release{
 		ID: id, Name: id, Version: "2.0", Sequence: i.Sequence, Vendor: "v", Class: "c", Digest: i.Digest,
@@ -109,8 +115,11 @@ func updated(t *testing.T, s Rollout, device fleet.ID, i rollout.Installed) {
 		t.Fatal(err)
 	}
 	c := rollout.Campaign{ID: id, Name: id, Release: id, Size: 1, State: rollout.CampaignDraft, Since: at, CreatedAt: at}
-	job := rollout.Job{Campaign: id, Device: device, State: rollout.Done, Due: at, UpdatedAt: at, EndedAt: at}
-	if err := s.AddCampaign(t.Context(), c, []rollout.Job{job}); err != nil {
+	var jobs []rollout.Job
+	for _, d := range devices {
+		jobs = append(jobs, rollout.Job{Campaign: id, Device: d, State: state, Due: at, UpdatedAt: at, EndedAt: at})
+	}
+	if err := s.AddCampaign(t.Context(), c, jobs); err != nil {
 		t.Fatal(err)
 	}
 }

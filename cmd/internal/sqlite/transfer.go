@@ -304,6 +304,11 @@ func (s Transfers) EachOpenRow(ctx context.Context, fn func(coordinator.Row)) er
 	return err
 }
 
+// FactoryRows implements coordinator.Open.
+func (s Transfers) FactoryRows(ctx context.Context, factory fleet.Factory, limit int) ([]coordinator.Row, error) {
+	return s.rows(ctx, "view.transfer_rows_of_device", factory[:], limit)
+}
+
 // DueRows implements coordinator.Rows.
 func (s Transfers) DueRows(ctx context.Context, now time.Time, limit int) ([]coordinator.Row, error) {
 	return s.rows(ctx, "transfer_row.due", now.UnixMicro(), limit)

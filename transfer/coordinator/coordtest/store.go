@@ -292,6 +292,18 @@ func (s *Store) EachOpenRow(_ context.Context, fn func(coordinator.Row)) error {
 	return nil
 }
 
+// FactoryRows implements coordinator.Open.
+func (s *Store) FactoryRows(_ context.Context, factory fleet.Factory, limit int) (out []coordinator.Row, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range slices.Backward(s.transfers) {
+		out = append(out, s.sorted(func(r coordinator.Row) bool {
+			return r.Transfer == t.ID && r.Factory == factory
+		})...)
+	}
+	return out[:min(len(out), limit)], nil
+}
+
 // open returns the rows of a device that have not ended.
 func (s *Store) open(factory fleet.Factory) []coordinator.Row {
 	return s.sorted(func(r coordinator.Row) bool { return r.Factory == factory && !r.Ended() })

@@ -330,6 +330,11 @@ func testOneOpenRow(t *testing.T, b Backend) {
 		t.Errorf("EachOpenRow at the end = %+v, want none", all)
 	}
 	put(t, b, transferOf("cc"), rowOf("cc", 1))
+	rows, err := b.Store.FactoryRows(ctx, rejected.Factory, 2)
+	check(t, err)
+	if len(rows) != 2 || rows[0].Transfer != "cc" || rows[1].Transfer != "bb" {
+		t.Errorf("FactoryRows = %+v, want those of cc and bb", rows)
+	}
 }
 
 func testAtomic(t *testing.T, b Backend) {

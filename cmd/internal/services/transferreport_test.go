@@ -1,0 +1,68 @@
+package services_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"steward/lwm2m/fleet"
+	"steward/transfer"
+	"steward/transfer/coordinator"
+	"steward/web"
+)
+
+// TestTransferReport sums up a transfer of which one device arrived, one fell back and
+// one is still out.
+func TestTransferReport(t *testing.T) {
+	w, _ := withTransfers(t)
+	w.trust(t)
+	d, _ := w.enrolled(t, "meter-1")
+	ctx, now := t.Context(), w.clock.Now()
+	owned, err := w.db.Devices().Device(ctx, fleet.ID(d.ID))
+	check(t, err)
+	row := func(n byte, state transfer.RowState, took time.Duration, reason string) coordinator.Row {
+		r := coordinator.Row{State: state, Factory: fleet.Factory{n}, Endpoint: "x", Reason: reason, Message: make([]byte, 400)}
+		if n == 0 {
+			r.Factory, r.Device, r.Endpoint = owned.Factory, owned.ID, owned.Endpoint
+		}
+		r.Short, r.CommittedAt = r.Factory.Short(), now
+		if took > 0 {
+			r.ActiveAt = now.Add(took)
+		}
+		return r
+	}
+	out := row(3, transfer.RowCommitted, 0, "")
+	out.Inferred = true
+	w.transfer(t, coordinator.Transfer{
+		ID: "ff", Partner: "partner-0", PartnerName: "Beta", State: transfer.BatchPartial,
+		Approvals: []coordinator.Approval{{Side: "Alpha", By: "operator:bob", At: now}},
+	}, row(0, transfer.RowRevokedOld, 2*time.Second, ""), row(2, transfer.RowFellBack, 90*time.Second, "no network"), out)
+	r, err := w.Records.TransferReport(ctx, "ff")
+	check(t, err)
+	if r.Total != 3 || r.Done != 1 || r.Failed != 1 || r.Open != 1 || r.Closed || r.Inferred != 1 || r.To != "Beta" {
+		t.Errorf("counts: %+v", r)
+	}
+	if r.Disruption != (web.Disruption{Known: 2, Median: 2, P95: 90, Most: 90}) || r.Bytes != 1200 {
+		t.Errorf("disruption %+v, %d bytes", r.Disruption, r.Bytes)
+	}
+	if len(r.Failures) != 1 || r.Failures[0] != (web.TransferFailures{State: "FELL_BACK", Reason: "no network", Count: 1}) {
+		t.Errorf("failures: %+v", r.Failures)
+	}
+	if r.Revocations != 0 || r.Unrevoked != 1 || len(r.Approvals) != 1 {
+		t.Errorf("%d revoked, %d not, approvals %+v", r.Revocations, r.Unrevoked, r.Approvals)
+	}
+	detail, err := w.Devices.Device(ctx, d.ID)
+	check(t, err)
+	if len(detail.Custody) != 1 || detail.Custody[0].From != r.From || detail.Custody[0].To != "Beta" ||
+		detail.Custody[0].At != now.Add(2*time.Second) {
+		t.Errorf("custody: %+v", detail.Custody)
+	}
+	for _, x := range r.Devices {
+		if x.Next == "" {
+			t.Errorf("%s: nobody is told what comes", x.State)
+		}
+	}
+	if _, err := w.Records.TransferReport(ctx, "00"); !errors.Is(err, web.ErrNotFound) {
+		t.Errorf("of nothing: %v", err)
+	}
+}
