@@ -96,9 +96,6 @@ func (w *world) by(uri string) *provider {
 	case strings.Contains(uri, "gamma"):
 		return w.gamma
 	}
-	if strings.Contains(uri, "gamma") {
-		return w.gamma
-	}
 	return w.beta
 }
 
