@@ -39,7 +39,8 @@ func parseUsual(der []byte) (req *x509.CertificateRequest, ok bool) {
 	}
 	const point = 64
 	if !info.ReadASN1(&info, tag.SEQUENCE) || !cut(&info, derVersionZero) ||
-		!info.ReadASN1Element(&subject, tag.SEQUENCE) || len(info) != len(p256Head)+point+len(derNoAttribute) || !bytes.HasPrefix(info, p256Head) ||
+		!info.ReadASN1Element(&subject, tag.SEQUENCE) || len(info) != len(p256Head)+point+len(derNoAttribute) ||
+		!bytes.HasPrefix(info, p256Head) ||
 		!bytes.HasSuffix(info, derNoAttribute) {
 		return nil, false
 	}

@@ -41,15 +41,9 @@ func (c *Coordinator) SetGates(ctx context.Context, id, actor string, g Gates) (
 		if err != nil {
 			return err
 		}
-		switch {
-		case g.Attest && c.o.Domain.RAURI == "", g.Attest && c.o.Attesters == nil:
-			return refusedf(ErrInvalid, "there is no verifier here")
-		case !g.Attest && (mandate.Body.NeedsAttestation() || t.Verifier != ""):
-			return refusedf(ErrInvalid, "the mandate, or %s, demands attestation", t.PartnerName)
-		case g.Attest:
-			if err := c.allAttest(ctx, id); err != nil {
-				return err
-			}
+		demanded := mandate.Body.NeedsAttestation() || t.Verifier != ""
+		if err := c.gatesAllowed(ctx, *t, demanded, g); err != nil {
+			return err
 		}
 		before := gateWords(t.Gates)
 		t.Gates = g
@@ -58,6 +52,21 @@ func (c *Coordinator) SetGates(ctx context.Context, id, actor string, g Gates) (
 		})
 		return nil
 	})
+}
+
+// gatesAllowed returns ErrInvalid for gates that cannot be kept, or that are fewer
+// than what is demanded.
+func (c *Coordinator) gatesAllowed(ctx context.Context, t Transfer, demanded bool, g Gates) error {
+	switch {
+	case !g.Attest && demanded:
+		return refusedf(ErrInvalid, "the mandate, or %s, demands attestation", t.PartnerName)
+	case !g.Attest:
+		return nil
+	case c.o.Domain.RAURI == "" || c.o.Attesters == nil:
+		return refusedf(ErrInvalid, "there is no verifier here")
+	default:
+		return c.allAttest(ctx, t.ID)
+	}
 }
 
 func gateWords(g Gates) string {

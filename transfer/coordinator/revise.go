@@ -60,7 +60,8 @@ func (r Row) outdated(installed []transfer.Installed) bool {
 
 // receiveRevision is step 2 again, for a transfer that is known: the same devices, about
 // which something else is told.
-func (c *Coordinator) receiveRevision(ctx context.Context, t Transfer, from Partner, info *transfer.Signed[transfer.Info],
+func (c *Coordinator) receiveRevision(
+	ctx context.Context, t Transfer, from Partner, info *transfer.Signed[transfer.Info],
 	mandate *transfer.Signed[transfer.Mandate], docs Documents,
 ) (Reply, Change, error) {
 	var none Change

@@ -65,7 +65,9 @@ var layers = map[string][]string{
 	"est/enrol/enroltest":          {"est", "est/enrol", "lwm2m/fleet", "lwm2m/audit"},
 	"est/esthttp":                  {"est", "est/estcoap", "lwm2m/audit"},
 	"est/esttest":                  {"est", "lwm2m/audit"},
-	"transfer":                     {"lwm2m", "lwm2m/dcbor", "lwm2m/machine", "suit/cose", "est", "est/attest", "est/c509"},
+	"transfer": {
+		"lwm2m", "lwm2m/dcbor", "lwm2m/machine", "suit/cose", "est", "est/attest", "est/c509",
+	},
 	"transfer/coordinator": {
 		"transfer", "objects", "lwm2m", "lwm2m/machine", "est", "est/attest", "lwm2m/fleet", "lwm2m/audit",
 	},

@@ -172,15 +172,16 @@ func TestAuditTellsWhatChanged(t *testing.T) {
 			if !ok {
 				return true
 			}
-			var action string
+			var actions []string
 			var tells bool
 			for _, e := range row.Elts {
 				if kv, ok := e.(*ast.KeyValueExpr); ok {
 					key, _ := kv.Key.(*ast.Ident)
 					tells = tells || key != nil && (key.Name == "Before" || key.Name == "After")
-					action += strings.Join(actionsIn(kv), "")
+					actions = append(actions, actionsIn(kv)...)
 				}
 			}
+			action := strings.Join(actions, "")
 			if _, may := unchanging[action]; action != "" && !tells && !may {
 				t.Errorf("%s: rows of %s say neither what was before nor what is after", f.name, action)
 			}

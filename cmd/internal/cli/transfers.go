@@ -178,7 +178,8 @@ devices move within --within from now.`,
 	f.StringVar(&n.Partner, "partner", "", "`name` or id of the partner")
 	f.DurationVar(&within, "within", 7*24*time.Hour, "how long devices may take to move") //nolint:mnd // a week
 	f.StringVar(&n.Note, "note", "", "for people")
-	f.StringVar(&n.Verifier, "verifier", "", "name of the `provider` whose verdict on each device is demanded: this one,\n"+
+	f.StringVar(&n.Verifier, "verifier", "",
+		"name of the `provider` whose verdict on each device is demanded: this one,\n"+
 		"the partner, or another partner (default as the partner's record says)")
 	f.StringVar(&mandate, "mandate", "", "`file` with the mandate of a service user")
 	return cmd

@@ -17,7 +17,9 @@ func TestAgreements(t *testing.T) {
 	w.introduce(t)
 	w.devices.run(t)
 	w.online(t, w.alpha)
-	at := func(hours int) time.Time { return time.Now().Add(time.Duration(hours) * time.Hour).UTC().Truncate(time.Second) }
+	at := func(hours int) time.Time {
+		return time.Now().Add(time.Duration(hours) * time.Hour).UTC().Truncate(time.Second)
+	}
 	w.draftFrom(t, at(1)) // until at(2)
 	list, err := w.alpha.transfers(t.Context())
 	if err != nil || len(list) != 1 {
