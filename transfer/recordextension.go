@@ -44,12 +44,17 @@ func (c *recordCheck) extension(first *Mandate, x RecordExtension) error {
 	if err != nil {
 		return err
 	}
-	a, m := &agreed.Body, &mandate.Body
+	a, m, before := &agreed.Body, &mandate.Body, c.offer.Body.Window
+	if n := len(c.windows); n > 0 {
+		before = c.windows[n-1]
+	}
 	err = firstFalse(ErrRecord, []claim{
 		{a.Issuer == first.To && a.Audience == first.From, "providers"},
 		{bytes.Equal(a.Transfer, c.record.ID) && a.Offer == c.offer.Hash, "offer"},
 		{a.Mandate == said.Hash, "mandate"},
 		{m.From == first.From && m.To == first.To && m.Issuer == first.Issuer, "parties of the mandate"},
+		{a.Window.Earliest == before.Earliest && a.Window.Latest > before.Latest, "a later end"},
+		{a.IssuedAt.Time().Add(-ClockSkew).Before(before.Latest.Time()), "agreed to when the window had passed"},
 		{a.Window.Within(m.Window) && m.InForce(a.IssuedAt.Time()), "window of the mandate"},
 	})
 	if err == nil {
