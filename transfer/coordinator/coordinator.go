@@ -119,7 +119,8 @@ type Coordinator struct {
 	seen  map[string]awake                // for what the rows of a transfer were last woken
 	slots slots
 
-	rights rightLocks
+	rights  rightLocks
+	submits turns
 }
 
 // The defaults of Options.

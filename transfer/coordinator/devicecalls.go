@@ -49,6 +49,9 @@ func (c *Coordinator) receiveReady(ctx context.Context, from Partner, call Call)
 	if err != nil {
 		return Reply{}, none, err
 	}
+	if signed.Body.Epoch < uint64(r.Epoch) { // the network held it back
+		return Reply{}, none, refusedf(ErrState, "the device has taken a later message")
+	}
 	if err := c.compareReady(ctx, t, r, signed); err != nil {
 		return Reply{}, none, err
 	}

@@ -204,3 +204,30 @@ func (m *calls) take(p Partner, now time.Time) (wait time.Duration, tell bool) {
 	}
 	return time.Duration((1 - b.left) / rate * float64(time.Second)), tell
 }
+
+// turns let each partner submit one transfer at a time, so that its limits count those
+// that are on their way.
+type turns struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{} // by partner: as many as there are
+}
+
+// take waits for the turn of a partner.
+func (t *turns) take(ctx context.Context, partner string) (release func(), err error) {
+	t.mu.Lock()
+	turn := t.busy[partner]
+	if turn == nil {
+		if t.busy == nil {
+			t.busy = map[string]chan struct{}{}
+		}
+		turn = make(chan struct{}, 1)
+		t.busy[partner] = turn
+	}
+	t.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -101,7 +101,7 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 func (c *Coordinator) take(ctx context.Context, from Partner, call Call, digest [sha256.Size]byte,
 	receive func(context.Context, Partner, Call) (Reply, Change, error),
 ) (Reply, Change, error) {
-	release, err := c.hold(ctx, call)
+	release, err := c.hold(ctx, from, call)
 	if err != nil {
 		return Reply{}, Change{}, err
 	}

@@ -152,6 +152,12 @@ func (c *Coordinator) judgeAgain(ctx context.Context, p transfer.DevicePair, row
 	if r.Ended() {
 		return transfer.Reason(cut("its part has ended: " + r.Reason))
 	}
+	if r.State == transfer.RowReady {
+		ready, _, err := c.stored(ctx, r, transfer.Ready)
+		if err != nil || !transfer.SameManifests(ready.Body.Installed, p.Switch.Manifests) {
+			return "its READY receipt says that it runs something else"
+		}
+	}
 	return c.judge(ctx, p, now, r.Transfer)
 }
 

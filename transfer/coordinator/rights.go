@@ -46,9 +46,13 @@ func (c *Coordinator) openRight(ctx context.Context, s *step) error {
 	return c.open(ctx, s)
 }
 
-// hold locks the right of the device that a call is about, if it is to be closed.
-func (c *Coordinator) hold(ctx context.Context, call Call) (release func(), err error) {
-	if call.Action == ActionClose {
+// hold locks what a call is about until it is stored: the right of the device, if it is to
+// be closed, and what is counted of the partner, if it submits a transfer.
+func (c *Coordinator) hold(ctx context.Context, from Partner, call Call) (release func(), err error) {
+	switch call.Action {
+	case ActionInfo:
+		return c.submits.take(ctx, from.ID)
+	case ActionClose:
 		if r, err := c.o.Store.Row(ctx, call.Transfer, call.Device); err == nil {
 			return c.rights.take(ctx, r.Factory)
 		}
