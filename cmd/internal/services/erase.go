@@ -26,6 +26,11 @@ func (s *devices) EraseDevice(ctx context.Context, by web.Actor, id, endpoint, w
 		return web.Invalid("endpoint", "it is not the name of the device")
 	}
 	err = s.DB.Devices().Erase(ctx, l.ID, by.String(), why)
+	if errors.Is(err, sqlite.ErrHeld) { // nothing is under way with it any more
+		if err = s.revokeNamed(ctx, by, l, why); err == nil {
+			err = s.DB.Devices().Erase(ctx, l.ID, by.String(), why)
+		}
+	}
 	switch {
 	case errors.Is(err, fleet.ErrConflict):
 		return conflict("the device is ours: retire it first")

@@ -35,6 +35,9 @@ func (s *devices) RetireDevice(ctx context.Context, by web.Actor, id string, r w
 			return web.Device{}, err
 		}
 	}
+	if err := s.revokeNamed(ctx, by, l, why); err != nil {
+		return web.Device{}, err
+	}
 	if err := s.endKeys(ctx, by, l.ID, why); err != nil {
 		return web.Device{}, translate(err)
 	}
@@ -183,6 +186,24 @@ func (s *devices) succession(ctx context.Context, out *web.DeviceDetail, id flee
 	}
 	for _, d := range by {
 		out.ReplacedBy = &web.DeviceName{ID: string(d.ID), Endpoint: string(d.Endpoint)}
+	}
+	return nil
+}
+
+// revokeNamed revokes what is left of the certificates in a device's name: those that it
+// got without a right of its factory certificate, by a password or after bootstrap.
+func (s *devices) revokeNamed(ctx context.Context, by web.Actor, l sqlite.DeviceLine, why string) error {
+	records, err := s.CA.List(ctx, est.Query{
+		Kind: est.KindOperational, Status: est.StatusValid, Name: string(l.Endpoint),
+	})
+	if err != nil {
+		return translate(err)
+	}
+	for _, r := range records {
+		if err := s.CA.As(by.String()).Revoke(ctx, r.Hash, est.CessationOfOperation, why); err != nil {
+			return translate(err)
+		}
+		s.Dropped(r.Hash, l.ID)
 	}
 	return nil
 }

@@ -5,7 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"steward/cmd/internal/sqlite"
+	"steward/est"
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/server"
 	"steward/web"
@@ -122,4 +125,42 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+// TestDeletedDeviceHoldsNoCertificate retires and deletes devices without a factory
+// certificate: whoever has the key of their certificate must not come as the next device
+// of that name.
+func TestDeletedDeviceHoldsNoCertificate(t *testing.T) {
+	w := newWorld(t)
+	given := func(name string) est.Hash {
+		r := est.Record{
+			Hash: est.Hash{1, name[0]}, Serial: "4a" + name, SPKI: est.Hash{2, name[0]}, Kind: est.KindOperational,
+			Name: name, DER: []byte(name), NotBefore: w.clock.Now(), NotAfter: w.clock.Now().Add(time.Hour),
+			IssuedAt: w.clock.Now(), Version: 1, Status: est.StatusValid, Issuer: est.Hash{3},
+		}
+		if err := w.db.Inventory().Commit(t.Context(), est.Change{Insert: []est.Record{r}}); err != nil {
+			t.Fatal(err)
+		}
+		return r.Hash
+	}
+	gone := func(hash est.Hash) {
+		t.Helper()
+		r, err := w.db.Inventory().Certificate(t.Context(), hash)
+		if err != nil || r.Status != est.StatusRevoked || !slices.Contains(w.dropped, hash) {
+			t.Errorf("its certificate is %s, %v, dropped %v", r.Status, err, w.dropped)
+		}
+	}
+	d := w.add(t, fleet.Device{ID: "01P", Endpoint: "plain", Ownership: fleet.Owned})
+	first := given("plain")
+	if _, err := w.Devices.RetireDevice(t.Context(), alice, string(d.ID), "x"); err != nil {
+		t.Fatal(err)
+	}
+	gone(first)
+	left := w.add(t, fleet.Device{ID: "01Q", Endpoint: "other", Ownership: fleet.Left})
+	second := given("other")
+	if err := w.db.Devices().Erase(t.Context(), left.ID, "test", "x"); !errors.Is(err, sqlite.ErrHeld) {
+		t.Errorf("with a valid certificate: %v, want ErrHeld", err)
+	}
+	if err := w.Devices.EraseDevice(t.Context(), alice, string(left.ID), "other", "x"); err != nil {
+		t.Fatal(err)
+	}
+	gone(second)
 }

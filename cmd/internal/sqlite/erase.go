@@ -12,11 +12,16 @@ import (
 // ErrBusy reports a device that something is still under way with.
 var ErrBusy = errors.New("device is busy")
 
+// ErrHeld reports a device whose certificates are good yet: whoever has their keys could
+// come as the next device of its name.
+var ErrHeld = errors.New("certificates of the device are valid")
+
 // Erase removes a device that left and all that is known of it: what it sent, was asked
 // and was given. Certificates, rights and hand-overs stay, for the CA and the evidence of
 // where it went need them, and so does the audit. It returns fleet.ErrUnknown,
-// fleet.ErrConflict for one that has not left, and ErrBusy while an update or a hand-over
-// of it is not over. After a crash it is asked for once more.
+// fleet.ErrConflict for one that has not left, ErrBusy while an update or a hand-over of
+// it is not over, and then ErrHeld while certificates in its name are valid. After a crash
+// it is asked for once more.
 func (s Devices) Erase(ctx context.Context, id fleet.ID, actor, reason string) error {
 	d, err := s.Device(ctx, id)
 	if err != nil {
@@ -56,6 +61,13 @@ func erase(tx *Tx, id fleet.ID, actor, reason string) error {
 	}
 	if busy > 0 {
 		return fmt.Errorf("%w: %s", ErrBusy, d.Endpoint)
+	}
+	var held int
+	if err := tx.QueryRow("certificate.holders", string(d.Endpoint)).Scan(&held); err != nil {
+		return fmt.Errorf("certificate.holders: %w", err)
+	}
+	if held > 0 {
+		return fmt.Errorf("%w: %s", ErrHeld, d.Endpoint)
 	}
 	for _, statement := range []string{"device.erase_attester", "device.erase_verdicts"} {
 		if _, err := tx.Exec(statement, factoryColumn(d.Factory)); err != nil {
