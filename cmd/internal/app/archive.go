@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,6 +57,9 @@ func (a archiver) run(ctx context.Context, before time.Time) error {
 	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return err
 	}
+	if err := syncDirectory(filepath.Dir(a.dir)); err != nil { // or a crash takes the directory, and rows with it
+		return err
+	}
 	for {
 		if err := a.dropArchived(ctx); err != nil {
 			return err
@@ -74,7 +78,11 @@ func (a archiver) writeArchive(ctx context.Context, before time.Time) (bool, err
 	if err != nil {
 		return false, err
 	}
-	last, err := a.db.AuditOlder(ctx, before, base.ID+archiveRows)
+	_, later, err := a.around(base.ID + 1)
+	if err != nil {
+		return false, err
+	}
+	last, err := a.db.AuditOlder(ctx, before, min(base.ID+archiveRows, later-1))
 	if err != nil || last <= base.ID {
 		return false, err
 	}
@@ -116,19 +124,20 @@ func (a archiver) copyRows(ctx context.Context, f *os.File, after, last int64) e
 	return errors.Join(err, b.Flush())
 }
 
-// dropArchived removes rows that the newest file has from the database. It returns
-// errArchive, and removes nothing, unless the file's rows are a whole chain whose last
-// is the one that the database has.
+// dropArchived removes rows from the database, from its first on, that a file has. It
+// returns errArchive, and removes nothing, unless the file's rows are a whole chain whose
+// last is the one that the database has.
 func (a archiver) dropArchived(ctx context.Context) error {
 	base, err := a.db.AuditBase(ctx)
 	if err != nil {
 		return err
 	}
-	name, first, last, err := a.newestArchive()
-	if err != nil || last <= base.ID {
+	found, _, err := a.around(base.ID + 1)
+	if err != nil || found.last == 0 {
 		return err
 	}
-	report, err := checkArchive(name, first)
+	name, last := filepath.Join(a.dir, archiveName(found.first, found.last)), found.last
+	report, err := checkArchive(name, found.first)
 	if err != nil {
 		return err
 	}
@@ -141,7 +150,7 @@ func (a archiver) dropArchived(ctx context.Context) error {
 	}
 	err = a.db.Audit(ctx, audit.Row{
 		Actor: "system", Action: "audit.archive", Subject: filepath.Base(name), At: a.now,
-		Reason: fmt.Sprintf("rows %d to %d are in the file", first, last), After: report.Head,
+		Reason: fmt.Sprintf("rows %d to %d are in the file", found.first, last), After: report.Head,
 	})
 	if err != nil {
 		return err
@@ -174,20 +183,29 @@ func archiveName(first, last int64) string {
 	return fmt.Sprintf("audit-%012d-%012d.ndjson", first, last)
 }
 
-// newestArchive returns the file with the newest rows; "" if there is none.
-func (a archiver) newestArchive() (name string, first, last int64, err error) {
+// A span is the rows of a file.
+type span struct{ first, last int64 }
+
+// around returns the file with the row id, the one that goes furthest; zero if there is
+// none; and the first row of those files that begin after it.
+func (a archiver) around(id int64) (with span, later int64, err error) {
+	later = math.MaxInt64
 	entries, err := os.ReadDir(a.dir)
 	if err != nil {
-		return "", 0, 0, err
+		return span{}, 0, err
 	}
 	for _, e := range entries {
-		var from, to int64
-		_, err := fmt.Sscanf(e.Name(), "audit-%d-%d.ndjson", &from, &to)
-		if err == nil && to > last && e.Name() == archiveName(from, to) {
-			name, first, last = filepath.Join(a.dir, e.Name()), from, to
+		var s span
+		_, err := fmt.Sscanf(e.Name(), "audit-%d-%d.ndjson", &s.first, &s.last)
+		switch {
+		case err != nil || e.Name() != archiveName(s.first, s.last):
+		case s.first > id:
+			later = min(later, s.first)
+		case s.last >= id && s.last > with.last:
+			with = s
 		}
 	}
-	return name, first, last, nil
+	return with, later, nil
 }
 
 // syncDirectory has the names in a directory on the disk.

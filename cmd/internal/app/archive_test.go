@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,5 +196,60 @@ func TestArchiveAltered(t *testing.T) {
 		if r := c.verify(t); !r.Good() || r.First != 1 || r.Rows != 240 {
 			t.Errorf("%s: %+v, want all rows still there", change.name, r)
 		}
+	}
+}
+
+// TestArchiveGap has a database from a backup, of whose archives the first was kept
+// elsewhere: its rows are not removed because a later file ends well.
+func TestArchiveGap(t *testing.T) {
+	c := newChained(t, 30)
+	old := filepath.Join(t.TempDir(), "steward.db")
+	i, err := sqlite.Inspect(t.Context(), c.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(i.Snapshot(t.Context(), old), i.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, days := range []int{20, 10} {
+		if err := c.archive(t, days); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := c.files(t)
+	if err := os.Remove(filepath.Join(c.dir, files[0])); err != nil {
+		t.Fatal(err)
+	}
+	restored := &chained{path: old, dir: c.dir, now: c.now}
+	if restored.db, err = sqlite.Open(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = restored.db.Close() })
+	if err := restored.archive(t, 10); err != nil {
+		t.Fatal(err)
+	}
+	got := restored.files(t)
+	if r := restored.verify(t, got...); !r.Good() || r.Rows != 722 || !slices.Equal(got, files) {
+		t.Errorf("files %v, want %v: %+v", got, files, r)
+	}
+}
+
+// TestArchiveCut has somebody take rows off the beginning and say that they are in files.
+func TestArchiveCut(t *testing.T) {
+	c := newChained(t, 30)
+	if err := c.archive(t, 20); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.db.VerifyAudit(t.Context()); err != nil {
+		t.Fatal(n, err)
+	}
+	if err := c.db.DropAudit(t.Context(), 400); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.db.VerifyAudit(t.Context()); !errors.Is(err, audit.ErrChain) {
+		t.Errorf("VerifyAudit = %v, want ErrChain", err)
+	}
+	if r := c.verify(t); r.Good() {
+		t.Error("nobody misses rows that no archive has")
 	}
 }

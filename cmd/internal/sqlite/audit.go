@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -62,7 +63,13 @@ func CheckAudit(ctx context.Context, path string, c *audit.Checker, see func(aud
 		if err != nil {
 			return fmt.Errorf("read %s: %w", path, err)
 		}
-		c.Begin(base.ID, base.Hash)
+		told, err := db.vouched(ctx, base)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if told { // else the rows before are missing
+			c.Begin(base.ID, base.Hash)
+		}
 	}
 	for last := int64(0); ; {
 		page, err := db.AuditAfter(ctx, last)
@@ -82,11 +89,30 @@ func CheckAudit(ctx context.Context, path string, c *audit.Checker, see func(aud
 
 // VerifyAudit checks the whole chain of audit rows and returns their number. It
 // returns audit.ErrChain, with the number of rows that are good, if a row was
-// altered or taken out. The chain begins at AuditBase. Rows taken off the end leave no trace in the chain.
+// altered or taken out. The chain begins at AuditBase, which a row must tell of. Rows
+// taken off the end leave no trace in the chain.
 func (db *DB) VerifyAudit(ctx context.Context) (n int64, err error) {
-	base, err := db.AuditBase(ctx)
-	if err != nil {
+	for base, was := (AuditBase{}), (AuditBase{ID: -1}); ; was = base {
+		var failed error
+		if base, failed = db.AuditBase(ctx); failed != nil {
+			return n, failed
+		}
+		if base == was { // no rows went to files meanwhile
+			return n, err
+		}
+		if n, err = db.verifyAfter(ctx, base); !errors.Is(err, audit.ErrChain) {
+			return n, err
+		}
+	}
+}
+
+// verifyAfter is VerifyAudit of the rows after base.
+func (db *DB) verifyAfter(ctx context.Context, base AuditBase) (n int64, err error) {
+	switch told, err := db.vouched(ctx, base); {
+	case err != nil:
 		return 0, err
+	case !told:
+		return 0, fmt.Errorf("%w: no row tells that those up to %d were archived", audit.ErrChain, base.ID)
 	}
 	prev, last := base.Hash, base.ID
 	for {

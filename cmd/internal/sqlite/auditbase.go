@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"steward/lwm2m/audit"
@@ -37,6 +39,29 @@ func (db *DB) AuditBase(ctx context.Context) (b AuditBase, err error) {
 	copy(b.Hash[:], raw[idLength:])
 	b.ID = int64(binary.BigEndian.Uint64(raw)) //nolint:gosec // G115: as it was written
 	return b, nil
+}
+
+// vouched reports whether a row after b tells that those up to b are in a file: without
+// one, who takes rows off the beginning would only have to say that they were archived.
+func (db *DB) vouched(ctx context.Context, b AuditBase) (bool, error) {
+	if b == (AuditBase{}) {
+		return true, nil
+	}
+	rows, err := db.Query(ctx, "audit.archives", b.ID)
+	if err != nil {
+		return false, err
+	}
+	told, err := collect(rows, func(r *sql.Rows) (tells bool, err error) {
+		var file, head string
+		var first, last int64
+		if err := r.Scan(&file, &head); err != nil {
+			return false, err
+		}
+		_, err = fmt.Sscanf(file, "audit-%d-%d.ndjson", &first, &last)
+		within := err == nil && first <= b.ID && b.ID < last // a crash came while they were removed
+		return within || b.ID == last && head == hex.EncodeToString(b.Hash[:]), nil
+	})
+	return slices.Contains(told, true), err
 }
 
 // AuditOlder returns the id of the last of the rows, from the beginning of the chain up

@@ -30,6 +30,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 SELECT COALESCE((SELECT id FROM audit WHERE id <= ?2 AND at >= ?1 ORDER BY id LIMIT 1),
                 (SELECT MAX(id) FROM audit WHERE id <= ?2), 0) - 1;
 
+-- name: audit.archives
+SELECT subject, after FROM audit WHERE id > ? AND action = 'audit.archive';
+
 -- name: audit.batch
 SELECT id, hash
   FROM (SELECT id, hash FROM audit WHERE id <= ? ORDER BY id LIMIT ?)
