@@ -125,6 +125,8 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
 // TestDeletedDeviceHoldsNoCertificate retires and deletes devices without a factory
 // certificate: whoever has the key of their certificate must not come as the next device
 // of that name.
@@ -150,7 +152,7 @@ func TestDeletedDeviceHoldsNoCertificate(t *testing.T) {
 	}
 	d := w.add(t, fleet.Device{ID: "01P", Endpoint: "plain", Ownership: fleet.Owned})
 	first := given("plain")
-	if _, err := w.Devices.RetireDevice(t.Context(), alice, string(d.ID), "x"); err != nil {
+	if _, err := w.Devices.RetireDevice(t.Context(), alice, string(d.ID), web.Retirement{Reason: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	gone(first)
