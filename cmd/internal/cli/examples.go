@@ -77,7 +77,7 @@ func examplesOfOperators() map[string]string {
 		"campaigns finish":  "steward campaigns finish ID --reason 'the rest is in a warehouse'",
 		"campaigns report":  "steward campaigns report ID --format csv --out report.csv",
 
-		"releases":                 "steward releases list\n" +
+		"releases": "steward releases list\n" +
 			"steward releases add --image fw.bin --version 2.0 --vendor v.example --class lamp",
 		"releases list":            "steward releases list --json",
 		"releases show":            "steward releases show ID",

@@ -180,7 +180,7 @@ devices move within --within from now.`,
 	f.StringVar(&n.Note, "note", "", "for people")
 	f.StringVar(&n.Verifier, "verifier", "",
 		"name of the `provider` whose verdict on each device is demanded: this one,\n"+
-		"the partner, or another partner (default as the partner's record says)")
+			"the partner, or another partner (default as the partner's record says)")
 	f.StringVar(&mandate, "mandate", "", "`file` with the mandate of a service user")
 	return cmd
 }

@@ -13,9 +13,10 @@ import (
 	"io"
 	"os"
 	"slices"
-	"steward/cmd/internal/owner"
 	"strings"
 	"time"
+
+	"steward/cmd/internal/owner"
 )
 
 // Options are the flags of "steward demo".

@@ -144,7 +144,7 @@ func TestNewPages(t *testing.T) {
 			"/groups": "Groups", "/groups/north": "north", "/onboard": "Onboard", "/onboard/list": "Onboard a list",
 			"/onboard/scan": "Scan a label", "/onboard/labels?scope=all&filter=tag%3Dnorth": "Labels", "/find?q=m": "Find",
 			"/bulk": "Bulk actions", "/settings": "Settings", "/requests": "Requests", "/renewals": "Renewals",
-			"/attestation": "Attestation",
+			"/attestation":  "Attestation",
 			"/certificates": "Certificates", "/devices/ep:meter-1/settings": "meter-1",
 			"/devices/ep:meter-1/firmware": "meter-1",
 			"/devices/ep:meter-1/timeline": "meter-1", "/devices/ep:meter-1/security": "meter-1",
