@@ -161,6 +161,12 @@ func mandateDefects() []defect {
 		{check: 11, what: "has a mandate for another device", order: func(_ *Check, o *order) {
 			o.mandate.Devices.Factory[0][0] ^= 1
 		}},
+		{check: 11, what: "has a mandate to another provider", order: func(_ *Check, o *order) {
+			o.mandate.To += "x"
+		}},
+		{check: 11, what: "ends after what the mandate allows", order: func(_ *Check, o *order) {
+			o.mandate.Window.Latest--
+		}},
 		{check: 11, what: "keeps the application without permission", order: func(_ *Check, o *order) {
 			keep := transfer.ResetKeepApplication
 			o.destination.Reset = &keep

@@ -40,8 +40,9 @@ func (c *Check) early(ctx context.Context) error {
 		return nil
 	}
 	r, err := c.ready(ctx, func(o *order) {
-		o.message.NotBefore = transfer.SecondsOf(time.Now().Add(time.Hour))
-		o.message.Expires = transfer.SecondsOf(time.Now().Add(2 * time.Hour))
+		later := transfer.NewWindow(time.Now().Add(time.Hour), time.Now().Add(2*time.Hour))
+		o.message.NotBefore, o.message.Expires = later.Earliest, later.Latest
+		o.mandate.Window, o.mandate.Expires = later, later.Latest
 	})
 	if err != nil {
 		return err
