@@ -23,12 +23,12 @@ var ErrHeld = errors.New("certificates of the device are valid")
 // it is not over, and then ErrHeld while certificates in its name are valid. After a crash
 // it is asked for once more.
 func (s Devices) Erase(ctx context.Context, id fleet.ID, actor, reason string) error {
-	d, err := s.Device(ctx, id)
+	err := s.db.Update(ctx, func(tx *Tx) error { // before anything goes that does not come back
+		_, err := erasable(tx, id)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	if d.Ownership != fleet.Left {
-		return fmt.Errorf("%w: %s has not left", fleet.ErrConflict, d.Endpoint)
 	}
 	series := Series(s)
 	days, err := series.days(ctx)
@@ -47,27 +47,35 @@ func (s Devices) Erase(ctx context.Context, id fleet.ID, actor, reason string) e
 	return nil
 }
 
+// erasable returns a device that may be removed.
+func erasable(tx *Tx, id fleet.ID) (d fleet.Device, err error) {
+	if d, err = scanDevice(tx.QueryRow("device.by_id", string(id))); err != nil {
+		return d, err
+	}
+	if d.Ownership != fleet.Left {
+		return d, fmt.Errorf("%w: %s has not left", fleet.ErrConflict, d.Endpoint)
+	}
+	var busy, held int
+	if err := tx.QueryRow("device.busy", string(id), factoryColumn(d.Factory)).Scan(&busy); err != nil {
+		return d, fmt.Errorf("device.busy: %w", err)
+	}
+	if err := tx.QueryRow("certificate.holders", string(d.Endpoint)).Scan(&held); err != nil {
+		return d, fmt.Errorf("certificate.holders: %w", err)
+	}
+	switch {
+	case busy > 0:
+		return d, fmt.Errorf("%w: %s", ErrBusy, d.Endpoint)
+	case held > 0:
+		return d, fmt.Errorf("%w: %s", ErrHeld, d.Endpoint)
+	default:
+		return d, nil
+	}
+}
+
 func erase(tx *Tx, id fleet.ID, actor, reason string) error {
-	d, err := scanDevice(tx.QueryRow("device.by_id", string(id)))
+	d, err := erasable(tx, id) // it may have come back meanwhile
 	if err != nil {
 		return err
-	}
-	if d.Ownership != fleet.Left { // it came back meanwhile
-		return fmt.Errorf("%w: %s has not left", fleet.ErrConflict, d.Endpoint)
-	}
-	var busy int
-	if err := tx.QueryRow("device.busy", string(id), factoryColumn(d.Factory)).Scan(&busy); err != nil {
-		return fmt.Errorf("device.busy: %w", err)
-	}
-	if busy > 0 {
-		return fmt.Errorf("%w: %s", ErrBusy, d.Endpoint)
-	}
-	var held int
-	if err := tx.QueryRow("certificate.holders", string(d.Endpoint)).Scan(&held); err != nil {
-		return fmt.Errorf("certificate.holders: %w", err)
-	}
-	if held > 0 {
-		return fmt.Errorf("%w: %s", ErrHeld, d.Endpoint)
 	}
 	for _, statement := range []string{"device.erase_attester", "device.erase_verdicts"} {
 		if _, err := tx.Exec(statement, factoryColumn(d.Factory)); err != nil {

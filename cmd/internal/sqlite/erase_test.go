@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/fleet"
 	"steward/lwm2m/server"
@@ -38,6 +39,20 @@ func TestErase(t *testing.T) {
 	}
 	const factory = "x'0700000000000000000000000000000000000000000000000000000000000000'"
 	exec(t, db, "INSERT INTO attester (device, key, refs, boot_count, at) VALUES ("+factory+", x'00', '[]', 0, 0)")
+	held := est.Record{
+		Hash: est.Hash{9}, Serial: "4a", Kind: est.KindOperational, Name: string(d.Endpoint), DER: []byte{0}, Version: 1,
+		Status: est.StatusValid,
+	}
+	if err := db.Inventory().Commit(t.Context(), est.Change{Insert: []est.Record{held}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Erase(t.Context(), "a", "test", "x"); !errors.Is(err, ErrHeld) || of(t, db, "sample", "'a'") == 0 {
+		t.Errorf("with a certificate: %v, want ErrHeld, and its values as they were", err)
+	}
+	held.Status = est.StatusRevoked
+	if err := db.Inventory().Commit(t.Context(), est.Change{Update: []est.Record{held}}); err != nil {
+		t.Fatal(err)
+	}
 	var told []fleet.ID
 	db.WatchDevices(func(id fleet.ID) { told = append(told, id) })
 	if err := s.Erase(t.Context(), "a", "test", "scrapped"); err != nil {
