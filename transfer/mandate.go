@@ -108,6 +108,12 @@ func (m *Mandate) SequenceLimit() uint64 {
 	return *m.MaxSequence
 }
 
+// AsStrictAs reports whether a later mandate demands no less than the first.
+func (m *Mandate) AsStrictAs(first *Mandate) bool {
+	return (m.NeedsAttestation() || !first.NeedsAttestation()) && m.SequenceLimit() <= first.SequenceLimit() &&
+		(!m.MayKeepApplication() || first.MayKeepApplication())
+}
+
 var mandateKind = kind[Mandate]{
 	aad: "steward/mandate/1", limit: MaxBatch, tagged: true, validate: (*Mandate).validate,
 }

@@ -85,8 +85,7 @@ type recordCheck struct {
 	owner    []Anchor // that who signed the mandate is to devices; none: no service user
 	info     *Signed[Info]
 	offer    *Signed[Offer]
-	windows  []Window // of extensions
-	mandates []Hash   // likewise
+	windows  []extended // of extensions
 	accepted map[Hash]bool
 	listed   map[Hash]DevicePair // in the information
 	seen     map[Hash]int        // in the record

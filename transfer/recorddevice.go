@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"steward/est/attest"
@@ -99,7 +98,7 @@ func (c *deviceCheck) order() error {
 		{bytes.Equal(m.ID, c.record.ID), "transfer"},
 		{m.Offer == c.offer.Hash, "offer"},
 		{bytes.Equal(m.Destination, o.Destination), "destination"},
-		{m.Mandate.IsZero() || m.Mandate == c.mandate.Hash || slices.Contains(c.mandates, m.Mandate), "mandate"},
+		{m.Mandate.IsZero() || c.under(m.Mandate), "mandate"},
 		{c.within(m.Window()), "window"},
 	})
 }

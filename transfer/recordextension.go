@@ -46,7 +46,7 @@ func (c *recordCheck) extension(first *Mandate, x RecordExtension) error {
 	}
 	a, m, before := &agreed.Body, &mandate.Body, c.offer.Body.Window
 	if n := len(c.windows); n > 0 {
-		before = c.windows[n-1]
+		before = c.windows[n-1].window
 	}
 	err = firstFalse(ErrRecord, []claim{
 		{a.Issuer == first.To && a.Audience == first.From, "providers"},
@@ -56,17 +56,38 @@ func (c *recordCheck) extension(first *Mandate, x RecordExtension) error {
 		{a.Window.Earliest == before.Earliest && a.Window.Latest > before.Latest, "a later end"},
 		{a.IssuedAt.Time().Add(-ClockSkew).Before(before.Latest.Time()), "agreed to when the window had passed"},
 		{a.Window.Within(m.Window) && m.InForce(a.IssuedAt.Time()), "window of the mandate"},
+		{m.AsStrictAs(first), "demands of the mandate"},
 	})
 	if err == nil {
-		c.windows = append(c.windows, a.Window)
-		c.mandates = append(c.mandates, mandate.Hash)
+		c.windows = append(c.windows, extended{a.Window, mandate})
 	}
 	return err
 }
 
-// within reports whether a window lies inside what was offered or agreed to later.
-func (c *recordCheck) within(w Window) bool {
-	return w.Within(c.offer.Body.Window) || slices.ContainsFunc(c.windows, w.Within)
+// An extended is a window that was agreed to later, and the mandate that covers it.
+type extended struct {
+	window  Window
+	mandate *Signed[Mandate]
+}
+
+// within reports whether a window lies inside what was offered, or agreed to later for
+// the device.
+func (c *deviceCheck) within(w Window) bool {
+	return w.Within(c.offer.Body.Window) || slices.ContainsFunc(c.windows, func(e extended) bool {
+		return w.Within(e.window) && c.named(e.mandate)
+	})
+}
+
+// under reports whether a mandate is that of the transfer or of an extension, and names
+// the device.
+func (c *deviceCheck) under(mandate Hash) bool {
+	return mandate == c.mandate.Hash || slices.ContainsFunc(c.windows, func(e extended) bool {
+		return mandate == e.mandate.Hash && c.named(e.mandate)
+	})
+}
+
+func (c *deviceCheck) named(m *Signed[Mandate]) bool {
+	return m.Body.Names(c.hash, c.factory.Subject.CommonName)
 }
 
 // A RecordRevision is what was told of the devices, and answered, before it was revised.

@@ -143,8 +143,7 @@ func (c *Coordinator) covers(ctx context.Context, t Transfer, docs Documents, x 
 		err = refusedf(ErrInvalid, "the mandate is of %.80q, from %.80q to %.80q", b.Issuer, b.From, b.To)
 	case !x.Window.Within(b.Window) || b.Expires < x.Window.Latest:
 		err = refusedf(ErrInvalid, "the mandate ends before that window would")
-	case a.NeedsAttestation() && !b.NeedsAttestation(), b.SequenceLimit() > a.SequenceLimit(),
-		b.MayKeepApplication() && !a.MayKeepApplication():
+	case !b.AsStrictAs(a):
 		err = refusedf(ErrInvalid, "the mandate demands less than the one before")
 	default:
 		err = c.eachRow(ctx, t.ID, func(r Row) error {

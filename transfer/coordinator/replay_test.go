@@ -154,8 +154,8 @@ func (w *world) infoOf(tb testing.TB, d *device, key string) coordinator.Call {
 	return coordinator.Call{Action: coordinator.ActionInfo, Key: key, Body: body}
 }
 
-// TestRecordOfALateExtension: who signs an extension when the window has passed, or one
-// that begins elsewhere, proves nothing by it.
+// TestRecordOfALateExtension: who signs an extension when the window has passed, or under
+// a mandate for other devices, proves nothing by it.
 func TestRecordOfALateExtension(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -163,31 +163,44 @@ func TestRecordOfALateExtension(t *testing.T) {
 		w.start(t)
 		id := w.handOver(t)
 		first := window(t, w.alpha, id)
-		w.extend(t, id, first.Latest.Time().Add(time.Hour))
-		time.Sleep(40 * time.Minute)
+		time.Sleep(10 * time.Minute)
+		w.devices[0].offFor(2 * time.Hour)
+		w.extend(t, id, first.Latest.Time().Add(6*time.Hour))
+		time.Sleep(3 * time.Hour)
 		w.moved(t, id)
 		_, raw := w.alpha.record(t, id)
-		for name, tt := range map[string]struct {
-			change func(a *transfer.Agreement)
-			proved bool
-		}{
-			"as it was":      {func(*transfer.Agreement) {}, true},
-			"too late":       {func(a *transfer.Agreement) { a.IssuedAt = first.Latest + 1800 }, false},
-			"begins earlier": {func(a *transfer.Agreement) { a.Window.Earliest -= 60 }, false},
-			"ends no later":  {func(a *transfer.Agreement) { a.Window.Latest = first.Latest }, false},
+		yes := true
+		for name, change := range map[string]func(a *transfer.Agreement, m *transfer.Mandate){
+			"":               func(*transfer.Agreement, *transfer.Mandate) {},
+			"too late":       func(a *transfer.Agreement, _ *transfer.Mandate) { a.IssuedAt = first.Latest + 1800 },
+			"begins earlier": func(a *transfer.Agreement, _ *transfer.Mandate) { a.Window.Earliest -= 60 },
+			"ends no later":  func(a *transfer.Agreement, _ *transfer.Mandate) { a.Window.Latest = first.Latest },
+			"mandate of another device": func(_ *transfer.Agreement, m *transfer.Mandate) {
+				m.Devices.Factory = []transfer.Hash{{1}}
+			},
+			"mandate that lets more": func(_ *transfer.Agreement, m *transfer.Mandate) { m.KeepApplication = &yes },
 		} {
 			record, err := transfer.ParseRecord(raw)
 			check(t, err)
-			signed, err := transfer.ParseAgreement(record.Extensions[0].Agreement)
+			agreed, err := transfer.ParseAgreement(record.Extensions[0].Agreement)
 			check(t, err)
-			tt.change(&signed.Body)
-			record.Extensions[0].Agreement, err = signed.Body.Sign(w.beta.signer)
+			mandate, err := transfer.ParseMandate(record.Extensions[0].Mandate)
 			check(t, err)
+			change(&agreed.Body, &mandate.Body)
+			if name != "" {
+				record.Extensions[0].Mandate, err = mandate.Body.Sign(w.alpha.signer)
+				check(t, err)
+				mandate, err = transfer.ParseMandate(record.Extensions[0].Mandate)
+				check(t, err)
+				agreed.Body.Mandate = mandate.Hash
+				record.Extensions[0].Agreement, err = agreed.Body.Sign(w.beta.signer)
+				check(t, err)
+			}
 			forged, err := record.Sign(w.alpha.signer)
 			check(t, err)
 			report, err := transfer.CheckRecord(forged, nil)
-			if err != nil || report.Proved != tt.proved {
-				t.Errorf("%s: proved %t, %v, not proved: %q", name, report.Proved, err, unproved(report))
+			if err != nil || report.Proved != (name == "") {
+				t.Errorf("%q: proved %t, %v, not proved: %q", name, report.Proved, err, unproved(report))
 			}
 		}
 	})
