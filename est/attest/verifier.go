@@ -65,8 +65,8 @@ type Elsewhere interface {
 	// Challenge returns a nonce of the other verifier, and its end. It returns ErrBusy
 	// or ErrUnknown.
 	Challenge(ctx context.Context, device Hash, k Case) ([]byte, time.Time, error)
-	// Appraise returns the other verifier's verdict, as signed. It returns ErrBusy or
-	// ErrNonce. Whose signature it must have, Judged checks.
+	// Appraise returns the other verifier's verdict, whose signature it has checked. It
+	// returns ErrBusy or ErrNonce.
 	Appraise(ctx context.Context, device Hash, k Case, evidence []byte) ([]byte, error)
 }
 

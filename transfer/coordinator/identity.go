@@ -208,8 +208,8 @@ func (c *Coordinator) AddPartner(ctx context.Context, identity []byte, label, ac
 	if err != nil {
 		return Partner{}, err
 	}
-	if p.Name == c.o.Name {
-		return Partner{}, refusedf(ErrInvalid, "%q is our own name", p.Name)
+	if p.Name == c.o.Name || p.PeerURI != "" && p.PeerURI == c.o.PeerURI {
+		return Partner{}, refusedf(ErrInvalid, "%q at %q is our own name or address", p.Name, p.PeerURI)
 	}
 	partners, err := c.o.Store.ListPartners(ctx)
 	if err != nil {
@@ -218,6 +218,9 @@ func (c *Coordinator) AddPartner(ctx context.Context, identity []byte, label, ac
 	for _, old := range partners {
 		if old.Name == p.Name && old.TLSKey() == p.TLSKey() && old.SigningKey() == p.SigningKey() {
 			return old, nil
+		}
+		if p.PeerURI != "" && old.PeerURI == p.PeerURI { // a verifier is named by it
+			return Partner{}, fmt.Errorf("%w: %s is at %s", ErrPinned, old.Name, old.PeerURI)
 		}
 	}
 	p.ID, p.Label, p.AddedAt, p.AddedBy = c.o.NewID(), label, time.Now(), actor

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
@@ -87,4 +88,18 @@ func encodePEM(der []byte) string {
 		return ""
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// partnerNamed returns the partner of a name, or ErrUnknown.
+func (c *Coordinator) partnerNamed(ctx context.Context, name string) (Partner, error) {
+	all, err := c.o.Store.ListPartners(ctx)
+	if err != nil {
+		return Partner{}, err
+	}
+	for _, p := range all {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Partner{}, fmt.Errorf("partner %.80q: %w", name, ErrUnknown)
 }

@@ -129,20 +129,6 @@ func (c *Coordinator) verifierOf(ctx context.Context, t Transfer) (string, *x509
 	return name, by, nil
 }
 
-// partnerNamed returns the partner of a name, or ErrUnknown.
-func (c *Coordinator) partnerNamed(ctx context.Context, name string) (Partner, error) {
-	all, err := c.o.Store.ListPartners(ctx)
-	if err != nil {
-		return Partner{}, err
-	}
-	for _, p := range all {
-		if p.Name == name {
-			return p, nil
-		}
-	}
-	return Partner{}, fmt.Errorf("partner %.80q: %w", name, ErrUnknown)
-}
-
 // Challenge asks the verifier of another provider for a nonce, for a device that comes.
 // It returns attest.ErrBusy if that cannot be asked now, and attest.ErrUnknown if it
 // does not judge the device.
@@ -162,8 +148,8 @@ func (c *Coordinator) Challenge(ctx context.Context, device attest.Hash, k attes
 const maxUnix = 253402300799
 
 // Appraise asks the verifier of another provider for its verdict. It returns
-// attest.ErrBusy if that cannot be asked now, and attest.ErrNonce for evidence that it
-// does not take: the device tries anew.
+// attest.ErrBusy if that cannot be asked now, attest.ErrNonce for evidence that it does
+// not take, and ErrEvidence for a verdict that is not its: the device tries anew.
 func (c *Coordinator) Appraise(
 	ctx context.Context, device attest.Hash, k attest.Case, evidence []byte,
 ) ([]byte, error) {
@@ -171,6 +157,14 @@ func (c *Coordinator) Appraise(
 	if errors.Is(err, ErrDeclined) {
 		return nil, fmt.Errorf("%w: %w", attest.ErrNonce, err)
 	}
+	if err != nil {
+		return nil, err
+	}
+	t, r, err := c.attesting(ctx, fleet.Factory(device))
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.shownVerdict(ctx, t, r, raw) // before it is kept
 	return raw, err
 }
 

@@ -1,6 +1,7 @@
 package coordinator_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -230,6 +231,68 @@ func TestUnknownVerifier(t *testing.T) {
 		check(t, err)
 		if !strings.Contains(rows[0].Reason, "verifier that is demanded is not known") {
 			t.Errorf("rejected because %q", rows[0].Reason)
+		}
+	})
+}
+
+// TestVerifierOfAnotherName: nobody is pinned under the address of another partner, by
+// which that partner's verifier is named.
+func TestVerifierOfAnotherName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := demanding(t, "Gamma")
+		for want, uri := range map[error]string{
+			coordinator.ErrPinned:  w.beta.partner(t, w.gamma).PeerURI,
+			coordinator.ErrInvalid: w.alpha.partner(t, w.beta).PeerURI,
+		} {
+			mallory := newProvider(t, w, "Aaron") // whom a list has first
+			mallory.change = func(o *coordinator.Options) { o.PeerURI = uri }
+			mallory.open(t)
+			file, err := mallory.c.Identity()
+			check(t, err)
+			if _, err := w.beta.c.AddPartner(t.Context(), file, "", "operator:carol"); !errors.Is(err, want) {
+				t.Errorf("Aaron at %s: %v, want %v", uri, err, want)
+			}
+		}
+	})
+}
+
+// lyingPeers show a verdict that the verifier has not signed.
+type lyingPeers struct {
+	coordinator.Peers
+
+	by transfer.Signer
+}
+
+func (p lyingPeers) Post(ctx context.Context, to coordinator.Partner, call coordinator.Call) ([]byte, error) {
+	raw, err := p.Peers.Post(ctx, to, call)
+	if err != nil || call.Action != coordinator.ActionEvidence {
+		return raw, err
+	}
+	v, err := attest.ParseVerdict(raw)
+	if err != nil {
+		return nil, err
+	}
+	return v.Sign(attest.Signer{Key: p.by.Key, Certificate: p.by.Certificate})
+}
+
+// TestForgedVerdictIsNotKept: what the demanded verifier has not signed does not stand
+// among the results of a device.
+func TestForgedVerdictIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := demanding(t, "Gamma")
+		w.beta.change = func(o *coordinator.Options) { o.Peers = lyingPeers{o.Peers, w.beta.signer} }
+		w.beta.open(t)
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(10 * time.Minute)
+		for _, d := range w.devices {
+			results, err := w.beta.attest.store.Results(t.Context(), attest.Hash(d.Factory), 9)
+			if err != nil || len(results) > 0 {
+				t.Errorf("%d results of forged verdicts, %v", len(results), err)
+			}
+		}
+		if n := w.beta.states(t, id); n[transfer.RowEnrolled]+n[transfer.RowActive]+n[transfer.RowFinalised] > 0 {
+			t.Errorf("Beta took devices by a forged verdict: %v", n)
 		}
 	})
 }
