@@ -92,9 +92,9 @@ func CheckAudit(ctx context.Context, path string, c *audit.Checker, see func(aud
 // altered or taken out. The chain begins at AuditBase, which a row must tell of. Rows
 // taken off the end leave no trace in the chain.
 func (db *DB) VerifyAudit(ctx context.Context) (n int64, err error) {
-	for base, was := (AuditBase{}), (AuditBase{ID: -1}); ; was = base {
-		var failed error
-		if base, failed = db.AuditBase(ctx); failed != nil {
+	for was := (AuditBase{ID: -1}); ; {
+		base, failed := db.AuditBase(ctx)
+		if failed != nil {
 			return n, failed
 		}
 		if base == was { // no rows went to files meanwhile
@@ -103,6 +103,7 @@ func (db *DB) VerifyAudit(ctx context.Context) (n int64, err error) {
 		if n, err = db.verifyAfter(ctx, base); !errors.Is(err, audit.ErrChain) {
 			return n, err
 		}
+		was = base
 	}
 }
 
