@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"steward/cmd/internal/sqlite"
@@ -93,7 +94,7 @@ func (s *devices) leave(ctx context.Context, by web.Actor, d fleet.Device, next 
 	}, maxTags)
 	switch {
 	case errors.Is(err, sqlite.ErrTags):
-		return conflict("together they have too many tags")
+		return errManyTags
 	case errors.Is(err, fleet.ErrConflict):
 		return conflict("one of the two has left meanwhile")
 	case err != nil:
@@ -102,6 +103,8 @@ func (s *devices) leave(ctx context.Context, by web.Actor, d fleet.Device, next 
 	s.Server.Reconsider(next)
 	return nil
 }
+
+var errManyTags = conflict("together they have too many tags")
 
 // successor finds the device that is to take the place, "" for none.
 func (s *devices) successor(ctx context.Context, l sqlite.DeviceLine, r web.Retirement) (fleet.ID, error) {
@@ -118,6 +121,8 @@ func (s *devices) successor(ctx context.Context, l sqlite.DeviceLine, r web.Reti
 		return "", web.Invalid("replacement", "a device does not replace itself")
 	case next.Ownership == fleet.Left:
 		return "", conflict("the replacement is not ours any more")
+	case len(slices.Compact(slices.Sorted(slices.Values(slices.Concat(l.Tags, next.Tags))))) > maxTags:
+		return "", errManyTags // before anything has ended
 	}
 	return next.ID, nil
 }

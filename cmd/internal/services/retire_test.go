@@ -2,6 +2,7 @@ package services_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -165,4 +166,29 @@ func TestDeletedDeviceHoldsNoCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone(second)
+}
+
+// TestReplacementThatCannotBe: what is refused has ended nothing: neither the right nor
+// the certificates of the device that was to go.
+func TestReplacementThatCannotBe(t *testing.T) {
+	w := newWorld(t)
+	w.trust(t)
+	old, _ := w.enrolled(t, "meter-1")
+	var tags []string
+	for i := range 32 {
+		tags = append(tags, fmt.Sprintf("tag-%d", i))
+	}
+	w.add(t, fleet.Device{ID: "01N", Endpoint: "meter-2", Ownership: fleet.Expected, Tags: tags})
+	ctx := t.Context()
+	_, err := w.Devices.ChangeTags(ctx, alice, old.ID, web.TagChange{Add: []string{"roof"}})
+	check(t, err)
+	_, err = w.Devices.RetireDevice(ctx, alice, old.ID, web.Retirement{Reason: "x", Replacement: "ep:meter-2"})
+	if !errors.Is(err, web.ErrConflict) {
+		t.Errorf("RetireDevice = %v, want ErrConflict", err)
+	}
+	live, err := w.Certificates.ListCertificates(ctx,
+		web.CertificateFilter{Device: old.ID, State: web.CertificateLive}, web.Page{Size: 9})
+	if err != nil || len(live.Items) != 1 {
+		t.Errorf("the device has %d live certificates, %v, want the one it had", len(live.Items), err)
+	}
 }
