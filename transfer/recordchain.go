@@ -122,6 +122,7 @@ func (c *Custody) check() error {
 			{h.From == before.To, fmt.Sprintf("%s gave it, while %s had it", h.From, before.To)},
 			{h.Epoch > before.Epoch, "its epoch did not rise"},
 			{h.came.IsZero() || h.came == before.final, "it had come to " + h.From + " by another hand-over"},
+			{!h.came.IsZero() || h.Epoch == before.Epoch+1, "how it had come is not said, and its epoch leaves room for more"},
 			{h.factory == before.factory || !h.came.IsZero(), "another factory certificate"},
 		}); err != nil {
 			return err

@@ -55,6 +55,14 @@ func TestChain(t *testing.T) {
 		t.Cleanup(w.gamma.stop)
 		first, second := w.between(t, w.alpha, w.beta), w.between(t, w.beta, w.gamma)
 		third := w.between(t, w.gamma, w.alpha)
+		w.between(t, w.alpha, w.beta)
+		forged, err := transfer.ParseRecord(w.between(t, w.beta, w.gamma))
+		check(t, err)
+		for i := range forged.Devices { // Beta hides where it had them from
+			forged.Devices[i].Came = nil
+		}
+		fifth, err := forged.Sign(w.beta.signer)
+		check(t, err)
 		for name, tt := range map[string]struct {
 			records [][]byte
 			why     string
@@ -64,6 +72,7 @@ func TestChain(t *testing.T) {
 			"the first two":    {[][]byte{first, second}, ""},
 			"the middle left":  {[][]byte{first, third}, "Gamma gave it, while Beta had it"},
 			"the first left":   {[][]byte{second, third}, "by which it had come to Beta is missing"},
+			"a way round left": {[][]byte{first, fifth}, "is not said, and its epoch"},
 			"the last alone":   {[][]byte{third, third}, "by which it had come to Gamma is missing"},
 		} {
 			report, err := transfer.CheckChain(tt.records, nil)

@@ -56,6 +56,7 @@ func (c *Coordinator) hold(ctx context.Context, from Partner, call Call) (releas
 		if r, err := c.o.Store.Row(ctx, call.Transfer, call.Device); err == nil {
 			return c.rights.take(ctx, r.Factory)
 		}
+	default: // what it changes has a version
 	}
 	return func() {}, nil
 }
