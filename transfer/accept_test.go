@@ -161,7 +161,9 @@ func TestAccept(t *testing.T) {
 		}, transfer.ErrE11Mandate},
 		{"sound, with a mandate for names that begin so", func(t *testing.T, s *situation) {
 			t.Helper()
-			raw := changedMandate(t, s.w, func(m *transfer.Mandate) { m.Devices = transfer.Devices{Group: "urn:dev:os:32473-*"} })
+			raw := changedMandate(t, s.w, func(m *transfer.Mandate) {
+				m.Devices = transfer.Devices{Group: "urn:dev:os:32473-*"}
+			})
 			giveMandate(t, &s.message, &s.prepare, raw)
 		}, nil},
 		{"sound, with a mandate for a group by name", func(t *testing.T, s *situation) {

@@ -104,7 +104,8 @@ func (r *Record) validate() error {
 	}
 	for i := range r.Devices {
 		d := &r.Devices[i]
-		if len(d.Came) != 0 && len(d.Came) != len(Hash{}) || len(d.Receipts) > maxRecorded || len(d.Certificates) > MaxRecordCertificates {
+		if len(d.Came) != 0 && len(d.Came) != len(Hash{}) || len(d.Receipts) > maxRecorded ||
+			len(d.Certificates) > MaxRecordCertificates {
 			return fmt.Errorf("transfer: record of %.40q: too much in it: %w", d.Endpoint, ErrValue)
 		}
 	}

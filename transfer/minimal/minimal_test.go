@@ -215,7 +215,9 @@ var vectors = []struct {
 	{"E11 long", 11, func(_ cast, x *situation) { x.order = make([]byte, 4097) }},
 	{"E11 signer", 11, func(c cast, x *situation) { x.owner = c.sp1 }},
 	{"sound, names that begin so", 0, func(_ cast, x *situation) { x.mandate.Devices = transfer.Devices{Group: "d*"} }},
-	{"E11 names that begin otherwise", 11, func(_ cast, x *situation) { x.mandate.Devices = transfer.Devices{Group: "e*"} }},
+	{"E11 names that begin otherwise", 11, func(_ cast, x *situation) {
+		x.mandate.Devices = transfer.Devices{Group: "e*"}
+	}},
 	{"E11 from another", 11, func(_ cast, x *situation) { x.mandate.From = "SP3" }},
 	{"E11 to another", 11, func(_ cast, x *situation) { x.mandate.To = "SP3" }},
 	{"E11 until earlier", 11, func(_ cast, x *situation) { x.mandate.Window.Latest-- }},

@@ -84,7 +84,8 @@ func (f *Fake) Rows(_ context.Context, _ string, p web.Page) (web.List[web.Trans
 	second := 1.5
 	return list(f, p, web.TransferRow{
 		Device: ID, Endpoint: f.Text, Factory: "ab", State: f.Text, Level: web.LevelGood, Reason: f.Text,
-		Next: f.Text, Verdict: f.verdict(), Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon, Disruption: &second,
+		Next: f.Text, Verdict: f.verdict(), Epoch: 1, Bytes: 420, UpdatedAt: Noon, CommittedAt: Noon, ActiveAt: Noon,
+		Disruption: &second,
 	})
 }
 

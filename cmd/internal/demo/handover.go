@@ -48,23 +48,13 @@ func (d *demo) handOver(ctx context.Context) error {
 	if !d.window.From.IsZero() {
 		d.window.Until = d.window.From.Add(window)
 	}
-	latest := d.window.Until
-	factories, err := d.factories()
+	mandate, err := d.mandate()
 	if err != nil {
 		return err
 	}
-	order := transfer.MandateRequest{
-		From: d.alpha.name, To: d.beta.name, Earliest: time.Now().Add(-time.Minute), Latest: latest,
-		Attestation: d.o.Attest,
+	in := web.NewTransfer{
+		Partner: beta, Earliest: d.window.From, Latest: d.window.Until, Mandate: mandate, Note: "demonstration",
 	}
-	for _, f := range factories {
-		order.Devices = append(order.Devices, transfer.MandateRequestDevice{Factory: f.String()})
-	}
-	mandate, err := d.user.Sign(&order, time.Now())
-	if err != nil {
-		return err
-	}
-	in := web.NewTransfer{Partner: beta, Earliest: d.window.From, Latest: latest, Mandate: mandate, Note: "demonstration"}
 	for _, name := range d.names {
 		in.Devices = append(in.Devices, devices[name].ID)
 	}
@@ -91,6 +81,22 @@ func (d *demo) handOver(ctx context.Context) error {
 		return err
 	}
 	return d.weather(ctx, "")
+}
+
+// mandate returns what the service user signs for all devices.
+func (d *demo) mandate() ([]byte, error) {
+	factories, err := d.factories()
+	if err != nil {
+		return nil, err
+	}
+	order := transfer.MandateRequest{
+		From: d.alpha.name, To: d.beta.name, Earliest: time.Now().Add(-time.Minute), Latest: d.window.Until,
+		Attestation: d.o.Attest,
+	}
+	for _, f := range factories {
+		order.Devices = append(order.Devices, transfer.MandateRequestDevice{Factory: f.String()})
+	}
+	return d.user.Sign(&order, time.Now())
 }
 
 func (d *demo) command(ctx context.Context, p *provider, id string, a web.TransferAction) error {

@@ -42,23 +42,36 @@ func (s *transfers) again(ctx context.Context, by web.Actor, t coordinator.Trans
 
 // stayed are the devices of a transfer that never left.
 func (s *transfers) stayed(ctx context.Context, id string) (out []fleet.ID, err error) {
-	after := ""
-	for {
-		rows, err := s.Coordinator.Rows(ctx, id, after, sleeperPage)
+	err = s.eachRow(ctx, id, func(r coordinator.Row) error {
+		if r.State != transfer.RowAborted && r.State != transfer.RowExpired && r.State != transfer.RowFellBack {
+			return nil
+		}
+		if l, err := s.find(ctx, string(r.Device)); err == nil && l.Ownership == fleet.Owned {
+			out = append(out, r.Device)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// rowsAtOnce are the rows that eachRow reads at a time.
+const rowsAtOnce = 500
+
+// eachRow calls do with every row of a transfer, until it returns an error.
+func (s *transfers) eachRow(ctx context.Context, id string, do func(coordinator.Row) error) error {
+	for after := ""; ; {
+		rows, err := s.Coordinator.Rows(ctx, id, after, rowsAtOnce)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, r := range rows {
 			after = r.Short
-			if r.State != transfer.RowAborted && r.State != transfer.RowExpired && r.State != transfer.RowFellBack {
-				continue
-			}
-			if l, err := s.find(ctx, string(r.Device)); err == nil && l.Ownership == fleet.Owned {
-				out = append(out, r.Device)
+			if err := do(r); err != nil {
+				return err
 			}
 		}
-		if len(rows) < sleeperPage {
-			return out, nil
+		if len(rows) < rowsAtOnce {
+			return nil
 		}
 	}
 }

@@ -40,11 +40,6 @@ func asked(t coordinator.Transfer) (out []web.Notice) {
 	return out
 }
 
-const (
-	sleeperPage  = 500
-	sleeperPages = 40 // all of the largest transfer
-)
-
 // sleepers warns of devices that are expected to speak only when the window has passed
 // (transfer protocol §7).
 func (s *transfers) sleepers(ctx context.Context, t coordinator.Transfer) ([]web.Notice, error) {
@@ -53,25 +48,15 @@ func (s *transfers) sleepers(ctx context.Context, t coordinator.Transfer) ([]web
 	}
 	var late int
 	var last time.Time
-	after := ""
-	for range sleeperPages {
-		rows, err := s.Coordinator.Rows(ctx, t.ID, after, sleeperPage)
-		if err != nil {
-			return nil, translate(err)
+	err := s.eachRow(ctx, t.ID, func(r coordinator.Row) error {
+		if wake, is := s.sleepsOver(r, t.Window.Latest.Time()); is {
+			late++
+			last = later(last, wake)
 		}
-		for _, r := range rows {
-			after = r.Short
-			if wake, is := s.sleepsOver(r, t.Window.Latest.Time()); is {
-				late++
-				last = later(last, wake)
-			}
-		}
-		if len(rows) < sleeperPage {
-			break
-		}
-	}
-	if late == 0 {
-		return nil, nil
+		return nil
+	})
+	if err != nil || late == 0 {
+		return nil, translate(err)
 	}
 	return []web.Notice{{Level: web.LevelWarning, Text: fmt.Sprintf("Asleep until after the window: devices: %d, the "+
 		"last until %s. They stay here unless the window is extended.", late, last.UTC().Format(time.RFC3339))}}, nil

@@ -33,26 +33,17 @@ func (s *transfers) TransferReport(ctx context.Context, id string) (web.Transfer
 func (s *transfers) reportRows(ctx context.Context, out *web.TransferReport) error {
 	var seconds []float64
 	var failed []web.TransferFailures
-	for after := ""; ; {
-		rows, err := s.Coordinator.Rows(ctx, out.Transfer, after, web.MaxPageSize)
-		if err != nil {
-			return err
+	add := func(r coordinator.Row) error {
+		if gap, ok := r.Disruption(); ok {
+			seconds = append(seconds, gap.Seconds())
 		}
-		for _, r := range rows {
-			after = r.Short
-			if err := s.reportRow(ctx, out, r); err != nil {
-				return err
-			}
-			if gap, ok := r.Disruption(); ok {
-				seconds = append(seconds, gap.Seconds())
-			}
-			if r.Failed() {
-				failed = append(failed, web.TransferFailures{State: string(r.State), Reason: r.Reason})
-			}
+		if r.Failed() {
+			failed = append(failed, web.TransferFailures{State: string(r.State), Reason: r.Reason})
 		}
-		if len(rows) < web.MaxPageSize {
-			break
-		}
+		return s.reportRow(ctx, out, r)
+	}
+	if err := s.eachRow(ctx, out.Transfer, add); err != nil {
+		return err
 	}
 	out.Disruption, out.Failures = web.DisruptionOf(seconds), web.FailuresOf(failed)
 	return nil

@@ -21,7 +21,9 @@ func TestTransferReport(t *testing.T) {
 	owned, err := w.db.Devices().Device(ctx, fleet.ID(d.ID))
 	check(t, err)
 	row := func(n byte, state transfer.RowState, took time.Duration, reason string) coordinator.Row {
-		r := coordinator.Row{State: state, Factory: fleet.Factory{n}, Endpoint: "x", Reason: reason, Message: make([]byte, 400)}
+		r := coordinator.Row{
+			State: state, Factory: fleet.Factory{n}, Endpoint: "x", Reason: reason, Message: make([]byte, 400),
+		}
 		if n == 0 {
 			r.Factory, r.Device, r.Endpoint = owned.Factory, owned.ID, owned.Endpoint
 		}
@@ -45,7 +47,8 @@ func TestTransferReport(t *testing.T) {
 	if r.Disruption != (web.Disruption{Known: 2, Median: 2, P95: 90, Most: 90}) || r.Bytes != 1200 {
 		t.Errorf("disruption %+v, %d bytes", r.Disruption, r.Bytes)
 	}
-	if len(r.Failures) != 1 || r.Failures[0] != (web.TransferFailures{State: "FELL_BACK", Reason: "no network", Count: 1}) {
+	stayed := web.TransferFailures{State: "FELL_BACK", Reason: "no network", Count: 1}
+	if len(r.Failures) != 1 || r.Failures[0] != stayed {
 		t.Errorf("failures: %+v", r.Failures)
 	}
 	if r.Revocations != 0 || r.Unrevoked != 1 || len(r.Approvals) != 1 {

@@ -167,8 +167,9 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 func showRow(r coordinator.Row) web.TransferRow {
 	out := web.TransferRow{
 		Device: string(r.Device), Endpoint: string(r.Endpoint), Factory: r.Short, State: string(r.State),
-		Level: rowLevel(r), Inferred: r.Inferred, Next: r.State.Next(r.Incoming), Reason: r.Reason, Epoch: r.Epoch, Bytes: len(r.Message),
-		Verdict: showVerdict(r.Verdict), UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
+		Level: rowLevel(r), Inferred: r.Inferred, Next: r.State.Next(r.Incoming), Reason: r.Reason, Epoch: r.Epoch,
+		Bytes: len(r.Message), Verdict: showVerdict(r.Verdict),
+		UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
 	}
 	if d, ok := r.Disruption(); ok {
 		seconds := d.Round(time.Millisecond).Seconds()
