@@ -20,10 +20,12 @@ func (x *examiner) measure(s *sim.Snapshot) {
 		{"receipts", "", "receipt"},
 		{"crts", hostBeta, "crts"},
 		{"register", hostBeta, "registration"},
+		{"renewal", hostBeta, "renewal"},
 	} {
 		var f figures
 		for _, c := range s.Counts {
-			if c.Phase == m.phase && strings.HasPrefix(c.Host, m.host) {
+			of := c.Phase == m.phase || m.phase == "renewal" && c.Phase == "handshake_renewal"
+			if of && strings.HasPrefix(c.Host, m.host) {
 				f.bytes += int(c.Bytes())                               //nolint:gosec // G115: a demonstration's traffic
 				f.datagrams += int(c.SentMessages + c.ReceivedMessages) //nolint:gosec // G115: likewise
 			}
@@ -52,6 +54,7 @@ func (x *examiner) summarise() {
 		"receipts":  {&x.report.DeviceBytes.Receipts, &x.report.DeviceMessages.Receipts},
 		"crts":      {&x.report.DeviceBytes.Crts, &x.report.DeviceMessages.Crts},
 		"register":  {&x.report.DeviceBytes.Register, &x.report.DeviceMessages.Register},
+		"renewal":   {&x.report.DeviceBytes.Renewal, &x.report.DeviceMessages.Renewal},
 	} {
 		*to[0] = median(x.phases[name], func(f figures) int { return f.bytes })
 		*to[1] = median(x.phases[name], func(f figures) int { return f.datagrams })

@@ -70,6 +70,7 @@ type Phases struct {
 	Receipts int `json:"receipts"`
 	Crts     int `json:"crts"`
 	Register int `json:"register"` // at the new provider, without its handshake
+	Renewal  int `json:"renewal"`  // /sren by a fresh key after attestation or update, with its handshake
 }
 
 // Reference sizes of the transfer protocol §2, DTLS 1.2 CCM_8 and X.509, bytes.
@@ -170,6 +171,9 @@ func (r *Report) Table(w io.Writer) error {
 	line("anchors staged\t%d\t%d\t", r.DeviceBytes.Anchors, r.DeviceMessages.Anchors)
 	line("receipts\t%d\t%d\t", r.DeviceBytes.Receipts, r.DeviceMessages.Receipts)
 	line("CA certificates /crts\t%d\t%d\t", r.DeviceBytes.Crts, r.DeviceMessages.Crts)
+	if r.DeviceBytes.Renewal > 0 {
+		line("fresh key /sren, with its handshake\t%d\t%d\t", r.DeviceBytes.Renewal, r.DeviceMessages.Renewal)
+	}
 	line("Register at Beta\t%d\t%d\t", r.DeviceBytes.Register, r.DeviceMessages.Register)
 	if s := r.Server; s != nil {
 		line("\nserver CPU per device, ms\tAlpha %.1f, Beta %.1f\t\thandshakes in it: %.1f of %.2f", s.AlphaMS, s.BetaMS,

@@ -13,6 +13,7 @@ type phase string
 // paths.
 const (
 	phaseEnrolment  phase = "enrolment"
+	phaseRenewal    phase = "renewal"
 	phaseManagement phase = "management"
 	phaseUpdate     phase = "update"
 )

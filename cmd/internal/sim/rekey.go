@@ -292,7 +292,7 @@ func (l *life) ask(ctx context.Context, uri string, certificate *tls.Certificate
 	do func(ctx context.Context, c *estcoap.Client) error,
 ) error {
 	there, err := l.dial(ctx, dialing{
-		uri: uri, certificate: certificate, anchors: anchors, registrar: true, phase: phaseEnrolment,
+		uri: uri, certificate: certificate, anchors: anchors, registrar: true, phase: phaseRenewal,
 	})
 	if err != nil {
 		return err

@@ -210,7 +210,7 @@ func (l *life) fetchRenewal(
 		return "", nil, err
 	}
 	there, err := l.dial(ctx, dialing{
-		uri: home.EnrollURI, certificate: certificate, anchors: anchors, registrar: true, phase: phaseEnrolment,
+		uri: home.EnrollURI, certificate: certificate, anchors: anchors, registrar: true, phase: phaseRenewal,
 	})
 	if err != nil {
 		return "", nil, err

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,9 +45,15 @@ func (s *stage) try(ctx context.Context, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.bin, args...)
-	cmd.Dir = s.dir
+	cmd.Dir, cmd.Env = s.dir, environment()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// environment is that of this process without what is for tests: the program refuses
+// variables that it does not know.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "STEWARD_") })
 }
 
 // operate is run with what reaches the real provider.
@@ -60,7 +67,7 @@ func (s *stage) start(t *testing.T, args ...string) {
 	t.Helper()
 	var log bytes.Buffer
 	cmd := exec.Command(s.bin, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &log, &log
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.dir, environment(), &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
