@@ -141,6 +141,9 @@ func newDriver(tb testing.TB, dir, name string) *driver {
 	o.Name, o.RESTRate = name, -1
 	o.Data, o.Host, o.AllowTestRange, o.AllowNoSec = dir, "127.0.0.1", true, true
 	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "off"
+	if name != "Alpha" { // no two providers have the same address
+		o.Host = "127.0.0.2"
+	}
 	cfg, err := config.New(o)
 	if err != nil {
 		tb.Fatal(err)
