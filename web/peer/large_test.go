@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"steward/transfer/coordinator"
 	"steward/web/peer"
@@ -15,6 +16,11 @@ func TestLargeRequests(t *testing.T) {
 	own := certificate(t)
 	f := &fake{pinned: coordinator.SPKI(own.Leaf)}
 	c, base := client(t, own), serve(t, f)+peer.Prefix+"/transfers"
+	transport, ok := c.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("transport %T", c.Transport)
+	}
+	transport.ExpectContinueTimeout = time.Minute
 	const length = 1 << 20
 	var ends []*io.PipeWriter
 	done := make(chan struct{}, 2)
@@ -26,6 +32,7 @@ func TestLargeRequests(t *testing.T) {
 		}
 		req.ContentLength = length
 		req.Header.Set("Content-Type", coordinator.TypeSubmission)
+		req.Header.Set("Expect", "100-continue") // nothing is sent before somebody reads it
 		go func() {
 			if res, err := c.Do(req); err == nil {
 				_ = res.Body.Close()

@@ -42,7 +42,7 @@ func device(t *testing.T, c *devcheck.Check, change func(*bundle.Bundle, *sim.Op
 
 func check(t *testing.T, o devcheck.Options) *devcheck.Check {
 	t.Helper()
-	o.Patience, o.Grace = 20*time.Second, time.Second
+	o.Patience, o.Grace = time.Minute, 3*time.Second // on a slow machine under the race detector
 	c, err := devcheck.New(o)
 	if err != nil {
 		t.Fatal(err)

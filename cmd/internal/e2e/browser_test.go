@@ -17,7 +17,7 @@ import (
 )
 
 // browserLimit bounds what a browser does at a time.
-const browserLimit = 30 * time.Second
+const browserLimit = 60 * time.Second
 
 // artefacts is where pictures go; git does not take them.
 const artefacts = "../../../e2e-artefacts"

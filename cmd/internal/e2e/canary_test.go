@@ -177,9 +177,9 @@ func (w *world) formerKey(t *testing.T, key *ecdsa.PrivateKey, cert *x509.Certif
 		d.roots(t, p)
 		for _, door := range []string{"/rd?ep=" + w.names[0] + "&lt=60&lwm2m=1.1", "/est/sren", "/est/crts", "/update"} {
 			before := len(refusals(t, p))
-			text, _ := d.try(t, "coap-client-openssl", "-c", d.path("old.pem"), "-j", d.path("old.key"), "-C", "root.pem",
-				"-B", "3", "-m", "post", p.uri()+door)
-			eventually(t, 10*time.Second, p.name+" refuses the former key at "+door, func() error {
+			eventually(t, waitLimit, p.name+" refuses the former key at "+door, func() error {
+				text, _ := d.try(t, "coap-client-openssl", "-c", d.path("old.pem"), "-j", d.path("old.key"), "-C", "root.pem",
+					"-B", "3", "-m", "post", p.uri()+door)
 				if len(refusals(t, p)) == before {
 					return fmt.Errorf("no refusal is audited; the client printed %q", text)
 				}

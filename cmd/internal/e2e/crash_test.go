@@ -78,9 +78,9 @@ func (w *world) copiedKey(t *testing.T) {
 	d, thief := newDesk(t), w.factoryFiles(t, w.names[0])
 	d.roots(t, w.alpha)
 	before := len(refusals(t, w.alpha))
-	text, _ := d.try(t, "coap-client-openssl", "-c", thief.certFile, "-j", thief.keyFile, "-C", "root.pem",
-		"-B", "5", w.alpha.uri()+"/est/crts")
-	eventually(t, 10*time.Second, "Alpha refuses the factory key", func() error {
+	eventually(t, waitLimit, "Alpha refuses the factory key", func() error {
+		text, _ := d.try(t, "coap-client-openssl", "-c", thief.certFile, "-j", thief.keyFile, "-C", "root.pem",
+			"-B", "5", w.alpha.uri()+"/est/crts")
 		if len(refusals(t, w.alpha)) == before {
 			return fmt.Errorf("no refusal is audited; the client printed %q", text)
 		}

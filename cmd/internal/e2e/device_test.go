@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -28,13 +27,13 @@ func TestDevicePage(t *testing.T) {
 
 	person.do(t, "unfold /3/0", unfold("/3/0"))
 	person.submit(t, `button[aria-label="Read /3/0/0"]`)
-	person.waitText(t, 5*time.Second, `output[data-path="/3/0/0"]`, func(s string) bool { return s == "Steward" })
+	person.waitText(t, waitLimit, `output[data-path="/3/0/0"]`, func(s string) bool { return s == "Steward" })
 
 	const level = `output[data-path="/3/0/9"]`
 	person.submit(t, `button[aria-label="Observe /3/0/9"]`)
-	first := person.waitText(t, 5*time.Second, level, func(s string) bool { return s != "" && s != "–" })
+	first := person.waitText(t, waitLimit, level, func(s string) bool { return s != "" && s != "–" })
 	eval[chromedp.Void](t, person, "window.same = true") // lost by a reload
-	person.waitText(t, 15*time.Second, level, func(s string) bool { return s != first })
+	person.waitText(t, waitLimit, level, func(s string) bool { return s != first })
 	if !eval[bool](t, person, "window.same === true") {
 		t.Error("the page was loaded again, want the value to change in place")
 	}
@@ -54,7 +53,7 @@ func TestDevicePage(t *testing.T) {
 	// A device that is gone is shown so, in place.
 	person.open(t, page)
 	w.devices.stop(t)
-	eventually(t, 20*time.Second, "a read of a device that is gone fails in words", func() error {
+	eventually(t, waitLimit, "a read of a device that is gone fails in words", func() error {
 		person.submit(t, `button[aria-label="Read /3/0/0"]`)
 		if text := person.text(t, ".flash"); !strings.Contains(text, "not done") {
 			return fmt.Errorf("page says %q", text)

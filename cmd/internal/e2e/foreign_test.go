@@ -211,7 +211,7 @@ func TestStrangers(t *testing.T) {
 			if strings.Contains(text, "BEGIN") || len(text) > 2000 {
 				t.Errorf("answer: %q", text)
 			}
-			eventually(t, 10*time.Second, "refusal is audited", func() error {
+			eventually(t, waitLimit, "refusal is audited", func() error {
 				after := refusals(t, alpha)
 				if len(after) <= before || !strings.Contains(after[0].Reason, c.reason) {
 					return fmt.Errorf("%d refusals before, now %+v", before, after)
@@ -279,7 +279,7 @@ func TestOpenSSL(t *testing.T) {
 
 	alpha.post(t, "/api/v1/ca/certificates/"+hexSum(leaf)+"/revoke",
 		map[string]string{"reason": "keyCompromise", "comment": "lost"})
-	eventually(t, 15*time.Second, "revoked certificate is on the CRL", func() error {
+	eventually(t, waitLimit, "revoked certificate is on the CRL", func() error {
 		if text := crl(); !strings.Contains(text, "Key Compromise") {
 			return fmt.Errorf("openssl crl printed %s", text)
 		}
@@ -292,7 +292,7 @@ func TestOpenSSL(t *testing.T) {
 	before := len(refusals(t, alpha))
 	_, _ = d.try(t, "coap-client-openssl", "-c", operational.certFile, "-j", operational.keyFile, "-C", "root.pem",
 		"-B", "5", alpha.uri()+"/est/crts")
-	eventually(t, 10*time.Second, "revoked certificate is refused", func() error {
+	eventually(t, waitLimit, "revoked certificate is refused", func() error {
 		if after := len(refusals(t, alpha)); after <= before {
 			return fmt.Errorf("%d refusals", after)
 		}

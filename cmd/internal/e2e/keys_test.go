@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -26,14 +25,14 @@ func (p *tab) focused(t *testing.T) string {
 // at waits until the page has that path.
 func (p *tab) at(t *testing.T, path string) {
 	t.Helper()
-	p.waitFor(t, 5*time.Second, "document.readyState + ' ' + location.pathname + location.search",
+	p.waitFor(t, waitLimit, "document.readyState + ' ' + location.pathname + location.search",
 		func(s string) bool { return s == "complete "+path })
 }
 
 // headed waits until the page has that heading, and its scripts run.
 func (p *tab) headed(t *testing.T, title string) {
 	t.Helper()
-	p.waitFor(t, 5*time.Second, "document.readyState + ' ' + document.querySelector('h1')?.innerText",
+	p.waitFor(t, waitLimit, "document.readyState + ' ' + document.querySelector('h1')?.innerText",
 		func(s string) bool { return s == "complete "+title })
 }
 
@@ -69,9 +68,9 @@ func TestKeyboard(t *testing.T) {
 	before := person.focused(t)
 	person.keys(t, "?")
 	const help = "String(document.getElementById('keys').open)"
-	person.waitFor(t, time.Second, help, func(s string) bool { return s == "true" })
+	person.waitFor(t, waitLimit, help, func(s string) bool { return s == "true" })
 	person.keys(t, kb.Escape)
-	person.waitFor(t, time.Second, help, func(s string) bool { return s == "false" })
+	person.waitFor(t, waitLimit, help, func(s string) bool { return s == "false" })
 	if on := person.focused(t); on != before {
 		t.Errorf("after the help the focus is on %q, want %q", on, before)
 	}
@@ -79,7 +78,7 @@ func TestKeyboard(t *testing.T) {
 	// The palette finds a device.
 	person.keys(t, "k", chromedp.KeyModifiers(chromedp.ModifierCtrl))
 	person.keys(t, "meter-2")
-	person.waitText(t, 5*time.Second, `#palette-list [aria-selected="true"]`,
+	person.waitText(t, waitLimit, `#palette-list [aria-selected="true"]`,
 		func(s string) bool { return s == "Device meter-2" })
 	person.shoot(t, "palette")
 	person.keys(t, kb.Enter)
@@ -103,7 +102,7 @@ func TestKeyboard(t *testing.T) {
 	person.keys(t, "north")
 	person.tabTo(t, "form[action='/bulk'] button.primary")
 	person.keys(t, kb.Enter)
-	person.waitText(t, 10*time.Second, "#bulk", func(s string) bool { return strings.Contains(s, "3 done") })
+	person.waitText(t, waitLimit, "#bulk", func(s string) bool { return strings.Contains(s, "3 done") })
 	person.shoot(t, "bulk")
 	devices, err := alpha.devices(t.Context())
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// stopLimit is what a process gets to end after SIGTERM.
-const stopLimit = 15 * time.Second
+// stopLimit is what a process gets to end after SIGTERM: as much as its unit gives it.
+const stopLimit = 30 * time.Second
 
 // A tail collects what processes write, the newest part of it.
 type tail struct {

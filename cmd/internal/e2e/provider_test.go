@@ -12,7 +12,7 @@ import (
 
 // readyLimit is what a provider gets from start to ready, keys and all, on a
 // machine busy with other tests.
-const readyLimit = 30 * time.Second
+const readyLimit = 60 * time.Second
 
 // scaled are timers that make protocols of minutes fit a test.
 var scaled = []string{

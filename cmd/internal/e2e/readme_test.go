@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -80,7 +79,7 @@ func scriptOnline(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	token := strings.TrimSpace(ts.ReadFile(args[1]))
 	for _, name := range args[2:] {
-		err := poll(context.Background(), 30*time.Second, func() error {
+		err := poll(context.Background(), 2*scriptLimit, func() error {
 			_, body, err := fetch(context.Background(), "http://"+args[0]+"/api/v1/devices/ep:"+name, token)
 			if err == nil && !strings.Contains(body, `"state":"online"`) && !strings.Contains(body, `"state":"asleep"`) {
 				err = fmt.Errorf("%s: %s", name, body)

@@ -13,7 +13,7 @@ import (
 )
 
 // restLimit bounds one call: some wait for a device.
-const restLimit = 30 * time.Second
+const restLimit = 60 * time.Second
 
 // A rest is a client of one provider's REST API, as anyone could write it.
 type rest struct{ base, token string }

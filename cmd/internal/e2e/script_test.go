@@ -71,12 +71,16 @@ func scriptAddresses(ts *testscript.TestScript, _ bool, names []string) {
 	}
 }
 
+// scriptLimit is what a process of a script may take to start, on a slow machine under the
+// race detector.
+const scriptLimit = time.Minute
+
 // scriptReady waits until the dashboard at an address answers.
 func scriptReady(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: ready ADDRESS")
 	}
-	err := poll(context.Background(), 20*time.Second, func() error {
+	err := poll(context.Background(), scriptLimit, func() error {
 		code, _, err := fetch(context.Background(), "http://"+args[0]+"/readyz", "")
 		if err == nil && code != http.StatusOK {
 			err = fmt.Errorf("readyz: status %d", code)
@@ -91,7 +95,7 @@ func scriptListening(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: listening ADDRESS")
 	}
-	ts.Check(poll(context.Background(), 20*time.Second, func() error {
+	ts.Check(poll(context.Background(), scriptLimit, func() error {
 		conn, err := net.Dial("tcp", args[0])
 		if err != nil {
 			return err

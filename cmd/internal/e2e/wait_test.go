@@ -16,6 +16,9 @@ import (
 // waits.
 const pollInterval = 50 * time.Millisecond
 
+// waitLimit is for what takes a moment, on a slow and busy machine.
+const waitLimit = 30 * time.Second
+
 // pause lets the other processes go on without one for a while: real processes
 // have no clock but the real one.
 func pause(t *testing.T, d time.Duration) {
@@ -87,7 +90,7 @@ func freeAddr(host string) (string, error) {
 
 // fetch gets a URL, with a token unless it is "".
 func fetch(ctx context.Context, url, token string) (status int, body string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

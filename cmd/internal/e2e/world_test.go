@@ -16,7 +16,7 @@ import (
 )
 
 // onlineLimit is what devices get from start to registered.
-const onlineLimit = 30 * time.Second
+const onlineLimit = 60 * time.Second
 
 // A world is two providers who know each other, a factory, and devices that
 // belong to the first.

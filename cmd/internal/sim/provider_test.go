@@ -39,6 +39,7 @@ type provider struct {
 	// streams adds TLS, plain TCP; their addresses once they have listened.
 	streams  bool
 	tls, tcp string
+	patient  bool // nothing is repeated before unhurried has passed
 
 	mu       sync.Mutex
 	srv      *server.Server
@@ -93,9 +94,13 @@ func (p *provider) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	flight, ack := 100*time.Millisecond, 500*time.Millisecond
+	if p.patient {
+		flight, ack = unhurried, unhurried
+	}
 	var srv *server.Server
 	engine := coap.New(coap.Options{
-		Params: coap.Params{AckTimeout: 500 * time.Millisecond},
+		Params: coap.Params{AckTimeout: ack},
 		Closed: func(peer coap.Peer) { srv.Closed(peer) },
 		Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
 			switch r.Path[0] {
@@ -131,7 +136,7 @@ func (p *provider) start() {
 		p.t.Fatal(err)
 	}
 	listener, err := transport.Listen(transport.ListenOptions{
-		Addr: p.addr, Credentials: credentials{p}, Engine: engine, FlightInterval: 100 * time.Millisecond,
+		Addr: p.addr, Credentials: credentials{p}, Engine: engine, FlightInterval: flight,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -353,7 +358,7 @@ func (r *run) stop() error {
 	return err
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute // of a slow machine under the race detector
 
 // await returns the next event of a kind; those before it are dropped.
 func (r *run) await(kind sim.Kind) sim.Event {
