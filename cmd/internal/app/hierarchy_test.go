@@ -223,7 +223,7 @@ func run(t *testing.T, b *bundle.Bundle, dir string, renew bool) {
 	for _, kind := range wait {
 		select {
 		case <-seen[kind]:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%s: not %s", b.Endpoint, kind)
 		}
 	}

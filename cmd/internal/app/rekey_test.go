@@ -161,7 +161,7 @@ func (w *rekeyWorld) live(b *bundle.Bundle, cut func() bool) (events chan sim.Ev
 func await(t *testing.T, events chan sim.Event, kind sim.Kind) {
 	t.Helper()
 	var last []string
-	for timeout := time.After(20 * time.Second); ; {
+	for timeout := time.After(time.Minute); ; {
 		select {
 		case e := <-events:
 			if e.Kind == kind {
@@ -186,7 +186,7 @@ func pause(t *testing.T) {
 // order has the device re-key.
 func (w *rekeyWorld) order(b *bundle.Bundle) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		_, err := w.provider.app.Enrolment().Order(
 			w.t.Context(), fleet.ID(b.Endpoint), enrol.Rekey, "operator:test", "test")
 		if err == nil {
@@ -243,7 +243,7 @@ func TestRekey(t *testing.T) {
 	w.order(b)
 	await(t, events, sim.Rekeyed)
 	w.rekeyed(b)
-	for deadline := time.Now().Add(20 * time.Second); ; pause(t) {
+	for deadline := time.Now().Add(time.Minute); ; pause(t) {
 		e, err := w.provider.app.Enrolment().Enrolment(t.Context(), fleet.ID(b.Endpoint))
 		if err == nil && e.State == enrol.Good && e.Want == enrol.Renewal {
 			break

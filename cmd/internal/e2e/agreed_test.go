@@ -13,7 +13,7 @@ import (
 func TestAgreements(t *testing.T) {
 	slow(t)
 	t.Parallel()
-	w := newWorld(t, 2)
+	w := newCalmWorld(t, 2)
 	w.introduce(t)
 	w.devices.run(t)
 	w.online(t, w.alpha)

@@ -32,7 +32,7 @@ type roll struct {
 const (
 	manyDevices  = 200
 	misbehaving  = 10 // 5 %
-	rollLimit    = 60 * time.Second
+	rollLimit    = 2 * time.Minute
 	firstVersion = "2.0.0"
 )
 

@@ -15,7 +15,7 @@ import (
 // Limits of a hand-over with scaled timers: what is usual, and what a fall-back
 // after a long outage may take on a busy machine.
 const (
-	handOverLimit = 90 * time.Second
+	handOverLimit = 3 * time.Minute
 	outage        = 700 * time.Millisecond // from kill -9 to the next start
 )
 

@@ -35,6 +35,13 @@ func newWorld(t *testing.T, n int, beta ...string) *world {
 	return newWorldWith(t, n, scaled, append(beta, scaled...))
 }
 
+// newCalmWorld is newWorld where nobody falls back because the machine is slow.
+func newCalmWorld(t *testing.T, n int) *world {
+	t.Helper()
+	calm := slices.Concat(scaled, []string{"--grace", "60s"})
+	return newWorldWith(t, n, calm, calm)
+}
+
 // newWorldWith is newWorld with the arguments of both.
 func newWorldWith(t *testing.T, n int, alpha, beta []string) *world {
 	t.Helper()
