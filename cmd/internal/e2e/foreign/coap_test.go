@@ -216,7 +216,7 @@ func (l *link) exchange(ctx context.Context, r coapRequest, num int) (message.Me
 	if num > 0 {
 		m.Options = set(m.Options, message.Block2, uint32(num<<4|6))
 	}
-	for range 5 {
+	for range 15 {
 		l.send(m)
 		select {
 		case answer := <-answers:

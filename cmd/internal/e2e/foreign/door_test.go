@@ -63,7 +63,7 @@ func (d *door) open(t *testing.T, host string) {
 // uri is what devices are told.
 func (d *door) uri() string { return "coaps://" + d.listener.Addr().String() }
 
-const handshakeLimit = 10 * time.Second
+const handshakeLimit = 30 * time.Second
 
 // serve leads the handshake, finds out who it is, and answers it.
 func (d *door) serve(accepted net.Conn) {

@@ -84,11 +84,11 @@ func (s *stage) offered(t *testing.T, f *foreign) (id string) {
 	}
 	id = drafted.ID
 	s.operate(t, "transfer", "submit", id)
-	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "1m")
+	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
 	if err := f.approve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	s.operate(t, "transfer", "wait", id, "--state", "OFFERED", "--timeout", "1m")
+	s.operate(t, "transfer", "wait", id, "--state", "OFFERED", "--timeout", "2m")
 	s.operate(t, "transfer", "approve", id)
 	return id
 }
@@ -125,7 +125,7 @@ func (s *stage) fallsBack(t *testing.T, f *foreign) {
 // toForeign waits until the device is the partner's.
 func (s *stage) toForeign(t *testing.T, f *foreign, id string) {
 	t.Helper()
-	s.operate(t, "transfer", "wait", id, "--timeout", "1m30s")
+	s.operate(t, "transfer", "wait", id, "--timeout", "2m")
 	if rows := s.operate(t, "transfer", "rows", id); !strings.Contains(rows, "REVOKED_OLD") {
 		t.Errorf("rows:\n%s", rows)
 	}
@@ -168,7 +168,7 @@ func (s *stage) back(t *testing.T, f *foreign, before string) {
 			t.Fatal(err)
 		}
 	}
-	s.operate(t, "transfer", "wait", id, "--timeout", "1m30s")
+	s.operate(t, "transfer", "wait", id, "--timeout", "2m")
 	s.await(t, "the receipts", func() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()

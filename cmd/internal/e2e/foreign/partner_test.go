@@ -70,7 +70,7 @@ func newForeign(t *testing.T, name, host string, factory *x509.Certificate) *for
 		said: map[string]said{}, deals: map[string]*deal{},
 	}
 	f.client = &http.Client{
-		Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 10 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 30 * time.Second,
 	}
 	f.door = &door{ca: c, factory: factory, arrived: f.arrived}
 	f.door.open(t, host)
@@ -223,7 +223,7 @@ func (f *foreign) arrived(endpoint string, l *link) {
 	if d == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := f.takeOver(ctx, d, s, l); err != nil && !errors.Is(err, context.Canceled) {
 		f.fault(err)

@@ -174,7 +174,7 @@ func (f *foreign) serve(t *testing.T, host string) {
 		mux.HandleFunc("POST /peer/v1/transfers/{id}/devices/{device}/"+action, f.kept("application/cbor", take))
 	}
 	server := &http.Server{
-		Handler: mux, TLSConfig: pinned(f.tls, &f.other), ReadHeaderTimeout: 10 * time.Second,
+		Handler: mux, TLSConfig: pinned(f.tls, &f.other), ReadHeaderTimeout: 30 * time.Second,
 		ErrorLog: newQuiet(),
 	}
 	t.Cleanup(func() { _ = server.Close() })

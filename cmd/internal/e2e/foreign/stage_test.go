@@ -22,7 +22,7 @@ import (
 const (
 	host      = "127.83.7.1" // of the real provider
 	otherHost = "127.83.7.2" // of this one
-	limit     = 90 * time.Second
+	limit     = 3 * time.Minute
 )
 
 // A stage is a directory with the real program in it.
@@ -118,7 +118,7 @@ func newStage(t *testing.T) *stage {
 	s.url = "http://" + http
 	s.start(t, "serve", "--name", "Alpha", "--allow-test-range", "--data", "data", "--host", host, "--http", http,
 		"--coaps", freePort(t, "udp", host), "--peer", freePort(t, "tcp", host), "--pki", "off", "--ack-timeout", "200ms",
-		"--grace", "20s", "--retry", "300ms", "--poll", "200ms")
+		"--grace", "60s", "--retry", "300ms", "--poll", "200ms")
 	s.await(t, "the provider serves", func() error { return s.ask("/readyz") })
 	return s
 }
