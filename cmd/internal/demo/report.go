@@ -160,6 +160,20 @@ func (r *Report) Table(w io.Writer) error {
 	line("human approvals\t%d", r.Approvals)
 	line("actions per device\t%d", r.PerDeviceActions)
 	line("without service, median and longest\t%.1f s, %.1f s", r.DisruptionMedian, r.DisruptionMax)
+	r.costTable(line)
+	if s := r.Server; s != nil {
+		line("\nserver CPU per device, ms\tAlpha %.1f, Beta %.1f\t\thandshakes in it: %.1f of %.2f", s.AlphaMS, s.BetaMS,
+			s.Handshakes, s.FloorMS)
+	}
+	line("\nseconds\t%.1f", r.Seconds)
+	for _, p := range r.Problems {
+		line("PROBLEM\t%s", p)
+	}
+	return t.Flush()
+}
+
+// costTable writes what each phase cost a device.
+func (r *Report) costTable(line func(format string, args ...any)) {
 	line("\nper device, medians\tbytes\tdatagrams\treference, bytes")
 	message := r.TransferMessageBytes + referenceMessage
 	line("handshake with CA2\t%d\t%d\t%d (up to %.0f)", r.DeviceBytes.Handshake, r.DeviceMessages.Handshake,
@@ -175,13 +189,4 @@ func (r *Report) Table(w io.Writer) error {
 		line("fresh key /sren, with its handshake\t%d\t%d\t", r.DeviceBytes.Renewal, r.DeviceMessages.Renewal)
 	}
 	line("Register at Beta\t%d\t%d\t", r.DeviceBytes.Register, r.DeviceMessages.Register)
-	if s := r.Server; s != nil {
-		line("\nserver CPU per device, ms\tAlpha %.1f, Beta %.1f\t\thandshakes in it: %.1f of %.2f", s.AlphaMS, s.BetaMS,
-			s.Handshakes, s.FloorMS)
-	}
-	line("\nseconds\t%.1f", r.Seconds)
-	for _, p := range r.Problems {
-		line("PROBLEM\t%s", p)
-	}
-	return t.Flush()
 }
