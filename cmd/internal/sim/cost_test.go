@@ -41,9 +41,11 @@ func TestT23Cost(t *testing.T) {
 			spent := map[string][]sim.Count{} // of three devices
 			message := 0
 			for range 3 {
-				m := newMove(t, 60)
-				m.alpha.wait()
-				m.beta.wait()
+				m := &move{
+					t: t, alpha: newPatient(t, "alpha"), beta: newPatient(t, "beta"), f: newFactory(t), grace: 60,
+					dir: t.TempDir(),
+				}
+				m.b = m.f.device(endpoint, m.alpha)
 				o := options(m.dir)
 				o.FlightInterval, o.AckTimeout, o.HandshakeTimeout = unhurried, unhurried, patience
 				e.change(&o)
@@ -87,12 +89,14 @@ func (m *move) spend(o sim.Options, spent map[string][]sim.Count) (message int) 
 // counted.
 const unhurried = 5 * time.Second
 
-// wait has the provider be patient from now on.
-func (p *provider) wait() {
-	p.t.Helper()
+// newPatient is newProvider of one that repeats nothing before unhurried has passed.
+func newPatient(t *testing.T, name string) *provider {
+	t.Helper()
+	p := newProvider(t, name)
 	p.stop()
-	p.patient = true
+	p.addr, p.patient = "127.0.0.1:0", true
 	p.start()
+	return p
 }
 
 // withinReference compares medians with the reference sizes.

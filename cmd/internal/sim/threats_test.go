@@ -200,6 +200,9 @@ func TestT10Window(t *testing.T) {
 		m.from, m.until = time.Now().Add(from), time.Now().Add(until)
 		o := options(m.dir)
 		o.NoClock = noClock
+		if from > 0 {
+			o.Tick = time.Hour // or it writes how long it was READY, again and again
+		}
 		r := start(t, m.b, o)
 		r.await(sim.Registered)
 		m.stage()
@@ -249,17 +252,26 @@ func TestT10Window(t *testing.T) {
 	})
 }
 
-// unchanged checks that what is done leaves the device's memory as it was. The device may
-// have had something of its own to write, once.
+// unchanged checks that what is done leaves the device's memory as it was, once the
+// device has written what it had to write by itself.
 func (m *move) unchanged(do func()) {
 	m.t.Helper()
-	for range 2 {
-		before := memory(m.t, m.dir, endpoint)
-		if do(); bytes.Equal(before, memory(m.t, m.dir, endpoint)) {
-			return
+	before := memory(m.t, m.dir, endpoint)
+	for deadline := time.Now().Add(patience); ; {
+		for range 30 {
+			m.alpha.pause()
+		}
+		now := memory(m.t, m.dir, endpoint)
+		if bytes.Equal(before, now) {
+			break
+		}
+		if before = now; time.Now().After(deadline) {
+			m.t.Fatal("the device does not stop writing")
 		}
 	}
-	m.t.Error("the memory has changed")
+	if do(); !bytes.Equal(before, memory(m.t, m.dir, endpoint)) {
+		m.t.Error("the memory has changed")
+	}
 }
 
 // write gives the device its message.
