@@ -131,7 +131,7 @@ func (s *site) uri() string { return "coaps://" + s.Addr().String() }
 // do sends a request and returns the payload of a successful answer.
 func do(tb testing.TB, e *coap.Engine, p coap.Peer, method coap.Code, payload string) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
 	defer cancel()
 	r, err := e.Do(ctx, p, &coap.Request{Method: method, Path: []string{"x"}, Payload: []byte(payload)})
 	if err != nil {
@@ -145,12 +145,12 @@ func eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	for !condition() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			tb.Fatalf("%s: not within 10 s", what)
+			tb.Fatalf("%s: not within 30 s", what)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestPublishedByCoAP(t *testing.T) {
 	}
 	get := func(p coap.Peer, etag []byte, path ...string) *coap.Response {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		r := &coap.Request{Method: coap.GET, Path: path, ETag: etag}
 		out, err := e.Do(ctx, p, r)
@@ -125,12 +125,12 @@ func TestRevokedSessionsEnd(t *testing.T) {
 	good := dtls.ClientOptions{Certificate: updating(t, a, "good", "01G", false), Verify: accept}
 	uris := []string{a.CoAPSURI(), "coaps+tcp://" + tls.String()}
 	dial := func(uri string, o dtls.ClientOptions) (*transport.Conn, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		return transport.Dial(ctx, transport.DialOptions{URI: uri, Engine: e, Client: o})
 	}
 	read := func(c *transport.Conn) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		_, err := e.Do(ctx, c, &coap.Request{Method: coap.GET, Path: []string{"est", "crts"}})
 		return err

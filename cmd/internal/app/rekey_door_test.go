@@ -88,7 +88,7 @@ func (w *rekeyWorld) try(by *tls.Certificate, ask func(context.Context, *estcoap
 	t := w.t
 	t.Helper()
 	e := device(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	conn, err := transport.Dial(ctx, transport.DialOptions{URI: w.uri, Engine: e, Client: dtls.ClientOptions{
 		Certificate: by, Verify: func([][]byte) error { return nil },

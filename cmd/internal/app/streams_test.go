@@ -85,7 +85,7 @@ func connect(t *testing.T, e *coap.Engine, scheme string, at netip.AddrPort, o d
 // register registers with b=T and returns the answer.
 func register(t *testing.T, e *coap.Engine, p coap.Peer, ep string) coap.Code {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	r, err := e.Do(ctx, p, &coap.Request{
 		Method: coap.POST, Path: []string{"rd"}, ContentFormat: coap.FormatID(40),
