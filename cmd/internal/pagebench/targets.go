@@ -118,7 +118,7 @@ const reports = "/report"
 // file tells whether a pattern answers with a file of all rows, to be saved, however
 // many there are.
 func file(pattern string) bool {
-	return strings.HasSuffix(pattern, reports) || strings.HasSuffix(pattern, "/export")
+	return strings.Contains(pattern, reports) || strings.HasSuffix(pattern, "/export")
 }
 
 // kindsOf returns the plain kind of a pattern and all others.
