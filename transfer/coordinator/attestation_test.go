@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,8 +32,10 @@ type attestation struct {
 	signer   attest.Signer
 	store    *attesttest.Memory
 	verifier *attest.Verifier
-	refused  []audit.Row
-	lost     int // verdicts that are stored and of which nobody is told
+
+	mu      sync.Mutex
+	refused []audit.Row
+	lost    int // verdicts that are stored and of which nobody is told
 }
 
 func newAttestation(tb testing.TB, p *provider) *attestation {
@@ -50,17 +53,33 @@ func newAttestation(tb testing.TB, p *provider) *attestation {
 			return p.coordinator().AttestationCase(ctx, fleet.Factory(d))
 		},
 		Judged: func(ctx context.Context, r attest.Result) error {
-			if a.lost > 0 {
-				a.lost--
+			if a.loses() {
 				return context.DeadlineExceeded
 			}
 			return p.coordinator().Attested(ctx, r)
 		},
-		Refuse:    func(_ context.Context, r audit.Row) { a.refused = append(a.refused, r) },
+		Refuse:    a.refuse,
 		Elsewhere: a,
 	})
 	check(tb, err)
 	return a
+}
+
+// loses reports whether this verdict is one that nobody is told of.
+func (a *attestation) loses() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lost == 0 {
+		return false
+	}
+	a.lost--
+	return true
+}
+
+func (a *attestation) refuse(_ context.Context, r audit.Row) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused = append(a.refused, r)
 }
 
 // Challenge implements attest.Elsewhere.

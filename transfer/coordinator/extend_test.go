@@ -60,7 +60,8 @@ func TestExtension(t *testing.T) {
 				w.devices[0].offFor(2 * time.Hour)
 				w.devices[1].offFor(2 * time.Hour)
 				if extended {
-					w.beta.lose[coordinator.ActionExtend], w.alpha.lose[coordinator.ActionExtension] = 1, 1
+					w.beta.loseNext(coordinator.ActionExtend)
+					w.alpha.loseNext(coordinator.ActionExtension)
 					w.extend(t, id, latest.Add(6*time.Hour))
 				}
 				time.Sleep(3 * time.Hour)

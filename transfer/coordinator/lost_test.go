@@ -42,11 +42,10 @@ func TestLostAnswers(t *testing.T) {
 				id := w.handOver(t)
 				time.Sleep(20 * time.Minute)
 				w.moved(t, id)
-				for _, p := range []*provider{w.alpha, w.beta} {
-					for op, n := range p.deaf {
-						if n == 2 && w.alpha.deaf[op] == 2 && w.beta.deaf[op] == 2 {
-							t.Errorf("%s was never performed", op)
-						}
+				alpha, beta := w.alpha.unheard(), w.beta.unheard()
+				for op, n := range alpha {
+					if n == 2 && beta[op] == 2 {
+						t.Errorf("%s was never performed", op)
 					}
 				}
 			})

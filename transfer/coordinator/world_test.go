@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -248,6 +249,20 @@ func (p *provider) setAway(away bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.away = away
+}
+
+// loseNext loses the answer to the next call of that action to p.
+func (p *provider) loseNext(a coordinator.Action) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose[a] = 1
+}
+
+// unheard are the operations of p whose answers are still to be lost.
+func (p *provider) unheard() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.deaf)
 }
 
 // pin makes o a partner of p, by its identity file.
