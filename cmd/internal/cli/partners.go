@@ -167,15 +167,15 @@ in its place nothing is demanded.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Verifier = &args[1]
-			return o.changePartner(cmd, args[0], c)
+			return o.changePartner(cmd, args[0], "state", c)
 		},
 	}
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
 	return cmd
 }
 
-// changePartner changes the record of a partner and shows it.
-func (o *operator) changePartner(cmd *cobra.Command, name string, c web.PartnerChange) error {
+// changePartner puts a part of the record of a partner, "state" or "limits", and shows the record.
+func (o *operator) changePartner(cmd *cobra.Command, name, part string, change any) error {
 	api, err := o.api()
 	if err != nil {
 		return err
@@ -184,12 +184,12 @@ func (o *operator) changePartner(cmd *cobra.Command, name string, c web.PartnerC
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(c)
+	body, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
 	var p web.Partner
-	path := "/partners/" + url.PathEscape(id) + "/state"
+	path := "/partners/" + url.PathEscape(id) + "/" + part
 	if err := api.Send(cmd.Context(), http.MethodPut, path, body, &p); err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (o *operator) partnersState(use, short string, state web.PartnerState) *cob
 	c := web.PartnerChange{State: state}
 	cmd := &cobra.Command{
 		Use: use + " PARTNER", Short: short, Args: one("partner"), Example: "  steward partners " + use + " Beta",
-		RunE: func(cmd *cobra.Command, args []string) error { return o.changePartner(cmd, args[0], c) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.changePartner(cmd, args[0], "state", c) },
 	}
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
 	return cmd

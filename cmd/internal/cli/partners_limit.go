@@ -1,10 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/url"
-
 	"github.com/spf13/cobra"
 
 	"steward/web"
@@ -15,26 +11,7 @@ func (o *operator) partnersLimit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "limit [flags] PARTNER", Short: "Bound what a partner may ask of us", Args: one("partner"),
 		Example: "  steward partners limit Beta --devices 1000 --daily 5000 --reason 'as agreed'",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			id, err := partnerID(cmd.Context(), api, args[0])
-			if err != nil {
-				return err
-			}
-			body, err := json.Marshal(l)
-			if err != nil {
-				return err
-			}
-			var p web.Partner
-			path := "/partners/" + url.PathEscape(id) + "/limits"
-			if err := api.Send(cmd.Context(), http.MethodPut, path, body, &p); err != nil {
-				return err
-			}
-			return o.printPartner(cmd, p)
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return o.changePartner(cmd, args[0], "limits", l) },
 	}
 	f := cmd.Flags()
 	f.IntVar(&l.Devices, "devices", 0, "of one transfer; 0: the default, as of the others")

@@ -204,19 +204,23 @@ func (o *operator) transferCommand(action web.TransferAction, use, short string)
 	c := web.TransferCommand{Action: action}
 	cmd := &cobra.Command{
 		Use: use + " ID", Short: short, Args: one("transfer"), Example: "  steward transfer " + use + " 3f…",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			if err := api.Post(cmd.Context(), transferURL(args[0])+"/commands", c, nil); err != nil {
-				return err
-			}
-			return o.printTransfer(cmd, api, args[0])
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return o.commandTransfer(cmd, args[0], c) },
 	}
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
 	return cmd
+}
+
+// commandTransfer commands a transfer and shows the one that the answer is about: the same, or one drafted anew.
+func (o *operator) commandTransfer(cmd *cobra.Command, id string, c web.TransferCommand) error {
+	api, err := o.api()
+	if err != nil {
+		return err
+	}
+	var t web.Transfer
+	if err := api.Post(cmd.Context(), transferURL(id)+"/commands", c, &t); err != nil {
+		return err
+	}
+	return o.printTransfer(cmd, api, t.ID)
 }
 
 func (o *operator) transferReceipts() *cobra.Command {

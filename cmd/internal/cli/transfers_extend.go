@@ -30,14 +30,7 @@ incoming provider, agrees to what was asked. Both before the window has passed.`
 					return misusedFile(err)
 				}
 			}
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			if err := api.Post(cmd.Context(), transferURL(args[0])+"/commands", c, nil); err != nil {
-				return err
-			}
-			return o.printTransfer(cmd, api, args[0])
+			return o.commandTransfer(cmd, args[0], c)
 		},
 	}
 	f := cmd.Flags()
@@ -54,18 +47,10 @@ func (o *operator) transferAgain() *cobra.Command {
 		Use: "again [flags] ID", Short: "Draft another transfer of the devices that stayed", Args: one("transfer"),
 		Example: "  steward transfer again 3f… --within 48h",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
 			if within != 0 {
 				c.Latest = time.Now().Add(within).UTC().Truncate(time.Second)
 			}
-			var t web.Transfer
-			if err := api.Post(cmd.Context(), transferURL(args[0])+"/commands", c, &t); err != nil {
-				return err
-			}
-			return o.printTransfer(cmd, api, t.ID)
+			return o.commandTransfer(cmd, args[0], c)
 		},
 	}
 	cmd.Flags().DurationVar(&within, "within", 0, "how long devices may take to move; 0: as long as before")
