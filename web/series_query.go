@@ -6,10 +6,10 @@ import (
 	"io"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"steward/lwm2m"
+	"steward/lwm2m/sheet"
 )
 
 // ParseSeriesQuery reads from, to (RFC 3339), limit and step (seconds) from a
@@ -60,7 +60,7 @@ func (s Samples) WriteCSV(w io.Writer) error {
 	for _, i := range s.Items {
 		row := []string{i.At.UTC().Format(time.RFC3339Nano), s.Path, i.Text, i.Kind, i.Source, "", "", "", ""}
 		if i.Number == nil {
-			row[2] = Harmless(i.Text)
+			row[2] = sheet.Harmless(i.Text)
 		}
 		if i.Step != nil {
 			row[5], row[6] = strconv.Itoa(i.Step.Count), number(i.Step.Least)
@@ -72,16 +72,6 @@ func (s Samples) WriteCSV(w io.Writer) error {
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
-
-// Harmless returns text so that no spreadsheet computes it.
-func Harmless(text string) string {
-	start := strings.TrimLeft(text, " \u00a0\u3000")
-	if start != "" && strings.ContainsAny(start[:1], "=+-@\t\r\n|%") || strings.HasPrefix(start, "＝") ||
-		strings.HasPrefix(start, "＋") || strings.HasPrefix(start, "－") || strings.HasPrefix(start, "＠") {
-		return "'" + text
-	}
-	return text
-}
 
 // WriteNDJSON writes each sample as a JSON value on a line of its own.
 func (s Samples) WriteNDJSON(w io.Writer) error {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"steward/lwm2m/sheet"
 	"steward/suit/cose"
 )
 
@@ -40,25 +41,14 @@ func (r *Runner) WriteCSV(ctx context.Context, id string, to io.Writer) error {
 		if !l.FirstAt.IsZero() {
 			tries++
 		}
-		fields := []string{
-			l.Endpoint, string(l.Device), strings.TrimSpace(l.Manufacturer + " " + l.Model), c.WaveName(l.Wave),
-			string(l.State), string(l.Aside), strconv.Itoa(l.Result), l.Reason, strconv.Itoa(tries), stamp(l.FirstAt),
-			stamp(l.EndedAt),
-		}
-		for i, f := range fields {
-			if f != "" && strings.IndexByte("=+@\t\r-", f[0]) >= 0 && !number(f) {
-				fields[i] = "'" + f
-			}
-		}
-		return w.Write(fields)
+		return w.Write([]string{
+			sheet.Harmless(l.Endpoint), sheet.Harmless(string(l.Device)),
+			sheet.Harmless(strings.TrimSpace(l.Manufacturer + " " + l.Model)), sheet.Harmless(c.WaveName(l.Wave)), string(l.State), string(l.Aside), strconv.Itoa(l.Result),
+			sheet.Harmless(l.Reason), strconv.Itoa(tries), stamp(l.FirstAt), stamp(l.EndedAt),
+		})
 	})
 	w.Flush()
 	return errors.Join(err, w.Error())
-}
-
-func number(s string) bool {
-	_, err := strconv.Atoi(s)
-	return err == nil
 }
 
 func stamp(t time.Time) string {

@@ -39,10 +39,7 @@ func (a *API) bill(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", `attachment; filename="bill.json"`)
-	_, _ = w.Write(document) // an error is a client that went away
-	return nil
+	return web.WriteFile(w, "application/json", "bill.json", document)
 }
 
 func (a *API) parts(w http.ResponseWriter, r *http.Request) error {

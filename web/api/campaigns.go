@@ -1,7 +1,6 @@
 package api
 
 import (
-	"mime"
 	"net/http"
 	"strconv"
 
@@ -99,11 +98,6 @@ func (a *API) campaignReport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", f.Type)
-	h.Set("Content-Length", strconv.Itoa(len(f.Body)))
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
-	h.Set("X-Content-Type-Options", "nosniff")
-	_, err = w.Write(f.Body)
-	return err
+	w.Header().Set("Content-Length", strconv.Itoa(len(f.Body)))
+	return web.WriteFile(w, f.Type, f.Name, f.Body)
 }

@@ -139,7 +139,7 @@ func (a *API) exportAudit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", `attachment; filename="audit.`+string(format)+`"`)
+	web.Attach(w.Header(), "audit."+string(format))
 	w.Header().Set("Cache-Control", "no-store")
 	out, err := audit.NewWriter(w, format)
 	for err == nil && len(rows) > 0 {

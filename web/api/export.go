@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"steward/lwm2m/sheet"
 	"steward/web"
 	"steward/web/contract"
 )
@@ -231,7 +232,7 @@ func (e exporter) begin() {
 	if e.format == formatCSV {
 		h.Set("Content-Type", "text/csv; charset=utf-8")
 	}
-	h.Set("Content-Disposition", `attachment; filename="list.`+e.format+`"`)
+	web.Attach(h, "list."+e.format)
 	e.w.WriteHeader(http.StatusOK)
 }
 
@@ -269,6 +270,6 @@ func cell(value json.RawMessage) string {
 	case json.Unmarshal(value, &text) != nil:
 		return string(value)
 	default:
-		return web.Harmless(text)
+		return sheet.Harmless(text)
 	}
 }

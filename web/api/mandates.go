@@ -1,7 +1,6 @@
 package api
 
 import (
-	"io"
 	"net/http"
 
 	"steward/web"
@@ -52,8 +51,5 @@ func (a *API) mandateRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return document(w, "application/json", "mandate-request.json", func(to io.Writer) error {
-		_, err := to.Write(text)
-		return err
-	})
+	return web.WriteFile(w, "application/json", "mandate-request.json", text)
 }

@@ -63,10 +63,7 @@ func document(w http.ResponseWriter, kind, name string, write func(io.Writer) er
 	if err := write(&b); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	_, _ = w.Write(b.Bytes()) // an error is a client that went away
-	return nil
+	return web.WriteFile(w, kind, name, b.Bytes())
 }
 
 func (a *API) seriesRules(w http.ResponseWriter, r *http.Request) error {

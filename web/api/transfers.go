@@ -1,7 +1,6 @@
 package api
 
 import (
-	"io"
 	"net/http"
 	"slices"
 
@@ -50,10 +49,7 @@ func (a *API) transferRecord(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return document(w, "application/cbor-seq", "transfer.record", func(to io.Writer) error {
-		_, err := to.Write(raw)
-		return err
-	})
+	return web.WriteFile(w, "application/cbor-seq", "transfer.record", raw)
 }
 
 type receiptsView struct {

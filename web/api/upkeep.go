@@ -27,7 +27,7 @@ func (a *API) backup(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	w.Header().Set("Content-Type", web.BackupType)
-	w.Header().Set("Content-Disposition", `attachment; filename="steward.backup"`)
+	web.Attach(w.Header(), "steward.backup")
 	w.Header().Set("Cache-Control", "no-store")
 	_, err = file.WriteTo(w)
 	if err = errors.Join(err, file.Close()); err != nil {

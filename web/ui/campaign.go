@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,10 +82,7 @@ func (u *UI) campaignReport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", f.Type)
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
-	_, _ = w.Write(f.Body) // an error is a client that went away
-	return nil
+	return web.WriteFile(w, f.Type, f.Name, f.Body)
 }
 
 // A bar shows how devices stand, side by side. Its parts are told apart by their

@@ -89,12 +89,11 @@ func (u *UI) authoritiesPEM(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/pem-certificate-chain")
-	w.Header().Set("Content-Disposition", `attachment; filename="ca.pem"`)
+	var text []byte
 	for _, c := range chain {
-		_, _ = w.Write([]byte(c.PEM)) // an error is a client that went away
+		text = append(text, c.PEM...)
 	}
-	return nil
+	return web.WriteFile(w, "application/pem-certificate-chain", "ca.pem", text)
 }
 
 // A certificatePage is one certificate.

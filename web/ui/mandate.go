@@ -54,10 +54,7 @@ func (u *UI) mandateRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", `attachment; filename="mandate-request.json"`)
-	_, _ = w.Write(text) //nolint:gosec // G705: an attachment, never a page; an error is a client gone
-	return nil
+	return web.WriteFile(w, "application/json", "mandate-request.json", text)
 }
 
 // giveMandate takes the file that the service user has signed, or its base64.

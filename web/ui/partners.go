@@ -42,7 +42,7 @@ func (u *UI) identity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Disposition", `attachment; filename="identity.json"`)
+	web.Attach(w.Header(), "identity.json")
 	return web.WriteJSON(w, http.StatusOK, body)
 }
 

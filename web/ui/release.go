@@ -67,10 +67,7 @@ func (u *UI) bill(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", `attachment; filename="bill.json"`)
-	_, _ = w.Write(document) //nolint:gosec // G705: an attachment, as JSON, never a page; an error is a client gone
-	return nil
+	return web.WriteFile(w, "application/json", "bill.json", document)
 }
 
 func (u *UI) setBill(w http.ResponseWriter, r *http.Request) error {

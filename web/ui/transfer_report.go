@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"steward/lwm2m/sheet"
 	"steward/web"
 )
 
@@ -31,7 +32,7 @@ func (u *UI) transferReportJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Disposition", `attachment; filename="transfer-report.json"`)
+	web.Attach(w.Header(), "transfer-report.json")
 	return web.WriteJSON(w, http.StatusOK, report)
 }
 
@@ -42,7 +43,7 @@ func (u *UI) transferReportCSV(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", `attachment; filename="transfer-report.csv"`)
+	web.Attach(w.Header(), "transfer-report.csv")
 	lines := [][]string{{
 		"device", "endpoint", "state", "inferred", "reason", "committed_at", "active_at", "seconds_without_service",
 		"message_bytes", "receipts", "revoked_certificates",
@@ -53,22 +54,12 @@ func (u *UI) transferReportCSV(w http.ResponseWriter, r *http.Request) error {
 			gap = strconv.FormatFloat(*d.Disruption, 'f', -1, 64)
 		}
 		lines = append(lines, []string{
-			d.Device, plainCell(d.Endpoint), d.State, strconv.FormatBool(d.Inferred), plainCell(d.Reason),
+			d.Device, sheet.Harmless(d.Endpoint), d.State, strconv.FormatBool(d.Inferred), sheet.Harmless(d.Reason),
 			stamp(d.CommittedAt), stamp(d.ActiveAt), gap, strconv.Itoa(d.Bytes), strconv.Itoa(d.Receipts),
 			strconv.Itoa(d.Revoked),
 		})
 	}
 	return csv.NewWriter(w).WriteAll(lines)
-}
-
-// plainCell has an apostrophe before what a spreadsheet would take for a formula.
-func plainCell(text string) string {
-	switch {
-	case text == "":
-	case text[0] == '=', text[0] == '+', text[0] == '-', text[0] == '@', text[0] == '\t', text[0] == '\r':
-		return "'" + text
-	}
-	return text
 }
 
 func stamp(t time.Time) string {

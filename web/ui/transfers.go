@@ -211,8 +211,5 @@ func (u *UI) transferRecord(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/cbor-seq")
-	w.Header().Set("Content-Disposition", `attachment; filename="transfer.record"`)
-	_, _ = w.Write(raw) //nolint:gosec // G705: an attachment, never a page; an error is a client gone
-	return nil
+	return web.WriteFile(w, "application/cbor-seq", "transfer.record", raw)
 }

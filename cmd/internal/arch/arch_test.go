@@ -22,6 +22,7 @@ var layers = map[string][]string{
 	"lwm2m/fleet":               {"lwm2m"},
 	"lwm2m/machine/machinetest": {},
 	"lwm2m/dcbor":               {},
+	"lwm2m/sheet":               {},
 	"lwm2m/tlv":                 {"lwm2m"},
 	"lwm2m/internal/cbor":       {"lwm2m"},
 	"lwm2m/senml":               {"lwm2m", "lwm2m/internal/cbor"},
@@ -52,7 +53,7 @@ var layers = map[string][]string{
 	"suit/author":              {"suit", "suit/cose"},
 	"suit/rollout": {
 		"suit", "suit/sbom", "suit/cose", "suit/author", "objects", "lwm2m", "lwm2m/coap", "lwm2m/machine",
-		"lwm2m/fleet", "lwm2m/audit",
+		"lwm2m/fleet", "lwm2m/audit", "lwm2m/sheet",
 	},
 	"suit/rollout/rolltest":        {"suit", "suit/sbom", "suit/rollout", "lwm2m/fleet", "lwm2m/audit"},
 	"est":                          {"est/c509", "suit/cose", "lwm2m/dcbor", "lwm2m/machine", "lwm2m/audit"},
@@ -74,7 +75,7 @@ var layers = map[string][]string{
 	"transfer/explore":               {}, // tests only
 	"transfer/minimal":               {},
 	"transfer/coordinator/coordtest": {"transfer", "transfer/coordinator", "lwm2m/fleet", "lwm2m/audit"},
-	"web":                            {"lwm2m", "lwm2m/audit"},
+	"web":                            {"lwm2m", "lwm2m/audit", "lwm2m/sheet"},
 	"web/account":                    {"lwm2m/audit", "web"},
 	"web/account/accounttest":        {"web", "web/account", "lwm2m/audit"},
 	"web/passkey":                    {"web", "web/account"},
@@ -89,11 +90,12 @@ var layers = map[string][]string{
 	"web/once/oncetest":              {"web/once"},
 	"web/compat/leshan":              {"web", "lwm2m", "objects/registry"},
 	"web/api": {
-		"web", "web/account", "web/once", "web/contract", "web/compat/leshan", "lwm2m", "lwm2m/audit", "objects/registry",
+		"web", "web/account", "web/once", "web/contract", "web/compat/leshan", "lwm2m", "lwm2m/audit", "lwm2m/sheet",
+		"objects/registry",
 	},
 	"web/ui": {
-		"web", "web/passkey", "web/oidc", "web/account", "web/contract", "web/onboard", "lwm2m", "lwm2m/audit", "objects",
-		"objects/registry",
+		"web", "web/passkey", "web/oidc", "web/account", "web/contract", "web/onboard", "lwm2m", "lwm2m/audit", "lwm2m/sheet",
+		"objects", "objects/registry",
 	},
 	"web/peer": {"web", "transfer", "transfer/coordinator", "est", "est/c509"},
 }

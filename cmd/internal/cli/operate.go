@@ -17,6 +17,7 @@ import (
 
 	"steward/cmd/internal/keys"
 	"steward/cmd/internal/remote"
+	"steward/lwm2m/sheet"
 )
 
 // An operator is who commands a running provider from the command line, by its
@@ -83,8 +84,8 @@ func writeCSV(to io.Writer, rows [][]string) error {
 	w := csv.NewWriter(to)
 	for _, row := range rows {
 		for i, cell := range row {
-			if cell != "-" && strings.ContainsAny(cell[:min(len(cell), 1)], "=+-@\t\r") {
-				row[i] = "'" + cell
+			if cell != "-" { // which stands for nothing
+				row[i] = sheet.Harmless(cell)
 			}
 		}
 	}
