@@ -190,6 +190,8 @@ var vectors = []struct {
 	{"E5 same", 5, func(_ cast, x *situation) { x.message.Epoch = 3 }},
 	{"E5 jump", 5, func(_ cast, x *situation) { x.message.Epoch = 5 }},
 	{"E5 last", 5, func(_ cast, x *situation) { x.message.Epoch = 1<<32 - 1 }},
+	{"the last", 0, func(_ cast, x *situation) { x.facts.Epoch, x.message.Epoch = 1<<32-2, 1<<32-1 }},
+	{"E5 after the last", 5, func(_ cast, x *situation) { x.facts.Epoch, x.message.Epoch = 1<<32-1, 1 }},
 	{"E6 expired", 6, func(_ cast, x *situation) { x.now = x.message.Expires.Time().Add(transfer.ClockSkew) }},
 	{"E6 not yet expired", 0, func(_ cast, x *situation) {
 		x.now = x.message.Expires.Time().Add(transfer.ClockSkew - time.Second)

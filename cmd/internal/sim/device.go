@@ -112,7 +112,7 @@ func newBattery(l *life) *battery {
 			UTCOffset: data.UTCOffset, Timezone: data.Timezone, Bindings: l.o.binding(), Type: "simulated",
 			BatteryStatus: &status, MemoryTotal: &total,
 		}.Entries(base),
-		Resources: []uint16{objects.DeviceReboot},
+		Resources: []uint16{objects.DeviceReboot, objects.DeviceFactoryReset},
 		OnWrite:   b.write, OnExecute: b.execute,
 	})
 	return b
@@ -169,9 +169,13 @@ func (b *battery) write(_ context.Context, _ client.Session, _ lwm2m.Path, entri
 }
 
 func (b *battery) execute(_ context.Context, _ client.Session, p lwm2m.Path, _ string) error {
-	if p.ID(2) != objects.DeviceReboot {
+	switch p.ID(2) {
+	case objects.DeviceReboot:
+		b.l.reboot()
+		return nil
+	case objects.DeviceFactoryReset:
+		return answer(b.l.factoryReset())
+	default:
 		return client.ErrMethodNotAllowed
 	}
-	b.l.reboot()
-	return nil
 }
