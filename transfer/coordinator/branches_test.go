@@ -27,7 +27,10 @@ var branches = []struct {
 	{"last update bricks or rolls back", "TestAccept TestUpdateFirstIsRolledBack TestRevision"},
 	{"Write or READY notify lost", "TestLostAnswers TestAcceptOnce"},
 	{"Abort, CANCELLED, EXPIRED", "TestWithdraw TestDeviceEndsReady TestUnknownAfterTheWindow"},
-	{"K_op expires, reboot, factory reset in READY", "TestReadyIsFrozen TestT7ReplayAcrossDomains TestT17PowerCut"},
+	{
+		"K_op expires, reboot, factory reset in READY",
+		"TestReadyIsSurvived TestFactoryResetInReady TestT7ResetAndReplay TestT17PowerCut",
+	},
 	{"RA rejects", "TestAttestation TestT14"},
 	{"verdict late or lost", "TestRightWaitsForTheVerdict"},
 	{"RA, update server, CA2 unreachable", "TestFallback TestHalfOfTheGrace"},

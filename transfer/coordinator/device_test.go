@@ -27,6 +27,7 @@ type device struct {
 	esttest.Device
 
 	world  *world
+	memory transfer.DeviceOptions // what it starts from
 	mu     sync.Mutex
 	tr     *transfer.Device
 	at     *provider            // registered there
@@ -73,10 +74,11 @@ func newDevice(tb testing.TB, w *world, home *provider, name string) *device {
 	check(tb, transfer.Provision(journal, transfer.Home{
 		ServerURI: home.domain.ServerURI, EnrollURI: home.domain.EnrollURI, Account: home.domain.Account,
 	}, anchors))
-	d.tr, err = transfer.OpenDevice(transfer.DeviceOptions{
+	d.memory = transfer.DeviceOptions{
 		Journal: journal, FactoryKey: d.Key, FactoryCertificate: d.DER, NewKey: newKey,
 		Firmware: func() ([]transfer.Installed, bool) { return w.installed, false },
-	})
+	}
+	d.tr, err = transfer.OpenDevice(d.memory)
 	check(tb, err)
 	key, err := d.tr.EnrolmentKey()
 	check(tb, err)

@@ -51,14 +51,15 @@ type world struct {
 
 const testGrace = 60 * time.Second
 
-// newWorld makes Alpha with n devices, and Beta. Nothing runs before start.
-func newWorld(tb testing.TB, n int) *world {
+// newWorld makes Alpha, whose CA may be of another kind, with n devices, and Beta.
+// Nothing runs before start.
+func newWorld(tb testing.TB, n int, alphas ...func(*est.Options)) *world {
 	tb.Helper()
 	w := &world{t: tb, installed: []transfer.Installed{{
 		Digest: transfer.NewCertHash(transfer.HashOf([]byte("manifest"))), Sequence: 2,
 	}}}
 	w.factory = esttest.NewFactory(tb, time.Now)
-	w.alpha, w.beta = newProvider(tb, w, "Alpha"), newProvider(tb, w, "Beta")
+	w.alpha, w.beta = newProvider(tb, w, "Alpha", alphas...), newProvider(tb, w, "Beta")
 	for i := range n {
 		w.devices = append(w.devices, newDevice(tb, w, w.alpha, fmt.Sprintf("urn:dev:os:32473-%04d", i)))
 	}
@@ -135,13 +136,13 @@ type provider struct {
 	ids     int
 }
 
-func newProvider(tb testing.TB, w *world, name string) *provider {
+func newProvider(tb testing.TB, w *world, name string, more ...func(*est.Options)) *provider {
 	tb.Helper()
 	p := &provider{
 		name: name, world: w, rights: &esttest.Store{}, store: &coordtest.Store{}, fleet: &fleetStore{},
 		lose: map[coordinator.Action]int{}, deaf: map[string]int{},
 	}
-	p.ca = esttest.NewCA(tb, name, p.rights, time.Now)
+	p.ca = esttest.NewCA(tb, name, p.rights, time.Now, more...)
 	check(tb, p.ca.TrustFactoryCA(tb.Context(), w.factory.Root().Raw))
 	key := esttest.Key(tb)
 	issued, err := p.ca.IssueSigner(tb.Context(), est.KindTransferSigner, name+" transfer", key.Public())
