@@ -105,15 +105,32 @@ func (e *Endpoint) ServeCoAP(ctx context.Context, r *coap.Request) *coap.Respons
 	return e.part(ctx, r, p, grant, format)
 }
 
-// ServePush answers GET with the envelope of a release that has its payload inside,
-// for a device that asks for what there is rather than for a release. Who may have it,
-// the caller has decided.
-func (e *Endpoint) ServePush(ctx context.Context, r *coap.Request, release string) *coap.Response {
-	p, err := e.Payloads.Open(ctx, release, PartPush)
+// ServeEnvelope answers GET with the envelope of a release, for a device that asks for
+// what there is rather than for a release: that whose payload is fetched apart if our
+// endpoint has it, else that which has it inside. Who may have it, the caller has decided.
+func (e *Endpoint) ServeEnvelope(ctx context.Context, r *coap.Request, release Release) *coap.Response {
+	part := PartPush
+	if release.Apart {
+		part = PartPull
+	}
+	p, err := e.Payloads.Open(ctx, release.ID, part)
 	if err != nil {
 		return e.failed(ctx, err)
 	}
 	return e.part(ctx, r, p, Grant{}, contentOctets)
+}
+
+// Gives reports whether ServeEnvelope has an envelope of a release. It may have none of
+// one that was made elsewhere, whose payload is fetched.
+func (e *Endpoint) Gives(ctx context.Context, release Release) (bool, error) {
+	if release.Apart {
+		return true, nil
+	}
+	_, err := e.Payloads.Open(ctx, release.ID, PartPush)
+	if errors.Is(err, ErrUnknown) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // part answers the block that was asked for.

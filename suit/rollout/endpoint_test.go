@@ -273,3 +273,31 @@ func TestEndpointHTTP(t *testing.T) {
 		}
 	}
 }
+
+// TestEndpointServesEnvelopes answers a device that asks for what there is.
+func TestEndpointServesEnvelopes(t *testing.T) {
+	s := &shelf{}
+	s.stock(t, "R", 2000)
+	if err := s.AddRelease(t.Context(), rollout.Release{ID: "IN"}, rollout.Content{Push: []byte("push IN")}); err != nil {
+		t.Fatal(err)
+	}
+	e := served(s, 0, 0)
+	for _, tt := range []struct {
+		name    string
+		release rollout.Release
+		want    string // "": nothing is given
+	}{
+		{"apart", rollout.Release{ID: "R", Apart: true}, "pull R"},
+		{"inside", rollout.Release{ID: "IN"}, "push IN"},
+		{"apart, at somebody else's", rollout.Release{ID: "R"}, ""},
+	} {
+		given, err := e.Gives(t.Context(), tt.release)
+		if err != nil || given != (tt.want != "") {
+			t.Errorf("%s: Gives = %v, %v", tt.name, given, err)
+		}
+		r := e.ServeEnvelope(t.Context(), &coap.Request{Peer: caller("a"), Method: coap.GET, Limit: 1024}, tt.release)
+		if string(r.Payload) != tt.want {
+			t.Errorf("%s: %s, %q", tt.name, r.Code, r.Payload)
+		}
+	}
+}

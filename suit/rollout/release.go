@@ -31,7 +31,7 @@ type ImageSpec struct {
 
 // AuthorRelease makes a release of an image: two manifests with the same
 // sequence number, one with the image integrated, for Push, and one that names
-// payloadURI, for Pull. It returns ErrRelease.
+// payloadURI, where our endpoint has it, for Pull. It returns ErrRelease.
 func AuthorRelease(s ImageSpec, payloadURI string, signer *cose.Signer, now time.Time) (Release, Content, error) {
 	if len(s.Image) == 0 || len(s.Image) > MaxImage {
 		return Release{}, Content{}, fmt.Errorf("%w: image of %d bytes, want 1 to %d", ErrRelease, len(s.Image), MaxImage)
@@ -42,7 +42,7 @@ func AuthorRelease(s ImageSpec, payloadURI string, signer *cose.Signer, now time
 	r := Release{
 		ID: s.ID, Name: s.Name, Version: s.Version, Sequence: s.Sequence, Vendor: s.Vendor.String(),
 		Class: s.Class.String(), Size: len(s.Image), Images: []string{s.Component.String()}, CreatedAt: now, CreatedBy: s.By,
-		State: ReleaseDraft,
+		State: ReleaseDraft, Apart: true,
 	}
 	var err error
 	if r.Digest, err = suit.Sum(suit.SHA256, s.Image); err != nil {

@@ -35,6 +35,8 @@ type Release struct {
 	Size     int            // of the image, bytes
 	Signer   string         // hex key id of the first authentication block
 	Images   []string       // components, for people
+	// Apart says that the manifest of Pull names our own endpoint for its payload.
+	Apart bool `json:",omitempty"`
 
 	CreatedAt time.Time
 	CreatedBy string

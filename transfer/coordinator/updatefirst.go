@@ -41,11 +41,21 @@ func (t *Transfer) commits(r Row, by transfer.RowEvent) []transfer.RowEvent {
 	return append([]transfer.RowEvent{by}, t.gates(&r)...)
 }
 
+// An Arrival is a device that comes in a transfer that has it ask the update server
+// before it enrols.
+type Arrival struct {
+	Device   fleet.ID
+	Transfer string
+}
+
 // MayUpdate reports whether a device comes in a transfer that has it ask the update
-// server before it enrols. With attestation, it must have attested.
-func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (id fleet.ID, ok bool, err error) {
+// server before it enrols, and waits for that. With attestation, it must have attested.
+func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (a Arrival, ok bool, err error) {
 	t, r, err := c.arriving(ctx, factory, updatesFirst)
-	return r.Device, err == nil && r.Transfer != "" && (!t.Attest || r.attested()), err
+	if err != nil || r.Transfer == "" || t.Attest && !r.attested() {
+		return Arrival{}, false, err
+	}
+	return Arrival{Device: r.Device, Transfer: t.ID}, true, nil
 }
 
 // UpToDate notes that a device asked the update server and there was nothing newer

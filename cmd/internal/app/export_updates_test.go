@@ -8,6 +8,7 @@ import (
 
 	"steward/cmd/internal/sqlite"
 	"steward/est"
+	"steward/lwm2m/coap"
 	"steward/suit/rollout"
 )
 
@@ -56,3 +57,8 @@ func (a *App) CA() *est.CA { return a.pki.ca }
 
 // SUIT returns the signer of manifests, with its certificate.
 func (a *App) SUIT() (crypto.Signer, []byte) { return a.pki.suit.key, a.pki.suit.cert.Raw }
+
+// ServeUpdates is the endpoint of updates by CoAP.
+func (a *App) ServeUpdates(ctx context.Context, r *coap.Request) *coap.Response {
+	return a.serveUpdates(ctx, r)
+}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strconv"
@@ -17,8 +18,9 @@ import (
 // Update before enrolment (transfer protocol §4, step 9b): a device that comes asks
 // GET /update?c=<class>&s=<sequence> by its factory certificate. 2.05 is an envelope,
 // 2.03 that there is nothing newer, which opens its right; 5.03 that it is to ask
-// again. It is given the newest approved release for its class that has its payload
-// inside: whoever lets it be asked for must not put secrets there.
+// again. It is given the newest approved release for its class, whose payload it fetches
+// from /update/p by the same association, or finds inside: whoever lets it be asked for
+// must not put secrets there.
 
 // updateRest is for how long a device is to wait that came too early.
 const updateRest = 5 // seconds
@@ -46,7 +48,7 @@ func (a *App) updateFirst(ctx context.Context, r *coap.Request) *coap.Response {
 		release, ok, err = a.newerRelease(ctx, class, sequence)
 	}
 	if err == nil && ok {
-		return a.updates.ServePush(ctx, r, release.ID)
+		return a.updates.ServeEnvelope(ctx, r, release)
 	}
 	if err == nil {
 		err = a.transfers.UpToDate(ctx, factory)
@@ -57,6 +59,28 @@ func (a *App) updateFirst(ctx context.Context, r *coap.Request) *coap.Response {
 		return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(updateRest)}
 	}
 	return &coap.Response{Code: coap.Valid, ETag: []byte(strconv.FormatUint(sequence, 16))}
+}
+
+// mayFetchFirst says whether a device that comes may fetch the payload of a release: as
+// long as it waits for its update, and no longer. It returns rollout.ErrNotGranted.
+func (a *App) mayFetchFirst(ctx context.Context, factory fleet.Factory, release string) (rollout.Grant, error) {
+	arrival, may, err := a.transfers.MayUpdate(ctx, factory)
+	if err != nil {
+		return rollout.Grant{}, err
+	}
+	if !may {
+		return rollout.Grant{}, rollout.ErrNotGranted
+	}
+	r, err := a.db.Rollout().Release(ctx, release)
+	switch {
+	case errors.Is(err, rollout.ErrUnknown):
+		return rollout.Grant{}, rollout.ErrNotGranted
+	case err != nil:
+		return rollout.Grant{}, err
+	case !r.Apart || r.State != rollout.ReleaseApproved:
+		return rollout.Grant{}, rollout.ErrNotGranted
+	}
+	return rollout.Grant{Device: arrival.Device}, nil
 }
 
 // updateQuery reads the two parameters, each once: the class as a UUID, the sequence
@@ -77,13 +101,13 @@ const (
 	maxScanned = 10_000
 )
 
-// newerRelease returns the newest approved release for a class that can be pushed and
-// is above a sequence number; ok is false if there is none.
+// newerRelease returns the newest approved release for a class that we can give
+// and is above a sequence number; ok is false if there is none.
 func (a *App) newerRelease(ctx context.Context, class string, above uint64) (rollout.Release, bool, error) {
 	found, err := a.db.Rollout().ApprovedAbove(ctx, class, above, considered)
 	for _, r := range found {
-		if len(r.Manifest[0].Value) > 0 { // it can be pushed: its payload is inside
-			return r, true, err
+		if given, err := a.updates.Gives(ctx, r); err != nil || given {
+			return r, given, err
 		}
 	}
 	return rollout.Release{}, false, err

@@ -100,8 +100,15 @@ func (a *App) deviceOf(ctx context.Context, who coap.Identity) (fleet.ID, error)
 	return d.ID, err
 }
 
-// mayFetch says who may fetch a release: a device whose update brings it.
+// mayFetch says who may fetch a release: a device whose update brings it, or that comes
+// and was told of it before it enrols.
 func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (rollout.Grant, error) {
+	if who.Role == coap.RoleFactory {
+		g, err := a.mayFetchFirst(ctx, fleet.Factory(who.Certificate), release)
+		if !errors.Is(err, rollout.ErrNotGranted) {
+			return g, err
+		}
+	}
 	id, err := a.deviceOf(ctx, who)
 	if errors.Is(err, rollout.ErrUnknown) {
 		return rollout.Grant{}, rollout.ErrNotGranted

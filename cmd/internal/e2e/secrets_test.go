@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -140,24 +139,18 @@ func TestT16PrimeCanaries(t *testing.T) {
 	w.releaseAtBeta(t)
 	w.draft(t)
 	state := filepath.Join(w.dir, "state")
-	var (
-		once sync.Once
-		had  bool
-	)
-	w.devices.onEvent(func(e event) {
-		had = had || holds(dump(t, state), canaryOfBeta)
-		if e.Kind == "installing" {
-			once.Do(func() { _ = w.beta.cmd.Process.Kill() }) // while the device restarts with the new image
-		}
-	})
+	had := false
 	eventually(t, handOverLimit, "the device turns back", func() error {
 		w.updateFirst(t)
+		if !had && holds(dump(t, state), canaryOfBeta) {
+			had = true
+			_ = w.beta.cmd.Process.Kill() // while the device installs the image, or restarts with it
+		}
 		if len(w.devices.happened("falling_back")) == 0 {
 			return fmt.Errorf("it does not")
 		}
 		return nil
 	})
-	w.devices.onEvent(nil)
 	<-w.beta.ended
 	w.beta.restart(t)
 	w.handOver(t, nil)

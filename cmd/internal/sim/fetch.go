@@ -18,7 +18,8 @@ import (
 
 // A fetcher gets envelopes and payloads by CoAP over DTLS and by HTTPS, with the
 // operational certificate, from servers with an anchor for updates
-// (process.Fetcher). It goes on at any offset.
+// (process.Fetcher). Before the device enrols it is by CoAP, with the factory
+// certificate, from the update server of the transfer alone. It goes on at any offset.
 type fetcher struct{ l *life }
 
 // Fetch implements process.Fetcher.
@@ -153,6 +154,9 @@ func (f fetcher) link(ctx context.Context, uri string) (k *link, done func(), er
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", process.ErrURI, err)
 	}
+	if e, ok := f.l.updating(); ok {
+		return f.ofTransfer(ctx, host, e)
+	}
 	anchors := f.anchors()
 	if m := f.l.links.management(); m != nil && m.host == host && slices.ContainsFunc(anchors, m.under) {
 		return m, func() {}, nil
@@ -169,6 +173,27 @@ func (f fetcher) link(ctx context.Context, uri string) (k *link, done func(), er
 		return nil, nil, fmt.Errorf("%w: %w", process.ErrConnection, err)
 	}
 	return k, func() { f.l.links.drop(k, f.l.cl) }, nil
+}
+
+// ofTransfer returns the association to the update server of a transfer: no other
+// server is shown the factory certificate.
+func (f fetcher) ofTransfer(ctx context.Context, host string, e transfer.Effect) (*link, func(), error) {
+	if server, err := transfer.HostOf(e.URI); err != nil || server != host {
+		return nil, nil, fmt.Errorf("%w: %s is not the update server of the transfer", process.ErrURI, host)
+	}
+	k, err := f.l.factoryLink(ctx, e.URI, e.Anchors, false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", process.ErrConnection, err)
+	}
+	return k, func() {}, nil
+}
+
+// updating returns the effect of a device that asks an update server before it enrols.
+func (l *life) updating() (e transfer.Effect, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok = l.tr.Next()
+	return e, ok && e.Do == transfer.DoUpdate
 }
 
 // anchors are those under which servers of updates must stand.

@@ -63,6 +63,9 @@ func (l *life) updateThere(ctx context.Context, e *transfer.Effect) error {
 		return nil
 	case ctx.Err() != nil || l.failure() != nil:
 		return err
+	case errors.Is(err, process.ErrConnection): // what came is kept, and the rest fetched at the next try
+		l.links.drop(there, l.cl)
+		return err
 	}
 	l.postReport(ctx, there, e.URI, report)
 	return l.updateRefused(errors.Join(err, l.rollBack()))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"steward/cmd/internal/sim"
@@ -21,7 +23,9 @@ import (
 type updateServer struct {
 	m        *move
 	envelope []byte
-	sequence string // that of the envelope
+	sequence string       // that of the envelope
+	block    func()       // before each block of a payload; nil: nothing
+	broken   atomic.Int64 // blocks that are still to fail
 	reports  []*suit.Report
 }
 
@@ -44,6 +48,9 @@ func (u *updateServer) serve(ctx context.Context, r *coap.Request) *coap.Respons
 	if r.Peer.Identity().Role != coap.RoleFactory {
 		return &coap.Response{Code: coap.Forbidden}
 	}
+	if len(r.Path) > 1 {
+		return u.payload(r)
+	}
 	query := strings.Join(r.Query, "&")
 	switch {
 	case !strings.HasPrefix(query, "c="+class.String()+"&s="):
@@ -55,6 +62,17 @@ func (u *updateServer) serve(ctx context.Context, r *coap.Request) *coap.Respons
 		return &coap.Response{Code: coap.ServiceUnavailable}
 	}
 	return &coap.Response{Code: coap.Valid}
+}
+
+// payload answers a block of what the envelope names.
+func (u *updateServer) payload(r *coap.Request) *coap.Response {
+	if u.block != nil {
+		u.block()
+	}
+	if u.broken.Add(-1) >= 0 {
+		return &coap.Response{Code: coap.InternalServerError}
+	}
+	return u.m.beta.payload(r)
 }
 
 // TestUpdateFirst moves a device that takes an image of beta's first, by a manifest of
@@ -160,5 +178,62 @@ func TestUpdateFirstSurvivesAPowerCutAtEveryWrite(t *testing.T) {
 			t.Logf("a transfer with an update takes %d writes", n-1)
 			break
 		}
+	}
+}
+
+// TestUpdateFirstApart moves a device that fetches beta's image apart from its manifest,
+// by its factory certificate: a server that fails for a while is asked again, and after
+// a power cut the device goes on where it was.
+func TestUpdateFirstApart(t *testing.T) {
+	t.Parallel()
+	payload := bytes.Repeat([]byte("0123456789abcdef"), 16<<10) // 256 KiB: four pieces
+	m, c := newMove(t, 3600), &cutter{}
+	m.beta.payloads["image"] = payload
+	u := m.updatesFirst(manifestFor(t, m.beta.suit, "2.0.0", 2, payload, m.beta.uri()+"/update/p/image"), "2")
+	u.broken.Store(2)
+	u.block = sync.OnceFunc(func() { c.left.Store(4) })
+	o := options(m.dir)
+	o.PowerCut = c.cut
+	cuts := keepRunning(t, m.b, o)
+	m.alpha.await(server.Registered, lwm2m.Path{})
+	m.prepare()
+	m.insist(m.alpha, objects.TransferCommit, transfer.Ready)
+	m.awaitState(m.beta, transfer.Done)
+	m.insist(m.beta, objects.TransferFinalise, transfer.Done)
+	m.awaitState(m.beta, transfer.Finalised)
+	if state, err := sim.Inspect(m.dir, m.b); err != nil || state.Sequence != 2 {
+		t.Errorf("the device runs sequence %d, %v", state.Sequence, err)
+	}
+	if cuts.Load() != 1 {
+		t.Errorf("%d power cuts, want 1", cuts.Load())
+	}
+	m.beta.mu.Lock()
+	defer m.beta.mu.Unlock()
+	if limit := len(payload) + 2*64<<10; m.beta.served > limit {
+		t.Errorf("%d bytes served for an image of %d, want at most %d", m.beta.served, len(payload), limit)
+	}
+}
+
+// TestUpdateFirstFromNobodyElse is a manifest of beta's that names another server: it is
+// not shown the factory certificate, and the device falls back.
+func TestUpdateFirstFromNobodyElse(t *testing.T) {
+	t.Parallel()
+	m := newMove(t, 3600)
+	m.updatesFirst(manifest(t, m.beta.suit, "2.0.0", 2, m.alpha.uri()+"/update/p/image"), "2")
+	m.alpha.payloads["image"] = image
+	r := start(t, m.b, options(m.dir))
+	r.await(sim.Registered)
+	m.prepare()
+	m.commit()
+	if e := r.await(sim.UpdateFailed); !strings.Contains(e.Error, "not the update server") {
+		t.Errorf("the device says %s", e.Error)
+	}
+	r.await(sim.FallingBack)
+	m.fallback()
+	r.await(sim.FellBack)
+	m.alpha.mu.Lock()
+	defer m.alpha.mu.Unlock()
+	if m.alpha.served != 0 {
+		t.Errorf("alpha served %d bytes", m.alpha.served)
 	}
 }
