@@ -34,6 +34,9 @@ func (c Client) enrols() bool {
 	return (c.Role == RoleFactory || c.Role == RoleBootstrap) && c.Certificate != (Hash{})
 }
 
+// renews reports whether c has a certificate of ours.
+func (c Client) renews() bool { return c.Role == RoleOperational && c.Certificate != (Hash{}) }
+
 // by says in words what gave c its right.
 func (c Client) by() string {
 	if c.Role == RoleBootstrap {
@@ -82,6 +85,13 @@ func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
 	if !r.Client.enrols() {
 		return Issued{}, fmt.Errorf("%w: a %q client cannot enrol", ErrForbidden, r.Client.Role)
 	}
+	return ca.serve(ctx, r, ca.enrolOnce)
+}
+
+// serve reads the request of a client that may ask, and lets once answer it.
+func (ca *CA) serve(
+	ctx context.Context, r Request, once func(context.Context, *order) (Issued, error),
+) (Issued, error) {
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
 		return Issued{}, err
 	}
@@ -90,7 +100,7 @@ func (ca *CA) enrol(ctx context.Context, r Request) (Issued, error) {
 		return Issued{}, err
 	}
 	o := &order{client: r.Client, csr: csr, binding: r.Binding}
-	return again(func() (Issued, error) { return ca.enrolOnce(ctx, o) })
+	return again(func() (Issued, error) { return once(ctx, o) })
 }
 
 func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {

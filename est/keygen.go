@@ -83,7 +83,7 @@ func (ca *CA) GeneratesKeys() bool {
 }
 
 func (ca *CA) generate(ctx context.Context, r Request) (Keyed, error) {
-	if !r.Client.enrols() && (r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{})) {
+	if !r.Client.enrols() && !r.Client.renews() {
 		return Keyed{}, fmt.Errorf("%w: a %q client cannot have a key made", ErrForbidden, r.Client.Role)
 	}
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {

@@ -19,18 +19,10 @@ func (ca *CA) Reenrol(ctx context.Context, r Request) (Issued, error) {
 }
 
 func (ca *CA) reenrol(ctx context.Context, r Request) (Issued, error) {
-	if r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{}) {
+	if !r.Client.renews() {
 		return Issued{}, fmt.Errorf("%w: a %q client cannot renew", ErrForbidden, r.Client.Role)
 	}
-	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
-		return Issued{}, err
-	}
-	csr, err := r.parse()
-	if err != nil {
-		return Issued{}, err
-	}
-	o := &order{client: r.Client, csr: csr, binding: r.Binding}
-	return again(func() (Issued, error) { return ca.reenrolOnce(ctx, o) })
+	return ca.serve(ctx, r, ca.reenrolOnce)
 }
 
 func (ca *CA) reenrolOnce(ctx context.Context, o *order) (Issued, error) {

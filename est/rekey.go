@@ -33,7 +33,7 @@ func (ca *CA) RekeyFactory(ctx context.Context, r FactoryRekey) (Issued, error) 
 }
 
 func (ca *CA) rekeyFactory(ctx context.Context, r FactoryRekey) (Issued, error) {
-	if r.Client.Role != RoleOperational || r.Client.Certificate == (Hash{}) {
+	if !r.Client.renews() {
 		return Issued{}, fmt.Errorf("%w: a %q client cannot re-key", ErrForbidden, r.Client.Role)
 	}
 	if err := ca.limiter.admit(r.Client.Certificate, ca.now()); err != nil {
