@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/csv"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,12 +20,49 @@ func (u *UI) reportRoutes() []route {
 	}
 }
 
+// A reportPage is a report with a part of its devices.
+type reportPage struct {
+	web.TransferReport
+	Shown []web.TransferReportDevice
+	Next  string // URL of the next part; "": there is none
+	Part  bool   // not all devices are shown
+}
+
 func (u *UI) transferReport(w http.ResponseWriter, r *http.Request) error {
+	p, err := web.ParsePage(r.URL.Query())
+	if err != nil {
+		return err
+	}
 	report, err := u.s.Records.TransferReport(r.Context(), web.Param(r, "id"))
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "transfer_report", "transfers", "Report of a transfer", report)
+	page := reportPage{TransferReport: report, Shown: report.Devices}
+	if r.URL.Query().Get("all") != "true" {
+		shown, err := part(report.Devices, p)
+		if err != nil {
+			return err
+		}
+		page.Shown, page.Next, page.Part = shown.Items, web.NextURL(r.URL, shown.Next), len(shown.Items) < len(report.Devices)
+	}
+	return u.show(w, r, http.StatusOK, "transfer_report", "transfers", "Report of a transfer", page)
+}
+
+// part is the page p of devices. It returns ErrInvalid if p begins after none of them.
+func part(all []web.TransferReportDevice, p web.Page) (web.List[web.TransferReportDevice], error) {
+	from := 0
+	if p.After != "" {
+		at := slices.IndexFunc(all, func(d web.TransferReportDevice) bool { return d.Device == p.After })
+		if at < 0 {
+			return web.List[web.TransferReportDevice]{}, web.Invalid("page_token", "not one of ours")
+		}
+		from = at + 1
+	}
+	list := web.List[web.TransferReportDevice]{Items: all[from:min(from+p.Size, len(all))]}
+	if from+p.Size < len(all) {
+		list.Next = all[from+p.Size-1].Device
+	}
+	return list, nil
 }
 
 func (u *UI) transferReportJSON(w http.ResponseWriter, r *http.Request) error {

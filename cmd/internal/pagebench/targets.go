@@ -115,15 +115,18 @@ func fixed(names ...string) (out []kind) {
 // reports end the patterns of files with a line for each device.
 const reports = "/report"
 
+// reportPage is a page, of a part of the rows.
+const reportPage = "/transfers/{id}" + reports
+
 // file tells whether a pattern answers with a file of all rows, to be saved, however
 // many there are.
 func file(pattern string) bool {
-	return strings.Contains(pattern, reports) || strings.HasSuffix(pattern, "/export")
+	return pattern != reportPage && strings.Contains(pattern, reports) || strings.HasSuffix(pattern, "/export")
 }
 
 // kindsOf returns the plain kind of a pattern and all others.
 func kindsOf(pattern string) []kind {
-	if strings.HasSuffix(pattern, reports) {
+	if pattern != reportPage && strings.HasSuffix(pattern, reports) {
 		return fixed("format=csv")
 	}
 	plain := kind{"", func(ids, *rand.Rand) string { return "" }}

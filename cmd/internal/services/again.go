@@ -59,19 +59,26 @@ const rowsAtOnce = 500
 
 // eachRow calls do with every row of a transfer, until it returns an error.
 func (s *transfers) eachRow(ctx context.Context, id string, do func(coordinator.Row) error) error {
-	for after := ""; ; {
-		rows, err := s.Coordinator.Rows(ctx, id, after, rowsAtOnce)
-		if err != nil {
-			return err
-		}
+	return s.eachRows(ctx, id, func(rows []coordinator.Row) error {
 		for _, r := range rows {
-			after = r.Short
 			if err := do(r); err != nil {
 				return err
 			}
 		}
-		if len(rows) < rowsAtOnce {
-			return nil
+		return nil
+	})
+}
+
+// eachRows calls do with up to rowsAtOnce rows at a time, at least one.
+func (s *transfers) eachRows(ctx context.Context, id string, do func([]coordinator.Row) error) error {
+	for after := ""; ; {
+		rows, err := s.Coordinator.Rows(ctx, id, after, rowsAtOnce)
+		if err != nil || len(rows) == 0 {
+			return err
 		}
+		if err := do(rows); err != nil || len(rows) < rowsAtOnce {
+			return err
+		}
+		after = rows[len(rows)-1].Short
 	}
 }

@@ -3,7 +3,7 @@ package services
 import (
 	"context"
 
-	"steward/est"
+	"steward/cmd/internal/sqlite"
 	"steward/transfer/coordinator"
 	"steward/web"
 )
@@ -33,16 +33,23 @@ func (s *transfers) TransferReport(ctx context.Context, id string) (web.Transfer
 func (s *transfers) reportRows(ctx context.Context, out *web.TransferReport) error {
 	var seconds []float64
 	var failed []web.TransferFailures
-	add := func(r coordinator.Row) error {
-		if gap, ok := r.Disruption(); ok {
-			seconds = append(seconds, gap.Seconds())
+	err := s.eachRows(ctx, out.Transfer, func(rows []coordinator.Row) error {
+		proofs, err := s.view.TransferProofs(ctx, out.Transfer, rows[0].Short, rows[len(rows)-1].Short)
+		if err != nil {
+			return err
 		}
-		if r.Failed() {
-			failed = append(failed, web.TransferFailures{State: string(r.State), Reason: r.Reason})
+		for _, r := range rows {
+			if gap, ok := r.Disruption(); ok {
+				seconds = append(seconds, gap.Seconds())
+			}
+			if r.Failed() {
+				failed = append(failed, web.TransferFailures{State: string(r.State), Reason: r.Reason})
+			}
+			reportRow(out, r, proofs[r.Short])
 		}
-		return s.reportRow(ctx, out, r)
-	}
-	if err := s.eachRow(ctx, out.Transfer, add); err != nil {
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	out.Disruption, out.Failures = web.DisruptionOf(seconds), web.FailuresOf(failed)
@@ -50,29 +57,15 @@ func (s *transfers) reportRows(ctx context.Context, out *web.TransferReport) err
 }
 
 // reportRow adds a device.
-func (s *transfers) reportRow(ctx context.Context, out *web.TransferReport, r coordinator.Row) error {
+func reportRow(out *web.TransferReport, r coordinator.Row, p sqlite.Proof) {
 	shown := showRow(r)
-	receipts, err := s.Coordinator.Receipts(ctx, r.Transfer, r.Short)
-	if err != nil {
-		return err
-	}
-	issued, err := s.CA.List(ctx, est.Query{Kind: est.KindOperational, Factory: est.Hash(r.Factory)})
-	if err != nil {
-		return err
-	}
 	d := web.TransferReportDevice{
 		Device: shown.Device, Endpoint: shown.Endpoint, State: shown.State, Inferred: shown.Inferred,
-		Reason: shown.Reason, Next: shown.Next, Bytes: shown.Bytes, Receipts: len(receipts),
+		Reason: shown.Reason, Next: shown.Next, Bytes: shown.Bytes, Receipts: p.Receipts, Revoked: p.Revoked,
 		CommittedAt: shown.CommittedAt, ActiveAt: shown.ActiveAt, Disruption: shown.Disruption,
 	}
-	gone := r.Ended() && r.Reached() && r.Incoming == r.Failed()
-	for _, c := range issued {
-		switch {
-		case c.Status == est.StatusRevoked:
-			d.Revoked++
-		case gone:
-			out.Unrevoked++
-		}
+	if r.Ended() && r.Reached() && r.Incoming == r.Failed() { // it is gone
+		out.Unrevoked += p.Valid
 	}
 	if r.Inferred {
 		out.Inferred++
@@ -81,5 +74,4 @@ func (s *transfers) reportRow(ctx context.Context, out *web.TransferReport, r co
 	out.Receipts += d.Receipts
 	out.Revocations += d.Revoked
 	out.Devices = append(out.Devices, d)
-	return nil
 }

@@ -5,11 +5,45 @@ import (
 	"testing"
 	"time"
 
+	"steward/est"
+	"steward/lwm2m"
 	"steward/lwm2m/fleet"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/web"
 )
+
+// revoke revokes the operational certificate of a device.
+func revoke(t *testing.T, w *world, factory fleet.Factory) {
+	t.Helper()
+	all, err := w.db.Inventory().Certificates(t.Context(), est.Query{Kind: est.KindOperational, Factory: est.Hash(factory)})
+	check(t, err)
+	for _, c := range all {
+		c.Status, c.Reason, c.RevokedAt = est.StatusRevoked, est.Superseded, w.clock.Now()
+		check(t, w.db.Inventory().Commit(t.Context(), est.Change{Update: []est.Record{c}}))
+	}
+}
+
+// TestLongTransferReport has more devices than are read at a time.
+func TestLongTransferReport(t *testing.T) {
+	w, _ := withTransfers(t)
+	const devices = 1201
+	rows := make([]coordinator.Row, devices)
+	for i := range rows {
+		f := fleet.Factory{byte(i), byte(i >> 8), 1}
+		rows[i] = coordinator.Row{State: transfer.RowFellBack, Factory: f, Short: f.Short(), Endpoint: lwm2m.Endpoint(f.Short()), Reason: "late"}
+	}
+	w.transfer(t, coordinator.Transfer{ID: "ff", Partner: "partner-0", PartnerName: "Beta", State: transfer.BatchPartial}, rows...)
+	r, err := w.Records.TransferReport(t.Context(), "ff")
+	check(t, err)
+	seen := map[string]bool{}
+	for _, d := range r.Devices {
+		seen[d.Endpoint] = true
+	}
+	if len(r.Devices) != devices || len(seen) != devices || len(r.Failures) != 1 || r.Failures[0].Count != devices {
+		t.Errorf("%d devices, %d of them different, failures %+v", len(r.Devices), len(seen), r.Failures)
+	}
+}
 
 // TestTransferReport sums up a transfer of which one device arrived, one fell back and
 // one is still out.
@@ -39,6 +73,13 @@ func TestTransferReport(t *testing.T) {
 		ID: "ff", Partner: "partner-0", PartnerName: "Beta", State: transfer.BatchPartial,
 		Approvals: []coordinator.Approval{{Side: "Alpha", By: "operator:bob", At: now}},
 	}, row(0, transfer.RowRevokedOld, 2*time.Second, ""), row(2, transfer.RowFellBack, 90*time.Second, "no network"), out)
+	var receipts []coordinator.Receipt
+	for _, n := range []byte{1, 2} {
+		receipts = append(receipts, coordinator.Receipt{
+			Transfer: "ff", Short: out.Short, State: transfer.Committed, Hash: transfer.Hash{n}, Raw: []byte{n}, At: now,
+		})
+	}
+	check(t, w.db.Transfers().Commit(ctx, coordinator.Change{Receipts: receipts}))
 	r, err := w.Records.TransferReport(ctx, "ff")
 	check(t, err)
 	if r.Total != 3 || r.Done != 1 || r.Failed != 1 || r.Open != 1 || r.Closed || r.Inferred != 1 || r.To != "Beta" {
@@ -51,7 +92,7 @@ func TestTransferReport(t *testing.T) {
 	if len(r.Failures) != 1 || r.Failures[0] != stayed {
 		t.Errorf("failures: %+v", r.Failures)
 	}
-	if r.Revocations != 0 || r.Unrevoked != 1 || len(r.Approvals) != 1 {
+	if r.Receipts != len(receipts) || r.Revocations != 0 || r.Unrevoked != 1 || len(r.Approvals) != 1 {
 		t.Errorf("%d revoked, %d not, approvals %+v", r.Revocations, r.Unrevoked, r.Approvals)
 	}
 	detail, err := w.Devices.Device(ctx, d.ID)
@@ -61,9 +102,20 @@ func TestTransferReport(t *testing.T) {
 		t.Errorf("custody: %+v", detail.Custody)
 	}
 	for _, x := range r.Devices {
+		want := 0
+		if x.Endpoint == string(out.Endpoint) && x.Inferred {
+			want = len(receipts)
+		}
+		if x.Receipts != want {
+			t.Errorf("%s: %d receipts, want %d", x.State, x.Receipts, want)
+		}
 		if x.Next == "" {
 			t.Errorf("%s: nobody is told what comes", x.State)
 		}
+	}
+	revoke(t, w, owned.Factory)
+	if r, err = w.Records.TransferReport(ctx, "ff"); err != nil || r.Revocations != 1 || r.Unrevoked != 0 {
+		t.Errorf("%d revoked, %d not, %v", r.Revocations, r.Unrevoked, err)
 	}
 	if _, err := w.Records.TransferReport(ctx, "00"); !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("of nothing: %v", err)

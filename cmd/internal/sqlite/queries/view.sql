@@ -199,6 +199,21 @@ SELECT r.details, r.version
  ORDER BY t.seq DESC
  LIMIT ?;
 
+-- What proves how devices of a transfer went: a certificate that names a factory
+-- certificate has the name of its right, or of its device.
+
+-- name: view.transfer_proof
+SELECT r.short,
+       (SELECT COUNT(*) FROM transfer_receipt t WHERE t.transfer = r.transfer AND t.short = r.short),
+       COALESCE(SUM(c.status = 'revoked'), 0), COALESCE(SUM(c.status <> 'revoked'), 0)
+  FROM transfer_row r
+  LEFT JOIN certificate c
+    ON c.name IN (SELECT endpoint FROM enrolment_right WHERE factory = r.factory
+                  UNION SELECT endpoint FROM device WHERE factory = r.factory)
+   AND c.factory = r.factory AND c.kind = 'operational'
+ WHERE r.transfer = ? AND r.short BETWEEN ? AND ?
+ GROUP BY r.short;
+
 -- name: view.open_transfers
 SELECT details, version
   FROM transfer
