@@ -80,6 +80,8 @@ var (
 		{name: "two devices, network", devices: 2, dishonest: "network", losses: 1, coarse: true, reduce: true},
 		{name: "two devices, thief", devices: 2, dishonest: "thief", coarse: true, reduce: true},
 		{name: "two devices, dishonest SP1", devices: 2, dishonest: "SP1", coarse: true, reduce: true},
+		{name: "two devices, dishonest SP2", devices: 2, dishonest: "SP2", coarse: true, reduce: true},
+		{name: "two devices, no clock", devices: 2, losses: 1, crashes: 1, clockless: true, coarse: true, reduce: true},
 	}
 )
 
