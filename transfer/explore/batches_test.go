@@ -13,8 +13,8 @@ type batch struct {
 	state   transfer.BatchState
 	pending string // effects still to be performed, see packed
 	paused  bool
-	asked   bool  // for a later end of the window
-	moved   bool  // it ends later
+	asked   uint8 // for which later end of the window; 0: for none
+	moved   uint8 // at which end it ends
 	failed  uint8 // devices that had failed when somebody resumed
 }
 
@@ -105,7 +105,7 @@ func (m *model) tally(cells []cell, sp uint8) (n tally) {
 // advance moves a batch by what its rows and the time say.
 func (m *model) advance(b batch, sp uint8, cells []cell, phase uint8) batch {
 	n := m.tally(cells, sp)
-	past := phase >= windowOver && sp == sp1 && (!b.moved || phase != windowOver) || phase >= graceOver
+	past := phase >= graceOver || sp == sp1 && phase > b.moved
 	open := n.waiting + n.ready
 	switch b.state {
 	case transfer.BatchApproved:

@@ -35,9 +35,9 @@ func (e *expansion) readyWith(c *cell, id receiptID) error {
 func (e *expansion) compareReady(id receiptID, signed *transfer.Signed[transfer.Receipt]) error {
 	k := [2]uint8{uint8(id), e.phase()}
 	var window transfer.Window
-	if e.movedThere() {
-		k[1] += phases
-		window.Latest = transfer.SecondsOf(e.p.later)
+	if moved := e.movedThere(); moved > 0 {
+		k[1] += moved * phases
+		window.Latest = transfer.SecondsOf(e.p.latest[moved])
 	}
 	err, ok := e.compared[k]
 	if !ok {

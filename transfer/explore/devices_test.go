@@ -132,7 +132,7 @@ func (x *devices) issue(ca uint8, k keyID) certID {
 	if ca == 2 {
 		issuer = &x.p.ca2
 	}
-	for _, name := range []string{"operational", "next", "next of the second", "back", "thief"} {
+	for _, name := range append([]string{"operational", "back", "thief"}, nextKeys...) {
 		key := keyOf(name)
 		if h, _ := transfer.SPKIHash(key.Public()); h == x.keys[k] {
 			x.certs = append(x.certs, certificate(x.tb, x.p.subject, key.Public(), issuer, nil).Raw)

@@ -14,8 +14,8 @@
 // apart are put together, by a branching bisimulation that is found for all of them
 // first; TestReduction holds that against the exploration of each state.
 //
-// Time is four phases (inside the window; after it, where it may have been extended;
-// after the incoming provider gave up who has not committed; after the contractual end of
+// Time is five phases (inside the window; after it, where it may have been extended, once
+// or twice; after the incoming provider gave up who has not committed; after the contractual end of
 // the right) and, for a device, a period of power long enough for whatever it waits for.
 // The package holds tests only.
 package explore

@@ -27,13 +27,13 @@ const (
 // A moment is what a cell's moves depend on beside the cell: what the transfers as a
 // whole let their rows do, and the time.
 type moment struct {
-	stages, commits bool // Alpha's rows
-	over            bool // Alpha's transfer
-	told            bool // Beta has the info
-	grants          bool // Beta's rows
-	overThere       bool // Beta's transfer
-	moved           bool // the end of the window, as Alpha knows
-	movedThere      bool // likewise Beta
+	stages, commits bool  // Alpha's rows
+	over            bool  // Alpha's transfer
+	told            bool  // Beta has the info
+	grants          bool  // Beta's rows
+	overThere       bool  // Beta's transfer
+	moved           uint8 // at which end the window ends, as Alpha knows
+	movedThere      uint8 // likewise Beta
 	phase           uint8
 }
 
@@ -67,15 +67,19 @@ func (e *expansion) overThere() bool { return look(&e.read.overThere, e.at.overT
 
 // past reports whether Alpha's window is over.
 func (e *expansion) past() bool {
-	return e.phase() > windowOver || e.phase() == windowOver && !e.moved()
+	phase := e.phase()
+	return phase >= graceOver || phase != inWindow && phase > e.moved()
 }
 
-func (e *expansion) moved() bool      { return look(&e.read.moved, e.at.moved) }
-func (e *expansion) movedThere() bool { return look(&e.read.movedThere, e.at.movedThere) }
+func (e *expansion) moved() uint8      { return looked(&e.read.moved, e.at.moved) }
+func (e *expansion) movedThere() uint8 { return looked(&e.read.movedThere, e.at.movedThere) }
 
-func (e *expansion) phase() uint8 {
-	e.read.phase = 1
-	return e.at.phase
+func (e *expansion) phase() uint8 { return looked(&e.read.phase, e.at.phase) }
+
+// looked likewise notes that a number was looked at.
+func looked(read *uint8, value uint8) uint8 {
+	*read = 1
+	return value
 }
 
 // look notes that a value was looked at.
@@ -89,7 +93,7 @@ func (at moment) of(read moment) moment {
 	return moment{
 		stages: at.stages && read.stages, commits: at.commits && read.commits, over: at.over && read.over,
 		told: at.told && read.told, grants: at.grants && read.grants, overThere: at.overThere && read.overThere,
-		moved: at.moved && read.moved, movedThere: at.movedThere && read.movedThere, phase: at.phase * read.phase,
+		moved: at.moved * read.moved, movedThere: at.movedThere * read.movedThere, phase: at.phase * read.phase,
 	}
 }
 
@@ -229,29 +233,11 @@ type asked struct {
 	at transfer.Place
 }
 
-// ofSecond is by how many bits orders about a message of the second epoch follow.
-const ofSecond = 8
-
 // held is an order as the network keeps it.
-func (c *cell) hold(order uint8) {
-	c.orders |= uint16(order) << (c.out.message.generation() * ofSecond)
-}
+func (c *cell) hold(order uint8) { c.orders |= kept(order, max(c.out.message, firstShort)) }
 
-// generation is 1 for messages of the second epoch.
-func (id messageID) generation() int {
-	if id == secondLong {
-		return 1
-	}
-	return 0
-}
-
-// aboutFirst is the message that orders of the first epoch are about.
-func (c *cell) aboutFirst() messageID {
-	if c.out.message == firstLong {
-		return firstLong
-	}
-	return firstShort
-}
+// kept is the bit of an order about a message.
+func kept(order uint8, about messageID) uint64 { return uint64(order) << (orders * (about - 1)) }
 
 // The orders of a server to the device, by name.
 func (e *expansion) order(c *cell, sp uint8, order uint8) error {
@@ -288,13 +274,13 @@ var orderNames = map[uint8]string{
 // send is the Write of a message that Alpha has signed for the device.
 func (e *expansion) send(c *cell, sp uint8, message messageID) error {
 	before := *e.dev(c)
-	key := []string{"next", "next of the second"}[message.generation()]
+	key := nextKeys[message.epoch()-1]
 	err := e.operate(c, sp, transfer.OpWrite, transfer.AtMessage, fmt.Sprint("Send ", message, e.phase()),
 		func(d *transfer.Device) error {
 			e.x.key = key
 			return d.WriteMessage(e.p.honest[message].raw, e.deviceNow(e.phase()))
 		})
-	ended := message == firstShort && e.phase() > inWindow || e.phase() > windowOver
+	ended := e.phase() > message.end()
 	if before.status.State != transfer.Ready && e.dev(c).status.State == transfer.Ready && ended && !e.clockless {
 		e.fault("E6: the device accepts a message after its window")
 	}

@@ -2,23 +2,24 @@ package explore_test
 
 import "steward/transfer"
 
-// extends is what people do about a later end of the window: Alpha's ask for it, once,
-// and Beta's agree.
+// extends is what people do about a later end of the window: Alpha's ask for it, before
+// or after an answer for one that is later still, and Beta's agree.
 func (g *graph) extends(id int32, n node, sp uint8) {
 	b := g.of(&n, sp)
-	if n.phase != inWindow || b.moved || b.asked == (sp == sp1) {
+	if n.phase > b.moved {
 		return
 	}
 	next := n
 	switch {
-	case sp == sp1 && g.takes(b, transfer.BatchAsk) && !n.asked:
+	case sp == sp1 && n.asked < g.extend && g.takes(b, transfer.BatchAsk):
 		b = g.turn(b, sp1, transfer.BatchAsk)
-		b.asked, next.asked = true, true
+		next.asked++
+		b.asked = next.asked
 		next.b[0] = g.batchID(b)
 		g.follow(id, next, false, "Alpha's operator asks for a later end of the window")
-	case sp == sp2 && g.takes(b, transfer.BatchExtend):
+	case sp == sp2 && b.asked != 0 && g.takes(b, transfer.BatchExtend):
 		b = g.turn(b, sp2, transfer.BatchExtend)
-		b.asked, b.moved = false, true
+		b.asked, b.moved = 0, b.asked
 		next.b[1] = g.batchID(b)
 		g.follow(id, next, false, "Beta's operator agrees to a later end")
 	}
@@ -28,15 +29,15 @@ func (g *graph) postAsk(id int32, n node, done batch) {
 	received, beta := n, g.of(&n, sp2)
 	answered := n
 	switch {
-	case beta.asked || beta.moved: // the same call again
-	case n.phase != inWindow || !g.takes(beta, transfer.BatchAsk):
-		done.asked = false
+	case beta.asked == done.asked || beta.moved >= done.asked: // the same call again
+	case n.phase > beta.moved || !g.takes(beta, transfer.BatchAsk):
+		done.asked = 0
 		answered.b[0] = g.batchID(done)
 		g.follow(id, answered, true, "Beta declines to be asked")
 		return
 	default:
 		beta = g.turn(beta, sp2, transfer.BatchAsk)
-		beta.asked = true
+		beta.asked = done.asked
 		received.b[1] = g.batchID(beta)
 	}
 	answered = received
@@ -49,13 +50,13 @@ func (g *graph) postAgreement(id int32, n node, done batch) {
 	answered := n
 	answered.b[1] = g.batchID(done)
 	switch {
-	case alpha.moved: // the same call again
-	case n.phase != inWindow || !alpha.asked || !g.takes(alpha, transfer.BatchExtend):
+	case alpha.moved == done.moved: // the same call again
+	case n.phase > alpha.moved || alpha.asked != done.moved || !g.takes(alpha, transfer.BatchExtend):
 		g.follow(id, answered, true, "Alpha declines the later end")
 		return
 	default:
 		alpha = g.turn(alpha, sp1, transfer.BatchExtend)
-		alpha.asked, alpha.moved = false, true
+		alpha.asked, alpha.moved = 0, done.moved
 		received.b[0] = g.batchID(alpha)
 	}
 	answered = received
@@ -66,7 +67,7 @@ func (g *graph) postAgreement(id int32, n node, done batch) {
 // voids forgets an offer, with what was agreed beside it.
 func (g *graph) voids(b batch, sp uint8) batch {
 	b = g.turn(b, sp, transfer.BatchOfferOver)
-	b.asked, b.moved = false, false
+	b.asked, b.moved = 0, 0
 	return b
 }
 

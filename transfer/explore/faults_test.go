@@ -74,9 +74,8 @@ func (e *expansion) releases() {
 		if order&(orderFinalise|orderReturn) != 0 {
 			sp = sp2
 		}
-		for generation, message := range []messageID{e.from.aboutFirst(), secondLong} {
-			held := e.from.orders&(uint16(order)<<(generation*ofSecond)) != 0
-			if !held || e.from.at != sp && e.dishonest != "network" {
+		for message := firstShort; message <= lastMessage; message++ {
+			if e.from.orders&kept(order, message) == 0 || e.from.at != sp && e.dishonest != "network" {
 				continue
 			}
 			c := e.from

@@ -19,7 +19,7 @@ type node struct {
 	loss      uint8
 	crash     uint8
 	withdrawn bool
-	asked     bool      // Alpha's operator has, for a later end of the window
+	asked     uint8     // for which later end of the window Alpha's operator has asked last
 	offers    uint8     // how many may still expire
 	cells     [2]uint32 // interned; the second is none where there is one device only
 }
@@ -302,9 +302,7 @@ func (g *graph) list(n node) (out []cell) {
 func (g *graph) batches(id int32, n node) {
 	if n.phase+1 < phases {
 		next := n
-		if next.phase++; g.coarse && (!g.extend || n.phase != inWindow) {
-			next.phase = contractOver
-		}
+		next.phase = g.following(n.phase)
 		g.follow(id, next, true, "time passes: "+phaseNames[next.phase])
 	}
 	for sp := uint8(sp1); sp <= sp2; sp++ {
@@ -353,7 +351,7 @@ func (g *graph) people(id int32, n node, sp uint8) {
 	case sp == sp1 && b.paused && b.state == transfer.BatchSwitching:
 		act("Alpha's operator resumes", transfer.BatchResume, true)
 	}
-	if g.extend {
+	if g.extend > 0 {
 		g.extends(id, n, sp)
 	}
 	if g.expire && b.state == transfer.BatchOffered {

@@ -42,7 +42,7 @@ type cell struct {
 	contact2 keyID    // Beta remembers one, with this key; volatile
 	held     uint16   // calls between providers that the network has kept: bits of calls
 	answered uint16   // calls that were answered: the same again changes nothing
-	orders   uint16   // orders to the device that the network has kept: bits of orders, by the message's epoch
+	orders   uint64   // orders to the device that the network has kept: bits of orders, by message
 	passed   uint8    // of the gates: 1 attested, 2 updated
 	env      bool     // something went wrong with it for other reasons
 }
@@ -94,6 +94,7 @@ const (
 	orderAbort
 	orderFinalise
 	orderReturn
+	orders = iota
 )
 
 // What may have to happen between commit and enrolment, as bits.
@@ -112,7 +113,7 @@ type setting struct {
 	gates     uint8  // before the enrolment: attests, updates
 	sure      bool   // nothing fails at the gates
 	withdraw  bool   // either provider's people end it
-	extend    bool   // Alpha's people ask for a later end of the window
+	extend    uint8  // how often Alpha's people may ask for a later end of the window
 	expire    bool   // an offer may expire before it is approved
 	dishonest string // "", "network", "SP1", "SP2", "thief"
 	clockless bool
@@ -308,22 +309,37 @@ func (m *model) admits(c *cell, ca uint8, k keyID, phase uint8) error {
 
 // The phases of time.
 const (
-	inWindow = iota
-	windowOver
+	inWindow     = iota
+	windowOver   // as it was offered
+	extendedOver // as it was extended to once
 	graceOver    // the incoming provider gives up devices that have not committed
 	contractOver // the right at CA2 has ended by contract
 	phases
 )
 
-var phaseNames = []string{"window", "window over", "grace over", "contract over"}
+var phaseNames = []string{"window", "window over", "window over as extended", "grace over", "contract over"}
+
+// following is the phase after one.
+func (s *setting) following(phase uint8) uint8 {
+	switch {
+	case phase < s.extend, phase >= graceOver:
+		return phase + 1
+	case s.coarse:
+		return contractOver
+	case phase == inWindow:
+		return windowOver
+	default: // nobody has extended it that often
+		return graceOver
+	}
+}
 
 func (m *model) contractOver(phase uint8) bool { return phase >= contractOver }
 
 // now is the time of a phase at the providers, and at a device that has a clock.
 func (m *model) now(phase uint8) time.Time {
 	return []time.Time{
-		noon, m.p.latest.Add(time.Minute + transfer.ClockSkew), m.p.later.Add(grace + time.Hour),
-		m.p.latest.Add(3 * grace),
+		noon, m.p.latest[0].Add(time.Minute + transfer.ClockSkew), m.p.latest[1].Add(time.Minute + transfer.ClockSkew),
+		m.p.latest[2].Add(grace + time.Hour), m.p.latest[0].Add(3 * grace),
 	}[phase]
 }
 

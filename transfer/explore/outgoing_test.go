@@ -373,18 +373,16 @@ func (e *expansion) sign(c *cell, epoch uint32) {
 	if last != 0 && e.p.honest[last].epoch == epoch && !e.outlived(c) {
 		return
 	}
-	c.out.message = firstShort
-	switch {
-	case epoch > 1:
-		c.out.message = secondLong // without a later window it has ended already, and so has the row
-	case e.moved():
-		c.out.message = firstLong
+	if epoch > epochs {
+		e.fault("a message of epoch %d", epoch)
+		return
 	}
+	c.out.message = messageOf(epoch, e.moved())
 }
 
 // outlived reports whether the window goes on beyond the device's message.
 func (e *expansion) outlived(c *cell) bool {
-	return c.out.message == firstShort && e.moved() && e.phase() > inWindow
+	return c.out.message != 0 && e.phase() > c.out.message.end() && e.moved() > c.out.message.end()
 }
 
 // renew has a device drop a message that has ended, and be LISTED again.

@@ -82,10 +82,9 @@ type parts struct {
 	permanents []transfer.Anchor
 	own        []transfer.Thumbprint
 	window     transfer.Window
-	latest     time.Time         // of the offer
-	later      time.Time         // by an extension
-	messages   map[string][]byte // by what is wrong with them; "" for the honest one
-	honest     [4]letter         // by messageID: those that Alpha signs
+	latest     [ends]time.Time         // of the offer, and by extensions
+	messages   map[string][]byte       // by what is wrong with them; "" for the honest one
+	honest     [lastMessage + 1]letter // by messageID: those that Alpha signs
 }
 
 const (
@@ -102,8 +101,9 @@ func newParts(tb testing.TB, gates uint8) *parts {
 		messages: map[string][]byte{},
 	}
 	p.factory, p.other = newParty(tb, p.subject, &p.permanent), newParty(tb, "urn:dev:os:32473-000002", &p.permanent)
-	p.latest = p.window.Latest.Time()
-	p.later = p.latest.Add(time.Hour)
+	for i := range p.latest {
+		p.latest[i] = p.window.Latest.Time().Add(time.Duration(i) * time.Hour)
+	}
 	p.home = transfer.Home{
 		ServerURI: uriAlpha, EnrollURI: uriAlpha + ":5685", Account: transfer.Account{SSID: 101, Lifetime: 300},
 	}
@@ -152,13 +152,24 @@ func (p *parts) destination(gates uint8) transfer.Destination {
 // A messageID names a message that Alpha signs; zero is none.
 type messageID uint8
 
-// The messages: of the first epoch, with the end that was offered or a later one, and of
-// the second, which a device gets in place of one that has ended.
+// The messages differ in epoch and end. A device gets one of the next epoch in place of
+// one that has ended.
 const (
-	firstShort messageID = iota + 1
-	firstLong
-	secondLong
+	ends        = 3 // as offered, extended, extended again
+	epochs      = 4
+	firstShort  = messageID(1)
+	lastMessage = messageID(ends * epochs)
 )
+
+// nextKeys are the names of the keys that a device makes for messages, by epoch.
+var nextKeys = []string{"next", "next of the second", "next of the third", "next of the fourth"}
+
+func messageOf(epoch uint32, end uint8) messageID {
+	return messageID((epoch-1)*ends+1) + messageID(end)
+}
+
+func (id messageID) epoch() uint32 { return uint32(id-1)/ends + 1 }
+func (id messageID) end() uint8    { return uint8(id-1) % ends }
 
 // A letter is a message as it is sent.
 type letter struct {
@@ -222,9 +233,9 @@ func (p *parts) sign(tb testing.TB, gates uint8) {
 	p.messages["E3 signature altered"] = forged
 	p.messages["E1 tagged"] = append([]byte{0xd2}, p.messages[""]...)
 	p.honest[firstShort] = p.letter(tb, p.messages[""])
-	for id, epoch := range map[messageID]uint64{firstLong: 1, secondLong: 2} {
+	for id := firstShort + 1; id <= lastMessage; id++ {
 		m := honest
-		m.Epoch, m.Expires = epoch, transfer.SecondsOf(p.later)
+		m.Epoch, m.Expires = uint64(id.epoch()), transfer.SecondsOf(p.latest[id.end()])
 		raw, err := m.Sign(p.sp1.signer())
 		check(tb, err)
 		p.honest[id] = p.letter(tb, raw)

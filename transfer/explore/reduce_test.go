@@ -117,23 +117,18 @@ func (p *partition) stands(s int32) int32 { return p.first[p.block[s]] }
 
 // momentsOf are all moments that two transfers can make.
 func momentsOf(s setting) (out []moment) {
-	for phase := range uint8(phases) {
-		if s.coarse && phase != inWindow && phase != contractOver && (!s.extend || phase != windowOver) {
-			continue
-		}
+	for phase := uint8(inWindow); phase < phases; phase = s.following(phase) {
 		out = append(out, moment{phase: phase}, moment{over: true, phase: phase})
 		for _, at := range []moment{{}, {stages: true}, {stages: true, commits: true}, {over: true}} {
 			at.told, at.phase = true, phase
 			for _, there := range []moment{{}, {grants: true}, {overThere: true}} {
 				at.grants, at.overThere = there.grants, there.overThere
-				out = append(out, at)
-				if s.extend && at.told {
-					at.movedThere = true
-					out = append(out, at)
-					at.moved = true
-					out = append(out, at)
-					at.moved, at.movedThere = false, false
+				for at.movedThere = range s.extend + 1 {
+					for at.moved = range at.movedThere + 1 {
+						out = append(out, at)
+					}
 				}
+				at.moved, at.movedThere = 0, 0
 			}
 		}
 	}
