@@ -28,6 +28,10 @@ type mirror struct {
 	count int
 	again []func() // sends of all that passed
 	all   [][]byte // that passed
+	muted bool     // nothing reaches the provider
+	said  int      // datagrams that did not reach it
+	downs [][]byte // that the provider sent
+	inner func([]byte)
 }
 
 // mirrored puts a mirror before p, for whoever asks for its URI from now on.
@@ -65,6 +69,11 @@ func (m *mirror) run(running *sync.WaitGroup) {
 			return
 		}
 		m.mu.Lock()
+		if m.muted {
+			m.said++
+			m.mu.Unlock()
+			continue
+		}
 		up := m.up[from.String()]
 		if up == nil {
 			if up, err = net.DialUDP("udp", nil, m.server); err != nil {
@@ -86,7 +95,11 @@ func (m *mirror) down(up *net.UDPConn, to *net.UDPAddr) {
 		if err != nil {
 			return
 		}
-		m.pass(buffer[:n], func(d []byte) { _, _ = m.front.WriteToUDP(d, to) })
+		send := func(d []byte) { _, _ = m.front.WriteToUDP(d, to) }
+		m.mu.Lock()
+		m.downs, m.inner = append(m.downs, slices.Clone(buffer[:n])), send
+		m.mu.Unlock()
+		m.pass(buffer[:n], send)
 	}
 }
 
@@ -119,6 +132,46 @@ func (m *mirror) redirect(t *testing.T, to string) {
 		_ = c.Close()
 		delete(m.up, from)
 	}
+}
+
+// mute keeps from the provider whatever devices say from now on; what it says arrives.
+func (m *mirror) mute() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.muted, m.downs = true, nil
+}
+
+// unheard returns how many datagrams of devices did not reach the provider.
+func (m *mirror) unheard() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.said
+}
+
+// inject sends datagrams to the device that was spoken to last, as the provider.
+func (m *mirror) inject(datagrams [][]byte) {
+	m.mu.Lock()
+	send := m.inner
+	m.mu.Unlock()
+	for _, d := range datagrams {
+		if send != nil {
+			send(d)
+		}
+	}
+}
+
+// forget begins the list of sent anew.
+func (m *mirror) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.downs = nil
+}
+
+// sent returns what the provider has sent since it hears nothing.
+func (m *mirror) sent() [][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.downs)
 }
 
 // captured returns all that has passed, both ways.

@@ -39,6 +39,7 @@ type provider struct {
 	// streams adds TLS, plain TCP; their addresses once they have listened.
 	streams  bool
 	tls, tcp string
+	atOnce   int  // requests to a device that wait for answers; 0: one
 	patient  bool // nothing is repeated before unhurried has passed
 
 	mu       sync.Mutex
@@ -100,7 +101,7 @@ func (p *provider) start() {
 	}
 	var srv *server.Server
 	engine := coap.New(coap.Options{
-		Params: coap.Params{AckTimeout: ack},
+		Params: coap.Params{AckTimeout: ack, NStart: p.atOnce},
 		Closed: func(peer coap.Peer) { srv.Closed(peer) },
 		Handler: coap.HandlerFunc(func(ctx context.Context, r *coap.Request) *coap.Response {
 			switch r.Path[0] {
