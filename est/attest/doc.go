@@ -6,7 +6,7 @@
 // attestation key of the device, which is known beforehand and never taken from
 // the token. A verdict is an attestation result as of draft-ietf-rats-ear, with
 // the trustworthiness vector of draft-ietf-rats-ar4si, in a COSE_Sign1 of the
-// verifier. testdata/attest.cddl defines both.
+// verifier. web/peer/transfer.cddl defines both.
 //
 // What is not authentic is refused with an error and changes nothing, so that
 // nobody but the device can speak against it; what is authentic gets a verdict.

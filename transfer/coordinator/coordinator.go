@@ -97,6 +97,7 @@ type Event struct {
 	Transfer string
 	Short    string   // "" for the transfer itself
 	Device   fleet.ID // "" likewise
+	Incoming bool     // the device comes to us
 	State    string
 }
 

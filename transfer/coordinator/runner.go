@@ -268,7 +268,9 @@ func (c *Coordinator) commit(ctx context.Context, ch Change) error {
 	}
 	moved := map[string]bool{}
 	for _, r := range ch.Rows {
-		c.o.Changed(Event{Transfer: r.Transfer, Short: r.Short, Device: r.Device, State: string(r.State)})
+		c.o.Changed(Event{
+			Transfer: r.Transfer, Short: r.Short, Device: r.Device, Incoming: r.Incoming, State: string(r.State),
+		})
 		moved[r.Transfer] = true
 	}
 	for _, a := range ch.Audit {

@@ -110,7 +110,7 @@ func (a *API) setPartnerState(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(r, &in); err != nil {
 		return err
 	}
-	if in.State != web.PartnerActive && in.State != web.PartnerSuspended {
+	if in.State != web.PartnerActive && in.State != web.PartnerSuspended && (in.State != "" || in.Verifier == nil) {
 		return web.Invalid("state", "active or suspended")
 	}
 	p, err := a.s.Partners.SetPartnerState(r.Context(), web.ActorFrom(r.Context()), web.Param(r, "id"), in)

@@ -49,10 +49,11 @@ func (r *rekeys) sent(e server.Event) {
 	}
 }
 
-// moved looks at what became of a hand-over: twice, so that a crash between loses
+// moved looks at what became of a device that comes: twice, so that a crash between loses
 // nothing.
 func (r *rekeys) moved(e coordinator.Event) {
-	if e.Device != "" && (e.State == string(transfer.RowFinalised) || e.State == string(transfer.RowRevokedOld)) {
+	over := e.State == string(transfer.RowFinalised) || e.State == string(transfer.RowRevokedOld)
+	if e.Device != "" && e.Incoming && over {
 		r.add(rekey{device: e.Device})
 	}
 }

@@ -133,6 +133,32 @@ func (c *ca) enrol(factory *x509.Certificate, csr []byte) (*x509.Certificate, er
 	return r.issued, nil
 }
 
+// renew issues a certificate for a fresh key to a device that shows the one before,
+// which stays good until the device is somewhere else. The right follows the key.
+func (c *ca) renew(shown *x509.Certificate, csr []byte) (*x509.Certificate, error) {
+	request, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		return nil, err
+	}
+	if err := request.CheckSignature(); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.rights {
+		if r.issued == nil || !r.issued.Equal(shown) {
+			continue
+		}
+		r.csr, r.spki = csr, hashOf(request.RawSubjectPublicKeyInfo)
+		r.issued = c.issue(request.PublicKey, &x509.Certificate{
+			Subject: shown.Subject, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
+		c.issued[string(hashOf(r.issued.Raw))] = true
+		return r.issued, nil
+	}
+	return nil, refused("renewal of a certificate that is not in use")
+}
+
 // right returns the right of a device, a closed one if there was none.
 func (c *ca) right(factory []byte, change func(*right)) {
 	c.mu.Lock()

@@ -25,6 +25,7 @@ const (
 	enrolCA   = 1 << 0
 	dm        = 1 << 1
 	update    = 1 << 3
+	ra        = 1 << 4
 	suit      = 1 << 5
 	transfers = 1 << 6
 	fallback  = 1 << 8
@@ -40,10 +41,13 @@ type mandate struct {
 }
 
 type mandateTerms struct {
-	Window pair2    `cbor:"16,keyasint"`
-	From   string   `cbor:"40,keyasint"`
-	To     string   `cbor:"41,keyasint"`
-	Which  [][]byte `cbor:"42,keyasint"` // groups by name are not for this partner
+	Window   pair2    `cbor:"16,keyasint"`
+	From     string   `cbor:"40,keyasint"`
+	To       string   `cbor:"41,keyasint"`
+	Which    [][]byte `cbor:"42,keyasint"` // groups by name are not for this partner
+	Attest   bool     `cbor:"43,keyasint,omitempty"`
+	Sequence uint64   `cbor:"44,keyasint,omitempty"`
+	Keep     bool     `cbor:"45,keyasint,omitempty"`
 }
 
 type devicePair struct {
@@ -55,14 +59,66 @@ type devicePair struct {
 }
 
 type switchInfo struct {
-	_         struct{} `cbor:",toarray"`
 	Earliest  uint64
 	Latest    uint64
 	Manifests []cbor.RawMessage
 	Objects   [3]uint16
+	RA        *raInfo // at the end, or not there at all
+}
+
+type raInfo struct {
+	References []certHash `cbor:"1,keyasint"`
+	Verifier   string     `cbor:"2,keyasint,omitempty"`
+	Key        coseKey    `cbor:"3,keyasint"`
+	Profile    int        `cbor:"4,keyasint,omitempty"`
+}
+
+type certHash struct {
+	_     struct{} `cbor:",toarray"`
+	Alg   int64
+	Value []byte
+}
+
+type coseKey struct {
+	Kind  int    `cbor:"1,keyasint"`
+	Curve int    `cbor:"-1,keyasint"`
+	X     []byte `cbor:"-2,keyasint"`
+	Y     []byte `cbor:"-3,keyasint"`
+}
+
+func (s *switchInfo) fields() []any {
+	return []any{&s.Earliest, &s.Latest, &s.Manifests, &s.Objects, &s.RA}
+}
+
+// MarshalCBOR implements cbor.Marshaler.
+func (s switchInfo) MarshalCBOR() ([]byte, error) {
+	fields := s.fields()
+	if s.RA == nil {
+		fields = fields[:4]
+	}
+	return encode(fields), nil
+}
+
+// UnmarshalCBOR implements cbor.Unmarshaler.
+func (s *switchInfo) UnmarshalCBOR(raw []byte) error {
+	var parts []cbor.RawMessage
+	if err := decode(raw, &parts); err != nil {
+		return err
+	}
+	fields := s.fields()
+	if len(parts) != 4 && len(parts) != len(fields) {
+		return refused("SwitchInfo of %d", len(parts))
+	}
+	for i, part := range parts {
+		if err := decode(part, fields[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type destination struct {
+	Verifier    string    `cbor:"1,keyasint,omitempty"`
 	Update      string    `cbor:"2,keyasint"`
 	UpdateFirst bool      `cbor:"3,keyasint"`
 	Enrol       string    `cbor:"4,keyasint"`
@@ -159,6 +215,7 @@ type (
 	completion struct {
 		Transfer []byte   `cbor:"46,keyasint"`
 		Receipts [][]byte `cbor:"48,keyasint"`
+		Verdict  []byte   `cbor:"49,keyasint,omitempty"`
 	}
 )
 

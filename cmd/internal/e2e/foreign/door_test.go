@@ -17,12 +17,14 @@ import (
 // errLater reports what will be possible later: 5.03.
 var errLater = errors.New("later")
 
-// Content-Formats (RFC 9148 §4.3, RFC 7252 §12.3, LwM2M Core §7.5).
+// Content-Formats (RFC 9148 §4.3, RFC 7252 §12.3, LwM2M Core §7.5, RFC 9782 §6.6).
 const (
 	formatText      = 0
 	formatOctets    = 42
 	formatCertsOnly = 281
 	formatPKIX      = 287
+	formatCBOR      = 60
+	formatEvidence  = 263
 	formatTLV       = 11542
 )
 
@@ -32,10 +34,14 @@ type door struct {
 	factory  *x509.Certificate // of the factory's CA
 	listener net.Listener
 	arrived  func(endpoint string, l *link) // a device has registered
+	gates    map[string]gate                // before enrolment, by the first segment of the path
 
 	mu    sync.Mutex
 	links map[string]*link // of registered devices, by endpoint
 }
+
+// A gate answers a device that must pass it before it may enrol.
+type gate func(factory *x509.Certificate, r coapRequest) coapResponse
 
 // open serves devices until the test ends.
 func (d *door) open(t *testing.T, host string) {
@@ -99,22 +105,31 @@ func (d *door) serve(accepted net.Conn) {
 
 // est answers a device that shows its factory certificate.
 func (d *door) est(factory *x509.Certificate, r coapRequest) coapResponse {
+	first, _, _ := strings.Cut(r.path, "/")
+	pass, gated := d.gates[first]
 	switch {
+	case gated:
+		return pass(factory, r)
 	case r.path == "est/crts" && r.code == codes.GET:
 		return coapResponse{code: codes.Content, format: formatCertsOnly, payload: certsOnly(d.ca.certificate.Raw)}
 	case r.path == "est/sen" && r.code == codes.POST:
-		certificate, err := d.ca.enrol(factory, r.payload)
-		switch {
-		case errors.Is(err, errLater):
-			return coapResponse{code: codes.ServiceUnavailable, format: -1}
-		case err != nil:
-			return coapResponse{code: codes.Forbidden, format: -1}
-		case r.accept == formatCertsOnly:
-			return coapResponse{code: codes.Changed, format: formatCertsOnly, payload: certsOnly(certificate.Raw)}
-		}
-		return coapResponse{code: codes.Changed, format: formatPKIX, payload: certificate.Raw}
+		return issued(r, func() (*x509.Certificate, error) { return d.ca.enrol(factory, r.payload) })
 	}
 	return coapResponse{code: codes.Forbidden, format: -1}
+}
+
+// issued answers with the certificate that is issued, in the format that was asked for.
+func issued(r coapRequest, issue func() (*x509.Certificate, error)) coapResponse {
+	certificate, err := issue()
+	switch {
+	case errors.Is(err, errLater):
+		return coapResponse{code: codes.ServiceUnavailable, format: -1}
+	case err != nil:
+		return coapResponse{code: codes.Forbidden, format: -1}
+	case r.accept == formatCertsOnly:
+		return coapResponse{code: codes.Changed, format: formatCertsOnly, payload: certsOnly(certificate.Raw)}
+	}
+	return coapResponse{code: codes.Changed, format: formatPKIX, payload: certificate.Raw}
 }
 
 // register answers a device that shows an operational certificate.
@@ -123,6 +138,8 @@ func (d *door) register(leaf *x509.Certificate, l *link, r coapRequest) coapResp
 	switch {
 	case !d.ca.live(leaf):
 		return coapResponse{code: codes.Forbidden, format: -1}
+	case r.path == "est/sren" && r.code == codes.POST:
+		return issued(r, func() (*x509.Certificate, error) { return d.ca.renew(leaf, r.payload) })
 	case r.path == "rd" && r.code == codes.POST:
 		d.mu.Lock()
 		d.links[name] = l

@@ -44,17 +44,7 @@ func TestNothingOfSteward(t *testing.T) {
 // the provider that let go has revoked, and an auditor can check its record.
 func TestForeignPartner(t *testing.T) {
 	t.Parallel()
-	s := newStage(t)
-	factory := s.deliver(t)
-	f := newForeign(t, "Gamma", otherHost, factory)
-	s.write(t, "gamma.identity.json", f.identity())
-	s.operate(t, "partners", "add", "gamma.identity.json", "--label", "Gamma")
-	s.operate(t, "partners", "identity", "--out", "alpha.identity.json")
-	var err error
-	if f.other, err = pin(s.read(t, "alpha.identity.json")); err != nil {
-		t.Fatal(err)
-	}
-	s.online(t)
+	s, f := newPair(t)
 	for _, name := range []string{"openapi.yaml", "transfer.cddl"} { // what this was written from
 		status, _, err := f.once(t.Context(), http.MethodGet, "/peer/v1/"+name, "", "", nil)
 		if err != nil || status != http.StatusOK {
@@ -67,22 +57,55 @@ func TestForeignPartner(t *testing.T) {
 	s.toForeign(t, f, id)
 	s.verify(t, id)
 	s.back(t, f, id)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, err := range f.faults {
-		t.Error(err)
+}
+
+// newPair starts the real provider with a device, and a foreign one, each of which
+// knows the other. What goes wrong at the foreign one fails the test.
+func newPair(t *testing.T, factory ...string) (*stage, *foreign) {
+	t.Helper()
+	s := newStage(t)
+	f := newForeign(t, "Gamma", otherHost, s.deliver(t, factory...))
+	s.write(t, "gamma.identity.json", f.identity())
+	s.operate(t, "partners", "add", "gamma.identity.json", "--label", "Gamma")
+	s.operate(t, "partners", "identity", "--out", "alpha.identity.json")
+	other, err := pin(s.read(t, "alpha.identity.json"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	f.other = other
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, err := range f.faults {
+			t.Error(err)
+		}
+	})
+	s.online(t)
+	return s, f
 }
 
 // offered drafts a hand-over of the device to the partner, up to the last approval.
 func (s *stage) offered(t *testing.T, f *foreign) (id string) {
 	t.Helper()
+	id = s.draft(t)
+	s.approved(t, f, id)
+	return id
+}
+
+// draft drafts a hand-over of the device to the partner.
+func (s *stage) draft(t *testing.T, more ...string) (id string) {
+	t.Helper()
 	var drafted struct{ ID string }
-	out := s.operate(t, "transfer", "draft", "--partner", "Gamma", "dev-0001", "--json")
-	if err := json.Unmarshal([]byte(out), &drafted); err != nil {
+	args := append([]string{"transfer", "draft", "--partner", "Gamma", "dev-0001", "--json"}, more...)
+	if err := json.Unmarshal([]byte(s.operate(t, args...)), &drafted); err != nil {
 		t.Fatal(err)
 	}
-	id = drafted.ID
+	return drafted.ID
+}
+
+// approved leads a draft up to the last approval.
+func (s *stage) approved(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	s.operate(t, "transfer", "submit", id)
 	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
 	if err := f.approve(t.Context(), id); err != nil {
@@ -90,17 +113,24 @@ func (s *stage) offered(t *testing.T, f *foreign) (id string) {
 	}
 	s.operate(t, "transfer", "wait", id, "--state", "OFFERED", "--timeout", "2m")
 	s.operate(t, "transfer", "approve", id)
-	return id
 }
 
-// fallsBack has the partner's CA refuse the device, which returns: both know it by
-// receipts, and the partner's CA says that its right is closed.
+// fallsBack has the partner's CA refuse the device, which returns.
 func (s *stage) fallsBack(t *testing.T, f *foreign) {
 	t.Helper()
 	f.ca.mu.Lock()
 	f.ca.shut = true
 	f.ca.mu.Unlock()
-	id := s.offered(t, f)
+	s.returned(t, f, s.offered(t, f))
+	f.ca.mu.Lock()
+	f.ca.shut = false
+	f.ca.mu.Unlock()
+}
+
+// returned waits until the device is back: both know it by receipts, and the partner's
+// CA says that its right is closed.
+func (s *stage) returned(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	s.await(t, "the device returns", func() error {
 		rows, err := s.try(t.Context(), "transfer", "rows", id, "--url", s.url, "--token-file", "data/admin.token")
 		f.mu.Lock()
@@ -116,9 +146,6 @@ func (s *stage) fallsBack(t *testing.T, f *foreign) {
 		}
 		return err
 	})
-	f.ca.mu.Lock()
-	f.ca.shut = false
-	f.ca.mu.Unlock()
 	s.online(t)
 }
 
@@ -179,4 +206,15 @@ func (s *stage) back(t *testing.T, f *foreign, before string) {
 	})
 	s.online(t)
 	s.verify(t, id)
+}
+
+// says expects words in the JSON of the rows of a transfer.
+func (s *stage) says(t *testing.T, id string, words ...string) {
+	t.Helper()
+	rows := s.operate(t, "transfer", "rows", "--json", id)
+	for _, w := range words {
+		if !strings.Contains(rows, w) {
+			t.Errorf("rows without %q:\n%s", w, rows)
+		}
+	}
 }

@@ -78,7 +78,10 @@ func (f *foreign) approve(ctx context.Context, id string) error {
 	d := f.deals[id]
 	where := destination{
 		Update: f.door.uri() + "/update", Enrol: f.door.uri() + "/est", Server: f.door.uri(), Account: pair2{123, 60},
-		Grace: 20,
+		Grace: 20, UpdateFirst: f.gates.update,
+	}
+	if f.gates.attest {
+		where.Verifier = f.door.uri() + "/ra"
 	}
 	for _, a := range f.anchors() {
 		where.Anchors = append(where.Anchors, purpose{Name: x5t(a.Name), Purposes: a.Purposes})
@@ -162,8 +165,31 @@ func (f *foreign) takeCommitted(id, device string, body []byte) (string, []byte,
 		return "", nil, refused("another READY receipt")
 	}
 	s.state, d.state = "COMMITTED", "SWITCHING"
-	f.ca.right(hashOf(s.factory.Raw), func(right *right) { right.open = true })
+	f.pass(s)
 	return "", nil, nil
+}
+
+// committed reports whether the device has left its former provider and is not here
+// yet.
+func (s *switching) committed() bool {
+	return s.state == "COMMITTED" || s.state == "ATTESTED" || s.state == "UPDATED"
+}
+
+// pass opens the right of a device that has committed and has no gate before it; f.mu
+// is held.
+func (f *foreign) pass(s *switching) {
+	if !s.committed() {
+		return
+	}
+	if s.passed.attest {
+		s.state = "ATTESTED"
+	}
+	if s.passed.update {
+		s.state = "UPDATED"
+	}
+	if s.passed.attest == f.gates.attest && s.passed.update == f.gates.update {
+		f.ca.right(hashOf(s.factory.Raw), func(right *right) { right.open = true })
+	}
 }
 
 // takeOver reads the DONE receipt of a device that has registered, makes it ours
@@ -192,8 +218,8 @@ func (f *foreign) takeOver(ctx context.Context, d *deal, s *switching, l *link) 
 	s.receipts = append(s.receipts, tagged(tagSign, raw))
 	short := hex.EncodeToString(x5t(s.factory.Raw))
 	path := "/peer/v1/transfers/" + hex.EncodeToString(d.id) + "/devices/" + short + "/complete"
-	_, err = f.post(ctx, path, "application/cbor", encode(completion{Transfer: d.id, Receipts: s.receipts}))
-	if err != nil {
+	body := encode(completion{Transfer: d.id, Receipts: s.receipts, Verdict: s.verdict})
+	if _, err = f.post(ctx, path, "application/cbor", body); err != nil {
 		return err
 	}
 	f.mu.Lock()

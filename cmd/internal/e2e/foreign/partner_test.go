@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,15 +22,17 @@ import (
 // A foreign is a provider that is not Steward: a CA, a server for devices, and its
 // side of /peer/v1. It knows one partner.
 type foreign struct {
-	name    string
-	ca      *ca
-	signer  signer // of messages
-	tls     tls.Certificate
-	door    *door
-	factory *x509.Certificate // of the factory's CA
-	other   partner
-	client  *http.Client
-	uri     string // of its /peer/v1
+	name     string
+	ca       *ca
+	signer   signer // of messages
+	tls      tls.Certificate
+	door     *door
+	factory  *x509.Certificate // of the factory's CA
+	other    partner
+	client   *http.Client
+	uri      string // of its /peer/v1
+	verifier *verifier
+	gates    gates // that devices pass which come
 
 	mu     sync.Mutex
 	said   map[string]said
@@ -49,6 +52,9 @@ type deal struct {
 	devices  map[string]*switching
 }
 
+// Gates are what devices pass between Commit and enrolment.
+type gates struct{ attest, update bool }
+
 // A switching is a device in a deal.
 type switching struct {
 	endpoint string
@@ -56,6 +62,9 @@ type switching struct {
 	info     switchInfo
 	state    string
 	ready    *receipt
+	nonce    []byte   // given and not used yet
+	verdict  []byte   // of the verifier
+	passed   gates    // what it has passed
 	receipts [][]byte // DONE, FINALISED
 	message  []byte   // as written, at SP1
 	hash     []byte   // of the message
@@ -72,7 +81,8 @@ func newForeign(t *testing.T, name, host string, factory *x509.Certificate) *for
 	f.client = &http.Client{
 		Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 30 * time.Second,
 	}
-	f.door = &door{ca: c, factory: factory, arrived: f.arrived}
+	f.verifier = newVerifier(c, name)
+	f.door = &door{ca: c, factory: factory, arrived: f.arrived, gates: map[string]gate{"ra": f.attest}}
 	f.door.open(t, host)
 	f.serve(t, host)
 	return f
@@ -83,6 +93,7 @@ func (f *foreign) identity() []byte {
 	return identity{
 		Name: f.name, Kind: "provider", Peer: f.uri, TLS: encodePEM(f.tls.Leaf),
 		Signing: encodePEM(f.signer.certificate), Issuing: encodePEM(f.ca.certificate),
+		Verifier: encodePEM(f.verifier.certificate),
 	}.file(f.signer)
 }
 
@@ -90,7 +101,7 @@ func (f *foreign) identity() []byte {
 // sign messages and manifests.
 func (f *foreign) anchors() []purpose {
 	return []purpose{
-		{Name: f.ca.certificate.Raw, Purposes: enrolCA | dm | update},
+		{Name: f.ca.certificate.Raw, Purposes: enrolCA | dm | update | ra},
 		{Name: f.signer.certificate.Raw, Purposes: suit | transfers},
 	}
 }
@@ -168,7 +179,11 @@ func (f *foreign) status(w http.ResponseWriter, r *http.Request) {
 	}
 	devices := []map[string]string{}
 	for _, short := range slices.Sorted(maps.Keys(d.devices)) {
-		devices = append(devices, map[string]string{"device": short, "state": d.devices[short].state})
+		row := map[string]string{"device": short, "state": d.devices[short].state}
+		if verdict := d.devices[short].verdict; verdict != nil {
+			row["verdict"] = base64.StdEncoding.EncodeToString(verdict)
+		}
+		devices = append(devices, row)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{
@@ -213,7 +228,7 @@ func (f *foreign) arrived(endpoint string, l *link) {
 	var s *switching
 	for _, one := range f.deals {
 		for _, device := range one.devices {
-			if one.incoming && device.endpoint == endpoint && device.state == "COMMITTED" && !device.busy {
+			if one.incoming && device.endpoint == endpoint && device.committed() && !device.busy {
 				d, s = one, device
 				s.busy = true
 			}

@@ -27,6 +27,8 @@ type identity struct {
 	TLS     string `json:"tls"`
 	Signing string `json:"signing"`
 	Issuing string `json:"issuing,omitempty"`
+
+	Verifier string `json:"verifier,omitempty"`
 }
 
 type identityFile struct {
@@ -68,11 +70,7 @@ func pin(file []byte) (partner, error) {
 	}
 	payload, err1 := base64.RawURLEncoding.DecodeString(f.Payload)
 	sig, err2 := base64.RawURLEncoding.DecodeString(f.Signature)
-	var i struct {
-		identity
-
-		Verifier string `json:"verifier"`
-	}
+	var i identity
 	if err := json.Unmarshal(payload, &i); err != nil || err1 != nil || err2 != nil {
 		return partner{}, refused("identity file")
 	}

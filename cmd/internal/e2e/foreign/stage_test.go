@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -75,6 +76,9 @@ func (s *stage) start(t *testing.T, args ...string) {
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+		if strings.Contains(log.String(), "level=ERROR") {
+			t.Error("errors in the log")
+		}
 		if t.Failed() {
 			t.Logf("steward %s:\n%s", args[0], log.String())
 		}
@@ -156,36 +160,48 @@ func (s *stage) await(t *testing.T, what string, ask func() error) {
 	}
 }
 
-// deliver makes a device, gives it to the provider and runs it. It returns the
-// certificate of the factory's CA.
-func (s *stage) deliver(t *testing.T) *x509.Certificate {
+// rest asks the REST API of the provider, with a body unless it is nil.
+func (s *stage) rest(t *testing.T, method, path string, body any) json.RawMessage {
 	t.Helper()
-	token, err := os.ReadFile(filepath.Join(s.dir, "data", "admin.token"))
+	var in bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&in).Encode(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, s.url+"/api/v1"+path, &in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/api/v1/device-settings", nil)
-	if err != nil {
-		t.Fatal(err)
+	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(s.read(t, "data/admin.token"))))
+	if method == http.MethodPut {
+		r.Header.Set("If-Match", "*")
 	}
-	r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	var settings json.RawMessage
-	if err := json.NewDecoder(res.Body).Decode(&settings); err != nil {
-		t.Fatal(err)
+	out, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s %s: %s, %v\n%s", method, path, res.Status, err, out)
 	}
-	s.write(t, "settings.json", settings)
-	s.run(t, "ca", "factory", "--count", "1", "--prefix", "dev-", "--provider", "settings.json")
+	return out
+}
+
+// deliver makes a device, with more flags for its factory, gives it to the provider
+// and runs it. It returns the certificate of the factory's CA.
+func (s *stage) deliver(t *testing.T, more ...string) *x509.Certificate {
+	t.Helper()
+	s.write(t, "settings.json", s.rest(t, http.MethodGet, "/device-settings", nil))
+	s.run(t, append([]string{
+		"ca", "factory", "--count", "1", "--prefix", "dev-", "--provider", "settings.json",
+	}, more...)...)
 	s.operate(t, "ca", "trust-factory", "devices/permanent-ca.pem")
-	var bundle struct{ Factory struct{ Chain []string } }
-	if err := json.Unmarshal(s.read(t, "devices/dev-0001.device.json"), &bundle); err != nil {
-		t.Fatal(err)
-	}
-	s.write(t, "dev-0001.pem", []byte(bundle.Factory.Chain[0]))
+	s.write(t, "dev-0001.pem", []byte(s.bundle(t).Factory.Chain[0]))
 	s.operate(t, "devices", "import", "dev-0001.pem")
 	s.start(t, "device", "--state", "state", "--ack-timeout", "200ms", "--flight-interval", "200ms", "--retry", "300ms",
 		"--retry-max", "1s", "--keep-alive", "500ms", "--tick", "200ms", "devices")
