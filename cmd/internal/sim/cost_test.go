@@ -23,8 +23,7 @@ const (
 
 // TestT23Cost is T23 of the transfer protocol (§9): a socket that counts, in each
 // encoding that a device may enrol in. The phases that have a reference size are within
-// 1.3 times of it; the others are told. The message costs the device one check of a
-// signature, for it has one (E3), and no chain beside it.
+// 1.3 times of it; the others are told. TestSignatureChecks counts signatures.
 func TestT23Cost(t *testing.T) {
 	t.Parallel()
 	for _, e := range []struct {
