@@ -99,6 +99,10 @@ func (d *Destination) URIs() []string {
 	return uris
 }
 
+// Renews reports whether the device renews its certificate, with a fresh key, before it
+// registers (§4, step 11).
+func (d *Destination) Renews() bool { return d.RAURI != "" || d.UpdateFirst }
+
 // ResetProfile returns the reset that applies.
 func (d *Destination) ResetProfile() Reset {
 	if d.Reset == nil {

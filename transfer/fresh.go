@@ -13,7 +13,7 @@ import (
 // renews reports whether the certificate in use is still that of the READY receipt's
 // key where it may not stay.
 func (n *nvm) renews(d *Destination) bool {
-	return (d.RAURI != "" || d.UpdateFirst) && !bytes.Equal(n.Key, n.Fresh)
+	return d.Renews() && !bytes.Equal(n.Key, n.Fresh)
 }
 
 // wantsFresh reports whether the fresh key is the next to be enrolled.

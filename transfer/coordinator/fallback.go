@@ -127,12 +127,12 @@ func (c *Coordinator) askClosed(ctx context.Context, s *step) error {
 	if err != nil {
 		return err
 	}
-	status, err := knownRight(s, answer)
+	status, err := verifyStatus(s.partner, answer)
 	if err != nil {
 		return err
 	}
-	if status.State != transfer.RightClosed {
-		return fmt.Errorf("the partner's right is not closed: state %d", status.State)
+	if err := transfer.CompareClosed(&status, s.rightContext()); err != nil {
+		return err
 	}
 	s.fire(transfer.RowFallback)
 	return nil
@@ -147,9 +147,6 @@ func (t Transfer) contractEnd() time.Time {
 	}
 	return latest.Time().Add(2 * t.Grace)
 }
-
-// statusAge is how old the status of a right may be: two clocks and an answer.
-const statusAge = 2 * transfer.ClockSkew
 
 // verifyStatus checks the status of a right with the certificate of the partner's
 // CA, or of its signer.

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,21 +27,14 @@ func (c *Coordinator) RightFor(ctx context.Context, from Partner, id, device str
 	return c.signedStatus(ctx, r.Factory)
 }
 
-// knownRight verifies the status of a device's right, signed by the partner's CA: it is
-// of this device, and fresh. It returns ErrEvidence.
-func knownRight(s *step, raw []byte) (transfer.RightStatus, error) {
-	status, err := verifyStatus(s.partner, raw)
-	if err != nil {
-		return status, err
+// rightContext is what the status of a device's right at the partner's CA is held against.
+func (s *step) rightContext() transfer.RightContext {
+	out := transfer.RightContext{Factory: transfer.Hash(s.row.Factory), SPKI: s.row.SPKI, Now: time.Now()}
+	if m, err := transfer.ParseMessage(s.row.Message); err == nil {
+		d, err := transfer.ParseDestination(m.Body.Destination)
+		out.Renewed = err == nil && d.Renews()
 	}
-	age := time.Since(status.IssuedAt.Time())
-	switch {
-	case status.Factory != transfer.Hash(s.row.Factory):
-		err = fmt.Errorf("%w: status of another right", ErrEvidence)
-	case age > statusAge || age < -statusAge:
-		err = fmt.Errorf("%w: status of %s", ErrEvidence, status.IssuedAt.Time())
-	}
-	return status, err
+	return out
 }
 
 // proveEnrolled asks the partner's CA for what the partner says of a device: that it has
@@ -58,17 +52,19 @@ func (c *Coordinator) proveEnrolled(ctx context.Context, s *step, there transfer
 	if err != nil {
 		return // one that knows of no such call is believed without, as far as that goes
 	}
-	status, err := knownRight(s, raw)
-	switch {
-	case err != nil:
-		s.row.Reason = err.Error()
-	case status.State != transfer.RightConsumed || status.Issued.IsZero():
-		s.row.Reason = fmt.Sprintf("the partner says %s, its CA has issued nothing", there)
-	case status.SPKI != s.row.SPKI && !s.row.SPKI.IsZero():
-		s.row.Reason = "the partner's CA has enrolled another key than that of READY"
-		_ = c.alert(ctx, s)
-	default:
-		s.row.Right = raw
-		s.fire(transfer.RowEnrol)
+	status, err := verifyStatus(s.partner, raw)
+	if err == nil {
+		x := s.rightContext()
+		x.Renewed = x.Renewed || there == transfer.RowFinalised || there == transfer.RowRevokedOld // in its new life
+		err = transfer.CompareEnrolled(&status, x)
 	}
+	if err != nil {
+		s.row.Reason = fmt.Sprintf("the partner says %s: %v", there, err)
+		if errors.Is(err, transfer.ErrRightKey) {
+			_ = c.alert(ctx, s) // it never fails
+		}
+		return
+	}
+	s.row.Right = raw
+	s.fire(transfer.RowEnrol)
 }

@@ -71,6 +71,34 @@ func TestRightOfTheOtherCA(t *testing.T) {
 	}
 }
 
+// TestRightOfARenewedDevice: a device that was updated before it enrolled has renewed its
+// certificate with a fresh key, as it has to, before Alpha asks Beta's CA. That is no key
+// to be alarmed about.
+func TestRightOfARenewedDevice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.gates = &coordinator.Gates{UpdateFirst: true}
+		w.beta.domain.Grace = time.Hour
+		w.beta.open(t)
+		w.beta.noDM = true
+		w.start(t)
+		id := w.handOver(t)
+		time.Sleep(10 * time.Minute)
+		rows, err := w.alpha.store.ListRows(t.Context(), id, "", 10)
+		check(t, err)
+		r := rows[0]
+		status, err := transfer.ParseRightStatus(r.Right)
+		if err != nil || status.Body.SPKI == r.SPKI || r.State != transfer.RowEnrolled || r.Inferred || r.Reason != "" {
+			t.Errorf("%s, inferred %t (%s), status %+v, %v", r.State, r.Inferred, r.Reason, status, err)
+		}
+		w.beta.mu.Lock()
+		w.beta.noDM = false
+		w.beta.mu.Unlock()
+		time.Sleep(30 * time.Minute)
+		w.moved(t, id)
+	})
+}
+
 // A forger answers with a status of its own making.
 type forger struct {
 	coordinator.Peers
