@@ -132,7 +132,7 @@ func (x *devices) issue(ca uint8, k keyID) certID {
 	if ca == 2 {
 		issuer = &x.p.ca2
 	}
-	for _, name := range append([]string{"operational", "back", "thief"}, nextKeys...) {
+	for _, name := range append([]string{"operational", "back", "thief", "fresh"}, nextKeys...) {
 		key := keyOf(name)
 		if h, _ := transfer.SPKIHash(key.Public()); h == x.keys[k] {
 			x.certs = append(x.certs, certificate(x.tb, x.p.subject, key.Public(), issuer, nil).Raw)
@@ -142,6 +142,19 @@ func (x *devices) issue(ca uint8, k keyID) certID {
 		}
 	}
 	x.tb.Fatal("a key without a name")
+	return 0
+}
+
+// fresh is the key with which a device renews its certificate.
+func (x *devices) fresh() keyID { return x.keyID(keyOf("fresh").Public()) }
+
+// keyIn is the key in a certificate that issue has made.
+func (x *devices) keyIn(cert certID) keyID {
+	for by, id := range x.of {
+		if id == cert {
+			return keyID(by[1])
+		}
+	}
 	return 0
 }
 

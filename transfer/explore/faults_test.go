@@ -241,6 +241,12 @@ func (e *expansion) dishonestBeta() {
 	c = e.from
 	_ = e.receiveWithdrawal(&c, sp1)
 	e.add("dishonest Beta withdraws the device", c, fault)
+	c = e.from
+	if afterCommit(e.state(c.out)) && c.out.spki != 0 {
+		c.out.proved = e.x.issue(sp2, c.out.spki)
+		e.fire(&c, sp1, transfer.RowEnrol)
+		e.add("dishonest CA2 states that it has enrolled the device", c, fault)
+	}
 }
 
 // thief holds a copy of the factory key: it asks both CAs for a key of its own.
@@ -285,6 +291,8 @@ func (m *model) defect(c *cell, phase uint8) string {
 		return "I2: Alpha has let the device go, and something opens there"
 	case honest && m.state(c.in) == transfer.RowFellBack && c.in.pending == 0 && m.opens(c, sp2):
 		return "I2': Beta knows that the device is Alpha's again, and something opens there"
+	case m.provedWrong(c):
+		return "I3: Alpha takes it for known that CA2 has enrolled another key"
 	case c.in.ready != 0 && !m.asOffered(c.in.ready):
 		return "7b: Beta has accepted a READY receipt that is not of its offer"
 	case honest && out == transfer.RowRevokedOld && s.status.State != transfer.Finalised:

@@ -61,6 +61,7 @@ type row struct {
 	spki, back                     keyID
 	ready, done, final, fall, fell receiptID
 	message                        messageID // signed last
+	proved                         certID    // by the signed word of the other CA: it has issued that
 }
 
 // A right is a CA's. Live are the certificates that are not revoked.

@@ -212,6 +212,10 @@ func (e *expansion) follow() {
 	}
 	there := e.state(e.from.in)
 	c := e.from
+	if s := e.state(c.out); in(there, transfer.RowEnrolled, transfer.RowActive, transfer.RowFinalised,
+		transfer.RowRevokedOld) && c.out.proved == 0 && s != transfer.RowActive && e.accepts(&c, sp1, transfer.RowEnrol) {
+		e.prove()
+	}
 	switch s := e.state(c.out); {
 	case s == transfer.RowCommitted && there == transfer.RowEnrolled:
 		e.fire(&c, sp1, transfer.RowEnrol)
@@ -228,13 +232,13 @@ func (e *expansion) askClosed() {
 		e.fire(&c, sp1, transfer.RowFallback)
 		e.add("Beta is silent, and its right has ended by contract", c, move{unfair: true})
 	}
-	closed := false
+	var status transfer.RightStatus
 	e.rpc(sp1, "Alpha asks Beta to close its right", true, func(c *cell) error {
 		err := e.receiveClose(c)
-		closed = err == nil && in(c.right[sp2].state, "", est.RightClosed, est.RightDeleted)
+		status = e.status(c)
 		return err
 	}, func(c *cell, err error) {
-		if err == nil && closed {
+		if err == nil && transfer.CompareClosed(&status, e.context(c)) == nil {
 			e.fire(c, sp1, transfer.RowFallback)
 		}
 	}, func(c *cell) { c.held |= callClose })

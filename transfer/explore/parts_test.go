@@ -83,6 +83,7 @@ type parts struct {
 	own        []transfer.Thumbprint
 	window     transfer.Window
 	latest     [ends]time.Time         // of the offer, and by extensions
+	renews     bool                    // devices, their certificates, before they register
 	messages   map[string][]byte       // by what is wrong with them; "" for the honest one
 	honest     [lastMessage + 1]letter // by messageID: those that Alpha signs
 }
@@ -114,6 +115,7 @@ func newParts(tb testing.TB, gates uint8) *parts {
 		{Certificate: p.sp2.cert.Raw, Purposes: transfer.TransferSigner | transfer.SUITSigner},
 	}
 	d := p.destination(gates)
+	p.renews = d.Renews()
 	raw, err := d.Encode()
 	check(tb, err)
 	id := []byte("0123456789abcdef")

@@ -175,7 +175,9 @@ func (e *expansion) attempt(s *deviceState) {
 	case transfer.DoEnrol:
 		e.enrol(s)
 	case transfer.DoRegister:
-		if e.register(&c) {
+		if s.next.Renew {
+			e.renewal(s)
+		} else if e.register(&c) {
 			e.finish(&c, "registered", (*transfer.Device).Registered)
 			e.add("the device registers at Beta", c, move{})
 		}
@@ -194,6 +196,25 @@ func (e *expansion) attempt(s *deviceState) {
 		e.refuse("the update", e.from)
 	default:
 	}
+}
+
+// renewal is one request for a certificate with a fresh key, by that of the READY
+// receipt's key.
+func (e *expansion) renewal(s *deviceState) {
+	c := e.from
+	if c.right[sp2].live&(1<<s.cert) == 0 || e.stepRight(&c, sp2, est.EventRenew, e.x.fresh()) != nil {
+		return
+	}
+	e.add("the device renews its certificate, answer lost", c, move{loss: 1, unfair: true})
+	cert := e.x.certs[c.right[sp2].issued]
+	e.finish(&c, "renewed", func(d *transfer.Device) error {
+		e.x.key = "fresh"
+		if _, err := d.FreshKey(); err != nil {
+			return err
+		}
+		return d.Renewed(cert)
+	})
+	e.add("the device renews its certificate", c, move{})
 }
 
 // refuse ends an activity for good.
@@ -260,6 +281,9 @@ func (e *expansion) ask(c *cell, ca uint8, k keyID) error {
 // mayIssue is I3: a CA enrols only the key of the receipt.
 func (e *expansion) mayIssue(c *cell, ca uint8, k keyID) {
 	want := c.in.spki
+	if ca == sp2 && k == e.x.fresh() { // by a renewal, which its right follows
+		want = c.right[sp2].spki
+	}
 	if ca == sp1 {
 		if want = c.out.back; want == 0 {
 			want = e.x.keyID(keyOf("operational").Public())
