@@ -25,6 +25,7 @@ const (
 	formatPKIX      = 287
 	formatCBOR      = 60
 	formatEvidence  = 263
+	formatReport    = 270
 	formatTLV       = 11542
 )
 

@@ -1,6 +1,7 @@
 package foreign_test
 
 import (
+	"bytes"
 	"testing"
 )
 
@@ -27,4 +28,34 @@ func TestForeignVerifier(t *testing.T) {
 	s.toForeign(t, f, id)
 	s.says(t, id, `"tier": "affirming"`)
 	s.verify(t, id)
+}
+
+// TestForeignUpdates has devices ask the partner's own update server before its CA
+// enrols them: one for which there is nothing, and then, when it has come back, the
+// same for which there is a manifest, signed by the partner's signer, with an image of
+// several blocks. It moves with that, and takes it back to the real provider.
+func TestForeignUpdates(t *testing.T) {
+	t.Parallel()
+	s, f := newPair(t)
+	f.mu.Lock()
+	f.gates.update = true
+	f.mu.Unlock()
+	id := s.offered(t, f)
+	s.toForeign(t, f, id)
+	s.back(t, f, id)
+
+	image := bytes.Repeat([]byte("another image "), 300)
+	f.mu.Lock()
+	f.updates.sequence = 7
+	f.updates.envelope, f.updates.manifest = f.signer.release(t, s.bundle(t), f.updates.sequence, image)
+	f.mu.Unlock()
+	id = s.offered(t, f)
+	s.toForeign(t, f, id)
+	s.verify(t, id)
+	f.mu.Lock()
+	if len(f.updates.reports) != 1 || !f.updates.reports[0] {
+		t.Errorf("reports: %v, want one of success", f.updates.reports)
+	}
+	f.mu.Unlock()
+	s.back(t, f, id)
 }

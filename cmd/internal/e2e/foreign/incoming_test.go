@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 )
 
@@ -141,7 +142,7 @@ func (f *foreign) compare(d *deal, s *switching, body []byte) (*receipt, error) 
 		"subject":     r.Subject == s.endpoint,
 		"destination": bytes.Equal(r.Terms.Destination, hashOf(d.terms.Terms.Destination)),
 		"truststore":  bytes.Equal(r.Terms.Truststore, truststore(f.factory, f.anchors(), ready)),
-		"manifests":   len(r.Terms.Installed) == len(s.info.Manifests),
+		"manifests":   same(r.Terms.Installed, s.info.Manifests),
 		"chain":       len(r.Terms.Previous) == 0,
 	} {
 		if !ok {
@@ -149,6 +150,13 @@ func (f *foreign) compare(d *deal, s *switching, body []byte) (*receipt, error) 
 		}
 	}
 	return r, nil
+}
+
+// same reports whether what a receipt says that a device runs was told of it.
+func same(installed []any, told []cbor.RawMessage) bool {
+	return len(installed) == len(told) && !slices.ContainsFunc(installed, func(one any) bool {
+		return !slices.ContainsFunc(told, func(other cbor.RawMessage) bool { return bytes.Equal(encode(one), other) })
+	})
 }
 
 // takeCommitted opens the right for the key of READY.
@@ -202,6 +210,11 @@ func (f *foreign) takeOver(ctx context.Context, d *deal, s *switching, l *link) 
 	if !bytes.Equal(last.Terms.Previous, s.ready.hash) || !bytes.Equal(last.Terms.SPKI, s.ready.Terms.SPKI) {
 		return refused("DONE does not follow READY")
 	}
+	if f.gates.update && f.updates.sequence > 0 {
+		if err := installed(last, f.updates.manifest, f.updates.sequence); err != nil {
+			return err
+		}
+	}
 	s.receipts = [][]byte{tagged(tagSign, raw)}
 	order := fmt.Sprintf("0='%d',1='%x'", s.ready.Terms.Epoch, s.ready.Terms.Message[:8])
 	if err := execute(ctx, l, fmt.Sprintf("%d/0/11", s.info.Objects[2]), order); err != nil {
@@ -225,6 +238,10 @@ func (f *foreign) takeOver(ctx context.Context, d *deal, s *switching, l *link) 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.state, d.state = "REVOKED_OLD", "COMPLETE"
+	s.info.Manifests, s.info.RA = []cbor.RawMessage{}, nil // this partner tells nobody how to attest
+	for _, manifest := range end.Terms.Installed {
+		s.info.Manifests = append(s.info.Manifests, encode(manifest))
+	}
 	return nil
 }
 

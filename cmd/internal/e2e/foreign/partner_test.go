@@ -33,6 +33,7 @@ type foreign struct {
 	uri      string // of its /peer/v1
 	verifier *verifier
 	gates    gates // that devices pass which come
+	updates  updates
 
 	mu     sync.Mutex
 	said   map[string]said
@@ -82,7 +83,7 @@ func newForeign(t *testing.T, name, host string, factory *x509.Certificate) *for
 		Transport: &http.Transport{TLSClientConfig: pinned(f.tls, &f.other)}, Timeout: 30 * time.Second,
 	}
 	f.verifier = newVerifier(c, name)
-	f.door = &door{ca: c, factory: factory, arrived: f.arrived, gates: map[string]gate{"ra": f.attest}}
+	f.door = &door{ca: c, factory: factory, arrived: f.arrived, gates: map[string]gate{"ra": f.attest, "update": f.update}}
 	f.door.open(t, host)
 	f.serve(t, host)
 	return f
