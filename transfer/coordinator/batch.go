@@ -63,14 +63,7 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 	c.wakeRows(ctx, t)
 	before, now := t, time.Now()
 	ch := Change{Transfer: &t}
-	var err error
-	var more bool
-	if len(t.Pending) > 0 && !t.late(now) {
-		more, err = c.performBatch(ctx, &t, &ch)
-	} else {
-		err = c.advanceBatch(ctx, &t, now)
-		more = t.State != before.State || len(t.Pending) > 0 || t.Wave != before.Wave
-	}
+	more, revised, err := c.perform(ctx, &t, &ch, now)
 	if ctx.Err() != nil {
 		return false
 	}
@@ -85,7 +78,29 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 		return false
 	}
 	ch.Audit = append(ch.Audit, auditedTransfer(before, t, "system")...)
-	return c.proceed(ctx, c.commit(ctx, ch), keyTransfer+t.ID, more)
+	stored := c.commit(ctx, ch)
+	if revised && err == nil && stored == nil {
+		c.forget(t.ID)
+	}
+	return c.proceed(ctx, stored, keyTransfer+t.ID, more)
+}
+
+// perform does the first thing that is to be done: what is pending, a revision by itself,
+// or what rows and clock say. more says that there may be another, revised that it was
+// the second.
+func (c *Coordinator) perform(ctx context.Context, t *Transfer, ch *Change, now time.Time) (
+	more, revised bool, err error,
+) {
+	if len(t.Pending) > 0 && !t.late(now) {
+		more, err = c.performBatch(ctx, t, ch)
+		return more, false, err
+	}
+	if revised, err = c.tellAnew(ctx, t, ch, now); err != nil || revised {
+		return revised, revised, err
+	}
+	state, wave := t.State, t.Wave
+	err = errors.Join(c.advanceBatch(ctx, t, now), c.awaitAnew(ctx, t, now))
+	return t.State != state || len(t.Pending) > 0 || t.Wave != wave, false, err
 }
 
 // late reports whether the window passed while the partner could not be told of what
@@ -117,42 +132,6 @@ func auditedTransfer(before, after Transfer, actor string) []audit.Row {
 		Actor: actor, Action: "transfer.state", Subject: after.ID, Reason: after.Reason,
 		Before: word(before), After: word(after),
 	}}
-}
-
-// awake is what rows were last woken for.
-type awake struct {
-	state  transfer.BatchState
-	wave   int
-	window transfer.Window
-}
-
-// wakeRows wakes the rows of a transfer once in each state in which they have
-// something to do that they did not have before.
-func (c *Coordinator) wakeRows(ctx context.Context, t Transfer) {
-	state := t.State
-	if t.Paused {
-		state = transfer.BatchArmed
-	}
-	switch state {
-	case transfer.BatchOffered, transfer.BatchStaging, transfer.BatchSwitching, transfer.BatchPartial:
-	default:
-		return
-	}
-	c.mu.Lock()
-	now := awake{state, t.Wave, t.Window}
-	known := c.seen[t.ID] == now
-	c.seen[t.ID] = now
-	c.mu.Unlock()
-	if known {
-		return
-	}
-	err := c.eachRow(ctx, t.ID, func(r Row) error {
-		if !r.Ended() || len(r.Pending) > 0 {
-			c.poked(rowKey(r.Transfer, r.Short))
-		}
-		return nil
-	})
-	c.logged(ctx, "waking devices", err)
 }
 
 // eachRow calls fn with every row of a transfer.

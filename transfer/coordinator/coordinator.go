@@ -88,6 +88,9 @@ type Options struct {
 	MaxTries int           // of a step that a device refuses, before it is left behind; 8
 	ArmWait  time.Duration // for devices that are not READY, before the others commit; 15 min
 	Timeout  time.Duration // of one operation; 2 min
+	// ReviseWait is for how long devices that were updated are collected before the
+	// partner is told anew what they run; 1 min, doubling with each time.
+	ReviseWait time.Duration
 	// OfferLife is for how long an offer of ours may be approved, within the window; 72 h.
 	OfferLife time.Duration
 }
@@ -118,7 +121,10 @@ type Coordinator struct {
 	poke  map[string]bool                 // keys of those that something happened to
 	calls map[fleet.Factory]transfer.Hash // who asked with a factory certificate, for which key
 	seen  map[string]awake                // for what the rows of a transfer were last woken
-	slots slots
+	// differ are the transfers of which devices run something else than the partner was
+	// told, and since when that is known.
+	differ map[string]time.Time
+	slots  slots
 
 	rights  rightLocks
 	submits turns
@@ -133,6 +139,7 @@ const (
 	defaultArmWait  = 15 * time.Minute
 	defaultTimeout  = 2 * time.Minute
 	defaultOffer    = 72 * time.Hour
+	defaultRevise   = time.Minute
 )
 
 // New validates o; Run what it returns. It returns ErrOptions.
@@ -160,7 +167,7 @@ func New(o Options) (*Coordinator, error) {
 	o.setDefaults()
 	return &Coordinator{
 		o: o, wake: make(chan struct{}, 1), busy: map[string]bool{}, poke: map[string]bool{},
-		calls: map[fleet.Factory]transfer.Hash{}, seen: map[string]awake{},
+		calls: map[fleet.Factory]transfer.Hash{}, seen: map[string]awake{}, differ: map[string]time.Time{},
 		slots: slots{taken: map[string]map[string]bool{}}, rights: newRightLocks(),
 	}, nil
 }
@@ -198,6 +205,7 @@ func (o *Options) setDefaults() {
 	fallback(&o.ArmWait, defaultArmWait)
 	fallback(&o.Timeout, defaultTimeout)
 	fallback(&o.OfferLife, defaultOffer)
+	fallback(&o.ReviseWait, defaultRevise)
 }
 
 func fallback[T comparable](value *T, otherwise T) {

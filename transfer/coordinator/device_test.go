@@ -76,7 +76,7 @@ func newDevice(tb testing.TB, w *world, home *provider, name string) *device {
 	}, anchors))
 	d.memory = transfer.DeviceOptions{
 		Journal: journal, FactoryKey: d.Key, FactoryCertificate: d.DER, NewKey: newKey,
-		Firmware: func() ([]transfer.Installed, bool) { return w.installed, false },
+		Firmware: func() ([]transfer.Installed, bool) { return w.runs(name, false), false },
 	}
 	d.tr, err = transfer.OpenDevice(d.memory)
 	check(tb, err)

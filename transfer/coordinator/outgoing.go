@@ -47,6 +47,9 @@ func (c *Coordinator) advance(ctx context.Context, s *step) error {
 	}
 	switch s.row.State {
 	case transfer.RowListed:
+		if ok, err := c.asTold(ctx, s); err != nil || !ok {
+			return err
+		}
 		return c.stage(ctx, s)
 	case transfer.RowReady:
 		return c.tellCommit(ctx, s)

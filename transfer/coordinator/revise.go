@@ -17,25 +17,31 @@ import (
 // too, and the partner approves another. It returns ErrUnknown or ErrState.
 func (c *Coordinator) Revise(ctx context.Context, id, actor, reason string) (Transfer, error) {
 	return c.command(ctx, id, actor, func(t *Transfer, ch *Change) error {
-		if !slices.Contains(t.Commands(), CommandRevise) {
+		if !t.revisable() {
 			return refusedf(ErrState, "transfer is %s", t.State)
 		}
-		before, err := c.Documents(ctx, id)
-		if err := errors.Join(err, c.room(ctx, id, PaperInfo)); err != nil {
-			return err
-		}
-		if err := c.submit(ctx, t, ch); err != nil {
-			return err
-		}
-		ch.Papers = append(ch.Papers, superseded(before)...)
-		ch.Audit = append(ch.Audit, audit.Row{
-			Actor: actor, Action: "transfer.revise", Subject: id, Reason: reason, After: t.Info.String(),
-		})
-		if t.Revised = true; t.State != transfer.BatchStaging {
-			t.void()
-		}
-		return t.apply(transfer.BatchRevise, time.Now())
+		return c.revise(ctx, t, ch, actor, reason)
 	})
+}
+
+// revise signs another information, to be posted.
+func (c *Coordinator) revise(ctx context.Context, t *Transfer, ch *Change, actor, reason string) error {
+	before, err := c.Documents(ctx, t.ID)
+	if err := errors.Join(err, c.room(ctx, t.ID, PaperInfo)); err != nil {
+		return err
+	}
+	was := t.Info
+	if err := c.submit(ctx, t, ch); err != nil {
+		return err
+	}
+	ch.Papers = append(ch.Papers, superseded(before)...)
+	ch.Audit = append(ch.Audit, audit.Row{
+		Actor: actor, Action: "transfer.revise", Subject: t.ID, Reason: reason, Before: was.String(), After: t.Info.String(),
+	})
+	if t.Revised, t.Reason = true, ""; t.State != transfer.BatchStaging {
+		t.void()
+	}
+	return t.apply(transfer.BatchRevise, time.Now())
 }
 
 // superseded are the documents that a revision replaces.

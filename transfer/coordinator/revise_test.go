@@ -48,13 +48,6 @@ func (w *world) decide(tb testing.TB, p *provider, id string) {
 	time.Sleep(10 * time.Second)
 }
 
-// updated lets the devices run something else than before.
-func (w *world) updated() {
-	w.installed = []transfer.Installed{{
-		Digest: transfer.NewCertHash(transfer.HashOf([]byte("later manifest"))), Sequence: 3,
-	}}
-}
-
 // TestRevision: an update voids what the partner was told. Before the devices are staged
 // that voids the offer, which must be made and approved anew; while they are, they go on
 // when the partner has accepted it.
@@ -86,7 +79,7 @@ func TestRevision(t *testing.T) {
 			w.decide(t, w.alpha, id)
 			time.Sleep(30 * time.Second)
 			w.is(t, id, transfer.BatchStaging, transfer.BatchStaging)
-			if n := w.alpha.states(t, id); n[transfer.RowDelivered] != len(w.devices) {
+			if n := w.alpha.states(t, id); n[transfer.RowListed] != len(w.devices) {
 				t.Errorf("rows before the revision: %v", n)
 			}
 			w.beta.setAway(true)

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,6 +142,9 @@ func (c *Coordinator) writeMessage(ctx context.Context, s *step) error {
 		s.again = true
 		return c.signMessage(ctx, s, object.Epoch+1)
 	}
+	if ok, err := c.asTold(ctx, s); err != nil || !ok {
+		return errors.Join(err, s.waiting(ok))
+	}
 	if err := c.writeMandate(ctx, s); err != nil {
 		return err
 	}
@@ -248,7 +252,8 @@ func (c *Coordinator) readReady(ctx context.Context, s *step) error {
 		return fmt.Errorf("%w: the receipt says %s", ErrRefused, signed.Body.State)
 	}
 	if s.row.outdated(signed.Body.Installed) {
-		return errors.New("it runs something else than the partner was told: revise the information")
+		ok, err := c.asTold(ctx, s)
+		return cmp.Or(err, s.waiting(ok), errUnknownSoftware)
 	}
 	s.row.SPKI, s.row.ReadyAt, s.row.Reason = signed.Body.SPKI, time.Now(), ""
 	s.receipts = append(s.receipts, kept(s.row, signed, raw))

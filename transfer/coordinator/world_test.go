@@ -13,7 +13,6 @@ import (
 
 	"steward/est"
 	"steward/est/esttest"
-	"steward/lwm2m/fleet"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/transfer/coordinator/coordtest"
@@ -32,7 +31,8 @@ type world struct {
 	factory     *est.CA
 	alpha, beta *provider
 	devices     []*device
-	installed   []transfer.Installed
+	installed   []transfer.Installed // by all, at first
+	software    software
 	mandate     []byte    // of a service user; nil: self
 	owner       []byte    // whose mandates devices demand that are made; nil: nobody
 	earliest    time.Time // of the window; zero: now
@@ -58,6 +58,7 @@ func newWorld(tb testing.TB, n int, alphas ...func(*est.Options)) *world {
 	w := &world{t: tb, installed: []transfer.Installed{{
 		Digest: transfer.NewCertHash(transfer.HashOf([]byte("manifest"))), Sequence: 2,
 	}}}
+	w.software.runs, w.software.known = map[string][]transfer.Installed{}, map[string][]transfer.Installed{}
 	w.factory = esttest.NewFactory(tb, time.Now)
 	w.alpha, w.beta = newProvider(tb, w, "Alpha", alphas...), newProvider(tb, w, "Beta")
 	for i := range n {
@@ -183,12 +184,7 @@ func (p *provider) openLocked(tb testing.TB) {
 		Name: p.name, Store: store, CA: p.ca, Devices: devices{p}, Sessions: devices{p}, Fleet: p.fleet,
 		Peers: peers{p}, Audit: p.store, Signer: p.signer, Domain: p.domain, TLS: p.tls,
 		PeerURI: "https://" + strings.ToLower(p.name) + ".example:8443", NewID: p.newID,
-		Manifests: func(context.Context, fleet.ID) (out []transfer.ManifestRef, _ error) {
-			for _, i := range p.world.installed {
-				out = append(out, transfer.ManifestRef{Digest: i.Digest, Sequence: i.Sequence})
-			}
-			return out, nil
-		},
+		Manifests: p.manifests,
 		Attesters: p.attest, Verifier: p.attest.signer.Certificate, Verdicts: p.attest.verifier,
 		Poll: time.Second, MaxPoll: 20 * time.Second, ArmWait: time.Minute,
 	}

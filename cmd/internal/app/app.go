@@ -217,7 +217,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 	a.rollout, err = rollout.NewRunner(rollout.RunnerOptions{
 		Store: a.db.Rollout(), Devices: newUpdateDevices(a.server), Log: a.log, Poll: min(a.cfg.Poll, 2*time.Second),
 		Deliverer: a.courier,
-		Changed:   a.hub.Job, Moved: a.hub.Campaign,
+		Changed:   a.updated, Moved: a.hub.Campaign,
 		People: a.approvers(web.RoleOperator),
 	})
 	if err != nil {

@@ -87,6 +87,7 @@ func (a *App) buildTransfers() error {
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
 		InfoCOSE: a.cfg.InfoCOSE, Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a}, Verdicts: a.verifier,
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
+		ReviseWait: revisePolls * a.cfg.Poll,
 		Changed: func(e coordinator.Event) {
 			a.hub.Transfer(e)
 			a.rekeys.moved(e)
@@ -95,6 +96,10 @@ func (a *App) buildTransfers() error {
 	})
 	return err
 }
+
+// revisePolls is for how many polls devices that were updated are collected before the
+// partner is told anew what they run.
+const revisePolls = 30
 
 // member reports whether a device is in a group, for mandates.
 func (a *App) member(ctx context.Context, group string, id fleet.ID) (bool, error) {

@@ -70,6 +70,14 @@ func (a *App) newCourier() (*rollout.Courier, error) {
 	})
 }
 
+// updated tells pages of a job, and transfers that a device may run something else now.
+func (a *App) updated(j rollout.Job) {
+	a.hub.Job(j)
+	if j.State.Over() {
+		a.transfers.Wake(j.Device)
+	}
+}
+
 // currentRelease is what a device is given now.
 func (a *App) currentRelease(ctx context.Context, id fleet.ID) (rollout.Release, error) {
 	j, err := a.db.Rollout().OfDevice(ctx, id)

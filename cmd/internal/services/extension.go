@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/web"
 )
@@ -38,6 +39,32 @@ func asked(t coordinator.Transfer) (out []web.Notice) {
 			" is asked of " + t.PartnerName + "."})
 	}
 	return out
+}
+
+// revised says that the partner was told anew what devices run, or tells us so, and who
+// must accept it.
+func revised(t coordinator.Transfer) []web.Notice {
+	if !t.Revised || t.Over() {
+		return nil
+	}
+	said := t.PartnerName + " was told anew what the devices run"
+	if t.Incoming {
+		said = t.PartnerName + " has told anew what the devices run"
+	}
+	waits := slices.Contains(t.Pending, transfer.BatchPostInfo)
+	switch before := t.State == transfer.BatchInfoSent || t.State == transfer.BatchInfoAccepted; {
+	case waits && !t.Incoming:
+		said += ", and has not answered yet."
+	case before && t.Incoming:
+		said += ": an offer from before is void, and an administrator here approves anew."
+	case before:
+		said += ": an offer from before is void, and its administrator approves anew."
+	case t.Incoming:
+		said += ". It was accepted by itself: each device was judged again."
+	default:
+		said += ", and accepts it."
+	}
+	return []web.Notice{{Level: web.LevelNeutral, Text: said}}
 }
 
 // sleepers warns of devices that are expected to speak only when the window has passed

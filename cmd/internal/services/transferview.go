@@ -146,6 +146,7 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 		warn(web.LevelBad, "The partner "+t.PartnerName+" is suspended.")
 	}
 	out = append(out, asked(t)...)
+	out = append(out, revised(t)...)
 	if t.Self {
 		warn(web.LevelWarning, "The outgoing provider signed the mandate itself; no service user did.")
 	}

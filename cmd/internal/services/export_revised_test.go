@@ -1,0 +1,4 @@
+package services
+
+// Revised exports revised for tests.
+var Revised = revised
