@@ -20,7 +20,7 @@ var errDiffers = errors.New("it runs something else than the partner was told, w
 
 // errUnknownSoftware says why a device waits that no update of ours has brought what it
 // runs.
-var errUnknownSoftware = errors.New("by its receipt it runs something else than is known here, and the partner was told")
+var errUnknownSoftware = errors.New("by its receipt it runs something else than is known here")
 
 const (
 	tooLate      = "it runs something else than the partner was told, and the others move already: it stays"
