@@ -97,6 +97,7 @@ type App struct {
 	readiness   readiness
 	publication *publication
 	backingUp   sync.Mutex // held while a backup is put together and written
+	movingAudit sync.Mutex // held while audit rows go to files, or are copied
 }
 
 // New opens the data directory, making at the first start what is missing, and

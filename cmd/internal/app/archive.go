@@ -35,7 +35,10 @@ func (a *App) archiveAudit(ctx context.Context) error {
 	for {
 		now := a.now()
 		to := archiver{a.dir.file(dirAudit), a.db, now}
-		a.logError(ctx, "archiving audit rows", to.run(ctx, now.Add(-a.cfg.Kept.Audit)))
+		a.movingAudit.Lock()
+		err := to.run(ctx, now.Add(-a.cfg.Kept.Audit))
+		a.movingAudit.Unlock()
+		a.logError(ctx, "archiving audit rows", err)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -90,7 +93,7 @@ func (a archiver) writeArchive(ctx context.Context, before time.Time) (bool, err
 	if err != nil || len(first) == 0 || first[0].At.After(before.Add(-archiveSpan)) {
 		return false, err
 	}
-	name := filepath.Join(a.dir, archiveName(base.ID+1, last))
+	name := filepath.Join(a.dir, span{base.ID + 1, last}.name())
 	f, err := os.CreateTemp(a.dir, ".new-*")
 	if err != nil {
 		return false, err
@@ -136,7 +139,7 @@ func (a archiver) dropArchived(ctx context.Context) error {
 	if err != nil || found.last == 0 {
 		return err
 	}
-	name, last := filepath.Join(a.dir, archiveName(found.first, found.last)), found.last
+	name, last := filepath.Join(a.dir, found.name()), found.last
 	report, err := checkArchive(name, found.first)
 	if err != nil {
 		return err
@@ -177,35 +180,42 @@ func checkArchive(name string, first int64) (audit.Report, error) {
 	return c.Report(), err
 }
 
-// archiveName is the name of the file with the rows from first to last. Names sort as
-// rows do.
-func archiveName(first, last int64) string {
-	return fmt.Sprintf("audit-%012d-%012d.ndjson", first, last)
-}
-
 // A span is the rows of a file.
 type span struct{ first, last int64 }
+
+// name is that of the file. Names sort as rows do.
+func (s span) name() string { return fmt.Sprintf("audit-%012d-%012d.ndjson", s.first, s.last) }
+
+// archives returns the files of audit rows in a directory.
+func archives(dir string) (all []span, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		var s span
+		_, err := fmt.Sscanf(e.Name(), "audit-%d-%d.ndjson", &s.first, &s.last)
+		if err == nil && e.Name() == s.name() {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
 
 // around returns the file with the row id, the one that goes furthest; zero if there is
 // none; and the first row of those files that begin after it.
 func (a archiver) around(id int64) (with span, later int64, err error) {
 	later = math.MaxInt64
-	entries, err := os.ReadDir(a.dir)
-	if err != nil {
-		return span{}, 0, err
-	}
-	for _, e := range entries {
-		var s span
-		_, err := fmt.Sscanf(e.Name(), "audit-%d-%d.ndjson", &s.first, &s.last)
+	all, err := archives(a.dir)
+	for _, s := range all {
 		switch {
-		case err != nil || e.Name() != archiveName(s.first, s.last):
 		case s.first > id:
 			later = min(later, s.first)
 		case s.last >= id && s.last > with.last:
 			with = s
 		}
 	}
-	return with, later, nil
+	return with, later, err
 }
 
 // syncDirectory has the names in a directory on the disk.

@@ -33,6 +33,8 @@ type stage struct {
 	seal     *keys.Sealer
 	done     func()
 	once     sync.Once
+	// auditBase is the last audit row that the copy of the database does not have.
+	auditBase int64
 }
 
 // WriteTo implements io.WriterTo.
@@ -75,7 +77,9 @@ func (a *App) Backup(ctx context.Context, by web.Actor) (web.BackupFile, error) 
 	}
 	var s *stage
 	if err == nil {
+		a.movingAudit.Lock() // half of a file's rows in the database would be there twice
 		s, err = newStage(ctx, a.dir, a.cfg, seal, a.now())
+		a.movingAudit.Unlock()
 	}
 	if err != nil {
 		a.backingUp.Unlock()
@@ -137,8 +141,9 @@ func newStage(
 }
 
 // fill copies what a backup holds. The order makes the copies fit: refreshes that reach
-// the database meanwhile are in both, and what is revoked meanwhile is in the file of
-// revocations at least.
+// the database meanwhile are in both, what is revoked meanwhile is in the file of
+// revocations at least, and audit rows that leave the database meanwhile are still in
+// its copy.
 func (s *stage) fill(ctx context.Context, d *directory, cfg config.Config) error {
 	for _, folder := range []string{dirKeys, dirPKI, dirRefreshes} {
 		if err := copyFolder(d.file(folder), filepath.Join(s.dir, folder)); err != nil {
@@ -146,6 +151,9 @@ func (s *stage) fill(ctx context.Context, d *directory, cfg config.Config) error
 		}
 	}
 	if err := s.copyDatabase(ctx, d.file(fileDB)); err != nil {
+		return err
+	}
+	if err := s.linkArchives(d.file(dirAudit)); err != nil {
 		return err
 	}
 	revocations := cmp.Or(cfg.Revocations, d.file(fileRevocations))
@@ -167,28 +175,71 @@ func (s *stage) copyDatabase(ctx context.Context, from string) error {
 	if err := errors.Join(source.Snapshot(ctx, to), source.Close()); err != nil {
 		return err
 	}
-	m := &s.manifest
-	m.Schema, m.AuditRows, m.AuditHash, err = examineDatabase(ctx, to)
+	found, err := examineDatabase(ctx, to)
+	s.manifest.Schema, s.manifest.AuditRows, s.manifest.AuditHash = found.schema, found.rows, found.hash
+	s.auditBase = found.base
 	return err
 }
 
-// examineDatabase reads the whole of a database: its schema, the number of its audit
-// rows and the hash of the last. It returns sqlite.ErrDatabase, sqlite.ErrNewer or
-// audit.ErrChain.
-func examineDatabase(ctx context.Context, name string) (schema int, rows int64, hash string, err error) {
+// linkArchives has the files of the audit rows that go before those in the copy of the
+// database: the files never change. One that begins later has rows that the copy has.
+func (s *stage) linkArchives(from string) error {
+	all, err := archives(from)
+	if err != nil || len(all) == 0 {
+		return ignore(err, fs.ErrNotExist)
+	}
+	to := filepath.Join(s.dir, backup.Audit)
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for _, one := range all {
+		if one.first > s.auditBase {
+			continue
+		}
+		err := linkFile(filepath.Join(from, one.name()), filepath.Join(to, one.name()))
+		if err := ignore(err, fs.ErrNotExist); err != nil { // moved away meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+// linkFile gives a file that never changes another name, or copies it from another disk.
+func linkFile(from, to string) error {
+	if info, err := os.Lstat(from); err == nil && info.Mode().IsRegular() && os.Link(from, to) == nil {
+		return nil
+	}
+	return copyFile(from, to)
+}
+
+// An examined database was read as a whole.
+type examined struct {
+	schema int
+	rows   int64  // of the audit
+	hash   string // of the last of them, hexadecimal
+	base   int64  // the last row that is not in the database any more; 0: all are
+}
+
+// examineDatabase reads the whole of a database. It returns sqlite.ErrDatabase,
+// sqlite.ErrNewer or audit.ErrChain.
+func examineDatabase(ctx context.Context, name string) (out examined, err error) {
 	i, err := sqlite.Inspect(ctx, name)
 	if err != nil {
-		return 0, 0, "", err
+		return out, err
 	}
 	defer func() { err = errors.Join(err, i.Close()) }()
 	if err := i.Check(ctx); err != nil {
-		return 0, 0, "", err
+		return out, err
 	}
-	if schema, err = i.Schema(ctx); err != nil {
-		return 0, 0, "", err
+	if out.schema, err = i.Schema(ctx); err != nil {
+		return out, err
+	}
+	if out.base, err = i.AuditBase(ctx); err != nil {
+		return out, err
 	}
 	rows, last, err := i.VerifyAudit(ctx)
-	return schema, rows, hex.EncodeToString(last[:]), err
+	out.rows, out.hash = rows, hex.EncodeToString(last[:])
+	return out, err
 }
 
 // errSpace reports a disk that is too full.

@@ -36,8 +36,8 @@ const (
 	// of associations is never used.
 	dirAssociations = "associations"
 	dirRefreshes    = "refreshes"
-	// dirAudit has audit rows that are not in the database any more. It is not part of
-	// a backup: its files never change, and may be kept elsewhere.
+	// dirAudit has audit rows that are not in the database any more, in files that never
+	// change.
 	dirAudit = "audit"
 	// fileRevocations must not be restored from a backup: it says what the database in
 	// the backup does not know yet.

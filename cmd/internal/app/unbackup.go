@@ -126,13 +126,13 @@ func (r Restore) build(ctx context.Context, from io.Reader, made, old *directory
 // verify checks the database against the manifest, and the manifest's seal by the
 // keys, which must open.
 func (r Restore) verify(ctx context.Context, a backup.Archive, made, old *directory) error {
-	schema, rows, hash, err := examineDatabase(ctx, made.file(fileDB))
+	db, err := examineDatabase(ctx, made.file(fileDB))
 	if err != nil {
 		return err
 	}
-	if m := a.Manifest; schema != m.Schema || rows != m.AuditRows || hash != m.AuditHash {
+	if m := a.Manifest; db.schema != m.Schema || db.rows != m.AuditRows || db.hash != m.AuditHash {
 		return fmt.Errorf("%w: the database has %d audit rows of schema %d, the manifest says %d of %d",
-			backup.ErrDamaged, rows, schema, m.AuditRows, m.Schema)
+			backup.ErrDamaged, db.rows, db.schema, m.AuditRows, m.Schema)
 	}
 	if err := keys.Complete(made.file(dirKeys)); err != nil {
 		return fmt.Errorf("%w: %w", backup.ErrDamaged, err)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -25,8 +26,13 @@ var (
 	ErrDamaged = errors.New("backup is damaged")
 )
 
-// Format is the version of the file that this program writes, and the newest that it reads.
-const Format = 1
+// Format is the newest version of the file that this program writes and reads: with
+// files of audit rows. One that has none of them is of formatPlain, which programs
+// before them read, too.
+const (
+	Format      = 2
+	formatPlain = 1
+)
 
 // SealPurpose is what the seal over the manifest's SHA-256 is made for.
 const SealPurpose = "backup manifest"
@@ -38,6 +44,7 @@ const (
 	Keys        = "keys"
 	PKI         = "pki"
 	Refreshes   = "refreshes"
+	Audit       = "audit"
 	ReportKey   = "report-key.pem"
 )
 
@@ -50,7 +57,8 @@ const (
 	maxSeal     = 1 << 10
 	// maxParts bounds the files of a provider: keys and certificates of all generations.
 	maxParts = 100_000
-	// maxPart bounds a part but the database, which may be as large as the disk allows.
+	// maxPart bounds a part but the database and audit rows, which may be as large as
+	// the disk allows.
 	maxPart = 1 << 30
 )
 
@@ -76,6 +84,9 @@ type Part struct {
 	SHA256 string `json:"sha256"` // hex
 }
 
+// audit reports whether a part is a file of audit rows.
+func (p Part) audit() bool { return strings.HasPrefix(p.Name, Audit+"/") }
+
 // A Left is what is no part of the backup, and why.
 type Left struct {
 	Name string `json:"name"`
@@ -93,7 +104,7 @@ func LeftOut() []Left {
 
 // partName is what parts may be called: nothing leads out of the directory.
 var partName = regexp.MustCompile(
-	`^(steward\.db|revocations|report-key\.pem|(keys|pki|refreshes)/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127})$`)
+	`^(steward\.db|revocations|report-key\.pem|(audit|keys|pki|refreshes)/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127})$`)
 
 // check returns ErrVersion for a manifest of a later format, else ErrDamaged for one
 // that cannot be.
@@ -112,7 +123,7 @@ func (m Manifest) check() error {
 		switch {
 		case !partName.MatchString(p.Name), p.Name != path.Clean(p.Name), seen[p.Name]:
 			return fmt.Errorf("%w: part %.80q", ErrDamaged, p.Name)
-		case err != nil, len(hash) != 32, p.Size < 0, p.Size > maxPart && p.Name != Database:
+		case err != nil, len(hash) != 32, p.Size < 0, p.Size > maxPart && p.Name != Database && !p.audit():
 			return fmt.Errorf("%w: size or hash of %s", ErrDamaged, p.Name)
 		}
 		seen[p.Name] = true

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -18,10 +19,13 @@ import (
 // says of what; its parts are filled in. seal makes the seal of 32 bytes. It returns
 // ErrFormat for a file that no backup holds.
 func Pack(w io.Writer, dir string, m Manifest, seal func([]byte) []byte) error {
-	m.Format, m.LeftOut = Format, LeftOut()
+	m.Format, m.LeftOut = formatPlain, LeftOut()
 	var err error
 	if m.Parts, err = list(dir); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(m.Parts, Part.audit) {
+		m.Format = Format
 	}
 	if err := m.check(); err != nil {
 		return err

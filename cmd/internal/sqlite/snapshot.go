@@ -121,6 +121,13 @@ func (i *Inspector) VerifyAudit(ctx context.Context) (n int64, last [32]byte, er
 	return n, last, err
 }
 
+// AuditBase returns the last audit row that the database does not have any more; 0: it
+// has all.
+func (i *Inspector) AuditBase(ctx context.Context) (int64, error) {
+	b, err := i.db.AuditBase(ctx)
+	return b.ID, err
+}
+
 // Snapshot writes the file as it is at one moment to a new one, without holding up
 // those who write to it. The copy is smaller where rows were removed.
 func (i *Inspector) Snapshot(ctx context.Context, to string) error {
