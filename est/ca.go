@@ -62,9 +62,10 @@ type Options struct {
 	// ExpiredFactory lets devices enrol by factory certificates that have expired, if
 	// they chain and have a right (RFC 9148 §3 leaves it to policy).
 	ExpiredFactory bool
-	// FactoryRevoked says whether the issuer of a factory certificate, by what it
-	// published, has revoked it; it must not take long. Nil: nobody asks.
-	FactoryRevoked func(leaf *x509.Certificate) bool
+	// FactoryStatus says whether the issuer of a factory certificate, by what it
+	// published, has revoked it, and whether that is known now: nobody enrols by one of
+	// which it is not (transfer protocol §7). It must not take long. Nil: nobody asks.
+	FactoryStatus func(leaf *x509.Certificate) (revoked, known bool)
 	// Revoked is called after each revocation with the certificate's hash, so that
 	// live sessions can be dropped. It must not block. Nil: nobody is told.
 	Revoked func(Hash)

@@ -73,8 +73,8 @@ type order struct {
 // request gets the stored answer; the same key in another request gets a new
 // certificate, and the earlier one is revoked in that transaction.
 //
-// It returns ErrForbidden, ErrPending, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey,
-// ErrName or ErrLimit. All of these but ErrPending are audited, ErrLimit when it
+// It returns ErrForbidden, ErrPending, ErrRevoked for a factory certificate that its
+// permanent CA has revoked, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey, ErrName or ErrLimit. All of these but ErrPending are audited, ErrLimit when it
 // begins; nothing is issued.
 func (ca *CA) Enrol(ctx context.Context, r Request) (Issued, error) {
 	out, err := ca.enrol(ctx, r)
@@ -112,6 +112,9 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 		return Issued{}, err
 	}
 	if err := o.csr.checkOwner(right.Endpoint); err != nil {
+		return Issued{}, err
+	}
+	if err := ca.stands(right); err != nil {
 		return Issued{}, err
 	}
 	if err := ca.o.Profiles.Operational.bound(o); err != nil {

@@ -181,8 +181,8 @@ func (ca *CA) RightStatus(ctx context.Context, factory Hash) (RightStatus, error
 // as well); with Options.ExpiredFactory one that has expired is judged as of its last
 // moment.
 func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, intermediates [][]byte) error {
-	if ca.o.FactoryRevoked != nil && ca.o.FactoryRevoked(leaf) {
-		return fmt.Errorf("%w: %w: %s, by its permanent CA", ErrFactory, ErrRevoked, leaf.Subject)
+	if err := ca.factoryStanding(leaf); err != nil && !errors.Is(err, ErrPending) {
+		return err
 	}
 	listed, err := ca.FactoryCAs(ctx)
 	if err != nil {
@@ -218,6 +218,35 @@ func (ca *CA) VerifyFactory(ctx context.Context, leaf *x509.Certificate, interme
 	}
 	ca.chains.keep(hash, verified[0])
 	return nil
+}
+
+// factoryStanding returns ErrFactory and ErrRevoked for a factory certificate that its permanent
+// CA has revoked, and ErrPending if that is not known now.
+func (ca *CA) factoryStanding(leaf *x509.Certificate) error {
+	if ca.o.FactoryStatus == nil {
+		return nil
+	}
+	revoked, known := ca.o.FactoryStatus(leaf)
+	switch {
+	case revoked:
+		return fmt.Errorf("%w: %w: %s, by its permanent CA", ErrFactory, ErrRevoked, leaf.Subject)
+	case !known:
+		return &PendingError{Retry: ca.o.Retry, What: "what the permanent CA has revoked is not known now"}
+	}
+	return nil
+}
+
+// stands is factoryStanding for the factory certificate of a right, which the association that a
+// request comes by may have been proved by long ago.
+func (ca *CA) stands(r Right) error {
+	if ca.o.FactoryStatus == nil || len(r.FactoryDER) == 0 {
+		return nil
+	}
+	leaf, err := x509.ParseCertificate(r.FactoryDER)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFactory, err)
+	}
+	return ca.factoryStanding(leaf)
 }
 
 // TrustFactoryCA lists a permanent CA, whose factory certificates may then be

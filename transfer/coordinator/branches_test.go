@@ -47,7 +47,7 @@ var branches = []struct {
 	{"SP1→CA1 revocation fails", "TestRevocationFails"},
 	{"FELL_BACK not told to SP2", "TestLostOnTheWayBack"},
 	{"many fall back at once", "TestPause TestRetryDelay"},
-	{"permanent CA unreachable at 10", "TestFactoryCRL"},
+	{"permanent CA unreachable at 10", "TestPermanentCAUnreachable TestFactoryCRL"},
 	{"asleep (queue mode)", "TestSleepingDevice TestExtension"},
 	{"no clock", "TestAccept TestExplore"},
 	{"partial batch", "TestWaves TestSilentWave TestPause"},

@@ -51,16 +51,16 @@ type world struct {
 
 const testGrace = 60 * time.Second
 
-// newWorld makes Alpha, whose CA may be of another kind, with n devices, and Beta.
-// Nothing runs before start.
-func newWorld(tb testing.TB, n int, alphas ...func(*est.Options)) *world {
+// newWorld makes Alpha with n devices, and Beta; both have CAs of another kind if more
+// says so. Nothing runs before start.
+func newWorld(tb testing.TB, n int, more ...func(*est.Options)) *world {
 	tb.Helper()
 	w := &world{t: tb, installed: []transfer.Installed{{
 		Digest: transfer.NewCertHash(transfer.HashOf([]byte("manifest"))), Sequence: 2,
 	}}}
 	w.software.runs, w.software.known = map[string][]transfer.Installed{}, map[string][]transfer.Installed{}
 	w.factory = esttest.NewFactory(tb, time.Now)
-	w.alpha, w.beta = newProvider(tb, w, "Alpha", alphas...), newProvider(tb, w, "Beta")
+	w.alpha, w.beta = newProvider(tb, w, "Alpha", more...), newProvider(tb, w, "Beta", more...)
 	for i := range n {
 		w.devices = append(w.devices, newDevice(tb, w, w.alpha, fmt.Sprintf("urn:dev:os:32473-%04d", i)))
 	}

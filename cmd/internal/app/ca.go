@@ -22,7 +22,7 @@ func (a *App) openCA(ctx context.Context, seal est.Sealer) (err error) {
 		Store: inventory{a.db.Inventory(), a.issued}, Passwords: a.db.Inventory(), Errands: a.db.Inventory(),
 		Origins:  a.db.Inventory(),
 		Upstream: a.upstream, Now: time.Now, Retry: a.cfg.Retry, Limits: a.cfg.Limits, Revoked: a.revoked,
-		Journal: a.journal, Pointers: newPlaces(a.cfg).pointers(), FactoryRevoked: crls.revoked,
+		Journal: a.journal, Pointers: newPlaces(a.cfg).pointers(), FactoryStatus: crls.status,
 	})); err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ const (
 
 // factoryCRLs are what factory CAs have revoked, by the files that they publish. A file
 // that cannot be read any more, or whose next update is over, still counts as it was:
-// what is revoked stays so (RFC 5280 §5).
+// what is revoked stays so (RFC 5280 §5). What is not on it is not known: nobody enrols
+// until there is another.
 type factoryCRLs struct {
 	log *slog.Logger
 	// listed returns the factory CAs, one of which must have signed a list; nil: none.
@@ -40,6 +41,8 @@ type factoryCRL struct {
 	list    *x509.RevocationList
 	serials map[string]struct{}
 	signer  []byte // the listed CA that was found to have signed it, DER; nil: not yet
+	err     error  // of the last look
+	told    string // what was logged last; "": it is current
 }
 
 // newFactoryCRLs reads the files. It returns ErrPKI.
@@ -86,23 +89,44 @@ func (c *factoryCRL) read() error {
 	return nil
 }
 
-// revoked is est.Options.FactoryRevoked.
-func (f *factoryCRLs) revoked(leaf *x509.Certificate) bool {
+// status is est.Options.FactoryStatus. Of a CA whose list nobody gave us nothing is
+// revoked, and that is known.
+func (f *factoryCRLs) status(leaf *x509.Certificate) (revoked, known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	known = true
 	for _, c := range f.files {
-		if now := time.Now(); now.Sub(c.looked) >= crlLook {
-			c.looked = now
-			if err := c.read(); err != nil {
-				f.log.LogAttrs(context.Background(), slog.LevelError, "CRL of a factory CA", slog.Any("error", err))
-			}
+		now := time.Now()
+		if now.Sub(c.looked) >= crlLook {
+			c.looked, c.err = now, c.read()
 		}
+		current := f.current(c, now)
 		_, on := c.serials[string(leaf.SerialNumber.Bytes())]
-		if on && bytes.Equal(c.list.RawIssuer, leaf.RawIssuer) && f.signed(c, leaf) {
-			return true
+		if (on || !current) && bytes.Equal(c.list.RawIssuer, leaf.RawIssuer) && f.signed(c, leaf) {
+			revoked, known = revoked || on, known && current
 		}
 	}
-	return false
+	return revoked, known
+}
+
+// current reports whether a list tells what is revoked now, and logs when it no longer
+// does, once.
+func (f *factoryCRLs) current(c *factoryCRL, now time.Time) bool {
+	what := ""
+	switch {
+	case c.err != nil:
+		what = c.err.Error()
+	case !c.list.NextUpdate.IsZero() && now.After(c.list.NextUpdate):
+		what = "out of date since " + c.list.NextUpdate.UTC().Format(time.RFC3339)
+	}
+	if what != c.told {
+		c.told = what
+		if what != "" {
+			f.log.LogAttrs(context.Background(), slog.LevelError, "CRL of a factory CA: its devices cannot enrol",
+				slog.String("file", c.path), slog.String("error", what))
+		}
+	}
+	return what == ""
 }
 
 // signed reports whether the listed CA that has signed leaf has signed the list too.

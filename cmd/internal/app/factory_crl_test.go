@@ -2,6 +2,8 @@ package app_test
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"math/big"
@@ -12,6 +14,7 @@ import (
 
 	"steward/cmd/internal/app"
 	"steward/cmd/internal/config"
+	"steward/cmd/internal/keys"
 	"steward/est"
 	"steward/est/esttest"
 )
@@ -85,6 +88,82 @@ func TestFactoryCRL(t *testing.T) {
 	bad := newProvider(t, "Delta", func(o *config.Options) { o.FactoryCRLs = []string{file} })
 	if _, err := app.New(ctx, bad.cfg, bad.logger()); !errors.Is(err, app.ErrPKI) {
 		t.Errorf("a start with a damaged file: %v, want ErrPKI", err)
+	}
+}
+
+// TestPermanentCAUnreachable: what a permanent CA has revoked cannot be read any more, or
+// is out of date. The device's handshake is as before, but it gets no certificate, only
+// 5.03 and when to ask again, until there is a list; then what was revoked meanwhile gets
+// none by the association that it has (transfer protocol §4 step 10, §7).
+func TestPermanentCAUnreachable(t *testing.T) {
+	ctx := t.Context()
+	w := newRekeyWorld(t)
+	_, factory := w.made("urn:dev:a")
+	_, other := w.made("urn:dev:b")
+	file := filepath.Join(t.TempDir(), "permanent.crl")
+	write := func(text []byte, err error) {
+		t.Helper()
+		if err == nil {
+			err = keys.WriteFile(file, text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(1100 * time.Millisecond) // it is looked at once a second
+	}
+	write(w.permanent.CRL(ctx))
+	gamma := newProvider(t, "Gamma", func(o *config.Options) { o.FactoryCRLs = []string{file} })
+	gamma.start()
+	ca := gamma.app.CA()
+	w.trust(ca)
+	key := esttest.Key(t)
+	enrol := func(by *tls.Certificate) error {
+		t.Helper()
+		client, err := ca.Identify(ctx, by.Certificate)
+		if err != nil {
+			return err
+		}
+		_, err = ca.Enrol(ctx, est.Request{Client: client, CSR: esttest.CSR(t, key, client.Name)})
+		return err
+	}
+	for _, c := range []*tls.Certificate{factory, other} {
+		if _, err := ca.GrantRight(ctx, est.Grant{FactoryDER: c.Certificate[0]}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ca.OpenRight(ctx, sha256.Sum256(c.Certificate[0]), est.Hash{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stale, err := w.permanent.CA().CRL(ctx, est.CRLScope{
+		Issuer: sha256.Sum256(w.permanent.CA().Certificate().Raw),
+	}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string][]byte{"damaged": []byte("x"), "out of date": stale.DER} {
+		write(text, nil)
+		pending, ok := errors.AsType[*est.PendingError](enrol(factory))
+		if !ok || pending.Retry <= 0 || pending.What == "" {
+			t.Errorf("%s: %v, want ErrPending that says why", what, pending)
+		}
+	}
+	client, err := ca.Identify(ctx, other.Certificate) // and stays
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.permanent.CA().Revoke(ctx, sha256.Sum256(other.Certificate[0]), est.KeyCompromise, "test"); err != nil {
+		t.Fatal(err)
+	}
+	write(w.permanent.CRL(ctx))
+	if err := enrol(factory); err != nil {
+		t.Errorf("with a list again: %v", err)
+	}
+	_, err = ca.Enrol(ctx, est.Request{Client: client, CSR: esttest.CSR(t, key, client.Name)})
+	if !errors.Is(err, est.ErrRevoked) {
+		t.Errorf("revoked while it was connected: %v, want ErrRevoked", err)
 	}
 }
 
