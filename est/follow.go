@@ -14,10 +14,12 @@ import (
 // right, certificates and device go by its name from then on, in one transaction, and
 // the one before opens nothing here any more. What proves it is the permanent CA's
 // signature: it must be the same that has signed the one before, for the same subject.
+// proof is what the key before has signed, to be kept for others (CheckRekeyProof); nil:
+// the device shows none.
 // It may be repeated; moved tells whether this call did it. It returns ErrUnknown,
 // ErrFactory, ErrName, ErrKey, ErrForbidden, ErrMoving, ErrEndpoint, or machine.ErrNoRow
 // for a right in a state where the device may not re-key.
-func (ca *CA) FollowFactory(ctx context.Context, factory Hash, der []byte) (right Right, moved bool, err error) {
+func (ca *CA) FollowFactory(ctx context.Context, factory Hash, der, proof []byte) (right Right, moved bool, err error) {
 	fresh, err := x509.ParseCertificate(der)
 	if err != nil {
 		return Right{}, false, fmt.Errorf("%w: %w", ErrFactory, err)
@@ -33,12 +35,12 @@ func (ca *CA) FollowFactory(ctx context.Context, factory Hash, der []byte) (righ
 		if bytes.Equal(r.FactoryDER, der) {
 			return r, nil
 		}
-		if err := ca.succeeds(ctx, r, fresh); err != nil {
+		if err := ca.succeeds(ctx, r, fresh, proof); err != nil {
 			return Right{}, err
 		}
 		moved = true
 		return ca.advance(ctx, r, EventFollow, step{
-			factory: der, actor: "device:" + r.Endpoint,
+			factory: der, proof: proof, actor: "device:" + r.Endpoint,
 			why: fmt.Sprintf("the factory certificate %x takes the place of %x, with a key that the device made",
 				sha256.Sum256(der), r.Factory),
 		})
@@ -52,7 +54,7 @@ func (ca *CA) followed(ctx context.Context, fresh *x509.Certificate) (Right, err
 }
 
 // succeeds returns why a certificate cannot take the place of that of a right.
-func (ca *CA) succeeds(ctx context.Context, r Right, fresh *x509.Certificate) error {
+func (ca *CA) succeeds(ctx context.Context, r Right, fresh *x509.Certificate, proof []byte) error {
 	if len(r.FactoryDER) == 0 {
 		return fmt.Errorf("%w: %s never had a factory certificate", ErrForbidden, r.Endpoint)
 	}
@@ -68,6 +70,11 @@ func (ca *CA) succeeds(ctx context.Context, r Right, fresh *x509.Certificate) er
 	}
 	if fresh.NotBefore.Before(old.NotBefore) { // there is no way back
 		return fmt.Errorf("%w: the factory certificate of %s was made before the one that it has", ErrFactory, r.Endpoint)
+	}
+	if len(proof) > 0 { // a wrong one says that something is
+		if err := CheckRekeyProof(proof, old, fresh); err != nil {
+			return fmt.Errorf("%w: %w", ErrFactory, err)
+		}
 	}
 	if err := ca.VerifyFactory(ctx, fresh, nil); err != nil {
 		return err

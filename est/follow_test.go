@@ -33,12 +33,12 @@ func TestFollowFactory(t *testing.T) {
 	old := w.device
 	fresh := w.successor(t)
 	for i := range 2 {
-		right, moved, err := w.ca.FollowFactory(ctx, old.Factory, fresh.DER)
+		right, moved, err := w.ca.FollowFactory(ctx, old.Factory, fresh.DER, nil)
 		if err != nil || moved != (i == 0) || right.Factory != fresh.Factory || right.State != est.RightConsumed {
 			t.Fatalf("FollowFactory, call %d = %+v, %v, %v", i, right.State, moved, err)
 		}
 	}
-	if _, _, err := w.ca.FollowFactory(ctx, fresh.Factory, fresh.DER); err != nil {
+	if _, _, err := w.ca.FollowFactory(ctx, fresh.Factory, fresh.DER, nil); err != nil {
 		t.Errorf("FollowFactory by the new name = %v", err)
 	}
 	if _, err := w.ca.Identify(ctx, [][]byte{old.DER}); !errors.Is(err, est.ErrUnknown) {
@@ -92,7 +92,7 @@ func TestFollowFactoryRefuses(t *testing.T) {
 		{"of another CA that is listed", w.device.Factory, listed.DER, est.ErrFactory},
 		{"of a device that is not known", est.Hash{9}, other.DER, est.ErrUnknown},
 	} {
-		if _, moved, err := w.ca.FollowFactory(ctx, tt.factory, tt.der); !errors.Is(err, tt.want) || moved {
+		if _, moved, err := w.ca.FollowFactory(ctx, tt.factory, tt.der, nil); !errors.Is(err, tt.want) || moved {
 			t.Errorf("%s: FollowFactory = %v, %v, want %v", tt.name, moved, err, tt.want)
 		}
 	}
@@ -100,7 +100,7 @@ func TestFollowFactoryRefuses(t *testing.T) {
 	if _, err := w.ca.SuspendRight(ctx, w.device.Factory); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.ca.FollowFactory(ctx, w.device.Factory, fresh.DER); !errors.Is(err, machine.ErrNoRow) {
+	if _, _, err := w.ca.FollowFactory(ctx, w.device.Factory, fresh.DER, nil); !errors.Is(err, machine.ErrNoRow) {
 		t.Errorf("a device that moves = %v, want ErrNoRow", err)
 	}
 }

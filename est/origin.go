@@ -35,11 +35,14 @@ type FactoryOrigin struct {
 	Origin  KeyOrigin
 }
 
-// An OriginStore reads the origins that a Change keeps. It is safe for concurrent
-// use.
+// An OriginStore reads the origins and successions that a Change keeps. It is safe for
+// concurrent use.
 type OriginStore interface {
 	// KeyOrigin returns what is kept of a factory certificate, or ErrUnknown.
 	KeyOrigin(ctx context.Context, factory Hash) (KeyOrigin, error)
+	// Succession returns by which the factory certificate has taken the place of another,
+	// or ErrUnknown.
+	Succession(ctx context.Context, factory Hash) (Succession, error)
 }
 
 // KeyOrigin says who made the key of a factory certificate: OriginUnknown if nobody

@@ -1,7 +1,6 @@
 package est
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
@@ -113,16 +112,8 @@ func parseRekey(der []byte) (*rekeyRequest, error) {
 	if out.message == nil {
 		return nil, fmt.Errorf("%w: no proof of the old factory key", ErrCSR)
 	}
-	message, err := cose.ParseSign1(out.message)
-	if err != nil {
-		return nil, fmt.Errorf("%w: proof of the old factory key: %w", ErrCSR, err)
-	}
-	if err := strictProof.Unmarshal(message.Payload, &out.proof); err != nil {
-		return nil, fmt.Errorf("%w: proof of the old factory key: %w", ErrCSR, err)
-	}
-	if copy(out.old[:], out.proof.Old) != len(out.old) || len(out.proof.Old) != len(out.old) ||
-		len(out.proof.Mandate) > maxMandate {
-		return nil, fmt.Errorf("%w: proof of the old factory key: wrong length", ErrCSR)
+	if out.proof, out.old, err = readRekeyProof(out.message); err != nil {
+		return nil, err
 	}
 	return out, nil
 }
@@ -130,18 +121,5 @@ func parseRekey(der []byte) (*rekeyRequest, error) {
 // verify returns ErrCSR unless the key of the old certificate signed the proof, for
 // this request and its own name.
 func (r *rekeyRequest) verify(old *x509.Certificate) error {
-	verifier, err := cose.NewVerifier(old.PublicKey)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrKey, err)
-	}
-	if _, err := cose.VerifySign1(r.message, verifier, nil, []byte(rekeyAAD)); err != nil {
-		return fmt.Errorf("%w: proof of the old factory key: %w", ErrCSR, err)
-	}
-	if !bytes.Equal(r.proof.SPKI, r.csr.SPKI[:]) {
-		return fmt.Errorf("%w: the proof of the old factory key is for another key", ErrCSR)
-	}
-	if r.proof.Subject != old.Subject.CommonName {
-		return fmt.Errorf("%w: the proof of the old factory key is for %q", ErrName, r.proof.Subject)
-	}
-	return nil
+	return r.proof.verify(r.message, old, r.csr.SPKI)
 }

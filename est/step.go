@@ -13,6 +13,7 @@ import (
 type step struct {
 	spki    Hash       // of note, open, reopen
 	factory []byte     // of follow: the new factory certificate
+	proof   []byte     // of follow: by the key before; nil: none was shown
 	reason  Reason     // of delete
 	issued  *Record    // of enrol and renew
 	asked   *Record    // of renew: the certificate that asked
@@ -132,6 +133,7 @@ func (ca *CA) perform(ctx context.Context, do RightEffect, s step, r *Right, ch 
 		return ca.replace(ctx, s, ch)
 	case EffectRename:
 		ch.Renamed, ch.Origin = r.Factory, origin(sha256.Sum256(s.factory), OriginDevice)
+		ch.Succession = &Succession{Old: r.FactoryDER, New: s.factory, Proof: s.proof, At: ca.now()}
 		r.Factory, r.FactoryDER = sha256.Sum256(s.factory), s.factory
 	case EffectRevoke:
 		return ca.revokeAll(ctx, *r, s.reason, cmp.Or(s.why, "right deleted"), ch)

@@ -70,7 +70,9 @@ type Change struct {
 	// the same transaction the certificates and the device that are named by it get the
 	// new name, too. Zero: Right keeps its name.
 	Renamed Hash
-	Insert  []Record
+	// Succession is kept with it, in place of an earlier one of the same new certificate.
+	Succession *Succession
+	Insert     []Record
 	// Update stores the fields below Version of each record with Version one
 	// higher, if Version is still the stored one.
 	Update []Record

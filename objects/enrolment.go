@@ -24,6 +24,7 @@ const (
 	EnrolmentFactory      = 10
 	EnrolmentNonce        = 11 // of an attestation verifier; Evidence answers it
 	EnrolmentEvidence     = 12
+	EnrolmentFactoryProof = 13
 )
 
 // Arguments of Execute on EnrolmentEnrol.
@@ -92,6 +93,10 @@ type Enrolment struct {
 	// Factory is the factory certificate, DER: that which is to take the place of the
 	// one in force, if the device waits for its server to know it. Nil: not told.
 	Factory []byte
+	// FactoryProof is what the key of the factory certificate in force has signed of that
+	// which is to take its place: the COSE_Sign1 of the request to the permanent CA. Nil:
+	// there is none, or it is not told.
+	FactoryProof []byte
 	// Evidence is what the device proves of what it runs, for the nonce that was
 	// written last (RFC 9711); nil: no nonce was written since it started.
 	Evidence []byte
@@ -110,6 +115,7 @@ func (e *Enrolment) fields() []field {
 		nonzero(EnrolmentPermanentURI, &e.PermanentURI, text()),
 		opaque(EnrolmentFactory, &e.Factory),
 		opaque(EnrolmentEvidence, &e.Evidence),
+		opaque(EnrolmentFactoryProof, &e.FactoryProof),
 	}
 }
 
@@ -138,5 +144,6 @@ func enrolmentResources() []registry.Resource {
 		resource(EnrolmentFactory, "Factory Certificate", opR, lwm2m.KindOpaque, false),
 		resource(EnrolmentNonce, "Attestation Nonce", opW, lwm2m.KindOpaque, false),
 		resource(EnrolmentEvidence, "Attestation Evidence", opR, lwm2m.KindOpaque, false),
+		resource(EnrolmentFactoryProof, "Factory Proof", opR, lwm2m.KindOpaque, false),
 	}
 }

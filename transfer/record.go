@@ -72,6 +72,18 @@ type RecordDevice struct {
 	// Came is the hash of the FINALISED receipt by which the device had come to Provider,
 	// which now lets it go: the link to the record before. Empty: it began here.
 	Came []byte `cbor:"13,keyasint,omitempty"`
+	// Rekeys lead, in order, from the factory certificate that Came names to Factory
+	// (§6). None: it is the same.
+	Rekeys []RecordRekey `cbor:"14,keyasint,omitempty"`
+}
+
+// A RecordRekey is a factory certificate that has taken the place of another.
+type RecordRekey struct {
+	Former []byte `cbor:"1,keyasint"` // DER
+	Next   []byte `cbor:"2,keyasint"` // DER
+	// Proof is what the former key has signed (est.CheckRekeyProof); empty: the device
+	// has shown none.
+	Proof []byte `cbor:"3,keyasint"`
 }
 
 // A RecordCertificate is a certificate, and its revocation.
@@ -91,6 +103,8 @@ const (
 	maxParties            = 8
 	maxApprovals          = 64
 	maxRecorded           = 64 // of one device: each state once, and fallback more than once
+	// MaxRecordRekeys is the number of re-keys of one device at one provider.
+	MaxRecordRekeys = 16
 )
 
 // recordAAD keeps the signature of a record from serving as another.
@@ -105,7 +119,7 @@ func (r *Record) validate() error {
 	for i := range r.Devices {
 		d := &r.Devices[i]
 		if len(d.Came) != 0 && len(d.Came) != len(Hash{}) || len(d.Receipts) > maxRecorded ||
-			len(d.Certificates) > MaxRecordCertificates {
+			len(d.Certificates) > MaxRecordCertificates || len(d.Rekeys) > MaxRecordRekeys {
 			return fmt.Errorf("transfer: record of %.40q: too much in it: %w", d.Endpoint, ErrValue)
 		}
 	}

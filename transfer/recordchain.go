@@ -17,6 +17,7 @@ type Hop struct {
 	Epoch    uint64 `json:"epoch"`    // of the device, which rises with each
 
 	factory Hash
+	origin  Hash // factory certificate with which it had come to From, before re-keys that are proved
 	final   Hash // of the FINALISED receipt
 	came    Hash // of that by which it had come to From; zero: not said
 }
@@ -53,7 +54,8 @@ type ChainReport struct {
 // CheckChain verifies records of hand-overs one after the other as a chain of custody,
 // offline: each record as CheckRecord does, that the same names sign with the same keys,
 // and for each device that who gives it is who got it before, by the receipt that it came
-// with, and that its epoch rose. Both providers' records of one hand-over are one hop.
+// with, that its epoch rose, and that its factory certificate is the same or has taken
+// the place of the one before by proof of both keys. Both providers' records of one hand-over are one hop.
 func CheckChain(all [][]byte, known []*x509.Certificate) (*ChainReport, error) {
 	out := &ChainReport{Proved: true}
 	hops := map[string][]Hop{}
@@ -104,7 +106,7 @@ func mergeHop(all []Hop, h Hop) []Hop {
 	for i := range all {
 		if at := &all[i]; at.Transfer == h.Transfer && at.final == h.final {
 			if at.came.IsZero() {
-				at.came = h.came
+				at.came, at.origin = h.came, h.origin
 			}
 			return all
 		}
@@ -123,7 +125,7 @@ func (c *Custody) check() error {
 			{h.Epoch > before.Epoch, "its epoch did not rise"},
 			{h.came.IsZero() || h.came == before.final, "it had come to " + h.From + " by another hand-over"},
 			{!h.came.IsZero() || h.Epoch == before.Epoch+1, "how it had come is not said, and its epoch leaves room for more"},
-			{h.factory == before.factory || !h.came.IsZero(), "another factory certificate"},
+			{h.origin == before.factory, "another factory certificate, and no proof of its re-key"},
 		}); err != nil {
 			return err
 		}

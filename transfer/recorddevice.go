@@ -22,6 +22,7 @@ type deviceCheck struct {
 	factory  *x509.Certificate
 	message  *Signed[Message]
 	receipts map[DeviceState]*Signed[Receipt] // the last of each state
+	joined   bool                             // its re-keys are proved
 }
 
 func (c *deviceCheck) claim(what string, err error) { c.say(c.d.Endpoint, what, err) }
@@ -35,6 +36,11 @@ func (c *deviceCheck) check() {
 	}
 	if len(c.d.Verdict) > 0 {
 		c.claim("its attestation is signed by a verifier", c.verdict())
+	}
+	if len(c.d.Rekeys) > 0 {
+		err := c.rekeyed()
+		c.claim("its factory certificate has taken the place of that with which it had come", err)
+		c.joined = err == nil
 	}
 	switch RowState(c.d.State) {
 	case RowFinalised, RowRevokedOld:
@@ -221,6 +227,10 @@ func (c *deviceCheck) hop() {
 		Epoch: c.receipts[Finalised].Body.Epoch, final: c.receipts[Finalised].Hash,
 	}
 	copy(h.came[:], c.d.Came)
+	h.origin = c.hash
+	if c.joined {
+		h.origin = HashOf(c.d.Rekeys[0].Former)
+	}
 	c.hops[c.factory.Subject.CommonName] = h
 }
 

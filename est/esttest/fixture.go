@@ -65,6 +65,9 @@ func NewCA(tb testing.TB, name string, store est.Store, now func() time.Time, mo
 		tb.Fatal(err)
 	}
 	o := est.Options{Store: store, Signer: key, Issuer: issuing, Parents: []*x509.Certificate{root}, Now: now}
+	if origins, ok := store.(est.OriginStore); ok {
+		o.Origins = origins
+	}
 	for _, set := range more {
 		set(&o)
 	}

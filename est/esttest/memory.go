@@ -27,6 +27,7 @@ type Store struct {
 	passwords []est.Password // in order of making
 	errands   []est.Errand   // likewise
 	origins   map[est.Hash]est.KeyOrigin
+	followed  map[est.Hash]est.Succession
 }
 
 var (
@@ -157,6 +158,7 @@ func (s *Store) Commit(_ context.Context, ch est.Change) error {
 		r := *ch.Right
 		r.Version++
 		s.rename(ch.Renamed, r.Factory)
+		s.succeed(ch.Succession, r.Factory)
 		if s.rights == nil {
 			s.rights = map[est.Hash]est.Right{}
 		}

@@ -2,6 +2,7 @@ package esttest
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
 	"steward/est"
@@ -25,7 +26,9 @@ func testRenamed(t *testing.T, b Backend) {
 	next.Factory, next.FactoryDER, next.Version = hash("new"), []byte("new"), 1
 	stale := next
 	stale.Version = 7
-	if err := b.Store.Commit(ctx, est.Change{Right: &stale, Renamed: r.Factory}); !errors.Is(err, est.ErrConflict) {
+	if err := b.Store.Commit(ctx, est.Change{
+		Right: &stale, Renamed: r.Factory, Succession: &est.Succession{Old: []byte("old"), New: []byte("new"), At: start},
+	}); !errors.Is(err, est.ErrConflict) {
 		t.Errorf("a right that was changed meanwhile = %v, want ErrConflict", err)
 	}
 	if err := b.Store.Commit(ctx, est.Change{
@@ -36,7 +39,18 @@ func testRenamed(t *testing.T, b Backend) {
 	if _, err := b.Store.Right(ctx, r.Factory); err != nil {
 		t.Fatalf("after what was refused: %v", err)
 	}
-	commit(t, b.Store, est.Change{Right: &next, Renamed: r.Factory})
+	origins, ok := b.Store.(est.OriginStore)
+	if !ok {
+		t.Fatal("the store keeps no successions")
+	}
+	if _, err := origins.Succession(ctx, next.Factory); !errors.Is(err, est.ErrUnknown) {
+		t.Errorf("succession after what was refused = %v, want ErrUnknown", err)
+	}
+	by := est.Succession{Old: r.FactoryDER, New: next.FactoryDER, Proof: []byte("proof"), At: start}
+	commit(t, b.Store, est.Change{Right: &next, Renamed: r.Factory, Succession: &by})
+	if kept, err := origins.Succession(ctx, next.Factory); err != nil || !reflect.DeepEqual(kept, by) {
+		t.Errorf("succession = %+v, %v, want %+v", kept, err, by)
+	}
 	if _, err := b.Store.Right(ctx, r.Factory); !errors.Is(err, est.ErrUnknown) {
 		t.Errorf("the right by its old name = %v, want ErrUnknown", err)
 	}

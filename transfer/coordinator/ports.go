@@ -98,8 +98,14 @@ type Inventory interface {
 	RightStatus(ctx context.Context, factory est.Hash) (est.RightStatus, error)
 	Lookup(ctx context.Context, hash est.Hash) (est.Record, error)
 	List(ctx context.Context, q est.Query) ([]est.Record, error)
+	Factories
+}
+
+// Factories is what a CA knows of factory certificates.
+type Factories interface {
 	FactoryCAs(ctx context.Context) ([]*x509.Certificate, error)
 	VerifyFactory(ctx context.Context, leaf *x509.Certificate, intermediates [][]byte) error
+	Succession(ctx context.Context, factory est.Hash) (est.Succession, error)
 }
 
 var _ CA = (*est.CA)(nil)

@@ -128,42 +128,11 @@ func (c *Coordinator) recordDevice(ctx context.Context, r *transfer.Record, row 
 		}
 		d.Receipts = append(d.Receipts, receipt.Raw)
 	}
-	if d.Came, err = c.came(ctx, row); err != nil {
+	if err := c.recordOrigin(ctx, row, &d); err != nil {
 		return d, err
 	}
 	d.Certificates, err = c.recordCertificates(ctx, row)
 	return d, err
-}
-
-// maxEarlier is how many of a device's transfers are looked at for that by which it came.
-const maxEarlier = 100
-
-// came returns the hash of the FINALISED receipt by which a device that is handed over
-// had come to us; nil where it began here.
-func (c *Coordinator) came(ctx context.Context, row Row) ([]byte, error) {
-	if row.Incoming {
-		return nil, nil
-	}
-	all, err := c.o.Store.FactoryRows(ctx, row.Factory, maxEarlier)
-	if err != nil {
-		return nil, err
-	}
-	at := slices.IndexFunc(all, func(r Row) bool { return r.Transfer == row.Transfer })
-	for _, r := range all[at+1:] {
-		if !r.Incoming || r.State != transfer.RowFinalised && r.State != transfer.RowRevokedOld {
-			continue
-		}
-		receipts, err := c.o.Store.Receipts(ctx, r.Transfer, r.Short)
-		if err != nil {
-			return nil, err
-		}
-		for _, receipt := range slices.Backward(receipts) {
-			if receipt.State == transfer.Finalised {
-				return receipt.Hash[:], nil
-			}
-		}
-	}
-	return nil, nil
 }
 
 // recordCertificates returns what our CA gave the device: under the factory certificate

@@ -25,7 +25,10 @@ func TestMessages(t *testing.T) {
 		"Anchors": transfer.Anchors{}, "Answer": transfer.Answer{}, "Ready": transfer.ReadyBody{},
 		"Completion": transfer.Completion{}, "Withdrawal": transfer.Withdrawal{}, "Extension": transfer.Extension{},
 		"Agreement": transfer.Agreement{}, "OfferApproval": transfer.OfferApproval{}, "RaInfo": transfer.RAInfo{},
-		"Appraisal": transfer.Appraisal{},
+		"Appraisal": transfer.Appraisal{}, "Record": transfer.Record{}, "RecordSigner": transfer.RecordSigner{},
+		"RecordApproval": transfer.RecordApproval{}, "RecordDevice": transfer.RecordDevice{},
+		"RecordCertificate": transfer.RecordCertificate{}, "RecordRekey": transfer.RecordRekey{},
+		"RecordExtension": transfer.RecordExtension{}, "RecordRevision": transfer.RecordRevision{},
 	} {
 		want := tagsOf(reflect.TypeOf(message))
 		slices.Sort(want)

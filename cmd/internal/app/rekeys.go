@@ -31,6 +31,7 @@ type rekeys struct {
 type rekey struct {
 	device      fleet.ID
 	certificate []byte
+	proof       []byte // by the key before; nil: none
 }
 
 func newRekeys(a *App) *rekeys { return &rekeys{app: a, waiting: make(chan rekey, maxRekeysWaiting)} }
@@ -41,11 +42,17 @@ func (r *rekeys) sent(e server.Event) {
 	if r.app.cfg.IDs.Enrolment == 0 || !e.Certified {
 		return
 	}
-	told := lwm2m.NewPath(r.app.cfg.IDs.Enrolment, 0, objects.EnrolmentFactory)
+	base, k := lwm2m.NewPath(r.app.cfg.IDs.Enrolment, 0), rekey{device: e.Device}
 	for _, entry := range e.Entries {
-		if entry.Path == told && len(entry.Value.Bytes()) > 0 {
-			r.add(rekey{e.Device, entry.Value.Bytes()})
+		switch entry.Path {
+		case base.Child(objects.EnrolmentFactory):
+			k.certificate = entry.Value.Bytes()
+		case base.Child(objects.EnrolmentFactoryProof):
+			k.proof = entry.Value.Bytes()
 		}
+	}
+	if len(k.certificate) > 0 {
+		r.add(k)
 	}
 }
 
@@ -90,7 +97,7 @@ func (r *rekeys) follow(ctx context.Context, k rekey) error {
 	if err != nil || d.Factory == (fleet.Factory{}) {
 		return err
 	}
-	_, moved, err := a.pki.ca.FollowFactory(ctx, est.Hash(d.Factory), k.certificate)
+	_, moved, err := a.pki.ca.FollowFactory(ctx, est.Hash(d.Factory), k.certificate, k.proof)
 	switch {
 	case errors.Is(err, est.ErrMoving), errors.Is(err, machine.ErrNoRow), errors.Is(err, est.ErrUnknown):
 		a.log.LogAttrs(ctx, slog.LevelInfo, "new factory certificate waits", slog.String("endpoint", string(d.Endpoint)),

@@ -1,7 +1,11 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -18,4 +22,21 @@ func scriptOrder(ts *testscript.TestScript, _ bool, args []string) {
 	record, err := trusttransfer.ParseRecord([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
 	ts.Setenv(args[1], base64.StdEncoding.EncodeToString(record.Devices[0].Message))
+}
+
+// scriptUntil repeats a command until it prints what an expression matches: until
+// EXPRESSION PROGRAM [ARGUMENT...].
+func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+	const least = 2
+	if len(args) < least {
+		ts.Fatalf("usage: until EXPRESSION PROGRAM [ARGUMENT...]")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	ts.Check(poll(context.Background(), 2*scriptLimit, func() error {
+		err := ts.Exec(args[1], args[2:]...) // its status counts only where nothing matches
+		if printed := ts.ReadFile("stdout"); !want.MatchString(printed) {
+			return fmt.Errorf("%s: no match for %s in %q: %v", strings.Join(args[1:], " "), args[0], printed, err)
+		}
+		return nil
+	}))
 }

@@ -53,7 +53,7 @@ func runScripts(t *testing.T, dir string) {
 			"addresses": scriptAddresses, "ready": scriptReady, "terminate": scriptTerminate,
 			"status": scriptStatus, "http": scriptHTTP, "perm": scriptPerm, "capture": scriptCapture,
 			"readme": scriptReadme, "guide": scriptGuide, "online": scriptOnline, "listening": scriptListening,
-			"tmpfs": scriptTmpfs, "order": scriptOrder,
+			"tmpfs": scriptTmpfs, "order": scriptOrder, "until": scriptUntil,
 		},
 	})
 }

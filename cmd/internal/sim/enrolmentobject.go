@@ -28,7 +28,7 @@ func (*enrolmentObject) Resources(uint16) []uint16 {
 		objects.EnrolmentURI, objects.EnrolmentCSRFormat, objects.EnrolmentEnrol, objects.EnrolmentState,
 		objects.EnrolmentError, objects.EnrolmentThumbprint, objects.EnrolmentNotAfter, objects.EnrolmentRenewBefore,
 		objects.EnrolmentKeyOrigin, objects.EnrolmentPermanentURI, objects.EnrolmentFactory,
-		objects.EnrolmentNonce, objects.EnrolmentEvidence,
+		objects.EnrolmentNonce, objects.EnrolmentEvidence, objects.EnrolmentFactoryProof,
 	}
 }
 
@@ -41,7 +41,7 @@ func (o *enrolmentObject) Read(_ context.Context, _ client.Session, p lwm2m.Path
 	o.l.mu.Unlock()
 	e := objects.Enrolment{
 		URI: home.EnrollURI, KeyOrigin: own.origin(), Error: int64(renewal.fault),
-		PermanentURI: o.l.d.b.Factory.PermanentURI, Factory: rekeying.shown(own),
+		PermanentURI: o.l.d.b.Factory.PermanentURI, Factory: rekeying.shown(own), FactoryProof: rekeying.proof(),
 	}
 	o.mu.Lock()
 	e.Evidence = o.evidence

@@ -73,6 +73,19 @@ func (r *rekeying) shown(own factoryIdentity) []byte {
 	return own.chain[0]
 }
 
+// proof is what the key in force has signed of the certificate that is to take the place
+// of its own; nil: there is none yet.
+func (r *rekeying) proof() []byte {
+	if r.Certificate == nil {
+		return nil
+	}
+	proof, err := est.RekeyProof(r.Request)
+	if err != nil { // the device has made it itself
+		return nil
+	}
+	return proof
+}
+
 // tell puts into object Enrolment how far it is.
 func (r *rekeying) tell(e *objects.Enrolment) {
 	switch {
@@ -270,10 +283,11 @@ func (l *life) checkSuccessor(r rekeying, fresh *x509.Certificate, anchors []tra
 func (l *life) introduce(
 	ctx context.Context, m *link, uri string, next factoryIdentity, anchors []transfer.Anchor,
 ) error {
-	certificate := lwm2m.NewPath(l.d.b.IDs().Enrolment, 0, objects.EnrolmentFactory)
+	base := lwm2m.NewPath(l.d.b.IDs().Enrolment, 0)
 	sending, cancel := context.WithTimeout(ctx, 8*l.o.AckTimeout) //nolint:mnd // one request and its repetitions
 	defer cancel()
-	if err := l.cl.Send(sending, m.conn, certificate); err != nil {
+	err := l.cl.Send(sending, m.conn, base.Child(objects.EnrolmentFactory), base.Child(objects.EnrolmentFactoryProof))
+	if err != nil {
 		return err
 	}
 	return l.visit(ctx, uri, next.tls(), anchors)

@@ -87,7 +87,7 @@ func TestEraseKeepsNothing(t *testing.T) {
 	db := open(t)
 	why := map[string]string{
 		"certificate": "the CA", "enrolment_right": "the CA", "approval": "the CA", "upstream_errand": "the CA",
-		"key_origin": "the CA", "sealed_key": "the CA", "restored_right": "the CA",
+		"key_origin": "the CA", "factory_succession": "the CA", "sealed_key": "the CA", "restored_right": "the CA",
 		"transfer_row": "evidence", "transfer_receipt": "evidence",
 		"sample": "erased", "attester": "erased", "attestation": "erased", "bulk_device": "erased",
 	}

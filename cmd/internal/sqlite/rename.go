@@ -34,6 +34,9 @@ func renameFactory(tx *Tx, ch est.Change) (fleet.ID, error) {
 	if err := tx.one(conflict, "right.rename", before[:], r.Version, r.Factory[:], r.FactoryDER); err != nil {
 		return "", err
 	}
+	if err := putSuccession(tx, ch); err != nil {
+		return "", err
+	}
 	for _, statement := range []string{"certificate.rename", "attester.rename"} {
 		if _, err := tx.Exec(statement, before[:], r.Factory[:]); err != nil {
 			return "", err

@@ -59,7 +59,7 @@ func TestRenameFactory(t *testing.T) {
 	if err := db.Transfers().Commit(ctx, coordinator.Change{Transfer: &move, Rows: []coordinator.Row{row}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := ca.FollowFactory(ctx, made.Factory, fresh.DER); !errors.Is(err, est.ErrMoving) {
+	if _, _, err := ca.FollowFactory(ctx, made.Factory, fresh.DER, nil); !errors.Is(err, est.ErrMoving) {
 		t.Fatalf("while it is being handed over = %v, want ErrMoving", err)
 	}
 	if _, err := db.Devices().ByFactory(ctx, d.Factory); err != nil {
@@ -70,7 +70,7 @@ func TestRenameFactory(t *testing.T) {
 		t.Fatal(err)
 	}
 	told = nil
-	if _, moved, err := ca.FollowFactory(ctx, made.Factory, fresh.DER); err != nil || !moved {
+	if _, moved, err := ca.FollowFactory(ctx, made.Factory, fresh.DER, nil); err != nil || !moved {
 		t.Fatalf("FollowFactory = %v, %v", moved, err)
 	}
 	got, err := db.Devices().ByFactory(ctx, fleet.Factory(fresh.Hash))

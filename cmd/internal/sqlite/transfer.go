@@ -306,7 +306,7 @@ func (s Transfers) EachOpenRow(ctx context.Context, fn func(coordinator.Row)) er
 
 // FactoryRows implements coordinator.Open.
 func (s Transfers) FactoryRows(ctx context.Context, factory fleet.Factory, limit int) ([]coordinator.Row, error) {
-	return s.rows(ctx, "view.transfer_rows_of_device", factory[:], limit)
+	return s.rows(ctx, "transfer_row.of_factory", factory[:], limit)
 }
 
 // DueRows implements coordinator.Rows.

@@ -6,3 +6,9 @@ INSERT INTO key_origin (factory, origin) VALUES (?, ?) ON CONFLICT (factory) DO 
 
 -- name: certificate.factories
 SELECT COUNT(*) FROM certificate WHERE name = ? AND kind = 'factory' AND status = 'valid';
+
+-- name: succession.of
+SELECT new_der, former_der, proof, at FROM factory_succession WHERE factory = ?;
+
+-- name: succession.put
+INSERT OR REPLACE INTO factory_succession (factory, former, new_der, former_der, proof, at) VALUES (?, ?, ?, ?, ?, ?);

@@ -191,7 +191,7 @@ SELECT COUNT(*)
 -- name: view.deliveries
 SELECT push IS NOT NULL, pull IS NOT NULL FROM release_content WHERE release = ?;
 
--- name: view.transfer_rows_of_device
+-- name: transfer_row.of_factory
 SELECT r.details, r.version
   FROM transfer_row r
   JOIN transfer t ON t.id = r.transfer
@@ -213,6 +213,20 @@ SELECT r.short,
    AND c.factory = r.factory AND c.kind = 'operational'
  WHERE r.transfer = ? AND r.short BETWEEN ? AND ?
  GROUP BY r.short;
+
+-- Under each factory certificate that the device has had.
+
+-- name: view.transfer_rows_of_device
+  WITH RECURSIVE names (factory) AS (
+       SELECT ?1
+        UNION
+       SELECT s.former FROM factory_succession s JOIN names n ON s.factory = n.factory)
+SELECT r.details, r.version
+  FROM names n
+  JOIN transfer_row r ON r.factory = n.factory
+  JOIN transfer t ON t.id = r.transfer
+ ORDER BY t.seq DESC
+ LIMIT ?2;
 
 -- name: view.open_transfers
 SELECT details, version
