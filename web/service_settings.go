@@ -21,6 +21,6 @@ type Retention struct {
 	Values       int     `json:"values_days"` // at most; 0: as the rules of resources say
 	Trace        float64 `json:"trace_hours"`
 	Audit        int     `json:"audit_days"`        // in the database
-	AuditArchive string  `json:"audit_archive"`     // where older rows go; "" if they stay
+	AuditArchive string  `json:"audit_archive"`     // where older rows go; "" if they stay, and for most people
 	AuditFrom    int64   `json:"audit_archived_to"` // the last row that is not in the database any more
 }

@@ -232,12 +232,17 @@ func (s definitions) RemoveObjectDefinition(ctx context.Context, by web.Actor, o
 
 type settings struct{ *bounds }
 
-// Retention implements web.Settings.
+// Retention implements web.Settings. Where files are on the machine is for those alone
+// who administrate all of it.
 func (s settings) Retention(ctx context.Context) (web.Retention, error) {
 	if err := signedIn(ctx); err != nil {
 		return web.Retention{}, err
 	}
-	return s.Settings.Retention(ctx)
+	out, err := s.Settings.Retention(ctx)
+	if actor := web.ActorFrom(ctx); !actor.Role.Includes(web.RoleAdmin) || !actor.Scope.All() {
+		out.AuditArchive = ""
+	}
+	return out, err
 }
 
 // DeviceSettings implements web.Settings.

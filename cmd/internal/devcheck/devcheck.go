@@ -80,13 +80,17 @@ type Check struct {
 }
 
 // New makes the providers and the device's bundle, and binds the sockets.
-func New(o Options) (*Check, error) {
-	o, err := o.withDefaults()
-	if err != nil {
+func New(o Options) (made *Check, err error) {
+	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
 	c := &Check{o: o, report: Report{Endpoint: o.Endpoint, Findings: []Finding{}}}
 	c.schema = registry.Default().With(append(objects.Definitions(o.IDs), objects.AdvancedFirmwareDefinition())...)
+	defer func() {
+		if err != nil {
+			made, err = nil, errors.Join(err, c.sp1.close(), c.sp2.close())
+		}
+	}()
 	permanent, err := newAuthority("Factory CA")
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package devcheck_test
 import (
 	"context"
 	"errors"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -127,4 +129,31 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s: New = %v, want ErrOptions", name, err)
 		}
 	}
+}
+
+// TestNewLeavesNothingBound: when the second address is taken, the first is free again.
+func TestNewLeavesNothingBound(t *testing.T) {
+	t.Parallel()
+	taken, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	first, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := func(c net.PacketConn) uint16 { return netip.MustParseAddrPort(c.LocalAddr().String()).Port() }
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := devcheck.Options{Ports: [2]uint16{port(first), port(taken)}}
+	if c, err := devcheck.New(o); err == nil || c != nil {
+		t.Fatalf("New = %v, %v", c, err)
+	}
+	again, err := net.ListenPacket("udp4", first.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = again.Close()
 }

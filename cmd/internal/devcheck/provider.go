@@ -92,6 +92,14 @@ func newProvider(name, host, addr string, factory *x509.Certificate) (p *provide
 	return p, err
 }
 
+// close gives the socket of a provider free that was never run, nil as it may be.
+func (p *provider) close() error {
+	if p == nil || p.listener == nil {
+		return nil
+	}
+	return p.listener.Close()
+}
+
 // run serves until ctx ends.
 func (p *provider) run(ctx context.Context) error {
 	var all errgroup.Group
