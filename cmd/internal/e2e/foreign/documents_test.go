@@ -28,6 +28,7 @@ const (
 	ra        = 1 << 4
 	suit      = 1 << 5
 	transfers = 1 << 6
+	mandates  = 1 << 7
 	fallback  = 1 << 8
 	signers   = 1<<5 | 1<<6 | 1<<7
 )
@@ -41,13 +42,13 @@ type mandate struct {
 }
 
 type mandateTerms struct {
-	Window   pair2    `cbor:"16,keyasint"`
-	From     string   `cbor:"40,keyasint"`
-	To       string   `cbor:"41,keyasint"`
-	Which    [][]byte `cbor:"42,keyasint"` // groups by name are not for this partner
-	Attest   bool     `cbor:"43,keyasint,omitempty"`
-	Sequence uint64   `cbor:"44,keyasint,omitempty"`
-	Keep     bool     `cbor:"45,keyasint,omitempty"`
+	Window   pair2  `cbor:"16,keyasint"`
+	From     string `cbor:"40,keyasint"`
+	To       string `cbor:"41,keyasint"`
+	Which    any    `cbor:"42,keyasint"` // hashes, or a name
+	Attest   bool   `cbor:"43,keyasint,omitempty"`
+	Sequence uint64 `cbor:"44,keyasint,omitempty"`
+	Keep     bool   `cbor:"45,keyasint,omitempty"`
 }
 
 type devicePair struct {
@@ -162,6 +163,7 @@ type messageTerms struct {
 	Fallback      string `cbor:"5,keyasint"`
 	Epoch         uint64 `cbor:"6,keyasint"`
 	Offer         []byte `cbor:"7,keyasint"`
+	Mandate       []byte `cbor:"12,keyasint,omitempty"`
 	FallbackEnrol string `cbor:"13,keyasint"`
 	Factory       []byte `cbor:"21,keyasint"`
 }

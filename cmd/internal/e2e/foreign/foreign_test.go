@@ -13,6 +13,7 @@ import (
 	"go/token"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,6 +65,9 @@ func TestForeignPartner(t *testing.T) {
 func newPair(t *testing.T, factory ...string) (*stage, *foreign) {
 	t.Helper()
 	s := newStage(t)
+	if len(factory) > 0 {
+		s.run(t, "mandate", "keygen", "--dir", "owner", "--name", "City of Lamps")
+	}
 	f := newForeign(t, "Gamma", otherHost, s.deliver(t, factory...))
 	s.write(t, "gamma.identity.json", f.identity())
 	s.operate(t, "partners", "add", "gamma.identity.json", "--label", "Gamma")
@@ -165,8 +169,13 @@ func (s *stage) toForeign(t *testing.T, f *foreign, id string) {
 func (s *stage) verify(t *testing.T, id string) {
 	t.Helper()
 	s.operate(t, "transfer", "record", id, "--out", id+".record")
-	out := s.run(t, "transfer", "verify", id+".record", "--identity", "alpha.identity.json", "--identity",
-		"gamma.identity.json")
+	args := []string{"transfer", "verify", id + ".record"}
+	for _, identity := range []string{"alpha.identity.json", "gamma.identity.json", "owner/identity.json"} {
+		if _, err := os.Stat(filepath.Join(s.dir, identity)); err == nil {
+			args = append(args, "--identity", identity)
+		}
+	}
+	out := s.run(t, args...)
 	if strings.Contains(out, "NOT PROVED") || !strings.Contains(out, "REVOKED_OLD") {
 		t.Errorf("record:\n%s", out)
 	}
@@ -175,10 +184,16 @@ func (s *stage) verify(t *testing.T, id string) {
 // back gives the device back.
 func (s *stage) back(t *testing.T, f *foreign, before string) {
 	t.Helper()
-	id, err := f.submit(t.Context(), before)
+	id, err := f.submit(t.Context(), before, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.given(t, f, id)
+}
+
+// given leads a deal of the partner's, which has been answered, to its end.
+func (s *stage) given(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	s.operate(t, "transfer", "approve", id)
 	s.await(t, "the offer", func() error {
 		f.mu.Lock()
@@ -190,7 +205,10 @@ func (s *stage) back(t *testing.T, f *foreign, before string) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	for _, short := range slices.Collect(maps.Keys(f.deals[id].devices)) {
+	f.mu.Lock()
+	devices := slices.Collect(maps.Keys(f.deals[id].devices))
+	f.mu.Unlock()
+	for _, short := range devices {
 		if err := f.handOver(ctx, id, short); err != nil {
 			t.Fatal(err)
 		}

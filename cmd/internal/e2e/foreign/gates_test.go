@@ -3,6 +3,7 @@ package foreign_test
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 // TestForeignVerifier has devices prove to the partner's own verifier what they run
@@ -58,4 +59,36 @@ func TestForeignUpdates(t *testing.T) {
 	}
 	f.mu.Unlock()
 	s.back(t, f, id)
+}
+
+// TestForeignMandate hands over, in both directions, a device that obeys its owner
+// alone, who signs two mandates with the real program: one that names the device, and one
+// for all whose names begin as its.
+func TestForeignMandate(t *testing.T) {
+	t.Parallel()
+	s, f := newPair(t, "--mandate-signer", "owner/owner.pem")
+	owner, err := pin(s.read(t, "owner/identity.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.owner = &owner
+	f.mu.Unlock()
+	s.operate(t, "partners", "add", "owner/identity.json")
+
+	id := s.draft(t)
+	s.operate(t, "transfer", "mandate", id, "--request", "request.json")
+	s.run(t, "mandate", "sign", "--dir", "owner", "request.json", "--out", "there.mandate")
+	s.operate(t, "transfer", "mandate", id, "--give", "there.mandate")
+	s.approved(t, f, id)
+	s.toForeign(t, f, id)
+	s.verify(t, id)
+
+	s.run(t, "mandate", "sign", "--dir", "owner", "--from", "Gamma", "--to", "Alpha", "--group", "dev-*",
+		"--latest", time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "--out", "back.mandate")
+	id, err = f.submit(t.Context(), id, s.read(t, "back.mandate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.given(t, f, id)
 }

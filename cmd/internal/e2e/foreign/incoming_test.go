@@ -34,8 +34,7 @@ func (f *foreign) takeInfo(_, _ string, body []byte) (string, []byte, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	var m mandate // signed by the outgoing provider itself: there is no service user here
-	hash, err := openDocument(s.Mandate, "steward/mandate/1", f.other.signing, &m)
+	m, hash, err := f.openMandate(s.Mandate, f.other)
 	if err != nil {
 		return "", nil, err
 	}
@@ -44,7 +43,8 @@ func (f *foreign) takeInfo(_, _ string, body []byte) (string, []byte, error) {
 		h.Mandate != base64.RawURLEncoding.EncodeToString(hash) {
 		return "", nil, refused("info of %s for %s, mandate from %s to %s", h.Iss, h.Aud, m.Terms.From, m.Terms.To)
 	}
-	d := &deal{id: id, incoming: true, state: "INFO_ACCEPTED", info: info, mandate: hash, devices: map[string]*switching{}}
+	d := &deal{id: id, incoming: true, state: "INFO_ACCEPTED", info: info, mandate: hash,
+		devices: map[string]*switching{}}
 	d.terms.Terms.Window = m.Terms.Window
 	a := answer{Info: info, Transfer: id}
 	for _, p := range pairs {
@@ -67,8 +67,10 @@ func (f *foreign) judge(p devicePair, m mandate) (*switching, any) {
 	switch {
 	case err != nil || leaf.CheckSignatureFrom(f.factory) != nil:
 		return nil, "factory certificate is of no CA that we trust"
-	case !slices.ContainsFunc(m.Terms.Which, func(h []byte) bool { return bytes.Equal(h, hashOf(leaf.Raw)) }):
+	case !m.names(leaf):
 		return nil, "not in the mandate"
+	case m.Terms.Attest && !f.gates.attest:
+		return nil, "the mandate demands attestation"
 	}
 	return &switching{endpoint: leaf.Subject.CommonName, factory: leaf, info: p.Switch, state: "LISTED"}, 0
 }
@@ -141,7 +143,7 @@ func (f *foreign) compare(d *deal, s *switching, body []byte) (*receipt, error) 
 		"transfer":    bytes.Equal(b.Transfer, d.id) && bytes.Equal(r.ID, d.id),
 		"subject":     r.Subject == s.endpoint,
 		"destination": bytes.Equal(r.Terms.Destination, hashOf(d.terms.Terms.Destination)),
-		"truststore":  bytes.Equal(r.Terms.Truststore, truststore(f.factory, f.anchors(), ready)),
+		"truststore":  bytes.Equal(r.Terms.Truststore, f.truststore(f.anchors(), ready)),
 		"manifests":   same(r.Terms.Installed, s.info.Manifests),
 		"chain":       len(r.Terms.Previous) == 0,
 	} {
@@ -225,7 +227,7 @@ func (f *foreign) takeOver(ctx context.Context, d *deal, s *switching, l *link) 
 		return err
 	}
 	if !bytes.Equal(end.Terms.Previous, last.hash) ||
-		!bytes.Equal(end.Terms.Truststore, truststore(f.factory, f.anchors(), finalised)) {
+		!bytes.Equal(end.Terms.Truststore, f.truststore(f.anchors(), finalised)) {
 		return refused("FINALISED does not follow DONE, or the truststore is another")
 	}
 	s.receipts = append(s.receipts, tagged(tagSign, raw))

@@ -17,59 +17,69 @@ import (
 // The partner as the outgoing provider.
 
 // submit tells the partner of the devices of an earlier deal, which are ours since,
-// and returns the id of the new one.
-func (f *foreign) submit(ctx context.Context, before string) (string, error) {
+// under a mandate of the service user, or nil, and returns the id of the new one.
+func (f *foreign) submit(ctx context.Context, before string, order []byte) (string, error) {
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
 	d := &deal{id: id, state: "INFO_SENT", devices: map[string]*switching{}}
-	window := pair2{now() - 1, now() + 1800}
-	m := mandate{Issuer: f.name, Expires: window[1], Issued: now(), ID: id, Terms: mandateTerms{
-		Window: window, From: f.name, To: f.other.name,
-	}}
-	var pairs []devicePair
 	f.mu.Lock()
+	var names [][]byte
 	for short, s := range f.deals[before].devices {
-		var p devicePair
-		p.Factory.Chain, p.Switch = s.factory.Raw, s.info
-		p.Switch.Earliest, p.Switch.Latest = window[0], window[1]
-		pairs = append(pairs, p)
-		m.Terms.Which = append(m.Terms.Which, hashOf(s.factory.Raw))
-		d.devices[short] = &switching{endpoint: s.endpoint, factory: s.factory, info: p.Switch, state: "LISTED"}
+		d.devices[short] = &switching{endpoint: s.endpoint, factory: s.factory, info: s.info, state: "LISTED"}
+		names = append(names, hashOf(s.factory.Raw))
 	}
 	f.deals[hex.EncodeToString(id)] = d
 	f.mu.Unlock()
-	var order []byte
-	order, d.mandate = f.signer.signDocument("steward/mandate/1", m)
-	var s submission
-	s.Mandate = tagged(tagSign1, order)
+	if order == nil {
+		order = f.ownMandate(id, names, now()+1800)
+	}
+	m, hash, err := f.openMandate(order, partner{name: f.name, signing: f.signer.certificate})
+	if err != nil {
+		return "", err
+	}
+	d.order, d.mandate, d.terms.Terms.Window = order, hash, m.Terms.Window
+	return hex.EncodeToString(id), f.inform(ctx, d)
+}
+
+// inform tells the partner what the devices of a deal run, and reads its answer. What is
+// told later than something else takes its place.
+func (f *foreign) inform(ctx context.Context, d *deal) error {
+	var pairs []devicePair
+	for _, s := range d.devices {
+		var p devicePair
+		p.Factory.Chain, p.Switch = s.factory.Raw, s.info
+		p.Switch.Earliest, p.Switch.Latest = d.terms.Terms.Window[0], d.terms.Terms.Window[1]
+		pairs = append(pairs, p)
+	}
+	s := submission{Mandate: d.order}
 	s.Info, d.info = f.signer.signInfo(infoHeader{
-		Iss: f.name, Aud: f.other.name, Iat: now(), Jti: base64.RawURLEncoding.EncodeToString(id),
+		Iss: f.name, Aud: f.other.name, Iat: now(), Jti: base64.RawURLEncoding.EncodeToString(d.id),
 		Mandate: base64.RawURLEncoding.EncodeToString(d.mandate),
 	}, pairs)
 	body, err := json.Marshal(s)
 	if err != nil {
-		return "", err
+		return err
 	}
 	raw, err := f.post(ctx, "/peer/v1/transfers", "application/json", body)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var a answer
 	if err := decode(raw, &a); err != nil {
-		return "", err
+		return err
 	}
-	if !bytes.Equal(a.Info, d.info) || !bytes.Equal(a.Transfer, id) || len(a.Devices) != len(pairs) {
-		return "", refused("answer to another info")
+	if !bytes.Equal(a.Info, d.info) || !bytes.Equal(a.Transfer, d.id) || len(a.Devices) != len(pairs) {
+		return refused("answer to another info")
 	}
 	for _, one := range a.Devices {
 		if reason, ok := one[1].(string); ok {
-			return "", refused("device %x: %s", one[0], reason)
+			return refused("device %x: %s", one[0], reason)
 		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	d.state = "INFO_ACCEPTED"
-	return hex.EncodeToString(id), nil
+	return nil
 }
 
 // takeOffer verifies an offer.
@@ -120,7 +130,7 @@ func (f *foreign) handOver(ctx context.Context, id, short string) error {
 		return err
 	}
 	if !bytes.Equal(r.Terms.Message, s.hash) || !bytes.Equal(r.Terms.Destination, hashOf(d.terms.Terms.Destination)) ||
-		!bytes.Equal(r.Terms.Truststore, truststore(f.factory, d.terms.Terms.Anchors, ready)) {
+		!bytes.Equal(r.Terms.Truststore, f.truststore(d.terms.Terms.Anchors, ready)) {
 		return refused("READY differs from what was written")
 	}
 	f.mu.Lock()
@@ -171,19 +181,28 @@ func (f *foreign) write(ctx context.Context, l *link, d *deal, s *switching) err
 	if err != nil {
 		return err
 	}
+	terms := messageTerms{
+		Destination: d.terms.Terms.Destination, Fallback: f.door.uri(), Epoch: epoch + 1, Offer: d.offer,
+		FallbackEnrol: f.door.uri() + "/est", Factory: hashOf(s.factory.Raw),
+	}
+	if f.owner != nil {
+		terms.Mandate = d.mandate
+		if err := put(ctx, l, object+"13", untag(d.order, tagSign1)); err != nil {
+			return err
+		}
+	}
 	s.message, s.hash = f.signer.signDocument("steward/message/1", transferMessage{
 		Issuer: f.name, Subject: s.endpoint, Audience: f.other.name, Expires: d.terms.Terms.Window[1],
-		NotBefore: d.terms.Terms.Window[0], ID: d.id,
-		Terms: messageTerms{
-			Destination: d.terms.Terms.Destination, Fallback: f.door.uri(), Epoch: epoch + 1, Offer: d.offer,
-			FallbackEnrol: f.door.uri() + "/est", Factory: hashOf(s.factory.Raw),
-		},
+		NotBefore: d.terms.Terms.Window[0], ID: d.id, Terms: terms,
 	})
-	res, err = l.ask(ctx, coapRequest{
-		code: codes.PUT, path: object + "0", format: formatOctets, accept: -1, payload: s.message,
-	})
+	return put(ctx, l, object+"0", s.message)
+}
+
+// put writes an opaque resource.
+func put(ctx context.Context, l *link, path string, value []byte) error {
+	res, err := l.ask(ctx, coapRequest{code: codes.PUT, path: path, format: formatOctets, accept: -1, payload: value})
 	if err == nil && res.code != codes.Changed {
-		err = refused("Write of the message: %v", res.code)
+		err = refused("Write of /%s: %v", path, res.code)
 	}
 	return err
 }
@@ -217,7 +236,7 @@ func (f *foreign) takeComplete(id, device string, body []byte) (string, []byte, 
 		}
 		previous = r
 	}
-	if !bytes.Equal(previous.Terms.Truststore, truststore(f.factory, d.terms.Terms.Anchors, finalised)) {
+	if !bytes.Equal(previous.Terms.Truststore, f.truststore(d.terms.Terms.Anchors, finalised)) {
 		return "", nil, refused("truststore after Finalise")
 	}
 	f.ca.forget(hashOf(s.factory.Raw))

@@ -29,6 +29,7 @@ type foreign struct {
 	door     *door
 	factory  *x509.Certificate // of the factory's CA
 	other    partner
+	owner    *partner // service user whose certificate the factory has given devices; nil: none
 	client   *http.Client
 	uri      string // of its /peer/v1
 	verifier *verifier
@@ -48,6 +49,7 @@ type deal struct {
 	state    string
 	info     []byte // hash
 	mandate  []byte // hash
+	order    []byte // the mandate, untagged
 	terms    offer
 	offer    []byte // hash
 	devices  map[string]*switching
@@ -203,14 +205,17 @@ func (f *foreign) find(id, device string, incoming bool) (*deal, *switching, err
 
 // truststore computes label 27: permanent and pending anchors, or the current
 // ones after Finalise.
-func truststore(permanent *x509.Certificate, anchors []purpose, state int) []byte {
+func (f *foreign) truststore(anchors []purpose, state int) []byte {
 	type entry struct {
 		_        struct{} `cbor:",toarray"`
 		Name     []byte
 		Purposes uint64
 		Domain   uint64
 	}
-	entries := []entry{{Name: x5t(permanent.Raw), Purposes: enrolCA | fallback, Domain: 0}}
+	entries := []entry{{Name: x5t(f.factory.Raw), Purposes: enrolCA | fallback, Domain: 0}}
+	if f.owner != nil {
+		entries = append(entries, entry{Name: x5t(f.owner.signing.Raw), Purposes: mandates, Domain: 0})
+	}
 	for _, a := range anchors {
 		e := entry{Name: x5t(a.Name), Purposes: a.Purposes, Domain: 1}
 		if state == ready {

@@ -55,11 +55,11 @@ func (i identity) file(by signer) []byte {
 	return out
 }
 
-// A partner is another provider, as its file says it is.
+// A partner is another provider, or a service user, as its file says it is.
 type partner struct {
-	name, uri        string
-	tls              []byte // SHA-256 of its SubjectPublicKeyInfo
-	signing, issuing *x509.Certificate
+	name, uri string
+	tls       []byte // SHA-256 of its SubjectPublicKeyInfo
+	signing   *x509.Certificate
 }
 
 // pin reads and verifies the file of a partner.
@@ -74,23 +74,24 @@ func pin(file []byte) (partner, error) {
 	if err := json.Unmarshal(payload, &i); err != nil || err1 != nil || err2 != nil {
 		return partner{}, refused("identity file")
 	}
-	var certificates []*x509.Certificate
-	for _, text := range []string{i.TLS, i.Signing, i.Issuing} {
-		block, _ := pem.Decode([]byte(text))
-		if block == nil {
-			return partner{}, refused("identity without a certificate")
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return partner{}, err
-		}
-		certificates = append(certificates, c)
+	p := partner{name: i.Name, uri: i.Peer}
+	own, err := parsePEM(i.TLS)
+	if err == nil && own != nil {
+		p.tls = hashOf(own.RawSubjectPublicKeyInfo)
 	}
-	p := partner{
-		name: i.Name, uri: i.Peer, tls: hashOf(certificates[0].RawSubjectPublicKeyInfo), signing: certificates[1],
-		issuing: certificates[2],
+	if p.signing, err = parsePEM(i.Signing); err != nil || p.signing == nil || (i.Kind == "provider") != (own != nil) {
+		return partner{}, refused("identity of a %s: %v", i.Kind, err)
 	}
 	return p, verify(p.signing, []byte(f.Protected+"."+f.Payload), sig)
+}
+
+// parsePEM returns a certificate, or nil for "".
+func parsePEM(text string) (*x509.Certificate, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, nil //nolint:nilnil // the comment says so
+	}
+	return x509.ParseCertificate(block.Bytes)
 }
 
 // pinned returns the TLS configuration for either role: the other side shows the
