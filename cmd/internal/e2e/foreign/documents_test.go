@@ -210,6 +210,10 @@ type (
 		Transfer []byte  `cbor:"46,keyasint"`
 		Devices  [][]any `cbor:"47,keyasint"`
 	}
+	approval struct {
+		Offer    []byte `cbor:"7,keyasint"`
+		Transfer []byte `cbor:"46,keyasint"`
+	}
 	readyBody struct {
 		Transfer []byte `cbor:"46,keyasint"`
 		Receipt  []byte `cbor:"48,keyasint"`

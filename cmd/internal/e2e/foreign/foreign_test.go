@@ -68,15 +68,14 @@ func newPair(t *testing.T, factory ...string) (*stage, *foreign) {
 	if len(factory) > 0 {
 		s.run(t, "mandate", "keygen", "--dir", "owner", "--name", "City of Lamps")
 	}
-	f := newForeign(t, "Gamma", otherHost, s.deliver(t, factory...))
-	s.write(t, "gamma.identity.json", f.identity())
-	s.operate(t, "partners", "add", "gamma.identity.json", "--label", "Gamma")
 	s.operate(t, "partners", "identity", "--out", "alpha.identity.json")
 	other, err := pin(s.read(t, "alpha.identity.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.other = other
+	f := newForeign(t, "Gamma", otherHost, s.deliver(t, factory...), other)
+	s.write(t, "gamma.identity.json", f.identity())
+	s.operate(t, "partners", "add", "gamma.identity.json", "--label", "Gamma")
 	t.Cleanup(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -112,11 +111,17 @@ func (s *stage) approved(t *testing.T, f *foreign, id string) {
 	t.Helper()
 	s.operate(t, "transfer", "submit", id)
 	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
+	s.offer(t, f, id)
+	s.operate(t, "transfer", "approve", id)
+}
+
+// offer has the partner offer what it was told of.
+func (s *stage) offer(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	if err := f.approve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	s.operate(t, "transfer", "wait", id, "--state", "OFFERED", "--timeout", "2m")
-	s.operate(t, "transfer", "approve", id)
 }
 
 // fallsBack has the partner's CA refuse the device, which returns.
@@ -194,6 +199,13 @@ func (s *stage) back(t *testing.T, f *foreign, before string) {
 // given leads a deal of the partner's, which has been answered, to its end.
 func (s *stage) given(t *testing.T, f *foreign, id string) {
 	t.Helper()
+	s.takes(t, f, id)
+	s.handed(t, f, id)
+}
+
+// takes has the provider offer what the partner has told it of.
+func (s *stage) takes(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	s.operate(t, "transfer", "approve", id)
 	s.await(t, "the offer", func() error {
 		f.mu.Lock()
@@ -203,6 +215,11 @@ func (s *stage) given(t *testing.T, f *foreign, id string) {
 		}
 		return nil
 	})
+}
+
+// handed has the partner hand over by an offer that it has.
+func (s *stage) handed(t *testing.T, f *foreign, id string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	f.mu.Lock()

@@ -43,9 +43,10 @@ func (f *foreign) takeInfo(_, _ string, body []byte) (string, []byte, error) {
 		h.Mandate != base64.RawURLEncoding.EncodeToString(hash) {
 		return "", nil, refused("info of %s for %s, mandate from %s to %s", h.Iss, h.Aud, m.Terms.From, m.Terms.To)
 	}
-	d := &deal{id: id, incoming: true, state: "INFO_ACCEPTED", info: info, mandate: hash,
-		devices: map[string]*switching{}}
-	d.terms.Terms.Window = m.Terms.Window
+	d := &deal{
+		id: id, incoming: true, state: "INFO_ACCEPTED", info: info, mandate: hash, told: h.Iat, allows: m,
+		devices: map[string]*switching{}, window: m.Terms.Window,
+	}
 	a := answer{Info: info, Transfer: id}
 	for _, p := range pairs {
 		row, reason := f.judge(p, m)
@@ -53,9 +54,12 @@ func (f *foreign) takeInfo(_, _ string, body []byte) (string, []byte, error) {
 		a.Devices = append(a.Devices, []any{short, reason})
 		if reason == 0 {
 			d.devices[hex.EncodeToString(short)] = row
-			d.terms.Terms.Window[0] = max(d.terms.Terms.Window[0], p.Switch.Earliest)
-			d.terms.Terms.Window[1] = min(d.terms.Terms.Window[1], p.Switch.Latest)
+			d.window[0] = max(d.window[0], p.Switch.Earliest)
+			d.window[1] = min(d.window[1], p.Switch.Latest)
 		}
+	}
+	if err := f.revises(d, f.deals[hex.EncodeToString(id)]); err != nil {
+		return "", nil, err
 	}
 	f.deals[hex.EncodeToString(id)] = d
 	return "application/cbor", encode(a), nil
@@ -98,10 +102,10 @@ func (f *foreign) approve(ctx context.Context, id string) error {
 	number := make([]byte, 16)
 	_, _ = rand.Read(number) // never fails
 	d.terms = offer{
-		Issuer: f.name, Audience: f.other.name, Expires: d.terms.Terms.Window[1], Issued: now(), ID: number,
+		Issuer: f.name, Audience: f.other.name, Expires: d.window[1], Issued: now(), ID: number,
 		Terms: offerTerms{
 			Destination: encode(where), Mandate: d.mandate, Transfer: d.id, Info: d.info, Accepted: hashOf(accepted...),
-			Window: d.terms.Terms.Window, Anchors: f.anchors(),
+			Window: d.window, Anchors: f.anchors(),
 		},
 	}
 	raw, hash := f.signer.signDocument("steward/offer/1", d.terms)
@@ -146,6 +150,7 @@ func (f *foreign) compare(d *deal, s *switching, body []byte) (*receipt, error) 
 		"truststore":  bytes.Equal(r.Terms.Truststore, f.truststore(f.anchors(), ready)),
 		"manifests":   same(r.Terms.Installed, s.info.Manifests),
 		"chain":       len(r.Terms.Previous) == 0,
+		"window":      now() < d.window[1],
 	} {
 		if !ok {
 			return nil, refused("READY: %s", what)

@@ -9,10 +9,10 @@ import (
 
 // ownMandate signs a mandate as the outgoing provider itself, where there is no service
 // user.
-func (f *foreign) ownMandate(id []byte, devices [][]byte, until uint64) []byte {
+func (f *foreign) ownMandate(id []byte, devices [][]byte, window pair2) []byte {
 	raw, _ := f.signer.signDocument("steward/mandate/1", mandate{
-		Issuer: f.name, Expires: until, Issued: now(), ID: id,
-		Terms: mandateTerms{Window: pair2{now() - 1, until}, From: f.name, To: f.other.name, Which: devices},
+		Issuer: f.name, Expires: window[1], Issued: now(), ID: id,
+		Terms: mandateTerms{Window: window, From: f.name, To: f.other.name, Which: devices},
 	})
 	return tagged(tagSign1, raw)
 }

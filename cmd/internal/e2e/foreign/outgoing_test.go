@@ -31,13 +31,13 @@ func (f *foreign) submit(ctx context.Context, before string, order []byte) (stri
 	f.deals[hex.EncodeToString(id)] = d
 	f.mu.Unlock()
 	if order == nil {
-		order = f.ownMandate(id, names, now()+1800)
+		order = f.ownMandate(id, names, pair2{now() - 1, now() + 1800})
 	}
 	m, hash, err := f.openMandate(order, partner{name: f.name, signing: f.signer.certificate})
 	if err != nil {
 		return "", err
 	}
-	d.order, d.mandate, d.terms.Terms.Window = order, hash, m.Terms.Window
+	d.order, d.mandate, d.window = order, hash, m.Terms.Window
 	return hex.EncodeToString(id), f.inform(ctx, d)
 }
 
@@ -48,12 +48,13 @@ func (f *foreign) inform(ctx context.Context, d *deal) error {
 	for _, s := range d.devices {
 		var p devicePair
 		p.Factory.Chain, p.Switch = s.factory.Raw, s.info
-		p.Switch.Earliest, p.Switch.Latest = d.terms.Terms.Window[0], d.terms.Terms.Window[1]
+		p.Switch.Earliest, p.Switch.Latest = d.window[0], d.window[1]
 		pairs = append(pairs, p)
 	}
+	d.told = max(now(), d.told+1)
 	s := submission{Mandate: d.order}
 	s.Info, d.info = f.signer.signInfo(infoHeader{
-		Iss: f.name, Aud: f.other.name, Iat: now(), Jti: base64.RawURLEncoding.EncodeToString(d.id),
+		Iss: f.name, Aud: f.other.name, Iat: d.told, Jti: base64.RawURLEncoding.EncodeToString(d.id),
 		Mandate: base64.RawURLEncoding.EncodeToString(d.mandate),
 	}, pairs)
 	body, err := json.Marshal(s)
@@ -102,7 +103,7 @@ func (f *foreign) takeOffer(id, _ string, body []byte) (string, []byte, error) {
 		len(where.Anchors) != len(o.Terms.Anchors) {
 		return "", nil, refused("offer for another transfer")
 	}
-	d.terms, d.offer, d.state = o, hash, "OFFERED"
+	d.terms, d.offer, d.window, d.state = o, hash, o.Terms.Window, "OFFERED"
 	return "", nil, nil
 }
 
@@ -112,7 +113,11 @@ func (f *foreign) handOver(ctx context.Context, id, short string) error {
 	f.mu.Lock()
 	d := f.deals[id]
 	s := d.devices[short]
+	body := encode(approval{Offer: d.offer, Transfer: d.id})
 	f.mu.Unlock()
+	if _, err := f.post(ctx, "/peer/v1/transfers/"+id+"/approve", "application/cbor", body); err != nil {
+		return err
+	}
 	l := f.door.device(s.endpoint)
 	if l == nil {
 		return refused("%s is not registered", s.endpoint)
@@ -137,7 +142,7 @@ func (f *foreign) handOver(ctx context.Context, id, short string) error {
 	s.ready, s.state, d.state = r, "READY", "SWITCHING"
 	f.mu.Unlock()
 	path := "/peer/v1/transfers/" + id + "/devices/" + short
-	body := encode(readyBody{Transfer: d.id, Receipt: tagged(tagSign, raw)})
+	body = encode(readyBody{Transfer: d.id, Receipt: tagged(tagSign, raw)})
 	if _, err := f.post(ctx, path+"/ready", "application/cbor", body); err != nil {
 		return err
 	}
@@ -192,8 +197,8 @@ func (f *foreign) write(ctx context.Context, l *link, d *deal, s *switching) err
 		}
 	}
 	s.message, s.hash = f.signer.signDocument("steward/message/1", transferMessage{
-		Issuer: f.name, Subject: s.endpoint, Audience: f.other.name, Expires: d.terms.Terms.Window[1],
-		NotBefore: d.terms.Terms.Window[0], ID: d.id, Terms: terms,
+		Issuer: f.name, Subject: s.endpoint, Audience: f.other.name, Expires: d.window[1],
+		NotBefore: d.window[0], ID: d.id, Terms: terms,
 	})
 	return put(ctx, l, object+"0", s.message)
 }

@@ -40,6 +40,8 @@ type foreign struct {
 	said   map[string]said
 	deals  map[string]*deal
 	faults []error // that the test is told of
+
+	revisions int // that were taken
 }
 
 // A deal is a transfer.
@@ -49,7 +51,11 @@ type deal struct {
 	state    string
 	info     []byte // hash
 	mandate  []byte // hash
-	order    []byte // the mandate, untagged
+	order    []byte // the mandate
+	allows   mandate
+	told     uint64 // when the info was signed
+	window   pair2  // as agreed last
+	asked    *extension
 	terms    offer
 	offer    []byte // hash
 	devices  map[string]*switching
@@ -74,11 +80,11 @@ type switching struct {
 	busy     bool
 }
 
-func newForeign(t *testing.T, name, host string, factory *x509.Certificate) *foreign {
+func newForeign(t *testing.T, name, host string, factory *x509.Certificate, other partner) *foreign {
 	t.Helper()
 	c := newCA(name)
 	f := &foreign{
-		name: name, ca: c, signer: c.messages(name), tls: c.server(host), factory: factory,
+		name: name, ca: c, signer: c.messages(name), tls: c.server(host), factory: factory, other: other,
 		said: map[string]said{}, deals: map[string]*deal{},
 	}
 	f.client = &http.Client{

@@ -165,6 +165,8 @@ func (f *foreign) serve(t *testing.T, host string) {
 	mux.HandleFunc("GET /peer/v1/transfers/{id}", f.status)
 	mux.HandleFunc("GET /peer/v1/transfers/{id}/devices/{device}/right", f.tellRight)
 	mux.HandleFunc("POST /peer/v1/transfers/{id}/offer", f.kept("application/cose", f.takeOffer))
+	mux.HandleFunc("POST /peer/v1/transfers/{id}/extend", f.kept("application/cbor", f.takeExtend))
+	mux.HandleFunc("POST /peer/v1/transfers/{id}/extension", f.kept("application/cose", f.takeExtension))
 	mux.HandleFunc("POST /peer/v1/transfers/{id}/approve", f.kept("application/cbor", f.takeApproval))
 	mux.HandleFunc("POST /peer/v1/transfers/{id}/withdraw", f.kept("application/cbor", f.takeWithdrawal))
 	for action, take := range map[string]taker{

@@ -105,10 +105,7 @@ func (f *foreign) takeBack(id, device string, body []byte) (string, []byte, erro
 
 // takeApproval notes that the partner has approved our offer.
 func (f *foreign) takeApproval(id, _ string, body []byte) (string, []byte, error) {
-	var a struct {
-		Offer    []byte `cbor:"7,keyasint"`
-		Transfer []byte `cbor:"46,keyasint"`
-	}
+	var a approval
 	if err := decode(body, &a); err != nil {
 		return "", nil, err
 	}
