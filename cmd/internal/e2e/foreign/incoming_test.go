@@ -83,6 +83,16 @@ func (f *foreign) judge(p devicePair, m mandate) (*switching, any) {
 func (f *foreign) approve(ctx context.Context, id string) error {
 	f.mu.Lock()
 	d := f.deals[id]
+	d.terms = f.terms(d)
+	raw, hash := f.signer.signDocument("steward/offer/1", d.terms)
+	d.offer, d.state = hash, "OFFERED"
+	f.mu.Unlock()
+	_, err := f.post(ctx, "/peer/v1/transfers/"+id+"/offer", "application/cose", tagged(tagSign1, raw))
+	return err
+}
+
+// terms returns the offer of a deal, and closes the rights of its devices; f.mu is held.
+func (f *foreign) terms(d *deal) offer {
 	where := destination{
 		Update: f.door.uri() + "/update", Enrol: f.door.uri() + "/est", Server: f.door.uri(), Account: pair2{123, 60},
 		Grace: 20, UpdateFirst: f.gates.update,
@@ -101,18 +111,13 @@ func (f *foreign) approve(ctx context.Context, id string) error {
 	slices.SortFunc(accepted, bytes.Compare)
 	number := make([]byte, 16)
 	_, _ = rand.Read(number) // never fails
-	d.terms = offer{
+	return offer{
 		Issuer: f.name, Audience: f.other.name, Expires: d.window[1], Issued: now(), ID: number,
 		Terms: offerTerms{
 			Destination: encode(where), Mandate: d.mandate, Transfer: d.id, Info: d.info, Accepted: hashOf(accepted...),
 			Window: d.window, Anchors: f.anchors(),
 		},
 	}
-	raw, hash := f.signer.signDocument("steward/offer/1", d.terms)
-	d.offer, d.state = hash, "OFFERED"
-	f.mu.Unlock()
-	_, err := f.post(ctx, "/peer/v1/transfers/"+id+"/offer", "application/cose", tagged(tagSign1, raw))
-	return err
 }
 
 func now() uint64 { return uint64(time.Now().Unix()) }

@@ -19,31 +19,40 @@ import (
 // submit tells the partner of the devices of an earlier deal, which are ours since,
 // under a mandate of the service user, or nil, and returns the id of the new one.
 func (f *foreign) submit(ctx context.Context, before string, order []byte) (string, error) {
+	d, err := f.drafted(before, order)
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(d.id), f.inform(ctx, d)
+}
+
+// drafted makes a deal of the devices of an earlier one.
+func (f *foreign) drafted(before string, order []byte) (*deal, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	id := make([]byte, 16)
 	_, _ = rand.Read(id) // never fails
 	d := &deal{id: id, state: "INFO_SENT", devices: map[string]*switching{}}
-	f.mu.Lock()
 	var names [][]byte
 	for short, s := range f.deals[before].devices {
 		d.devices[short] = &switching{endpoint: s.endpoint, factory: s.factory, info: s.info, state: "LISTED"}
 		names = append(names, hashOf(s.factory.Raw))
 	}
 	f.deals[hex.EncodeToString(id)] = d
-	f.mu.Unlock()
 	if order == nil {
 		order = f.ownMandate(id, names, pair2{now() - 1, now() + 1800})
 	}
 	m, hash, err := f.openMandate(order, partner{name: f.name, signing: f.signer.certificate})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	d.order, d.mandate, d.window = order, hash, m.Terms.Window
-	return hex.EncodeToString(id), f.inform(ctx, d)
+	return d, nil
 }
 
-// inform tells the partner what the devices of a deal run, and reads its answer. What is
-// told later than something else takes its place.
-func (f *foreign) inform(ctx context.Context, d *deal) error {
+// submission says what the devices of a deal run. What is told later than something else
+// takes its place.
+func (f *foreign) submission(d *deal) ([]byte, error) {
 	var pairs []devicePair
 	for _, s := range d.devices {
 		var p devicePair
@@ -57,7 +66,12 @@ func (f *foreign) inform(ctx context.Context, d *deal) error {
 		Iss: f.name, Aud: f.other.name, Iat: d.told, Jti: base64.RawURLEncoding.EncodeToString(d.id),
 		Mandate: base64.RawURLEncoding.EncodeToString(d.mandate),
 	}, pairs)
-	body, err := json.Marshal(s)
+	return json.Marshal(s)
+}
+
+// inform tells the partner what the devices of a deal run, and reads its answer.
+func (f *foreign) inform(ctx context.Context, d *deal) error {
+	body, err := f.submission(d)
 	if err != nil {
 		return err
 	}
@@ -69,7 +83,7 @@ func (f *foreign) inform(ctx context.Context, d *deal) error {
 	if err := decode(raw, &a); err != nil {
 		return err
 	}
-	if !bytes.Equal(a.Info, d.info) || !bytes.Equal(a.Transfer, d.id) || len(a.Devices) != len(pairs) {
+	if !bytes.Equal(a.Info, d.info) || !bytes.Equal(a.Transfer, d.id) || len(a.Devices) != len(d.devices) {
 		return refused("answer to another info")
 	}
 	for _, one := range a.Devices {

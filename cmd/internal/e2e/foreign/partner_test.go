@@ -41,7 +41,9 @@ type foreign struct {
 	deals  map[string]*deal
 	faults []error // that the test is told of
 
-	revisions int // that were taken
+	revisions int  // that were taken
+	suspended bool // the other partner
+	turned    int  // calls of it that were turned away since
 }
 
 // A deal is a transfer.
@@ -144,6 +146,11 @@ func (f *foreign) kept(media string, take taker) http.HandlerFunc {
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if f.suspended {
+			f.turned++
+			problem(w, http.StatusForbidden, "forbidden", "suspended")
+			return
+		}
 		digest := sha256.Sum256(append([]byte(r.URL.Path+"\n"), body...))
 		before, known := f.said[key]
 		if known && before.request != digest {

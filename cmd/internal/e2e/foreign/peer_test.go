@@ -109,40 +109,52 @@ func pinned(own tls.Certificate, p *partner) *tls.Config {
 	}
 }
 
-// post calls the partner's /peer/v1. 403 and 5xx are to be repeated.
+// later reports whether a status means that the same may be asked again.
+func later(status int) bool {
+	switch status {
+	case http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= http.StatusInternalServerError
+}
+
+// post calls the partner's /peer/v1, again and again while that means "later".
 func (f *foreign) post(ctx context.Context, path, mediaType string, body []byte) ([]byte, error) {
-	key := sha256.Sum256(append([]byte(path), body...))
 	for {
-		status, out, err := f.once(ctx, http.MethodPost, path, mediaType, hex.EncodeToString(key[:]), body)
-		if err == nil && status < http.StatusMultipleChoices {
+		res, out, err := f.once(ctx, http.MethodPost, path, mediaType, body)
+		switch {
+		case err == nil && res.StatusCode < http.StatusMultipleChoices:
 			return out, nil
-		}
-		if err == nil && status != http.StatusForbidden && status < http.StatusInternalServerError {
-			return nil, refused("%s: %d %s", path, status, out)
+		case err == nil && !later(res.StatusCode):
+			return nil, refused("%s: %s %s", path, res.Status, out)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %d %s: %w", path, status, out, ctx.Err())
+			return nil, fmt.Errorf("%s: %s: %w: %w", path, out, err, ctx.Err())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
 
-func (f *foreign) once(ctx context.Context, method, path, mediaType, key string, body []byte) (int, []byte, error) {
+// once calls it once. The key is derived from all of the request.
+func (f *foreign) once(ctx context.Context, method, path, mediaType string, body []byte) (
+	*http.Response, []byte, error,
+) {
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(f.other.uri, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	if body != nil {
+		key := hex.EncodeToString(hashOf([]byte(path), body))
 		r.Header = http.Header{"Content-Type": {mediaType}, "Idempotency-Key": {key}}
 	}
 	res, err := f.client.Do(r)
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	out, err := io.ReadAll(res.Body)
-	return res.StatusCode, out, err
+	return res, out, err
 }
 
 // A said is an answer that is given again to the same key.
