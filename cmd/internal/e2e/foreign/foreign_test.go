@@ -47,9 +47,9 @@ func TestForeignPartner(t *testing.T) {
 	t.Parallel()
 	s, f := newPair(t)
 	for _, name := range []string{"openapi.yaml", "transfer.cddl"} { // what this was written from
-		res, _, err := f.once(t.Context(), http.MethodGet, "/peer/v1/"+name, "", nil)
-		if err != nil || res.StatusCode != http.StatusOK {
-			t.Errorf("%s: %v, %v", name, res, err)
+		got, err := f.once(t.Context(), http.MethodGet, "/peer/v1/"+name, "", nil)
+		if err != nil || got.status != http.StatusOK {
+			t.Errorf("%s: %d, %v", name, got.status, err)
 		}
 	}
 

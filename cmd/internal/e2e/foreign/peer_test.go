@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -121,28 +122,33 @@ func later(status int) bool {
 // post calls the partner's /peer/v1, again and again while that means "later".
 func (f *foreign) post(ctx context.Context, path, mediaType string, body []byte) ([]byte, error) {
 	for {
-		res, out, err := f.once(ctx, http.MethodPost, path, mediaType, body)
+		got, err := f.once(ctx, http.MethodPost, path, mediaType, body)
 		switch {
-		case err == nil && res.StatusCode < http.StatusMultipleChoices:
-			return out, nil
-		case err == nil && !later(res.StatusCode):
-			return nil, refused("%s: %s %s", path, res.Status, out)
+		case err == nil && got.status < http.StatusMultipleChoices:
+			return got.body, nil
+		case err == nil && !later(got.status):
+			return nil, refused("%s: %d %s", path, got.status, got.body)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s: %s: %w: %w", path, out, err, ctx.Err())
+			return nil, fmt.Errorf("%s: %d %s: %w", path, got.status, got.body, errors.Join(err, ctx.Err()))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
 
+// A reply is what the partner answers.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // once calls it once. The key is derived from all of the request.
-func (f *foreign) once(ctx context.Context, method, path, mediaType string, body []byte) (
-	*http.Response, []byte, error,
-) {
+func (f *foreign) once(ctx context.Context, method, path, mediaType string, body []byte) (reply, error) {
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(f.other.uri, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	if body != nil {
 		key := hex.EncodeToString(hashOf([]byte(path), body))
@@ -150,11 +156,11 @@ func (f *foreign) once(ctx context.Context, method, path, mediaType string, body
 	}
 	res, err := f.client.Do(r)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	out, err := io.ReadAll(res.Body)
-	return res, out, err
+	return reply{res.StatusCode, res.Header, out}, err
 }
 
 // A said is an answer that is given again to the same key.
