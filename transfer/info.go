@@ -279,7 +279,10 @@ func (d *DevicePair) validate() error {
 	return nil
 }
 
-func (i *Info) validate() error {
+func (i *Info) validate() error { return firstError(i.validateHead(), validateDevices(i.Devices)) }
+
+// validateHead checks all but the devices.
+func (i *Info) validateHead() error {
 	if i.Mandate.IsZero() {
 		return fmt.Errorf("transfer: no mandate: %w", ErrValue)
 	}
@@ -288,7 +291,6 @@ func (i *Info) validate() error {
 		validateText("audience", i.Audience),
 		validateTime("issue time", i.IssuedAt),
 		validateID("transfer's id", i.ID),
-		validateDevices(i.Devices),
 	)
 }
 
@@ -315,51 +317,23 @@ func (i Info) Sign(by Signer) ([]byte, error) {
 // ParseInfo reads an info whose signature is not checked. Hash is taken over the
 // protected header and the payload, both decoded from base64url.
 func ParseInfo(raw []byte) (*Signed[Info], error) {
-	signed, _, err := parseInfo(raw)
-	return signed, err
+	s, _, err := openInfo(raw)
+	if err != nil {
+		return nil, err
+	}
+	return s.All()
 }
 
 // VerifyInfo reads an info and checks that by has signed it: the certificate in
 // its header must be that one, byte for byte. It returns ErrAlgorithm,
 // ErrCritical, ErrSigner or ErrSignature beside the errors of bodies.
 func VerifyInfo(raw []byte, by *x509.Certificate) (*Signed[Info], error) {
-	signed, object, err := parseInfo(raw)
+	s, err := OpenInfo(raw, by)
 	if err != nil {
 		return nil, err
 	}
-	if err := object.by(by); err != nil {
-		return nil, err
-	}
-	return signed, nil
-}
-
-// An infoObject is the signed form of an info.
-type infoObject interface {
-	// by returns nil if that certificate's key has signed it, else ErrSigner or
-	// ErrSignature.
-	by(c *x509.Certificate) error
+	return s.All()
 }
 
 // IsCOSE reports whether an info is a COSE_Sign1; otherwise it is meant as a JWS.
 func IsCOSE(info []byte) bool { return bytes.HasPrefix(info, tagSign1) }
-
-func parseInfo(raw []byte) (*Signed[Info], infoObject, error) {
-	if len(raw) > MaxBatch {
-		return nil, nil, fmt.Errorf("transfer: info of %d bytes: %w", len(raw), ErrTooLarge)
-	}
-	if IsCOSE(raw) {
-		return parseInfoCOSE(raw)
-	}
-	object, err := parseJWS(raw)
-	if err != nil {
-		return nil, nil, err
-	}
-	signed := &Signed[Info]{Body: object.header, Hash: object.hash(), Signer: KeyIDOf(object.certificate)}
-	if signed.Body.Devices, err = ParseDevices(object.payload); err != nil {
-		return nil, nil, err
-	}
-	if err := signed.Body.validate(); err != nil {
-		return nil, nil, err
-	}
-	return signed, object, nil
-}

@@ -1,8 +1,10 @@
 package transfer
 
 import (
+	"bytes"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"slices"
 
 	"steward/suit/cose"
@@ -62,36 +64,30 @@ func (i Info) SignCOSE(by Signer) ([]byte, error) {
 // An infoSign1 is a parsed info as COSE_Sign1.
 type infoSign1 struct{ message *cose.Sign1 }
 
-func parseInfoCOSE(raw []byte) (*Signed[Info], infoObject, error) {
+func openInfoCOSE(raw []byte) (head Signed[Info], o infoObject, err error) {
 	message, err := cose.ParseSign1(raw, cose.LabelCWTClaims)
 	if err != nil {
-		return nil, nil, fmt.Errorf("transfer: info: %w: %w", ErrSyntax, err)
+		return head, nil, fmt.Errorf("transfer: info: %w: %w", ErrSyntax, err)
 	}
 	kid, err := keyID(&message.Headers)
 	if err != nil {
-		return nil, nil, fmt.Errorf("transfer: info: %w", err)
+		return head, nil, fmt.Errorf("transfer: info: %w", err)
 	}
 	claims, err := infoHeader(&message.Headers)
 	if err != nil {
-		return nil, nil, err
-	}
-	signed := &Signed[Info]{Signer: kid, Body: Info{
-		Issuer: claims.Issuer, Audience: claims.Audience, IssuedAt: claims.IssuedAt, ID: claims.ID,
-		Mandate: claims.Terms.Mandate,
-	}}
-	if signed.Body.Devices, err = ParseDevices(message.Payload); err != nil {
-		return nil, nil, err
-	}
-	if err := signed.Body.validate(); err != nil {
-		return nil, nil, err
+		return head, nil, err
 	}
 	hash, err := message.Hash(nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("transfer: info: %w: %w", ErrSyntax, err)
+		return head, nil, fmt.Errorf("transfer: info: %w: %w", ErrSyntax, err)
 	}
-	signed.Hash = hash
-	return signed, infoSign1{message}, nil
+	return Signed[Info]{Signer: kid, Hash: hash, Body: Info{
+		Issuer: claims.Issuer, Audience: claims.Audience, IssuedAt: claims.IssuedAt, ID: claims.ID,
+		Mandate: claims.Terms.Mandate,
+	}}, infoSign1{message}, nil
 }
+
+func (o infoSign1) payload() io.Reader { return bytes.NewReader(o.message.Payload) }
 
 // infoHeader reads the claims, which must be critical, and the types.
 func infoHeader(h *cose.Headers) (infoClaims, error) {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"slices"
 
@@ -56,7 +57,7 @@ var infoCritical = []string{"aud", "iat", "iss", "jti", "mandate", "ver"}
 // A jws is a parsed JWS in compact form.
 type jws struct {
 	protected   []byte // decoded
-	payload     []byte
+	body        []byte // in base64url
 	signature   []byte
 	input       []byte // what was signed
 	header      Info   // without Devices
@@ -107,34 +108,53 @@ func publicOf(s Signer) any {
 	return s.Key.Public()
 }
 
+// openJWS reads the header of a JWS in compact form, and hashes the rest.
+func openJWS(raw []byte) (head Signed[Info], o infoObject, err error) {
+	object, err := parseJWS(raw)
+	if err != nil {
+		return head, nil, err
+	}
+	hash, err := object.hash()
+	if err != nil {
+		return head, nil, err
+	}
+	return Signed[Info]{Body: object.header, Hash: hash, Signer: KeyIDOf(object.certificate)}, object, nil
+}
+
 // parseJWS reads a JWS in compact form. The library checks the form and the
-// algorithm; it knows no critical parameters of applications and would refuse
-// ours, so those and the signature are checked here.
+// algorithm, on a JWS of the same header with nothing in it, for it would copy all the
+// devices several times; it knows no critical parameters of applications and would
+// refuse ours, so those and the signature are checked here.
 func parseJWS(raw []byte) (*jws, error) {
-	if head, _, _ := bytes.Cut(raw, []byte{'.'}); len(head) > maxHeader {
+	head, rest, _ := bytes.Cut(raw, []byte{'.'})
+	if len(head) > maxHeader {
 		return nil, fmt.Errorf("transfer: JWS header: %w", ErrTooLarge)
 	}
-	object, err := jose.ParseSignedCompact(string(raw), []jose.SignatureAlgorithm{jose.ES256})
+	dot := bytes.LastIndexByte(raw, '.')
+	if dot <= len(head) || len(raw)-dot > maxHeader || bytes.ContainsAny(rest, "\r\n") {
+		return nil, fmt.Errorf("transfer: JWS: %w", ErrSyntax)
+	}
+	object, err := jose.ParseSignedCompact(string(head)+".AA"+string(raw[dot:]), []jose.SignatureAlgorithm{jose.ES256})
 	if unexpected := (*jose.ErrUnexpectedSignatureAlgorithm)(nil); errors.As(err, &unexpected) {
 		return nil, fmt.Errorf("transfer: JWS with %q: %w", unexpected.Got, ErrAlgorithm)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("transfer: JWS: %w: %w", ErrSyntax, err)
 	}
-	dot := bytes.LastIndexByte(raw, '.')
-	head, _, _ := bytes.Cut(raw, []byte{'.'})
 	protected, err := base64.RawURLEncoding.Strict().DecodeString(string(head))
 	if err != nil {
 		return nil, fmt.Errorf("transfer: JWS header: %w: %w", ErrSyntax, err)
 	}
 	parsed := &jws{
 		protected: protected,
-		payload:   object.UnsafePayloadWithoutVerification(),
+		body:      raw[len(head)+1 : dot],
 		signature: object.Signatures[0].Signature,
 		input:     raw[:dot],
 	}
 	return parsed, parsed.readHeader()
 }
+
+func (j *jws) payload() io.Reader { return base64Of(j.body) }
 
 func (j *jws) readHeader() error {
 	var members map[string]json.RawMessage
@@ -184,11 +204,13 @@ func checkCritical(members map[string]json.RawMessage, crit []string) error {
 }
 
 // hash returns the hash of the signed object.
-func (j *jws) hash() Hash {
+func (j *jws) hash() (Hash, error) {
 	digest := sha256.New()
 	digest.Write(j.protected)
-	digest.Write(j.payload)
-	return Hash(digest.Sum(nil))
+	if _, err := io.Copy(digest, j.payload()); err != nil {
+		return Hash{}, fmt.Errorf("transfer: JWS: %w: %w", ErrSyntax, err)
+	}
+	return Hash(digest.Sum(nil)), nil
 }
 
 // by checks that the certificate in the header is c, byte for byte, and the

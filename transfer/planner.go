@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 )
@@ -66,6 +67,27 @@ func PlanTruststore(have []Anchor, own []Thumbprint, want []OfferCertificate) []
 func JudgeInfo(
 	info *Signed[Info], mandate *Signed[Mandate], self string, now time.Time, extra func(DevicePair) Reason,
 ) (Answer, error) {
+	devices := func(yield func(DevicePair, error) bool) {
+		for _, pair := range info.Body.Devices {
+			if !yield(pair, nil) {
+				return
+			}
+		}
+	}
+	return judgeInfo(info, devices, mandate, self, now, extra, nil)
+}
+
+// Judge is JudgeInfo, device by device. Each is told to each with its verdict, nil:
+// nobody; an error of it ends the judgement, and so does a device that cannot be read.
+func (s *InfoStream) Judge(mandate *Signed[Mandate], self string, now time.Time, extra func(DevicePair) Reason,
+	each func(DevicePair, Verdict) error,
+) (Answer, error) {
+	return judgeInfo(&s.Head, s.Devices(), mandate, self, now, extra, each)
+}
+
+func judgeInfo(info *Signed[Info], devices iter.Seq2[DevicePair, error], mandate *Signed[Mandate], self string,
+	now time.Time, extra func(DevicePair) Reason, each func(DevicePair, Verdict) error,
+) (Answer, error) {
 	m, i := &mandate.Body, &info.Body
 	if i.Audience != self || m.To != self || i.Issuer != m.From || i.Mandate != mandate.Hash {
 		return Answer{}, fmt.Errorf("transfer: from %q to %q: %w", i.Issuer, i.Audience, ErrInfo)
@@ -75,16 +97,24 @@ func JudgeInfo(
 	}
 	answer := Answer{Info: info.Hash, Transfer: i.ID}
 	named := m.named()
-	for _, pair := range i.Devices {
+	for pair, err := range devices {
+		if err != nil {
+			return Answer{}, err
+		}
 		factory, err := pair.Factory.Hash()
 		if err != nil {
 			return Answer{}, fmt.Errorf("%w: %w", ErrInfo, err)
 		}
-		reason := m.judge(named(factory, pair.Factory), &pair.Switch)
-		if reason == "" && extra != nil {
-			reason = extra(pair)
+		verdict := Verdict{Device: factory.Thumbprint(), Reason: m.judge(named(factory, pair.Factory), &pair.Switch)}
+		if verdict.Reason == "" && extra != nil {
+			verdict.Reason = extra(pair)
 		}
-		answer.Devices = append(answer.Devices, Verdict{Device: factory.Thumbprint(), Reason: reason})
+		if each != nil {
+			if err := each(pair, verdict); err != nil {
+				return Answer{}, err
+			}
+		}
+		answer.Devices = append(answer.Devices, verdict)
 	}
 	return answer, nil
 }

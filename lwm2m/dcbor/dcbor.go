@@ -5,6 +5,7 @@ package dcbor
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -60,6 +61,10 @@ func (c Codec) Unmarshal(raw []byte, v any) error { return c.dec.Unmarshal(raw, 
 func (c Codec) UnmarshalFirst(raw []byte, v any) (rest []byte, err error) {
 	return c.dec.UnmarshalFirst(raw, v)
 }
+
+// Decoder returns what reads a sequence of items (RFC 8742) from r. Each is to be read
+// into a cbor.RawMessage and then by Read, which alone looks at its form.
+func (c Codec) Decoder(r io.Reader) *cbor.Decoder { return c.dec.NewDecoder(r) }
 
 // Read reads raw into v and returns ErrForm unless encoding v again gives raw.
 func (c Codec) Read(raw []byte, v any) error {

@@ -1,7 +1,6 @@
 package cose
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -145,7 +144,10 @@ func hash(h *Headers, attached, detached []byte) ([sha256.Size]byte, error) {
 	if err != nil {
 		return [sha256.Size]byte{}, err
 	}
-	return sha256.Sum256(append(bytes.Clone(h.raw), payload...)), nil
+	digest := sha256.New()
+	digest.Write(h.raw)
+	digest.Write(payload)
+	return [sha256.Size]byte(digest.Sum(nil)), nil
 }
 
 // pickPayload returns the one payload there is.

@@ -12,33 +12,6 @@ import (
 	"steward/transfer"
 )
 
-// A Submission is the body of ActionInfo: the DeviceUpdateInfo, and the mandate
-// that it names by its hash.
-type Submission struct {
-	Info     string `json:"info,omitempty"`      // JWS in compact form
-	InfoCOSE []byte `json:"info_cose,omitempty"` // or COSE_Sign1, base64
-	Mandate  []byte `json:"mandate"`             // COSE_Sign1, base64
-}
-
-// info returns the one that there is, and nil if there are both.
-func (s *Submission) info() []byte {
-	switch {
-	case s.Info == "" && transfer.IsCOSE(s.InfoCOSE):
-		return s.InfoCOSE
-	case s.InfoCOSE == nil && !transfer.IsCOSE([]byte(s.Info)):
-		return []byte(s.Info)
-	}
-	return nil
-}
-
-// submission returns the body that carries the documents.
-func submission(docs Documents) Submission {
-	if transfer.IsCOSE(docs.Info) {
-		return Submission{InfoCOSE: docs.Info, Mandate: docs.Mandate}
-	}
-	return Submission{Info: string(docs.Info), Mandate: docs.Mandate}
-}
-
 // submit signs the DeviceUpdateInfo of a drafted transfer, and the mandate if
 // there is none of a service user.
 func (c *Coordinator) submit(ctx context.Context, t *Transfer, ch *Change) error {

@@ -13,61 +13,42 @@ import (
 	"steward/transfer"
 )
 
-// receiveInfo is step 2: it judges the info, device by device, and answers.
+// receiveInfo is step 2: it judges the info, device by device, and answers. Nothing
+// changes before the last device was read.
 func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) (Reply, Change, error) {
 	var none Change
-	info, mandate, self, docs, err := c.verifySubmission(ctx, from, call.Body)
+	sub, err := c.verifySubmission(ctx, from, call)
 	if err != nil {
 		return Reply{}, none, err
 	}
-	now := time.Now()
-	known, err := c.o.Store.Transfer(ctx, fmt.Sprintf("%x", info.Body.ID))
+	head := sub.info.Head.Body
+	known, err := c.o.Store.Transfer(ctx, fmt.Sprintf("%x", head.ID))
 	if err == nil {
-		return c.receiveRevision(ctx, known, from, info, mandate, docs)
+		info, err := sub.info.All()
+		if err != nil {
+			return Reply{}, none, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		return c.receiveRevision(ctx, known, from, info, sub.mandate, sub.docs)
 	}
 	if !errors.Is(err, ErrUnknown) {
 		return Reply{}, none, err
 	}
-	if err := c.admits(ctx, from, len(info.Body.Devices)); err != nil {
+	if err := c.admits(ctx, from, sub.info.Len); err != nil {
 		return Reply{}, none, err
 	}
-	verifier, unknown, err := c.demands(ctx, info.Body.Devices)
-	if err != nil {
-		return Reply{}, none, err
-	}
-	answer, err := transfer.JudgeInfo(info, mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {
-		switch {
-		case unknown != "":
-			return unknown
-		case demanded(p) != demanded(info.Body.Devices[0]):
-			return "another verifier is demanded than for the other devices"
-		}
-		return c.judge(ctx, p, now, "")
-	})
-	if err != nil {
-		return Reply{}, none, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if ctx.Err() != nil {
-		return Reply{}, none, ctx.Err() // a reason must not be an interruption
-	}
-	if contains(answer, clearing) {
-		return Reply{}, none, fmt.Errorf("%w: %s", ErrNotYet, clearing)
-	}
-	if docs.Answer, err = answer.Encode(); err != nil {
-		return Reply{}, none, err
-	}
+	now := time.Now()
 	t := Transfer{
-		ID: fmt.Sprintf("%x", info.Body.ID), Incoming: true, Partner: from.ID, PartnerName: from.Name,
-		State: transfer.BatchInfoSent, Info: info.Hash, CreatedAt: now, CreatedBy: "peer:" + from.Name,
+		ID: fmt.Sprintf("%x", head.ID), Incoming: true, Partner: from.ID, PartnerName: from.Name,
+		State: transfer.BatchInfoSent, Info: sub.info.Head.Hash, CreatedAt: now, CreatedBy: "peer:" + from.Name,
 	}
-	t.adopt(mandate, self)
-	t.Verifier, t.Attest = verifier, t.Attest || verifier != ""
-	ch := Change{Transfer: &t, Documents: docs}
-	if err := fillRows(&t, &ch, info, answer, now); err != nil {
+	t.adopt(sub.mandate, sub.self)
+	ch := Change{Transfer: &t}
+	if err := c.judgeAll(ctx, &t, &ch, &sub, now); err != nil {
 		return Reply{}, none, err
 	}
+	ch.Documents = sub.docs
 	on := transfer.BatchAnswer
-	if !contains(answer, "") {
+	if !slices.ContainsFunc(ch.Rows, func(r Row) bool { return r.Reason == "" }) {
 		on, t.Reason = transfer.BatchRefuse, "no device was accepted"
 	}
 	if err := t.apply(on, now); err != nil {
@@ -75,7 +56,46 @@ func (c *Coordinator) receiveInfo(ctx context.Context, from Partner, call Call) 
 	}
 	t.Pending = nil // the answer tells the partner
 	ch.Audit = append(ch.Audit, auditedTransfer(Transfer{}, t, t.CreatedBy)...)
-	return Reply{TypeCBOR, docs.Answer}, ch, nil
+	return Reply{TypeCBOR, sub.docs.Answer}, ch, nil
+}
+
+// judgeAll judges the devices and makes their rows.
+func (c *Coordinator) judgeAll(ctx context.Context, t *Transfer, ch *Change, sub *submitted, now time.Time) error {
+	first, err := sub.info.First()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	verifier, unknown, err := c.demands(ctx, first)
+	if err != nil {
+		return err
+	}
+	t.Verifier, t.Attest = verifier, t.Attest || verifier != ""
+	ch.Rows = make([]Row, 0, sub.info.Len)
+	answer, err := sub.info.Judge(sub.mandate, c.o.Name, now, func(p transfer.DevicePair) transfer.Reason {
+		switch {
+		case unknown != "":
+			return unknown
+		case demanded(p) != demanded(first):
+			return "another verifier is demanded than for the other devices"
+		}
+		return c.judge(ctx, p, now, "")
+	}, func(p transfer.DevicePair, v transfer.Verdict) error {
+		if err := ctx.Err(); err != nil {
+			return err // a reason must not be an interruption
+		}
+		if v.Reason == clearing {
+			return fmt.Errorf("%w: %s", ErrNotYet, clearing)
+		}
+		return fillRow(t, ch, p, v.Reason, now)
+	})
+	switch {
+	case ctx.Err() != nil, errors.Is(err, ErrNotYet):
+		return errors.Join(ctx.Err(), err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	sub.docs.Answer, err = answer.Encode()
+	return err
 }
 
 // clearing is why a device cannot be judged yet: a transfer of it has ended, and its right
@@ -91,29 +111,32 @@ func contains(a transfer.Answer, reason transfer.Reason) bool {
 	return false
 }
 
+// A submitted is a submission whose signatures were checked.
+type submitted struct {
+	info    *transfer.InfoStream
+	mandate *transfer.Signed[transfer.Mandate]
+	self    bool // the outgoing provider signed the mandate itself
+	docs    Documents
+}
+
 // verifySubmission checks the signatures of info and mandate, and that they
-// belong together and to the partner that sent them.
-func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, raw []byte) (
-	info *transfer.Signed[transfer.Info], mandate *transfer.Signed[transfer.Mandate], self bool, docs Documents, err error,
-) {
-	var s Submission
-	if err := decodeJSON(raw, &s); err != nil {
-		return nil, nil, false, docs, err
+// belong together and to the partner that sent them. No device is decoded yet.
+func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, call Call) (s submitted, err error) {
+	if s.docs, err = ReadSubmission(call.text()); err != nil {
+		return s, err
 	}
 	signer, err := from.signer()
 	if err != nil {
-		return nil, nil, false, docs, err
+		return s, err
 	}
-	if info, err = transfer.VerifyInfo(s.info(), signer); err != nil {
-		return nil, nil, false, docs, fmt.Errorf("%w: %w", ErrInvalid, err)
+	if s.info, err = transfer.OpenInfo(s.docs.Info, signer); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if info.Body.Issuer != from.Name {
-		return nil, nil, false, docs, refusedf(ErrInvalid, "info of %.80q", info.Body.Issuer)
+	if issuer := s.info.Head.Body.Issuer; issuer != from.Name {
+		return s, refusedf(ErrInvalid, "info of %.80q", issuer)
 	}
-	if mandate, self, err = c.verifyMandate(ctx, s.Mandate, from.Name, from.Signing); err != nil {
-		return nil, nil, false, docs, err
-	}
-	return info, mandate, self, Documents{Mandate: s.Mandate, Info: s.info()}, nil
+	s.mandate, s.self, err = c.verifyMandate(ctx, s.docs.Mandate, from.Name, from.Signing)
+	return s, err
 }
 
 // judge says why we cannot take a device; "" if we can. in is the transfer that it is in
@@ -160,37 +183,34 @@ func (c *Coordinator) judge(ctx context.Context, p transfer.DevicePair, now time
 	return ""
 }
 
-// fillRows makes the rows of an incoming transfer, and its window: that in which
-// every accepted device may be told to commit.
-func fillRows(t *Transfer, ch *Change, info *transfer.Signed[transfer.Info], answer transfer.Answer, now time.Time,
-) error {
-	for i, p := range info.Body.Devices {
-		raw, err := transfer.EncodeDevices([]transfer.DevicePair{p})
-		if err != nil {
-			return err
-		}
-		hash, err := p.Factory.Hash()
-		if err != nil {
-			return err
-		}
-		r := Row{
-			Transfer: t.ID, Factory: fleet.Factory(hash), Incoming: true, State: transfer.RowListed, Pair: raw,
-			Reason: string(answer.Devices[i].Reason),
-		}
-		r.Short = r.Factory.Short()
-		if leaf, err := p.Factory.X509(); err == nil {
-			r.Endpoint = lwm2m.Endpoint(leaf.Subject.CommonName)
-		}
-		before := r
-		if answer.Devices[i].Reason == "" {
-			t.narrow(p.Switch.Window)
-		} else if err := r.apply(transfer.RowReject, now); err != nil {
-			return err
-		}
-		r.Due = time.Time{}
-		ch.Rows = append(ch.Rows, r)
-		ch.Audit = append(ch.Audit, audited(before, r, t.CreatedBy)...)
+// fillRow makes the row of a device, and narrows the window to that in which every
+// accepted device may be told to commit.
+func fillRow(t *Transfer, ch *Change, p transfer.DevicePair, reason transfer.Reason, now time.Time) error {
+	raw, err := transfer.EncodeDevices([]transfer.DevicePair{p})
+	if err != nil {
+		return err
 	}
+	hash, err := p.Factory.Hash()
+	if err != nil {
+		return err
+	}
+	r := Row{
+		Transfer: t.ID, Factory: fleet.Factory(hash), Incoming: true, State: transfer.RowListed, Pair: raw,
+		Reason: string(reason),
+	}
+	r.Short = r.Factory.Short()
+	if leaf, err := p.Factory.X509(); err == nil {
+		r.Endpoint = lwm2m.Endpoint(leaf.Subject.CommonName)
+	}
+	before := r
+	if reason == "" {
+		t.narrow(p.Switch.Window)
+	} else if err := r.apply(transfer.RowReject, now); err != nil {
+		return err
+	}
+	r.Due = time.Time{}
+	ch.Rows = append(ch.Rows, r)
+	ch.Audit = append(ch.Audit, audited(before, r, t.CreatedBy)...)
 	return nil
 }
 

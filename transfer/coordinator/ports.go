@@ -1,10 +1,12 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 
 	"steward/est"
 	"steward/lwm2m"
@@ -174,6 +176,16 @@ type Call struct {
 	Device   string // Short; "" unless the action is about a device
 	Key      string // idempotency key
 	Body     []byte
+	// Spool is the body of a large call, which is not in memory; nil: Body is all of it.
+	Spool *io.SectionReader
+}
+
+// text returns a reader of the body from its begin, and its length.
+func (c Call) text() (io.Reader, int64) {
+	if c.Spool != nil {
+		return io.NewSectionReader(c.Spool, 0, c.Spool.Size()), c.Spool.Size()
+	}
+	return bytes.NewReader(c.Body), int64(len(c.Body))
 }
 
 // A Reply is the answer to a Call. An empty ContentType means no body.

@@ -78,7 +78,10 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 	if receive == nil {
 		return Reply{}, refusedf(ErrUnknown, "action %.20q", call.Action)
 	}
-	digest := digestOf(call)
+	digest, err := digestOf(call)
+	if err != nil {
+		return Reply{}, err
+	}
 	for range maxRepeat {
 		before, known, err := c.answered(ctx, from, call, digest)
 		if known || err != nil {
@@ -179,13 +182,17 @@ func (c *Coordinator) receiver(a Action) func(context.Context, Partner, Call) (R
 	}
 }
 
-// digestOf names a request: all of it but its key.
-func digestOf(call Call) [sha256.Size]byte {
+// digestOf names a request: all of it but its key. It returns the error of reading a
+// body that is not in memory.
+func digestOf(call Call) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
-	for _, s := range []string{string(call.Action), call.Transfer, call.Device, string(call.Body)} {
+	for _, s := range []string{string(call.Action), call.Transfer, call.Device} {
 		_, _ = fmt.Fprintf(h, "%d:%s", len(s), s) // a hash never fails to write
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	body, size := call.text()
+	_, _ = fmt.Fprintf(h, "%d:", size)
+	_, err = io.Copy(h, body)
+	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
 // transferWith returns a transfer between us and the partner. One with another

@@ -87,10 +87,10 @@ func sameDemand(devices []transfer.DevicePair, other transfer.DevicePair) bool {
 	return !slices.ContainsFunc(devices, func(p transfer.DevicePair) bool { return demanded(p) != demanded(other) })
 }
 
-// demands returns the name of the verifier that an info demands, "" for none, and why
-// it cannot be had; it must be the same for all devices.
-func (c *Coordinator) demands(ctx context.Context, devices []transfer.DevicePair) (string, transfer.Reason, error) {
-	if len(devices) == 0 || demanded(devices[0]) == "" {
+// demands returns the name of the verifier that an info demands by its first device, ""
+// for none, and why it cannot be had; it must be the same for all devices.
+func (c *Coordinator) demands(ctx context.Context, first transfer.DevicePair) (string, transfer.Reason, error) {
+	if demanded(first) == "" {
 		return "", "", nil
 	}
 	all, err := c.o.Store.ListPartners(ctx)
@@ -98,7 +98,7 @@ func (c *Coordinator) demands(ctx context.Context, devices []transfer.DevicePair
 		return "", "", err
 	}
 	for _, p := range all {
-		if p.PeerURI == demanded(devices[0]) && p.Admitted() && len(p.Verifier) > 0 {
+		if p.PeerURI == demanded(first) && p.Admitted() && len(p.Verifier) > 0 {
 			return p.Name, "", nil
 		}
 	}
