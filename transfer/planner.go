@@ -88,14 +88,11 @@ func (s *InfoStream) Judge(mandate *Signed[Mandate], self string, now time.Time,
 func judgeInfo(info *Signed[Info], devices iter.Seq2[DevicePair, error], mandate *Signed[Mandate], self string,
 	now time.Time, extra func(DevicePair) Reason, each func(DevicePair, Verdict) error,
 ) (Answer, error) {
-	m, i := &mandate.Body, &info.Body
-	if i.Audience != self || m.To != self || i.Issuer != m.From || i.Mandate != mandate.Hash {
-		return Answer{}, fmt.Errorf("transfer: from %q to %q: %w", i.Issuer, i.Audience, ErrInfo)
+	if err := meant(&info.Body, mandate, self, now); err != nil {
+		return Answer{}, err
 	}
-	if !m.InForce(now) {
-		return Answer{}, fmt.Errorf("transfer: mandate has expired: %w", ErrInfo)
-	}
-	answer := Answer{Info: info.Hash, Transfer: i.ID}
+	m := &mandate.Body
+	answer := Answer{Info: info.Hash, Transfer: info.Body.ID}
 	named := m.named()
 	for pair, err := range devices {
 		if err != nil {
@@ -117,6 +114,18 @@ func judgeInfo(info *Signed[Info], devices iter.Seq2[DevicePair, error], mandate
 		answer.Devices = append(answer.Devices, verdict)
 	}
 	return answer, nil
+}
+
+// meant returns ErrInfo for an info that is not for self under the mandate.
+func meant(i *Info, mandate *Signed[Mandate], self string, now time.Time) error {
+	m := &mandate.Body
+	if i.Audience != self || m.To != self || i.Issuer != m.From || i.Mandate != mandate.Hash {
+		return fmt.Errorf("transfer: from %q to %q: %w", i.Issuer, i.Audience, ErrInfo)
+	}
+	if !m.InForce(now) {
+		return fmt.Errorf("transfer: mandate has expired: %w", ErrInfo)
+	}
+	return nil
 }
 
 // named returns a Names that is quick for lists of many devices.

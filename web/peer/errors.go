@@ -13,7 +13,9 @@ import (
 // Errors of requests that no Coordinator sees.
 var (
 	errMediaType = errors.New("the body has another media type than this call")
-	errTooLarge  = errors.New("the body is too large or was cut short")
+	errTooLarge  = errors.New("the body is too large")
+	errCut       = errors.New("the body was cut short")
+	errSlow      = errors.New("the body took too long to arrive")
 )
 
 // statuses maps what can go wrong to HTTP: the only such table of this API.
@@ -30,6 +32,8 @@ var statuses = []struct {
 	{coordinator.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
+	{errSlow, http.StatusRequestTimeout, "slow"},
+	{errCut, http.StatusBadRequest, "cut"},
 	{web.ErrMethod, http.StatusMethodNotAllowed, "method"},
 }
 

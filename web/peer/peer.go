@@ -52,6 +52,7 @@ type Coordinator interface {
 // Options say what is served.
 type Options struct {
 	Coordinator Coordinator  // required
+	Dir         string       // where large bodies wait until they are whole; "": os.TempDir
 	Log         *slog.Logger // nil: none
 }
 
@@ -151,14 +152,11 @@ func (a *API) call(action coordinator.Action) http.HandlerFunc {
 			return err
 		}
 		defer done()
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limitOf(action)))
-		if err != nil {
-			return errTooLarge
-		}
-		reply, err := a.o.Coordinator.Receive(r.Context(), from, coordinator.Call{
+		c := coordinator.Call{
 			Action: action, Transfer: chi.URLParam(r, "id"), Device: chi.URLParam(r, "device"),
-			Key: r.Header.Get("Idempotency-Key"), Body: body,
-		})
+			Key: r.Header.Get("Idempotency-Key"),
+		}
+		reply, err := a.receive(w, r, from, c)
 		if err != nil {
 			return err
 		}
@@ -172,9 +170,28 @@ func (a *API) call(action coordinator.Action) http.HandlerFunc {
 	})
 }
 
-// maxSmall bounds the bodies about one device: two receipts and their frame.
-const maxSmall = 64 << 10
+// receive reads the body of a call, a large one into a file, and passes it on.
+func (a *API) receive(w http.ResponseWriter, r *http.Request, from coordinator.Partner, c coordinator.Call) (
+	coordinator.Reply, error,
+) {
+	if c.Action == coordinator.ActionInfo {
+		s, err := newSpool(a.o.Dir, w, r)
+		if err != nil {
+			return coordinator.Reply{}, err
+		}
+		defer func() { _ = s.Close() }() // it was read only
+		c.Spool = s.body
+		return a.o.Coordinator.Receive(r.Context(), from, c)
+	}
+	var err error
+	if c.Body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, limitOf(c.Action))); err != nil {
+		return coordinator.Reply{}, unread(err)
+	}
+	return a.o.Coordinator.Receive(r.Context(), from, c)
+}
 
+// limitOf bounds the bodies of calls. Only withdrawals speak of many devices beside
+// the information itself; a mandate may stand in an extension.
 func limitOf(a coordinator.Action) int64 {
 	if a.AboutDevice() {
 		return maxSmall

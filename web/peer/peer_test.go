@@ -47,6 +47,9 @@ func (f *fake) Identify(_ context.Context, spki [sha256.Size]byte, _ string) (co
 }
 
 func (f *fake) Receive(_ context.Context, from coordinator.Partner, c coordinator.Call) (coordinator.Reply, error) {
+	if c.Spool != nil {
+		c.Body, _ = io.ReadAll(c.Spool)
+	}
 	f.call = c
 	f.calls++
 	if from.Name != "Alpha" {

@@ -267,7 +267,7 @@ func deny(pages *ui.UI) func(http.ResponseWriter, *http.Request, error) {
 
 // buildPeer binds the listener of other providers.
 func (a *App) buildPeer(ctx context.Context) error {
-	partners, err := peer.New(peer.Options{Coordinator: a.transfers, Log: a.log})
+	partners, err := peer.New(peer.Options{Coordinator: a.transfers, Dir: a.dir.path, Log: a.log})
 	if err != nil {
 		return err
 	}

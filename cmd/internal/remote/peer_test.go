@@ -23,20 +23,20 @@ import (
 	"steward/web/peer"
 )
 
-func certificate(t *testing.T) tls.Certificate {
-	t.Helper()
+func certificate(tb testing.TB) tls.Certificate {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotAfter: time.Now()}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
@@ -55,7 +55,11 @@ func (p *partner) Identify(_ context.Context, spki [32]byte, _ string) (coordina
 }
 
 func (p *partner) Receive(_ context.Context, _ coordinator.Partner, c coordinator.Call) (coordinator.Reply, error) {
-	said := string(c.Action) + " " + c.Transfer + " " + c.Device + " " + c.Key + " " + string(c.Body)
+	body := c.Body
+	if c.Spool != nil {
+		body, _ = io.ReadAll(c.Spool)
+	}
+	said := string(c.Action) + " " + c.Transfer + " " + c.Device + " " + c.Key + " " + string(body)
 	return coordinator.Reply{ContentType: coordinator.TypeCBOR, Body: []byte(said)}, p.err
 }
 
@@ -74,9 +78,14 @@ func serve(t *testing.T, p *partner, own tls.Certificate) coordinator.Partner {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listen(t, api, own)
+}
+
+func listen(tb testing.TB, api *peer.API, own tls.Certificate) coordinator.Partner {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s := &http.Server{
 		Handler: api.Routes(), ReadHeaderTimeout: time.Minute, TLSConfig: peer.TLS(own),
@@ -84,7 +93,7 @@ func serve(t *testing.T, p *partner, own tls.Certificate) coordinator.Partner {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.ServeTLS(l, "", "") }()
-	t.Cleanup(func() { _ = s.Close(); <-done })
+	tb.Cleanup(func() { _ = s.Close(); <-done })
 	return coordinator.Partner{Name: "Beta", PeerURI: "https://" + l.Addr().String() + "/", TLS: own.Leaf.Raw}
 }
 
