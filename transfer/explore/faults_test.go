@@ -291,7 +291,7 @@ func (m *model) defect(c *cell, phase uint8) string {
 		return "I2: Alpha has let the device go, and something opens there"
 	case honest && m.state(c.in) == transfer.RowFellBack && c.in.pending == 0 && m.opens(c, sp2):
 		return "I2': Beta knows that the device is Alpha's again, and something opens there"
-	case m.provedWrong(c):
+	case honest && m.provedWrong(c):
 		return "I3: Alpha takes it for known that CA2 has enrolled another key"
 	case c.in.ready != 0 && !m.asOffered(c.in.ready):
 		return "7b: Beta has accepted a READY receipt that is not of its offer"

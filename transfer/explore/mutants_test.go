@@ -115,6 +115,16 @@ func unless(file, name, old string) edit {
 	return edit{file, name, old, fmt.Sprintf("if %smachine.Mutant != %q && (%s) {", before, name, condition)}
 }
 
+// never is the edit by which a case never holds. Old is its condition.
+func never(file, name, old string) edit {
+	return edit{file, name, old, fmt.Sprintf("machine.Mutant != %q && (%s)", name, old)}
+}
+
+// always is the edit by which a condition holds always.
+func always(file, name, old string) edit {
+	return edit{file, name, old, fmt.Sprintf("(machine.Mutant == %q || %s)", name, old)}
+}
+
 // edits are the checks that are taken out, each by itself.
 var edits = []edit{
 	unless("transfer/accept.go", "E1 tag", "if bytes.HasPrefix(raw, tagSign1) {"),
@@ -145,6 +155,62 @@ var edits = []edit{
 		"transfer/accept.go", "E11 mandate", "return a, f.checkMandate(a)",
 		"if machine.Mutant == \"E11 mandate\" {\n\t\treturn a, nil\n\t}\n\treturn a, f.checkMandate(a)",
 	},
+	unless("transfer/accept.go", "E11 length", "if len(f.Mandate) > MaxDeviceMandate {"),
+	never("transfer/accept.go", "E11 the mandate of the message", "signed.Hash != a.Message.Mandate"),
+	always("transfer/accept.go", "E11 device", "m.Names(f.Factory, f.Subject)"),
+	always("transfer/accept.go", "E11 application", "(!keeps || m.MayKeepApplication())"),
+	always("transfer/mandate.go", "E11 outgoing provider", "m.From == from"),
+	always("transfer/mandate.go", "E11 incoming provider", "m.To == to"),
+	always("transfer/mandate.go", "E11 window", "w.Within(m.Window)"),
+	always("transfer/mandate.go", "mandate: list", "slices.Contains(m.Devices.Factory, factory)"),
+	always("transfer/mandate.go", "mandate: prefix", "strings.HasPrefix(subject, prefix)"),
+	always("transfer/mandate.go", "as strict: attestation", "(m.NeedsAttestation() || !first.NeedsAttestation())"),
+	always("transfer/mandate.go", "as strict: sequence", "m.SequenceLimit() <= first.SequenceLimit()"),
+	always("transfer/mandate.go", "as strict: application", "(!m.MayKeepApplication() || first.MayKeepApplication())"),
+	never("transfer/coordinator/extend.go", "extension: not later", "w.Latest <= t.Window.Latest"),
+	never("transfer/coordinator/extend.go", "extension: nothing was asked", "t.Asked.Latest == 0 || err != nil"),
+	never("transfer/coordinator/extend.go", "extension: another end than asked",
+		"!e.Latest.IsZero() && transfer.SecondsOf(e.Latest) != t.Asked.Latest"),
+	never("transfer/coordinator/extend.go", "extension: issuer of the mandate",
+		"b.Issuer != a.Issuer || b.From != a.From || b.To != a.To"),
+	never("transfer/coordinator/extend.go", "extension: window of the mandate",
+		"!x.Window.Within(b.Window) || b.Expires < x.Window.Latest"),
+	never("transfer/coordinator/extend.go", "extension: as strict", "!b.AsStrictAs(a)"),
+	never("transfer/coordinator/extend.go", "extension: device not in the mandate", "err == nil && !named"),
+	{
+		"transfer/coordinator/extend.go", "extension: asked after the window",
+		"!t.Incoming, !now.Before(t.Window.Latest.Time())",
+		"!t.Incoming || machine.Mutant != \"extension: asked after the window\" && " +
+			"!now.Before(t.Window.Latest.Time())",
+	},
+	never("transfer/coordinator/extend.go", "extension: to another offer",
+		"a.Issuer != from.Name || a.Audience != c.o.Name || string(a.Transfer) != string(t.Key()) || a.Offer != t.Offer"),
+	never("transfer/coordinator/extend.go", "extension: agreed after the window",
+		"t.Incoming || t.Asked.Latest == 0 || !now.Before(t.Window.Latest.Time())"),
+	never("transfer/coordinator/extend.go", "extension: not what was asked",
+		"a.Window != t.Asked || a.Mandate != t.AskedMandate"),
+	unless("transfer/coordinator/renew.go", "extension: message outlived",
+		"if !s.t.Moved || s.row.Message == nil {"),
+	{
+		"transfer/coordinator/revise.go", "revision: voids the offer it was sent under",
+		"if t.Revised = true; t.State != transfer.BatchStaging {",
+		"if t.Revised = true; machine.Mutant != \"revision: voids the offer it was sent under\" && " +
+			"t.State != transfer.BatchStaging {",
+	},
+	{
+		"transfer/coordinator/revise.go", "revision: voids the offer it answers",
+		"if t.State != transfer.BatchStaging {\n\t\tt.void()",
+		"if machine.Mutant != \"revision: voids the offer it answers\" && t.State != transfer.BatchStaging {\n\t\tt.void()",
+	},
+	never("transfer/coordinator/revise.go", "revision: of whom", "t.Partner != from.ID || !t.Incoming || refused != nil"),
+	never("transfer/coordinator/revise.go", "revision: not later", "info.Body.IssuedAt <= old.Body.IssuedAt"),
+	never("transfer/coordinator/revise.go", "revision: of other devices",
+		"info.Body.Mandate != old.Body.Mandate || !sameDevices(rows, info.Body.Devices)"),
+	never("transfer/coordinator/revise.go", "revision: another verifier", "!sameDemand(info.Body.Devices, old.Body.Devices[0])"),
+	unless("transfer/coordinator/revise.go", "revision: READY says something else",
+		"if err != nil || !transfer.SameManifests(ready.Body.Installed, p.Switch.Manifests) {"),
+	unless("transfer/coordinator/staging.go", "revision: READY waits for it",
+		"if s.row.outdated(signed.Body.Installed) {"),
 	unless("transfer/deviceevents.go", "the order names the message",
 		"if o != OrderOf(d.nv.Epoch, d.nv.Hash) {"),
 	unless("transfer/deviceevents.go", "Commit in READY alone", "if d.nv.State != Ready {"),
@@ -191,6 +257,9 @@ var claims = []struct{ file, function, name string }{
 	{"transfer/evidence.go", "func CompareFinalised(", "FINALISED"},
 	{"transfer/evidence.go", "func CompareFellBack(", "FELL_BACK"},
 	{"transfer/planner.go", "func VerifyOffer(", "offer"},
+	{"transfer/rightstatus.go", "func CompareRight(", "RightStatus"},
+	{"transfer/rightstatus.go", "func CompareEnrolled(", "RightStatus"},
+	{"transfer/rightstatus.go", "func CompareClosed(", "RightStatus"},
 }
 
 // tables are those whose rows are taken out.
@@ -331,12 +400,14 @@ var hunters = []struct{ pkg, run string }{
 	{
 		"transfer", "^(TestT[0-9].*|TestAccept|TestAcceptOnce|TestCompareReady|TestVerifyOffer|TestOfferRefuses.*|" +
 			"TestJudgeInfo|TestPartyOf|TestReadyIsFrozen|TestEvidence|TestReceipt|TestReceiptChain|TestTruststore.*|" +
-			"TestCommandAnchors|TestDeviceRefusesMisuse|TestDetours|TestDoneFinalisesItself|TestDoneFallsBack)$",
+			"TestCommandAnchors|TestDeviceRefusesMisuse|TestDetours|TestDoneFinalisesItself|TestDoneFallsBack|" +
+			"TestCompareRight|TestMandateNames)$",
 	},
 	{"est", "^(TestT[0-9].*|TestEnrol.*|TestRight.*|TestReopen.*|TestConcurrent.*)$"},
 	{
 		"transfer/coordinator", "^(TestT[0-9].*|TestHeldCommit|TestUnknownAfterTheWindow|TestWithdraw|" +
-			"TestPause|TestOneRightOpen|TestAgreementComesLate|TestLostAnswers|TestFallback|TestHandOver|TestCommands)$",
+			"TestPause|TestOneRightOpen|TestAgreementComesLate|TestLostAnswers|TestFallback|TestHandOver|TestCommands|" +
+			"TestExtension.*|TestRevis.*|TestRightOf.*|TestOfferExpires|TestMandate.*)$",
 	},
 }
 
