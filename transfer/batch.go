@@ -74,7 +74,10 @@ func BatchTable() machine.Table[BatchState, BatchEvent, BatchEffect] {
 	t := machine.Table[BatchState, BatchEvent, BatchEffect]{
 		{From: BatchDraft, On: BatchSend, To: BatchInfoSent, Do: []BatchEffect{BatchPostInfo, BatchJudge}},
 		{From: BatchInfoSent, On: BatchAnswer, To: BatchInfoAccepted, Do: []BatchEffect{BatchTell}},
-		{From: BatchInfoSent, On: BatchRefuse, To: BatchCancelled, Do: []BatchEffect{BatchTell, BatchReport}},
+		{
+			From: BatchInfoSent, On: BatchRefuse, To: BatchCancelled,
+			Do: []BatchEffect{BatchAbortRows, BatchTell, BatchReport},
+		},
 		{From: BatchInfoSent, On: BatchRevise, To: BatchInfoSent, Do: []BatchEffect{BatchPostInfo, BatchJudge}},
 		{From: BatchInfoAccepted, On: BatchOffer, To: BatchOffered, Do: []BatchEffect{BatchAuthorize, BatchPostOffer}},
 		{From: BatchOffered, On: BatchOfferOver, To: BatchInfoAccepted, Do: []BatchEffect{BatchVoidOffer}},

@@ -116,6 +116,47 @@ func TestExtensionKeepsMessages(t *testing.T) {
 	})
 }
 
+// TestExtensionUnderAnotherMandate: a mandate that is brought for a later window has to
+// cover that, and to be for the same providers, all devices and no less.
+func TestExtensionUnderAnotherMandate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.earliest = time.Now().Add(50 * time.Minute)
+		w.start(t)
+		id := w.handOver(t)
+		docs, err := w.alpha.store.Documents(t.Context(), id)
+		check(t, err)
+		first, err := transfer.ParseMandate(docs.Mandate)
+		check(t, err)
+		latest := first.Body.Window.Latest.Time().Add(time.Hour)
+		try := func(change func(*transfer.Mandate)) error {
+			m := first.Body
+			m.Window.Latest, m.Expires = transfer.SecondsOf(latest), transfer.SecondsOf(latest)
+			change(&m)
+			raw, err := m.Sign(w.alpha.signer)
+			check(t, err)
+			_, err = w.alpha.coordinator().Extend(t.Context(), coordinator.Extension{
+				Transfer: id, Latest: latest, Mandate: raw, Actor: "operator:alice",
+			})
+			return err
+		}
+		for name, change := range map[string]func(*transfer.Mandate){
+			"to another provider":   func(m *transfer.Mandate) { m.To = "Gamma" },
+			"from another provider": func(m *transfer.Mandate) { m.From = "Gamma" },
+			"one device only":       func(m *transfer.Mandate) { m.Devices.Factory = m.Devices.Factory[:1] },
+			"until before that":     func(m *transfer.Mandate) { m.Window.Latest-- },
+			"good until before":     func(m *transfer.Mandate) { m.Expires-- },
+			"of a later beginning":  func(m *transfer.Mandate) { m.Window.Earliest = m.Window.Latest - 1 },
+			"keeping data":          func(m *transfer.Mandate) { keep := true; m.KeepApplication = &keep },
+		} {
+			if err := try(change); !errors.Is(err, coordinator.ErrInvalid) {
+				t.Errorf("%s: %v, want ErrInvalid", name, err)
+			}
+		}
+		check(t, try(func(*transfer.Mandate) {}))
+	})
+}
+
 // TestExtensionRefused: what neither side may do.
 func TestExtensionRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -109,6 +109,28 @@ func TestRevision(t *testing.T) {
 	}
 }
 
+// TestRevisionDeclined: Beta withdraws while Alpha, which it cannot tell, tells it anew what
+// the devices run. It declines that, and no device is left waiting for anything.
+func TestRevisionDeclined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2)
+		w.start(t)
+		id := w.drafted(t)
+		w.alpha.setAway(true)
+		_, err := w.beta.coordinator().Withdraw(t.Context(), id, nil, "operator:bob", "not yet")
+		check(t, err)
+		w.revise(t, id)
+		w.alpha.setAway(false)
+		time.Sleep(30 * time.Minute)
+		w.is(t, id, transfer.BatchCancelled, transfer.BatchCancelled)
+		for _, p := range []*provider{w.alpha, w.beta} {
+			if n := p.states(t, id); n[transfer.RowAborted] != 2 {
+				t.Errorf("rows at %s: %v, want two ABORTED", p.name, n)
+			}
+		}
+	})
+}
+
 // TestRevisedTooOften: a partner does not fill the disk with revisions.
 func TestRevisedTooOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

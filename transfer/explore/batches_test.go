@@ -15,6 +15,7 @@ type batch struct {
 	paused  bool
 	asked   uint8 // for which later end of the window; 0: for none
 	moved   uint8 // at which end it ends
+	revised uint8 // how often the information was
 	failed  uint8 // devices that had failed when somebody resumed
 }
 
@@ -32,7 +33,7 @@ func performs(sp uint8, s transfer.BatchState, do transfer.BatchEffect) bool {
 	case transfer.BatchAuthorize, transfer.BatchPostOffer, transfer.BatchPostExtend:
 		return sp == sp2
 	case transfer.BatchTell:
-		return in(s, transfer.BatchCancelled, transfer.BatchExpired)
+		return in(s, transfer.BatchCancelled, transfer.BatchExpired) || s == transfer.BatchApproved && sp == sp1
 	default:
 		return in(do, transfer.BatchAbortRows, transfer.BatchExpireRows)
 	}
@@ -102,10 +103,25 @@ func (m *model) tally(cells []cell, sp uint8) (n tally) {
 	return n
 }
 
+// past reports whether the window is over, as far as that provider goes by it.
+func (b batch) past(sp, phase uint8) bool { return phase >= graceOver || sp == sp1 && phase > b.moved }
+
+// late reports whether what the partner was to be told is of no use any more.
+func (b batch) late(sp, phase uint8) bool {
+	return b.past(sp, phase) && in(b.state, transfer.BatchInfoSent, transfer.BatchOffered, transfer.BatchApproved,
+		transfer.BatchStaging)
+}
+
+// withoutTell is a batch that need not tell what its partner knows.
+func withoutTell(b batch) batch {
+	b.pending = strings.ReplaceAll(b.pending, "t", "")
+	return b
+}
+
 // advance moves a batch by what its rows and the time say.
 func (m *model) advance(b batch, sp uint8, cells []cell, phase uint8) batch {
 	n := m.tally(cells, sp)
-	past := phase >= graceOver || sp == sp1 && phase > b.moved
+	past := b.past(sp, phase)
 	open := n.waiting + n.ready
 	switch b.state {
 	case transfer.BatchApproved:

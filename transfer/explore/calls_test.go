@@ -22,7 +22,7 @@ func (e *expansion) readyWith(c *cell, id receiptID) error {
 		return errDeclined
 	}
 	signed := e.foreign(id)
-	if e.compareReady(id, signed) != nil {
+	if e.compareReady(id, signed, c.in.told) != nil {
 		return errDeclined
 	}
 	c.in.spki, c.in.ready = e.x.hashID(signed.Body.SPKI), id
@@ -32,17 +32,18 @@ func (e *expansion) readyWith(c *cell, id receiptID) error {
 	return nil
 }
 
-func (e *expansion) compareReady(id receiptID, signed *transfer.Signed[transfer.Receipt]) error {
+func (e *expansion) compareReady(id receiptID, signed *transfer.Signed[transfer.Receipt], told uint8) error {
 	k := [2]uint8{uint8(id), e.phase()}
 	var window transfer.Window
 	if moved := e.movedThere(); moved > 0 {
 		k[1] += moved * phases
 		window.Latest = transfer.SecondsOf(e.p.latest[moved])
 	}
+	k[1] += told * phases * ends
 	err, ok := e.compared[k]
 	if !ok {
 		err = transfer.CompareReady(signed, transfer.ReadyContext{
-			Offer: e.p.offer, Device: e.p.pair, Subject: e.p.subject, Permanent: e.p.permanents, Window: window,
+			Offer: e.p.offer, Device: e.p.pairs[told], Subject: e.p.subject, Permanent: e.p.permanents, Window: window,
 			Now: e.now(e.phase()),
 		})
 		e.compared[k] = err

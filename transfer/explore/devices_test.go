@@ -24,6 +24,7 @@ type deviceState struct {
 	key     keyID  // of next, for DoEnrol
 	cert    certID // operational
 	receipt receiptID
+	runs    uint8                // see revise_test.go
 	trusts  [2]transfer.Purposes // what the anchors of either provider count for
 	party   [2]transfer.Party    // what either provider's server is to the objects
 }
@@ -45,6 +46,7 @@ type devices struct {
 	done  map[step]outcome
 	cuts  map[step]restarts
 	key   string // name of the next key made
+	runs  uint8  // what the device runs that is started next
 	keys  []transfer.Hash
 	certs [][]byte
 	of    map[[2]uint8]certID // by CA and key
@@ -82,6 +84,7 @@ func (x *devices) options(j transfer.Journal) transfer.DeviceOptions {
 	return transfer.DeviceOptions{
 		Journal: j, FactoryKey: x.p.factory.key, FactoryCertificate: x.p.factory.cert.Raw,
 		NewKey: func() (crypto.Signer, error) { return keyOf(x.key), nil }, ReadyLimit: grace,
+		Firmware: func() ([]transfer.Installed, bool) { return runs[x.runs], false },
 	}
 }
 
@@ -222,6 +225,7 @@ func (x *devices) receiptID(raw []byte) receiptID {
 func (x *devices) open(id deviceID) (*transfer.Device, *transfer.MemoryJournal) {
 	j := &transfer.MemoryJournal{}
 	check(x.tb, j.Save(x.all[id].record))
+	x.runs = x.all[id].runs
 	return x.start(j), j
 }
 
@@ -249,9 +253,9 @@ func (x *devices) again(broke string) { x.broke = cmp.Or(x.broke, broke) }
 
 // intern names the state of a device.
 func (x *devices) intern(d *transfer.Device, j *transfer.MemoryJournal) deviceID {
-	s := deviceState{record: j.Record(), status: d.Status()}
+	s := deviceState{record: j.Record(), status: d.Status(), runs: x.runs}
 	s.receipt = x.receiptID(s.status.Receipt)
-	key := x.canonical(s.record, s.receipt)
+	key := fmt.Sprint(s.runs) + x.canonical(s.record, s.receipt)
 	if id, ok := x.ids[key]; ok {
 		return id
 	}

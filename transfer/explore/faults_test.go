@@ -45,6 +45,9 @@ func (m *model) expand(c cell, at moment) *expansion {
 	if m.gates != 0 {
 		e.gatesPass()
 	}
+	if m.revise {
+		e.update()
+	}
 	switch m.dishonest {
 	case "SP1":
 		e.dishonestAlpha()

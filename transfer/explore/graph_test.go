@@ -318,7 +318,7 @@ func (g *graph) batches(id int32, n node) {
 		if b.state == "" {
 			continue
 		}
-		if b.pending != "" {
+		if b.pending != "" && !b.late(sp, n.phase) {
 			g.perform(id, n, sp)
 		} else if next := g.advance(b, sp, g.list(n), n.phase); next != b {
 			after := n
@@ -334,6 +334,9 @@ func (g *graph) people(id int32, n node, sp uint8) {
 	b := g.of(&n, sp)
 	act := func(label string, on transfer.BatchEvent, fair bool) {
 		next, after := n, g.turn(b, sp, on)
+		if on == transfer.BatchSend {
+			next = g.each(n, g.tell)
+		}
 		if on == transfer.BatchResume {
 			after.paused, after.failed = false, uint8(g.tally(g.list(n), sp1).failed)
 		}
@@ -350,6 +353,9 @@ func (g *graph) people(id int32, n node, sp uint8) {
 		act("Alpha's operator approves", transfer.BatchApprove, true)
 	case sp == sp1 && b.paused && b.state == transfer.BatchSwitching:
 		act("Alpha's operator resumes", transfer.BatchResume, true)
+	}
+	if g.revise && sp == sp1 {
+		g.revises(id, n)
 	}
 	if g.extend > 0 {
 		g.extends(id, n, sp)
@@ -396,7 +402,11 @@ func (g *graph) perform(id int32, n node, sp uint8) {
 	case 'o':
 		g.postOffer(id, n, b)
 	case 't':
-		g.tellEnd(id, n, b, sp)
+		if b.state == transfer.BatchApproved {
+			g.tellApproved(id, n, b)
+		} else {
+			g.tellEnd(id, n, b, sp)
+		}
 	case 'k':
 		g.postAsk(id, n, b)
 	case 'x':
@@ -414,26 +424,29 @@ func (g *graph) exchange(id int32, n, received, answered node, label string) {
 }
 
 // judged is Beta's batch after it has judged the info.
-func (g *graph) judged(on transfer.BatchEvent) uint8 {
-	b := g.turn(batch{state: transfer.BatchInfoSent}, sp2, on)
-	b.pending = "" // the answer tells Alpha
-	return g.batchID(b)
+func (g *graph) judged(on transfer.BatchEvent, revised uint8) uint8 {
+	b := g.turn(batch{state: transfer.BatchInfoSent, revised: revised}, sp2, on)
+	return g.batchID(withoutTell(b)) // the answer tells Alpha
 }
 
 func (g *graph) postInfo(id int32, n node, done batch) {
 	received := n
-	known := g.of(&n, sp2).state != ""
-	if !known {
-		received.b[1] = g.judged(transfer.BatchAnswer)
+	beta := g.of(&n, sp2)
+	known := beta.state != ""
+	switch {
+	case !known:
+		received = g.each(n, g.judge)
+		received.b[1] = g.judged(transfer.BatchAnswer, done.revised)
+	case beta.revised != done.revised:
+		g.postRevision(id, n, done)
+		return
 	}
-	answered := received
-	answered.b[0] = g.batchID(g.turn(done, sp1, transfer.BatchAnswer))
-	g.exchange(id, n, received, answered, "Alpha posts the info")
+	g.answered(id, n, received, done)
 	if known || !g.withdraw {
 		return
 	}
 	refused := n
-	refused.b[1] = g.judged(transfer.BatchRefuse)
+	refused.b[1] = g.judged(transfer.BatchRefuse, done.revised)
 	refused.b[0] = g.batchID(g.turn(done, sp1, transfer.BatchRefuse))
 	cells := g.list(n)
 	for i := range cells {
@@ -467,8 +480,7 @@ func (g *graph) tellEnd(id int32, n node, done batch, sp uint8) {
 	if b := g.of(&n, other); b.state != "" && !in(b.state, transfer.BatchFinal()...) &&
 		g.takes(b, transfer.BatchCancel) {
 		b = g.turn(b, other, transfer.BatchCancel)
-		b.pending = strings.ReplaceAll(b.pending, "t", "")
-		received.b[other-1] = g.batchID(b)
+		received.b[other-1] = g.batchID(withoutTell(b))
 	}
 	answered := received
 	answered.b[sp-1] = g.batchID(done)

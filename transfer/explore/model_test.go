@@ -61,6 +61,8 @@ type row struct {
 	spki, back                     keyID
 	ready, done, final, fall, fell receiptID
 	message                        messageID // signed last
+	told                           uint8     // what the device runs, as Alpha has told, or as Beta was told last
+	refused                        bool      // so Beta has judged, and answered
 	proved                         certID    // by the signed word of the other CA: it has issued that
 }
 
@@ -115,6 +117,7 @@ type setting struct {
 	sure      bool   // nothing fails at the gates
 	withdraw  bool   // either provider's people end it
 	extend    uint8  // how often Alpha's people may ask for a later end of the window
+	revise    bool   // devices are updated, and Alpha's people tell Beta so
 	expire    bool   // an offer may expire before it is approved
 	dishonest string // "", "network", "SP1", "SP2", "thief"
 	clockless bool

@@ -155,7 +155,6 @@ var edits = []edit{
 		"transfer/accept.go", "E11 mandate", "return a, f.checkMandate(a)",
 		"if machine.Mutant == \"E11 mandate\" {\n\t\treturn a, nil\n\t}\n\treturn a, f.checkMandate(a)",
 	},
-	unless("transfer/accept.go", "E11 length", "if len(f.Mandate) > MaxDeviceMandate {"),
 	never("transfer/accept.go", "E11 the mandate of the message", "signed.Hash != a.Message.Mandate"),
 	always("transfer/accept.go", "E11 device", "m.Names(f.Factory, f.Subject)"),
 	always("transfer/accept.go", "E11 application", "(!keeps || m.MayKeepApplication())"),
@@ -401,7 +400,7 @@ var hunters = []struct{ pkg, run string }{
 		"transfer", "^(TestT[0-9].*|TestAccept|TestAcceptOnce|TestCompareReady|TestVerifyOffer|TestOfferRefuses.*|" +
 			"TestJudgeInfo|TestPartyOf|TestReadyIsFrozen|TestEvidence|TestReceipt|TestReceiptChain|TestTruststore.*|" +
 			"TestCommandAnchors|TestDeviceRefusesMisuse|TestDetours|TestDoneFinalisesItself|TestDoneFallsBack|" +
-			"TestCompareRight|TestMandateNames)$",
+			"TestCompareRight|TestMandateNames|TestAsStrictAs)$",
 	},
 	{"est", "^(TestT[0-9].*|TestEnrol.*|TestRight.*|TestReopen.*|TestConcurrent.*)$"},
 	{

@@ -426,6 +426,9 @@ func (e *expansion) readReady() {
 		id := e.dev(c).receipt
 		if err == nil && id != 0 {
 			if signed, err := e.verify(c, sp1, id); err == nil && signed.Body.State == transfer.Ready {
+				if !transfer.SameManifests(signed.Body.Installed, told[c.out.told]) {
+					return // until Beta is told
+				}
 				c.out.spki, c.out.ready = e.x.hashID(signed.Body.SPKI), id
 				e.pop(&c.out)
 				e.fire(c, sp1, transfer.RowReadyReceipt)

@@ -78,7 +78,7 @@ type parts struct {
 	home       transfer.Home
 	offer      *transfer.Signed[transfer.Offer]
 	offered    []transfer.OfferCertificate
-	pair       transfer.DevicePair
+	pairs      []transfer.DevicePair // by what it runs
 	permanents []transfer.Anchor
 	own        []transfer.Thumbprint
 	window     transfer.Window
@@ -129,7 +129,11 @@ func newParts(tb testing.TB, gates uint8) *parts {
 	check(tb, err)
 	p.offer, err = transfer.ParseOffer(signed)
 	check(tb, err)
-	p.pair = transfer.DevicePair{Factory: transfer.FactoryCert{X5Chain: p.factory.cert.Raw}}
+	for _, manifests := range told {
+		p.pairs = append(p.pairs, transfer.DevicePair{
+			Factory: transfer.FactoryCert{X5Chain: p.factory.cert.Raw}, Switch: transfer.SwitchInfo{Manifests: manifests},
+		})
+	}
 	p.sign(tb, gates)
 	return p
 }

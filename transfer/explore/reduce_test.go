@@ -261,6 +261,13 @@ func (r *reduction) together(id int32) (out []link) {
 			out = append(out, link{r.kind(kind{who: sp, common: string(on)}), r.id(cells[0])})
 		}
 	}
+	for i, change := range []func(*cell){r.tell, r.judge, r.hear} {
+		if r.revise {
+			c := r.all[id]
+			change(&c)
+			out = append(out, link{r.kind(kind{common: fmt.Sprint("revision ", i)}), r.id(c)})
+		}
+	}
 	c := r.all[id]
 	if r.accepts(&c, sp1, transfer.RowReject) && r.accepts(&c, sp2, transfer.RowReject) {
 		r.fire(&c, sp1, transfer.RowReject)

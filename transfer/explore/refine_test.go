@@ -19,6 +19,7 @@ func (r *reduction) shows(id int32) string {
 	one := []cell{c}
 	all := []any{
 		r.links[id].since, r.tally(one, sp1), r.tally(one, sp2), r.state(c.in) == transfer.RowListed, r.arrived(&c),
+		r.outdated(&c), c.in.refused,
 	}
 	for phase := r.links[id].since; phase < phases; phase++ {
 		all = append(all, r.defect(&c, phase))
