@@ -9,15 +9,16 @@ import (
 	"steward/transfer/coordinator"
 )
 
-// lateAgreement delivers no agreement to a later end of the window before a time.
-type lateAgreement struct {
+// late delivers no call of one kind before a time.
+type late struct {
 	coordinator.Peers
 
-	from time.Time
+	action coordinator.Action
+	from   time.Time
 }
 
-func (p lateAgreement) Post(ctx context.Context, to coordinator.Partner, call coordinator.Call) ([]byte, error) {
-	if call.Action == coordinator.ActionExtension && time.Now().Before(p.from) {
+func (p late) Post(ctx context.Context, to coordinator.Partner, call coordinator.Call) ([]byte, error) {
+	if call.Action == p.action && time.Now().Before(p.from) {
 		return nil, coordinator.ErrPartnerAway
 	}
 	return p.Peers.Post(ctx, to, call)
@@ -30,7 +31,7 @@ func TestAgreementComesLate(t *testing.T) {
 		w := newWorld(t, 2)
 		w.earliest = time.Now().Add(30 * time.Minute)
 		w.beta.change = func(o *coordinator.Options) {
-			o.Peers = lateAgreement{o.Peers, time.Now().Add(45 * time.Minute)}
+			o.Peers = late{o.Peers, coordinator.ActionExtension, time.Now().Add(45 * time.Minute)}
 		}
 		w.beta.open(t)
 		w.start(t)

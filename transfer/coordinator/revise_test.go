@@ -63,8 +63,14 @@ func TestRevision(t *testing.T) {
 			t.Helper()
 			w.decide(t, w.beta, id)
 			w.is(t, id, transfer.BatchOffered, transfer.BatchOffered)
+			w.extend(t, id, window(t, w.alpha, id).Latest.Time().Add(time.Hour))
 			w.revise(t, id)
 			w.is(t, id, transfer.BatchInfoAccepted, transfer.BatchInfoAccepted)
+			for _, p := range []*provider{w.alpha, w.beta} {
+				if got, err := p.store.Transfer(t.Context(), id); err != nil || !got.Offer.IsZero() || got.Moved {
+					t.Errorf("at %s the offer that is void stands, or what was agreed beside it: %v", p.name, err)
+				}
+			}
 			_, err := w.alpha.coordinator().Approve(t.Context(), id, "operator:bob", "")
 			if !errors.Is(err, coordinator.ErrState) {
 				t.Errorf("the offer that is void can be approved: %v", err)
@@ -109,18 +115,20 @@ func TestRevision(t *testing.T) {
 	}
 }
 
-// TestRevisionDeclined: Beta withdraws while Alpha, which it cannot tell, tells it anew what
+// TestRevisionDeclined: Beta withdraws while Alpha, which does not hear of it, tells it anew what
 // the devices run. It declines that, and no device is left waiting for anything.
 func TestRevisionDeclined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2)
+		w.beta.change = func(o *coordinator.Options) {
+			o.Peers = late{o.Peers, coordinator.ActionWithdraw, time.Now().Add(10 * time.Minute)}
+		}
+		w.beta.open(t)
 		w.start(t)
 		id := w.drafted(t)
-		w.alpha.setAway(true)
-		_, err := w.beta.coordinator().Withdraw(t.Context(), id, nil, "operator:bob", "not yet")
+		_, err := w.beta.coordinator().Withdraw(t.Context(), id, "operator:bob", "not yet")
 		check(t, err)
 		w.revise(t, id)
-		w.alpha.setAway(false)
 		time.Sleep(30 * time.Minute)
 		w.is(t, id, transfer.BatchCancelled, transfer.BatchCancelled)
 		for _, p := range []*provider{w.alpha, w.beta} {

@@ -176,20 +176,12 @@ var edits = []edit{
 		"!x.Window.Within(b.Window) || b.Expires < x.Window.Latest"),
 	never("transfer/coordinator/extend.go", "extension: as strict", "!b.AsStrictAs(a)"),
 	never("transfer/coordinator/extend.go", "extension: device not in the mandate", "err == nil && !named"),
-	{
-		"transfer/coordinator/extend.go", "extension: asked after the window",
-		"!t.Incoming, !now.Before(t.Window.Latest.Time())",
-		"!t.Incoming || machine.Mutant != \"extension: asked after the window\" && " +
-			"!now.Before(t.Window.Latest.Time())",
-	},
 	never("transfer/coordinator/extend.go", "extension: to another offer",
 		"a.Issuer != from.Name || a.Audience != c.o.Name || string(a.Transfer) != string(t.Key()) || a.Offer != t.Offer"),
-	never("transfer/coordinator/extend.go", "extension: agreed after the window",
-		"t.Incoming || t.Asked.Latest == 0 || !now.Before(t.Window.Latest.Time())"),
 	never("transfer/coordinator/extend.go", "extension: not what was asked",
 		"a.Window != t.Asked || a.Mandate != t.AskedMandate"),
-	unless("transfer/coordinator/renew.go", "extension: message outlived",
-		"if !s.t.Moved || s.row.Message == nil {"),
+	never("transfer/coordinator/renew.go", "extension: message outlived",
+		"err == nil && !now.Before(m.Body.Expires.Time())"),
 	{
 		"transfer/coordinator/revise.go", "revision: voids the offer it was sent under",
 		"if t.Revised = true; t.State != transfer.BatchStaging {",
