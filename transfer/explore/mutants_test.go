@@ -32,6 +32,7 @@ var settingsOfMutants = []setting{
 	{name: "gates", devices: 1, gates: attests | updates, coarse: true, limit: 30_000},
 	{name: "attested", devices: 1, gates: attests, sure: true, coarse: true, limit: 15_000},
 	{name: "updated", devices: 1, gates: updates, sure: true, coarse: true, limit: 15_000},
+	{name: "revised", devices: 1, revise: true, coarse: true, limit: 15_000},
 	{name: "dishonest SP1", devices: 1, dishonest: "SP1", coarse: true, limit: 30_000},
 	{name: "dishonest SP2", devices: 1, dishonest: "SP2", coarse: true, limit: 30_000},
 	{name: "thief", devices: 1, dishonest: "thief", coarse: true, limit: 20_000},
@@ -184,8 +185,8 @@ var edits = []edit{
 		"err == nil && !now.Before(m.Body.Expires.Time())"),
 	{
 		"transfer/coordinator/revise.go", "revision: voids the offer it was sent under",
-		"if t.Revised = true; t.State != transfer.BatchStaging {",
-		"if t.Revised = true; machine.Mutant != \"revision: voids the offer it was sent under\" && " +
+		"if t.Revised, t.Reason = true, \"\"; t.State != transfer.BatchStaging {",
+		"if t.Revised, t.Reason = true, \"\"; machine.Mutant != \"revision: voids the offer it was sent under\" && " +
 			"t.State != transfer.BatchStaging {",
 	},
 	{
@@ -197,7 +198,8 @@ var edits = []edit{
 	never("transfer/coordinator/revise.go", "revision: not later", "info.Body.IssuedAt <= old.Body.IssuedAt"),
 	never("transfer/coordinator/revise.go", "revision: of other devices",
 		"info.Body.Mandate != old.Body.Mandate || !sameDevices(rows, info.Body.Devices)"),
-	never("transfer/coordinator/revise.go", "revision: another verifier", "!sameDemand(info.Body.Devices, old.Body.Devices[0])"),
+	never("transfer/coordinator/revise.go", "revision: another verifier",
+		"!sameDemand(info.Body.Devices, old.Body.Devices[0])"),
 	unless("transfer/coordinator/revise.go", "revision: READY says something else",
 		"if err != nil || !transfer.SameManifests(ready.Body.Installed, p.Switch.Manifests) {"),
 	unless("transfer/coordinator/staging.go", "revision: READY waits for it",
