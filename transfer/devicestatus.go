@@ -76,13 +76,7 @@ func (d *Device) EnrolmentKey() (crypto.Signer, error) {
 	if err := d.mayEnrol(); err != nil {
 		return nil, err
 	}
-	if len(d.nv.Renew) == 0 {
-		err := d.update(func(n *nvm) (err error) { n.Renew, err = d.newKey(); return err })
-		if err != nil {
-			return nil, err
-		}
-	}
-	return parseKey(d.nv.Renew)
+	return d.keptKey(func(n *nvm) *[]byte { return &n.Renew })
 }
 
 func (d *Device) mayEnrol() error {

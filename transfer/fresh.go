@@ -35,13 +35,18 @@ func (d *Device) FreshKey() (crypto.Signer, error) {
 	if err := d.mayRenew(); err != nil {
 		return nil, err
 	}
-	if len(d.nv.Fresh) == 0 {
-		err := d.update(func(n *nvm) (err error) { n.Fresh, err = d.newKey(); return err })
+	return d.keptKey(func(n *nvm) *[]byte { return &n.Fresh })
+}
+
+// keptKey returns the key at a place in the memory, made there once.
+func (d *Device) keptKey(at func(*nvm) *[]byte) (crypto.Signer, error) {
+	if len(*at(&d.nv)) == 0 {
+		err := d.update(func(n *nvm) (err error) { *at(n), err = d.newKey(); return err })
 		if err != nil {
 			return nil, err
 		}
 	}
-	return parseKey(d.nv.Fresh)
+	return parseKey(*at(&d.nv))
 }
 
 // Renewed makes the fresh key, with the certificate issued for it, the operational

@@ -162,30 +162,32 @@ func (c *Coordinator) covers(ctx context.Context, t Transfer, docs Documents, x 
 
 // postAsk asks the partner. If it refuses, everything stays as it was.
 func (c *Coordinator) postAsk(ctx context.Context, t *Transfer) error {
-	raw, partner, err := c.paperFor(ctx, *t, PaperAsk)
-	if err != nil {
-		return err
-	}
-	call := Call{Action: ActionExtend, Transfer: t.ID, Body: raw}
-	call.Key = keyOf(call)
-	if _, err = c.o.Peers.Post(ctx, partner, call); errors.Is(err, ErrDeclined) {
+	err := c.postPaper(ctx, *t, PaperAsk, ActionExtend)
+	if errors.Is(err, ErrDeclined) {
 		t.Asked, t.Reason = transfer.Window{}, err.Error()
 		return nil
 	}
 	return err
 }
 
-// paperFor returns the newest paper of a kind and the partner to whom it goes.
-func (c *Coordinator) paperFor(ctx context.Context, t Transfer, kind PaperKind) ([]byte, Partner, error) {
+// postPaper sends the newest paper of a kind to the partner. It returns ErrDeclined if
+// that refuses.
+func (c *Coordinator) postPaper(ctx context.Context, t Transfer, kind PaperKind, action Action) error {
 	papers, err := c.o.Store.Papers(ctx, t.ID)
 	if err != nil {
-		return nil, Partner{}, err
+		return err
 	}
 	partner, err := c.o.Store.Partner(ctx, t.Partner)
-	if err == nil && !partner.Admitted() {
-		err = refusedf(ErrForbidden, "partner %s is %s", partner.Name, partner.State)
+	if err != nil {
+		return err
 	}
-	return newest(papers, kind), partner, err
+	if !partner.Admitted() {
+		return refusedf(ErrForbidden, "partner %s is %s", partner.Name, partner.State)
+	}
+	call := Call{Action: action, Transfer: t.ID, Body: newest(papers, kind)}
+	call.Key = keyOf(call)
+	_, err = c.o.Peers.Post(ctx, partner, call)
+	return err
 }
 
 // receiveAsk takes the outgoing provider's wish, for somebody here to agree to it.
@@ -264,13 +266,8 @@ func (t *Transfer) move(x transfer.Extension) {
 // postAgreement sends what was signed. A partner whose window has passed meanwhile has
 // told, or will, that the devices stay.
 func (c *Coordinator) postAgreement(ctx context.Context, t *Transfer) error {
-	raw, partner, err := c.paperFor(ctx, *t, PaperAgreement)
-	if err != nil {
-		return err
-	}
-	call := Call{Action: ActionExtension, Transfer: t.ID, Body: raw}
-	call.Key = keyOf(call)
-	if _, err = c.o.Peers.Post(ctx, partner, call); errors.Is(err, ErrDeclined) {
+	err := c.postPaper(ctx, *t, PaperAgreement, ActionExtension)
+	if errors.Is(err, ErrDeclined) {
 		t.Reason = err.Error()
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"steward/cmd/internal/durable"
 	"steward/cmd/internal/sqlite"
 	"steward/lwm2m/audit"
 )
@@ -60,7 +61,7 @@ func (a archiver) run(ctx context.Context, before time.Time) error {
 	if err := os.MkdirAll(a.dir, 0o700); err != nil {
 		return err
 	}
-	if err := syncDirectory(filepath.Dir(a.dir)); err != nil { // or a crash takes the directory, and rows with it
+	if err := durable.SyncDirectory(filepath.Dir(a.dir)); err != nil { // or a crash takes the directory, and rows with it
 		return err
 	}
 	for {
@@ -105,7 +106,7 @@ func (a archiver) writeArchive(ctx context.Context, before time.Time) (bool, err
 	if err := os.Rename(f.Name(), name); err != nil {
 		return false, err
 	}
-	return true, syncDirectory(a.dir)
+	return true, durable.SyncDirectory(a.dir)
 }
 
 // copyRows writes the rows after one up to another.
@@ -216,13 +217,4 @@ func (a archiver) around(id int64) (with span, later int64, err error) {
 		}
 	}
 	return with, later, err
-}
-
-// syncDirectory has the names in a directory on the disk.
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -14,6 +14,7 @@ import (
 
 	"steward/cmd/internal/backup"
 	"steward/cmd/internal/config"
+	"steward/cmd/internal/durable"
 	"steward/cmd/internal/keys"
 	"steward/cmd/internal/sqlite"
 )
@@ -204,7 +205,7 @@ func (r Restore) revocations(made, old *directory) (string, error) {
 
 // put gives the directory its name, and the old one another.
 func (r Restore) put(made, old *directory) (replaced string, err error) {
-	if err := syncFolder(made.path); err != nil {
+	if err := durable.SyncDirectory(made.path); err != nil {
 		return "", err
 	}
 	if old != nil {
@@ -219,13 +220,5 @@ func (r Restore) put(made, old *directory) (replaced string, err error) {
 		}
 		return "", err
 	}
-	return replaced, syncFolder(filepath.Dir(filepath.Clean(r.Config.Data)))
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return replaced, durable.SyncDirectory(filepath.Dir(filepath.Clean(r.Config.Data)))
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"steward/cmd/internal/durable"
 )
 
 const (
@@ -45,16 +47,7 @@ func WriteFile(path string, text []byte) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDirectory(filepath.Dir(path))
 }
 
 // Load reads the P-256 key of a PKCS#8 PEM file that is not encrypted. It returns

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"steward/cmd/internal/durable"
 	"steward/est"
 )
 
@@ -217,11 +218,7 @@ func rewrite(path string, entries []est.Entry) (int, error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return 0, err
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return 0, err
-	}
-	return len(body), errors.Join(d.Sync(), d.Close())
+	return len(body), durable.SyncDirectory(filepath.Dir(path))
 }
 
 // Append implements est.Journal. Calls that come together share one write. After an

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"sync"
 
+	"steward/cmd/internal/durable"
 	"steward/lwm2m/server"
 )
 
@@ -91,20 +92,12 @@ func (l *Log) create() (*os.File, error) {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = syncDir(l.dir)
+		err = durable.SyncDirectory(l.dir)
 	}
 	if err != nil { // a disk that stays full must not fill up with names
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	return f, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Append implements server.Log.

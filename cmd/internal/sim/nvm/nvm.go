@@ -20,6 +20,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"steward/cmd/internal/durable"
 )
 
 // The reasons for which a file cannot be used.
@@ -236,11 +238,7 @@ func (n *File) syncDir() error {
 	if n.o.NoSync {
 		return nil
 	}
-	d, err := os.Open(filepath.Dir(n.o.Path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDirectory(filepath.Dir(n.o.Path))
 }
 
 // Close closes the file; there is nothing left to write.
