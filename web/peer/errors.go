@@ -12,10 +12,9 @@ import (
 
 // Errors of requests that no Coordinator sees.
 var (
-	errMediaType = errors.New("the body has another media type than this call")
-	errTooLarge  = errors.New("the body is too large")
-	errCut       = errors.New("the body was cut short")
-	errSlow      = errors.New("the body took too long to arrive")
+	errTooLarge = errors.New("the body is too large")
+	errCut      = errors.New("the body was cut short")
+	errSlow     = errors.New("the body took too long to arrive")
 )
 
 // statuses maps what can go wrong to HTTP: the only such table of this API.
@@ -31,6 +30,7 @@ var statuses = []struct {
 	{coordinator.ErrState, http.StatusConflict, "state"},
 	{coordinator.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
 	{errMediaType, http.StatusUnsupportedMediaType, "media_type"},
+	{errAccept, http.StatusNotAcceptable, "accept"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
 	{errSlow, http.StatusRequestTimeout, "slow"},
 	{errCut, http.StatusBadRequest, "cut"},
@@ -54,6 +54,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, from coordinator.Part
 	}
 	if late, ok := errors.AsType[*coordinator.LimitError](err); ok {
 		p.Retry = max(int(math.Ceil(late.Wait.Seconds())), 1)
+	}
+	if media, ok := errors.AsType[*mediaError](err); ok && errors.Is(err, errMediaType) {
+		w.Header().Set("Accept", spoken(media.plain)) // RFC 9110 §15.5.16
 	}
 	a.o.Log.LogAttrs(r.Context(), level, "partner's request refused", slog.String("partner", from.Name),
 		slog.String("path", r.URL.Path), slog.Int("status", p.Status), slog.Any("error", err))

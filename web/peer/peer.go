@@ -9,11 +9,11 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -143,9 +143,12 @@ func (a *API) partner(r *http.Request) (coordinator.Partner, error) {
 // call passes a request on.
 func (a *API) call(action coordinator.Action) http.HandlerFunc {
 	return a.handler(func(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error {
-		mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if err != nil || mediaType != action.ContentType() {
-			return errMediaType
+		if err := checkBody(r, action.ContentType()); err != nil {
+			return err
+		}
+		answer, err := answerType(r, answers(action)) // before anything changes
+		if err != nil {
+			return err
 		}
 		done, err := a.large.begin(from.ID, r.ContentLength)
 		if err != nil {
@@ -164,7 +167,10 @@ func (a *API) call(action coordinator.Action) http.HandlerFunc {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		w.Header().Set("Content-Type", reply.ContentType)
+		if answer == "" {
+			answer = reply.ContentType
+		}
+		w.Header().Set("Content-Type", answer)
 		_, _ = w.Write(reply.Body) // a partner that is gone asks again
 		return nil
 	})
@@ -200,11 +206,21 @@ func limitOf(a coordinator.Action) int64 {
 }
 
 func (a *API) status(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error {
+	answer, err := answerType(r, coordinator.TypeSubmission)
+	if err != nil {
+		return err
+	}
 	s, err := a.o.Coordinator.StatusFor(r.Context(), from, chi.URLParam(r, "id"))
 	if err != nil {
 		return err
 	}
-	return web.WriteJSON(w, http.StatusOK, s)
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", answer)
+	_, _ = w.Write(text) //nolint:gosec // G705: JSON, never a page; a partner that is gone asks again
+	return nil
 }
 
 // document answers a part of the contract.
@@ -217,11 +233,15 @@ func document(mediaType string, text []byte) handler {
 }
 
 func (a *API) right(w http.ResponseWriter, r *http.Request, from coordinator.Partner) error {
+	answer, err := answerType(r, coordinator.TypeCOSE)
+	if err != nil {
+		return err
+	}
 	raw, err := a.o.Coordinator.RightFor(r.Context(), from, chi.URLParam(r, "id"), chi.URLParam(r, "device"))
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", coordinator.TypeCOSE)
+	w.Header().Set("Content-Type", answer)
 	_, _ = w.Write(raw) //nolint:gosec // G705: COSE, never a page; a partner that is gone asks again
 	return nil
 }

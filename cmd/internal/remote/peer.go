@@ -107,6 +107,11 @@ func (p *Peers) client(to coordinator.Partner) *http.Client {
 	return c
 }
 
+// accepted are the answers that are understood: of version 1, or without any. Bodies go
+// out in the plain types, which partners of any release know.
+const accepted = "application/vnd.steward.transfer+json;version=1, application/vnd.steward.transfer+cbor;version=1, " +
+	"application/vnd.steward.transfer+cose;version=1, application/json, application/cbor, application/cose"
+
 const maxIdle = 8 // connections kept to a partner
 
 // do makes one request.
@@ -120,6 +125,7 @@ func (p *Peers) do(ctx context.Context, to coordinator.Partner, method, path str
 		return nil, fmt.Errorf("%w: %w", coordinator.ErrDeclined, err)
 	}
 	maps.Copy(req.Header, h)
+	req.Header.Set("Accept", accepted)
 	req.Header.Set("User-Agent", "steward/"+p.o.Name)
 	res, err := p.client(to).Do(req)
 	if err != nil {
