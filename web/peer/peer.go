@@ -219,7 +219,7 @@ func (a *API) status(w http.ResponseWriter, r *http.Request, from coordinator.Pa
 		return err
 	}
 	w.Header().Set("Content-Type", answer)
-	_, _ = w.Write(text) //nolint:gosec // G705: JSON, never a page; a partner that is gone asks again
+	_, _ = w.Write(text) // a partner that is gone asks again
 	return nil
 }
 
