@@ -247,7 +247,20 @@ func (f *Facts) checkURIs(a *Accepted) error {
 	return nil
 }
 
-// checkMandate performs E11.
+// owned returns f with the anchors of one domain alone.
+func (f *Facts) owned(by Domain) Facts {
+	out := *f
+	out.Truststore = nil
+	for _, a := range f.Truststore {
+		if a.Domain == by {
+			out.Truststore = append(out.Truststore, a)
+		}
+	}
+	return out
+}
+
+// checkMandate performs E11. Where the factory has set a mandate signer, it alone counts:
+// a provider whose transfer signer sets another one (§1, rule 4) would be its own owner.
 func (f *Facts) checkMandate(a *Accepted) error {
 	held := func(t Anchor) bool { return !t.Staged && t.Domain != Pending && t.Purposes.Has(MandateSigner) }
 	if !slices.ContainsFunc(f.Truststore, held) {
@@ -260,7 +273,11 @@ func (f *Facts) checkMandate(a *Accepted) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrE11Mandate, err)
 	}
-	signers, err := f.signers(MandateSigner, unproven.Signer)
+	owners := *f
+	if factory := f.owned(Permanent); slices.ContainsFunc(factory.Truststore, held) {
+		owners = factory // no signer that a provider has set stands for the owner
+	}
+	signers, err := owners.signers(MandateSigner, unproven.Signer)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrE11Mandate, err)
 	}

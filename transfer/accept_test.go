@@ -130,6 +130,24 @@ func TestAccept(t *testing.T) {
 			m.Devices.Factory[0][0] ^= 1
 			giveMandate(t, &s.message, &s.prepare, must(m.Sign(s.w.user.signer()))(t))
 		}, transfer.ErrE11Mandate},
+		{"E11 mandate by an owner that a provider has set beside the factory's", func(t *testing.T, s *situation) {
+			t.Helper()
+			mandate(s)
+			raw := must(s.w.mandate().Sign(s.w.extra.signer()))(t)
+			giveMandate(t, &s.message, &s.prepare, raw)
+			give := s.prepare
+			s.prepare = func(t *testing.T, d *transfer.Device) {
+				t.Helper()
+				give(t, d)
+				check(t, d.CommandAnchors(must(transfer.Anchors{
+					IssuedAt: transfer.SecondsOf(noon), AnchorsTerms: transfer.AnchorsTerms{
+						Counter: 1, Anchors: []transfer.AnchorRef{{
+							Thumbprint: transfer.ThumbprintOf(s.w.extra.cert.Raw), Purposes: transfer.MandateSigner,
+						}},
+					},
+				}.Sign(s.w.sp1.signer()))(t)))
+			}
+		}, transfer.ErrE11Mandate},
 		{"E11 application kept without permission", func(t *testing.T, s *situation) {
 			t.Helper()
 			mandate(s)

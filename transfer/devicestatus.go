@@ -123,8 +123,10 @@ func (d *Device) DeleteAnchor(instance uint16) error {
 }
 
 // CommandAnchors is the Write of resource Command: an Anchors message of the
-// present transfer signer. It returns ErrSigner, ErrSignature, ErrCounter or
-// ErrNoAnchor.
+// present transfer signer, or of the mandate signer that the factory has set, who
+// recovers a device whose transfer signer was stolen or lost (§7). Each has a counter
+// of its own, so that a thief of the one cannot use up that of the other. It returns
+// ErrSigner, ErrSignature, ErrCounter or ErrNoAnchor.
 func (d *Device) CommandAnchors(raw []byte) error {
 	unproven, err := ParseAnchors(raw)
 	if err != nil {
@@ -132,6 +134,11 @@ func (d *Device) CommandAnchors(raw []byte) error {
 	}
 	f := d.facts()
 	signers, err := f.signers(TransferSigner, unproven.Signer)
+	owner := err == nil && len(signers) == 0
+	if owner {
+		factory := f.owned(Permanent)
+		signers, err = factory.signers(MandateSigner, unproven.Signer)
+	}
 	if err != nil || len(signers) == 0 {
 		return fmt.Errorf("transfer: anchors: %w", ErrSigner)
 	}
@@ -140,10 +147,14 @@ func (d *Device) CommandAnchors(raw []byte) error {
 		return err
 	}
 	return d.change(func(n *nvm) (err error) {
-		if signed.Body.Counter <= n.Counter {
-			return fmt.Errorf("transfer: counter %d, last %d: %w", signed.Body.Counter, n.Counter, ErrCounter)
+		last := &n.Counter
+		if owner {
+			last = &n.OwnerCounter
 		}
-		n.Counter = signed.Body.Counter
+		if signed.Body.Counter <= *last {
+			return fmt.Errorf("transfer: counter %d, last %d: %w", signed.Body.Counter, *last, ErrCounter)
+		}
+		*last = signed.Body.Counter
 		n.Truststore, err = applyAnchors(n.Truststore, signed.Body.Anchors)
 		return err
 	})

@@ -53,6 +53,7 @@ type nvm struct {
 	// FreshRefused says that CA2 does not know it, so that Next is the one to enrol.
 	Fresh        []byte `cbor:"31,keyasint,omitempty"`
 	FreshRefused bool   `cbor:"32,keyasint,omitempty"`
+	OwnerCounter uint64 `cbor:"33,keyasint,omitempty"` // of the service user's last Anchors command
 }
 
 // fallRecord is what the device keeps of its former provider until FINALISED.

@@ -164,3 +164,59 @@ func TestTruststoreDigest(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnerRecovers: the transfer signer was stolen, and the thief has used up its
+// counter. The service user's command, over the provider's session, makes another the
+// signer, and the provider deletes the one that was stolen: what the thief signs is
+// nothing any more. A mandate signer that is not the factory's commands nothing.
+func TestOwnerRecovers(t *testing.T) {
+	w := newWorld(t)
+	w.mandateSigner = true
+	d, j := w.device(t)
+	next := newParty(t, "Alpha transfer 2", nil)
+	must(d.CreateAnchor(-1, next.cert.Raw, transfer.DM))(t)
+	ref := transfer.AnchorRef{Thumbprint: transfer.ThumbprintOf(next.cert.Raw), Purposes: transfer.TransferSigner}
+	command := func(counter uint64, by party, refs ...transfer.AnchorRef) []byte {
+		a := transfer.Anchors{
+			IssuedAt: transfer.SecondsOf(noon), AnchorsTerms: transfer.AnchorsTerms{Counter: counter, Anchors: refs},
+		}
+		return must(a.Sign(by.signer()))(t)
+	}
+	self := transfer.AnchorRef{
+		Thumbprint: transfer.ThumbprintOf(w.extra.cert.Raw), Purposes: transfer.MandateSigner | transfer.Bootstrap,
+	}
+	check(t, d.CommandAnchors(command(1<<64-1, w.sp1, self))) // the thief makes one of his own
+	order := command(7, w.user, ref)
+	for _, tt := range []struct {
+		name string
+		raw  []byte
+		err  error
+	}{
+		{"a mandate signer that the factory did not set", command(8, w.extra, ref), transfer.ErrSigner},
+		{"a stranger under the owner's name", must(transfer.Anchors{
+			IssuedAt: 1, AnchorsTerms: transfer.AnchorsTerms{Counter: 9, Anchors: []transfer.AnchorRef{ref}},
+		}.Sign(transfer.Signer{Key: next.key, Certificate: w.user.cert.Raw}))(t), transfer.ErrSignature},
+		{"the owner", order, nil},
+		{"the owner again", order, transfer.ErrCounter},
+	} {
+		if err := d.CommandAnchors(tt.raw); !errors.Is(err, tt.err) {
+			t.Errorf("CommandAnchors by %s = %v, want %v", tt.name, err, tt.err)
+		}
+		d = must(transfer.OpenDevice(w.options(j)))(t)
+	}
+	for _, a := range d.Truststore() {
+		if a.Thumbprint() == transfer.ThumbprintOf(w.sp1.cert.Raw) {
+			check(t, d.DeleteAnchor(a.Instance))
+		}
+	}
+	if err := d.WriteMessage(w.signed(t, w.message(t, 1)), noon); !errors.Is(err, transfer.ErrE2Signer) {
+		t.Errorf("a message of the thief = %v, want ErrE2Signer", err)
+	}
+	if err := d.CommandAnchors(command(1<<64-1, w.sp1, self)); !errors.Is(err, transfer.ErrSigner) {
+		t.Errorf("a command of the thief = %v, want ErrSigner", err)
+	}
+	w.sp1 = next
+	if err := d.WriteMessage(w.signed(t, w.message(t, 1)), noon); !errors.Is(err, transfer.ErrE11Mandate) {
+		t.Errorf("a message of the new signer without mandate = %v, want all but ErrE11Mandate to pass", err)
+	}
+}

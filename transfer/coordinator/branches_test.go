@@ -52,7 +52,7 @@ var branches = []struct {
 	{"no clock", "TestAccept TestExplore"},
 	{"partial batch", "TestWaves TestSilentWave TestPause"},
 	{"crash, power cut anywhere", "TestCrashAnywhere TestCrashOnTheWayBack TestT17PowerCutAtEveryWrite"},
-	{"transfer signer stolen", "TestSignerStolen TestSuspended"},
+	{"transfer signer stolen", "TestSignerStolen TestSuspended TestOwnerRecovers"},
 }
 
 // TestFailureBranches holds that each branch has its tests.

@@ -29,7 +29,8 @@ func TestPermanentCAUnreachable(t *testing.T) {
 				t.Errorf("the device is %s at %v", s.State, at)
 			}
 		}},
-		"and the device's certificate was revoked": {away: testGrace / 2, revoked: true,
+		"and the device's certificate was revoked": {
+			away: testGrace / 2, revoked: true,
 			ends: func(t *testing.T, w *world, id string) {
 				t.Helper()
 				if s, _ := w.devices[0].state(); s.State == transfer.Finalised || s.State == transfer.FellBack {
@@ -41,7 +42,8 @@ func TestPermanentCAUnreachable(t *testing.T) {
 						t.Errorf("%s has %v", p.name, n)
 					}
 				}
-			}},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

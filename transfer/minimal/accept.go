@@ -32,7 +32,7 @@ const (
 
 // checkSignature performs E2 and E3.
 func checkSignature(c *Check, f *Facts, m *message) int {
-	switch found, good := c.signedBy(f, &m.sign1, aadMessage, purposeTransfer); {
+	switch found, good := c.signedBy(f, &m.sign1, aadMessage, purposeTransfer, false); {
 	case !found:
 		return 2
 	case !good:
@@ -42,12 +42,16 @@ func checkSignature(c *Check, f *Facts, m *message) int {
 }
 
 // signedBy looks for an anchor of the current or permanent domain with a purpose that
-// the key identifier may mean, and for one of those whose key has signed.
-func (c *Check) signedBy(f *Facts, s *sign1, aad string, purpose uint16) (found, good bool) {
+// the key identifier may mean, and for one of those whose key has signed; factory: of the
+// permanent domain.
+func (c *Check) signedBy(f *Facts, s *sign1, aad string, purpose uint16, factory bool) (found, good bool) {
 	hashed := false
 	for i := range f.Anchors {
 		a := &f.Anchors[i]
 		if a.Domain == pending || a.Staged || a.Purposes&purpose == 0 || !bytes.Equal(a.Thumbprint[:kidLength], s.kid) {
+			continue
+		}
+		if factory && a.Domain != permanent {
 			continue
 		}
 		found = true
@@ -164,12 +168,14 @@ func checkState(_ *Check, f *Facts, _ *message) int {
 	return 0
 }
 
-// checkMandate performs E11, where there is a mandate signer.
+// checkMandate performs E11, where there is a mandate signer. One that the factory has set
+// stands alone.
 func checkMandate(c *Check, f *Facts, m *message) int {
-	needed := false
+	needed, factory := false, false
 	for i := range f.Anchors {
 		a := &f.Anchors[i]
-		needed = needed || !a.Staged && a.Domain != pending && a.Purposes&purposeMandate != 0
+		held := !a.Staged && a.Domain != pending && a.Purposes&purposeMandate != 0
+		needed, factory = needed || held, factory || held && a.Domain == permanent
 	}
 	if !needed {
 		return 0
@@ -178,7 +184,7 @@ func checkMandate(c *Check, f *Facts, m *message) int {
 	if len(f.Mandate) > maxMandate || !parseMandate(f.Mandate, f, order) {
 		return 11
 	}
-	if _, good := c.signedBy(f, &order.sign1, aadMandate, purposeMandate); !good {
+	if _, good := c.signedBy(f, &order.sign1, aadMandate, purposeMandate, factory); !good {
 		return 11
 	}
 	c.hashObject(&order.sign1)

@@ -22,8 +22,8 @@ const (
 
 // Domains of anchors, as resource Domain numbers them.
 const (
-	current = 1
-	pending = 2
+	current            = 1
+	permanent, pending = 0, 2
 )
 
 // Bounds.

@@ -229,6 +229,15 @@ var vectors = []struct {
 		m.ID = []byte{9}
 		x.order = transfer.Untag(must(m.Sign(x.owner)))
 	}},
+	{"E11 an owner that a provider has set", 11, func(c cast, x *situation) {
+		x.facts.Truststore[1].Purposes |= transfer.MandateSigner
+		x.owner = c.sp1
+	}},
+	{"an owner that a provider has set, and no other", 0, func(c cast, x *situation) {
+		x.facts.Truststore[1].Purposes |= transfer.MandateSigner
+		x.held, x.owner = false, c.sp1
+		x.message.Mandate = must(transfer.ParseMandate(must(x.mandate.Sign(c.sp1)))).Hash
+	}},
 	{"E11 application", 11, func(_ cast, x *situation) { x.where.Reset = keep() }},
 }
 

@@ -42,7 +42,7 @@ func (f *ownerFlags) options() (owner.Options, error) {
 
 func newMandate() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "mandate", Short: "Mandates of a service user, who owns devices: keygen, show, sign, verify", Args: noArgs,
+		Use: "mandate", Short: "Mandates of a service user, who owns devices: keygen, show, sign, verify, recover", Args: noArgs,
 		Long: `A service user owns devices and lets providers hand them over, by mandates that it
 signs on a machine of its own: no server ever has its key. "keygen" makes the key, once.
 Both providers pin its identity file (Partners), and a factory can give devices its
@@ -56,7 +56,7 @@ comes out.`,
 			"  steward mandate sign --dir owner mandate-request.json --out fleet.mandate",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newMandateKeygen(), newMandateShow(), newMandateSign(), newMandateVerify())
+	cmd.AddCommand(newMandateKeygen(), newMandateShow(), newMandateSign(), newMandateVerify(), newMandateRecover())
 	return cmd
 }
 

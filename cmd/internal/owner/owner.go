@@ -125,6 +125,20 @@ func (o Options) key(get func(*keys.Ring, keys.Name) (crypto.Signer, error)) (cr
 // Certificate returns the certificate by which devices and providers know the owner.
 func (o *Owner) Certificate() []byte { return o.signer.Certificate }
 
+// Recover signs a command that makes certificates of a provider signers on devices whose
+// signer was stolen or lost (transfer protocol §7). Its counter is the time: a later one
+// counts, an earlier one does not.
+func (o *Owner) Recover(certificates [][]byte, purposes transfer.Purposes, now time.Time) ([]byte, error) {
+	a := transfer.Anchors{
+		IssuedAt:     transfer.SecondsOf(now),
+		AnchorsTerms: transfer.AnchorsTerms{Counter: uint64(transfer.SecondsOf(now))},
+	}
+	for _, der := range certificates {
+		a.Anchors = append(a.Anchors, transfer.AnchorRef{Thumbprint: transfer.ThumbprintOf(der), Purposes: purposes})
+	}
+	return a.Sign(o.signer)
+}
+
 // Sign signs what is asked for, as of now.
 func (o *Owner) Sign(r *transfer.MandateRequest, now time.Time) ([]byte, error) {
 	id := make([]byte, mandateID)
