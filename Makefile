@@ -70,7 +70,7 @@ explore: # the hand-over in every order of events, in full: many minutes
 MUTANTS  ?= 1
 mutants: # every row of a table and every check taken out, one at a time: each must be found
 	STEWARD_MUTANTS='$(MUTANTS)' go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./transfer/explore
-	STEWARD_MUTANTS=1 go test -count=1 -timeout 10m -v -run '^TestBrokenDevices$$' ./cmd/internal/devcheck
+	STEWARD_MUTANTS=1 go test -count=1 -parallel 6 -timeout 10m -v -run '^TestBrokenDevices$$' ./cmd/internal/devcheck
 
 lint:
 	@test -z "$$($(GOFUMPT) -l .)" || { $(GOFUMPT) -d .; exit 1; }

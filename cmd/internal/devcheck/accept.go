@@ -3,189 +3,22 @@ package devcheck
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"strings"
-
-	"github.com/fxamacker/cbor/v2"
+	"slices"
 
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/objects"
-	"steward/suit/cose"
 	"steward/transfer"
 )
-
-// A defect is one wrong thing in a message that is right otherwise.
-type defect struct {
-	check int64 // that finds it
-	what  string
-	order func(*Check, *order)
-	bytes func(*Check, []byte) ([]byte, error) // of the signed message; nil: as it is
-	clock bool                                 // needs one
-	old   bool                                 // needs a stored epoch above 0
-}
-
-const claim = -65537 // that holds the labels of the protocol
-
-// altered returns a message with another payload, signed by the outgoing provider.
-func altered(c *Check, raw []byte, change func(claims, labels map[any]any)) ([]byte, error) {
-	m, err := cose.ParseSign1(raw)
-	if err != nil {
-		return nil, err
-	}
-	var claims map[any]any
-	if err := cbor.Unmarshal(m.Payload, &claims); err != nil {
-		return nil, err
-	}
-	labels, ok := claims[int64(claim)].(map[any]any)
-	if !ok {
-		return nil, errStopped
-	}
-	change(claims, labels)
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return nil, err
-	}
-	payload, err := mode.Marshal(claims)
-	if err != nil {
-		return nil, err
-	}
-	return resign(payload, c.sp1.messages, "steward/message/1")
-}
-
-// unknown is a label that the protocol does not have.
-const unknown = 99
-
-// formDefects are found by E1.
-func formDefects() []defect {
-	return []defect{
-		{check: 1, what: "is cut short", bytes: func(_ *Check, raw []byte) ([]byte, error) {
-			return raw[:len(raw)-1], nil
-		}},
-		{check: 1, what: "has a byte too many", bytes: func(_ *Check, raw []byte) ([]byte, error) {
-			return append(bytes.Clone(raw), 0), nil
-		}},
-		{check: 1, what: "is tagged", bytes: func(_ *Check, raw []byte) ([]byte, error) {
-			return append([]byte{0xc0 | cose.TagSign1}, raw...), nil
-		}},
-		{check: 1, what: "has an unknown label", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			return altered(c, raw, func(_, labels map[any]any) { labels[uint64(unknown)] = true })
-		}},
-		{check: 1, what: "has an unknown claim", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			return altered(c, raw, func(claims, _ map[any]any) { claims[uint64(unknown)] = true })
-		}},
-		{check: 1, what: "lacks the epoch", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			return altered(c, raw, func(_, labels map[any]any) { delete(labels, uint64(6)) })
-		}},
-		{check: 1, what: "is longer than 1,024 bytes", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			return altered(c, raw, func(_, labels map[any]any) {
-				labels[uint64(5)] = c.sp1.uri(c.o.Host) + "/" + strings.Repeat("a", transfer.MaxMessage)
-			})
-		}},
-	}
-}
-
-// signatureDefects are found by E2 and E3.
-func signatureDefects() []defect {
-	return []defect{
-		{check: 2, what: "is signed by the incoming provider, whose anchor is staged", order: func(c *Check, o *order) {
-			o.by = c.sp2.messages
-		}},
-		{check: 2, what: "is signed by the present CA, which is no transfer signer", order: func(c *Check, o *order) {
-			o.by = transfer.Signer{Key: c.sp1.ca.key, Certificate: c.sp1.ca.certificate.Raw}
-		}},
-		{check: 2, what: "is signed by the owner, who signs mandates only", order: func(c *Check, o *order) {
-			o.by = c.user
-		}},
-		{check: 3, what: "has another signature", bytes: func(_ *Check, raw []byte) ([]byte, error) {
-			raw = bytes.Clone(raw)
-			raw[len(raw)-1] ^= 1
-			return raw, nil
-		}},
-		{check: 3, what: "was signed as an offer", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			m, err := cose.ParseSign1(raw)
-			if err != nil {
-				return nil, err
-			}
-			return resign(m.Payload, c.sp1.messages, "steward/offer/1")
-		}},
-	}
-}
-
-// termDefects are found by E4 to E9.
-func termDefects() []defect {
-	elsewhere := "coaps://elsewhere.example"
-	return []defect{
-		{check: 4, what: "names another factory certificate", order: func(_ *Check, o *order) { o.message.Factory[0] ^= 1 }},
-		{check: 4, what: "names another endpoint", order: func(_ *Check, o *order) { o.message.Subject += "x" }},
-		{check: 5, what: "has the stored epoch", old: true, order: func(_ *Check, o *order) { o.message.Epoch-- }},
-		{check: 5, what: "skips an epoch", order: func(_ *Check, o *order) { o.message.Epoch++ }},
-		{check: 5, what: "has the last epoch there is", order: func(_ *Check, o *order) { o.message.Epoch = 1<<32 - 1 }},
-		{check: 6, what: "has expired", clock: true, order: func(_ *Check, o *order) {
-			o.message.Expires, o.message.NotBefore = o.message.NotBefore-3600, o.message.NotBefore-7200
-		}},
-		{check: 6, what: "ends as it begins", order: func(_ *Check, o *order) { o.message.NotBefore = o.message.Expires }},
-		{check: 7, what: "lists an anchor that is not staged", order: func(_ *Check, o *order) {
-			o.destination.Anchors = append(o.destination.Anchors, transfer.AnchorRef{Purposes: transfer.DM})
-		}},
-		{check: 7, what: "does not list an anchor that is staged", order: func(_ *Check, o *order) {
-			o.destination.Anchors = o.destination.Anchors[:1]
-		}},
-		{check: 7, what: "gives an anchor less than is staged", order: func(_ *Check, o *order) {
-			o.destination.Anchors[0].Purposes &^= transfer.Update
-		}},
-		{check: 7, what: "gives an anchor more than is staged", order: func(_ *Check, o *order) {
-			o.destination.Anchors[0].Purposes |= transfer.RA
-		}},
-		{check: 8, what: "has a server URI without security", order: func(_ *Check, o *order) {
-			o.destination.ServerURI = "coap" + strings.TrimPrefix(o.destination.ServerURI, "coaps")
-		}},
-		{check: 8, what: "has an enrolment URI of another scheme", order: func(_ *Check, o *order) {
-			o.destination.EnrollURI = "https" + strings.TrimPrefix(o.destination.EnrollURI, "coaps")
-		}},
-		{check: 9, what: "leads back to another server", order: func(_ *Check, o *order) {
-			o.message.FallbackURI = elsewhere
-		}},
-		{check: 9, what: "leads back to another CA", order: func(_ *Check, o *order) {
-			o.message.FallbackEnrollURI = elsewhere
-		}},
-	}
-}
-
-// mandateDefects are found by E11.
-func mandateDefects() []defect {
-	return []defect{
-		{check: 11, what: "has a mandate signed by the provider itself", order: func(c *Check, o *order) {
-			o.owner = c.sp1.messages
-		}},
-		{check: 11, what: "has a mandate for another device", order: func(_ *Check, o *order) {
-			o.mandate.Devices.Factory[0][0] ^= 1
-		}},
-		{check: 11, what: "has a mandate to another provider", order: func(_ *Check, o *order) {
-			o.mandate.To += "x"
-		}},
-		{check: 11, what: "ends after what the mandate allows", order: func(_ *Check, o *order) {
-			o.mandate.Window.Latest--
-		}},
-		{check: 11, what: "keeps the application without permission", order: func(_ *Check, o *order) {
-			keep := transfer.ResetKeepApplication
-			o.destination.Reset = &keep
-		}},
-		{check: 11, what: "names another mandate than the one written", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			return altered(c, raw, func(_, labels map[any]any) { labels[uint64(12)] = bytes.Repeat([]byte{1}, 32) })
-		}},
-		{check: 11, what: "names no mandate", bytes: func(c *Check, raw []byte) ([]byte, error) {
-			return altered(c, raw, func(_, labels map[any]any) { delete(labels, uint64(12)) })
-		}},
-	}
-}
 
 // acceptance tries E1 to E11, but for E10, one defect at a time.
 func (c *Check) acceptance(ctx context.Context) error {
 	if err := c.stage(ctx, c.sp2.anchors()); err != nil {
 		return err
 	}
-	var all []defect
+	all := []defect{{check: 11, what: "comes without a mandate", bare: true}}
 	for _, part := range [][]defect{formDefects(), signatureDefects(), termDefects(), mandateDefects()} {
 		all = append(all, part...)
 	}
@@ -194,12 +27,45 @@ func (c *Check) acceptance(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.unsupported(ctx); err != nil {
+		return err
+	}
 	return c.unstage(ctx)
 }
 
+// unsupported tries E9 while no anchor of the present provider may enrol.
+func (c *Check) unsupported(ctx context.Context) error {
+	d := defect{check: 9, what: "would lead back to a CA that no anchor stands for"}
+	l := c.at(c.sp1)
+	s, err := l.look(ctx, c.o.IDs)
+	if err != nil {
+		return err
+	}
+	ca := c.sp1.anchors()[0]
+	i := slices.IndexFunc(s.truststore, func(a transfer.Anchor) bool { return bytes.Equal(a.Certificate, ca.Certificate) })
+	if i < 0 || s.truststore[i].Purposes.Has(transfer.Fallback) {
+		return nil
+	}
+	at := lwm2m.NewPath(c.o.IDs.Truststore, s.truststore[i].Instance, objects.TruststorePurposes)
+	write := func(p transfer.Purposes) (coap.Code, error) { return l.write(ctx, at, lwm2m.Unsigned(uint64(p))) }
+	before := s.truststore[i].Purposes
+	if code, err := write(before &^ transfer.Enrol); err != nil || !code.IsSuccess() {
+		c.skipped(d.try(), fmt.Sprintf("the device does not let its provider take that purpose away: %s %v", code, err))
+		return nil
+	}
+	tried := c.defective(ctx, d)
+	_, err = write(before)
+	return errors.Join(tried, err)
+}
+
+// try is how a report calls d.
+func (d defect) try() try {
+	what := "a message that " + d.what + " is refused"
+	return try{fmt.Sprintf("E%d", d.check), "§5", what, "Write of Message that " + d.what}
+}
+
 func (c *Check) defective(ctx context.Context, d defect) error {
-	rule, what := fmt.Sprintf("E%d", d.check), "a message that "+d.what+" is refused"
-	t := try{rule, "§5", what, "Write of Message that " + d.what}
+	t := d.try()
 	l := c.at(c.sp1)
 	before, err := l.look(ctx, c.o.IDs)
 	switch {
@@ -223,10 +89,14 @@ func (c *Check) defective(ctx context.Context, d defect) error {
 	if err != nil {
 		return err
 	}
-	if code, err := l.write(ctx, c.transferResource(objects.TransferMandate), lwm2m.Opaque(mandate)); err != nil {
-		return err
-	} else if !code.IsSuccess() {
-		return c.stopped(t, "Write of Mandate answers "+code.String())
+	if !d.bare {
+		code, err := l.write(ctx, c.transferResource(objects.TransferMandate), lwm2m.Opaque(mandate))
+		if err != nil {
+			return err
+		}
+		if !code.IsSuccess() {
+			return c.stopped(t, "Write of Mandate answers "+code.String())
+		}
 	}
 	return c.refused(ctx, c.sp1, t, d.check, func(l *link) (coap.Code, error) {
 		return l.write(ctx, c.transferResource(objects.TransferMessage), lwm2m.Opaque(raw))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,13 +14,15 @@ import (
 )
 
 // A flaw is a rule that a device does not keep: a place of the sources, and what stands
-// there in the device that is flawed.
+// there in the device that is flawed. Words after the rule tell flaws apart.
 type flaw struct{ rule, file, old, flawed string }
 
 const (
 	acceptance = "transfer/accept.go"
 	events     = "transfer/deviceevents.go"
 	connecting = "cmd/internal/sim/connect.go"
+	guard      = "transfer/guard.go"
+	truststore = "transfer/truststore.go"
 )
 
 // without is the flaw by which a check never fails.
@@ -49,11 +52,70 @@ var flaws = []flaw{
 		"E11", acceptance, "if !slices.ContainsFunc(f.Truststore, held) {",
 		`if broken == "E11" || !slices.ContainsFunc(f.Truststore, held) {`,
 	},
+	{
+		"E9 anchor", acceptance, "if !slices.ContainsFunc(f.Truststore, stands) {",
+		`if broken != "E9 anchor" && !slices.ContainsFunc(f.Truststore, stands) {`,
+	},
+	{
+		"replay", acceptance, "m.Epoch != uint64(f.Epoch)+1",
+		`m.Epoch != uint64(f.Epoch)+1 && (broken != "replay" || f.State != Expired || m.Epoch != uint64(f.Epoch))`,
+	},
 	without("order", events, "o != OrderOf(d.nv.Epoch, d.nv.Hash)"),
 	without("window", events, "!now.IsZero() && !window.Contains(now, ClockSkew)"),
 	{
 		"abort", "transfer/steps.go", "func (d *Device) unstage(n *nvm) error {",
 		"func (d *Device) unstage(n *nvm) error {\n\tif broken == \"abort\" {\n\t\treturn nil\n\t}",
+	},
+	{
+		"abort again", events, "	if d.nv.State == to {\n",
+		"	if d.nv.State == to && (broken != \"abort again\" || to != Expired) {\n",
+	},
+	{
+		"finalise again", events, "	if d.nv.State == to &&",
+		"	if d.nv.State == to && (broken != \"finalise again\" || to != Finalised) &&",
+	},
+	{"expired", events, "	if !over {\n", "	if broken == \"expired\" || !over {\n"},
+	{
+		"grace", events, "n.Turns == 0 && n.Since >= grace ||",
+		`n.Turns == 0 && (n.Since >= grace || broken == "grace" && n.Since >= grace/8) ||`,
+	},
+	{
+		"fallback", events, "n.Error, n.NoReturn, n.Next, n.Fresh = code,",
+		"if broken == \"fallback\" {\n			code = 0\n		}\n		n.Error, n.NoReturn, n.Next, n.Fresh = code,",
+	},
+	{
+		"FELL_BACK", "transfer/steps.go", "		if a.Domain == Permanent {\n",
+		"		if a.Domain == Permanent || broken == \"FELL_BACK\" && a.Domain == Pending {\n",
+	},
+	{
+		"wipe", "transfer/steps.go", "	n.Home = homeOf(destination)\n",
+		"	n.Home = homeOf(destination)\n	if broken == \"wipe\" {\n		n.Home.EnrollURI = n.Fall.Home.EnrollURI\n	}\n",
+	},
+	{
+		"finalise", "transfer/steps.go", "		case Current:\n",
+		"		case Current:\n			if broken == \"finalise\" {\n				kept = append(kept, a)\n			}\n",
+	},
+	{
+		"READY", "transfer/steps.go", "	n.Next, err = d.newKey()\n",
+		"	n.Next, err = d.newKey()\n	if broken == \"READY\" {\n		n.Epoch++\n	}\n",
+	},
+	{
+		"reboot", "transfer/device.go", "n.Boots++; n.Told = false;",
+		`n.Boots++; n.Told = false; if broken == "reboot" && n.State == Ready { n.State = Expired };`,
+	},
+	{
+		"freeze", guard, "Do: append(slices.Clone(change), OpExecute), At: []Place{AtElsewhere}},",
+		"Do: append(slices.Clone(change), OpExecute), At: frozen()},",
+	},
+	{
+		"guard", guard, "Do: []Operation{OpExecute}, At: []Place{AtFinalise, AtReturn}},",
+		"Do: inDone(), At: []Place{AtFinalise, AtReturn, alsoInDone()}},",
+	},
+	without("duplicate", truststore,
+		"slices.ContainsFunc(truststore, func(a Anchor) bool { return bytes.Equal(a.Certificate, certificate) })"),
+	{
+		"permanent", truststore, "if i < 0 || truststore[i].Domain == Permanent {",
+		"if i < 0 || broken != \"permanent\" && truststore[i].Domain == Permanent {",
 	},
 	{
 		"receipt", "transfer/steps.go", "	n.Next, err = d.newKey()\n",
@@ -71,6 +133,12 @@ var flaws = []flaw{
 	},
 }
 
+// beside are second places, which a device that keeps no guard does not look at either.
+var beside = []flaw{{
+	"", "transfer/devicestatus.go", "if !d.nv.State.AtRest() {",
+	`if !d.nv.State.AtRest() && broken != "freeze" && broken != "guard" {`,
+}}
+
 // support is added to the flawed device's packages.
 const support = `package transfer
 
@@ -83,6 +151,27 @@ func checkedURIs() int {
 		return 1
 	}
 	return 3
+}
+
+func frozen() []Place {
+	if broken == "freeze" {
+		return []Place{AtElsewhere, AtTruststore}
+	}
+	return []Place{AtElsewhere}
+}
+
+func inDone() []Operation {
+	if broken == "guard" {
+		return []Operation{OpExecute, OpCreate}
+	}
+	return []Operation{OpExecute}
+}
+
+func alsoInDone() Place {
+	if broken == "guard" {
+		return AtTruststore
+	}
+	return AtReturn
 }
 `
 
@@ -120,7 +209,11 @@ func TestBrokenDevices(t *testing.T) {
 			run := exec.CommandContext(t.Context(), bin, "-test.run", "^TestBroken$", "-test.timeout", "2m")
 			run.Env = append(os.Environ(), "STEWARD_BROKEN="+f.rule)
 			out, err := run.CombinedOutput()
-			if want := "BREACH [" + f.rule + "] <nil>"; err != nil || !strings.Contains(string(out), want) {
+			rule := f.rule
+			for _, word := range []string{" anchor", " again"} {
+				rule = strings.TrimSuffix(rule, word)
+			}
+			if want := "BREACH [" + rule + "] <nil>"; err != nil || !strings.Contains(string(out), want) {
 				t.Errorf("%v, want %q:\n%s", err, want, out)
 			}
 		})
@@ -131,7 +224,7 @@ func TestBrokenDevices(t *testing.T) {
 func flawed(t *testing.T, root string) (overlay string) {
 	t.Helper()
 	dir, sources := t.TempDir(), map[string]string{"transfer/broken.go": support}
-	for _, f := range flaws {
+	for _, f := range slices.Concat(flaws, beside) {
 		text, ok := sources[f.file]
 		if !ok {
 			raw, err := os.ReadFile(filepath.Join(root, f.file))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/codec"
 	"steward/objects"
@@ -103,6 +104,14 @@ func (c *Check) requestProblem(key transfer.Hash) string {
 	return unless(spki == key, "the request is for another key")
 }
 
+func spkiOf(csr []byte) (transfer.Hash, error) {
+	parsed, err := est.ParseCSR(csr)
+	if err != nil {
+		return transfer.Hash{}, err
+	}
+	return transfer.Hash(parsed.SPKI), nil
+}
+
 // goesBack follows a device on its way back to the outgoing provider. failed says
 // whether something went wrong that label 31 must tell.
 func (c *Check) goesBack(ctx context.Context, r *readiness, why string, failed bool) error {
@@ -130,7 +139,7 @@ func (c *Check) goesBack(ctx context.Context, r *readiness, why string, failed b
 // fallbackReceipt reads the receipt over the association by the factory certificate.
 func (c *Check) fallbackReceipt(ctx context.Context) (*transfer.Signed[transfer.Receipt], error) {
 	path := c.transferResource(objects.TransferReceipt)
-	var last error
+	last := errStopped // of a run that is ending
 	for until := time.Now().Add(c.o.Patience); time.Now().Before(until) && ctx.Err() == nil; {
 		c.sp1.mu.Lock()
 		l := &link{engine: c.sp1.engine, schema: c.schema, limit: maxSilence, session: session{

@@ -67,7 +67,7 @@ func breaches(t *testing.T, r devcheck.Report) (rules []string) {
 }
 
 // tried is how many tries of a whole run our own device passes, at least.
-const tried = 105
+const tried = 115
 
 // TestOwnDevice runs our own device through all checks.
 func TestOwnDevice(t *testing.T) {

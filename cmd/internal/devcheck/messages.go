@@ -84,10 +84,15 @@ func (o *order) sign() (message, mandate []byte, err error) {
 
 // resign signs a payload as a message, whatever is in it.
 func resign(payload []byte, by transfer.Signer, aad string) ([]byte, error) {
+	return resignWith(payload, by, aad, nil)
+}
+
+// resignWith is resign with more header parameters.
+func resignWith(payload []byte, by transfer.Signer, aad string, header map[int64]any) ([]byte, error) {
 	kid := transfer.KeyIDOf(by.Certificate)
 	signer, err := cose.NewSigner(by.Key, cose.ES256, kid[:])
 	if err != nil {
 		return nil, err
 	}
-	return cose.SignSign1(signer, cose.Options{Payload: payload, ExternalAAD: []byte(aad)})
+	return cose.SignSign1(signer, cose.Options{Payload: payload, ExternalAAD: []byte(aad), Protected: header})
 }

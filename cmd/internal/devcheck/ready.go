@@ -261,7 +261,7 @@ func (c *Check) aborted(ctx context.Context, r *readiness) error {
 			}
 		}
 		c.found(t, fmt.Sprintf("answers %s, State %s", code, after.state),
-			unless(code.IsSuccess(), "it is refused"), unless(after.state.AtRest(), "State is not one of rest"),
+			unless(code.IsSuccess(), "it is refused"), unless(after.state == transfer.Expired, "State is not EXPIRED"),
 			unless(left == 0, "%d anchors of the incoming provider are left", left),
 			unless(after.transfer.Epoch == r.at.transfer.Epoch, "Epoch is %d", after.transfer.Epoch))
 		if i == 0 && !after.state.AtRest() {

@@ -7,20 +7,11 @@ import (
 	"fmt"
 	"time"
 
-	"steward/est"
 	"steward/lwm2m"
 	"steward/lwm2m/coap"
 	"steward/objects"
 	"steward/transfer"
 )
-
-func spkiOf(csr []byte) (transfer.Hash, error) {
-	parsed, err := est.ParseCSR(csr)
-	if err != nil {
-		return transfer.Hash{}, err
-	}
-	return transfer.Hash(parsed.SPKI), nil
-}
 
 // all leads the device through everything, once.
 func (c *Check) all(ctx context.Context) error {
@@ -35,7 +26,8 @@ func (c *Check) all(ctx context.Context) error {
 	}
 	c.found(t, "State "+string(s.state), unless(s.state.AtRest(), "State is not one of rest"))
 	for _, part := range []func(context.Context) error{
-		c.acceptance, c.guards, c.inReady, c.early, c.refusedThere, c.graceOver, c.sentBack, c.acceptanceLater, c.completes,
+		c.acceptance, c.guards, c.inReady, c.expires, c.early, c.refusedThere, c.graceOver, c.sentBack, c.acceptanceLater,
+		c.completes,
 	} {
 		if err := part(ctx); err != nil {
 			return err
