@@ -207,7 +207,7 @@ SELECT r.short,
        (SELECT COUNT(*) FROM transfer_receipt t WHERE t.transfer = r.transfer AND t.short = r.short),
        COALESCE(SUM(c.status = 'revoked'), 0), COALESCE(SUM(c.status <> 'revoked'), 0)
   FROM transfer_row r
-  LEFT JOIN certificate c
+  LEFT JOIN certificate c INDEXED BY certificate_name
     ON c.name IN (SELECT endpoint FROM enrolment_right WHERE factory = r.factory
                   UNION SELECT endpoint FROM device WHERE factory = r.factory)
    AND c.factory = r.factory AND c.kind = 'operational'
