@@ -227,8 +227,9 @@ type Effect struct {
 	// Renew says that the certificate is to be renewed, at Home.EnrollURI with the key
 	// that FreshKey returns, before the device registers (DoRegister); then Renewed.
 	Renew bool
-	// Key is the key to be enrolled (DoEnrol). The DTLS session of DoEnrol,
-	// DoAttest and DoUpdate uses the factory key.
+	// Key is the key to be enrolled (DoEnrol), to which an update before that may be
+	// encrypted (DoUpdate). The DTLS session of DoEnrol, DoAttest and DoUpdate uses the
+	// factory key.
 	Key crypto.Signer
 	// Home is the account to register with (DoRegister, DoServe). In FALLBACK it is
 	// the former provider's, for DoReport, and for DoEnrol, where the receipt is
@@ -257,6 +258,7 @@ func (d *Device) Next() (e Effect, ok bool) {
 		e.URI, e.Anchors = destination.RAURI, Trusted(n.Truststore, n.State, RA)
 	case DoUpdate:
 		e.URI, e.Anchors = destination.UpdateURI, Trusted(n.Truststore, n.State, Update)
+		e.Key, _ = parseKey(n.Next) // the device wrote it itself
 	case DoRegister:
 		e.URI, e.Anchors = n.Home.ServerURI, Trusted(n.Truststore, n.State, DM)
 		e.Renew = n.renews(destination)

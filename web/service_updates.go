@@ -45,6 +45,11 @@ type NewRelease struct {
 	Class    string `json:"class,omitempty"`    // UUID, or a name to derive it from
 	Sequence uint64 `json:"sequence,omitempty"` // 0: one more than the newest of the class
 	Approve  bool   `json:"approve,omitempty"`  // at once, where nobody else could; else it is not added
+	// Secret says that the image holds secrets: a device that comes from another provider
+	// is given it before it enrols only encrypted to its own key. Staging is then the
+	// component into which it fetches the ciphertext: segments in hexadecimal, joined by "/".
+	Secret  bool   `json:"secret,omitempty"`
+	Staging string `json:"staging,omitempty"`
 }
 
 // A Release is what the manifest of an envelope says.
@@ -59,6 +64,7 @@ type Release struct {
 	Digest     string        `json:"digest"` // hex SHA-256 of the image
 	Size       int           `json:"size"`   // of the image, bytes
 	Signer     string        `json:"signer"` // key id
+	Secret     bool          `json:"secret,omitempty"`
 	CreatedAt  time.Time     `json:"created_at"`
 	CreatedBy  string        `json:"created_by"`
 

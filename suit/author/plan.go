@@ -51,8 +51,19 @@ type Image struct {
 	// Encryption encrypts the image to devices or groups; nil does not. It needs
 	// Staging, unless the image is Inline.
 	Encryption *cose.Encryption
+	// Sealed is an image that was encrypted before; nil is none. It needs Staging, and
+	// one slot with the digest, the size and the URI.
+	Sealed *Sealed
 	// Boot has the device verify the image at each start, and invoke it.
 	Boot bool
+}
+
+// Sealed is the ciphertext of an image, for many devices: to each the key to it is
+// encrypted by itself, in a manifest of its own.
+type Sealed struct {
+	Info   []byte      // COSE_Encrypt without ciphertext, to the device
+	Digest suit.Digest // of the ciphertext
+	Size   uint64      // of the ciphertext, bytes
 }
 
 // A Slot is an image for one place of a component.
@@ -172,6 +183,9 @@ func (i *Image) check() error {
 			return fmt.Errorf("%w: slot %d has no payload", ErrOptions, s.Number)
 		case s.Payload == nil && (len(s.Digest.Value) == 0 || s.Size == 0):
 			return fmt.Errorf("%w: slot %d has neither payload nor digest and size", ErrOptions, s.Number)
+		case i.Sealed != nil && (needed || i.Staging == "" || len(i.Slots) > 1):
+			return fmt.Errorf("%w: what was encrypted before is fetched, into one slot, by way of another component",
+				ErrOptions)
 		case i.Encryption != nil && !s.Inline && i.Staging == "":
 			return fmt.Errorf("%w: no component in which to stage the ciphertext", ErrOptions)
 		case !s.Inline && !s.Integrated && s.URI == "":

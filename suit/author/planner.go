@@ -144,6 +144,10 @@ func (b *planner) slot(image *Image, i, n int, s *Slot) (shared, install suit.Se
 		parameters = append(parameters, b.parameter(suit.ParameterEncryptionInfo, info))
 		delivered = ciphertext
 	}
+	if image.Sealed != nil {
+		parameters = append(parameters, b.parameter(suit.ParameterEncryptionInfo, image.Sealed.Info))
+		digest, size = image.Sealed.Digest, image.Sealed.Size
+	}
 	if s.Inline {
 		parameters = append(parameters, b.parameter(suit.ParameterContent, delivered))
 		return shared, suit.Sequence{set(parameters...), {Code: suit.DirectiveWrite, Policy: reportFailure}}

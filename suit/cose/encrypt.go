@@ -1,7 +1,6 @@
 package cose
 
 import (
-	"crypto/rand"
 	"fmt"
 	"io"
 	"slices"
@@ -52,64 +51,15 @@ type Encryption struct {
 // message, whose ciphertext is nil, and the ciphertext. It returns ErrOptions or
 // ErrAlgorithm.
 func (o Encryption) Encrypt(plaintext []byte) (info, ciphertext []byte, err error) {
-	if o.Algorithm == 0 {
-		o.Algorithm = A128GCM
-	}
-	if o.Rand == nil {
-		o.Rand = rand.Reader
-	}
-	size, ok := contents[o.Algorithm]
-	if !ok {
-		return nil, nil, fmt.Errorf("%w: %v", ErrAlgorithm, o.Algorithm)
-	}
-	if len(o.Recipients) == 0 || len(o.Recipients) > MaxRecipients {
-		return nil, nil, fmt.Errorf("%w: %d recipients", ErrOptions, len(o.Recipients))
-	}
-	fresh := make([]byte, size.key+size.iv)
-	if _, err := io.ReadFull(o.Rand, fresh); err != nil {
-		return nil, nil, fmt.Errorf("making a content key: %w", err)
-	}
-	key, iv := fresh[:size.key], fresh[size.key:]
-	wire, err := o.message(key, iv)
+	k, err := NewContentKey(o.Algorithm, o.Rand)
 	if err != nil {
 		return nil, nil, err
 	}
-	aad, err := encAAD(wire.Protected)
-	if err != nil {
+	if info, err = k.EncryptTo(o.Rand, o.Recipients...); err != nil {
 		return nil, nil, err
 	}
-	if ciphertext, err = o.Algorithm.seal(key, iv, plaintext, aad); err != nil {
-		return nil, nil, err
-	}
-	info, err = encodeMessage(wire, TagEncrypt, true)
+	ciphertext, err = k.Encrypt(plaintext)
 	return info, ciphertext, err
-}
-
-// message makes the headers and wraps the key to the recipients.
-func (o Encryption) message(key, iv []byte) (wire wireEncrypt, err error) {
-	wire.Protected = []byte{}
-	unprotected := map[int64]any{LabelIV: iv}
-	if o.Algorithm.Authenticated() {
-		if wire.Protected, err = encodeMap(map[int64]any{LabelAlgorithm: int64(o.Algorithm)}); err != nil {
-			return wire, err
-		}
-	} else {
-		unprotected[LabelAlgorithm] = int64(o.Algorithm) // RFC 9459 §4: nothing would protect it
-	}
-	if wire.Unprotected, err = deterministic.enc.Marshal(unprotected); err != nil {
-		return wire, fmt.Errorf("%w: %w", ErrOptions, err)
-	}
-	for _, k := range o.Recipients {
-		if k.alg == Direct {
-			return wire, fmt.Errorf("%w: recipient of codes only", ErrOptions)
-		}
-		one, err := k.wrap(o.Rand, key, firmwareContext)
-		if err != nil {
-			return wire, err
-		}
-		wire.Recipients = append(wire.Recipients, one)
-	}
-	return wire, nil
 }
 
 // encAAD encodes Enc_structure (§5.3) with an empty external_aad.

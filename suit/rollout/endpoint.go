@@ -18,16 +18,20 @@ const (
 
 // The path below which devices fetch: /update/e/<release> for the envelope,
 // /update/p/<release> for the payload that its manifest names, /update/t/<release>
-// for the texts that were severed from it.
+// for the texts that were severed from it, /update/x/<release> for the payload encrypted
+// for devices that have not enrolled.
 const (
 	segmentUpdate   = "update"
 	segmentEnvelope = "e"
 	segmentPayload  = "p"
 	segmentText     = "t"
+	segmentCipher   = "x"
 )
 
 // parts are what the segments stand for. It is never changed.
-var parts = map[string]Part{segmentEnvelope: PartPull, segmentPayload: PartImage, segmentText: PartText}
+var parts = map[string]Part{
+	segmentEnvelope: PartPull, segmentPayload: PartImage, segmentText: PartText, segmentCipher: PartCipher,
+}
 
 // EnvelopeURI returns where the endpoint at base ("coaps://host:port") has the
 // envelope of a release.
@@ -40,12 +44,18 @@ func PayloadURI(base, release string) string {
 	return base + "/" + segmentUpdate + "/" + segmentPayload + "/" + release
 }
 
+// CipherURI returns where the endpoint at base has the payload of a release encrypted.
+func CipherURI(base, release string) string {
+	return base + "/" + segmentUpdate + "/" + segmentCipher + "/" + release
+}
+
 // An Endpoint answers devices that fetch, by CoAP and HTTP, block by block or range
 // by range: it keeps nothing of a download, so that a device goes on where it was cut
 // off. All fields are required.
 type Endpoint struct {
 	Payloads *Payloads
 	Grants   *Grants
+	Sealed   *Grants // of what is encrypted
 	Budgets  *Budgets
 	Log      *slog.Logger
 }
@@ -73,7 +83,11 @@ func (e *Endpoint) open(ctx context.Context, path []string, who coap.Identity) (
 	if len(path) != 3 || path[0] != segmentUpdate || parts[path[1]] == "" || !releaseID(path[2]) {
 		return nil, Grant{}, ErrUnknown
 	}
-	grant, err := e.Grants.Of(ctx, who, path[2])
+	grants := e.Grants
+	if path[1] == segmentCipher {
+		grants = e.Sealed
+	}
+	grant, err := grants.Of(ctx, who, path[2])
 	if err != nil {
 		return nil, grant, err
 	}
@@ -149,6 +163,18 @@ func (e *Endpoint) part(ctx context.Context, r *coap.Request, p *Payload, grant 
 	}
 	return &coap.Response{
 		Code: coap.Content, ContentFormat: coap.FormatID(format), ETag: p.ETag[:], Total: p.Length, Payload: part,
+	}
+}
+
+// ServeSealed answers GET with what one device is given. Who may have it, the caller has
+// decided.
+func (*Endpoint) ServeSealed(r *coap.Request, s SealedEnvelope) *coap.Response {
+	if r.Offset >= len(s.Envelope) {
+		return &coap.Response{Code: coap.BadRequest}
+	}
+	return &coap.Response{
+		Code: coap.Content, ContentFormat: coap.FormatID(contentOctets), ETag: s.Manifest.Value[:8],
+		Total: len(s.Envelope), Payload: s.Envelope[r.Offset:min(r.Offset+r.Limit, len(s.Envelope))],
 	}
 }
 

@@ -74,7 +74,7 @@ func (e *Endpoint) download(w http.ResponseWriter, r *http.Request, who coap.Ide
 		media = MediaEnvelope
 	case PartText:
 		media = "application/cbor"
-	case PartPush, PartImage:
+	case PartPush, PartImage, PartCipher, PartKey:
 	}
 	header := w.Header()
 	header.Set("Content-Type", media)

@@ -73,7 +73,7 @@ func served(s *shelf, total, rate int64) *rollout.Endpoint {
 	}
 	return &rollout.Endpoint{
 		Payloads: rollout.NewPayloads(s, 2*rollout.ChunkSize), Grants: rollout.NewGrants(find),
-		Budgets: rollout.NewBudgets(total), Log: slog.New(slog.DiscardHandler),
+		Sealed: rollout.NewGrants(find), Budgets: rollout.NewBudgets(total), Log: slog.New(slog.DiscardHandler),
 	}
 }
 

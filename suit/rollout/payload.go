@@ -13,10 +13,12 @@ type Part string
 
 // The parts.
 const (
-	PartPush  Part = "push"  // Content.Push
-	PartPull  Part = "pull"  // Content.Pull
-	PartImage Part = "image" // Content.Image
-	PartText  Part = "text"  // Content.Text
+	PartPush   Part = "push"   // Content.Push
+	PartPull   Part = "pull"   // Content.Pull
+	PartImage  Part = "image"  // Content.Image
+	PartText   Part = "text"   // Content.Text
+	PartCipher Part = "cipher" // Content.Cipher
+	PartKey    Part = "key"    // Content.Key: nobody fetches it
 )
 
 // ChunkSize is the number of bytes of a chunk, the unit in which parts are stored and

@@ -27,6 +27,10 @@ type ImageSpec struct {
 	Component suit.ComponentID // zero: one segment "00"
 	Image     []byte
 	By        string
+	// Secret says that the image holds secrets (Release.Sealed); Staging is then the
+	// component into which devices fetch the ciphertext.
+	Secret  bool
+	Staging suit.ComponentID
 }
 
 // AuthorRelease makes a release of an image: two manifests with the same
@@ -49,6 +53,11 @@ func AuthorRelease(s ImageSpec, payloadURI string, signer *cose.Signer, now time
 		return Release{}, Content{}, err
 	}
 	c := Content{Image: slices.Clone(s.Image)}
+	if s.Secret {
+		if err := r.seal(&c, s.Component, s.Staging); err != nil {
+			return Release{}, Content{}, err
+		}
+	}
 	for i, out := range []*[]byte{&c.Push, &c.Pull} {
 		o := author.Options{
 			Vendor: s.Vendor, Class: s.Class, Sequence: s.Sequence, Component: s.Component, Payload: s.Image,

@@ -37,6 +37,9 @@ type Release struct {
 	Images   []string       // components, for people
 	// Apart says that the manifest of Pull names our own endpoint for its payload.
 	Apart bool `json:",omitempty"`
+	// Sealed says that the image holds secrets: before a device has enrolled it is given
+	// encrypted to the key of that device only. Nil: it holds none.
+	Sealed *Sealed `json:",omitempty"`
 
 	CreatedAt time.Time
 	CreatedBy string
@@ -51,6 +54,9 @@ type Content struct {
 	Pull  []byte // envelope whose payload is fetched; nil: cannot be pulled
 	Image []byte // the payload that Pull's manifest names; nil with an integrated one
 	Text  []byte // the texts that were severed from both, encoded; nil: they are inside, or there are none
+	// Cipher is the image, encrypted for devices that have not enrolled, and Key what
+	// opens it (cose.ContentKey). Nil: it holds no secrets. Releases.Content leaves them out.
+	Cipher, Key []byte
 }
 
 // Installed is a manifest that a device is known to run.

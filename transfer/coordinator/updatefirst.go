@@ -46,6 +46,7 @@ func (t *Transfer) commits(r Row, by transfer.RowEvent) []transfer.RowEvent {
 type Arrival struct {
 	Device   fleet.ID
 	Transfer string
+	Key      transfer.Hash // of the key to be enrolled, from the READY receipt
 }
 
 // MayUpdate reports whether a device comes in a transfer that has it ask the update
@@ -55,7 +56,7 @@ func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (a A
 	if err != nil || r.Transfer == "" || t.Attest && !r.attested() {
 		return Arrival{}, false, err
 	}
-	return Arrival{Device: r.Device, Transfer: t.ID}, true, nil
+	return Arrival{Device: r.Device, Transfer: t.ID, Key: r.SPKI}, true, nil
 }
 
 // UpToDate notes that a device asked the update server and there was nothing newer

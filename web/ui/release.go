@@ -104,6 +104,7 @@ func (u *UI) addRelease(w http.ResponseWriter, r *http.Request) error {
 	release := web.NewRelease{
 		Name: r.PostFormValue("name"), Version: r.PostFormValue("version"),
 		Vendor: r.PostFormValue("vendor"), Class: r.PostFormValue("class"),
+		Secret: r.PostFormValue("secret") != "", Staging: r.PostFormValue("staging"),
 	}
 	var added web.Release
 	err := fillRelease(r, &release)

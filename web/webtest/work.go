@@ -9,7 +9,7 @@ import (
 func (f *Fake) release() web.Release {
 	return web.Release{
 		ID: ID, Name: f.Text, Version: f.Text, Sequence: 2, Vendor: f.Text, Class: f.Text, Components: []string{f.Text},
-		Digest: "ab12", Size: 2048, Signer: "cd34", CreatedAt: Noon, CreatedBy: f.Text,
+		Digest: "ab12", Size: 2048, Signer: "cd34", Secret: true, CreatedAt: Noon, CreatedBy: f.Text,
 		State: "approved", Level: web.LevelGood, Actions: []web.ReleaseAction{web.ReleaseApprove, web.ReleaseWithdraw},
 		Decisions: []web.ReleaseDecision{{Action: web.ReleaseApprove, By: f.Text, Reason: f.Text, At: Noon}},
 	}

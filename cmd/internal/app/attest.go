@@ -141,7 +141,15 @@ func (a *App) references(ctx context.Context, known attest.Attester) ([]attest.R
 	}
 	newest := slices.MaxFunc(installed, func(x, y rollout.Installed) int { return cmp.Compare(x.Sequence, y.Sequence) })
 	if newest.Release == "" { // brought along, or installed before it enrolled
-		r, ok, err := a.releaseOf(ctx, newest.Digest)
+		sealed, err := a.sealedTo(ctx, d.ID, newest.Digest)
+		if err != nil {
+			return nil, err
+		}
+		if sealed.Envelope != nil {
+			ours, err := imagesUnder(sealed.Envelope)
+			return merged(ours, known.References), err
+		}
+		r, ok, err := a.releaseOf(ctx, d.ID, newest.Digest)
 		if err != nil || !ok {
 			return known.References, err
 		}

@@ -4,23 +4,22 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/url"
 	"strconv"
-	"strings"
 
+	"steward/lwm2m/audit"
 	"steward/lwm2m/coap"
 	"steward/lwm2m/fleet"
 	"steward/suit"
-	"steward/suit/author"
 	"steward/suit/rollout"
+	"steward/transfer"
 )
 
 // Update before enrolment (transfer protocol §4, step 9b): a device that comes asks
 // GET /update?c=<class>&s=<sequence> by its factory certificate. 2.05 is an envelope,
 // 2.03 that there is nothing newer, which opens its right; 5.03 that it is to ask
 // again. It is given the newest approved release for its class, whose payload it fetches
-// from /update/p by the same association, or finds inside: whoever lets it be asked for
-// must not put secrets there.
+// by the same association, or finds inside. One with secrets it is given only if it names
+// the key that it enrols, k=<key>, encrypted to that key.
 
 // updateRest is for how long a device is to wait that came too early.
 const updateRest = 5 // seconds
@@ -28,71 +27,98 @@ const updateRest = 5 // seconds
 // updateFirst answers such a device.
 func (a *App) updateFirst(ctx context.Context, r *coap.Request) *coap.Response {
 	who := r.Peer.Identity()
-	class, sequence, ok := updateQuery(r.Query)
+	q, ok := parseUpdateQuery(r.Query)
 	switch {
 	case r.Method != coap.GET:
 		return &coap.Response{Code: coap.MethodNotAllowed}
 	case who.Role != coap.RoleFactory:
 		return &coap.Response{Code: coap.Forbidden}
 	case !ok:
-		return &coap.Response{Code: coap.BadRequest, Payload: []byte("c=<class>&s=<sequence>")}
+		return &coap.Response{Code: coap.BadRequest, Payload: []byte("c=<class>&s=<sequence>&k=<key to be enrolled>")}
 	}
 	a.factory.note(r.Peer)
-	factory := fleet.Factory(who.Certificate)
-	_, may, err := a.transfers.MayUpdate(ctx, factory)
-	if err == nil && !may {
-		return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(updateRest)}
-	}
-	var release rollout.Release
-	if err == nil {
-		release, ok, err = a.newerRelease(ctx, class, sequence)
-	}
-	if err == nil && ok {
-		return a.updates.ServeEnvelope(ctx, r, release)
-	}
-	if err == nil {
-		err = a.transfers.UpToDate(ctx, factory)
-	}
+	res, err := a.updateFor(ctx, r, q)
 	if err != nil {
 		a.log.LogAttrs(ctx, slog.LevelError, "update before enrolment", slog.String("endpoint", who.Name),
 			slog.Any("error", err))
-		return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(updateRest)}
+		return later()
 	}
-	return &coap.Response{Code: coap.Valid, ETag: []byte(strconv.FormatUint(sequence, 16))}
+	return res
+}
+
+// later has a device ask again.
+func later() *coap.Response {
+	return &coap.Response{Code: coap.ServiceUnavailable, MaxAge: coap.MaxAgeSeconds(updateRest)}
+}
+
+// updateFor answers what a device asked.
+func (a *App) updateFor(ctx context.Context, r *coap.Request, q updateQuery) (*coap.Response, error) {
+	who := r.Peer.Identity()
+	factory := fleet.Factory(who.Certificate)
+	arrival, may, err := a.transfers.MayUpdate(ctx, factory)
+	switch {
+	case err != nil:
+		return nil, err
+	case !may:
+		return later(), nil
+	case q.key != nil && transfer.Hash(q.key.hash) != arrival.Key:
+		a.auditor.add(audit.Row{
+			Actor: "device:" + who.Name, Action: "update.refuse", Subject: string(arrival.Device),
+			Reason: "another key than that of the READY receipt, by the factory certificate",
+		})
+		return &coap.Response{Code: coap.Forbidden}, nil
+	}
+	release, ok, err := a.newerRelease(ctx, q)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		err = a.transfers.UpToDate(ctx, factory)
+		return &coap.Response{Code: coap.Valid, ETag: []byte(strconv.FormatUint(q.sequence, 16))}, err
+	case release.Sealed == nil:
+		return a.updates.ServeEnvelope(ctx, r, release), nil
+	}
+	sealed, err := a.sealedFor(ctx, arrival, release, *q.key, "device:"+who.Name)
+	if err != nil {
+		return nil, err
+	}
+	return a.updates.ServeSealed(r, sealed), nil
 }
 
 // mayFetchFirst says whether a device that comes may fetch the payload of a release: as
-// long as it waits for its update, and no longer. It returns rollout.ErrNotGranted.
-func (a *App) mayFetchFirst(ctx context.Context, factory fleet.Factory, release string) (rollout.Grant, error) {
-	arrival, may, err := a.transfers.MayUpdate(ctx, factory)
-	if err != nil {
-		return rollout.Grant{}, err
-	}
-	if !may {
-		return rollout.Grant{}, rollout.ErrNotGranted
-	}
+// long as it waits for its update, and no longer. over says that nothing else gives it
+// to somebody with a factory certificate: it has secrets, or it was granted.
+func (a *App) mayFetchFirst(ctx context.Context, factory fleet.Factory, release string) (
+	g rollout.Grant, over bool, err error,
+) {
 	r, err := a.db.Rollout().Release(ctx, release)
 	switch {
 	case errors.Is(err, rollout.ErrUnknown):
-		return rollout.Grant{}, rollout.ErrNotGranted
+		return g, false, nil
 	case err != nil:
-		return rollout.Grant{}, err
+		return g, false, err
+	case r.Sealed != nil:
+		return g, true, rollout.ErrNotGranted
 	case !r.Apart || r.State != rollout.ReleaseApproved:
-		return rollout.Grant{}, rollout.ErrNotGranted
+		return g, false, nil
 	}
-	return rollout.Grant{Device: arrival.Device}, nil
+	arrival, may, err := a.transfers.MayUpdate(ctx, factory)
+	return rollout.Grant{Device: arrival.Device}, may, err
 }
 
-// updateQuery reads the two parameters, each once: the class as a UUID, the sequence
-// number in decimal.
-func updateQuery(query []string) (class string, sequence uint64, ok bool) {
-	values, err := url.ParseQuery(strings.Join(query, "&"))
-	if err != nil || len(values) != 2 || len(values["c"]) != 1 || len(values["s"]) != 1 {
-		return "", 0, false
+// newerRelease returns the newest approved release that we can give a device; ok is
+// false if there is none.
+func (a *App) newerRelease(ctx context.Context, q updateQuery) (rollout.Release, bool, error) {
+	found, err := a.db.Rollout().ApprovedAbove(ctx, q.class, q.sequence, considered)
+	for _, r := range found {
+		if r.Sealed != nil && q.key == nil {
+			continue
+		}
+		if given, err := a.updates.Gives(ctx, r); err != nil || given {
+			return r, given, err
+		}
 	}
-	id, err1 := author.ParseUUID(values["c"][0])
-	sequence, err2 := strconv.ParseUint(values["s"][0], 10, 64)
-	return id.String(), sequence, err1 == nil && err2 == nil
+	return rollout.Release{}, false, err
 }
 
 // maxScanned bounds the releases that are looked through.
@@ -100,18 +126,6 @@ const (
 	scanned    = 100
 	maxScanned = 10_000
 )
-
-// newerRelease returns the newest approved release for a class that we can give
-// and is above a sequence number; ok is false if there is none.
-func (a *App) newerRelease(ctx context.Context, class string, above uint64) (rollout.Release, bool, error) {
-	found, err := a.db.Rollout().ApprovedAbove(ctx, class, above, considered)
-	for _, r := range found {
-		if given, err := a.updates.Gives(ctx, r); err != nil || given {
-			return r, given, err
-		}
-	}
-	return rollout.Release{}, false, err
-}
 
 // considered is how many releases are looked at for one that can be pushed.
 const considered = 16
@@ -150,7 +164,7 @@ func (a *App) updatedFirst(ctx context.Context, report rollout.DeviceReport) {
 	if _, may, err := a.transfers.MayUpdate(ctx, d.Factory); err != nil || !may {
 		return
 	}
-	r, ok, err := a.releaseOf(ctx, report.Digest)
+	r, ok, err := a.releaseOf(ctx, report.Device, report.Digest)
 	if err == nil && ok {
 		err = a.db.Rollout().AddInstalled(ctx, report.Device, []rollout.Installed{{
 			Digest: report.Digest, Sequence: r.Sequence,
@@ -160,7 +174,17 @@ func (a *App) updatedFirst(ctx context.Context, report rollout.DeviceReport) {
 }
 
 // releaseOf returns the release that has a manifest; ok is false if there is none.
-func (a *App) releaseOf(ctx context.Context, manifest suit.Digest) (found rollout.Release, ok bool, err error) {
+func (a *App) releaseOf(ctx context.Context, device fleet.ID, manifest suit.Digest) (
+	found rollout.Release, ok bool, err error,
+) {
+	sealed, err := a.sealedTo(ctx, device, manifest)
+	if err != nil {
+		return found, false, err
+	}
+	if sealed.Release != "" {
+		found, err = a.db.Rollout().Release(ctx, sealed.Release)
+		return found, err == nil, err
+	}
 	err = a.eachRelease(ctx, func(r rollout.Release) bool {
 		if r.Manifest[0].Equal(manifest) || r.Manifest[1].Equal(manifest) {
 			found, ok = r, true

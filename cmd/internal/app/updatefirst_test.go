@@ -34,7 +34,8 @@ func newArrivals(t *testing.T) *arrivals {
 	t.Helper()
 	v := &arrivals{T: t, a: serving(t), vendor: author.VendorID("vendor.example")}
 	v.class = author.ClassID(v.vendor, "sensor")
-	ctx, now, partner := t.Context(), time.Now().UTC().Truncate(time.Microsecond), coordinator.Partner{ID: "P", Name: "Alpha"}
+	ctx, now := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
+	partner := coordinator.Partner{ID: "P", Name: "Alpha"}
 	if err := v.a.DB().Transfers().PutPartner(ctx, partner, audit.Row{Actor: "x", Action: "x"}); err != nil {
 		t.Fatal(err)
 	}
@@ -57,15 +58,23 @@ func (v *arrivals) commit(ch coordinator.Change) {
 // device adds a device in a state of its row, by a name of one letter.
 func (v *arrivals) device(name string, state transfer.RowState) *peer {
 	v.Helper()
+	return v.deviceWith(name, state, transfer.Hash{1})
+}
+
+// deviceWith is device, with a key that it enrols.
+func (v *arrivals) deviceWith(name string, state transfer.RowState, key transfer.Hash) *peer {
+	v.Helper()
 	p := &peer{[32]byte{name[0]}}
 	f := fleet.Factory(p.certificate)
-	d := fleet.Device{ID: fleet.ID(name), Endpoint: lwm2m.Endpoint(name), Factory: f, Ownership: fleet.Owned, CreatedAt: time.Now()}
+	d := fleet.Device{
+		ID: fleet.ID(name), Endpoint: lwm2m.Endpoint(name), Factory: f, Ownership: fleet.Owned, CreatedAt: time.Now(),
+	}
 	if err := v.a.DB().Devices().Put(v.Context(), d, "test", "test"); err != nil {
 		v.Fatal(err)
 	}
 	v.commit(coordinator.Change{Rows: []coordinator.Row{{
 		Transfer: v.t.ID, Short: f.Short(), Device: d.ID, Factory: f, Incoming: true, State: state,
-		SPKI: transfer.Hash{1}, UpdatedAt: time.Now(),
+		SPKI: key, UpdatedAt: time.Now(),
 	}}})
 	return p
 }
@@ -73,14 +82,25 @@ func (v *arrivals) device(name string, state transfer.RowState) *peer {
 // release adds an approved release, authored here.
 func (v *arrivals) release(id string, sequence uint64, image []byte) {
 	v.Helper()
+	v.author(rollout.ImageSpec{ID: id, Sequence: sequence, Image: image})
+}
+
+// secret is release with secrets.
+func (v *arrivals) secret(id string, sequence uint64, image []byte) {
+	v.Helper()
+	staging := suit.NewComponentID([]byte{1})
+	v.author(rollout.ImageSpec{ID: id, Sequence: sequence, Image: image, Secret: true, Staging: staging})
+}
+
+func (v *arrivals) author(s rollout.ImageSpec) {
+	v.Helper()
 	key, _ := v.a.SUIT()
 	signer, err := cose.NewSigner(key, cose.ESP256, nil)
 	if err != nil {
 		v.Fatal(err)
 	}
-	r, c, err := rollout.AuthorRelease(rollout.ImageSpec{
-		ID: id, Name: id, Version: "2." + id, Vendor: v.vendor, Class: v.class, Sequence: sequence, Image: image, By: "test",
-	}, rollout.PayloadURI(v.a.CoAPSURI(), id), signer, time.Now())
+	s.Name, s.Version, s.Vendor, s.Class, s.By = s.ID, "2."+s.ID, v.vendor, v.class, "test"
+	r, c, err := rollout.AuthorRelease(s, rollout.PayloadURI(v.a.CoAPSURI(), s.ID), signer, time.Now())
 	if err != nil {
 		v.Fatal(err)
 	}

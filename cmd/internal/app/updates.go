@@ -26,7 +26,8 @@ func (a *App) buildUpdates(ctx context.Context) (err error) {
 	}
 	budgets := rollout.NewBudgets(a.cfg.UpdateRate)
 	a.updates = &rollout.Endpoint{
-		Payloads: rollout.NewPayloads(a.db.Rollout(), 0), Grants: rollout.NewGrants(a.mayFetch), Budgets: budgets,
+		Payloads: rollout.NewPayloads(a.db.Rollout(), 0), Grants: rollout.NewGrants(a.mayFetch),
+		Sealed: rollout.NewGrants(a.mayFetchSealed), Budgets: budgets,
 		Log: a.log,
 	}
 	if a.cfg.Updates == "" {
@@ -112,8 +113,8 @@ func (a *App) deviceOf(ctx context.Context, who coap.Identity) (fleet.ID, error)
 // and was told of it before it enrols.
 func (a *App) mayFetch(ctx context.Context, who coap.Identity, release string) (rollout.Grant, error) {
 	if who.Role == coap.RoleFactory {
-		g, err := a.mayFetchFirst(ctx, fleet.Factory(who.Certificate), release)
-		if !errors.Is(err, rollout.ErrNotGranted) {
+		g, over, err := a.mayFetchFirst(ctx, fleet.Factory(who.Certificate), release)
+		if over || err != nil {
 			return g, err
 		}
 	}

@@ -88,6 +88,7 @@ func releaseRows(r web.ReleaseDetail) [][]string {
 		{"class", r.Class},
 		{"digest", r.Digest},
 		{"size", strconv.Itoa(r.Size)},
+		{"secret", strconv.FormatBool(r.Secret)},
 		{"added", moment(r.CreatedAt) + " by " + r.CreatedBy},
 	}
 	for _, d := range r.Decisions {
@@ -114,7 +115,11 @@ func (o *operator) releasesAdd() *cobra.Command {
 		Use: "add [flags]", Short: "Add an image, or a signed envelope", Args: noArgs,
 		Long: `Adds --image, for which the provider writes and signs a manifest, or --envelope,
 a SUIT envelope that is signed already; with both, the image is what the envelope
-names. The release is a draft. Who is alone may --approve it at once.`,
+names. The release is a draft. Who is alone may --approve it at once.
+
+An image that is --secret is given to devices that come from another provider, before
+they enrol, only encrypted to the key that they enrol. They fetch the ciphertext into
+the component --staging, and decrypt it from there.`,
 		Example: "  steward releases add --image fw.bin --version 2.1.0 --vendor vendor.example --class sensor",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
@@ -152,6 +157,8 @@ names. The release is a draft. Who is alone may --approve it at once.`,
 	f.StringVar(&n.Class, "class", "", "name or UUID")
 	f.Uint64Var(&n.Sequence, "sequence", 0, "sequence number (default the next)")
 	f.BoolVar(&n.Approve, "approve", false, "approve it at once")
+	f.BoolVar(&n.Secret, "secret", false, "the image holds secrets")
+	f.StringVar(&n.Staging, "staging", "", "`component` for the ciphertext: segments in hexadecimal, joined by /")
 	return cmd
 }
 

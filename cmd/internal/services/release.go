@@ -6,14 +6,11 @@ import (
 	"crypto"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math"
-	"strings"
 	"sync"
 
 	"steward/est"
 	"steward/suit"
-	"steward/suit/author"
 	"steward/suit/cose"
 	"steward/suit/rollout"
 	"steward/suit/sbom"
@@ -48,6 +45,7 @@ func showRelease(r rollout.Release) web.Release {
 		ID: r.ID, Name: r.Name, Version: r.Version, Sequence: r.Sequence, Vendor: r.Vendor, Class: r.Class,
 		Components: r.Images, Digest: hex.EncodeToString(r.Digest.Value), Size: r.Size, Signer: r.Signer,
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, State: string(r.State), Level: releaseLevels[r.State],
+		Secret: r.Sealed != nil,
 	}
 	for _, row := range rollout.ReleaseTable {
 		if row.From == r.State {
@@ -137,6 +135,7 @@ func (s *releases) AddRelease(ctx context.Context, by web.Actor, n web.NewReleas
 		{"version", n.Version, maxVersion},
 		{"vendor", n.Vendor, maxName},
 		{"class", n.Class, maxName},
+		{"staging", n.Staging, maxName},
 	} {
 		if err := checkText(t.field, t.text, t.most); err != nil {
 			return web.Release{}, err
@@ -175,58 +174,13 @@ func (s *releases) AddRelease(ctx context.Context, by web.Actor, n web.NewReleas
 	return showRelease(r), nil
 }
 
-// author makes manifests for an image and signs them with our key.
-func (s *releases) author(
-	ctx context.Context, by web.Actor, n web.NewRelease,
-) (rollout.Release, rollout.Content, error) {
-	fail := func(err error) (rollout.Release, rollout.Content, error) {
-		return rollout.Release{}, rollout.Content{}, err
-	}
-	switch "" {
-	case strings.TrimSpace(n.Vendor):
-		return fail(web.Invalid("vendor", "a UUID, or a domain name"))
-	case strings.TrimSpace(n.Class):
-		return fail(web.Invalid("class", "a UUID, or a name"))
-	case strings.TrimSpace(n.Version):
-		return fail(web.Invalid("version", "as the devices will report it"))
-	}
-	vendor, class := identifiers(strings.TrimSpace(n.Vendor), strings.TrimSpace(n.Class))
-	newest, err := s.DB.Rollout().Newest(ctx, class.String())
-	switch {
-	case err != nil:
-		return fail(translate(err))
-	case n.Sequence == 0 && newest >= math.MaxInt64:
-		return fail(conflict("no sequence number is left for this class"))
-	case n.Sequence == 0:
-		n.Sequence = newest + 1
-	case n.Sequence <= newest:
-		return fail(conflict(fmt.Sprintf("devices of this class have got sequence number %d", newest)))
-	}
-	id := s.NewID()
-	r, c, err := rollout.AuthorRelease(rollout.ImageSpec{
-		ID: id, Name: cmp.Or(n.Name, n.Version), Version: n.Version, Vendor: vendor, Class: class, Sequence: n.Sequence,
-		Image: n.Image, By: by.String(),
-	}, s.UpdateURI(id), s.SUITSigner, s.Now())
-	return r, c, about("image", err)
-}
-
-// identifiers reads vendor and class: UUIDs, or what they are derived from
-// (SUIT manifest §8.4.8.2).
-func identifiers(vendor, class string) (v, c author.UUID) {
-	v, err := author.ParseUUID(vendor)
-	if err != nil {
-		v = author.VendorID(vendor)
-	}
-	if c, err = author.ParseUUID(class); err != nil {
-		c = author.ClassID(v, class)
-	}
-	return v, c
-}
-
 // take imports an envelope that somebody else signed.
 func (s *releases) take(
 	ctx context.Context, by web.Actor, n web.NewRelease,
 ) (rollout.Release, rollout.Content, error) {
+	if n.Secret || n.Staging != "" {
+		return rollout.Release{}, rollout.Content{}, web.Invalid("secret", "not with an envelope that was made elsewhere")
+	}
 	keys, err := s.signerKeys(ctx)
 	if err != nil {
 		return rollout.Release{}, rollout.Content{}, translate(err)

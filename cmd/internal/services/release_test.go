@@ -239,3 +239,40 @@ func TestCampaign(t *testing.T) {
 	_, err = w.Campaigns.CommandCampaign(ctx, alice, c.ID, abort)
 	wantError(t, "abort again", err, web.ErrConflict)
 }
+
+// TestSecretRelease adds an image with secrets: its ciphertext is kept beside it.
+func TestSecretRelease(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	n := image("1.0")
+	n.Secret, n.Staging = true, "01/a0"
+	r, err := w.Releases.AddRelease(ctx, alice, n)
+	if err != nil || !r.Secret {
+		t.Fatalf("AddRelease = %+v, %v", r, err)
+	}
+	stored, err := w.db.Rollout().Release(ctx, r.ID)
+	if err != nil || stored.Sealed == nil || string(stored.Sealed.Staging) != "\x82\x41\x01\x41\xa0" {
+		t.Fatalf("stored %+v, %v", stored.Sealed, err)
+	}
+	cipher, err := w.db.Rollout().Chunk(ctx, r.ID, rollout.PartCipher, 0)
+	if err != nil || len(cipher) != stored.Sealed.Size || bytes.Contains(cipher, n.Image) {
+		t.Errorf("ciphertext of %d bytes, %v", len(cipher), err)
+	}
+	if open := w.released(t, "1.1"); open.Secret {
+		t.Error("a release without secrets says that it has some")
+	}
+	for name, change := range map[string]func(*web.NewRelease){
+		"nowhere to fetch it": func(r *web.NewRelease) { r.Staging = "" },
+		"no secrets":          func(r *web.NewRelease) { r.Secret = false },
+		"not hexadecimal":     func(r *web.NewRelease) { r.Staging = "fw" },
+		"an empty segment":    func(r *web.NewRelease) { r.Staging = "01//02" },
+		"the image's place":   func(r *web.NewRelease) { r.Staging = "00" },
+		"made elsewhere":      func(r *web.NewRelease) { r.Image, r.Envelope = nil, []byte{1} },
+	} {
+		bad := image("1.2")
+		bad.Secret, bad.Staging = true, "01"
+		change(&bad)
+		_, err := w.Releases.AddRelease(ctx, alice, bad)
+		wantError(t, name, err, web.ErrInvalid)
+	}
+}

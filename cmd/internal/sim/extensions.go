@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
@@ -56,16 +57,28 @@ func (l *life) await(ctx context.Context, w suit.Wait) error {
 	return nil
 }
 
-// decryption returns the key to which firmware is encrypted for this device: that of
-// its factory certificate, which authors know.
-func (l *life) decryption() (*cose.RecipientKey, error) {
-	key, ok := l.factory().key.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: factory key is not an EC key", ErrOptions)
+// decryption returns the keys to which firmware is encrypted for this device: that of
+// its factory certificate, which authors know, and before it enrols that which it is
+// about to enrol.
+func (l *life) decryption() (keys []*cose.RecipientKey, err error) {
+	all := []crypto.Signer{l.factory().key}
+	if e, ok := l.updating(); ok {
+		all = append(all, e.Key)
 	}
-	exchange, err := key.ECDH()
-	if err != nil {
-		return nil, err
+	for _, one := range all {
+		key, ok := one.(*ecdsa.PrivateKey)
+		if !ok {
+			return nil, fmt.Errorf("%w: key is not an EC key", ErrOptions)
+		}
+		exchange, err := key.ECDH()
+		if err != nil {
+			return nil, err
+		}
+		k, err := cose.NewPrivateKey(exchange, nil)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
 	}
-	return cose.NewPrivateKey(exchange, nil)
+	return keys, nil
 }

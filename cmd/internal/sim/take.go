@@ -7,7 +7,6 @@ import (
 
 	"steward/objects"
 	"steward/suit"
-	"steward/suit/cose"
 	"steward/suit/process"
 	"steward/transfer"
 )
@@ -54,12 +53,12 @@ func (f *firmware) processor() (*process.Processor, error) {
 	f.l.mu.Lock()
 	anchors := append(f.l.tr.Trusted(transfer.SUITSigner), f.l.tr.UpdateSigners()...)
 	f.l.mu.Unlock()
-	key, err := f.l.decryption()
+	keys, err := f.l.decryption()
 	if err != nil {
 		return nil, err
 	}
 	o := process.Options{
-		Target: f.target, Fetch: fetcher{f.l}, TrustDomains: true, Keys: []*cose.RecipientKey{key},
+		Target: f.target, Fetch: fetcher{f.l}, TrustDomains: true, Keys: keys,
 		Management: f.l.management(),
 	}
 	for _, a := range anchors {

@@ -3,6 +3,9 @@ package sim
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,7 +46,7 @@ func (l *life) updateThere(ctx context.Context, e *transfer.Effect) error {
 	if err := l.judgeTrial(ctx, there, e.URI); err != nil {
 		return l.updateRefused(err)
 	}
-	envelope, err := l.newer(ctx, there, e.URI)
+	envelope, err := l.newer(ctx, there, e)
 	status, ok := errors.AsType[*estcoap.StatusError](err)
 	switch {
 	case ok && transfer.PermanentRefusal(uint8(status.Code)):
@@ -80,17 +83,34 @@ func (l *life) updateRefused(err error) error {
 	return errors.Join(err, l.with(func(tr *transfer.Device) error { return tr.Refused(transfer.UpdateError) }))
 }
 
-// newer asks for an envelope; nil means that there is nothing to do.
-func (l *life) newer(ctx context.Context, there *link, uri string) ([]byte, error) {
-	u, err := url.Parse(uri)
+// newer asks for an envelope; nil means that there is nothing to do. It names the key
+// that it enrols, to which secrets may be encrypted, but to servers that know no such
+// parameter.
+func (l *life) newer(ctx context.Context, there *link, e *transfer.Effect) ([]byte, error) {
+	u, err := url.Parse(e.URI)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
+	key, err := namedKey(e.Key)
+	if err != nil {
+		return nil, err
+	}
 	_, sequence := l.fw.running()
 	r := &coap.Request{Method: coap.GET, Path: segments(u), Query: []string{
-		"c=" + l.d.b.Hardware.Class, "s=" + strconv.FormatUint(sequence, 10),
+		"c=" + l.d.b.Hardware.Class, "s=" + strconv.FormatUint(sequence, 10), "k=" + key,
 	}}
-	var envelope, tag []byte
+	envelope, err := l.envelope(ctx, there, r)
+	if status, ok := errors.AsType[*estcoap.StatusError](err); ok && status.Code == coap.BadRequest {
+		r.Query = r.Query[:2]
+		return l.envelope(ctx, there, r)
+	}
+	return envelope, err
+}
+
+// envelope fetches what a request asks for, block by block; nil means that there is
+// nothing.
+func (l *life) envelope(ctx context.Context, there *link, r *coap.Request) (envelope []byte, err error) {
+	var tag []byte
 	for more := true; more; {
 		var answer *coap.Response
 		answer, more, err = l.engine.Block(ctx, there.conn, r, len(envelope))
@@ -109,6 +129,22 @@ func (l *life) newer(ctx context.Context, there *link, uri string) ([]byte, erro
 		envelope, tag = append(envelope, answer.Payload...), answer.ETag
 	}
 	return envelope, nil
+}
+
+// namedKey is how the device names the key that it enrols: what is secret is encrypted
+// to it.
+func namedKey(key crypto.Signer) (string, error) {
+	k, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return "", fmt.Errorf("%w: key to be enrolled is not an EC key", ErrOptions)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		return "", fmt.Errorf("%w: key to be enrolled: %w", ErrOptions, err)
+	}
+	half := 1 + len(point)/2
+	compressed := append([]byte{2 + point[len(point)-1]&1}, point[1:half]...) // SEC 1 §2.3.3
+	return base64.RawURLEncoding.EncodeToString(compressed), nil
 }
 
 // try installs an envelope on trial: what is in force is kept aside first.

@@ -20,7 +20,12 @@ func (tx *Tx) insertParts(release string, c rollout.Content) error {
 		name rollout.Part
 		data []byte
 	}{
-		{rollout.PartPush, c.Push}, {rollout.PartPull, c.Pull}, {rollout.PartImage, c.Image}, {rollout.PartText, c.Text},
+		{rollout.PartPush, c.Push},
+		{rollout.PartPull, c.Pull},
+		{rollout.PartImage, c.Image},
+		{rollout.PartText, c.Text},
+		{rollout.PartCipher, c.Cipher},
+		{rollout.PartKey, c.Key},
 	} {
 		for n := 0; n*rollout.ChunkSize < len(part.data); n++ {
 			piece := part.data[n*rollout.ChunkSize : min((n+1)*rollout.ChunkSize, len(part.data))]

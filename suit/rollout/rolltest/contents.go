@@ -13,6 +13,7 @@ func (s *Store) part(release string, p rollout.Part) []byte {
 	c := s.contents[release]
 	return map[rollout.Part][]byte{
 		rollout.PartPush: c.Push, rollout.PartPull: c.Pull, rollout.PartImage: c.Image, rollout.PartText: c.Text,
+		rollout.PartCipher: c.Cipher, rollout.PartKey: c.Key,
 	}[p]
 }
 

@@ -21,11 +21,13 @@ func TestContents(t *testing.T, open func(t *testing.T) ContentStore) {
 	s, ctx := open(t), t.Context()
 	long := bytes.Repeat([]byte("0123456789abcdef"), rollout.ChunkSize/8) // two chunks
 	c := rollout.Content{Push: long[:rollout.ChunkSize+1], Image: long, Text: long[:rollout.ChunkSize+7]}
+	c.Cipher, c.Key = long[5:], long[:rollout.ChunkSize+9]
 	if err := s.AddRelease(ctx, release("01", 1), c); err != nil {
 		t.Fatal(err)
 	}
 	for part, want := range map[rollout.Part][]byte{
 		rollout.PartPush: c.Push, rollout.PartImage: c.Image, rollout.PartText: c.Text,
+		rollout.PartCipher: c.Cipher, rollout.PartKey: c.Key,
 	} {
 		testPart(t, s, part, want)
 	}

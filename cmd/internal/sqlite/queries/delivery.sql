@@ -45,3 +45,12 @@ SELECT digest, release, succeeded, reason, raw, at FROM suit_report WHERE device
 
 -- name: suit_report.of_device
 SELECT digest, release, succeeded, reason, raw, at FROM suit_report WHERE device = ? ORDER BY at DESC LIMIT ?;
+
+-- name: sealed_envelope.put
+INSERT INTO sealed_envelope (device, release, key, manifest, envelope) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (device) DO UPDATE
+   SET release = excluded.release, key = excluded.key, manifest = excluded.manifest, envelope = excluded.envelope
+ WHERE release <> excluded.release OR key <> excluded.key;
+
+-- name: sealed_envelope.get
+SELECT release, key, manifest, envelope FROM sealed_envelope WHERE device = ?;
