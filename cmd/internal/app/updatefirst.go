@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -65,6 +66,7 @@ func (a *App) updateFor(ctx context.Context, r *coap.Request, q updateQuery) (*c
 		a.auditor.add(audit.Row{
 			Actor: "device:" + who.Name, Action: "update.refuse", Subject: string(arrival.Device),
 			Reason: "another key than that of the READY receipt, by the factory certificate",
+			Before: "key " + hex.EncodeToString(arrival.Key[:8]), After: "key " + hex.EncodeToString(q.key.hash[:8]),
 		})
 		return &coap.Response{Code: coap.Forbidden}, nil
 	}
