@@ -3,6 +3,7 @@ package explore_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"steward/transfer"
 )
@@ -29,6 +30,7 @@ const (
 type moment struct {
 	stages, commits bool  // Alpha's rows
 	over            bool  // Alpha's transfer
+	asking          bool  // Beta is being told anew what staged devices run
 	told            bool  // Beta has the info
 	grants          bool  // Beta's rows
 	overThere       bool  // Beta's transfer
@@ -42,7 +44,8 @@ func when(b1, b2 *batch, phase uint8) moment {
 	return moment{
 		stages:  in(b1.state, transfer.BatchStaging, transfer.BatchArmed, transfer.BatchSwitching, transfer.BatchPartial),
 		commits: b1.state == transfer.BatchSwitching && !b1.paused, over: in(b1.state, transfer.BatchFinal()...),
-		told: b2.state != "", grants: b2.state == transfer.BatchOffered, overThere: in(b2.state, transfer.BatchFinal()...),
+		asking: b1.state == transfer.BatchStaging && strings.Contains(b1.pending, "i"),
+		told:   b2.state != "", grants: b2.state == transfer.BatchOffered, overThere: in(b2.state, transfer.BatchFinal()...),
 		moved: b1.moved, movedThere: b2.moved, phase: phase,
 	}
 }
@@ -61,6 +64,7 @@ type expansion struct {
 func (e *expansion) stages() bool    { return look(&e.read.stages, e.at.stages) }
 func (e *expansion) commits() bool   { return look(&e.read.commits, e.at.commits) }
 func (e *expansion) over() bool      { return look(&e.read.over, e.at.over) }
+func (e *expansion) asking() bool    { return look(&e.read.asking, e.at.asking) }
 func (e *expansion) told() bool      { return look(&e.read.told, e.at.told) }
 func (e *expansion) grants() bool    { return look(&e.read.grants, e.at.grants) }
 func (e *expansion) overThere() bool { return look(&e.read.overThere, e.at.overThere) }
@@ -92,7 +96,8 @@ func look(read *bool, value bool) bool {
 func (at moment) of(read moment) moment {
 	return moment{
 		stages: at.stages && read.stages, commits: at.commits && read.commits, over: at.over && read.over,
-		told: at.told && read.told, grants: at.grants && read.grants, overThere: at.overThere && read.overThere,
+		asking: at.asking && read.asking,
+		told:   at.told && read.told, grants: at.grants && read.grants, overThere: at.overThere && read.overThere,
 		moved: at.moved * read.moved, movedThere: at.movedThere * read.movedThere, phase: at.phase * read.phase,
 	}
 }

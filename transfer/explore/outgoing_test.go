@@ -66,7 +66,7 @@ func (e *expansion) outgoingStep() {
 	}
 	switch s {
 	case transfer.RowListed:
-		if e.stages() {
+		if e.stages() && e.asTold(&c) {
 			e.stage()
 		}
 	case transfer.RowReady:
@@ -345,6 +345,9 @@ func (e *expansion) reopen(c *cell, k keyID) error {
 }
 
 func (e *expansion) writeMessage() {
+	if e.dev(&e.from).status.State.AtRest() && !e.asTold(&e.from) {
+		return
+	}
 	e.rpc(sp1, "Alpha writes the message", e.from.at == sp1, func(c *cell) error {
 		s := e.dev(c).status
 		if s.State.AtRest() {

@@ -119,7 +119,12 @@ func (p *partition) stands(s int32) int32 { return p.first[p.block[s]] }
 func momentsOf(s setting) (out []moment) {
 	for phase := uint8(inWindow); phase < phases; phase = s.following(phase) {
 		out = append(out, moment{phase: phase}, moment{over: true, phase: phase})
-		for _, at := range []moment{{}, {stages: true}, {stages: true, commits: true}, {over: true}} {
+		for _, at := range []moment{
+			{}, {stages: true}, {stages: true, asking: true}, {stages: true, commits: true}, {over: true},
+		} {
+			if at.asking && !s.revise {
+				continue
+			}
 			at.told, at.phase = true, phase
 			for _, there := range []moment{{}, {grants: true}, {overThere: true}} {
 				at.grants, at.overThere = there.grants, there.overThere

@@ -35,6 +35,9 @@ func (e *expansion) update() {
 // outdated reports whether the device runs something else than Alpha tells of it.
 func (m *model) outdated(c *cell) bool { return m.dev(c).runs != c.out.told }
 
+// asTold reports whether the device runs what Beta was told, and has accepted.
+func (e *expansion) asTold(c *cell) bool { return !e.revise || !e.outdated(c) && !e.asking() }
+
 // tell is the information as Alpha signs it now.
 func (m *model) tell(c *cell) { c.out.told = m.dev(c).runs }
 
