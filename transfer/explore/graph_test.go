@@ -44,8 +44,12 @@ type graph struct {
 	reduced *reduction // nil: states of a device are all told apart
 }
 
+// memory is what an exploration takes, in bytes, while it can do with that.
+const memory = 5 << 30
+
 func explore(m *model) *graph {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // nearly all of it stays
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(memory))
 	g := &graph{
 		model: m, cellIDs: map[cell]uint32{}, ids: map[node]int32{}, cells: make([]cell, 1),
 		whole: make([]batch, 1), wholes: map[batch]uint8{{}: 0},
