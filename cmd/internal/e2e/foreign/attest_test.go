@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"slices"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -102,26 +103,18 @@ func (f *foreign) attest(factory *x509.Certificate, r coapRequest) coapResponse 
 	case r.path != "ra" || s == nil || s.ready == nil || s.info.RA == nil:
 		return coapResponse{code: codes.Forbidden, format: -1}
 	case r.code == codes.GET:
-		s.nonce = make([]byte, 16)
-		_, _ = rand.Read(s.nonce) // never fails
-		return coapResponse{
-			code: codes.Content, format: formatCBOR, payload: encode(map[int]any{4: now() + 60, 10: s.nonce}),
-		}
+		return coapResponse{code: codes.Content, format: formatCBOR, payload: s.challenge()}
 	case r.code != codes.POST || r.format != formatEvidence:
 		return coapResponse{code: codes.BadRequest, format: -1}
 	}
-	e, key, err := openEvidence(r.payload, s.info.RA.Key)
-	switch {
+	switch err := f.appraise(s, r.payload); {
+	case errors.Is(err, errNonce):
+		return coapResponse{code: conflict, format: -1}
 	case err != nil:
 		f.faults = append(f.faults, err)
 		return coapResponse{code: codes.Forbidden, format: -1}
-	case s.nonce == nil || !bytes.Equal(e.Nonce, s.nonce):
-		return coapResponse{code: conflict, format: -1}
 	}
-	s.nonce = nil
-	against := f.verifier.against(s, e, key)
-	s.verdict = f.verifier.say(f.name, s, e, key, against)
-	if against == "" {
+	if s.affirmed {
 		s.passed.attest = true
 		f.pass(s)
 	} else {
@@ -129,6 +122,30 @@ func (f *foreign) attest(factory *x509.Certificate, r coapRequest) coapResponse 
 		f.ca.forget(hashOf(factory.Raw))
 	}
 	return coapResponse{code: codes.Changed, format: formatEvidence, payload: s.verdict}
+}
+
+// challenge gives a nonce for a device.
+func (s *switching) challenge() []byte {
+	s.nonce = make([]byte, 16)
+	_, _ = rand.Read(s.nonce) // never fails
+	return encode(map[int]any{4: now() + 60, 10: s.nonce})
+}
+
+var errNonce = errors.New("another nonce")
+
+// appraise gives a device the verdict on its evidence; f.mu is held.
+func (f *foreign) appraise(s *switching, raw []byte) error {
+	e, key, err := openEvidence(raw, s.info.RA.Key)
+	switch {
+	case err != nil:
+		return err
+	case s.nonce == nil || !bytes.Equal(e.Nonce, s.nonce):
+		return errNonce
+	}
+	s.nonce = nil
+	against := f.verifier.against(s, e, key)
+	s.verdict, s.affirmed = f.verifier.say(f.name, s, e, key, against), against == ""
+	return nil
 }
 
 // coming returns the device with that factory certificate on its way here, or nil;

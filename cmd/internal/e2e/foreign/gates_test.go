@@ -9,7 +9,8 @@ import (
 // TestForeignVerifier has devices prove to the partner's own verifier what they run
 // before its CA enrols them: one that the verifier distrusts returns; then it is
 // affirmed, and moves. Both verdicts stand at the real provider, which has verified
-// them.
+// them. On its way back the partner demands the verdict of its verifier: the real
+// provider asks that for the device.
 func TestForeignVerifier(t *testing.T) {
 	t.Parallel()
 	s, f := newPair(t)
@@ -29,6 +30,11 @@ func TestForeignVerifier(t *testing.T) {
 	s.toForeign(t, f, id)
 	s.says(t, id, `"tier": "affirming"`)
 	s.verify(t, id)
+
+	f.mu.Lock()
+	f.demands = true
+	f.mu.Unlock()
+	s.back(t, f, id)
 }
 
 // TestForeignUpdates has devices ask the partner's own update server before its CA

@@ -250,7 +250,7 @@ func (f *foreign) takeOver(ctx context.Context, d *deal, s *switching, l *link) 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.state, d.state = "REVOKED_OLD", "COMPLETE"
-	s.info.Manifests, s.info.RA = []cbor.RawMessage{}, nil // this partner tells nobody how to attest
+	s.info.Manifests = []cbor.RawMessage{}
 	for _, manifest := range end.Terms.Installed {
 		s.info.Manifests = append(s.info.Manifests, encode(manifest))
 	}

@@ -35,7 +35,16 @@ func (f *foreign) drafted(before string, order []byte) (*deal, error) {
 	d := &deal{id: id, state: "INFO_SENT", devices: map[string]*switching{}}
 	var names [][]byte
 	for short, s := range f.deals[before].devices {
-		d.devices[short] = &switching{endpoint: s.endpoint, factory: s.factory, info: s.info, state: "LISTED"}
+		row := &switching{endpoint: s.endpoint, factory: s.factory, info: s.info, state: "LISTED"}
+		if row.info.RA != nil {
+			ra := *s.info.RA
+			ra.Verifier = ""
+			if f.demands {
+				ra.Verifier = f.uri
+			}
+			row.info.RA = &ra
+		}
+		d.devices[short] = row
 		names = append(names, hashOf(s.factory.Raw))
 	}
 	f.deals[hex.EncodeToString(id)] = d
@@ -254,6 +263,9 @@ func (f *foreign) takeComplete(id, device string, body []byte) (string, []byte, 
 			return "", nil, refused("receipt %d does not follow", i)
 		}
 		previous = r
+	}
+	if f.demands && (!s.affirmed || !bytes.Equal(b.Verdict, s.verdict)) {
+		return "", nil, refused("completion without our verdict")
 	}
 	if !bytes.Equal(previous.Terms.Truststore, f.truststore(d.terms.Terms.Anchors, finalised)) {
 		return "", nil, refused("truststore after Finalise")

@@ -35,6 +35,7 @@ type foreign struct {
 	verifier *verifier
 	gates    gates // that devices pass which come
 	updates  updates
+	demands  bool // our verdict on devices that go
 
 	mu     sync.Mutex
 	said   map[string]said
@@ -75,6 +76,7 @@ type switching struct {
 	ready    *receipt
 	nonce    []byte   // given and not used yet
 	verdict  []byte   // of the verifier
+	affirmed bool     // by it
 	passed   gates    // what it has passed
 	receipts [][]byte // DONE, FINALISED
 	message  []byte   // as written, at SP1

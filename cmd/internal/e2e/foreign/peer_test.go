@@ -189,6 +189,7 @@ func (f *foreign) serve(t *testing.T, host string) {
 	mux.HandleFunc("POST /peer/v1/transfers/{id}/withdraw", f.kept("application/cbor", f.takeWithdrawal))
 	for action, take := range map[string]taker{
 		"ready": f.takeReady, "committed": f.takeCommitted, "complete": f.takeComplete, "close": f.takeClose,
+		"challenge": f.takeChallenge, "evidence": f.takeEvidence,
 	} {
 		mux.HandleFunc("POST /peer/v1/transfers/{id}/devices/{device}/"+action, f.kept("application/cbor", take))
 	}

@@ -2,6 +2,7 @@ package foreign_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -11,7 +12,7 @@ import (
 )
 
 // TestForeignRefusals: neither side takes what it must not. A suspended partner is told
-// to come later, and what was held up goes on when it is admitted; an offer that goes
+// to come later, and what was held up goes on when it is admitted; either withdraws; an offer that goes
 // beyond the mandate or the information is refused for good; so are devices and transfers
 // beyond what the partner may ask for.
 func TestForeignRefusals(t *testing.T) {
@@ -31,6 +32,19 @@ func TestForeignRefusals(t *testing.T) {
 	f.suspend(false)
 	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
 
+	s.operate(t, "transfer", "withdraw", id, "--reason", "not now")
+	s.await(t, "the partner hears of it", func() error { return f.aborted(id) })
+	id = s.draft(t)
+	s.operate(t, "transfer", "submit", id)
+	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
+	if err := f.withdraw(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	s.operate(t, "transfer", "wait", id, "--state", "CANCELLED", "--timeout", "2m")
+
+	id = s.draft(t)
+	s.operate(t, "transfer", "submit", id)
+	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
 	f.offersBeyond(t, id)
 	s.operate(t, "partners", "suspend", "Gamma", "--reason", "a key was lost")
 	f.declined(t, f.offering(id, f.signer, func(*offer) {}), http.StatusForbidden, "forbidden")
@@ -99,6 +113,29 @@ func (f *foreign) suspend(suspended bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.suspended, f.turned = suspended, 0
+}
+
+// aborted expects that all devices of a deal stay where they are.
+func (f *foreign) aborted(id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.deals[id].devices {
+		if s.state != "ABORTED" {
+			return fmt.Errorf("%s is %s", s.endpoint, s.state)
+		}
+	}
+	return nil
+}
+
+// withdraw ends a transfer to us before any device has committed.
+func (f *foreign) withdraw(ctx context.Context, id string) error {
+	f.mu.Lock()
+	d := f.deals[id]
+	d.state = "CANCELLED"
+	body := encode(withdrawal{Reason: "no room", Transfer: d.id})
+	f.mu.Unlock()
+	_, err := f.post(ctx, "/peer/v1/transfers/"+id+"/withdraw", "application/cbor", body)
+	return err
 }
 
 // A call is what a partner may be asked.

@@ -117,13 +117,15 @@ func (f *foreign) takeApproval(id, _ string, body []byte) (string, []byte, error
 	return "", nil, nil
 }
 
+type withdrawal struct {
+	Reason   string  `cbor:"35,keyasint"`
+	Transfer []byte  `cbor:"46,keyasint"`
+	Devices  [][]any `cbor:"47,keyasint,omitempty"`
+}
+
 // takeWithdrawal ends the part of devices that have not committed.
 func (f *foreign) takeWithdrawal(id, _ string, body []byte) (string, []byte, error) {
-	var w struct {
-		Reason   string  `cbor:"35,keyasint"`
-		Transfer []byte  `cbor:"46,keyasint"`
-		Devices  [][]any `cbor:"47,keyasint,omitempty"`
-	}
+	var w withdrawal
 	if err := decode(body, &w); err != nil {
 		return "", nil, err
 	}
