@@ -68,8 +68,8 @@ func TestForeignUpdates(t *testing.T) {
 }
 
 // TestForeignMandate hands over, in both directions, a device that obeys its owner
-// alone, who signs two mandates with the real program: one that names the device, and one
-// for all whose names begin as its.
+// alone, who signs mandates with the real program: one that names the device, the same
+// for longer, and one for all whose names begin as its.
 func TestForeignMandate(t *testing.T) {
 	t.Parallel()
 	s, f := newPair(t, "--mandate-signer", "owner/owner.pem")
@@ -86,7 +86,16 @@ func TestForeignMandate(t *testing.T) {
 	s.operate(t, "transfer", "mandate", id, "--request", "request.json")
 	s.run(t, "mandate", "sign", "--dir", "owner", "request.json", "--out", "there.mandate")
 	s.operate(t, "transfer", "mandate", id, "--give", "there.mandate")
-	s.approved(t, f, id)
+	s.operate(t, "transfer", "submit", id)
+	s.operate(t, "transfer", "wait", id, "--state", "INFO_ACCEPTED", "--timeout", "2m")
+	s.offer(t, f, id)
+	later := time.Now().Add(30 * 24 * time.Hour).UTC().Truncate(time.Second)
+	until := later.Format(time.RFC3339)
+	s.run(t, "mandate", "sign", "--dir", "owner", "request.json", "--latest", until, "--out", "longer.mandate")
+	s.operate(t, "transfer", "extend", id, "--until", until, "--mandate", "longer.mandate")
+	s.await(t, "the question", func() error { return f.agree(t.Context(), id) })
+	s.ends(t, id, later)
+	s.operate(t, "transfer", "approve", id)
 	s.toForeign(t, f, id)
 	s.verify(t, id)
 

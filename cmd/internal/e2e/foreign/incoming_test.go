@@ -95,7 +95,7 @@ func (f *foreign) approve(ctx context.Context, id string) error {
 func (f *foreign) terms(d *deal) offer {
 	where := destination{
 		Update: f.door.uri() + "/update", Enrol: f.door.uri() + "/est", Server: f.door.uri(), Account: pair2{123, 60},
-		Grace: 20, UpdateFirst: f.gates.update,
+		Grace: 120, UpdateFirst: f.gates.update,
 	}
 	if f.gates.attest {
 		where.Verifier = f.door.uri() + "/ra"

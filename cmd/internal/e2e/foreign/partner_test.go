@@ -139,7 +139,8 @@ func (f *foreign) kept(media string, take taker) http.HandlerFunc {
 		case err != nil:
 			problem(w, http.StatusRequestEntityTooLarge, "too_large", err.Error())
 			return
-		case r.Header.Get("Content-Type") != media:
+		case r.Header.Get("Content-Type") != media && r.Header.Get("Content-Type") != versioned(media):
+			w.Header().Set("Accept", versioned(media)+", "+media)
 			problem(w, http.StatusUnsupportedMediaType, "media_type", media)
 			return
 		case key == "":

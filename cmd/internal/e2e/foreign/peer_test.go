@@ -137,6 +137,11 @@ func (f *foreign) post(ctx context.Context, path, mediaType string, body []byte)
 	}
 }
 
+// versioned is a media type with its version, as application/cbor is that of version 1.
+func versioned(mediaType string) string {
+	return strings.Replace(mediaType, "application/", "application/vnd.steward.transfer+", 1) + ";version=1"
+}
+
 // A reply is what the partner answers.
 type reply struct {
 	status int
@@ -152,7 +157,7 @@ func (f *foreign) once(ctx context.Context, method, path, mediaType string, body
 	}
 	if body != nil {
 		key := hex.EncodeToString(hashOf([]byte(path), body))
-		r.Header = http.Header{"Content-Type": {mediaType}, "Idempotency-Key": {key}}
+		r.Header = http.Header{"Content-Type": {versioned(mediaType)}, "Idempotency-Key": {key}}
 	}
 	res, err := f.client.Do(r)
 	if err != nil {

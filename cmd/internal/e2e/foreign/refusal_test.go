@@ -197,7 +197,7 @@ func (f *foreign) offersBeyond(t *testing.T, id string) {
 	}
 	f.declined(t, f.offering(id, f.ca.messages("Thief"), func(*offer) {}), http.StatusUnprocessableEntity, "invalid")
 	wrong := f.offering(id, f.signer, func(*offer) {})
-	wrong.media = "application/cbor"
+	wrong.media = "application/cbor" // but it is a COSE message
 	f.declined(t, wrong, http.StatusUnsupportedMediaType, "media_type")
 }
 
