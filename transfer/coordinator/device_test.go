@@ -42,6 +42,10 @@ type device struct {
 	ak     *ecdsa.PrivateKey // attestation key
 	image  string            // what runs
 	stale  bool              // it keeps its key although it attested
+	// noClock: it knows no time. naps: it listens for a while after it has spoken, and
+	// speaks now and then (queue mode).
+	noClock, naps bool
+	spoke         time.Time
 }
 
 func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
@@ -112,7 +116,7 @@ func (d *device) run(ctx context.Context) {
 		case <-tick.C:
 			d.mu.Lock()
 			if !d.off {
-				_ = d.tr.Tick(turn, time.Now())
+				_ = d.tr.Tick(turn, d.now())
 			}
 			d.mu.Unlock()
 		case <-d.poke:
@@ -123,6 +127,23 @@ func (d *device) run(ctx context.Context) {
 		d.stay()
 	}
 }
+
+// now is the time that the device knows.
+func (d *device) now() time.Time {
+	if d.noClock {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// Of devices that nap: how long they listen, and how often they speak.
+const (
+	listens = 10 * time.Second
+	speaks  = 2 * time.Minute
+)
+
+// asleep reports whether nobody reaches the device now. The caller holds mu.
+func (d *device) asleep() bool { return d.naps && time.Since(d.spoke) > listens }
 
 // offFor takes the device's power away for a while.
 func (d *device) offFor(t time.Duration) {
@@ -141,6 +162,9 @@ func (d *device) offFor(t time.Duration) {
 func (d *device) stay() {
 	d.mu.Lock()
 	s, home, lost := d.tr.Status().State, d.tr.Home(), d.at == nil && !d.off
+	if d.naps && time.Since(d.spoke) > speaks {
+		lost = !d.off
+	}
 	d.mu.Unlock()
 	if !lost || !s.AtRest() && s != transfer.Ready && s != transfer.Done {
 		return
@@ -206,7 +230,7 @@ func (d *device) perform(e transfer.Effect) {
 // contact is a request with the factory certificate, which leaves an association.
 func (d *device) contact(p *provider, spki transfer.Hash) {
 	d.mu.Lock()
-	d.asked = p
+	d.asked, d.spoke = p, time.Now()
 	d.mu.Unlock()
 	p.coordinator().FactoryContact(fleet.Factory(d.Factory), spki)
 }
@@ -323,7 +347,7 @@ func (d *device) register(p *provider) bool {
 		return false
 	}
 	d.mu.Lock()
-	d.at = p
+	d.at, d.spoke = p, time.Now()
 	d.mu.Unlock()
 	p.coordinator().Registered(known.ID)
 	return true
@@ -340,7 +364,7 @@ func (d *device) state() (transfer.Status, *provider) {
 func (d *device) operate(p *provider, op transfer.Operation, path lwm2m.Path, fn func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.off || d.at != p && (op != transfer.OpRead || d.asked != p) {
+	if d.off || d.asleep() || d.at != p && (op != transfer.OpRead || d.asked != p) {
 		return p.world.unreachableError()
 	}
 	state := d.tr.Status().State
@@ -405,7 +429,7 @@ func (d *device) write(path lwm2m.Path, v lwm2m.Value) error {
 	if path.ID(2) == objects.TransferMandate {
 		return d.tr.WriteMandate(v.Bytes())
 	}
-	return d.tr.WriteMessage(v.Bytes(), time.Now())
+	return d.tr.WriteMessage(v.Bytes(), d.now())
 }
 
 func (d *device) execute(path lwm2m.Path, args string) error {
@@ -415,7 +439,7 @@ func (d *device) execute(path lwm2m.Path, args string) error {
 	}
 	switch path.ID(2) {
 	case objects.TransferCommit:
-		return d.tr.Commit(order, time.Now())
+		return d.tr.Commit(order, d.now())
 	case objects.TransferAbort:
 		return d.tr.Abort(order)
 	case objects.TransferFinalise:
