@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -60,10 +61,7 @@ func newWorldWith(t *testing.T, n int, alpha, beta []string) *world {
 	if factory.err != nil {
 		t.Fatalf("ca factory: %v\n%s", factory.err, factory.log)
 	}
-	root, err := os.ReadFile(filepath.Join(bundles, "permanent-ca.pem"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := w.permanent(t)
 	for _, p := range []*provider{w.alpha, w.beta} {
 		p.post(t, "/api/v1/factory-authorities", map[string]any{"certificate": root})
 	}
@@ -200,8 +198,24 @@ func (w *world) draft(t *testing.T) {
 	w.draftFrom(t, time.Now())
 }
 
+// permanent is the certificate of the devices' factory.
+func (w *world) permanent(t *testing.T) []byte {
+	t.Helper()
+	root, err := os.ReadFile(filepath.Join(w.dir, "bundles", "permanent-ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
 // draftFrom is draft for a window that begins at another time.
 func (w *world) draftFrom(t *testing.T, earliest time.Time) {
+	t.Helper()
+	w.draftWith(t, earliest, nil)
+}
+
+// draftWith is draftFrom with more that is said in the draft.
+func (w *world) draftWith(t *testing.T, earliest time.Time, more map[string]any) {
 	t.Helper()
 	earliest = earliest.UTC().Truncate(time.Second)
 	var partners page[struct{ ID, Name string }]
@@ -218,9 +232,11 @@ func (w *world) draftFrom(t *testing.T, earliest time.Time) {
 	for _, name := range w.names {
 		ids = append(ids, devices[name].ID)
 	}
-	w.alpha.post(t, "/api/v1/transfers", map[string]any{
+	draft := map[string]any{
 		"partner": partners.Items[i].ID, "devices": ids, "earliest": earliest, "latest": earliest.Add(time.Hour),
-	})
+	}
+	maps.Copy(draft, more)
+	w.alpha.post(t, "/api/v1/transfers", draft)
 }
 
 // decide takes, at each provider, the decisions that wait for a person: submit at
