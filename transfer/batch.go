@@ -62,7 +62,11 @@ const (
 	BatchHoldRows   BatchEffect = "hold rows"   // no further commits
 	BatchAbortRows  BatchEffect = "abort rows"  // every row not yet COMMITTED
 	BatchExpireRows BatchEffect = "expire rows" // likewise
-	BatchPostAsk    BatchEffect = "post ask"    // outgoing → incoming, for an extension
+	// The last update of the outgoing provider, if the transfer has one.
+	BatchBringUpdate BatchEffect = "bring last update"
+	BatchEndUpdate   BatchEffect = "end last update"
+
+	BatchPostAsk    BatchEffect = "post ask" // outgoing → incoming, for an extension
 	BatchPostExtend BatchEffect = "post extension"
 	BatchTell       BatchEffect = "tell"   // the partner, by the outbox
 	BatchReport     BatchEffect = "report" // the closing report
@@ -82,11 +86,11 @@ func BatchTable() machine.Table[BatchState, BatchEvent, BatchEffect] {
 		{From: BatchInfoAccepted, On: BatchOffer, To: BatchOffered, Do: []BatchEffect{BatchAuthorize, BatchPostOffer}},
 		{From: BatchOffered, On: BatchOfferOver, To: BatchInfoAccepted, Do: []BatchEffect{BatchVoidOffer}},
 		{From: BatchOffered, On: BatchApprove, To: BatchApproved, Do: []BatchEffect{BatchTell}},
-		{From: BatchApproved, On: BatchStage, To: BatchStaging, Do: []BatchEffect{BatchStageRows}},
+		{From: BatchApproved, On: BatchStage, To: BatchStaging, Do: []BatchEffect{BatchStageRows, BatchBringUpdate}},
 		// A revision while staging needs a new acceptance before ARMED; the rows stay.
 		{From: BatchStaging, On: BatchRevise, To: BatchStaging, Do: []BatchEffect{BatchPostInfo, BatchJudge}},
 		{From: BatchStaging, On: BatchAnswer, To: BatchStaging, Do: []BatchEffect{BatchTell}},
-		{From: BatchStaging, On: BatchArm, To: BatchArmed},
+		{From: BatchStaging, On: BatchArm, To: BatchArmed, Do: []BatchEffect{BatchEndUpdate}},
 		{From: BatchArmed, On: BatchSwitch, To: BatchSwitching, Do: []BatchEffect{BatchCommitRows}},
 		{From: BatchSwitching, On: BatchPause, To: BatchSwitching, Do: []BatchEffect{BatchHoldRows, BatchTell}},
 		{From: BatchSwitching, On: BatchResume, To: BatchSwitching, Do: []BatchEffect{BatchCommitRows}},
@@ -107,8 +111,8 @@ func BatchTable() machine.Table[BatchState, BatchEvent, BatchEffect] {
 		BatchDraft, BatchInfoSent, BatchInfoAccepted, BatchOffered, BatchApproved, BatchStaging, BatchArmed,
 	} {
 		t = append(t,
-			batchRow(s, BatchCancel, BatchCancelled, BatchAbortRows, BatchTell, BatchReport),
-			batchRow(s, BatchWindow, BatchExpired, BatchExpireRows, BatchTell, BatchReport))
+			batchRow(s, BatchCancel, BatchCancelled, BatchAbortRows, BatchEndUpdate, BatchTell, BatchReport),
+			batchRow(s, BatchWindow, BatchExpired, BatchExpireRows, BatchEndUpdate, BatchTell, BatchReport))
 	}
 	return t
 }

@@ -42,6 +42,9 @@ func (c *deviceCheck) check() {
 		c.claim("its factory certificate has taken the place of that with which it had come", err)
 		c.joined = err == nil
 	}
+	if RowState(c.d.State) == RowFailedUpd && len(c.d.Message)+len(c.d.Receipts) == 0 {
+		return // its last update failed: it was never asked to leave
+	}
 	switch RowState(c.d.State) {
 	case RowFinalised, RowRevokedOld:
 		err := c.arrived()

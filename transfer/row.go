@@ -110,8 +110,8 @@ func OutgoingTable() RowTable {
 	t := RowTable{
 		row(RowListed, RowReject, RowRejected),
 		row(RowListed, RowStage, RowStaged, RowWriteMessage),
-		row(RowListed, RowUpdateFail, RowFailedUpd, RowAlert),
-		row(RowStaged, RowUpdateFail, RowFailedUpd, RowUnstage, RowAlert),
+		row(RowListed, RowUpdateFail, RowFailedUpd, RowTellClosed, RowAlert), // the last update: it stays
+		row(RowStaged, RowUpdateFail, RowFailedUpd, RowUnstage, RowTellClosed, RowAlert),
 		row(RowStaged, RowDeliver, RowDelivered, RowReadReceipt),
 		row(RowStaged, RowReadyReceipt, RowReady, RowPostReady), // the answer to the Write was lost
 		row(RowDelivered, RowReadyReceipt, RowReady, RowPostReady),
@@ -237,7 +237,8 @@ func row(from RowState, on RowEvent, to RowState, do ...RowEffect) (r machine.Ro
 	return r
 }
 
-// RowFinalStates are the states that a row does not leave.
+// RowFinalStates are the states that a row does not leave. FAILED_UPDATE is one, too, for a
+// device that never committed: its last update before it was to leave failed.
 func RowFinalStates() []RowState {
 	return []RowState{RowRejected, RowRevokedOld, RowAborted, RowExpired, RowFellBack}
 }

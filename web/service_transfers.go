@@ -64,6 +64,9 @@ type NewTransfer struct {
 	// with it attestation: our own, the partner, or another partner; "": the new
 	// provider's, if it or the mandate wants one.
 	Verifier string `json:"verifier,omitempty"`
+	// LastUpdate is the id of an approved release that devices get before they leave, or
+	// "newest", the newest for their class; "": none.
+	LastUpdate string `json:"last_update,omitempty"`
 }
 
 // A TransferAction is what a person may tell a transfer.
@@ -131,8 +134,10 @@ type TransferDetail struct {
 	Mandate MandateView `json:"mandate"`
 	Attest  bool        `json:"attest"` // devices must attest before they enrol at the new provider
 	// Verifier is the provider whose verdict counts; "": the new one.
-	Verifier    string          `json:"verifier,omitempty"`
-	UpdateFirst bool            `json:"update_first"`          // and ask its update server first
+	Verifier    string `json:"verifier,omitempty"`
+	UpdateFirst bool   `json:"update_first"` // and ask its update server first
+	// LastUpdate is what devices get before they leave; nil: nothing, or we take over.
+	LastUpdate  *LastUpdate     `json:"last_update,omitempty"`
 	Destination *Destination    `json:"destination,omitempty"` // nil before the offer
 	Approvals   Array[Approval] `json:"approvals"`
 	Note        string          `json:"note,omitempty"`
@@ -142,6 +147,14 @@ type TransferDetail struct {
 	// AskedLatest is the later end of the window that waits for the incoming provider's
 	// agreement; zero: none does.
 	AskedLatest time.Time `json:"asked_latest,omitzero"`
+}
+
+// A LastUpdate is the release that devices get before they leave.
+type LastUpdate struct {
+	Release  string `json:"release"`            // id
+	Name     string `json:"name"`               // for people
+	Campaign string `json:"campaign,omitempty"` // that brings it; "": not begun, or no device needs it
+	Reason   string `json:"reason,omitempty"`   // in words, why it cannot be brought; "" if it can
 }
 
 // A MandateView is the service user's order. Self says that the outgoing

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,7 +15,8 @@ import (
 const MaxDevices = 100_000
 
 // Draft stores a new campaign, which does nothing before it is submitted and
-// approved. It returns ErrUnknown for a release, ErrCampaign for a plan or list of
+// approved. One that is stored as a draft already was interrupted: the devices that it
+// lacks are added. It returns ErrUnknown for a release, ErrCampaign for a plan or list of
 // devices that makes no sense.
 func (r *Runner) Draft(ctx context.Context, d Draft) (Campaign, error) {
 	release, err := r.deliverable(ctx, d.Release, d.Delivery)
@@ -41,8 +43,15 @@ func (r *Runner) Draft(ctx context.Context, d Draft) (Campaign, error) {
 		jobs = append(jobs, newJob(&c, id, i, waveOf(c.Waves, i), now))
 	}
 	first := min(len(jobs), page)
-	if err := r.o.Store.AddCampaign(ctx, c, jobs[:first]); err != nil {
+	switch have, err := r.o.Store.Campaign(ctx, d.ID); {
+	case err == nil && have.State == CampaignDraft && have.Release == d.Release && have.Size == len(devices):
+		c, first = have, 0
+	case err != nil && !errors.Is(err, ErrUnknown):
 		return Campaign{}, err
+	default:
+		if err := r.o.Store.AddCampaign(ctx, c, jobs[:first]); err != nil {
+			return Campaign{}, err
+		}
 	}
 	for rest := jobs[first:]; len(rest) > 0; rest = rest[min(len(rest), page):] {
 		if _, err := r.o.Store.AddJobs(ctx, c.ID, rest[:min(len(rest), page)]); err != nil {

@@ -41,7 +41,7 @@ func (c *Coordinator) asTold(ctx context.Context, s *step) (bool, error) {
 		return false, err
 	case differs && s.t.revisable():
 		s.row.Reason = errDiffers.Error()
-		c.notice(s.t.ID)
+		c.notice(s.t.ID, s.t.Last.Campaign != "")
 	case differs:
 		s.row.Reason = tooLate
 	case s.t.State == transfer.BatchStaging && slices.Contains(s.t.Pending, transfer.BatchPostInfo):
@@ -82,15 +82,16 @@ func (c *Coordinator) differs(ctx context.Context, r Row) (bool, error) {
 func (t Transfer) revisable() bool { return slices.Contains(t.Commands(), CommandRevise) }
 
 // notice notes that a device of a transfer differs. It is in memory only: after a restart
-// its row, which waits, finds that again.
-func (c *Coordinator) notice(id string) {
+// its row, which waits, finds that again. last says that it was its last update, which may
+// have been the last to be waited for.
+func (c *Coordinator) notice(id string, last bool) {
 	c.mu.Lock()
 	known := !c.differ[id].IsZero()
 	if !known {
 		c.differ[id] = time.Now()
 	}
 	c.mu.Unlock()
-	if !known {
+	if !known || last {
 		c.poked(keyTransfer + id)
 	}
 }
@@ -112,6 +113,13 @@ func (c *Coordinator) anewAt(ctx context.Context, t Transfer) (time.Time, error)
 		if p.Kind == PaperInfo {
 			n++
 		}
+	}
+	under, err := c.updatesUnderWay(ctx, t)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if t.Last.Campaign != "" && !under {
+		return since, nil // there are no more to wait for
 	}
 	at := since.Add(min(c.o.ReviseWait<<min(n, maxDoublings), max(c.o.ReviseWait, maxRevise)))
 	if t.State == transfer.BatchStaging && t.ArmBy.Before(at) {

@@ -52,6 +52,8 @@ func (t *Transfer) performs(do transfer.BatchEffect) bool {
 			t.State == transfer.BatchApproved && !t.Incoming
 	case transfer.BatchAbortRows, transfer.BatchExpireRows:
 		return true
+	case transfer.BatchBringUpdate, transfer.BatchEndUpdate:
+		return !t.Incoming && t.Last.Campaign != ""
 	default: // judge, void offer, stage, commit, hold, report: follow from the state
 		return false
 	}
@@ -182,6 +184,10 @@ func (c *Coordinator) performBatch(ctx context.Context, t *Transfer, ch *Change)
 		} else {
 			err = c.tellEnd(ctx, t)
 		}
+	case transfer.BatchBringUpdate:
+		err = c.bringUpdate(ctx, t)
+	case transfer.BatchEndUpdate:
+		err = c.endUpdate(ctx, t)
 	case transfer.BatchAbortRows:
 		err = c.endRows(ctx, *t, transfer.RowAbort)
 	case transfer.BatchExpireRows:

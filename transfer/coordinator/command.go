@@ -44,6 +44,9 @@ type Draft struct {
 	// the partner's record says, with a mandate of the service user only if that demands
 	// attestation.
 	Verifier string
+	// Update is the id of a release that devices get before they leave, or NewestRelease;
+	// "": none.
+	Update string
 }
 
 const (
@@ -110,12 +113,16 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 	if err := c.settleVerifier(ctx, &d, partner); err != nil {
 		return Transfer{}, Documents{}, err
 	}
+	last, err := c.choose(ctx, d)
+	if err != nil {
+		return Transfer{}, Documents{}, err
+	}
 	id := make([]byte, idLength)
 	_, _ = rand.Read(id) // never fails
 	t := Transfer{
 		ID: hex.EncodeToString(id), Partner: partner.ID, PartnerName: partner.Name, State: transfer.BatchDraft,
 		Window: d.Window, Note: d.Note, CreatedAt: now, CreatedBy: d.Actor, Due: d.Window.Latest.Time(),
-		Self: d.Mandate == nil, Gates: Gates{Attest: d.Attest}, Verifier: d.Verifier,
+		Self: d.Mandate == nil, Gates: Gates{Attest: d.Attest}, Verifier: d.Verifier, Last: last,
 	}
 	if d.Mandate == nil {
 		return t, Documents{}, nil

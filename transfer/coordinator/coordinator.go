@@ -66,6 +66,8 @@ type Options struct {
 	// them.
 	Verdicts  Verifier
 	Attesters Attesters
+	// Updates brings last updates to devices that leave; nil: transfers have none.
+	Updates Updates
 	// Manifests returns what a device of ours runs. Nil: nothing is known.
 	Manifests func(ctx context.Context, id fleet.ID) ([]transfer.ManifestRef, error)
 	// Brought is told which manifests a device runs that comes to us, so that its

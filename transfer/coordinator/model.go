@@ -28,8 +28,9 @@ type Transfer struct {
 	// Verifier is the name of the provider whose verdict on devices counts; "" is the
 	// incoming one.
 	Verifier string
-	Gates           // between commit and enrolment, as the offer says or will say
-	Reason   string // in words, why it waits or ended
+	Gates               // between commit and enrolment, as the offer says or will say
+	Last     LastUpdate // outgoing: software that devices get before they leave
+	Reason   string     // in words, why it waits or ended
 
 	MandateIssuer string
 	Mandate       transfer.Hash // zero before the transfer is submitted, if it is to be a self mandate
@@ -153,7 +154,20 @@ type Row struct {
 }
 
 // Ended reports whether the row is in a state that it does not leave.
-func (r Row) Ended() bool { return slices.Contains(transfer.RowFinalStates(), r.State) }
+func (r Row) Ended() bool {
+	return slices.Contains(transfer.RowFinalStates(), r.State) || r.NotUpdated()
+}
+
+// NotUpdated reports whether the device stays because its last update failed.
+func (r Row) NotUpdated() bool { return r.State == transfer.RowFailedUpd && r.CommittedAt.IsZero() }
+
+// Next says in words what happens to the device without anybody's doing, or who must act.
+func (r Row) Next() string {
+	if r.NotUpdated() {
+		return "Nothing: it stays where it is. When the cause is mended, another transfer can take it."
+	}
+	return r.State.Next(r.Incoming)
+}
 
 // Committed reports whether the device has left its former provider: only
 // evidence tells where it is.
@@ -163,6 +177,9 @@ func (r Row) Committed() bool {
 
 // Reached reports whether the row is known to be past COMMITTED.
 func (r Row) Reached() bool {
+	if r.NotUpdated() {
+		return false
+	}
 	switch r.State {
 	case transfer.RowCommitted, transfer.RowAttested, transfer.RowUpdated, transfer.RowEnrolled, transfer.RowActive,
 		transfer.RowOrphanRisk, transfer.RowFailedUpd, transfer.RowRAFailed, transfer.RowEnrolFailed,

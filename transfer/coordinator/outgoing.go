@@ -47,10 +47,7 @@ func (c *Coordinator) advance(ctx context.Context, s *step) error {
 	}
 	switch s.row.State {
 	case transfer.RowListed:
-		if ok, err := c.asTold(ctx, s); err != nil || !ok {
-			return err
-		}
-		return c.stage(ctx, s)
+		return c.prepare(ctx, s)
 	case transfer.RowReady:
 		return c.tellCommit(ctx, s)
 	case transfer.RowReturned:

@@ -16,6 +16,16 @@ import (
 	"steward/transfer"
 )
 
+// prepare does for a device what comes before its message.
+func (c *Coordinator) prepare(ctx context.Context, s *step) error {
+	for _, ready := range []func(context.Context, *step) (bool, error){c.lastUpdated, c.asTold} {
+		if ok, err := ready(ctx, s); err != nil || !ok {
+			return err
+		}
+	}
+	return c.stage(ctx, s)
+}
+
 // stage writes the anchors of the new domain to a device and reads them back.
 func (c *Coordinator) stage(ctx context.Context, s *step) error {
 	if !switching(s.t.State) {

@@ -89,6 +89,8 @@ type Open interface {
 	// EachOpenRow calls fn with the id, short, device and version of every row that
 	// has not ended or has something pending. fn must not call the Store.
 	EachOpenRow(ctx context.Context, fn func(Row)) error
+	// Ended returns how many rows of a transfer have ended.
+	Ended(ctx context.Context, id string) (int, error)
 	// FactoryRows returns a device's rows in up to limit transfers, the last stored first.
 	FactoryRows(ctx context.Context, factory fleet.Factory, limit int) ([]Row, error)
 }

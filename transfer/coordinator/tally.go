@@ -24,39 +24,65 @@ type tally struct {
 
 func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error) {
 	counts, err := c.o.Store.Count(ctx, id)
-	for state, k := range counts {
-		r := Row{State: state}
-		if state == transfer.RowRejected {
-			continue
-		}
-		n.rows += k
-		if r.Committed() {
-			n.left += k
-		}
-		switch {
-		case state == transfer.RowRevokedOld:
-			n.revoked += k
-			n.ended += k
-		case r.Ended():
-			n.ended += k
-		case state == transfer.RowReady:
-			n.ready += k
-		case r.Committed():
-			n.away += k
-			if state == transfer.RowOrphanRisk {
-				n.silent += k
-			}
-		default:
-			n.waiting += k
-		}
-		if r.Failed() {
-			n.failed += k
-			if r.Committed() {
-				n.lost += k
-			}
+	if err != nil {
+		return n, err
+	}
+	notUpdated := 0
+	if counts[transfer.RowFailedUpd] > 0 {
+		if notUpdated, err = c.notUpdated(ctx, id, counts); err != nil {
+			return n, err
 		}
 	}
+	for state, k := range counts {
+		switch state {
+		case transfer.RowRejected:
+			continue
+		case transfer.RowFailedUpd:
+			n.rows, n.ended = n.rows+notUpdated, n.ended+notUpdated // they stay, and hold nobody up
+			k -= notUpdated
+		}
+		n.add(Row{State: state, CommittedAt: time.Unix(1, 0)}, k)
+	}
+	return n, nil
+}
+
+// notUpdated returns how many devices stay because their last update failed.
+func (c *Coordinator) notUpdated(ctx context.Context, id string, counts map[transfer.RowState]int) (int, error) {
+	n, err := c.o.Store.Ended(ctx, id)
+	for _, state := range transfer.RowFinalStates() {
+		n -= counts[state]
+	}
 	return n, err
+}
+
+// add counts k rows of the state of r.
+func (n *tally) add(r Row, k int) {
+	n.rows += k
+	if r.Committed() {
+		n.left += k
+	}
+	switch {
+	case r.State == transfer.RowRevokedOld:
+		n.revoked += k
+		n.ended += k
+	case r.Ended():
+		n.ended += k
+	case r.State == transfer.RowReady:
+		n.ready += k
+	case r.Committed():
+		n.away += k
+		if r.State == transfer.RowOrphanRisk {
+			n.silent += k
+		}
+	default:
+		n.waiting += k
+	}
+	if r.Failed() {
+		n.failed += k
+		if r.Committed() {
+			n.lost += k
+		}
+	}
 }
 
 // advanceBatch moves a transfer by what its rows and the clock say.
@@ -104,7 +130,9 @@ func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Ti
 
 // begin has the devices get their anchors and messages.
 func (c *Coordinator) begin(t *Transfer, now time.Time) error {
-	t.ArmBy = now.Add(c.o.ArmWait)
+	if t.ArmBy = c.armBy(t, now); t.Last.Release != "" {
+		t.Last.Campaign = c.o.NewID()
+	}
 	return t.apply(transfer.BatchStage, now)
 }
 

@@ -86,6 +86,7 @@ func (a *App) buildTransfers() error {
 		StatusSigner: transfer.Signer{Key: serving.Signer, Certificate: serving.Certificate.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
 		InfoCOSE: a.cfg.InfoCOSE, Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a}, Verdicts: a.verifier,
+		Updates:   lastUpdates{a},
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
 		ReviseWait: revisePolls * a.cfg.Poll,
 		Changed: func(e coordinator.Event) {

@@ -182,6 +182,9 @@ devices move within --within from now.`,
 		"name of the `provider` whose verdict on each device is demanded: this one,\n"+
 			"the partner, or another partner (default as the partner's record says)")
 	f.StringVar(&mandate, "mandate", "", "`file` with the mandate of a service user")
+	f.StringVar(&n.LastUpdate, "last-update", "",
+		"approved `release` that devices get before they leave, by its id, or newest: the\n"+
+			"newest for their class; a device where it fails stays")
 	return cmd
 }
 

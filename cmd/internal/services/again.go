@@ -43,7 +43,8 @@ func (s *transfers) again(ctx context.Context, by web.Actor, t coordinator.Trans
 // stayed are the devices of a transfer that never left.
 func (s *transfers) stayed(ctx context.Context, id string) (out []fleet.ID, err error) {
 	err = s.eachRow(ctx, id, func(r coordinator.Row) error {
-		if r.State != transfer.RowAborted && r.State != transfer.RowExpired && r.State != transfer.RowFellBack {
+		if r.State != transfer.RowAborted && r.State != transfer.RowExpired && r.State != transfer.RowFellBack &&
+			!r.NotUpdated() {
 			return nil
 		}
 		if l, err := s.find(ctx, string(r.Device)); err == nil && l.Ownership == fleet.Owned {

@@ -171,6 +171,9 @@ func (s *transfers) Draft(ctx context.Context, by web.Actor, n web.NewTransfer) 
 	if err := checkText("verifier", n.Verifier, maxReason); err != nil {
 		return web.Transfer{}, err
 	}
+	if err := checkText("last_update", n.LastUpdate, maxName); err != nil {
+		return web.Transfer{}, err
+	}
 	switch {
 	case !n.Latest.IsZero() && !n.Latest.After(n.Earliest):
 		return web.Transfer{}, web.Invalid("latest", "not after the earliest time")
@@ -192,6 +195,7 @@ func (s *transfers) Draft(ctx context.Context, by web.Actor, n web.NewTransfer) 
 	t, err := s.Coordinator.Draft(ctx, coordinator.Draft{
 		Partner: n.Partner, Devices: ids, Window: transfer.NewWindow(n.Earliest, n.Latest), Mandate: n.Mandate,
 		Note: n.Note, Actor: by.String(), Attest: n.Attest, Verifier: n.Verifier,
+		Update: n.LastUpdate,
 	})
 	if err != nil {
 		return web.Transfer{}, translate(err)

@@ -85,6 +85,9 @@ func (s *transfers) detail(
 	if !t.Offer.IsZero() {
 		out.Destination, reset = destination(docs.Offer)
 	}
+	if l := t.Last; l.Release != "" {
+		out.LastUpdate = &web.LastUpdate{Release: l.Release, Name: l.Name, Campaign: l.Campaign, Reason: l.Refused}
+	}
 	out.AskedLatest = t.Asked.Latest.Time()
 	out.Warnings = warnings(t, partner, out.Destination != nil && reset == transfer.ResetKeepApplication)
 	return out
@@ -168,7 +171,7 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 func showRow(r coordinator.Row) web.TransferRow {
 	out := web.TransferRow{
 		Device: string(r.Device), Endpoint: string(r.Endpoint), Factory: r.Short, State: string(r.State),
-		Level: rowLevel(r), Inferred: r.Inferred, Next: r.State.Next(r.Incoming), Reason: r.Reason, Epoch: r.Epoch,
+		Level: rowLevel(r), Inferred: r.Inferred, Next: r.Next(), Reason: r.Reason, Epoch: r.Epoch,
 		Bytes: len(r.Message), Verdict: showVerdict(r.Verdict),
 		UpdatedAt: r.UpdatedAt, CommittedAt: r.CommittedAt, ActiveAt: r.ActiveAt,
 	}

@@ -229,6 +229,11 @@ func jobChanged(tx *Tx, before, j rollout.Job) error {
 	})
 }
 
+// Job returns a device's job in a campaign, or rollout.ErrUnknown.
+func (s Rollout) Job(ctx context.Context, campaign string, device fleet.ID) (rollout.Job, error) {
+	return scanJob(s.db.QueryRow(ctx, "job.get", campaign, string(device)))
+}
+
 // OfDevice implements rollout.Jobs.
 func (s Rollout) OfDevice(ctx context.Context, device fleet.ID) (rollout.Job, error) {
 	return scanJob(s.db.QueryRow(ctx, "job.of_device", string(device)))

@@ -339,6 +339,12 @@ func (s Transfers) Count(ctx context.Context, id string) (map[transfer.RowState]
 	return counts, err
 }
 
+// Ended implements coordinator.Open.
+func (s Transfers) Ended(ctx context.Context, id string) (n int, err error) {
+	err = s.db.QueryRow(ctx, "transfer_row.ended", id).Scan(&n)
+	return n, err
+}
+
 // Receipts implements coordinator.Rows.
 func (s Transfers) Receipts(ctx context.Context, id, short string) ([]coordinator.Receipt, error) {
 	rows, err := s.db.Query(ctx, "transfer_receipt.list", id, short)

@@ -330,6 +330,18 @@ func (s *Store) Count(_ context.Context, id string) (map[transfer.RowState]int, 
 	return n, nil
 }
 
+// Ended implements coordinator.Open.
+func (s *Store) Ended(_ context.Context, id string) (n int, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.rows {
+		if r.Transfer == id && r.Ended() {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // Receipts implements coordinator.Rows.
 func (s *Store) Receipts(_ context.Context, id, short string) (out []coordinator.Receipt, _ error) {
 	s.mu.Lock()

@@ -284,6 +284,15 @@ func testRows(t *testing.T, b Backend) {
 	if !maps.Equal(n, map[transfer.RowState]int{transfer.RowReady: 2, transfer.RowCommitted: 1}) {
 		t.Errorf("Count = %v", n)
 	}
+	ended := rowOf("aa", 2)
+	ended.Version, ended.State, ended.Pending, ended.CommittedAt = 1, transfer.RowFailedUpd, nil, time.Time{}
+	check(t, b.Store.Commit(ctx, coordinator.Change{Rows: []coordinator.Row{ended}}))
+	if n, err := b.Store.Ended(ctx, "aa"); err != nil || n != 1 {
+		t.Errorf("Ended = %d, %v, want 1", n, err)
+	}
+	if open, err := b.Store.OpenRows(ctx, ended.Factory); err != nil || len(open) != 0 {
+		t.Errorf("OpenRows of one whose last update failed: %v, %v", open, err)
+	}
 	early, err := b.Store.DueRows(ctx, at, 9)
 	check(t, err)
 	due, err := b.Store.DueRows(ctx, at.Add(time.Second), 9)

@@ -111,6 +111,12 @@ SELECT campaign, device, position, wave, state, aside, reason, result, tries, at
   FROM job
  WHERE device = ? AND state IN ('queued', 'waiting', 'delivering', 'downloading', 'downloaded', 'installing');
 
+-- name: job.get
+SELECT campaign, device, position, wave, state, aside, reason, result, tries, attempts, zone,
+       due, silent, began_at, first_at, ended_at, version, updated_at
+  FROM job
+ WHERE campaign = ? AND device = ?;
+
 -- name: job.lines
 SELECT j.campaign, j.device, j.position, j.wave, j.state, j.aside, j.reason, j.result, j.tries, j.attempts, j.zone,
        j.due, j.silent, j.began_at, j.first_at, j.ended_at, j.version, j.updated_at, d.endpoint,

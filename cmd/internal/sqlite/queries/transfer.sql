@@ -80,6 +80,9 @@ SELECT details, version FROM transfer_row WHERE due > 0 AND due <= ? ORDER BY du
 -- name: transfer_row.count
 SELECT state, COUNT(*) FROM transfer_row WHERE transfer = ? GROUP BY state;
 
+-- name: transfer_row.ended
+SELECT COUNT(*) FROM transfer_row WHERE transfer = ? AND ended = 1;
+
 -- name: transfer_row.insert
 INSERT INTO transfer_row (transfer, short, factory, state, ended, pending, due, details, version)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
