@@ -24,7 +24,7 @@ var branches = []struct {
 }{
 	{"offer expires before approval; info revised", "TestOfferExpires TestApprovedOfferHolds TestRevision"},
 	{"Create anchor answered late", "TestLostAnswers TestPlanTruststore TestT25EveryFaultAtEveryStep"},
-	{"last update bricks or rolls back", "TestLastUpdate TestLastUpdateFails TestAccept TestUpdateFirstIsRolledBack TestRevision"},
+	{"last update bricks or rolls back", "TestLastUpdate TestLastUpdateFails TestAccept TestUpdateFirstIsRolledBack"},
 	{"Write or READY notify lost", "TestLostAnswers TestAcceptOnce"},
 	{"Abort, CANCELLED, EXPIRED", "TestWithdraw TestDeviceEndsReady TestUnknownAfterTheWindow"},
 	{

@@ -40,6 +40,7 @@ func (c *Coordinator) tally(ctx context.Context, id string) (n tally, err error)
 		case transfer.RowFailedUpd:
 			n.rows, n.ended = n.rows+notUpdated, n.ended+notUpdated // they stay, and hold nobody up
 			k -= notUpdated
+		default:
 		}
 		n.add(Row{State: state, CommittedAt: time.Unix(1, 0)}, k)
 	}

@@ -67,7 +67,7 @@ func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error
 	return web.TransferDetail{
 		Transfer: f.transfer(), Attest: true, UpdateFirst: true,
 		LastUpdate: &web.LastUpdate{Release: f.Text, Name: f.Text, Campaign: f.Text, Reason: f.Text},
-		Mandate: web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
+		Mandate:    web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
 		Destination: &web.Destination{
 			Server: f.Text, Enrolment: f.Text, Update: f.Text, Verifier: f.Text, Reset: f.Text,
 			Anchors: []web.Anchor{{Thumbprint: f.Text, Subject: f.Text, Purposes: []string{f.Text}}},

@@ -42,23 +42,11 @@ func (u lastUpdates) newest(ctx context.Context, devices []fleet.ID) (newest rol
 	class := ""
 	known := map[string]string{} // classes of manifests, by their digest
 	for _, id := range devices {
-		installed, err := u.app.db.Rollout().InForce(ctx, id)
-		if err != nil {
+		of, err := u.class(ctx, id, known)
+		switch {
+		case err != nil:
 			return newest, err
-		}
-		of := ""
-		for _, i := range installed {
-			key := i.Digest.String()
-			if _, ok := known[key]; !ok {
-				r, _, err := u.app.releaseOf(ctx, i.Digest)
-				if err != nil {
-					return newest, err
-				}
-				known[key] = r.Class
-			}
-			of = known[key]
-		}
-		if of == "" || class != "" && class != of {
+		case of == "" || class != "" && class != of:
 			return newest, fmt.Errorf("%w: the devices run no release that is known here, or are not of one class: "+
 				"name the release", coordinator.ErrInvalid)
 		}
@@ -72,6 +60,26 @@ func (u lastUpdates) newest(ctx context.Context, devices []fleet.ID) (newest rol
 		return newest, err
 	}
 	return found[0], nil
+}
+
+// class returns the class of the release that a device runs, "" if none of ours.
+func (u lastUpdates) class(ctx context.Context, id fleet.ID, known map[string]string) (class string, err error) {
+	installed, err := u.app.db.Rollout().InForce(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	for _, i := range installed {
+		key := i.Digest.String()
+		if _, ok := known[key]; !ok {
+			r, _, err := u.app.releaseOf(ctx, i.Digest)
+			if err != nil {
+				return "", err
+			}
+			known[key] = r.Class
+		}
+		class = known[key]
+	}
+	return class, nil
 }
 
 // Begin implements coordinator.Updates. Whoever may approve the hand-over approves the
