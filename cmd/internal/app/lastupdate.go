@@ -71,7 +71,7 @@ func (u lastUpdates) class(ctx context.Context, id fleet.ID, known map[string]st
 	for _, i := range installed {
 		key := i.Digest.String()
 		if _, ok := known[key]; !ok {
-			r, _, err := u.app.releaseOf(ctx, i.Digest)
+			r, _, err := u.app.releaseOf(ctx, id, i.Digest)
 			if err != nil {
 				return "", err
 			}
