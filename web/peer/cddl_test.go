@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"steward/est/attest"
 	"steward/transfer"
 )
 
@@ -25,7 +26,8 @@ func TestMessages(t *testing.T) {
 		"Anchors": transfer.Anchors{}, "Answer": transfer.Answer{}, "Ready": transfer.ReadyBody{},
 		"Completion": transfer.Completion{}, "Withdrawal": transfer.Withdrawal{}, "Extension": transfer.Extension{},
 		"Agreement": transfer.Agreement{}, "OfferApproval": transfer.OfferApproval{}, "RaInfo": transfer.RAInfo{},
-		"Appraisal": transfer.Appraisal{}, "Record": transfer.Record{}, "RecordSigner": transfer.RecordSigner{},
+		"Appraisal": transfer.Appraisal{}, "Challenge": attest.Challenge{}, "Component": attest.Component{},
+		"Record": transfer.Record{}, "RecordSigner": transfer.RecordSigner{},
 		"RecordApproval": transfer.RecordApproval{}, "RecordDevice": transfer.RecordDevice{},
 		"RecordCertificate": transfer.RecordCertificate{}, "RecordRekey": transfer.RecordRekey{},
 		"RecordExtension": transfer.RecordExtension{}, "RecordRevision": transfer.RecordRevision{},

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,14 +36,16 @@ func (f *foreign) update(factory *x509.Certificate, r coapRequest) coapResponse 
 		return coapResponse{code: codes.ServiceUnavailable, format: -1}
 	case r.path == "update/r" && r.code == codes.POST && r.format == formatReport:
 		return f.takeReport(r.payload)
-	case r.path != "update" || r.code != codes.GET || len(r.query) != 2:
+	case r.path != "update" || r.code != codes.GET:
 		return coapResponse{code: codes.BadRequest, format: -1}
 	}
-	class, isClass := strings.CutPrefix(r.query[0], "c=")
-	number, isNumber := strings.CutPrefix(r.query[1], "s=")
-	sequence, err := strconv.ParseUint(number, 10, 64)
+	query, err := url.ParseQuery(strings.Join(r.query, "&")) // there are no secrets here: k is of no use
+	if err != nil {
+		return coapResponse{code: codes.BadRequest, format: -1}
+	}
+	sequence, err := strconv.ParseUint(query.Get("s"), 10, 64)
 	switch {
-	case !isClass || len(class) != 36 || !isNumber || err != nil:
+	case err != nil || len(query.Get("c")) != len("5ec63d37-cb67-5ec1-8555-411e8302aae3"):
 		return coapResponse{code: codes.BadRequest, format: -1}
 	case sequence < f.updates.sequence:
 		return coapResponse{code: codes.Content, format: formatOctets, payload: f.updates.envelope}
