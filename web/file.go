@@ -16,6 +16,6 @@ func Attach(h http.Header, name string) {
 func WriteFile(w http.ResponseWriter, kind, name string, raw []byte) error {
 	w.Header().Set("Content-Type", kind)
 	Attach(w.Header(), name)
-	_, _ = w.Write(raw) //nolint:gosec // G705: an attachment, never a page; an error is a client gone
+	_, _ = w.Write(raw) // an error is a client that went away
 	return nil
 }

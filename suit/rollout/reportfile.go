@@ -43,8 +43,9 @@ func (r *Runner) WriteCSV(ctx context.Context, id string, to io.Writer) error {
 		}
 		return w.Write([]string{
 			sheet.Harmless(l.Endpoint), sheet.Harmless(string(l.Device)),
-			sheet.Harmless(strings.TrimSpace(l.Manufacturer + " " + l.Model)), sheet.Harmless(c.WaveName(l.Wave)), string(l.State), string(l.Aside), strconv.Itoa(l.Result),
-			sheet.Harmless(l.Reason), strconv.Itoa(tries), stamp(l.FirstAt), stamp(l.EndedAt),
+			sheet.Harmless(strings.TrimSpace(l.Manufacturer + " " + l.Model)), sheet.Harmless(c.WaveName(l.Wave)),
+			string(l.State), string(l.Aside), strconv.Itoa(l.Result), sheet.Harmless(l.Reason),
+			strconv.Itoa(tries), stamp(l.FirstAt), stamp(l.EndedAt),
 		})
 	})
 	w.Flush()

@@ -17,7 +17,9 @@ type longReport struct{ web.TransferRecords }
 func (longReport) TransferReport(context.Context, string) (web.TransferReport, error) {
 	out := web.TransferReport{Transfer: webtest.ID, Total: 5}
 	for i := range out.Total {
-		out.Devices = append(out.Devices, web.TransferReportDevice{Device: fmt.Sprint("d", i), Endpoint: fmt.Sprint("=lamp-", i)})
+		out.Devices = append(out.Devices, web.TransferReportDevice{
+			Device: fmt.Sprint("d", i), Endpoint: fmt.Sprint("=lamp-", i),
+		})
 	}
 	return out, nil
 }

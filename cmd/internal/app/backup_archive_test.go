@@ -27,7 +27,8 @@ func archived(t *testing.T, dir string) {
 	}
 	step := func(do func(context.Context, string, *sqlite.DB, time.Time) error, ahead time.Duration) {
 		for range 3 {
-			if err := db.Audit(ctx, audit.Row{Actor: "a", Action: "x", Subject: "s", At: time.Now().Add(-time.Hour)}); err != nil {
+			row := audit.Row{Actor: "a", Action: "x", Subject: "s", At: time.Now().Add(-time.Hour)}
+			if err := db.Audit(ctx, row); err != nil {
 				t.Fatal(err)
 			}
 		}

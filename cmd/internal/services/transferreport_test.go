@@ -16,7 +16,8 @@ import (
 // revoke revokes the operational certificate of a device.
 func revoke(t *testing.T, w *world, factory fleet.Factory) {
 	t.Helper()
-	all, err := w.db.Inventory().Certificates(t.Context(), est.Query{Kind: est.KindOperational, Factory: est.Hash(factory)})
+	q := est.Query{Kind: est.KindOperational, Factory: est.Hash(factory)}
+	all, err := w.db.Inventory().Certificates(t.Context(), q)
 	check(t, err)
 	for _, c := range all {
 		c.Status, c.Reason, c.RevokedAt = est.StatusRevoked, est.Superseded, w.clock.Now()
@@ -31,9 +32,13 @@ func TestLongTransferReport(t *testing.T) {
 	rows := make([]coordinator.Row, devices)
 	for i := range rows {
 		f := fleet.Factory{byte(i), byte(i >> 8), 1}
-		rows[i] = coordinator.Row{State: transfer.RowFellBack, Factory: f, Short: f.Short(), Endpoint: lwm2m.Endpoint(f.Short()), Reason: "late"}
+		rows[i] = coordinator.Row{
+			State: transfer.RowFellBack, Factory: f, Short: f.Short(), Endpoint: lwm2m.Endpoint(f.Short()), Reason: "late",
+		}
 	}
-	w.transfer(t, coordinator.Transfer{ID: "ff", Partner: "partner-0", PartnerName: "Beta", State: transfer.BatchPartial}, rows...)
+	w.transfer(t, coordinator.Transfer{
+		ID: "ff", Partner: "partner-0", PartnerName: "Beta", State: transfer.BatchPartial,
+	}, rows...)
 	r, err := w.Records.TransferReport(t.Context(), "ff")
 	check(t, err)
 	seen := map[string]bool{}
