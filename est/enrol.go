@@ -74,8 +74,9 @@ type order struct {
 // certificate, and the earlier one is revoked in that transaction.
 //
 // It returns ErrForbidden, ErrPending, ErrRevoked for a factory certificate that its
-// permanent CA has revoked, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey, ErrName or ErrLimit. All of these but ErrPending are audited, ErrLimit when it
-// begins; nothing is issued.
+// permanent CA has revoked, ErrWrongKey, ErrCSR, ErrCSRSize, ErrKey, ErrName or
+// ErrLimit. All of these but ErrPending are audited, ErrLimit when it begins; nothing is
+// issued.
 func (ca *CA) Enrol(ctx context.Context, r Request) (Issued, error) {
 	out, err := ca.enrol(ctx, r)
 	return out, ca.refused(ctx, "enrol", r.Client, err)
@@ -111,13 +112,7 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	if err := o.csr.checkOwner(right.Endpoint); err != nil {
-		return Issued{}, err
-	}
-	if err := ca.stands(right); err != nil {
-		return Issued{}, err
-	}
-	if err := ca.o.Profiles.Operational.bound(o); err != nil {
+	if err := ca.mayAsk(right, o); err != nil {
 		return Issued{}, err
 	}
 	if o.made != nil && right.State == RightConsumed { // the right is bound to the key made before
@@ -137,6 +132,18 @@ func (ca *CA) enrolOnce(ctx context.Context, o *order) (Issued, error) {
 		}
 	}
 	return ca.enrolNow(ctx, right, o)
+}
+
+// mayAsk checks what does not depend on the state of the right: the name, that the
+// factory certificate stands, and the binding to the session.
+func (ca *CA) mayAsk(right Right, o *order) error {
+	if err := o.csr.checkOwner(right.Endpoint); err != nil {
+		return err
+	}
+	if err := ca.stands(right); err != nil {
+		return err
+	}
+	return ca.o.Profiles.Operational.bound(o)
 }
 
 // enrolNow issues to a device that may have a certificate, once people agree.

@@ -37,7 +37,7 @@ var branches = []struct {
 	{"update-first image fails or lacks object 42771", "TestUpdateFirstFails TestUpdateFirstIsRolledBack"},
 	{"CA2 unauthenticated", "TestT2RogueServers"},
 	{"CA2 grants, answer lost", "TestSameRequestSameAnswer TestT25EveryFaultAtEveryStep"},
-	{"registration refused, SP2 DM down", "TestFallback TestDeviceIsRefused"},
+	{"registration refused, SP2 DM down", "TestRegistrationRefused TestFallback TestDeviceIsRefused"},
 	{"fallback dead too", "TestSilentWave TestT26OffInEachState TestExplore"},
 	{"`latest` passes before commit", "TestExtension TestTransferAgain"},
 	{"`latest` passes after commit", "TestLatestAfterCommit"},

@@ -333,7 +333,7 @@ func (d *device) renew(ctx context.Context, p *provider) bool {
 
 // register is what the LwM2M server decides: our own inventory, by the certificate.
 func (d *device) register(p *provider) bool {
-	if p.shut() || p.noDM {
+	if p.shut() || p.silent() {
 		return false
 	}
 	d.mu.Lock()

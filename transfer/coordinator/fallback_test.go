@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"steward/est"
 	"steward/transfer"
 )
 
@@ -67,4 +68,46 @@ func TestCrashOnTheWayBack(t *testing.T) {
 		time.Sleep(15 * time.Minute)
 		w.fellBack(t, id)
 	})
+}
+
+// TestRegistrationRefused: SP2 enrols the device and does not let it register. Both say
+// ENROLLED, never ACTIVE, until the grace ends; then CA2 revokes what it has issued. Where
+// registrations are taken again in time, the device stays.
+func TestRegistrationRefused(t *testing.T) {
+	for name, again := range map[string]bool{"for good": false, "for a while": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				w.beta.noDM = true
+				w.start(t)
+				id := w.handOver(t)
+				until(t, 5*time.Minute, "enrolled", func() bool { return w.beta.states(t, id)[transfer.RowEnrolled] == 1 })
+				live, err := w.beta.ca.List(t.Context(), est.Query{Kind: est.KindOperational, Status: est.StatusValid})
+				if err != nil || len(live) != 1 {
+					t.Fatalf("Beta has issued %d certificates, %v", len(live), err)
+				}
+				time.Sleep(testGrace / 2)
+				for _, p := range []*provider{w.alpha, w.beta} {
+					if n := p.states(t, id); n[transfer.RowEnrolled] != 1 {
+						t.Errorf("%s has %v, want ENROLLED", p.name, n)
+					}
+				}
+				if again {
+					w.beta.mu.Lock()
+					w.beta.noDM = false
+					w.beta.mu.Unlock()
+				}
+				time.Sleep(30 * time.Minute)
+				if again {
+					w.moved(t, id)
+					return
+				}
+				w.fellBack(t, id)
+				record, err := w.beta.ca.Lookup(t.Context(), live[0].Hash)
+				if err != nil || record.Status != est.StatusRevoked {
+					t.Errorf("what CA2 issued is %s, %v", record.Status, err)
+				}
+			})
+		})
+	}
 }

@@ -21,7 +21,10 @@ func TestPermanentCAUnreachable(t *testing.T) {
 		revoked bool
 		ends    func(*testing.T, *world, string)
 	}{
-		"for half of the grace": {away: testGrace / 2, ends: func(t *testing.T, w *world, id string) { t.Helper(); w.moved(t, id) }},
+		"for half of the grace": {away: testGrace / 2, ends: func(t *testing.T, w *world, id string) {
+			t.Helper()
+			w.moved(t, id)
+		}},
 		"for longer than the grace, back": {away: 4 * testGrace, ends: func(t *testing.T, w *world, _ string) {
 			t.Helper()
 			s, at := w.devices[0].state()

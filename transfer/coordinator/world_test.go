@@ -242,6 +242,13 @@ func (p *provider) shut() bool {
 	return p.away || p.closed
 }
 
+// silent reports whether no device can register.
+func (p *provider) silent() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.noDM
+}
+
 func (p *provider) setAway(away bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

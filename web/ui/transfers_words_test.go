@@ -78,8 +78,8 @@ func told(t *testing.T, page string, row *web.TransferRow, next bool) {
 	if !ok || !end {
 		t.Fatalf("%s: the page has no column Known by", row.State)
 	}
-	if known, inferred := strings.HasPrefix(cell, "known"), strings.HasPrefix(cell, "inferred"); inferred != row.Inferred ||
-		known == row.Inferred {
+	known, inferred := strings.HasPrefix(cell, "known"), strings.HasPrefix(cell, "inferred")
+	if inferred != row.Inferred || known == row.Inferred {
 		t.Errorf("%s, inferred %t: known by %q", row.State, row.Inferred, cell)
 	}
 	_, after, _ := strings.Cut(page, "<summary>Next</summary>")

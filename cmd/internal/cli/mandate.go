@@ -42,7 +42,8 @@ func (f *ownerFlags) options() (owner.Options, error) {
 
 func newMandate() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "mandate", Short: "Mandates of a service user, who owns devices: keygen, show, sign, verify, recover", Args: noArgs,
+		Use: "mandate", Args: noArgs,
+		Short: "Mandates of a service user, who owns devices: keygen, show, sign, verify, recover",
 		Long: `A service user owns devices and lets providers hand them over, by mandates that it
 signs on a machine of its own: no server ever has its key. "keygen" makes the key, once.
 Both providers pin its identity file (Partners), and a factory can give devices its

@@ -31,17 +31,9 @@ counts once, and only if it is later than the last.`,
 			if out == "" {
 				return fmt.Errorf("%w: --out names no file for the command", errMisused)
 			}
-			var certificates [][]byte
-			for _, file := range args {
-				text, err := readDocument(cmd, file)
-				if err != nil {
-					return err
-				}
-				block, _ := pem.Decode(text)
-				if block == nil || block.Type != "CERTIFICATE" {
-					return fmt.Errorf("%w: %s is no certificate in PEM", errMisused, file)
-				}
-				certificates = append(certificates, block.Bytes)
+			certificates, err := readSigners(cmd, args)
+			if err != nil {
+				return err
 			}
 			o, err := f.options()
 			if err != nil {
@@ -70,4 +62,20 @@ counts once, and only if it is later than the last.`,
 	cmd.Flags().StringVar(&out, "out", "", "`file` for the command, as devices take it")
 	cmd.Flags().BoolVar(&manifests, "manifests", false, "signers of manifests in place of transfer signers")
 	return cmd
+}
+
+// readSigners reads a certificate out of each file.
+func readSigners(cmd *cobra.Command, files []string) (certificates [][]byte, err error) {
+	for _, file := range files {
+		text, err := readDocument(cmd, file)
+		if err != nil {
+			return nil, err
+		}
+		block, _ := pem.Decode(text)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%w: %s is no certificate in PEM", errMisused, file)
+		}
+		certificates = append(certificates, block.Bytes)
+	}
+	return certificates, nil
 }
