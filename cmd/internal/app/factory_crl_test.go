@@ -109,8 +109,8 @@ func TestPermanentCAUnreachable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(1100 * time.Millisecond) // it is looked at once a second
 	}
+	const look = 1100 * time.Millisecond // it is looked at once a second
 	write(w.permanent.CRL(ctx))
 	gamma := newProvider(t, "Gamma", func(o *config.Options) { o.FactoryCRLs = []string{file} })
 	gamma.start()
@@ -142,6 +142,7 @@ func TestPermanentCAUnreachable(t *testing.T) {
 	}
 	for what, text := range map[string][]byte{"damaged": []byte("x"), "out of date": stale.DER} {
 		write(text, nil)
+		<-time.After(look)
 		pending, ok := errors.AsType[*est.PendingError](enrol(factory))
 		if !ok || pending.Retry <= 0 || pending.What == "" {
 			t.Errorf("%s: %v, want ErrPending that says why", what, pending)
@@ -158,6 +159,7 @@ func TestPermanentCAUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(w.permanent.CRL(ctx))
+	<-time.After(look)
 	if err := enrol(factory); err != nil {
 		t.Errorf("with a list again: %v", err)
 	}
