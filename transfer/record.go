@@ -100,7 +100,7 @@ const (
 	MaxRecord = 96 << 20
 	// MaxRecordCertificates is the number of certificates of one device, the newest.
 	MaxRecordCertificates = 32
-	maxParties            = 8
+	maxParties            = 16
 	maxApprovals          = 64
 	maxRecorded           = 64 // of one device: each state once, and fallback more than once
 	// MaxRecordRekeys is the number of re-keys of one device at one provider.

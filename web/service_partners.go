@@ -87,10 +87,13 @@ type Partner struct {
 	PeerURI string       `json:"peer_uri,omitempty"` // of the provider-to-provider API
 	TLS     string       `json:"tls_spki,omitempty"` // hex SHA-256 of the pinned TLS key
 	Signing string       `json:"signing_spki"`       // hex SHA-256 of the pinned signing key
-	Judges  bool         `json:"judges"`             // it has a verifier of devices
-	Demands string       `json:"demands,omitempty"`  // whose verdict is demanded of devices that go there; "": its own
-	AddedAt time.Time    `json:"added_at"`
-	AddedBy string       `json:"added_by"`
+	// NextTLS and NextSigning are those of the keys that it has announced; "": none.
+	NextTLS     string    `json:"next_tls_spki,omitempty"`
+	NextSigning string    `json:"next_signing_spki,omitempty"`
+	Judges      bool      `json:"judges"`            // it has a verifier of devices
+	Demands     string    `json:"demands,omitempty"` // whose verdict is demanded of devices that go there; "": its own
+	AddedAt     time.Time `json:"added_at"`
+	AddedBy     string    `json:"added_by"`
 	// Limits are those in force; Use is told of one partner only, nil in lists.
 	Limits PartnerLimits `json:"limits"`
 	Use    *PartnerUse   `json:"use,omitempty"`

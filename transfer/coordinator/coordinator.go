@@ -52,9 +52,13 @@ type Options struct {
 	Signer   transfer.Signer // of messages, offers and infos: the transfer signer
 	InfoCOSE bool            // infos are COSE_Sign1; otherwise JWS, on P-256
 	Domain   Domain
-	PeerURI  string        // https URI of our peer API
-	TLS      []byte        // DER of the certificate of our peer listener
-	NewID    func() string // a new ULID
+	PeerURI  string // https URI of our peer API
+	TLS      []byte // DER of the certificate of our peer listener
+	// NextTLS and NextSigning are the DER of the certificates that will follow; nil: none
+	// are announced.
+	NextTLS     []byte
+	NextSigning []byte
+	NewID       func() string // a new ULID
 
 	// StatusSigner signs statuses of rights: the issuing CA. Zero: Signer.
 	StatusSigner transfer.Signer

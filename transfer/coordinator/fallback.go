@@ -152,7 +152,7 @@ func (t Transfer) contractEnd() time.Time {
 // CA, or of its signer.
 func verifyStatus(p Partner, raw []byte) (transfer.RightStatus, error) {
 	var last error
-	for _, der := range [][]byte{p.Issuing, p.Signing} {
+	for _, der := range [][]byte{p.Issuing, p.Signing, p.NextSigning} {
 		by, err := x509.ParseCertificate(der)
 		if err != nil {
 			continue

@@ -35,6 +35,10 @@ type Identity struct {
 	Issuing string      `json:"issuing,omitempty"` // PEM of the issuing CA
 	// Verifier is the PEM of the certificate of the attestation verifier.
 	Verifier string `json:"verifier,omitempty"`
+	// NextTLS and NextSigning are the PEM of the certificates that will follow those of
+	// today; "": none are announced.
+	NextTLS     string `json:"next_tls,omitempty"`
+	NextSigning string `json:"next_signing,omitempty"`
 }
 
 // identityJWS is the file.
@@ -46,7 +50,7 @@ type identityJWS struct {
 
 const (
 	identityHeader = `{"alg":"ES256","typ":"steward/identity/1"}`
-	maxIdentity    = 64 << 10 // four certificates
+	maxIdentity    = 64 << 10 // six certificates
 	p256Length     = 32       // bytes of r and of s
 )
 
@@ -56,6 +60,7 @@ func (c *Coordinator) Identity() (json.RawMessage, error) {
 	return SignIdentity(Identity{
 		Name: c.o.Name, Kind: Provider, PeerURI: c.o.PeerURI, TLS: encodePEM(c.o.TLS),
 		Signing: encodePEM(c.o.Signer.Certificate), Issuing: encodePEM(issuing), Verifier: encodePEM(c.o.Verifier),
+		NextTLS: encodePEM(c.o.NextTLS), NextSigning: encodePEM(c.o.NextSigning),
 	}, c.o.Signer.Key)
 }
 
@@ -163,6 +168,9 @@ func (i Identity) partner() (Partner, error) {
 		return p, err
 	}
 	p.Signing = signing.Raw
+	if p.NextSigning, err = optional(i.NextSigning); err != nil {
+		return p, err
+	}
 	switch i.Kind {
 	case ServiceUser:
 		return p, nil
@@ -179,24 +187,31 @@ func (i Identity) partner() (Partner, error) {
 		return p, err
 	}
 	p.TLS = tls.Raw
-	if i.Issuing != "" {
-		issuing, err := decodePEM(i.Issuing)
-		if err != nil {
+	for _, o := range []struct {
+		text string
+		into *[]byte
+	}{{i.NextTLS, &p.NextTLS}, {i.Issuing, &p.Issuing}, {i.Verifier, &p.Verifier}} {
+		if *o.into, err = optional(o.text); err != nil {
 			return p, err
 		}
-		p.Issuing = issuing.Raw
-	}
-	if i.Verifier != "" {
-		verifier, err := decodePEM(i.Verifier)
-		if err != nil {
-			return p, err
-		}
-		p.Verifier = verifier.Raw
 	}
 	return p, nil
 }
 
-// AddPartner verifies an identity file and pins its keys. The same file again
+// optional returns the DER of a certificate in PEM, nil for "".
+func optional(text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	certificate, err := decodePEM(text)
+	if err != nil {
+		return nil, err
+	}
+	return certificate.Raw, nil
+}
+
+// AddPartner verifies an identity file and pins its keys. A file of a partner with the
+// keys that are pinned already announces its next ones, if it names any, and otherwise
 // returns the partner as it is. It returns ErrInvalid for a file that does not
 // verify and ErrPinned.
 func (c *Coordinator) AddPartner(ctx context.Context, identity []byte, label, actor string) (Partner, error) {
@@ -215,14 +230,18 @@ func (c *Coordinator) AddPartner(ctx context.Context, identity []byte, label, ac
 	if err != nil {
 		return Partner{}, err
 	}
+	if err := taken(p, partners); err != nil {
+		return Partner{}, err
+	}
 	for _, old := range partners {
 		if old.Name == p.Name && old.TLSKey() == p.TLSKey() && old.SigningKey() == p.SigningKey() {
-			return old, nil
+			return c.announce(ctx, old, p.Rotation, actor)
 		}
 		if p.PeerURI != "" && old.PeerURI == p.PeerURI { // a verifier is named by it
 			return Partner{}, fmt.Errorf("%w: %s is at %s", ErrPinned, old.Name, old.PeerURI)
 		}
 	}
+	p.State = p.settled()
 	p.ID, p.Label, p.AddedAt, p.AddedBy = c.o.NewID(), label, time.Now(), actor
 	tls, signing := p.TLSKey(), p.SigningKey()
 	err = c.o.Store.PutPartner(ctx, p, audit.Row{
@@ -271,7 +290,10 @@ func (c *Coordinator) SetPartnerState(ctx context.Context, id string, s PartnerS
 	row := audit.Row{
 		Actor: actor, Action: "partner.state", Subject: id, Reason: reason, Before: string(p.State), After: string(s),
 	}
-	p.State = s
+	if p.State = s; s != Suspended {
+		p.State = p.settled()
+	}
+	row.After = string(p.State)
 	if err := c.o.Store.PutPartner(ctx, p, row); err != nil {
 		return Partner{}, err
 	}

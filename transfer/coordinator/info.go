@@ -225,7 +225,7 @@ func (c *Coordinator) verifyMandate(ctx context.Context, raw []byte, outgoing st
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	by, name := from, outgoing
+	by, name, user := from, outgoing, ""
 	if self = said.Signer == transfer.KeyIDOf(from); !self {
 		partners, err := c.o.Store.ListPartners(ctx)
 		if err != nil {
@@ -233,13 +233,14 @@ func (c *Coordinator) verifyMandate(ctx context.Context, raw []byte, outgoing st
 		}
 		by = nil
 		for _, p := range partners {
-			if p.Kind == ServiceUser && p.Admitted() && transfer.KeyIDOf(p.Signing) == said.Signer {
-				by, name = p.Signing, p.Name
+			if signing := p.signingOf(said.Signer); p.Kind == ServiceUser && p.Admitted() && signing != nil {
+				by, name, user = signing, p.Name, p.ID
 			}
 		}
 	}
 	if by == nil || said.Body.Issuer != name {
-		return nil, false, refusedf(ErrInvalid, "mandate of %.80q: signed by nobody known", said.Body.Issuer)
+		return nil, false, fmt.Errorf("%w: mandate of %.80q: %w: nobody known", ErrInvalid, said.Body.Issuer,
+			transfer.ErrSigner)
 	}
 	certificate, err := x509.ParseCertificate(by)
 	if err != nil {
@@ -249,5 +250,5 @@ func (c *Coordinator) verifyMandate(ctx context.Context, raw []byte, outgoing st
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return signed, self, nil
+	return signed, self, c.signed(ctx, user, by)
 }

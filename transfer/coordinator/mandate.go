@@ -141,9 +141,9 @@ func (c *Coordinator) owner(ctx context.Context, id string) ([]transfer.Anchor, 
 		return nil, err
 	}
 	for _, p := range partners {
-		if p.Kind == ServiceUser && transfer.KeyIDOf(p.Signing) == signed.Signer {
+		if signing := p.signedOnce(signed.Signer); p.Kind == ServiceUser && signing != nil {
 			return []transfer.Anchor{{
-				Certificate: p.Signing, Purposes: transfer.MandateSigner, Domain: transfer.Permanent,
+				Certificate: signing, Purposes: transfer.MandateSigner, Domain: transfer.Permanent,
 			}}, nil
 		}
 	}

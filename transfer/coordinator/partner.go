@@ -47,6 +47,7 @@ type Partner struct {
 	// transfers to the partner, unless their draft says otherwise; "": the partner's,
 	// if any.
 	Demands string `json:",omitempty"`
+	Rotation
 	AddedAt time.Time
 	AddedBy string
 	Version int64 // rises by one with each change; 0: not stored

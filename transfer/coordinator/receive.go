@@ -28,7 +28,7 @@ func (c *Coordinator) Identify(ctx context.Context, tls [sha256.Size]byte, from 
 	if err != nil {
 		return Partner{}, err
 	}
-	i := slices.IndexFunc(partners, func(p Partner) bool { return p.Kind == Provider && p.TLSKey() == tls })
+	i := slices.IndexFunc(partners, func(p Partner) bool { return p.Kind == Provider && p.Shows(tls) })
 	refusal := audit.Row{Actor: "address:" + from, Action: "peer.refuse", Subject: fmt.Sprintf("%x", tls[:16])}
 	switch {
 	case i < 0:
@@ -38,7 +38,7 @@ func (c *Coordinator) Identify(ctx context.Context, tls [sha256.Size]byte, from 
 	default:
 		wait, tell := c.asks.take(partners[i], time.Now())
 		if wait == 0 {
-			return partners[i], nil
+			return c.identified(ctx, partners[i], tls)
 		}
 		late := &LimitError{"too many calls in a minute", wait}
 		if refusal.Actor, refusal.Reason = "peer:"+partners[i].Name, late.Error(); tell {
@@ -48,6 +48,17 @@ func (c *Coordinator) Identify(ctx context.Context, tls [sha256.Size]byte, from 
 	}
 	c.refuse(ctx, refusal)
 	return Partner{}, refusedf(ErrForbidden, "%s", refusal.Reason)
+}
+
+// identified returns a partner that has shown a key of its own.
+func (c *Coordinator) identified(ctx context.Context, p Partner, tls [sha256.Size]byte) (Partner, error) {
+	if p.TLSKey() == tls {
+		return p, nil
+	}
+	if err := c.Seen(ctx, p.ID, tls); err != nil {
+		return Partner{}, err
+	}
+	return c.Partner(ctx, p.ID)
 }
 
 // Receive answers a call of a partner. The same key with the same body gets the
@@ -87,7 +98,7 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 		if known || err != nil {
 			return before, err
 		}
-		reply, ch, err := c.take(ctx, from, call, digest, receive)
+		reply, ch, err := c.takeEither(ctx, from, call, digest, receive)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}

@@ -68,13 +68,19 @@ func (c *Coordinator) recordParties(ctx context.Context, t Transfer) ([]transfer
 		if p.ID != t.Partner && p.Name != t.MandateIssuer && p.Name != t.Verifier {
 			continue
 		}
-		out = append(out, transfer.RecordSigner{Name: p.Name, Certificate: p.Signing})
+		former := p.Former[max(len(p.Former)-recordFormer, 0):]
+		for _, signing := range append([][]byte{p.Signing}, former...) {
+			out = append(out, transfer.RecordSigner{Name: p.Name, Certificate: signing})
+		}
 		if len(p.Verifier) > 0 {
 			out = append(out, transfer.RecordSigner{Name: p.Name, Certificate: p.Verifier, Verifier: true})
 		}
 	}
 	return out, nil
 }
+
+// recordFormer is how many keys of before a party may have signed with in one transfer.
+const recordFormer = 2
 
 // recordPage is how many devices are read at a time.
 const recordPage = 500

@@ -58,3 +58,6 @@ func (a *App) PrivateKeys(t *testing.T) map[string]*ecdsa.PrivateKey {
 	}
 	return out
 }
+
+// PeerIdentity returns the identity file for partners.
+func (a *App) PeerIdentity() ([]byte, error) { return a.transfers.Identity() }

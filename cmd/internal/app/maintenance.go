@@ -73,7 +73,7 @@ func (m *Maintenance) Begin(ctx context.Context, purpose keys.Name) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(signers, purpose) && len(g) > 0 { // the CA certifies its successor
+	if slices.Contains(told, purpose) && len(g) > 0 { // the CA certifies its successor
 		err := m.pki.openCA(ctx, config.CA{}, est.Options{
 			Store: m.db.Inventory(), Now: time.Now, Pointers: newPlaces(m.cfg).pointers(),
 		})

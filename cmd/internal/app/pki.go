@@ -105,7 +105,7 @@ func (p *pki) leaves(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, purpose := range signers {
+	for _, purpose := range told {
 		if err := p.loadNext(ctx, purpose); err != nil {
 			return err
 		}
@@ -113,8 +113,9 @@ func (p *pki) leaves(ctx context.Context) error {
 	return nil
 }
 
-// signers are the purposes whose certificates devices hold as anchors.
-var signers = []keys.Name{keys.Transfer, keys.SUIT}
+// told are the purposes whose next key others must know before it is used: devices have
+// the signers' as anchors, partners have pinned those of transfer and of peer.
+var told = []keys.Name{keys.Transfer, keys.SUIT, keys.Peer}
 
 func always(*x509.Certificate) bool { return true }
 
@@ -194,7 +195,15 @@ func (p *pki) certified(ctx context.Context, name keys.Name, key crypto.Signer, 
 	return id, nil
 }
 
-// loadNext loads the certificate of a signer's next generation, if there is one.
+// nextDER returns the certificate of a purpose's next generation, nil if there is none.
+func (p *pki) nextDER(purpose keys.Name) []byte {
+	if next := p.next[purpose]; next != nil {
+		return next.Raw
+	}
+	return nil
+}
+
+// loadNext loads the certificate of a purpose's next generation, if there is one.
 func (p *pki) loadNext(ctx context.Context, purpose keys.Name) error {
 	g, err := p.life.Generations(ctx, string(purpose))
 	next := g.Of(est.KeyNext)

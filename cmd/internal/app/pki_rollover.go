@@ -23,7 +23,7 @@ func (p *pki) begin(ctx context.Context, purpose keys.Name) error {
 	if err != nil {
 		return err
 	}
-	announced := purpose == keys.Root || purpose == keys.Issuing || slices.Contains(signers, purpose)
+	announced := purpose == keys.Root || purpose == keys.Issuing || slices.Contains(told, purpose)
 	switch {
 	case g.Of(est.KeyActive) == nil:
 		return fmt.Errorf("%w: there is no key %s here", est.ErrRollover, purpose)
@@ -65,16 +65,28 @@ func (p *pki) succeed(ctx context.Context, purpose, name, before keys.Name, key 
 		return p.succeedRoot(name, before, key)
 	case purpose == keys.Issuing:
 		return p.succeedIssuing(ctx, name, before, key)
-	case slices.Contains(signers, purpose):
+	case slices.Contains(told, purpose):
 		present, err := p.read(before)
 		if err != nil {
 			return nil, err
 		}
 		p.name = present.Subject.CommonName
+		if names := certNames(present); len(names) > 0 {
+			p.host = names[0]
+		}
 		id, err := p.certified(ctx, name, key, func(c *x509.Certificate) bool { return p.live(ctx, c) })
 		return id.cert, err
 	}
 	return nil, nil //nolint:nilnil // there is none yet
+}
+
+// certNames returns the hosts that a certificate is for.
+func certNames(c *x509.Certificate) []string {
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
 }
 
 // succeedIssuing certifies a new issuing CA by the root that will be.

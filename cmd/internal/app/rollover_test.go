@@ -19,6 +19,7 @@ import (
 	"steward/cmd/internal/keys"
 	"steward/est"
 	"steward/transfer"
+	"steward/transfer/coordinator"
 )
 
 // A fleetOf is a provider with a factory and devices that know what they knew when
@@ -240,9 +241,10 @@ func TestRotate(t *testing.T) {
 	if signer() == first {
 		t.Error("the present key of suit signs still")
 	}
-	for _, purpose := range []keys.Name{keys.Server, keys.Peer, keys.Report} {
+	for _, purpose := range []keys.Name{keys.Server, keys.Report} {
 		f.step(purpose, (*app.Maintenance).Begin)
 	}
+	f.announced()
 	f.all()
 	f.stop()
 	err := f.maintain(func(ctx context.Context, m *app.Maintenance) error {
@@ -262,6 +264,37 @@ func TestRotate(t *testing.T) {
 		t.Error(err)
 	}
 	f.refused("nonsense", (*app.Maintenance).Begin)
+}
+
+// announced rotates the keys that partners have pinned: the identity file announces them
+// between the two steps, and has them in place of the former ones afterwards.
+func (f *fleetOf) announced() {
+	f.t.Helper()
+	identity := func() coordinator.Identity {
+		file, err := f.app.PeerIdentity()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		i, err := coordinator.ParseIdentity(file)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return i
+	}
+	before := identity()
+	f.step(keys.Peer, (*app.Maintenance).Begin)
+	f.step(keys.Transfer, (*app.Maintenance).Begin)
+	said := identity()
+	if said.TLS != before.TLS || said.Signing != before.Signing || said.NextTLS == "" || said.NextSigning == "" ||
+		before.NextTLS+before.NextSigning != "" {
+		f.t.Errorf("announced: %+v, before: %+v", said, before)
+	}
+	f.step(keys.Peer, (*app.Maintenance).Finish)
+	f.step(keys.Transfer, (*app.Maintenance).Finish)
+	after := identity()
+	if after.TLS != said.NextTLS || after.Signing != said.NextSigning || after.NextTLS+after.NextSigning != "" {
+		f.t.Errorf("afterwards: %+v, announced: %+v", after, said)
+	}
 }
 
 // TestRolloverCrash ends the process at each step of a roll-over: what was made is

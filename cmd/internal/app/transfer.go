@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 
+	"steward/cmd/internal/keys"
 	"steward/cmd/internal/remote"
 	"steward/est"
 	"steward/lwm2m"
@@ -74,7 +75,7 @@ func dismissed(d fleet.Device, forGood bool) func(coap.Identity) bool {
 
 // buildTransfers makes the coordinator of both kinds of transfers.
 func (a *App) buildTransfers() error {
-	peers, err := remote.NewPeers(remote.PeersOptions{Certificate: a.peerCertificate(), Name: a.cfg.Name})
+	peers, err := remote.NewPeers(remote.PeersOptions{Certificate: a.peerCertificate(), Name: a.cfg.Name, Seen: a.seenPartner})
 	if err != nil {
 		return err
 	}
@@ -85,6 +86,7 @@ func (a *App) buildTransfers() error {
 		Signer:       transfer.Signer{Key: a.pki.transfer.key, Certificate: a.pki.transfer.cert.Raw},
 		StatusSigner: transfer.Signer{Key: serving.Signer, Certificate: serving.Certificate.Raw},
 		Domain:       a.domain(), PeerURI: a.peerURI(), TLS: a.pki.peer.cert.Raw, NewID: newULID,
+		NextTLS: a.pki.nextDER(keys.Peer), NextSigning: a.pki.nextDER(keys.Transfer),
 		InfoCOSE: a.cfg.InfoCOSE, Verifier: a.pki.attest.cert.Raw, Attesters: attesters{a}, Verdicts: a.verifier,
 		Updates:   lastUpdates{a},
 		Manifests: a.manifests, Brought: a.brought, Objects: a.cfg.IDs, Log: a.log, Poll: a.cfg.Poll,
@@ -101,6 +103,11 @@ func (a *App) buildTransfers() error {
 // revisePolls is for how many polls devices that were updated are collected before the
 // partner is told anew what they run.
 const revisePolls = 30
+
+// seenPartner tells that a partner shows its next key.
+func (a *App) seenPartner(ctx context.Context, id string, tls [32]byte) error {
+	return a.transfers.Seen(ctx, id, tls)
+}
 
 // member reports whether a device is in a group, for mandates.
 func (a *App) member(ctx context.Context, group string, id fleet.ID) (bool, error) {

@@ -116,14 +116,18 @@ func newKeysRotate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rotate PURPOSE", Short: "Give a purpose a new key", Args: one("purpose"),
 		Long: `Makes a new key for a purpose: transfer or suit, whose certificates devices hold;
-server, web, peer or report. (For root and issuing: steward ca rollover.)
+peer, which partners have pinned; server, web or report. (For root and issuing: steward ca rollover.)
 
-A new key of transfer or suit is not used yet: its certificate is among the anchors
-that devices are given, beside the present one. When all devices have it, --finish
-puts it to use. Devices that were not given it by then refuse what it signs.
+A new key of transfer, suit or peer is not used yet: --finish puts it to use. The
+certificate of one of transfer or suit is among the anchors that devices are given,
+beside the present one, until all devices have it. Devices that were not given it by then refuse what it signs.
 
-The other keys are in use at the next start. After one of peer, give partners the
-new identity document; after one of server, devices with raw public keys need
+A new key of peer, or of transfer, stands in the identity document from the next
+start on (steward partners identity): give that to all partners, who add it as they
+added the first. They accept both keys until the new one is seen, which is after
+--finish and a start.
+
+The other keys are in use at the next start. After one of server, devices with raw public keys need
 another bootstrap.` + onlyStopped,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			purpose := keys.Name(args[0])

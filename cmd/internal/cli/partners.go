@@ -62,6 +62,8 @@ func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
 			{"address", p.PeerURI},
 			{"TLS key", p.TLS},
 			{"signing key", p.Signing},
+			{"next TLS key", p.NextTLS},
+			{"next signing key", p.NextSigning},
 			{"verifier demanded", p.Demands},
 			{"added", moment(p.AddedAt), p.AddedBy},
 			{

@@ -3,6 +3,7 @@ package remote_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -38,7 +39,9 @@ func check(tb testing.TB, err error) {
 // database.
 type bulk struct {
 	db     *sqlite.DB
-	beta   coordinator.Partner // as Alpha has it
+	c      *coordinator.Coordinator
+	beta   coordinator.Partner  // as Alpha has it
+	said   coordinator.Identity // of Alpha
 	alpha  *remote.Peers
 	signer transfer.Signer
 	window transfer.Window
@@ -62,7 +65,8 @@ func newBulk(tb testing.TB) *bulk {
 	})
 	check(tb, err)
 	b.factory(tb, func(root []byte) { check(tb, ca.TrustFactoryCA(tb.Context(), root)) })
-	b.pinned(tb, c)
+	b.c = c
+	b.pinned(tb)
 	api, err := peer.New(peer.Options{Coordinator: c, Dir: tb.TempDir()})
 	check(tb, err)
 	b.beta = listen(tb, api, own)
@@ -70,22 +74,38 @@ func newBulk(tb testing.TB) *bulk {
 }
 
 // pinned makes Alpha a partner of Beta.
-func (b *bulk) pinned(tb testing.TB, c *coordinator.Coordinator) {
+func (b *bulk) pinned(tb testing.TB) {
 	tb.Helper()
-	own, signing := certificate(tb), certificate(tb)
-	key := esttest.Key(tb)
-	der, err := x509.CreateCertificate(rand.Reader, signing.Leaf, signing.Leaf, key.Public(), signing.PrivateKey)
-	check(tb, err)
-	b.signer = transfer.Signer{Key: key, Certificate: der}
-	file, err := coordinator.SignIdentity(coordinator.Identity{
+	own := certificate(tb)
+	b.signer = signer(tb)
+	b.said = coordinator.Identity{
 		Name: "Alpha", Kind: coordinator.Provider, PeerURI: "https://alpha.example", TLS: pemOf(own.Leaf.Raw),
-		Signing: pemOf(der),
-	}, key)
-	check(tb, err)
-	_, err = c.AddPartner(tb.Context(), file, "", "operator:carol")
-	check(tb, err)
+		Signing: pemOf(b.signer.Certificate),
+	}
+	b.tells(tb)
+	var err error
 	b.alpha, err = remote.NewPeers(remote.PeersOptions{Certificate: own, Name: "Alpha"})
 	check(tb, err)
+}
+
+// tells gives Beta the identity file of Alpha.
+func (b *bulk) tells(tb testing.TB) coordinator.Partner {
+	tb.Helper()
+	file, err := coordinator.SignIdentity(b.said, b.signer.Key)
+	check(tb, err)
+	p, err := b.c.AddPartner(tb.Context(), file, "", "operator:carol")
+	check(tb, err)
+	return p
+}
+
+func signer(tb testing.TB) transfer.Signer {
+	tb.Helper()
+	own := certificate(tb)
+	key, ok := own.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		tb.Fatalf("key %T", own.PrivateKey)
+	}
+	return transfer.Signer{Key: key, Certificate: own.Leaf.Raw}
 }
 
 // factory makes factory certificates.

@@ -29,6 +29,8 @@ type PeersOptions struct {
 	Certificate tls.Certificate // ours, for mutual TLS; required
 	Name        string          // of this provider, for the partner's log
 	Timeout     time.Duration   // of one call; 1 min
+	// Seen is told when a partner shows the key that it has announced. Nil: nobody is.
+	Seen func(ctx context.Context, id string, tls [32]byte) error
 }
 
 // A Peers calls the peer API of partners: HTTPS with our certificate and the
@@ -38,8 +40,11 @@ type Peers struct {
 	o PeersOptions
 
 	mu      sync.Mutex
-	clients map[[32]byte]*http.Client // by pinned key: a key that is replaced ends its connections
+	clients map[pins]*http.Client // by pinned keys: a key that is replaced ends its connections
 }
+
+// pins are the keys that a partner may show: the present one and the next.
+type pins [2][32]byte
 
 var _ coordinator.Peers = (*Peers)(nil)
 
@@ -53,7 +58,7 @@ func NewPeers(o PeersOptions) (*Peers, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultPeerTimeout
 	}
-	return &Peers{o: o, clients: map[[32]byte]*http.Client{}}, nil
+	return &Peers{o: o, clients: map[pins]*http.Client{}}, nil
 }
 
 // PeerPrefix is where the peer API begins.
@@ -96,7 +101,7 @@ func (p *Peers) Right(ctx context.Context, to coordinator.Partner, id, device st
 func (p *Peers) client(to coordinator.Partner) *http.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := to.TLSKey()
+	key := pins{to.TLSKey(), to.NextTLSKey()}
 	c, ok := p.clients[key]
 	if !ok {
 		c = &http.Client{CheckRedirect: noRedirect, Transport: &http.Transport{
@@ -132,11 +137,26 @@ func (p *Peers) do(ctx context.Context, to coordinator.Partner, method, path str
 		return nil, fmt.Errorf("%w: %w", coordinator.ErrPartnerAway, err)
 	}
 	defer func() { _ = res.Body.Close() }()
+	if err := p.seen(ctx, to, res); err != nil {
+		return nil, fmt.Errorf("%w: %w", coordinator.ErrPartnerAway, err)
+	}
 	raw, err := io.ReadAll(io.LimitReader(res.Body, transfer.MaxBatch+1))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", coordinator.ErrPartnerAway, err)
 	}
 	return raw, judge(res, raw)
+}
+
+// seen tells of a partner's next key, once it is shown.
+func (p *Peers) seen(ctx context.Context, to coordinator.Partner, res *http.Response) error {
+	if p.o.Seen == nil || to.NextTLS == nil || res.TLS == nil {
+		return nil
+	}
+	key := coordinator.SPKI(res.TLS.PeerCertificates[0]) // VerifyConnection has seen it
+	if key != to.NextTLSKey() {
+		return nil
+	}
+	return p.o.Seen(ctx, to.ID, key)
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -163,7 +183,7 @@ func judge(res *http.Response, raw []byte) error {
 	return fmt.Errorf("%w: %.300s", kind, detail)
 }
 
-// pinned trusts exactly the key that is pinned for the partner. Names and dates
+// pinned trusts exactly the key that is pinned for the partner, and the announced one. Names and dates
 // are not looked at: the record is replaced or suspended by people.
 func (p *Peers) pinned(to coordinator.Partner) *tls.Config {
 	return &tls.Config{
@@ -177,7 +197,7 @@ func (p *Peers) pinned(to coordinator.Partner) *tls.Config {
 }
 
 func checkPin(chain []*x509.Certificate, to coordinator.Partner) error {
-	if len(chain) == 0 || to.TLS == nil || coordinator.SPKI(chain[0]) != to.TLSKey() {
+	if len(chain) == 0 || !to.Shows(coordinator.SPKI(chain[0])) {
 		return fmt.Errorf("%w: %s", ErrPin, to.Name)
 	}
 	return nil

@@ -43,6 +43,13 @@ func showPartner(p coordinator.Partner) web.Partner {
 		Signing: hex.EncodeToString(signing[:]), AddedAt: p.AddedAt, AddedBy: p.AddedBy,
 		Judges: len(p.Verifier) > 0, Demands: p.Demands,
 	}
+	next, nextSigning := p.NextTLSKey(), p.NextSigningKey()
+	if p.NextTLS != nil {
+		out.NextTLS = hex.EncodeToString(next[:])
+	}
+	if p.NextSigning != nil {
+		out.NextSigning = hex.EncodeToString(nextSigning[:])
+	}
 	l := p.Limits.InForce()
 	out.Limits = web.PartnerLimits{Devices: l.Devices, Daily: l.Daily, Open: l.Open, Calls: l.Calls}
 	if tls != ([len(tls)]byte{}) {
