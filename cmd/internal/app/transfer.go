@@ -75,7 +75,9 @@ func dismissed(d fleet.Device, forGood bool) func(coap.Identity) bool {
 
 // buildTransfers makes the coordinator of both kinds of transfers.
 func (a *App) buildTransfers() error {
-	peers, err := remote.NewPeers(remote.PeersOptions{Certificate: a.peerCertificate(), Name: a.cfg.Name, Seen: a.seenPartner})
+	peers, err := remote.NewPeers(remote.PeersOptions{
+		Certificate: a.peerCertificate(), Name: a.cfg.Name, Seen: a.seenPartner,
+	})
 	if err != nil {
 		return err
 	}
