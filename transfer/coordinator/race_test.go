@@ -2,6 +2,7 @@ package coordinator_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +64,49 @@ func TestOneRightOpen(t *testing.T) {
 		time.Sleep(30 * time.Minute)
 		if end := w.outcome(t, id); end == "" {
 			t.Error("the device does not end at exactly one provider")
+		}
+	})
+}
+
+// closingCA opens no right before one is being closed, and takes its time for that.
+type closingCA struct {
+	coordinator.CA
+
+	closing *atomic.Bool
+}
+
+func (c closingCA) OpenRight(ctx context.Context, factory, spki est.Hash) (est.Right, error) {
+	if !c.closing.Load() {
+		return est.Right{}, errBroken
+	}
+	return c.CA.OpenRight(ctx, factory, spki)
+}
+
+func (c closingCA) CloseRight(ctx context.Context, factory est.Hash) (est.Right, error) {
+	c.closing.Store(true)
+	time.Sleep(20 * time.Second)
+	return c.CA.CloseRight(ctx, factory)
+}
+
+// TestClosedStaysClosed is I6 where Beta, which could not open the right of a device until
+// then, tries once more while it is closing it: what it has signed stays true.
+func TestClosedStaysClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.beta.change = func(o *coordinator.Options) { o.CA = closingCA{o.CA, &atomic.Bool{}} }
+		w.beta.open(t)
+		w.start(t)
+		id := w.handOver(t)
+		for range 3000 {
+			time.Sleep(time.Second)
+			if a, b := w.right(t, w.alpha), w.right(t, w.beta); a == est.RightOpen && b == est.RightOpen {
+				t.Fatal("I6: the right is open at both CAs")
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		w.fellBack(t, id)
+		if b := w.right(t, w.beta); b == est.RightOpen {
+			t.Error("the right that Beta has signed to be closed is open")
 		}
 	})
 }

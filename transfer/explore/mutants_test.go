@@ -406,7 +406,8 @@ var hunters = []struct{ pkg, run string }{
 	{"est", "^(TestT[0-9].*|TestEnrol.*|TestRight.*|TestReopen.*|TestConcurrent.*)$"},
 	{
 		coordinators, "^(TestT[0-9].*|TestHeldCommit|TestUnknownAfterTheWindow|TestWithdraw|" +
-			"TestPause|TestOneRightOpen|TestAgreementComesLate|TestLostAnswers|TestFallback|TestHandOver|TestCommands|" +
+			"TestPause|TestOneRightOpen|TestClosedStaysClosed|TestAgreementComesLate|TestLostAnswers|TestFallback|" +
+			"TestHandOver|TestCommands|" +
 			"TestExtension.*|TestRevis.*|TestTells.*|TestRightOf.*|TestOfferExpires|TestMandate.*)$",
 	},
 }
