@@ -130,14 +130,14 @@ func TestChainRekeyed(t *testing.T) {
 			if c := report.Custody[0]; c.Proved || !strings.Contains(c.Why, tt.why) {
 				t.Errorf("%s: %+v, want %q", name, c, tt.why)
 			}
-			said := ""
+			var said strings.Builder
 			for _, s := range report.Records[1].Statements {
 				if !s.Proved && s.Device == w.devices[0].Endpoint {
-					said += s.Why
+					said.WriteString(s.Why)
 				}
 			}
-			if (said == "") != (tt.record == "") || !strings.Contains(said, tt.record) {
-				t.Errorf("%s: the record is refuted by %q, want %q", name, said, tt.record)
+			if (said.String() == "") != (tt.record == "") || !strings.Contains(said.String(), tt.record) {
+				t.Errorf("%s: the record is refuted by %q, want %q", name, said.String(), tt.record)
 			}
 		}
 	})

@@ -26,12 +26,12 @@ func TestRevisedInWords(t *testing.T) {
 		{"accepted here", coordinator.Transfer{State: transfer.BatchOffered, Incoming: true}, "accepted by itself"},
 	} {
 		test.t.PartnerName, test.t.Revised = "Beta", test.name != "not revised"
-		said := ""
+		var said strings.Builder
 		for _, n := range services.Revised(test.t) {
-			said += n.Text
+			said.WriteString(n.Text)
 		}
-		if (test.want == "") != (said == "") || !strings.Contains(said, test.want) {
-			t.Errorf("%s: %q, want %q", test.name, said, test.want)
+		if (test.want == "") != (said.String() == "") || !strings.Contains(said.String(), test.want) {
+			t.Errorf("%s: %q, want %q", test.name, said.String(), test.want)
 		}
 	}
 }
