@@ -55,7 +55,7 @@ func CheckRekeyProof(proof []byte, old, fresh *x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if hash != Hash(sha256.Sum256(old.Raw)) {
+	if hash != sha256.Sum256(old.Raw) {
 		return fmt.Errorf("%w: the proof of the old factory key is for another certificate", ErrCSR)
 	}
 	if !bytes.Equal(fresh.RawSubject, old.RawSubject) {
