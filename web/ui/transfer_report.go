@@ -3,7 +3,6 @@ package ui
 import (
 	"encoding/csv"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -43,24 +42,27 @@ func (u *UI) transferReport(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		page.Shown, page.Next, page.Part = shown.Items, web.NextURL(r.URL, shown.Next), len(shown.Items) < len(report.Devices)
+		page.Shown, page.Next = shown.Items, web.NextURL(r.URL, shown.Next)
+		page.Part = len(page.Shown) < len(report.Devices)
 	}
 	return u.show(w, r, http.StatusOK, "transfer_report", "transfers", "Report of a transfer", page)
 }
 
-// part is the page p of devices. It returns ErrInvalid if p begins after none of them.
+// part is the page p of devices, which begins after so many as its token says: their
+// order stays, and what they are called may change as they arrive. It returns
+// ErrInvalid for a token that is none of ours.
 func part(all []web.TransferReportDevice, p web.Page) (web.List[web.TransferReportDevice], error) {
+	var list web.List[web.TransferReportDevice]
 	from := 0
 	if p.After != "" {
-		at := slices.IndexFunc(all, func(d web.TransferReportDevice) bool { return d.Device == p.After })
-		if at < 0 {
-			return web.List[web.TransferReportDevice]{}, web.Invalid("page_token", "not one of ours")
+		var err error
+		if from, err = strconv.Atoi(p.After); err != nil || from < 0 || from > len(all) {
+			return list, web.Invalid("page_token", "not one of ours")
 		}
-		from = at + 1
 	}
-	list := web.List[web.TransferReportDevice]{Items: all[from:min(from+p.Size, len(all))]}
-	if from+p.Size < len(all) {
-		list.Next = all[from+p.Size-1].Device
+	to := min(from+p.Size, len(all))
+	if list.Items = all[from:to]; to < len(all) {
+		list.Next = strconv.Itoa(to)
 	}
 	return list, nil
 }

@@ -35,12 +35,12 @@ func TestTransferReportPages(t *testing.T) {
 	for query, want := range map[string]struct {
 		devices, next string
 	}{
-		"?page_size=2":               {"0 1", "page_size=2&amp;page_token=d1"},
-		"?page_size=2&page_token=d1": {"2 3", "page_size=2&amp;page_token=d3"},
-		"?page_size=2&page_token=d3": {"4", ""},
-		"?page_size=2&page_token=d4": {"", ""},
-		"?page_size=5":               {"0 1 2 3 4", ""},
-		"?page_size=2&all=true":      {"0 1 2 3 4", ""},
+		"?page_size=2":              {"0 1", "page_size=2&amp;page_token=2"},
+		"?page_size=2&page_token=2": {"2 3", "page_size=2&amp;page_token=4"},
+		"?page_size=2&page_token=4": {"4", ""},
+		"?page_size=2&page_token=5": {"", ""},
+		"?page_size=5":              {"0 1 2 3 4", ""},
+		"?page_size=2&all=true":     {"0 1 2 3 4", ""},
 	} {
 		text := s.do(t, http.MethodGet, page+query, c, nil).Body.String()
 		var shown []string
@@ -59,7 +59,7 @@ func TestTransferReportPages(t *testing.T) {
 			t.Errorf("%s: a part %t, but not told so", query, part)
 		}
 	}
-	for _, query := range []string{"?page_token=nobody", "?page_size=0"} {
+	for _, query := range []string{"?page_token=d1", "?page_token=-1", "?page_token=6", "?page_size=0"} {
 		if r := s.do(t, http.MethodGet, page+query, c, nil); r.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s = %d", query, r.Code)
 		}
