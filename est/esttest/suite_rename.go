@@ -64,13 +64,19 @@ func testRenamed(t *testing.T, b Backend) {
 			t.Errorf("certificate %x is of %x, %v, want %x", want.hash[:4], rec.Factory[:4], err, want.factory[:4])
 		}
 	}
+	testRenamedToTaken(t, b, next.Factory)
+}
+
+// testRenamedToTaken: no right takes a name that another has.
+func testRenamedToTaken(t *testing.T, b Backend, taken est.Hash) {
+	t.Helper()
 	second := est.Right{
 		Factory: hash("second"), FactoryDER: []byte("2"), Endpoint: "urn:s", State: est.RightClosed, Epoch: 1,
 		ChangedAt: start,
 	}
 	commit(t, b.Store, est.Change{Right: &second})
-	second.Factory, second.Version = next.Factory, 1
-	if err := b.Store.Commit(ctx, est.Change{Right: &second, Renamed: hash("second")}); !errors.Is(err, est.ErrConflict) {
+	second.Factory, second.Version = taken, 1
+	if err := b.Store.Commit(t.Context(), est.Change{Right: &second, Renamed: hash("second")}); !errors.Is(err, est.ErrConflict) {
 		t.Errorf("a name that another right has = %v, want ErrConflict", err)
 	}
 }
