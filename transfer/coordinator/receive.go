@@ -58,7 +58,24 @@ func (c *Coordinator) identified(ctx context.Context, p Partner, tls [sha256.Siz
 	if err := c.Seen(ctx, p.ID, tls); err != nil {
 		return Partner{}, err
 	}
-	return c.Partner(ctx, p.ID)
+	p.TLS = p.NextTLS
+	return c.current(ctx, p)
+}
+
+// current returns a partner as it is now: since it was identified, a body may have come
+// for a minute. It returns ErrForbidden for one that was suspended, or whose TLS key was
+// replaced, meanwhile.
+func (c *Coordinator) current(ctx context.Context, shown Partner) (Partner, error) {
+	p, err := c.o.Store.Partner(ctx, shown.ID)
+	switch {
+	case err != nil:
+		return Partner{}, err
+	case !p.Admitted():
+		return Partner{}, refusedf(ErrForbidden, "partner is %s", p.State)
+	case !p.Shows(shown.TLSKey()):
+		return Partner{}, refusedf(ErrForbidden, "the key that was shown has been replaced")
+	}
+	return p, nil
 }
 
 // Receive answers a call of a partner. The same key with the same body gets the
@@ -94,6 +111,9 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 		return Reply{}, err
 	}
 	for range maxRepeat {
+		if from, err = c.current(ctx, from); err != nil {
+			return Reply{}, err
+		}
 		before, known, err := c.answered(ctx, from, call, digest)
 		if known || err != nil {
 			return before, err

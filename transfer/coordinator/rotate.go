@@ -76,7 +76,8 @@ func (c *Coordinator) announce(ctx context.Context, old Partner, said Rotation, 
 	}
 	key := said.NextTLSKey()
 	if said.NextTLS != nil && (key == old.TLSKey() || key == spkiOf(c.o.TLS)) ||
-		said.NextSigning != nil && bytes.Equal(said.NextSigning, old.Signing) {
+		said.NextSigning != nil && (bytes.Equal(said.NextSigning, old.Signing) ||
+			said.NextSigningKey() == spkiOf(c.o.Signer.Certificate)) {
 		return Partner{}, refusedf(ErrInvalid, "the next key of %s is its present one, or ours", old.Name)
 	}
 	before := old.State
@@ -95,7 +96,9 @@ func (c *Coordinator) announce(ctx context.Context, old Partner, said Rotation, 
 	return c.Partner(ctx, old.ID)
 }
 
-// taken returns ErrPinned if a TLS key of p, present or next, belongs to another partner.
+// taken returns ErrPinned if a TLS key of p, present or next, belongs to another partner,
+// or if one has announced the key that the other signs with: nobody has to show that he
+// has what he announces, and papers of the one would be taken for the other's.
 func taken(p Partner, partners []Partner) error {
 	for _, o := range partners {
 		if o.Name == p.Name {
@@ -106,8 +109,16 @@ func taken(p Partner, partners []Partner) error {
 				return fmt.Errorf("%w: %s", ErrPinned, o.Name)
 			}
 		}
+		if p.squats(o) || o.squats(p) {
+			return fmt.Errorf("%w: %s signs with it", ErrPinned, o.Name)
+		}
 	}
 	return nil
+}
+
+// squats reports whether p has announced a key that o signs with, or will.
+func (p Partner) squats(o Partner) bool {
+	return p.NextSigning != nil && (p.NextSigningKey() == o.SigningKey() || p.NextSigningKey() == o.NextSigningKey())
 }
 
 // Seen tells that a partner has shown a TLS key, as client or as server. If that is the
