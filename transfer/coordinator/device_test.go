@@ -151,11 +151,21 @@ func (d *device) offFor(t time.Duration) {
 	d.off = true
 	d.mu.Unlock()
 	go func() {
-		time.Sleep(t)
+		select {
+		case <-time.After(t):
+		case <-d.done: // the test may have failed in between
+		}
 		d.mu.Lock()
 		d.off = false
 		d.mu.Unlock()
 	}()
+}
+
+// powerless reports whether the device has no power.
+func (d *device) powerless() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.off
 }
 
 // stay registers a device again that has lost its association.

@@ -64,16 +64,24 @@ func TestSilentWave(t *testing.T) {
 		w.start(t)
 		id := w.handOver(t)
 		until(t, 5*time.Minute, "gone", func() bool {
-			return w.alpha.states(t, id)[transfer.RowCommitted] == first
+			gone := 0
+			for _, d := range w.devices {
+				if d.powerless() {
+					gone++
+				}
+			}
+			return gone == first && w.alpha.states(t, id)[transfer.RowCommitted] == first
 		})
 		for _, d := range w.devices {
 			d.mu.Lock()
 			d.offIn = ""
 			d.mu.Unlock()
 		}
-		until(t, 5*time.Minute, "paused", func() bool {
+		// Who resumes accepts what has failed by then: the first that is unheard of pauses,
+		// and so would the others after that, although all are due at the same moment.
+		until(t, 5*time.Minute, "paused, all given up", func() bool {
 			got, _ := w.alpha.store.Transfer(t.Context(), id)
-			return got.Paused
+			return got.Paused && w.alpha.states(t, id)[transfer.RowOrphanRisk] == first
 		})
 		if got := w.alpha.states(t, id); got[transfer.RowReady] != devices-first {
 			t.Errorf("before the first are heard of: %v", got)
