@@ -100,6 +100,9 @@ type TransferCommand struct {
 	// offer asks of devices before they enrol. Nil leaves it as the mandate has it.
 	Attest      *bool `json:"attest,omitempty"`
 	UpdateFirst *bool `json:"update_first,omitempty"`
+	// UpdateRelease is the id of the release that devices of its class are then given in
+	// place of the newest approved one; "" is that. Nil leaves it as it is.
+	UpdateRelease *string `json:"update_release,omitempty"`
 	// Latest is the later end of the window that is asked for; at the incoming provider
 	// it may be left out, or must be what was asked.
 	Latest time.Time `json:"latest,omitzero"`
@@ -136,6 +139,8 @@ type TransferDetail struct {
 	// Verifier is the provider whose verdict counts; "": the new one.
 	Verifier    string `json:"verifier,omitempty"`
 	UpdateFirst bool   `json:"update_first"` // and ask its update server first
+	// UpdateRelease is the release that was chosen for them; "": the newest approved.
+	UpdateRelease string `json:"update_release,omitempty"`
 	// LastUpdate is what devices get before they leave; nil: nothing, or we take over.
 	LastUpdate  *LastUpdate     `json:"last_update,omitempty"`
 	Destination *Destination    `json:"destination,omitempty"` // nil before the offer

@@ -24,6 +24,9 @@ type Attesters interface {
 type Gates struct {
 	Attest      bool // an affirming verdict of the verifier
 	UpdateFirst bool // the update server
+	// Release is what it has for devices of that release's class; "" is the newest that
+	// was approved, as for all others. Only the incoming provider knows it.
+	Release string `json:",omitempty"`
 }
 
 // SetGates says what the offer of an incoming transfer will ask for. What the
@@ -58,6 +61,8 @@ func (c *Coordinator) SetGates(ctx context.Context, id, actor string, g Gates) (
 // than what is demanded.
 func (c *Coordinator) gatesAllowed(ctx context.Context, t Transfer, demanded bool, g Gates) error {
 	switch {
+	case g.Release != "" && !g.UpdateFirst:
+		return refusedf(ErrInvalid, "a release is chosen for devices that ask the update server before they enrol")
 	case !g.Attest && demanded:
 		return refusedf(ErrInvalid, "the mandate, or %s, demands attestation", t.PartnerName)
 	case !g.Attest:
@@ -70,7 +75,11 @@ func (c *Coordinator) gatesAllowed(ctx context.Context, t Transfer, demanded boo
 }
 
 func gateWords(g Gates) string {
-	return fmt.Sprintf("attest %t, update first %t", g.Attest, g.UpdateFirst)
+	words := fmt.Sprintf("attest %t, update first %t", g.Attest, g.UpdateFirst)
+	if g.Release != "" {
+		words += ", release " + g.Release
+	}
+	return words
 }
 
 // allAttest returns ErrInvalid unless the partner has told the attestation key of

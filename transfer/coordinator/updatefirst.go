@@ -47,6 +47,7 @@ type Arrival struct {
 	Device   fleet.ID
 	Transfer string
 	Key      transfer.Hash // of the key to be enrolled, from the READY receipt
+	Release  string        // that was chosen for the transfer; "": none was
 }
 
 // MayUpdate reports whether a device comes in a transfer that has it ask the update
@@ -56,7 +57,7 @@ func (c *Coordinator) MayUpdate(ctx context.Context, factory fleet.Factory) (a A
 	if err != nil || r.Transfer == "" || t.Attest && !r.attested() {
 		return Arrival{}, false, err
 	}
-	return Arrival{Device: r.Device, Transfer: t.ID, Key: r.SPKI}, true, nil
+	return Arrival{Device: r.Device, Transfer: t.ID, Key: r.SPKI, Release: t.Release}, true, nil
 }
 
 // UpToDate notes that a device asked the update server and there was nothing newer

@@ -131,7 +131,8 @@ func (u *UI) commandTransfer(w http.ResponseWriter, r *http.Request) error {
 		}
 		if r.PostFormValue("gates") != "" { // the form of the incoming side
 			attest, first := r.PostFormValue("attest") != "", r.PostFormValue("update_first") != ""
-			c.Attest, c.UpdateFirst = &attest, &first
+			release := strings.TrimSpace(r.PostFormValue("update_release"))
+			c.Attest, c.UpdateFirst, c.UpdateRelease = &attest, &first, &release
 		}
 		if strings.TrimSpace(r.PostFormValue("confirm")) != strconv.Itoa(t.Total) {
 			err := web.Invalid("confirm", "type the number of devices: "+strconv.Itoa(t.Total))

@@ -65,7 +65,7 @@ func (f *Fake) ListTransfers(_ context.Context, _ web.TransferFilter, p web.Page
 // Transfer implements web.Transfers.
 func (f *Fake) Transfer(_ context.Context, id string) (web.TransferDetail, error) {
 	return web.TransferDetail{
-		Transfer: f.transfer(), Attest: true, UpdateFirst: true,
+		Transfer: f.transfer(), Attest: true, UpdateFirst: true, UpdateRelease: ID,
 		LastUpdate: &web.LastUpdate{Release: f.Text, Name: f.Text, Campaign: f.Text, Reason: f.Text},
 		Mandate:    web.MandateView{Issuer: f.Text, Self: f.Empty, From: f.Text, To: f.Text, Hash: f.Text},
 		Destination: &web.Destination{

@@ -13,12 +13,14 @@ import (
 	"steward/suit"
 	"steward/suit/rollout"
 	"steward/transfer"
+	"steward/transfer/coordinator"
 )
 
 // Update before enrolment (transfer protocol §4, step 9b): a device that comes asks
 // GET /update?c=<class>&s=<sequence> by its factory certificate. 2.05 is an envelope,
 // 2.03 that there is nothing newer, which opens its right; 5.03 that it is to ask
-// again. It is given the newest approved release for its class, whose payload it fetches
+// again. It is given the release that was chosen for its transfer, else the newest
+// approved one for its class, whose payload it fetches
 // by the same association, or finds inside. One with secrets it is given only if it names
 // the key that it enrols, k=<key>, encrypted to that key.
 
@@ -70,8 +72,10 @@ func (a *App) updateFor(ctx context.Context, r *coap.Request, q updateQuery) (*c
 		})
 		return &coap.Response{Code: coap.Forbidden}, nil
 	}
-	release, ok, err := a.newerRelease(ctx, q)
+	release, ok, err := a.releaseFor(ctx, arrival, q)
 	switch {
+	case errors.Is(err, errWithdrawn):
+		return later(), nil
 	case err != nil:
 		return nil, err
 	case !ok:
@@ -79,6 +83,8 @@ func (a *App) updateFor(ctx context.Context, r *coap.Request, q updateQuery) (*c
 		return &coap.Response{Code: coap.Valid, ETag: []byte(strconv.FormatUint(q.sequence, 16))}, err
 	case release.Sealed == nil:
 		return a.updates.ServeEnvelope(ctx, r, release), nil
+	case q.key == nil: // it was chosen, and nothing else will do
+		return &coap.Response{Code: coap.NotAcceptable, Payload: []byte("k=<key to be enrolled>")}, nil
 	}
 	sealed, err := a.sealedFor(ctx, arrival, release, *q.key, "device:"+who.Name)
 	if err != nil {
@@ -105,7 +111,47 @@ func (a *App) mayFetchFirst(ctx context.Context, factory fleet.Factory, release 
 		return g, false, nil
 	}
 	arrival, may, err := a.transfers.MayUpdate(ctx, factory)
-	return rollout.Grant{Device: arrival.Device}, may, err
+	if err != nil || !may {
+		return g, false, err
+	}
+	if chosen, ok, err := a.chosen(ctx, arrival, r.Class); err != nil || ok && chosen.ID != r.ID {
+		return g, false, err
+	}
+	return rollout.Grant{Device: arrival.Device}, true, nil
+}
+
+// errWithdrawn reports that what was chosen for a transfer may not be given any more.
+var errWithdrawn = errors.New("the release that was chosen is withdrawn")
+
+// chosen returns the release that was chosen for a transfer, if it is of a class.
+func (a *App) chosen(ctx context.Context, arrival coordinator.Arrival, class string) (
+	r rollout.Release, ok bool, err error,
+) {
+	if arrival.Release == "" {
+		return r, false, nil
+	}
+	r, err = a.db.Rollout().Release(ctx, arrival.Release)
+	return r, err == nil && r.Class == class, err
+}
+
+// releaseFor returns what a device is given: what was chosen for its transfer, else the
+// newest. ok is false if it runs that, or there is none; the error is errWithdrawn if it
+// must wait.
+func (a *App) releaseFor(ctx context.Context, arrival coordinator.Arrival, q updateQuery) (
+	r rollout.Release, ok bool, err error,
+) {
+	chosen, ok, err := a.chosen(ctx, arrival, q.class)
+	switch {
+	case err != nil:
+		return r, false, err
+	case !ok:
+		return a.newerRelease(ctx, q)
+	case chosen.Sequence <= q.sequence:
+		return r, false, nil
+	case chosen.State != rollout.ReleaseApproved:
+		return r, false, errWithdrawn
+	}
+	return chosen, true, nil
 }
 
 // newerRelease returns the newest approved release that we can give a device; ok is

@@ -210,7 +210,30 @@ func (o *operator) transferCommand(action web.TransferAction, use, short string)
 		RunE: func(cmd *cobra.Command, args []string) error { return o.commandTransfer(cmd, args[0], c) },
 	}
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "why, in words")
+	if action == web.TransferApprove {
+		gateFlags(cmd, &c)
+	}
 	return cmd
+}
+
+// gateFlags are what the approval of an incoming transfer asks of devices before they
+// enrol. A flag that is not given leaves it as it is.
+func gateFlags(cmd *cobra.Command, c *web.TransferCommand) {
+	f := cmd.Flags()
+	attest := f.Bool("attest", false, "incoming: devices prove what they run before they enrol")
+	first := f.Bool("update-first", false, "incoming: devices ask our update server before they enrol")
+	release := f.String("release", "", "with --update-first: `id` of the release for them (default the newest approved)")
+	cmd.PreRun = func(*cobra.Command, []string) {
+		if f.Changed("attest") {
+			c.Attest = attest
+		}
+		if f.Changed("update-first") {
+			c.UpdateFirst = first
+		}
+		if f.Changed("release") {
+			c.UpdateRelease = release
+		}
+	}
 }
 
 // commandTransfer commands a transfer and shows the one that the answer is about: the same, or one drafted anew.

@@ -2,8 +2,10 @@ package services
 
 import (
 	"context"
+	"errors"
 	"slices"
 
+	"steward/suit/rollout"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/web"
@@ -62,10 +64,40 @@ func (s *transfers) gates(ctx context.Context, by web.Actor, t coordinator.Trans
 	if c.UpdateFirst != nil {
 		g.UpdateFirst = *c.UpdateFirst
 	}
+	if c.UpdateRelease != nil {
+		g.Release = *c.UpdateRelease
+		if err := s.givable(ctx, g.Release); err != nil {
+			return t, err
+		}
+	}
 	if g == t.Gates {
 		return t, nil
 	}
 	return s.Coordinator.SetGates(ctx, t.ID, by.String(), g)
+}
+
+// givable returns an error for a release that devices cannot be given before they enrol;
+// "" is none.
+func (s *transfers) givable(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	r, err := s.DB.Rollout().Release(ctx, id)
+	switch {
+	case errors.Is(err, rollout.ErrUnknown):
+		return web.Invalid("update_release", "there is no such release")
+	case err != nil:
+		return err
+	case r.State != rollout.ReleaseApproved:
+		return web.Invalid("update_release", "the release is not approved")
+	case r.Apart:
+		return nil
+	}
+	_, err = s.DB.Rollout().Length(ctx, id, rollout.PartPush)
+	if errors.Is(err, rollout.ErrUnknown) {
+		return web.Invalid("update_release", "its payload is fetched from elsewhere, which devices cannot before they enrol")
+	}
+	return err
 }
 
 // actions returns what a person may tell the transfer now. To withdraw what the
