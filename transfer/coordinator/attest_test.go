@@ -206,6 +206,11 @@ func TestGatesRefuse(t *testing.T) {
 			if !errors.Is(err, coordinator.ErrInvalid) {
 				t.Errorf("without what the mandate demands: %v", err)
 			}
+			_, err = w.beta.coordinator().SetGates(t.Context(), all[0].ID, "operator:bob",
+				coordinator.Gates{Attest: true, Release: "R"})
+			if !errors.Is(err, coordinator.ErrInvalid) {
+				t.Errorf("a release for devices that do not ask: %v", err)
+			}
 			_, err = w.alpha.coordinator().SetGates(t.Context(), all[0].ID, "operator:bob", coordinator.Gates{Attest: true})
 			if !errors.Is(err, coordinator.ErrState) {
 				t.Errorf("by the outgoing provider: %v", err)

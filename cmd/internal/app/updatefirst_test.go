@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,6 @@ func newArrivals(t *testing.T) *arrivals {
 		State: transfer.BatchSwitching, Gates: coordinator.Gates{UpdateFirst: true}, CreatedAt: now, UpdatedAt: now,
 	}
 	v.commit(coordinator.Change{Transfer: &v.t})
-	v.t.Version++
 	return v
 }
 
@@ -197,5 +197,75 @@ func TestUpdateFirstElsewhere(t *testing.T) {
 	}
 	if res, _ := v.get(comes, "update/p/OUT"); res.Code != coap.Forbidden {
 		t.Errorf("the payload of the other = %s, want 4.03", res.Code)
+	}
+}
+
+// TestUpdateFirstChosen: devices of a transfer are given the release that was chosen for
+// it, not the newest. When it is withdrawn they wait; one with secrets wants a key.
+func TestUpdateFirstChosen(t *testing.T) {
+	v := newArrivals(t)
+	image := []byte("image")
+	v.release("R", 2, image)
+	v.secret("S", 3, image)
+	v.release("T", 4, image)
+	comes := v.device("A", transfer.RowCommitted)
+	choose := func(release string) {
+		t.Helper()
+		err := coordinator.ErrConflict
+		for errors.Is(err, coordinator.ErrConflict) { // the coordinator looks at it too
+			var stored coordinator.Transfer
+			if stored, err = v.a.DB().Transfers().Transfer(t.Context(), v.t.ID); err == nil {
+				stored.Release = release
+				err = v.a.DB().Transfers().Commit(t.Context(), coordinator.Change{Transfer: &stored})
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	given := func() (coap.Code, uint64) {
+		t.Helper()
+		res, raw := v.ask(comes, "s=1")
+		if res.Code != coap.Content {
+			return res.Code, 0
+		}
+		e, err := suit.Decode(raw, suit.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := e.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Code, m.Sequence
+	}
+	choose("R")
+	if code, sequence := given(); code != coap.Content || sequence != 2 {
+		t.Errorf("chosen: %s, sequence %d, want 2", code, sequence)
+	}
+	if res, got := v.get(comes, "update/p/R"); res.Code != coap.Content || !bytes.Equal(got, image) {
+		t.Errorf("its image = %s", res.Code)
+	}
+	if res, _ := v.get(comes, "update/p/T"); res.Code != coap.Forbidden {
+		t.Errorf("the image of the newest = %s, want 4.03", res.Code)
+	}
+	if res, _ := v.ask(comes, "s=2"); res.Code != coap.Valid {
+		t.Errorf("who runs what was chosen = %s, want 2.03", res.Code)
+	}
+	choose("S")
+	if code, _ := given(); code != coap.NotAcceptable {
+		t.Errorf("chosen with secrets, without a key = %s, want 4.06", code)
+	}
+	choose("")
+	if code, sequence := given(); code != coap.Content || sequence != 4 {
+		t.Errorf("none chosen: %s, sequence %d, want 4", code, sequence)
+	}
+	withdraw := rollout.Decision{On: rollout.WithdrawRelease, To: rollout.ReleaseWithdrawn, By: "test", At: time.Now()}
+	if err := v.a.DB().Rollout().DecideRelease(t.Context(), "R", rollout.ReleaseApproved, withdraw); err != nil {
+		t.Fatal(err)
+	}
+	choose("R")
+	if code, _ := given(); code != coap.ServiceUnavailable {
+		t.Errorf("withdrawn = %s, want 5.03", code)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"steward/lwm2m"
 	"steward/lwm2m/audit"
 	"steward/lwm2m/fleet"
+	"steward/suit/rollout"
 	"steward/transfer"
 	"steward/transfer/coordinator"
 	"steward/web"
@@ -71,7 +72,11 @@ func (f *coordinatorFake) Submit(ctx context.Context, id, actor string) (coordin
 func (f *coordinatorFake) SetGates(ctx context.Context, id, actor string, g coordinator.Gates) (
 	coordinator.Transfer, error,
 ) {
-	return f.command(ctx, id, fmt.Sprintf("gates %s %t %t", actor, g.Attest, g.UpdateFirst))
+	what := fmt.Sprintf("gates %s %t %t", actor, g.Attest, g.UpdateFirst)
+	if g.Release != "" {
+		what += " " + g.Release
+	}
+	return f.command(ctx, id, what)
 }
 
 func (f *coordinatorFake) Approve(ctx context.Context, id, actor, reason string) (coordinator.Transfer, error) {
@@ -470,4 +475,41 @@ func TestPartners(t *testing.T) {
 	f.err = coordinator.ErrUnknown
 	_, err = w.Partners.SetPartnerState(ctx, alice, "p", change)
 	wantError(t, "unknown", err, web.ErrNotFound)
+}
+
+// TestChosenRelease approves an incoming transfer with a release for its devices: one that
+// is approved, and that they can be given.
+func TestChosenRelease(t *testing.T) {
+	w, f := withTransfers(t)
+	good, draft := w.released(t, "1.0"), image("1.1")
+	draft.Approve = false
+	waits, err := w.Releases.AddRelease(t.Context(), alice, draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := rollout.Release{ID: "ELSEWHERE", CreatedAt: time.Now(), State: rollout.ReleaseApproved}
+	if err := w.db.Rollout().AddRelease(t.Context(), elsewhere, rollout.Content{Pull: []byte{1}}); err != nil {
+		t.Fatal(err)
+	}
+	first := true
+	for name, c := range map[string]struct {
+		release string
+		want    error
+	}{
+		"approved": {good.ID, nil}, "a draft": {waits.ID, web.ErrInvalid}, "unknown": {"x", web.ErrInvalid},
+		"fetched from elsewhere": {elsewhere.ID, web.ErrInvalid},
+	} {
+		f.calls = nil
+		_, err := w.Transfers.Command(t.Context(), alice, "0b", web.TransferCommand{
+			Action: web.TransferApprove, Reason: "why", UpdateFirst: &first, UpdateRelease: &c.release,
+		})
+		if c.want != nil {
+			wantError(t, name, err, c.want)
+			continue
+		}
+		calls := []string{"gates operator:alice false true " + c.release, "approve operator:alice why"}
+		if err != nil || !slices.Equal(f.calls, calls) {
+			t.Errorf("%s: %v, %v", name, f.calls, err)
+		}
+	}
 }
