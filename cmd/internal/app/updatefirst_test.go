@@ -206,7 +206,7 @@ func TestUpdateFirstChosen(t *testing.T) {
 	v := newArrivals(t)
 	image := []byte("image")
 	v.release("R", 2, image)
-	v.secret("S", 3, image)
+	v.secret("S", 5, image)
 	v.release("T", 4, image)
 	comes := v.device("A", transfer.RowCommitted)
 	choose := func(release string) {

@@ -65,7 +65,8 @@ func (s *transfers) detail(
 	t coordinator.Transfer, shown web.Transfer, docs coordinator.Documents, partner coordinator.Partner,
 ) web.TransferDetail {
 	out := web.TransferDetail{
-		Attest: t.Attest, Verifier: t.Verifier, UpdateFirst: t.UpdateFirst, UpdateRelease: t.Release, Transfer: shown, Note: t.Note,
+		Attest: t.Attest, Verifier: t.Verifier, UpdateFirst: t.UpdateFirst, UpdateRelease: t.Release,
+		Transfer: shown, Note: t.Note,
 		Next:  nextOf(t),
 		Grace: int64(t.Grace / time.Second),
 		Mandate: web.MandateView{
