@@ -8,7 +8,7 @@ import (
 )
 
 // Resources of Trust Transfer, whose object id is IDs.Transfer (transfer
-// protocol §3). The four executables name what they execute by arguments.
+// protocol §3). The executables name what they execute by arguments.
 const (
 	TransferMessage     = 0
 	TransferCommit      = 1
@@ -24,6 +24,8 @@ const (
 	TransferFinalise    = 11
 	TransferReturn      = 12
 	TransferMandate     = 13
+	TransferRetire      = 14
+	TransferRetired     = 15
 )
 
 // Transfer is what a server can read of Trust Transfer.
@@ -36,6 +38,7 @@ type Transfer struct {
 	MessageHash []byte    // SHA-256 of the message as written; nil without one
 	Receipt     []byte    // the newest; nil: none yet
 	Attempts    *uint64   // enrolments tried in this transfer
+	Retired     []byte    // the newest Retirement; nil: it was never told to retire
 }
 
 func (t *Transfer) fields() []field {
@@ -48,6 +51,7 @@ func (t *Transfer) fields() []field {
 		opaque(TransferMessageHash, &t.MessageHash),
 		opaque(TransferReceipt, &t.Receipt),
 		optional(TransferAttempts, &t.Attempts, unsigned[uint64]()),
+		opaque(TransferRetired, &t.Retired),
 	}
 }
 
@@ -75,5 +79,7 @@ func transferResources() []registry.Resource {
 		resource(TransferFinalise, "Finalise", opE, lwm2m.KindNone, true),
 		resource(TransferReturn, "Return", opE, lwm2m.KindNone, true),
 		resource(TransferMandate, "Mandate", opW, lwm2m.KindOpaque, false),
+		resource(TransferRetire, "Retire", opE, lwm2m.KindNone, false),
+		resource(TransferRetired, "Retirement", opR, lwm2m.KindOpaque, false),
 	}
 }

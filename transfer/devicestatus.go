@@ -16,6 +16,7 @@ type Status struct {
 	Window   Window // of the message; zero without one
 	Message  Hash   // of the last message accepted; zero: none
 	Receipt  []byte // newest, untagged; nil: none
+	Retired  []byte // newest Retirement, untagged; nil: none
 	Attempts uint64 // at the current activity
 	Boots    uint64
 	// InState and SinceCommit are powered time, Grace how much of the latter the
@@ -29,6 +30,7 @@ type Status struct {
 func (d *Device) Status() Status {
 	s := Status{
 		State: d.nv.State, Error: d.nv.Error, Epoch: d.nv.Epoch, Message: d.nv.Hash, Receipt: bytes.Clone(d.nv.Receipt),
+		Retired:  bytes.Clone(d.nv.Retired),
 		Attempts: d.nv.Attempts, Boots: d.nv.Boots, InState: d.nv.InState,
 	}
 	if d.refusal != 0 {

@@ -47,6 +47,7 @@ const (
 	AtAbort      Place = "transfer abort"
 	AtFinalise   Place = "transfer finalise"
 	AtReturn     Place = "transfer return"
+	AtRetire     Place = "transfer retire"
 	AtTransfer   Place = "rest of transfer"
 	AtFirmware   Place = "firmware update"
 	AtElsewhere  Place = "everything else"
@@ -60,6 +61,7 @@ const (
 	resourceFinalise = 11
 	resourceReturn   = 12
 	resourceMandate  = 13
+	resourceRetire   = 14
 	firmwareObject   = 5
 
 	advancedFirmwareObject = 33629
@@ -91,6 +93,7 @@ func placeInTransfer(resource uint16) Place {
 	places := map[uint16]Place{
 		resourceMessage: AtMessage, resourceMandate: AtMandate, resourceCommit: AtCommit,
 		resourceAbort: AtAbort, resourceFinalise: AtFinalise, resourceReturn: AtReturn,
+		resourceRetire: AtRetire,
 	}
 	if place, ok := places[resource]; ok {
 		return place
@@ -110,7 +113,7 @@ var (
 	atRest     = []DeviceState{Idle, Finalised, FellBack, Expired}
 	change     = []Operation{OpWrite, OpCreate, OpDelete}
 	everywhere = []Place{
-		AtTruststore, AtEnrolment, AtMessage, AtMandate, AtCommit, AtAbort, AtFinalise, AtReturn, AtTransfer,
+		AtTruststore, AtEnrolment, AtMessage, AtMandate, AtCommit, AtAbort, AtFinalise, AtReturn, AtRetire, AtTransfer,
 		AtFirmware, AtElsewhere,
 	}
 )
@@ -125,6 +128,7 @@ func GuardTable() []Rule {
 		{In: atRest, Party: CurrentDM, Do: change, At: []Place{AtTruststore, AtEnrolment}},
 		{In: atRest, Party: CurrentDM, Do: []Operation{OpWrite}, At: []Place{AtMessage, AtMandate}},
 		{In: atRest, Party: CurrentDM, Do: []Operation{OpExecute}, At: []Place{AtEnrolment}}, // renewal
+		{In: atRest, Party: CurrentDM, Do: []Operation{OpExecute}, At: []Place{AtRetire}},
 		{In: atRest, Party: CurrentDM, Do: append(slices.Clone(change), OpExecute), At: []Place{AtFirmware, AtElsewhere}},
 		// The answer to these may have been lost: repeating them changes nothing.
 		{In: []DeviceState{Finalised}, Party: CurrentDM, Do: []Operation{OpExecute}, At: []Place{AtFinalise}},

@@ -54,6 +54,7 @@ type nvm struct {
 	Fresh        []byte `cbor:"31,keyasint,omitempty"`
 	FreshRefused bool   `cbor:"32,keyasint,omitempty"`
 	OwnerCounter uint64 `cbor:"33,keyasint,omitempty"` // of the service user's last Anchors command
+	Retired      []byte `cbor:"34,keyasint,omitempty"` // newest Retirement
 }
 
 // fallRecord is what the device keeps of its former provider until FINALISED.

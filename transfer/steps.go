@@ -81,7 +81,7 @@ func (d *Device) keepFallback(n *nvm) error {
 }
 
 func (d *Device) wipeKeys(n *nvm) error {
-	n.Key, n.Cert, n.Renew, n.Former, n.FormerCert = nil, nil, nil, nil, nil
+	n.Key, n.Cert, n.Renew, n.Former, n.FormerCert, n.Retired = nil, nil, nil, nil, nil, nil
 	if n.State == InFall {
 		n.Home = Home{}
 	}

@@ -37,8 +37,9 @@ type Retirement struct {
 	// wanted of the other: tags, groups, observations, and its place in campaigns that
 	// have not begun with it. "": none.
 	Replacement string `json:"replacement,omitempty"`
-	// Erase has the device told first to go back to the state of delivery (Core, object
-	// Device, resource 5). One that cannot be reached, or does not know how, is retired
+	// Erase has the device told first to erase its data and sign that, if it has object
+	// Transfer, and to go back to the state of delivery (Core, object Device, resource 5).
+	// One that cannot be reached, or does not know how, is retired
 	// all the same; the audit says which.
 	Erase bool `json:"erase,omitempty"`
 }
@@ -108,7 +109,25 @@ type DeviceDetail struct {
 	Custody      Array[CustodyHop]  `json:"custody"`                // who has had it, as known here, oldest first
 	Replaces     Array[DeviceName]  `json:"replaces"`               // whose place it has taken, the last first
 	ReplacedBy   *DeviceName        `json:"replaced_by,omitempty"`  // what has taken its place
+	Erasure      *DeviceErasure     `json:"erasure,omitempty"`      // when it was retired; nil: it was told nothing
 }
+
+// A DeviceErasure is what came of telling a device that was retired to erase itself.
+type DeviceErasure struct {
+	At    time.Time `json:"at"`
+	Level string    `json:"level"`
+	Said  string    `json:"said"` // in words
+	// Record is the device's signed receipt with its certificates
+	// (transfer.RetirementRecord); nil: it has signed nothing.
+	Record []byte `json:"record,omitempty"`
+}
+
+// How far it is known that a device has erased itself.
+const (
+	ErasureKnown    = "known"    // by its receipt, signed with the factory key and the operational one
+	ErasureInferred = "inferred" // it answered that it does
+	ErasureNot      = "not"
+)
 
 // An EndDevice is a device behind a gateway, as the gateway lists it in object 25. What
 // it has is addressed below its prefix: /d01/3/0/0.

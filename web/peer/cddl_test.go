@@ -31,6 +31,7 @@ func TestMessages(t *testing.T) {
 		"RecordApproval": transfer.RecordApproval{}, "RecordDevice": transfer.RecordDevice{},
 		"RecordCertificate": transfer.RecordCertificate{}, "RecordRekey": transfer.RecordRekey{},
 		"RecordExtension": transfer.RecordExtension{}, "RecordRevision": transfer.RecordRevision{},
+		"Retirement": transfer.Retirement{}, "RetirementRecord": transfer.RetirementRecord{},
 	} {
 		want := tagsOf(reflect.TypeOf(message))
 		slices.Sort(want)

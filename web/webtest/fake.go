@@ -164,6 +164,7 @@ func (f *Fake) Device(_ context.Context, id string) (web.DeviceDetail, error) {
 		Transfer: ID, From: f.Text, To: f.Text, State: "FINALISED", Level: web.LevelGood, Inferred: true, At: Noon,
 	}}
 	d.Replaces, d.ReplacedBy = []web.DeviceName{{ID: ID, Endpoint: f.Text}}, &web.DeviceName{ID: ID, Endpoint: f.Text}
+	d.Erasure = &web.DeviceErasure{At: Noon, Level: web.ErasureKnown, Said: f.Text, Record: []byte{1}}
 	end, _ := lwm2m.ParseNode("/d01/3303/0")
 	d.Behind = []web.EndDevice{
 		{ID: f.Text, Prefix: "d01", Objects: []lwm2m.Path{end}},

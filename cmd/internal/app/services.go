@@ -39,7 +39,7 @@ func (a *App) services(ctx context.Context) (web.Services, error) {
 		Keys: a.keys, References: a.references, Traces: a.traces, Webhooks: a.webhooks,
 		KeyChanged: a.keyChanged, Naming: a.cfg.Naming,
 		Approvers: a.approvers(web.RoleRelease),
-		Attest:    a.attestNow, Rounds: a.roundsRunning(),
+		Attest:    a.attestNow, Retire: a.retireNow, Rounds: a.roundsRunning(),
 	})
 	all.Settings, all.Publication, all.Upkeep = a, a.publication, a.upkeep()
 	a.groups = all.Groups

@@ -25,7 +25,7 @@ The exit status is 1 if the device refused, or did not answer while it was waite
 	cmd.AddCommand(o.devicesErase())
 	cmd.AddCommand(o.devicesList(), o.devicesShow(), o.devicesRead(), o.devicesWrite(), o.devicesExecute(),
 		o.devicesObserve(), o.devicesDiscover(), o.devicesOperations(), o.devicesCancel(), o.devicesTags(), o.devicesImport(),
-		o.devicesRetire(), o.devicesReplace())
+		o.devicesRetire(), o.devicesReplace(), o.devicesRetirement(), o.devicesVerifyRetirement())
 	return cmd
 }
 

@@ -13,8 +13,9 @@ func (o *operator) devicesRetire() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retire [flags] DEVICE", Short: "End all that a device has here: rights, keys, certificates, sessions",
 		Long: `Revokes a device's certificates, deletes its right to enrol and its keys, and ends its
-sessions. That cannot be taken back; what it did stays. --erase has it told first to go
-back to the state of delivery, if it can be reached.`,
+sessions. That cannot be taken back; what it did stays. --erase has it told first to erase
+its data and sign that, if it knows how, and to go back to the state of delivery, if it
+can be reached.`,
 		Example: "  steward devices retire lamp-7 --reason 'struck by lightning' --erase",
 		Args:    one("device"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.sendRetirement(cmd, args[0], r) },
@@ -56,7 +57,8 @@ observations, and its place in campaigns that have not begun with it.`,
 
 func retireFlags(cmd *cobra.Command, r *web.Retirement) {
 	cmd.Flags().StringVar(&r.Reason, "reason", "", "why, in words")
-	cmd.Flags().BoolVar(&r.Erase, "erase", false, "tell it first to go back to the state of delivery")
+	cmd.Flags().BoolVar(&r.Erase, "erase", false,
+		"tell it first to erase its data, sign that, and go back to the state of delivery")
 }
 
 func (o *operator) sendRetirement(cmd *cobra.Command, device string, r web.Retirement) error {

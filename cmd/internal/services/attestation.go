@@ -107,9 +107,9 @@ func (s *attestations) SetAttestation(ctx context.Context, by web.Actor, device 
 
 // Errors of Options.Attest.
 var (
-	// ErrDeviceRefused reports a device that cannot attest, or whose evidence is of no
+	// ErrDeviceRefused reports a device that cannot attest or sign, or whose evidence is of no
 	// use.
-	ErrDeviceRefused = errors.New("device cannot attest")
+	ErrDeviceRefused = errors.New("the device does not do it")
 	// ErrDeviceSilent reports a device that cannot be asked now.
 	ErrDeviceSilent = errors.New("device cannot be asked now")
 )

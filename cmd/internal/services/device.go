@@ -125,6 +125,9 @@ func (s *devices) Device(ctx context.Context, id string) (web.DeviceDetail, erro
 	if err := s.succession(ctx, &out, l.ID); err != nil {
 		return out, err
 	}
+	if err := s.retired(ctx, &out, l.ID); err != nil {
+		return out, err
+	}
 	if out.Behind, err = s.behind(ctx, l.ID); err != nil || l.Factory == (fleet.Factory{}) {
 		return out, err
 	}

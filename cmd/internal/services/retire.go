@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"steward/cmd/internal/sqlite"
 	"steward/est"
-	"steward/lwm2m"
 	"steward/lwm2m/fleet"
-	"steward/objects"
 	"steward/web"
 )
 
@@ -29,7 +26,11 @@ func (s *devices) RetireDevice(ctx context.Context, by web.Actor, id string, r w
 	}
 	why := r.Reason
 	if r.Erase {
-		why += "; " + s.erase(ctx, by, l)
+		said, err := s.eraseAndProve(ctx, by, l)
+		if err != nil {
+			return web.Device{}, translate(err)
+		}
+		why += "; " + said
 	}
 	if l.Factory != (fleet.Factory{}) {
 		if err := s.endRights(ctx, by, l); err != nil {
@@ -127,24 +128,6 @@ func (s *devices) successor(ctx context.Context, l sqlite.DeviceLine, r web.Reti
 	return next.ID, nil
 }
 
-// eraseWait is how long a device that is retired may take to answer.
-const eraseWait = 15 * time.Second
-
-// erase tells a device to go back to the state of delivery, and says what became of it.
-func (s *devices) erase(ctx context.Context, by web.Actor, l sqlite.DeviceLine) string {
-	ctx, cancel := context.WithTimeout(ctx, eraseWait)
-	defer cancel()
-	reset := web.Operation{Kind: web.OpExecute, Path: lwm2m.NewPath(objects.DeviceID, 0, objects.DeviceFactoryReset)}
-	out, err := (&operations{s.base}).Do(ctx, by, string(l.ID), reset)
-	switch {
-	case err != nil:
-		return printable("not erased: " + err.Error())
-	case out.Pending != nil:
-		return "not erased: it sleeps"
-	}
-	return "it has answered that it erases itself"
-}
-
 // movable refuses a device of which a hand-over is under way.
 func (s *devices) movable(ctx context.Context, l sqlite.DeviceLine) error {
 	if l.Factory == (fleet.Factory{}) {
@@ -193,6 +176,18 @@ func (s *devices) succession(ctx context.Context, out *web.DeviceDetail, id flee
 		out.ReplacedBy = &web.DeviceName{ID: string(d.ID), Endpoint: string(d.Endpoint)}
 	}
 	return nil
+}
+
+// retired tells how a device that was retired has been erased, if it was to be.
+func (s *devices) retired(ctx context.Context, out *web.DeviceDetail, id fleet.ID) error {
+	r, err := s.view.Retirement(ctx, id)
+	if errors.Is(err, fleet.ErrUnknown) {
+		return nil
+	}
+	if err == nil {
+		out.Erasure = &web.DeviceErasure{At: r.At, Said: r.Said, Level: r.Level, Record: r.Record}
+	}
+	return translate(err)
 }
 
 // revokeNamed revokes what is left of the certificates in a device's name: those that it

@@ -46,6 +46,10 @@ type Options struct {
 	// Attest has a device that is registered prove what it runs. It returns
 	// attest.ErrUnknown, ErrDeviceRefused or ErrDeviceSilent.
 	Attest func(ctx context.Context, id fleet.ID, factory fleet.Factory) error
+	// Retire has a device that is registered erase its data and sign that it has: a
+	// transfer.RetirementRecord. It returns ErrDeviceRefused or ErrDeviceSilent. Nil: no
+	// device signs.
+	Retire func(ctx context.Context, id fleet.ID, factory fleet.Factory) ([]byte, error)
 	// Rates says how much happened lately. Nil: it is not told.
 	Rates *Rates
 	// Rounds has devices attest at intervals. Nil: no device can be asked, and rules

@@ -29,3 +29,20 @@ func (l *life) factoryReset() error {
 	l.reboot()
 	return nil
 }
+
+// retire is the Execute of Retire: the device erases data and settings of its provider and
+// signs that it has. Keys and accounts it keeps for its provider to read that, until the
+// factory reset that follows. After a power cut between it can be asked again.
+func (l *life) retire(order transfer.Order) error {
+	if err := l.with(func(tr *transfer.Device) error { return tr.MayRetire(order) }); err != nil {
+		return err
+	}
+	if err := l.put(l.wipeApplication(transfer.ResetData)); err != nil {
+		return err
+	}
+	l.fw.reload()
+	if err := l.compact(); err != nil {
+		return err
+	}
+	return l.with(func(tr *transfer.Device) error { return tr.Retire(order, transfer.ResetData) })
+}

@@ -22,7 +22,7 @@ func (*transferObject) Resources(uint16) []uint16 {
 		objects.TransferMessage, objects.TransferCommit, objects.TransferAbort, objects.TransferState,
 		objects.TransferError, objects.TransferEpoch, objects.TransferEarliest, objects.TransferLatest,
 		objects.TransferMessageHash, objects.TransferReceipt, objects.TransferAttempts, objects.TransferFinalise,
-		objects.TransferReturn, objects.TransferMandate,
+		objects.TransferReturn, objects.TransferMandate, objects.TransferRetire, objects.TransferRetired,
 	}
 }
 
@@ -38,6 +38,7 @@ func (o *transferObject) Read(ctx context.Context, _ client.Session, p lwm2m.Pat
 	t := objects.Transfer{
 		State: s.State.Number(), Error: s.Error, Epoch: s.Epoch, Earliest: s.Window.Earliest.Time(),
 		Latest: s.Window.Latest.Time(), Receipt: s.Receipt, Attempts: &s.Attempts,
+		Retired: s.Retired,
 	}
 	if !s.Message.IsZero() {
 		t.MessageHash = s.Message[:]
@@ -65,11 +66,14 @@ func (o *transferObject) Write(
 	return answer(err)
 }
 
-// Execute implements client.Object: Commit, Abort, Finalise and Return.
+// Execute implements client.Object: Commit, Abort, Finalise, Return and Retire.
 func (o *transferObject) Execute(_ context.Context, _ client.Session, p lwm2m.Path, args string) error {
 	order, err := transfer.ParseOrder(args)
 	if err != nil {
 		return answer(err)
+	}
+	if p.ID(2) == objects.TransferRetire {
+		return answer(o.l.retire(order))
 	}
 	err = o.l.with(func(tr *transfer.Device) error {
 		switch p.ID(2) {
