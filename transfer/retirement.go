@@ -13,8 +13,7 @@ var ErrRetirement = errors.New("the retirement does not prove it")
 
 // A Retirement is a device's signed account that, told to retire, it has erased what it
 // held for its provider. It is signed as a Receipt is: by the factory key and by the
-// operational key, which the device still has, for its provider takes both from it only
-// afterwards. It moves the device nowhere, and belongs to no chain of receipts.
+// operational key. So it is of data and settings, and says nothing of keys. It moves the device nowhere, and belongs to no chain of receipts.
 type Retirement struct {
 	Subject         string `cbor:"2,keyasint"`
 	Nonce           []byte `cbor:"10,keyasint"` // of the order, by which it is fresh
@@ -148,8 +147,8 @@ func (d *Device) MayRetire(o Order) error {
 }
 
 // Retire signs that data and application were erased as reset says, which the program
-// around the device has done by now (MayRetire). It changes nothing else: keys and
-// accounts go with the reset that follows. It returns the errors of MayRetire.
+// around the device has done by now (MayRetire). It changes nothing else: the
+// certificate goes with the reset that follows (FactoryReset). It returns the errors of MayRetire.
 func (d *Device) Retire(o Order, reset Reset) error {
 	if err := d.MayRetire(o); err != nil {
 		return err

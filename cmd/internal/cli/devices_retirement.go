@@ -54,8 +54,9 @@ func (o *operator) devicesVerifyRetirement() *cobra.Command {
 		Use: "verify-retirement FILE", Short: "Check, offline, the receipt of a device that was retired",
 		Args: one("file"),
 		Long: `Checks that the factory key and the operational key of a device have signed that its
-data were erased. Without --permanent the factory certificate in the file is believed.
-Status 0 says that it is proved, 1 that it is not.`,
+data were erased. That it has erased its keys it does not say, for it signs with them,
+nor when it signed; who told it to is what the file says. Without --permanent the factory
+certificate in the file is believed. Status 0 says that it is proved, 1 that it is not.`,
 		Example: "  steward devices verify-retirement lamp-7.retirement --permanent permanent-ca.pem",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			info, err := os.Stat(args[0])
@@ -112,7 +113,7 @@ func retirementTable(r *transfer.RetirementRecord, said *transfer.Retirement) []
 		{"device", said.Subject},
 		{"factory certificate", said.Factory.String()},
 		{"operational certificate", said.Operational.String()},
-		{"told by", r.Provider},
+		{"told by, as the file says", r.Provider},
 		{"hand-overs accepted", fmt.Sprint(said.Epoch)},
 		{"starts", fmt.Sprint(said.Boots)},
 		{"erased", fmt.Sprintf("classes %s, profile %d", strings.Join(classes, " "), said.Wiped.Profile)},

@@ -20,7 +20,7 @@ const eraseWait = 15 * time.Second
 // eraseAndProve has a device that is retired erase itself, and sign that it has if it
 // knows how. It keeps what is known of that, and what is inferred from its answers alone.
 func (s *devices) eraseAndProve(ctx context.Context, by web.Actor, l sqlite.DeviceLine) (said string, err error) {
-	r := sqlite.Retirement{At: s.Now(), Level: web.ErasureNot}
+	r := sqlite.Retirement{Level: web.ErasureNot}
 	r.Record, said = s.signedErasure(ctx, l)
 	answer, erased := s.erase(ctx, by, l)
 	switch {
@@ -29,8 +29,25 @@ func (s *devices) eraseAndProve(ctx context.Context, by web.Actor, l sqlite.Devi
 	case erased:
 		r.Level = web.ErasureInferred
 	}
-	r.Said = said + answer
-	return r.Said, s.DB.Devices().PutRetirement(context.WithoutCancel(ctx), l.ID, r)
+	r.At, r.Said = s.Now(), said+answer
+	ctx = context.WithoutCancel(ctx) // what is erased does not come back
+	if r.Record == nil {
+		proved, err := s.provedBefore(ctx, l)
+		if err != nil || proved {
+			return r.Said + "; it had signed before that its data are erased", err
+		}
+	}
+	return r.Said, s.DB.Devices().PutRetirement(ctx, l.ID, r)
+}
+
+// provedBefore reports whether a device signed that it is erased and has not been here
+// since: its retiring was cut off then, and is asked for once more.
+func (s *devices) provedBefore(ctx context.Context, l sqlite.DeviceLine) (bool, error) {
+	r, err := s.view.Retirement(ctx, l.ID)
+	if errors.Is(err, fleet.ErrUnknown) {
+		return false, nil
+	}
+	return err == nil && len(r.Record) > 0 && !l.SeenAt.After(r.At), err
 }
 
 // signedErasure asks a device for its signature; nil: it gives none.

@@ -31,7 +31,7 @@ func (l *life) factoryReset() error {
 }
 
 // retire is the Execute of Retire: the device erases data and settings of its provider and
-// signs that it has. Keys and accounts it keeps for its provider to read that, until the
+// signs that it has. Its certificate it keeps for its provider to read that, until the
 // factory reset that follows. After a power cut between it can be asked again.
 func (l *life) retire(order transfer.Order) error {
 	if err := l.with(func(tr *transfer.Device) error { return tr.MayRetire(order) }); err != nil {
