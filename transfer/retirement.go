@@ -13,7 +13,8 @@ var ErrRetirement = errors.New("the retirement does not prove it")
 
 // A Retirement is a device's signed account that, told to retire, it has erased what it
 // held for its provider. It is signed as a Receipt is: by the factory key and by the
-// operational key. So it is of data and settings, and says nothing of keys. It moves the device nowhere, and belongs to no chain of receipts.
+// operational key. So it is of data and settings, and says nothing of keys. It moves the
+// device nowhere, and belongs to no chain of receipts.
 type Retirement struct {
 	Subject         string `cbor:"2,keyasint"`
 	Nonce           []byte `cbor:"10,keyasint"` // of the order, by which it is fresh
