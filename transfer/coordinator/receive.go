@@ -111,24 +111,32 @@ func (c *Coordinator) answer(ctx context.Context, from Partner, call Call) (Repl
 		return Reply{}, err
 	}
 	for range maxRepeat {
-		if from, err = c.current(ctx, from); err != nil {
-			return Reply{}, err
+		reply, err := c.answerOnce(ctx, from, call, digest, receive)
+		if !errors.Is(err, ErrConflict) {
+			return reply, err
 		}
-		before, known, err := c.answered(ctx, from, call, digest)
-		if known || err != nil {
-			return before, err
-		}
-		reply, ch, err := c.takeEither(ctx, from, call, digest, receive)
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return Reply{}, err
-		}
-		c.after(ctx, call, ch)
-		return reply, nil
 	}
 	return Reply{}, ErrConflict
+}
+
+// answerOnce answers a call, or returns ErrConflict if somebody was faster.
+func (c *Coordinator) answerOnce(ctx context.Context, from Partner, call Call, digest [sha256.Size]byte,
+	receive func(context.Context, Partner, Call) (Reply, Change, error),
+) (Reply, error) {
+	from, err := c.current(ctx, from)
+	if err != nil {
+		return Reply{}, err
+	}
+	before, known, err := c.answered(ctx, from, call, digest)
+	if known || err != nil {
+		return before, err
+	}
+	reply, ch, err := c.takeEither(ctx, from, call, digest, receive)
+	if err != nil {
+		return Reply{}, err
+	}
+	c.after(ctx, call, ch)
+	return reply, nil
 }
 
 // take judges a call and stores what follows with the answer.

@@ -140,7 +140,11 @@ func (a *App) mayFetchSealed(ctx context.Context, who coap.Identity, release str
 	case stored.Release != release || stored.Key != arrival.Key:
 		return rollout.Grant{}, rollout.ErrNotGranted
 	}
-	return rollout.Grant{Device: arrival.Device}, nil
+	r, err := a.db.Rollout().Release(ctx, release)
+	if err == nil && r.State != rollout.ReleaseApproved {
+		err = rollout.ErrNotGranted // it was withdrawn since
+	}
+	return rollout.Grant{Device: arrival.Device}, err
 }
 
 // imagesUnder returns the digests that the manifest of an envelope of ours demands.

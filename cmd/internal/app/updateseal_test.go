@@ -111,6 +111,27 @@ func TestSealedUpdate(t *testing.T) {
 	}
 }
 
+// TestWithdrawnSealedUpdate: a release with secrets that is withdrawn is fetched no more,
+// also by a device that has the key to it already.
+func TestWithdrawnSealedUpdate(t *testing.T) {
+	v := newArrivals(t)
+	v.secret("W", 4, []byte("SECRET"))
+	_, named, hash := enrolKey(t)
+	d := v.deviceWith("A", transfer.RowCommitted, hash)
+	if res, _ := v.ask(d, "s=1", named); res.Code != coap.Content {
+		t.Fatalf("GET /update = %s", res.Code)
+	}
+	err := v.a.DB().Rollout().DecideRelease(t.Context(), "W", rollout.ReleaseApproved, rollout.Decision{
+		On: rollout.WithdrawRelease, To: rollout.ReleaseWithdrawn, By: "operator:alice", At: time.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, got := v.get(d, "update/x/W"); res.Code != coap.Forbidden || len(got) > 0 {
+		t.Errorf("the ciphertext after it was withdrawn = %s, %d bytes, want 4.03", res.Code, len(got))
+	}
+}
+
 // TestSecretsAreNeverInClear asks for a release with secrets by every way that a factory
 // certificate opens, and without the key of the READY receipt.
 func TestSecretsAreNeverInClear(t *testing.T) {
