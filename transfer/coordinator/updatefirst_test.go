@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,18 +21,29 @@ var errLater = errors.New("later")
 // updateServer is what a provider does for devices that ask before they enrol: it
 // has an image for each, once.
 type updateServer struct {
-	bad   bool // the image fails
+	bad bool // the image fails
+
+	mu    sync.Mutex
+	asked map[est.Hash]bool // devices that may have it
 	given map[est.Hash]bool
 }
 
-// ask answers as /update does: true is an image.
+// ask answers as /update does: true is an image. A bad one is there only when all devices
+// have left: else the first that fails has the commits of the others pause.
 func (u *updateServer) ask(ctx context.Context, p *provider, d *device) (bool, error) {
 	f := fleet.Factory(d.Factory)
 	if _, may, err := p.coordinator().MayUpdate(ctx, f); err != nil || !may {
 		return false, errLater
 	}
-	if !u.given[d.Factory] {
-		u.given[d.Factory] = true
+	u.mu.Lock()
+	u.asked[d.Factory] = true
+	early, given := u.bad && len(u.asked) < len(p.world.devices), u.given[d.Factory]
+	u.given[d.Factory] = given || !early
+	u.mu.Unlock()
+	switch {
+	case early:
+		return false, errLater
+	case !given:
 		return true, nil
 	}
 	return false, p.coordinator().UpToDate(ctx, f)

@@ -153,7 +153,7 @@ func newProvider(tb testing.TB, w *world, name string, more ...func(*est.Options
 	check(tb, err)
 	p.tls = issued.DER
 	host := "coaps://" + strings.ToLower(name) + ".example"
-	p.attest, p.updates = newAttestation(tb, p), &updateServer{given: map[est.Hash]bool{}}
+	p.attest, p.updates = newAttestation(tb, p), &updateServer{asked: map[est.Hash]bool{}, given: map[est.Hash]bool{}}
 	p.domain = coordinator.Domain{
 		RAURI:     host + "/ra",
 		ServerURI: host, EnrollURI: host, UpdateURI: host + "/update", Grace: testGrace,

@@ -28,7 +28,7 @@ func (u lastUpdates) Choose(ctx context.Context, name string, devices []fleet.ID
 		return coordinator.LastUpdate{}, err
 	}
 	if err := r.Deliverable(); err != nil {
-		return coordinator.LastUpdate{}, fmt.Errorf("%w: %w", coordinator.ErrInvalid, err)
+		return coordinator.LastUpdate{}, fmt.Errorf("%w: the last update: %w", coordinator.ErrInvalid, err)
 	}
 	return coordinator.LastUpdate{
 		Release: r.ID,

@@ -9,13 +9,15 @@ import (
 	"steward/web"
 )
 
-// again drafts another transfer of the devices that stayed, for as long a window and
-// under the mandate of the service user, if there was one.
+// again drafts another transfer of the devices that stayed, for as long a window, under
+// the mandate of the service user, if there was one, with the same verifier and the same
+// last update. It returns coordinator.ErrInvalid if the release of that was withdrawn.
 func (s *transfers) again(ctx context.Context, by web.Actor, t coordinator.Transfer, c web.TransferCommand) (
 	coordinator.Transfer, error,
 ) {
 	d := coordinator.Draft{
 		Partner: t.Partner, Note: c.Reason, Actor: by.String(), Attest: t.Attest, Mandate: c.Mandate,
+		Verifier: t.Verifier, Update: t.Last.Release,
 	}
 	now := s.Now()
 	if c.Latest.IsZero() {
