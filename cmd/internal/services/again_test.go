@@ -23,8 +23,8 @@ func TestTransferAgain(t *testing.T) {
 	now := w.clock.Now()
 	w.transfer(t, coordinator.Transfer{
 		ID: "ee", Partner: "partner-0", PartnerName: "Beta", State: transfer.BatchExpired, Self: true,
-		Window: transfer.NewWindow(now.Add(-3*time.Hour), now.Add(-time.Hour)),
-		Last:   coordinator.LastUpdate{Release: "r3", Campaign: "c1"},
+		Window:   transfer.NewWindow(now.Add(-3*time.Hour), now.Add(-time.Hour)),
+		Verifier: "Gamma", Last: coordinator.LastUpdate{Release: "r3", Campaign: "c1"},
 	}, row(1, stayed, transfer.RowExpired), row(2, back, transfer.RowFellBack), row(3, gone, transfer.RowExpired),
 		row(4, other, transfer.RowRejected))
 	shown, err := w.Transfers.Transfer(ctx, "ee")
@@ -35,7 +35,7 @@ func TestTransferAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := f.draft; d.Partner != "partner-0" || !slices.Equal(d.Devices, []fleet.ID{stayed.ID, back.ID}) ||
-		d.Mandate != nil || d.Update != "r3" || d.Window.Latest.Time().Before(now.Add(time.Hour-time.Second)) {
+		d.Mandate != nil || d.Update != "r3" || d.Verifier != "Gamma" || d.Window.Latest.Time().Before(now.Add(time.Hour-time.Second)) {
 		t.Errorf("draft = %+v", d)
 	}
 	w.transfer(t, coordinator.Transfer{
