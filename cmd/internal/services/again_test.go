@@ -35,7 +35,8 @@ func TestTransferAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := f.draft; d.Partner != "partner-0" || !slices.Equal(d.Devices, []fleet.ID{stayed.ID, back.ID}) ||
-		d.Mandate != nil || d.Update != "r3" || d.Verifier != "Gamma" || d.Window.Latest.Time().Before(now.Add(time.Hour-time.Second)) {
+		d.Mandate != nil || d.Update != "r3" || d.Verifier != "Gamma" ||
+		d.Window.Latest.Time().Before(now.Add(time.Hour-time.Second)) {
 		t.Errorf("draft = %+v", d)
 	}
 	w.transfer(t, coordinator.Transfer{
