@@ -76,7 +76,8 @@ func testRenamedToTaken(t *testing.T, b Backend, taken est.Hash) {
 	}
 	commit(t, b.Store, est.Change{Right: &second})
 	second.Factory, second.Version = taken, 1
-	if err := b.Store.Commit(t.Context(), est.Change{Right: &second, Renamed: hash("second")}); !errors.Is(err, est.ErrConflict) {
+	err := b.Store.Commit(t.Context(), est.Change{Right: &second, Renamed: hash("second")})
+	if !errors.Is(err, est.ErrConflict) {
 		t.Errorf("a name that another right has = %v, want ErrConflict", err)
 	}
 }
