@@ -187,6 +187,9 @@ func (s *factories) checkFactory(ctx context.Context, n web.NewDevice, d *fleet.
 	if d.Endpoint, err = s.Naming.Endpoint(leaf); err != nil {
 		return nil, web.Invalid("certificate", "it names no device as this server is told to look: "+err.Error())
 	}
+	if err := areAbove(leaf, chain[1:]); err != nil {
+		return nil, err
+	}
 	if n.Endpoint != "" && n.Endpoint != string(d.Endpoint) {
 		return nil, web.Invalid("endpoint", "the certificate is that of "+printable(string(d.Endpoint)))
 	}
@@ -195,6 +198,23 @@ func (s *factories) checkFactory(ctx context.Context, n web.NewDevice, d *fleet.
 	}
 	d.Factory = sha256.Sum256(chain[0])
 	return chain, nil
+}
+
+// areAbove checks that each certificate of a text issued the one before it: a list
+// of several devices would otherwise count as the first of them alone.
+func areAbove(leaf *x509.Certificate, above [][]byte) error {
+	for _, der := range above {
+		issuer, err := x509.ParseCertificate(der)
+		if err != nil {
+			return web.Invalid("certificate", "one of those above the device's cannot be read")
+		}
+		if leaf.CheckSignatureFrom(issuer) != nil {
+			return web.Invalid("certificate",
+				"one device at a time: its certificate, then those of the authorities above it in order")
+		}
+		leaf = issuer
+	}
+	return nil
 }
 
 // match returns the stored device that d is, with what is new of it, or d with a

@@ -116,9 +116,13 @@ func TestImportDevice(t *testing.T) {
 func TestImportDeviceInput(t *testing.T) {
 	w := newWorld(t)
 	w.trust(t)
-	device := esttest.NewDevice(t, w.factory, "urn:dev:1")
+	device, second := esttest.NewDevice(t, w.factory, "urn:dev:1"), esttest.NewDevice(t, w.factory, "urn:dev:2")
+	stranger := esttest.NewFactory(t, w.clock.Now).Certificate().Raw
 	for name, n := range map[string]web.NewDevice{
 		"nothing":           {},
+		"two devices":       {Certificate: append(toPEM(device.DER), toPEM(second.DER)...)},
+		"another authority": {Certificate: append(toPEM(device.DER), toPEM(stranger)...)},
+		"garbage above":     {Certificate: append(toPEM(device.DER), toPEM([]byte("hello"))...)},
 		"control character": {Endpoint: "a\nb", NoSec: true},
 		"garbage":           {Certificate: []byte("hello")},
 		"a CA's":            {Certificate: w.factory.Certificate().Raw},
