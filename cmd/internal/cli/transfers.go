@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -301,58 +300,4 @@ func writeReceipts(dir string, all []web.Receipt) error {
 		}
 	}
 	return nil
-}
-
-func (o *operator) transferWait() *cobra.Command {
-	var most time.Duration
-	var state string
-	cmd := &cobra.Command{
-		Use: "wait [flags] ID", Short: "Wait until a transfer is over, or in a state", Args: one("transfer"),
-		Long: `Waits until the transfer is over, or in the --state; a bar shows on a terminal how far it
-is. The exit status is 0 if it is COMPLETE without failed devices, or in that state,
-else 1.`,
-		Example: "  steward transfer wait 3f… --timeout 2h",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			t, err := awaitTransfer(cmd, api, args[0], state, most)
-			if err != nil {
-				return err
-			}
-			if err := o.printTransfer(cmd, api, t.ID); err != nil {
-				return err
-			}
-			if state == "" && (t.State != "COMPLETE" || t.Failed > 0) || state != "" && t.State != state {
-				return fmt.Errorf("%w: it is %s, %d of %d devices failed", errIncomplete, t.State, t.Failed, t.Total)
-			}
-			return nil
-		},
-	}
-	cmd.Flags().DurationVar(&most, "timeout", 24*time.Hour, "wait no longer") //nolint:mnd // a day
-	cmd.Flags().StringVar(&state, "state", "", "as \"show\" has it")
-	return cmd
-}
-
-func awaitTransfer(cmd *cobra.Command, api *remote.API, id, state string, most time.Duration) (web.Transfer, error) {
-	bar := newProgress(cmd.ErrOrStderr())
-	defer bar.end()
-	for end := time.Now().Add(most); ; {
-		var t web.Transfer
-		var raw json.RawMessage
-		if err := api.Get(cmd.Context(), transferURL(id), &raw); err != nil {
-			return t, err
-		}
-		if err := json.Unmarshal(raw, &t); err != nil {
-			return t, err
-		}
-		if t.Ended || t.State == state || time.Now().After(end) {
-			return t, nil
-		}
-		bar.show(t.Done+t.Failed, t.Total, t.State)
-		if !pause(cmd.Context(), pollEvery) {
-			return t, cmd.Context().Err()
-		}
-	}
 }
