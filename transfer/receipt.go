@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -60,7 +59,7 @@ type WipeReport struct {
 }
 
 const (
-	receiptAAD   = "steward/receipt/1"
+	receipts     = twiceSigned("receipt")
 	maxInstalled = 16 // components of one device
 	maxClasses   = 16
 )
@@ -103,12 +102,7 @@ func (r Receipt) Sign(factory, second Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := cose.SignSign([]*cose.Signer{first, other},
-		cose.Options{Payload: payload, ExternalAAD: []byte(receiptAAD)})
-	if err != nil {
-		return nil, fmt.Errorf("transfer: receipt: %w", err)
-	}
-	return raw, nil
+	return receipts.sign(payload, first, other)
 }
 
 // ParseReceipt reads a receipt whose signatures are not checked. Signer is the
@@ -119,15 +113,9 @@ func ParseReceipt(raw []byte) (*Signed[Receipt], error) {
 }
 
 func parseReceipt(raw []byte) (*Signed[Receipt], *cose.Sign, error) {
-	if len(raw) > MaxReceipt {
-		return nil, nil, fmt.Errorf("transfer: receipt of %d bytes: %w", len(raw), ErrTooLarge)
-	}
-	message, err := cose.ParseSign(raw)
+	message, err := receipts.open(raw)
 	if err != nil {
-		return nil, nil, fmt.Errorf("transfer: receipt: %w: %w", ErrSyntax, err)
-	}
-	if len(message.Signatures) != 2 {
-		return nil, nil, fmt.Errorf("transfer: receipt with %d signatures: %w", len(message.Signatures), ErrSyntax)
+		return nil, nil, err
 	}
 	signed := &Signed[Receipt]{}
 	if signed.Signer, err = keyID(&message.Signatures[0].Headers); err != nil {
@@ -168,7 +156,7 @@ func VerifyReceipt(raw []byte, factory, operational *x509.Certificate) (*Signed[
 	if signed.Body.Operational != HashOf(operational.Raw) || second != KeyIDOf(operational.Raw) {
 		return nil, fmt.Errorf("transfer: receipt's second signature: %w", ErrSigner)
 	}
-	return signed, verifyReceiptBy(message, 1, operational.PublicKey)
+	return signed, receipts.verify(message, 1, operational.PublicKey)
 }
 
 // VerifyFactoryReceipt reads a receipt and checks the first signature, that of
@@ -209,24 +197,13 @@ func factoryReceipt(raw []byte, factory *x509.Certificate) (*Signed[Receipt], *c
 	if err != nil {
 		return nil, nil, KeyID{}, fmt.Errorf("transfer: receipt: %w", err)
 	}
-	return signed, message, second, verifyReceiptBy(message, 0, factory.PublicKey)
+	return signed, message, second, receipts.verify(message, 0, factory.PublicKey)
 }
 
 // certified reports whether a device in state s has an operational certificate,
 // whose key then signs its receipts.
 func (s DeviceState) certified() bool {
 	return s == Ready || s == Done || s == Finalised || s == FellBack
-}
-
-func verifyReceiptBy(message *cose.Sign, i int, key crypto.PublicKey) error {
-	verifier, err := cose.NewVerifier(key)
-	if err != nil {
-		return fmt.Errorf("transfer: receipt: %w: %w", ErrSigner, err)
-	}
-	if _, err := message.Verify(i, verifier, nil, []byte(receiptAAD)); err != nil {
-		return fmt.Errorf("transfer: receipt, signature %d: %w: %w", i, ErrSignature, err)
-	}
-	return nil
 }
 
 // Follows checks that r continues the chain after previous: same device, same

@@ -31,7 +31,7 @@ type RetirementTerms struct {
 	Wiped       WipeReport  `cbor:"30,keyasint"` // before it was signed
 }
 
-const retirementAAD = "steward/retirement/1"
+const retirements = twiceSigned("retirement")
 
 func (r *Retirement) validate() error {
 	if r.Epoch > 1<<32-1 || len(r.Installed) > maxInstalled || len(r.Wiped.Classes) > maxClasses ||
@@ -66,24 +66,13 @@ func (r Retirement) sign(factory, operational Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := cose.SignSign([]*cose.Signer{first, second},
-		cose.Options{Payload: payload, ExternalAAD: []byte(retirementAAD)})
-	if err != nil {
-		return nil, fmt.Errorf("transfer: retirement: %w", err)
-	}
-	return raw, nil
+	return retirements.sign(payload, first, second)
 }
 
 func parseRetirement(raw []byte) (*Retirement, *cose.Sign, error) {
-	if len(raw) > MaxReceipt {
-		return nil, nil, fmt.Errorf("transfer: retirement of %d bytes: %w", len(raw), ErrTooLarge)
-	}
-	message, err := cose.ParseSign(raw)
+	message, err := retirements.open(raw)
 	if err != nil {
-		return nil, nil, fmt.Errorf("transfer: retirement: %w: %w", ErrSyntax, err)
-	}
-	if len(message.Signatures) != 2 {
-		return nil, nil, fmt.Errorf("transfer: retirement with %d signatures: %w", len(message.Signatures), ErrSyntax)
+		return nil, nil, err
 	}
 	r := &Retirement{}
 	if err := decode(message.Payload, MaxReceipt, r); err != nil {
@@ -112,12 +101,8 @@ func VerifyRetirement(raw []byte, factory, operational *x509.Certificate) (*Reti
 		if err != nil || kid != KeyIDOf(by.Raw) {
 			return nil, fmt.Errorf("transfer: retirement, signature %d: %w", i, ErrSigner)
 		}
-		verifier, err := cose.NewVerifier(by.PublicKey)
-		if err != nil {
-			return nil, fmt.Errorf("transfer: retirement: %w: %w", ErrSigner, err)
-		}
-		if _, err := message.Verify(i, verifier, nil, []byte(retirementAAD)); err != nil {
-			return nil, fmt.Errorf("transfer: retirement, signature %d: %w: %w", i, ErrSignature, err)
+		if err := retirements.verify(message, i, by.PublicKey); err != nil {
+			return nil, err
 		}
 	}
 	erased := false

@@ -225,9 +225,8 @@ var edits = []edit{
 		"if machine.Mutant == \"the rule table\" {\n\t\treturn " +
 			"true\n\t}\n\treturn slices.ContainsFunc(GuardTable()",
 	},
-	unless("transfer/receipt.go", "receipt: a signature",
-		"if _, err := message.Verify(i, verifier, nil, []byte(receiptAAD)); err "+
-			"!= nil {"),
+	unless("transfer/twicesigned.go", "receipt: a signature",
+		"if _, err := message.Verify(i, verifier, nil, k.aad()); err != nil {"),
 	unless("transfer/receipt.go", "receipt: the device",
 		"if factory == nil || signed.Body.Factory != HashOf(factory.Raw) || "+
 			"signed.Signer != KeyIDOf(factory.Raw) {"),
