@@ -343,7 +343,7 @@ func (d *device) renew(ctx context.Context, p *provider) bool {
 
 // register is what the LwM2M server decides: our own inventory, by the certificate.
 func (d *device) register(p *provider) bool {
-	if p.shut() || p.silent() {
+	if p.shut() {
 		return false
 	}
 	d.mu.Lock()
@@ -357,8 +357,14 @@ func (d *device) register(p *provider) bool {
 		return false
 	}
 	d.mu.Lock()
-	d.at, d.spoke = p, time.Now()
+	admitted := p.admits(d.at != p)
+	if admitted {
+		d.at, d.spoke = p, time.Now()
+	}
 	d.mu.Unlock()
+	if !admitted {
+		return false
+	}
 	p.coordinator().Registered(known.ID)
 	return true
 }

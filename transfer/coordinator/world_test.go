@@ -127,7 +127,8 @@ type provider struct {
 	ended   chan error
 	away    bool                       // no partner and no device reaches it
 	closed  bool                       // no device reaches it
-	noDM    bool                       // no device can register
+	noDM    bool                       // no device can register,
+	places  int                        // but for so many
 	lose    map[coordinator.Action]int // calls to it that are performed and not answered
 	deaf    map[string]int             // operations on devices performed and not answered, by name
 	cut     *cutStore
@@ -242,11 +243,17 @@ func (p *provider) shut() bool {
 	return p.away || p.closed
 }
 
-// silent reports whether no device can register.
-func (p *provider) silent() bool {
+// admits reports whether a device can register.
+func (p *provider) admits(isNew bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.noDM
+	if !p.noDM || p.places == 0 {
+		return !p.noDM
+	}
+	if isNew {
+		p.places--
+	}
+	return true
 }
 
 func (p *provider) setAway(away bool) {
