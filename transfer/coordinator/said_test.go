@@ -35,7 +35,7 @@ func TestStatusIsAskedOnce(t *testing.T) {
 			w.alpha.open(t)
 			w.beta.domain.Grace = time.Hour
 			w.beta.open(t)
-			first := devices / 10 // of the waves before the last
+			first := devices / 10                    // of the waves before the last
 			w.beta.noDM, w.beta.places = true, first // the others enrol, and cannot register
 			w.start(t)
 			id := w.handOver(t)
