@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -20,8 +18,6 @@ import (
 	"steward/cmd/internal/bundle"
 	"steward/cmd/internal/keys"
 	"steward/est"
-	"steward/suit/author"
-	"steward/transfer"
 )
 
 // factoryOptions are the flags of "ca factory".
@@ -32,6 +28,7 @@ type factoryOptions struct {
 	first, count                      int
 	manufacturer, model               string
 	vendor, class, version            string
+	components                        []string
 	csv, requests, list               string
 	replace                           bool
 }
@@ -84,6 +81,9 @@ provider (GET /api/v1/device-settings) to deliver the devices to it.`,
 	f.StringVar(&o.vendor, "vendor", "steward.example", "vendor's domain, for SUIT manifests")
 	f.StringVar(&o.class, "class", "simulated", "class of devices, for SUIT manifests")
 	f.StringVar(&o.version, "firmware", "1.0.0", "firmware version at first")
+	f.StringArrayVar(&o.components, "component", nil,
+		"`component` that manifests may update: segments in hexadecimal, joined by /;\n"+
+			"may be repeated, the firmware's first (default 00)")
 	cmd.AddCommand(newFactoryServe(&o), newFactoryRequest(), newFactoryCRL(&o))
 	return cmd
 }
@@ -262,44 +262,4 @@ func (o factoryOptions) replaced(ctx context.Context, ca *app.Permanent, endpoin
 		return nil
 	}
 	return ca.Replace(ctx, endpoint)
-}
-
-// template is what all devices of the batch share.
-func (o factoryOptions) template() (bundle.Bundle, error) {
-	vendor := author.VendorID(o.vendor)
-	b := bundle.Bundle{
-		Hardware: bundle.Hardware{
-			Manufacturer: o.manufacturer, Model: o.model, Vendor: vendor.String(),
-			Class: author.ClassID(vendor, o.class).String(),
-		},
-		Firmware: bundle.Firmware{Version: o.version, Sequence: 1},
-		Factory:  bundle.Factory{PermanentURI: o.permanent},
-	}
-	if o.owner != "" {
-		text, err := os.ReadFile(o.owner)
-		if err != nil {
-			return b, misusedFile(err)
-		}
-		block, _ := pem.Decode(text)
-		if block == nil || block.Type != "CERTIFICATE" {
-			return b, fmt.Errorf("%w: --mandate-signer %s: no certificate in PEM", errMisused, o.owner)
-		}
-		b.Anchors = []bundle.Anchor{bundle.NewAnchor(block.Bytes, transfer.MandateSigner)}
-	}
-	if o.provider == "" {
-		return b, nil
-	}
-	text, err := os.ReadFile(o.provider)
-	if err != nil {
-		return b, err
-	}
-	var settings struct {
-		bundle.Provider
-		Objects bundle.ObjectIDs `json:"objects"`
-	}
-	if err := json.Unmarshal(text, &settings); err != nil {
-		return b, fmt.Errorf("%w: --provider %s: %w", errMisused, o.provider, err)
-	}
-	b.Provider, b.Objects = &settings.Provider, settings.Objects
-	return b, nil
 }
