@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -41,15 +42,7 @@ func newProvider(t *testing.T, name string, set ...func(*config.Options)) *provi
 	t.Helper()
 	o := config.Default()
 	o.Data, o.Name, o.Host, o.AllowTestRange = t.TempDir(), name, "127.0.0.1", true
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.LocalAddr().(*net.UDPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), "off", "off"
+	o.HTTP, o.CoAPS, o.Peer, o.PKI = "127.0.0.1:0", lasting(t), "off", "off"
 	for _, f := range set {
 		f(&o)
 	}
@@ -60,6 +53,26 @@ func newProvider(t *testing.T, name string, set ...func(*config.Options)) *provi
 	p := &provider{t: t, cfg: cfg}
 	t.Cleanup(p.stop)
 	return p
+}
+
+// lasting returns an address that is free, and stays so: the system gives its port to
+// nobody who asks for any (RFC 6335 §6).
+func lasting(t *testing.T) string {
+	t.Helper()
+	const first, ports = 25_000, 5000
+	for tries := ports; ; tries-- {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
+		l, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", addr)
+		if err == nil {
+			err = l.Close()
+		}
+		if err == nil {
+			return addr
+		}
+		if tries == 0 {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (p *provider) start() {

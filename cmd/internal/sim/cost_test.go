@@ -93,7 +93,7 @@ func newPatient(t *testing.T, name string) *provider {
 	t.Helper()
 	p := newProvider(t, name)
 	p.stop()
-	p.addr, p.patient = "127.0.0.1:0", true
+	p.addr, p.patient = "", true
 	p.start()
 	return p
 }

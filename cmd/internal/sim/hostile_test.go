@@ -29,6 +29,7 @@ type mirror struct {
 	again []func() // sends of all that passed
 	all   [][]byte // that passed
 	muted bool     // nothing reaches the provider
+	ended bool
 	said  int      // datagrams that did not reach it
 	downs [][]byte // that the provider sent
 	inner func([]byte)
@@ -52,6 +53,7 @@ func mirrored(t *testing.T, p *provider) *mirror {
 	t.Cleanup(func() {
 		_ = front.Close()
 		m.mu.Lock()
+		m.ended = true
 		for _, c := range m.up {
 			_ = c.Close()
 		}
@@ -69,6 +71,10 @@ func (m *mirror) run(running *sync.WaitGroup) {
 			return
 		}
 		m.mu.Lock()
+		if m.ended {
+			m.mu.Unlock()
+			return
+		}
 		if m.muted {
 			m.said++
 			m.mu.Unlock()

@@ -6,6 +6,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"math/rand/v2"
+	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +38,7 @@ type provider struct {
 	signer transfer.Signer // of transfer messages and offers
 	suit   transfer.Signer // of manifests
 	store  *servertest.Store
-	addr   string // once it has listened
+	addr   string // once it has listened; "": at a port that stays free while it does not
 	// streams adds TLS, plain TCP; their addresses once they have listened.
 	streams  bool
 	tls, tcp string
@@ -59,7 +62,7 @@ func newProvider(t *testing.T, name string, more ...func(*est.Options)) *provide
 	t.Helper()
 	p := &provider{
 		t: t, name: name, ca: esttest.NewCA(t, name, &esttest.Store{}, time.Now, more...), store: &servertest.Store{},
-		payloads: map[string][]byte{}, events: make(chan server.Event, 4096), addr: "127.0.0.1:0",
+		payloads: map[string][]byte{}, events: make(chan server.Event, 4096),
 	}
 	issue := func(der []byte, key crypto.Signer) *tls.Certificate {
 		return &tls.Certificate{Certificate: [][]byte{der, p.ca.Certificate().Raw}, PrivateKey: key}
@@ -136,12 +139,11 @@ func (p *provider) start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	listener, err := transport.Listen(transport.ListenOptions{
-		Addr: p.addr, Credentials: credentials{p}, Engine: engine, FlightInterval: flight,
+	listener := listen(p.t, p.addr, func(addr string) (*transport.Listener, error) {
+		return transport.Listen(transport.ListenOptions{
+			Addr: addr, Credentials: credentials{p}, Engine: engine, FlightInterval: flight,
+		})
 	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	cancelEvents := srv.Subscribe(func(e server.Event) {
 		select {
 		case p.events <- e:
@@ -175,19 +177,33 @@ func (p *provider) listenStreams(engine *coap.Engine) (out []*transport.StreamLi
 		addr        *string
 		credentials dtls.Credentials
 	}{{&p.tls, credentials{p}}, {&p.tcp, nil}} {
-		if *s.addr == "" {
-			*s.addr = "127.0.0.1:0"
-		}
-		l, err := transport.ListenStream(transport.StreamOptions{
-			Addr: *s.addr, Credentials: s.credentials, Engine: engine,
+		l := listen(p.t, *s.addr, func(addr string) (*transport.StreamListener, error) {
+			return transport.ListenStream(transport.StreamOptions{Addr: addr, Credentials: s.credentials, Engine: engine})
 		})
-		if err != nil {
-			p.t.Fatal(err)
-		}
 		*s.addr = l.Addr().String()
 		out = append(out, l)
 	}
 	return out
+}
+
+// listen listens at addr. If that is empty it chooses a port that the system gives to
+// nobody who asks for any (RFC 6335 §6): it is free when it is listened at again.
+func listen[T any](t *testing.T, addr string, at func(addr string) (T, error)) T {
+	t.Helper()
+	const first, ports = 21_000, 4000
+	for tries := ports; ; tries-- {
+		here := addr
+		if here == "" {
+			here = net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
+		}
+		l, err := at(here)
+		if err == nil {
+			return l
+		}
+		if addr != "" || tries == 0 {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (p *provider) payload(r *coap.Request) *coap.Response {

@@ -219,10 +219,20 @@ func (m *move) silence(wire *mirror) {
 	m.t.Helper()
 	m.alpha.read(endpoint, battery) // it is there
 	wire.mute()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithCancel(m.t.Context())
 	defer cancel()
-	path := transferBase.Child(objects.TransferCommit)
-	if err := m.alpha.srv.Execute(ctx, endpoint, path, m.order()); err == nil {
+	path, order, heard := transferBase.Child(objects.TransferCommit), m.order(), make(chan error, 1)
+	go func() { heard <- m.alpha.srv.Execute(ctx, endpoint, path, order) }()
+	for deadline := time.Now().Add(patience); ; m.alpha.pause() {
+		if s, err := sim.Inspect(m.dir, m.b); err == nil && s.State != transfer.Ready {
+			break
+		}
+		if time.Now().After(deadline) {
+			m.t.Fatal("the device does not commit")
+		}
+	}
+	cancel()
+	if err := <-heard; err == nil {
 		m.t.Fatal("alpha has heard the answer to its commit")
 	}
 }

@@ -228,8 +228,16 @@ func TestT10Window(t *testing.T) {
 	t.Run("over while READY", func(t *testing.T) {
 		t.Parallel()
 		m, r := prepared(t, false, -2*time.Hour, time.Hour)
-		m.until = time.Now().Add(10*time.Second - transfer.ClockSkew) // long enough for the message to arrive
-		m.write(t)
+		for left := 5 * time.Second; ; left *= 2 { // until the message arrives in time
+			m.until = time.Now().Add(left - transfer.ClockSkew)
+			err := m.alpha.write(transferMessage, lwm2m.Opaque(m.build()))
+			if err == nil {
+				break
+			}
+			if left > patience {
+				t.Fatal(err)
+			}
+		}
 		r.await(sim.Expired)
 		if err := m.alpha.srv.Execute(t.Context(), endpoint, commit, m.order()); err == nil {
 			t.Error("committed after the window")

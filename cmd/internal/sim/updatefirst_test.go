@@ -3,6 +3,7 @@ package sim_test
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,7 +28,16 @@ type updateServer struct {
 	terse    bool         // takes no more than class and sequence number
 	block    func()       // before each block of a payload; nil: nothing
 	broken   atomic.Int64 // blocks that are still to fail
-	reports  []*suit.Report
+
+	mu      sync.Mutex
+	reports []*suit.Report
+}
+
+// told returns the reports that have come.
+func (u *updateServer) told() []*suit.Report {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.reports)
 }
 
 // updatesFirst has the device of m ask beta's update server first.
@@ -43,7 +53,9 @@ func (u *updateServer) serve(ctx context.Context, r *coap.Request) *coap.Respons
 		if err != nil {
 			return &coap.Response{Code: coap.BadRequest}
 		}
+		u.mu.Lock()
 		u.reports = append(u.reports, report)
+		u.mu.Unlock()
 		return &coap.Response{Code: coap.Changed}
 	}
 	if r.Peer.Identity().Role != coap.RoleFactory {
@@ -97,8 +109,8 @@ func TestUpdateFirst(t *testing.T) {
 	m.finish()
 	r.await(sim.Finalised)
 	m.wantFresh()
-	if len(u.reports) != 1 || u.reports[0].Failure != nil {
-		t.Errorf("reports %+v", u.reports)
+	if told := u.told(); len(told) != 1 || told[0].Failure != nil {
+		t.Errorf("reports %+v", told)
 	}
 }
 
