@@ -17,14 +17,15 @@ import (
 
 func newDevices() *cobra.Command {
 	o := &operator{}
-	cmd := o.command("devices", "Devices of a provider: list, show, read, write, execute, observe, tag, import",
+	cmd := o.command("devices", "Devices of a provider: list, show, read, write, execute, create, delete, observe, tag, import",
 		`What a device is asked waits for it if it sleeps. DEVICE is an id or an endpoint name.
 The exit status is 1 if the device refused, or did not answer while it was waited for.`)
 	cmd.Example = `  steward devices list state=online tag=lamp --csv
   steward devices read lamp-7 /3/0`
 	cmd.AddCommand(o.devicesErase())
 	cmd.AddCommand(o.devicesList(), o.devicesShow(), o.devicesRead(), o.devicesWrite(), o.devicesExecute(),
-		o.devicesObserve(), o.devicesDiscover(), o.devicesOperations(), o.devicesCancel(), o.devicesTags(), o.devicesImport(),
+		o.devicesCreate(), o.devicesDelete(), o.devicesObserve(), o.devicesDiscover(), o.devicesOperations(),
+		o.devicesCancel(), o.devicesTags(), o.devicesImport(),
 		o.devicesRetire(), o.devicesReplace(), o.devicesRetirement(), o.devicesVerifyRetirement())
 	return cmd
 }

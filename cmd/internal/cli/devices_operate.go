@@ -201,18 +201,11 @@ func (o *operator) devicesWrite() *cobra.Command {
 	cmd := o.onDevice("write DEVICE PATH=VALUE...", "Write resources of a device",
 		"write lamp-7 /3/0/15=UTC /1/0/1=300", 1, -1,
 		func(cmd *cobra.Command, api *remote.API, at string, args []string) error {
-			var in asked
-			for _, arg := range args {
-				path, written, ok := strings.Cut(arg, "=")
-				if !ok {
-					return fmt.Errorf("%w: %q is no PATH=VALUE", errMisused, arg)
-				}
-				value, err := jsonValue(written, text)
-				if err != nil {
-					return err
-				}
-				in.Values = append(in.Values, askedValue{path, value})
+			values, err := askedValues(args, text)
+			if err != nil {
+				return err
 			}
+			in := asked{Values: values}
 			in.Op, in.Path, in.Value = web.OpWrite, in.Values[0].Path, in.Values[0].Value
 			if len(in.Values) > 1 {
 				in.Op, in.Path, in.Value = web.OpWriteComposite, "/", nil

@@ -23,9 +23,10 @@ func newMandateRecover() *cobra.Command {
 		Long: `Signs a command (Anchors of the trust transfer) by the key of the service user, for
 devices to which the factory gave its certificate: the certificates in these files, in
 PEM, are transfer signers from then on, or with --manifests signers of manifests. The
-provider creates them in the truststore of each device (object 42769), writes the command
-to resource 7 of any instance there, and deletes the instance that was stolen. A command
-counts once, and only if it is later than the last.`,
+provider creates them in the truststore of each device (object 42769, "steward devices
+create"), writes the command to resource 7 of any instance there ("devices write"), and
+deletes the instance that was stolen ("devices delete"). A command counts once, and only if
+it is later than the last.`,
 		Example: "  steward mandate recover --dir owner new-signer.pem --out recovery.anchors",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
