@@ -143,7 +143,7 @@ func TestOldAssociationSurvivesAttempts(t *testing.T) {
 	creds := newCredentials(t)
 	for name, cid := range map[string]bool{"with cid": true, "without cid": false} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, creds, func(o *transport.ListenOptions) { o.HandshakeTimeout = time.Second })
+			s := newSite(t, creds, func(o *transport.ListenOptions) { o.HandshakeTimeout = 5 * time.Second })
 			n := newNAT(t, s.Addr())
 			e := newEngine(t)
 			o := creds.client(t, "sensor")

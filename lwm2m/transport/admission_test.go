@@ -83,6 +83,13 @@ func withCookie(hello, request []byte) []byte {
 // begin begins a handshake from c and leaves it half open.
 func begin(tb testing.TB, c *net.UDPConn, server netip.AddrPort) {
 	tb.Helper()
+	prepare(tb, c, server)()
+}
+
+// prepare is begin up to the cookie, which costs the server nothing. The rest is what it
+// returns.
+func prepare(tb testing.TB, c *net.UDPConn, server netip.AddrPort) (rest func()) {
+	tb.Helper()
 	hello := clientHello(tb)
 	_, _ = c.WriteToUDPAddrPort(hello, server)
 	b := make([]byte, 2048)
@@ -91,13 +98,26 @@ func begin(tb testing.TB, c *net.UDPConn, server netip.AddrPort) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	_, _ = c.WriteToUDPAddrPort(withCookie(hello, b[:n]), server)
+	proved := withCookie(hello, b[:n])
+	return func() { _, _ = c.WriteToUDPAddrPort(proved, server) }
+}
+
+// beginAtOnce begins n handshakes, one right after the other.
+func beginAtOnce(tb testing.TB, n int, server netip.AddrPort) {
+	tb.Helper()
+	var all []func()
+	for range n {
+		all = append(all, prepare(tb, listenUDP(tb), server))
+	}
+	for _, rest := range all {
+		rest()
+	}
 }
 
 func TestHandshakeCapAndDeadline(t *testing.T) {
 	creds := newCredentials(t)
 	s := newSite(t, creds, func(o *transport.ListenOptions) {
-		o.MaxHandshakes, o.HandshakeTimeout = 2, 500*time.Millisecond
+		o.MaxHandshakes, o.HandshakeTimeout = 2, 2*time.Second
 	})
 	invented := []byte{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 12, 16, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}
 	for range 5 {
@@ -105,9 +125,7 @@ func TestHandshakeCapAndDeadline(t *testing.T) {
 		_, _ = c.WriteToUDPAddrPort(clientHello(t), s.Addr()) // costs nothing
 		_, _ = c.WriteToUDPAddrPort(invented, s.Addr())       // a message of a later flight proves nothing
 	}
-	for range 5 {
-		begin(t, listenUDP(t), s.Addr())
-	}
+	beginAtOnce(t, 5, s.Addr())
 	eventually(t, "the cap", func() bool { return s.Stats().Drops[transport.DropHandshakeCap] == 3 })
 	if n := s.Stats().HandshakesPending; n > 2 {
 		t.Errorf("%d handshakes under way", n)
@@ -124,9 +142,7 @@ func TestHandshakeCapAndDeadline(t *testing.T) {
 
 func TestPrefixRate(t *testing.T) {
 	s := newSite(t, newCredentials(t), func(o *transport.ListenOptions) { o.PrefixRate = 1 })
-	for range 4 { // at most two of them in two different seconds
-		begin(t, listenUDP(t), s.Addr())
-	}
+	beginAtOnce(t, 4, s.Addr()) // at most two of them in two different seconds
 	eventually(t, "the rate", func() bool { return s.Stats().Drops[transport.DropPrefixRate] >= 2 })
 }
 

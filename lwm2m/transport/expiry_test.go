@@ -13,7 +13,7 @@ import (
 // told, and gets in again.
 func TestAbsoluteTimeout(t *testing.T) {
 	creds := newCredentials(t)
-	s := newSite(t, creds, func(o *transport.ListenOptions) { o.AbsoluteTimeout = 300 * time.Millisecond })
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.AbsoluteTimeout = 2 * time.Second })
 	e := newEngine(t)
 	conn := dial(t, e, s.uri(), creds.client(t, "sensor"))
 	tick := time.NewTicker(20 * time.Millisecond)

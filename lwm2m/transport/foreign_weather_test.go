@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"steward/lwm2m/transport"
 )
 
 // TestForeignersInBadWeather: clients of other makes complete their handshakes where
@@ -57,7 +60,7 @@ func TestForeignersInBadWeather(t *testing.T) {
 		for seed := range uint64(2) {
 			t.Run(fmt.Sprint(name, ", ", strconv.FormatUint(seed, 10)), func(t *testing.T) {
 				t.Parallel()
-				site := newSite(t, creds, nil)
+				site := newSite(t, creds, func(o *transport.ListenOptions) { o.HandshakeTimeout = time.Minute })
 				s := newSky(t, site.Addr(), seed)
 				s.set(weather{lost: 0.1, twice: 0.2, late: 0.3, delay: 30e6})
 				out := run(s)

@@ -114,6 +114,17 @@ func newEngine(tb testing.TB) *coap.Engine {
 	return e
 }
 
+// newPatientEngine starts a device's engine that sends nothing twice, however slow the machine is.
+func newPatientEngine(tb testing.TB) *coap.Engine {
+	tb.Helper()
+	e := coap.New(coap.Options{Params: coap.Params{AckTimeout: time.Minute}, Handler: coap.HandlerFunc(
+		func(context.Context, *coap.Request) *coap.Response {
+			return &coap.Response{Code: coap.Content, Payload: []byte("device")}
+		})})
+	run(tb, e.Run)
+	return e
+}
+
 func dial(tb testing.TB, e *coap.Engine, uri string, c dtls.ClientOptions) *transport.Conn {
 	tb.Helper()
 	conn, err := transport.Dial(tb.Context(), transport.DialOptions{

@@ -21,7 +21,7 @@ func program(t *testing.T, name string, args ...string) string {
 	if err != nil {
 		t.Skipf("%s is not installed", name)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, path, args...).CombinedOutput() // judged by its text: the exit status means little
 	return string(out)
@@ -206,7 +206,7 @@ func testLibcoap(t *testing.T, creds *credentials, client, cert, key, anchor str
 	t.Helper()
 	get := func(t *testing.T, s *site, args ...string) string {
 		t.Helper()
-		return program(t, client, append(args, "-B", "5", s.uri()+"/x")...)
+		return program(t, client, append(args, "-B", "20", s.uri()+"/x")...)
 	}
 	for name, args := range map[string][]string{
 		"certificate":            {"-c", cert, "-j", key, "-R", anchor},

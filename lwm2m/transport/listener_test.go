@@ -160,9 +160,9 @@ func TestHandshakeRefused(t *testing.T) {
 }
 
 func TestWrongKeyTimesOut(t *testing.T) {
-	s := newSite(t, newCredentials(t), func(o *transport.ListenOptions) { o.HandshakeTimeout = 200 * time.Millisecond })
+	s := newSite(t, newCredentials(t), func(o *transport.ListenOptions) { o.HandshakeTimeout = time.Second })
 	_, err := transport.Dial(t.Context(), transport.DialOptions{
-		URI: s.uri(), Engine: newEngine(t), HandshakeTimeout: 300 * time.Millisecond,
+		URI: s.uri(), Engine: newEngine(t), HandshakeTimeout: 2 * time.Second,
 		Client: dtls.ClientOptions{PSKIdentity: []byte("sensor"), PSK: []byte("guess")},
 	})
 	if !errors.Is(err, dtls.ErrTimeout) {
@@ -310,7 +310,7 @@ func TestIdleTimeout(t *testing.T) {
 func TestManyDevices(t *testing.T) {
 	const devices = 200
 	creds := newCredentials(t)
-	s := newSite(t, creds, nil)
+	s := newSite(t, creds, func(o *transport.ListenOptions) { o.HandshakeTimeout = time.Minute })
 	e := newEngine(t)
 	o := creds.client(t, "sensor")
 	var wg sync.WaitGroup

@@ -3,7 +3,9 @@ package transport_test
 import (
 	"net"
 	"net/netip"
+	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"steward/lwm2m/dtls"
@@ -55,6 +57,27 @@ func listenUDP(tb testing.TB) *net.UDPConn {
 	}
 	tb.Cleanup(func() { c.Close() })
 	return c
+}
+
+// ports counts those that freeUDP has tried.
+var ports atomic.Int64
+
+// freeUDP returns an address for a socket that is opened later, or again, another at each call:
+// outside the range from which the system takes ports, so that nobody else is given it meanwhile.
+func freeUDP(tb testing.TB) string {
+	tb.Helper()
+	for range 100 {
+		port := 10000 + (97*int64(os.Getpid())+ports.Add(1))%20000
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+		if err != nil {
+			continue
+		}
+		addr := c.LocalAddr().String()
+		c.Close()
+		return addr
+	}
+	tb.Fatal("no port is free")
+	return ""
 }
 
 // rebind gives the client a new address towards the server.

@@ -120,10 +120,7 @@ func otherServer(t *testing.T, name string, args func(port string) []string) str
 	if err != nil {
 		t.Skipf("%s is not installed", name)
 	}
-	probe := listenUDP(t)
-	addr := probe.LocalAddr().String()
-	_ = probe.Close()
-	_, port, _ := net.SplitHostPort(addr)
+	_, port, _ := net.SplitHostPort(freeUDP(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	cmd := exec.CommandContext(ctx, path, args(port)...)
 	in, err := cmd.StdinPipe()
@@ -223,7 +220,7 @@ func TestOwnClientElsewhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = conn.Close() }()
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			e, _, err := handshake.Connect(ctx, wireTo{conn}, c.o, nil, 200*time.Millisecond)
 			if err != nil {
@@ -238,7 +235,7 @@ func TestOwnClientElsewhere(t *testing.T) {
 			}
 			_ = wireTo{conn}.Send(hello)
 			for {
-				d, err := wireTo{conn}.Receive(time.Now().Add(5 * time.Second))
+				d, err := wireTo{conn}.Receive(time.Now().Add(30 * time.Second))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -100,7 +100,8 @@ func TestLatency(t *testing.T) {
 	for range 20 {
 		do(t, e, conn, coap.POST, "hello")
 	}
-	eventually(t, "20 answers", func() bool { return s.Stats().Latency.Since(before).Count() == 20 })
+	// On a slow machine the device asks again, and is answered again.
+	eventually(t, "20 answers", func() bool { return s.Stats().Latency.Since(before).Count() >= 20 })
 	l := s.Stats().Latency.Since(before)
 	if p50, p99 := l.Quantile(0.5), l.Quantile(0.99); p50 <= 0 || p50 > p99 || p99 > 10*time.Second {
 		t.Errorf("p50 %s, p99 %s", p50, p99)
@@ -140,20 +141,23 @@ func TestManyAssociations(t *testing.T) {
 	const devices = 3000
 	s := newSite(t, newCredentials(t), func(o *transport.ListenOptions) { o.Sockets = 2 })
 	speakers := transport.FillSpeakers(t, s.Listener, devices)
+	sockets := []*net.UDPConn{listenUDP(t), listenUDP(t), listenUDP(t), listenUDP(t)}
 	var wg sync.WaitGroup
-	for k := range 4 {
-		wg.Go(func() {
-			c := listenUDP(t)
-			for i := k; i < devices; i += 4 {
-				for id := range uint16(3) {
-					_, _ = c.WriteToUDPAddrPort(speakers[i].Ping(t, id), s.Addr())
+	speak := func() {
+		for k, c := range sockets {
+			wg.Go(func() {
+				for i := k; i < devices; i += len(sockets) {
+					for id := range uint16(3) {
+						_, _ = c.WriteToUDPAddrPort(speakers[i].Ping(t, id), s.Addr())
+					}
+					if i%16 == 0 {
+						time.Sleep(time.Millisecond) // spare the socket's buffer
+					}
 				}
-				if i%16 == 0 {
-					time.Sleep(time.Millisecond) // spare the socket's buffer
-				}
-			}
-		})
+			})
+		}
 	}
+	speak()
 	wg.Go(func() {
 		for range 3 {
 			transport.Fill(t, s.Listener, 500)
@@ -161,7 +165,14 @@ func TestManyAssociations(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	eventually(t, "all have spoken", func() bool { return s.Stats().Rebound >= devices*9/10 })
+	eventually(t, "all have spoken", func() bool {
+		if s.Stats().Rebound >= devices*9/10 {
+			return true
+		}
+		speak() // the buffer may have been too small for a slow machine
+		wg.Wait()
+		return false
+	})
 	n := s.Drop(func(id coap.Identity) bool { return id.Role == coap.RoleOperational })
 	if left := s.Stats().Associations; left != 0 || n < devices {
 		t.Errorf("Drop = %d, %d are left", n, left)

@@ -15,7 +15,7 @@ func TestStreamCost(t *testing.T) {
 	creds := newCredentials(t)
 	for _, tt := range []struct {
 		c     dtls.Credentials
-		limit uint64 // bytes
+		limit int64 // bytes
 	}{{nil, 32 << 10}, {creds, 64 << 10}} {
 		s := newStreamSite(t, tt.c, nil)
 		e, o := newEngine(t), creds.client(t, "sensor")
@@ -33,10 +33,10 @@ func TestStreamCost(t *testing.T) {
 }
 
 // memory is what heap and stacks use.
-func memory() uint64 {
+func memory() int64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse
+	return int64(m.HeapAlloc + m.StackInuse)
 }

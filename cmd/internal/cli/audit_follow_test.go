@@ -103,9 +103,12 @@ func TestAuditFollow(t *testing.T) {
 		ended <- cli.Run(ctx, args, out, talk)
 	}()
 	until := func(want int) {
-		for n := range out.seen {
-			if n == want {
-				return
+		t.Helper()
+		for n := 0; n < want; {
+			select {
+			case n = <-out.seen:
+			case code := <-ended:
+				t.Fatalf("it ended after %d lines with exit status %d: %s", n, code, talk)
 			}
 		}
 	}

@@ -34,25 +34,43 @@ var errAxe = errors.New("not the pinned axe-core")
 
 // axe returns the rules as a script, fetched by npm unless a run before did.
 var axe = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
+	path := filepath.Join(cacheDir(), "axe-core-"+axeVersion+".min.js")
+	if script, err := os.ReadFile(path); err == nil && isAxe(script) {
+		return string(script), nil
+	}
+	script, err := fetchAxe()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(cache, "steward", "axe-core-"+axeVersion+".min.js")
-	script, err := os.ReadFile(path)
-	if err != nil {
-		if script, err = fetchAxe(); err != nil {
-			return "", err
+	if !isAxe(script) {
+		return "", errAxe
+	}
+	part := fmt.Sprint(path, ".", os.Getpid()) // renamed when complete
+	if err := os.WriteFile(part, script, 0o600); err == nil {
+		_ = os.Rename(part, path) // else it is fetched again
+	}
+	return string(script), nil
+})
+
+func isAxe(script []byte) bool {
+	sum := sha256.Sum256(script)
+	return hex.EncodeToString(sum[:]) == axeSum
+}
+
+// cacheDir is where downloads are kept for the next run: for this one only, if the user
+// has no such directory.
+func cacheDir() string {
+	if cache, err := os.UserCacheDir(); err == nil {
+		dir := filepath.Join(cache, "steward")
+		if os.MkdirAll(dir, 0o700) == nil {
+			if probe, err := os.CreateTemp(dir, "probe"); err == nil {
+				_, _ = probe.Close(), os.Remove(probe.Name())
+				return dir
+			}
 		}
 	}
-	if sum := sha256.Sum256(script); hex.EncodeToString(sum[:]) != axeSum {
-		return "", fmt.Errorf("%w: %s", errAxe, path)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return "", err
-	}
-	return string(script), os.WriteFile(path, script, 0o600)
-})
+	return filepath.Join(os.TempDir(), fmt.Sprint("steward-cache-", os.Getuid()))
+}
 
 func fetchAxe() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "axe-core")

@@ -133,13 +133,19 @@ func (p *tab) text(t *testing.T, css string) string {
 // eval evaluates JavaScript in the page.
 func eval[T any](t *testing.T, p *tab, script string) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, browserLimit)
-	defer cancel()
-	out, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
+	out, err := tryEval[T](p, script)
 	if err != nil {
 		t.Fatalf("%s: %v", script, err)
 	}
 	return out
+}
+
+// tryEval is eval for a page that may be on its way to another, in which nothing can be
+// evaluated for a moment.
+func tryEval[T any](p *tab, script string) (T, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, browserLimit)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](script))
 }
 
 // open goes to a page.
@@ -186,11 +192,11 @@ func (p *tab) waitText(t *testing.T, limit time.Duration, css string, want func(
 func (p *tab) waitFor(t *testing.T, limit time.Duration, script string, want func(string) bool) string {
 	t.Helper()
 	var text string
-	if err := poll(t.Context(), limit, func() error {
-		if text = eval[string](t, p, script); !want(text) {
-			return fmt.Errorf("value %q", text)
+	if err := poll(t.Context(), limit, func() (err error) {
+		if text, err = tryEval[string](p, script); err == nil && !want(text) {
+			err = fmt.Errorf("value %q", text)
 		}
-		return nil
+		return err
 	}); err != nil {
 		p.shoot(t, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
 		t.Fatalf("%s: %v\npage: %s", script, err, p.text(t, "body"))

@@ -32,7 +32,7 @@ type roll struct {
 const (
 	manyDevices  = 200
 	misbehaving  = 10 // 5 %
-	rollLimit    = 2 * time.Minute
+	rollLimit    = 5 * time.Minute
 	firstVersion = "2.0.0"
 )
 
@@ -161,7 +161,7 @@ func (r *roll) begin(t *testing.T) {
 			},
 			Rates:     rollout.Rates{Concurrent: 30, BytesPerSecond: 4 << 20},
 			Retry:     rollout.RetryMatrix{rollout.CodeForgot: {Tries: 5, Backoff: 1}},
-			SilentFor: 3, Timeout: 15, TailFor: 30,
+			SilentFor: 3, Timeout: 30, TailFor: 60,
 		},
 	}, &c)
 	if err != nil {

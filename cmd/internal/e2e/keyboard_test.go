@@ -40,10 +40,11 @@ func (p *tab) enter(t *testing.T) {
 	eval[bool](t, p, "window.left = true")
 	p.press(t, "\r")
 	if err := poll(t.Context(), browserLimit, func() error {
-		if eval[bool](t, p, "!!window.left || document.readyState !== 'complete'") {
-			return errStays
+		stays, err := tryEval[bool](p, "!!window.left || document.readyState !== 'complete'")
+		if err == nil && stays {
+			err = errStays
 		}
-		return nil
+		return err
 	}); err != nil {
 		t.Fatalf("Enter on %s: %v", eval[string](t, p, "document.activeElement?.outerHTML.slice(0, 200)"), err)
 	}

@@ -29,6 +29,7 @@ type network struct {
 	weather weather
 	chance  *rand.Rand
 	backs   map[netip.AddrPort]*net.UDPConn // by the device's address
+	opened  []*net.UDPConn                  // all that there ever were
 	old     []sent                          // what devices have sent
 	closed  bool
 }
@@ -57,10 +58,7 @@ func newNetwork(t *testing.T, seed uint64) *network {
 		n.front.Close()
 		n.mu.Lock()
 		n.closed = true
-		for _, o := range n.old {
-			o.back.Close()
-		}
-		for _, b := range n.backs {
+		for _, b := range n.opened {
 			b.Close()
 		}
 		n.mu.Unlock()
@@ -115,7 +113,7 @@ func (n *network) back(from netip.AddrPort) *net.UDPConn {
 	if err != nil {
 		return nil // the datagram is lost
 	}
-	n.backs[from] = b
+	n.backs[from], n.opened = b, append(n.opened, b)
 	n.all.Go(func() { n.down(b, from) })
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -139,25 +140,32 @@ func TestT16PrimeCanaries(t *testing.T) {
 	w.releaseAtBeta(t)
 	w.draft(t)
 	state := filepath.Join(w.dir, "state")
-	had := false
+	var installs, had atomic.Bool
+	w.devices.onEvent(func(e event) {
+		switch {
+		case e.Kind == "installing":
+			installs.Store(true)
+		case e.Kind == "rebooted" && installs.CompareAndSwap(true, false): // with the image
+			raw, err := readAll(state)
+			had.Store(err == nil && holds(raw, canaryOfBeta))
+			_ = w.beta.cmd.Process.Kill()
+		}
+	})
 	eventually(t, handOverLimit, "the device turns back", func() error {
 		w.updateFirst(t)
-		if !had && holds(dump(t, state), canaryOfBeta) {
-			had = true
-			_ = w.beta.cmd.Process.Kill() // while the device installs the image, or restarts with it
-		}
 		if len(w.devices.happened("falling_back")) == 0 {
 			return fmt.Errorf("it does not")
 		}
 		return nil
 	})
 	<-w.beta.ended
+	w.devices.onEvent(nil)
 	w.beta.restart(t)
 	w.handOver(t, nil)
 	if at := w.ends(t)[w.names[0]]; at != w.alpha.name {
 		t.Fatalf("the device ended at %q", at)
 	}
-	if !had {
+	if !had.Load() {
 		t.Error("the image never was in the device's memory")
 	}
 	for what, dir := range map[string]string{"the device's memory": state, "Alpha's data": w.alpha.data} {

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -74,18 +76,32 @@ func freeHost() (string, error) {
 	return "", errors.New("no loopback address is free")
 }
 
-// freeAddr returns an address of host whose port is free for TCP and for UDP.
-func freeAddr(host string) (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return "", err
+// ports counts those that this process has asked for.
+var ports atomic.Int64
+
+// nextPort returns a port that this process asks for once, outside the range from which the
+// system takes ports: nobody else is given it before it is used, nor while who uses it is down.
+func nextPort() string {
+	const first, count = 10000, 20000
+	return fmt.Sprint(first + (97*int64(os.Getpid())+ports.Add(1))%count)
+}
+
+// freeAddr returns an address of host whose port is free for TCP and for UDP, another at each call.
+func freeAddr(host string) (addr string, err error) {
+	for range 100 {
+		addr = net.JoinHostPort(host, nextPort())
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err != nil {
+			continue
+		}
+		var u net.PacketConn
+		if u, err = net.ListenPacket("udp", addr); err != nil {
+			err = errors.Join(err, l.Close())
+			continue
+		}
+		return addr, errors.Join(u.Close(), l.Close())
 	}
-	addr := l.Addr().String()
-	u, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		return "", errors.Join(err, l.Close())
-	}
-	return addr, errors.Join(u.Close(), l.Close())
+	return "", err
 }
 
 // fetch gets a URL, with a token unless it is "".

@@ -26,6 +26,7 @@ type device struct {
 	send    func(datagram []byte) // to the server
 	patient time.Duration         // how long it waits for an answer
 	inbox   chan []byte
+	quit    chan struct{} // closed when the test ends
 	ended   chan struct{}
 
 	mu       sync.Mutex
@@ -43,27 +44,37 @@ type device struct {
 func newDevice(t *testing.T, send func([]byte)) *device {
 	t.Helper()
 	d := &device{
-		t: t, send: send, patient: 100 * time.Second, inbox: make(chan []byte, 1024), ended: make(chan struct{}),
+		t: t, send: send, patient: 100 * time.Second, inbox: make(chan []byte, 1024), quit: make(chan struct{}), ended: make(chan struct{}),
 		answers: map[string]func(message) reply{}, replies: map[string]chan message{}, ends: map[uint16]chan message{},
 		uploads: map[string]string{},
 	}
 	go d.listen()
-	t.Cleanup(func() { close(d.inbox); <-d.ended })
+	t.Cleanup(func() { close(d.quit); <-d.ended })
 	return d
 }
 
-// arrive takes a datagram of the server.
-func (d *device) arrive(datagram []byte) { d.inbox <- slices.Clone(datagram) }
+// arrive takes a datagram of the server, unless the test has ended.
+func (d *device) arrive(datagram []byte) {
+	select {
+	case d.inbox <- slices.Clone(datagram):
+	case <-d.quit:
+	}
+}
 
 func (d *device) listen() {
 	defer close(d.ended)
-	for b := range d.inbox {
-		m, err := parse(b)
-		if err != nil {
-			d.t.Errorf("the server sent %x: %v", b, err)
-			continue
+	for {
+		select {
+		case <-d.quit:
+			return
+		case b := <-d.inbox:
+			m, err := parse(b)
+			if err != nil {
+				d.t.Errorf("the server sent %x: %v", b, err)
+				continue
+			}
+			d.take(m)
 		}
-		d.take(m)
 	}
 }
 

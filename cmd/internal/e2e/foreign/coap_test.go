@@ -40,7 +40,7 @@ type link struct {
 	mu      sync.Mutex
 	mid     int32
 	waiting map[string]chan message.Message // by token
-	said    map[int32][]byte                // answers by message id, for what comes twice
+	said    map[int32][]byte                // answers by message id, for what comes twice; nil: not yet
 	parts   map[string][]byte               // of bodies that come in blocks, by path
 }
 
@@ -76,10 +76,15 @@ func (l *link) take(m message.Message) {
 	case m.Code == codes.Empty:
 	case m.Code < 32:
 		l.mu.Lock()
-		before := l.said[m.MessageID]
+		before, known := l.said[m.MessageID]
+		if !known {
+			l.said[m.MessageID] = nil // it is being answered
+		}
 		l.mu.Unlock()
-		if before != nil {
-			_, _ = l.conn.Write(before)
+		if known {
+			if before != nil {
+				_, _ = l.conn.Write(before)
+			}
 			return
 		}
 		go l.respond(m)

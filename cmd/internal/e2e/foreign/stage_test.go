@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -85,22 +86,32 @@ func (s *stage) start(t *testing.T, args ...string) {
 	})
 }
 
+// ports counts those that this process has asked for.
+var ports atomic.Int64
+
+// freePort returns an address whose port is free, another at each call, outside the range from
+// which the system takes ports: nobody else is given it before it is used.
 func freePort(t *testing.T, network, host string) string {
 	t.Helper()
-	if network == "udp" {
-		c, err := net.ListenPacket(network, host+":0")
+	for range 100 {
+		addr := fmt.Sprintf("%s:%d", host, 10000+(97*int64(os.Getpid())+ports.Add(1))%20000)
+		var c io.Closer
+		var err error
+		if network == "udp" {
+			c, err = net.ListenPacket(network, addr)
+		} else {
+			c, err = net.Listen(network, addr)
+		}
 		if err != nil {
+			continue
+		}
+		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = c.Close() }()
-		return c.LocalAddr().String()
+		return addr
 	}
-	l, err := net.Listen(network, host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // newStage starts the real provider and a device that is its own.
