@@ -142,7 +142,7 @@ func TestQueueSurvives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := serve(t, "Alpha", "--coap", addr, "--allow-nosec", "--awake", "1s", "--ack-timeout", "500ms")
+	p := serve(t, "Alpha", "--coap", addr, "--allow-nosec", "--awake", "6s", "--ack-timeout", "500ms")
 	d := newSleeper(t, addr)
 	d.register("sleeper")
 	const operations = "/api/v1/devices/ep:sleeper/operations"
