@@ -76,7 +76,7 @@ func (c *Coordinator) stepTransfer(ctx context.Context, t Transfer) bool {
 		more = false
 	}
 	if !more && err == nil && t.Due.Equal(before.Due) && t.Paused == before.Paused &&
-		t.Wave == before.Wave {
+		t.Wave == before.Wave && t.Tolerated == before.Tolerated && t.ToleratedLost == before.ToleratedLost {
 		return false
 	}
 	ch.Audit = append(ch.Audit, auditedTransfer(before, t, "system")...)

@@ -258,7 +258,8 @@ func (c *Coordinator) Resume(ctx context.Context, id, actor, reason string) (Tra
 		if err != nil {
 			return err
 		}
-		t.Paused, t.Tolerated, t.Reason = false, n.failed, reason
+		t.Paused, t.Reason = false, reason
+		t.accept(n)
 		return t.apply(transfer.BatchResume, time.Now())
 	})
 }

@@ -17,14 +17,16 @@ type Transfer struct {
 	Partner     string // id of the other provider's record
 	PartnerName string
 	State       transfer.BatchState
-	Paused      bool                   // no further commits until somebody resumes
-	Wave        int                    // of commits: 0 the first, with the fewest devices
-	Tolerated   int                    // devices that had failed when somebody resumed
-	Pending     []transfer.BatchEffect // still to be performed, in order
-	Window      transfer.Window        // in which devices may be told to commit
-	Grace       time.Duration          // powered, from commit to fallback; zero before the offer
-	Note        string                 // of the drafter
-	Extended                           // a later end of Window
+	Paused      bool // no further commits until somebody resumes
+	Wave        int  // of commits: 0 the first, with the fewest devices
+	Tolerated   int  // devices that had failed when somebody resumed, and have not arrived since
+	// ToleratedLost are those of Tolerated that had left.
+	ToleratedLost int
+	Pending       []transfer.BatchEffect // still to be performed, in order
+	Window        transfer.Window        // in which devices may be told to commit
+	Grace         time.Duration          // powered, from commit to fallback; zero before the offer
+	Note          string                 // of the drafter
+	Extended                             // a later end of Window
 	// Verifier is the name of the provider whose verdict on devices counts; "" is the
 	// incoming one.
 	Verifier string

@@ -181,6 +181,7 @@ const failurePercent = 5
 // and ends the transfer with its last row.
 func (c *Coordinator) closing(t *Transfer, n tally, now time.Time, past bool) error {
 	open := n.waiting + n.ready
+	t.heal(n)
 	switch {
 	case n.rows > 0 && n.revoked == n.rows:
 		t.Reason = ""

@@ -34,13 +34,23 @@ func (t *Transfer) widen(n tally) bool {
 	return t.Wave != before
 }
 
+// accept has commits go on whatever failed until now.
+func (t *Transfer) accept(n tally) { t.Tolerated, t.ToleratedLost = n.failed, n.lost }
+
+// heal takes back what was accepted of devices that have arrived after all: another that
+// fails is one that nobody has seen.
+func (t *Transfer) heal(n tally) {
+	t.Tolerated, t.ToleratedLost = min(t.Tolerated, n.failed), min(t.ToleratedLost, n.lost)
+}
+
 // tolerable reports whether no more devices than failurePercent of those that may
-// have left by now have failed after their commit, and of all at all.
+// have left by now have failed after their commit, and of all at all, beside
+// those that somebody has accepted.
 func (t Transfer) tolerable(n tally) bool {
 	const percent = 100
 	allowed := t.allowed(n.rows)
 	return (n.failed-t.Tolerated)*percent <= failurePercent*n.rows &&
-		(allowed == 0 || (n.lost-t.Tolerated)*percent <= failurePercent*allowed)
+		(allowed == 0 || (n.lost-t.ToleratedLost)*percent <= failurePercent*allowed)
 }
 
 // slots are the devices that are told to commit at this moment, and not stored as

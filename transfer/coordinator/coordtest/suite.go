@@ -135,7 +135,7 @@ func testPartners(t *testing.T, b Backend) {
 func transferOf(id string) coordinator.Transfer {
 	return coordinator.Transfer{
 		ID: id, Incoming: true, Partner: "p1", PartnerName: "Beta", State: transfer.BatchOffered, Paused: true,
-		Tolerated: 1, Pending: []transfer.BatchEffect{transfer.BatchAuthorize, transfer.BatchPostOffer},
+		Tolerated: 2, ToleratedLost: 1, Pending: []transfer.BatchEffect{transfer.BatchAuthorize, transfer.BatchPostOffer},
 		Window: transfer.NewWindow(at, at.Add(time.Hour)), Grace: time.Minute, Note: "n", Reason: "r",
 		MandateIssuer: "User", Mandate: transfer.HashOf([]byte("m")), Self: true, MandateUntil: at,
 		Info: transfer.HashOf([]byte("i")), Offer: transfer.HashOf([]byte("o")),
