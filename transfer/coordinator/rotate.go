@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"steward/lwm2m/audit"
 	"steward/transfer"
@@ -133,8 +134,9 @@ func (c *Coordinator) Seen(ctx context.Context, id string, tls [sha256.Size]byte
 	})
 }
 
-// signed tells that a partner, "" for none, has signed with a key; the announced one is
-// the only one from then on.
+// signed tells that a service user, "" for none, has signed a mandate with a key; the
+// announced one is the only one from then on, whatever becomes of what the mandate is for:
+// the signature proves that it is in use.
 func (c *Coordinator) signed(ctx context.Context, id string, by []byte) error {
 	if id == "" {
 		return nil
@@ -143,11 +145,16 @@ func (c *Coordinator) signed(ctx context.Context, id string, by []byte) error {
 		if p.NextSigning == nil || !bytes.Equal(p.NextSigning, by) {
 			return ""
 		}
-		p.Former = append(p.Former, p.Signing)
-		p.Former = p.Former[max(len(p.Former)-maxFormer, 0):]
-		p.Signing, p.NextSigning = p.NextSigning, nil
-		return fmt.Sprintf("signing key %x is in use", p.SigningKey())
+		return p.switchSigning()
 	})
+}
+
+// switchSigning makes the announced signing key the only one, and says so in words.
+func (p *Partner) switchSigning() string {
+	p.Former = append(slices.Clone(p.Former), p.Signing)
+	p.Former = p.Former[max(len(p.Former)-maxFormer, 0):]
+	p.Signing, p.NextSigning = p.NextSigning, nil
+	return fmt.Sprintf("signing key %x is in use", p.SigningKey())
 }
 
 // switched stores what change does to an admitted partner; its "": nothing.
@@ -162,11 +169,7 @@ func (c *Coordinator) switched(ctx context.Context, id string, change func(*Part
 		if reason == "" {
 			return nil
 		}
-		p.State = p.settled()
-		err = c.o.Store.PutPartner(ctx, p, audit.Row{
-			Actor: "peer:" + p.Name, Action: "partner.switch", Subject: id, Before: string(before), After: string(p.State),
-			Reason: reason,
-		})
+		err = c.o.Store.PutPartner(ctx, p, p.settle(before, reason))
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
@@ -174,8 +177,19 @@ func (c *Coordinator) switched(ctx context.Context, id string, change func(*Part
 	return ErrConflict
 }
 
+// settle gives a partner whose key was switched the state that follows, and returns the
+// row that audits it.
+func (p *Partner) settle(before PartnerState, reason string) audit.Row {
+	p.State = p.settled()
+	return audit.Row{
+		Actor: "peer:" + p.Name, Action: "partner.switch", Subject: p.ID, Before: string(before), After: string(p.State),
+		Reason: reason,
+	}
+}
+
 // takeEither judges a call by the key that the partner signs with and, if it is signed by
-// another, by the announced one, which is the only one from then on.
+// another, by the announced one, which is the only one from then on: that is stored with
+// what follows from the call, or not at all.
 func (c *Coordinator) takeEither(ctx context.Context, from Partner, call Call, digest [sha256.Size]byte,
 	receive func(context.Context, Partner, Call) (Reply, Change, error),
 ) (Reply, Change, error) {
@@ -183,10 +197,11 @@ func (c *Coordinator) takeEither(ctx context.Context, from Partner, call Call, d
 	if !errors.Is(err, transfer.ErrSigner) || from.NextSigning == nil {
 		return reply, ch, err
 	}
-	from.Signing = from.NextSigning
-	reply, ch, err = c.take(ctx, from, call, digest, receive)
-	if err == nil {
-		err = c.signed(ctx, from.ID, from.Signing)
-	}
-	return reply, ch, err
+	next := from
+	row := next.settle(from.State, next.switchSigning())
+	return c.take(ctx, next, call, digest, func(ctx context.Context, p Partner, call Call) (Reply, Change, error) {
+		reply, ch, err := receive(ctx, p, call)
+		ch.Partner, ch.Audit = &next, append(ch.Audit, row)
+		return reply, ch, err
+	})
 }

@@ -161,7 +161,10 @@ type Change struct {
 	Rows      []Row     // likewise; a new one must not be of a device with an open row
 	Receipts  []Receipt // one that is stored already is left out
 	Answer    *Answer
-	Audit     []audit.Row
+	// Partner is stored if its Version is that stored: it has signed, by its announced
+	// key, what the rest follows from. nil: it stays as it is.
+	Partner *Partner
+	Audit   []audit.Row
 }
 
 // An Answer is what a partner was told, kept for when it asks again.

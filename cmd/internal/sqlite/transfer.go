@@ -66,6 +66,15 @@ func (s Transfers) ListPartners(ctx context.Context) ([]coordinator.Partner, err
 
 // PutPartner implements coordinator.Partners.
 func (s Transfers) PutPartner(ctx context.Context, p coordinator.Partner, row audit.Row) error {
+	return s.db.Update(ctx, func(tx *Tx) error {
+		if err := putPartner(tx, p); err != nil {
+			return err
+		}
+		return tx.Audit(row)
+	})
+}
+
+func putPartner(tx *Tx, p coordinator.Partner) error {
 	details, err := json.Marshal(p)
 	if err != nil {
 		return err
@@ -74,24 +83,17 @@ func (s Transfers) PutPartner(ctx context.Context, p coordinator.Partner, row au
 	if key := p.TLSKey(); p.TLS != nil {
 		tls = key[:]
 	}
-	return s.db.Update(ctx, func(tx *Tx) error {
-		var clash int
-		if err := tx.QueryRow("partner.clash", p.ID, p.Name, tls).Scan(&clash); err != nil {
-			return fmt.Errorf("partner.clash: %w", err)
-		}
-		if clash > 0 {
-			return fmt.Errorf("%w: %s", coordinator.ErrPinned, p.Name)
-		}
-		if p.Version == 0 {
-			err = changed(tx.Exec("partner.insert", p.ID, p.Name, tls, string(details)))
-		} else {
-			err = changed(tx.Exec("partner.set", p.Name, tls, string(details), p.ID, p.Version))
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Audit(row)
-	})
+	var clash int
+	if err := tx.QueryRow("partner.clash", p.ID, p.Name, tls).Scan(&clash); err != nil {
+		return fmt.Errorf("partner.clash: %w", err)
+	}
+	if clash > 0 {
+		return fmt.Errorf("%w: %s", coordinator.ErrPinned, p.Name)
+	}
+	if p.Version == 0 {
+		return changed(tx.Exec("partner.insert", p.ID, p.Name, tls, string(details)))
+	}
+	return changed(tx.Exec("partner.set", p.Name, tls, string(details), p.ID, p.Version))
 }
 
 // changed returns ErrConflict if a statement changed no row.
@@ -156,6 +158,11 @@ func (s Transfers) Answer(ctx context.Context, partner, key string) (coordinator
 // Commit implements coordinator.Transfers.
 func (s Transfers) Commit(ctx context.Context, ch coordinator.Change) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
+		if ch.Partner != nil {
+			if err := putPartner(tx, *ch.Partner); err != nil {
+				return err
+			}
+		}
 		if ch.Transfer != nil {
 			if err := putTransfer(tx, *ch.Transfer, ch.Documents); err != nil {
 				return err

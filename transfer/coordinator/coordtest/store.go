@@ -70,6 +70,15 @@ func (s *Store) ListPartners(context.Context) ([]coordinator.Partner, error) {
 func (s *Store) PutPartner(_ context.Context, p coordinator.Partner, row audit.Row) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.checkPartner(p); err != nil {
+		return err
+	}
+	s.putPartner(p)
+	s.audit = append(s.audit, row)
+	return nil
+}
+
+func (s *Store) checkPartner(p coordinator.Partner) error {
 	for _, o := range s.partners {
 		if o.ID != p.ID && (o.Name == p.Name || p.TLS != nil && o.TLSKey() == p.TLSKey()) {
 			return coordinator.ErrPinned
@@ -78,13 +87,15 @@ func (s *Store) PutPartner(_ context.Context, p coordinator.Partner, row audit.R
 	if s.partners[p.ID].Version != p.Version {
 		return coordinator.ErrConflict
 	}
+	return nil
+}
+
+func (s *Store) putPartner(p coordinator.Partner) {
 	if s.partners == nil {
 		s.partners = map[string]coordinator.Partner{}
 	}
 	p.Version++
 	s.partners[p.ID] = p
-	s.audit = append(s.audit, row)
-	return nil
 }
 
 // Transfer implements coordinator.Transfers.
@@ -167,6 +178,9 @@ func (s *Store) Commit(_ context.Context, ch coordinator.Change) error {
 	if err := s.check(ch); err != nil {
 		return err
 	}
+	if ch.Partner != nil {
+		s.putPartner(*ch.Partner)
+	}
 	if ch.Transfer != nil {
 		s.putTransfer(cloneTransfer(*ch.Transfer), ch.Documents)
 		if s.papers == nil {
@@ -200,6 +214,11 @@ func (s *Store) Commit(_ context.Context, ch coordinator.Change) error {
 }
 
 func (s *Store) check(ch coordinator.Change) error {
+	if ch.Partner != nil {
+		if err := s.checkPartner(*ch.Partner); err != nil {
+			return err
+		}
+	}
 	if ch.Transfer != nil {
 		var version int64
 		if i := s.index(ch.Transfer.ID); i >= 0 {

@@ -358,7 +358,11 @@ func testAtomic(t *testing.T, b Backend) {
 	c.State = transfer.BatchApproved
 	stale := rowOf("aa", 1)
 	stale.Version = 5
+	p, err := b.Store.Partner(ctx, "p1")
+	check(t, err)
+	p.Label = "switched"
 	err = b.Store.Commit(ctx, coordinator.Change{
+		Partner:  &p,
 		Transfer: &c, Rows: []coordinator.Row{rowOf("aa", 2), stale}, Documents: coordinator.Documents{Offer: []byte("o")},
 		Receipts: []coordinator.Receipt{{Transfer: "aa", Short: stale.Short, Raw: []byte("r"), At: at}},
 		Answer:   &coordinator.Answer{Partner: "p1", Key: "k", At: at},
@@ -380,6 +384,20 @@ func testAtomic(t *testing.T, b Backend) {
 		!errors.Is(answer, coordinator.ErrUnknown) || len(after) != len(before) {
 		t.Errorf("a part was stored: %s, %d rows, %d receipts, %v, %d audit rows", got.State, len(rows), len(receipts),
 			answer, len(after)-len(before))
+	}
+	was, err := b.Store.Partner(ctx, "p1")
+	check(t, err)
+	check(t, b.Store.Commit(ctx, coordinator.Change{Partner: &p, Transfer: &c}))
+	is, err := b.Store.Partner(ctx, "p1")
+	check(t, err)
+	if was.Label == p.Label || is.Label != p.Label || is.Version != p.Version+1 {
+		t.Errorf("the partner was %q, and is %q of version %d", was.Label, is.Label, is.Version)
+	}
+	c.Version++
+	err = b.Store.Commit(ctx, coordinator.Change{Partner: &p, Transfer: &c})
+	wants(t, "Commit with a stale partner", err, coordinator.ErrConflict)
+	if got, err = b.Store.Transfer(ctx, "aa"); err != nil || got.Version != c.Version {
+		t.Errorf("with a stale partner: version %d, %v", got.Version, err)
 	}
 }
 
