@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"steward/lwm2m"
@@ -148,6 +149,10 @@ func TestLeshanDelayed(t *testing.T) {
 // EventServlet: what happens comes by the names and in the JSON of Leshan, of the
 // device that was asked for.
 func TestLeshanEvents(t *testing.T) {
+	synctest.Test(t, leshanEvents)
+}
+
+func leshanEvents(t *testing.T) {
 	s := newSite(t, &webtest.Fake{Text: "x"})
 	value := func(subject, data string) {
 		s.stream.Publish(web.Event{Type: web.EventValue, Subject: subject, Data: []byte(data)})
@@ -159,7 +164,7 @@ func TestLeshanEvents(t *testing.T) {
 	s.stream.Publish(web.Event{Type: web.EventDevice, Subject: webtest.ID, Data: []byte(`{"kind":"registered"}`)})
 	value(webtest.ID, `{"path":"/3/0/0","text":"x","kind":"string","sent":true}`)
 	for query, want := range map[string]int{"": 4, "&ep=x": 4, "&ep=other": 0} {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond) // of the bubble
 		target := "/compat/leshan/api/event?last_event_id=1" + query
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 		r.Header.Set("Authorization", "Bearer token-viewer")
