@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"flag"
 	"math/big"
 	"math/rand/v2"
 	"net"
@@ -21,13 +22,13 @@ import (
 	"steward/est/c509"
 )
 
+var randomSeed = flag.Uint64("seed", 1, "of what is random in certificates and requests, but for keys")
+
 // TestRandomCertificates takes 10,000 random certificates through C509 and back,
 // half of them made and signed by crypto/x509, half put together from random
 // elements that it would not write.
 func TestRandomCertificates(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	g := newGenerator(t, rand.New(rand.NewPCG(seed, 0)))
+	g := newGenerator(t, rand.New(rand.NewPCG(*randomSeed, 0)))
 	var before, after int
 	for i := range 10_000 {
 		der := g.signed
@@ -52,9 +53,7 @@ func TestRandomCertificates(t *testing.T) {
 
 // TestRandomRequests does the same with requests, and signs them natively.
 func TestRandomRequests(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	g := newGenerator(t, rand.New(rand.NewPCG(seed, 0)))
+	g := newGenerator(t, rand.New(rand.NewPCG(*randomSeed, 0)))
 	for i := range 1000 {
 		key := g.keys[g.IntN(len(g.keys))]
 		der, err := x509.CreateCertificateRequest(crand.Reader, &x509.CertificateRequest{

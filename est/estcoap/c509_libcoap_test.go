@@ -40,7 +40,7 @@ func TestLibcoapC509(t *testing.T) {
 		"-c", file("cert.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.device.DER})),
 		"-j", file("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
 		"-C", file("root.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.ca.Root().Raw})),
-		"-B", "20",
+		"-B", "90",
 	}
 	request := file("request.c509", short)
 	var first []byte
@@ -48,7 +48,7 @@ func TestLibcoapC509(t *testing.T) {
 		run := func(path string, more ...string) []byte {
 			out := filepath.Join(dir, "answer")
 			args := append(append([]string{"-b", size, "-o", out}, common...), append(more, uri+path)...)
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			if text, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %v\n%s", args, err, text)

@@ -100,9 +100,9 @@ func (c libcoap) ask(t *testing.T, path string, args ...string) []byte {
 	_ = os.Remove(out)
 	args = append([]string{
 		"-c", filepath.Join(c.dir, "cert.pem"), "-j", filepath.Join(c.dir, "key.pem"), "-C", filepath.Join(c.dir, "root.pem"),
-		"-b", c.size, "-B", "20", "-o", out,
+		"-b", c.size, "-B", "90", "-o", out,
 	}, args...)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if text, err := exec.CommandContext(ctx, c.program, append(args, c.uri+path)...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v\n%s", path, args, err, text)
