@@ -378,7 +378,7 @@ func (d *driver) judge(o contract.Operation, w *httptest.ResponseRecorder) []str
 }
 
 // patience is how long one request may take.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func (d *driver) send(
 	tb testing.TB, method, target string, role web.Role, body string, header http.Header,

@@ -55,18 +55,22 @@ func newProvider(t *testing.T, name string, set ...func(*config.Options)) *provi
 	return p
 }
 
-// lasting returns an address that is free, and stays so: the system gives its port to
-// nobody who asks for any (RFC 6335 §6).
+// lasting returns an address that is free for UDP and TCP, and stays so: the system gives
+// its port to nobody who asks for any (RFC 6335 §6).
 func lasting(t *testing.T) string {
 	t.Helper()
 	const first, ports = 25_000, 5000
 	for tries := ports; ; tries-- {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
-		l, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", addr)
+		datagrams, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", addr)
 		if err == nil {
-			err = l.Close()
+			err = datagrams.Close()
 		}
-		if err == nil {
+		stream, err2 := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err2 == nil {
+			err2 = stream.Close()
+		}
+		if err = errors.Join(err, err2); err == nil {
 			return addr
 		}
 		if tries == 0 {

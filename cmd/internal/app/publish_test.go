@@ -342,7 +342,7 @@ func TestOCSPFlood(t *testing.T) {
 	}
 	state := a.Responder().State()
 	most := 500 + int(500*time.Since(begun).Seconds()) + 1 // the burst, and what a second allows
-	kept := min(flood-withNonce, 1) // none where the machine is slower than what a second allows
+	kept := min(flood-withNonce, 1)                        // none where the machine is slower than what a second allows
 	if withNonce < 400 || withNonce > most || state.Answers != kept || state.Counts.Signed > uint64(withNonce)+1 {
 		t.Errorf("%d of %d answers were signed for who asked; %+v", withNonce, flood, state)
 	}

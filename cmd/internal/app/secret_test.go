@@ -11,12 +11,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -55,21 +53,13 @@ func forms(secret []byte) map[string][]byte {
 // TestNoKeyLeaves looks for every private key in what is logged, stored, exported by
 // REST and told to devices, after a provider did a bit of everything.
 func TestNoKeyLeaves(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
 	const passphrase = "the passphrase of this test"
 	secretFile := filepath.Join(t.TempDir(), "passphrase")
 	if err := os.WriteFile(secretFile, []byte(passphrase), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := newProvider(t, "Alpha", func(o *config.Options) {
-		o.HTTP, o.Keys.PassphraseFile = net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), secretFile
+		o.HTTP, o.Keys.PassphraseFile = lasting(t), secretFile
 	})
 	p.log = &logbook{}
 	f := newFleet(t, p)
@@ -96,7 +86,7 @@ func TestNoKeyLeaves(t *testing.T) {
 	}
 	f.stop()
 	seen["the log"] = p.log.text.Bytes()
-	err = filepath.WalkDir(p.cfg.Data, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(p.cfg.Data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}

@@ -191,7 +191,7 @@ func over(t *testing.T, a *app.App, campaign string) rollout.Job {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for range 1500 {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		lines, err := a.DB().Rollout().Lines(t.Context(), campaign, rollout.Job{}, 1)
 		if err != nil {
 			t.Fatal(err)
