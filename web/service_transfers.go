@@ -67,6 +67,9 @@ type NewTransfer struct {
 	// LastUpdate is the id of an approved release that devices get before they leave, or
 	// "newest", the newest for their class; "": none.
 	LastUpdate string `json:"last_update,omitempty"`
+	// Rehearse leads the devices to READY, after both approvals, and back: none is told to
+	// move.
+	Rehearse bool `json:"rehearse,omitempty"`
 }
 
 // A TransferAction is what a person may tell a transfer.
@@ -128,6 +131,13 @@ type Transfer struct {
 	Actions     Array[TransferAction] `json:"actions"` // possible now
 	CreatedAt   time.Time             `json:"created_at"`
 	CreatedBy   string                `json:"created_by"`
+	Rehearsal   *Rehearsal            `json:"rehearsal,omitempty"` // nil: it is none, or the partner's
+}
+
+// A Rehearsal says how far a transfer is that moves no device.
+type Rehearsal struct {
+	Over  bool `json:"over"`
+	Ready int  `json:"ready"` // when it was over: devices that the partner would have taken
 }
 
 // A TransferDetail is what an approver must see.

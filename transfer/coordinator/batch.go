@@ -233,7 +233,7 @@ func (c *Coordinator) endRows(ctx context.Context, t Transfer, on transfer.RowEv
 			if !r.accepts(on) {
 				return errNothing
 			}
-			r.Reason = t.Reason
+			r.Reason = t.endReason(*r)
 			return r.apply(on, time.Now())
 		})
 		if errors.Is(err, errNothing) {

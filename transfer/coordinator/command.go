@@ -47,6 +47,8 @@ type Draft struct {
 	// Update is the id of a release that devices get before they leave, or NewestRelease;
 	// "": none.
 	Update string
+	// Rehearse has devices led to READY and back; nothing moves.
+	Rehearse bool
 }
 
 const (
@@ -109,6 +111,8 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 		return Transfer{}, Documents{}, refusedf(ErrInvalid, "the window ends before it begins, or is over")
 	case len(d.Devices) == 0 || len(d.Devices) > transfer.MaxDevices:
 		return Transfer{}, Documents{}, refusedf(ErrInvalid, "%d devices", len(d.Devices))
+	case d.Rehearse && d.Update != "":
+		return Transfer{}, Documents{}, refusedf(ErrInvalid, "a rehearsal changes nothing on devices: it has no last update")
 	}
 	if err := c.settleVerifier(ctx, &d, partner); err != nil {
 		return Transfer{}, Documents{}, err
@@ -123,6 +127,7 @@ func (c *Coordinator) drafted(ctx context.Context, d Draft, now time.Time) (Tran
 		ID: hex.EncodeToString(id), Partner: partner.ID, PartnerName: partner.Name, State: transfer.BatchDraft,
 		Window: d.Window, Note: d.Note, CreatedAt: now, CreatedBy: d.Actor, Due: d.Window.Latest.Time(),
 		Self: d.Mandate == nil, Gates: Gates{Attest: d.Attest}, Verifier: d.Verifier, Last: last,
+		Rehearsal: Rehearsal{Rehearse: d.Rehearse},
 	}
 	if d.Mandate == nil {
 		return t, Documents{}, nil

@@ -27,6 +27,7 @@ type Transfer struct {
 	Grace         time.Duration          // powered, from commit to fallback; zero before the offer
 	Note          string                 // of the drafter
 	Extended                             // a later end of Window
+	Rehearsal                            // outgoing
 	// Verifier is the name of the provider whose verdict on devices counts; "" is the
 	// incoming one.
 	Verifier string

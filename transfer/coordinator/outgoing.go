@@ -83,7 +83,7 @@ func (c *Coordinator) tellCommit(ctx context.Context, s *step) error {
 		s.fire(transfer.RowExpire)
 		return nil
 	}
-	if s.t.State != transfer.BatchSwitching || s.t.Paused {
+	if s.t.State != transfer.BatchSwitching || s.t.Paused || s.t.Rehearse {
 		s.due = now.Add(c.o.MaxPoll) // the transfer wakes its rows; this is for a lost wake
 		return nil
 	}

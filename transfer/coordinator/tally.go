@@ -115,7 +115,7 @@ func (c *Coordinator) advanceBatch(ctx context.Context, t *Transfer, now time.Ti
 			return c.begin(t, now)
 		}
 	case transfer.BatchStaging:
-		return c.arm(t, n, now, past)
+		return c.arm(ctx, t, n, now, past)
 	case transfer.BatchArmed:
 		return t.open(n, now)
 	case transfer.BatchSwitching, transfer.BatchPartial:
@@ -158,11 +158,13 @@ func (t Transfer) end() time.Time {
 
 // arm goes on to the commits when every device is READY or out, or when the
 // others have waited long enough for those that are not.
-func (c *Coordinator) arm(t *Transfer, n tally, now time.Time, past bool) error {
+func (c *Coordinator) arm(ctx context.Context, t *Transfer, n tally, now time.Time, past bool) error {
 	switch {
 	case past:
 		t.Reason = "the window has passed"
 		return t.apply(transfer.BatchWindow, now)
+	case t.Rehearse:
+		return c.rehearsed(ctx, t, n, now)
 	case t.Incoming && n.left == 0: // the outgoing provider decides
 		return nil
 	case t.Incoming, n.waiting == 0, n.ready > 0 && !now.Before(t.ArmBy):

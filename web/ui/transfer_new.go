@@ -24,7 +24,7 @@ const (
 // wizardFields are what the wizard asks for beside the devices.
 //
 //nolint:gochecknoglobals // a constant
-var wizardFields = []string{"partner", "earliest", "latest", "note", "mandate", "verifier", "last_update"}
+var wizardFields = []string{"partner", "earliest", "latest", "note", "mandate", "verifier", "last_update", "rehearse"}
 
 // A newTransferPage is one step of the wizard.
 type newTransferPage struct {
@@ -159,7 +159,7 @@ func (u *UI) draftTransfer(w http.ResponseWriter, r *http.Request) error {
 func (p newTransferPage) parse() (form web.NewTransfer, err error) {
 	form = web.NewTransfer{
 		Partner: p.Get("partner"), Devices: p.Named(), Note: strings.TrimSpace(p.Get("note")),
-		Verifier: p.Get("verifier"), LastUpdate: p.Get("last_update"),
+		Verifier: p.Get("verifier"), LastUpdate: p.Get("last_update"), Rehearse: p.Get("rehearse") != "",
 	}
 	if form.Earliest, err = parseInputTime("earliest", p.Get("earliest")); err != nil {
 		return form, err

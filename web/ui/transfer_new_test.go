@@ -46,9 +46,12 @@ func TestTransferWizard(t *testing.T) {
 	q = hidden(get(q))
 	q.Set("note", "why & how")
 	q.Set("mandate", "AAEC")
+	q.Set("rehearse", "1")
 	q.Set("step", "4")
 	review := get(q)
-	for _, want := range []string{"1 device", "2026-03-02T10:00 to 2026-03-03T10:00", "why &amp; how", "given, checked"} {
+	for _, want := range []string{
+		"1 device", "2026-03-02T10:00 to 2026-03-03T10:00", "why &amp; how", "given, checked", "no device moves",
+	} {
 		if !strings.Contains(review, want) {
 			t.Errorf("the review lacks %q\n%s", want, review)
 		}
@@ -59,7 +62,7 @@ func TestTransferWizard(t *testing.T) {
 	}
 	got, _ := s.fake.Calls()[0].Arg.(web.NewTransfer)
 	if got.Partner != webtest.ID || len(got.Devices) != 1 || got.Note != "why & how" ||
-		string(got.Mandate) != "\x00\x01\x02" || got.Earliest.Day() != 2 || got.Latest.Day() != 3 {
+		string(got.Mandate) != "\x00\x01\x02" || got.Earliest.Day() != 2 || got.Latest.Day() != 3 || !got.Rehearse {
 		t.Errorf("Draft got %+v", got)
 	}
 	submit := hidden(form)

@@ -53,7 +53,7 @@ func (f *Fake) transfer() web.Transfer {
 			web.TransferApprove, web.TransferReject, web.TransferCancel, web.TransferSubmit, web.TransferExtend,
 			web.TransferRevise, web.TransferAgain,
 		},
-		CreatedAt: Noon, CreatedBy: f.Text,
+		CreatedAt: Noon, CreatedBy: f.Text, Rehearsal: &web.Rehearsal{Over: true, Ready: 4},
 	}
 }
 

@@ -28,8 +28,8 @@ to decide, and who may, is said by "show".`)
 	cmd.Example = `  steward transfer draft --partner Beta lamp-7 lamp-8
   steward transfer wait 3f…`
 	cmd.AddCommand(o.transferList(), o.transferShow(), o.transferRows(), o.transferDraft(), o.transferReceipts(),
-		o.transferWait(), o.transferExtend(), o.transferAgain(), o.transferRecord(), o.transferVerify(),
-		o.transferMandate())
+		o.transferWait(), o.transferExtend(), o.transferAgain(), o.transferReport(), o.transferRecord(),
+		o.transferVerify(), o.transferMandate())
 	for _, c := range []struct {
 		action     web.TransferAction
 		use, short string
@@ -77,69 +77,6 @@ func (o *operator) transferList() *cobra.Command {
 	return cmd
 }
 
-func (o *operator) printTransfer(cmd *cobra.Command, api *remote.API, id string) error {
-	var t web.TransferDetail
-	if err := api.Get(cmd.Context(), transferURL(id), &t); err != nil {
-		return err
-	}
-	return o.print(cmd, t, func() [][]string {
-		rows := [][]string{
-			{"id", t.ID},
-			{"direction", string(t.Direction)},
-			{"partner", t.PartnerName},
-			{"state", t.State},
-			{"devices", strconv.Itoa(t.Total)},
-			{"done", strconv.Itoa(t.Done)},
-			{"failed", strconv.Itoa(t.Failed)},
-			{"window", moment(t.Earliest) + " to " + moment(t.Latest)},
-			{"mandate", t.Mandate.Issuer},
-			{"note", t.Note},
-		}
-		if d := t.Destination; d != nil {
-			rows = append(rows, []string{"to", d.Server}, []string{"reset", d.Reset})
-		}
-		for _, a := range t.Approvals {
-			rows = append(rows, []string{"approved", a.Side, a.By, moment(a.At), a.Reason})
-		}
-		for _, w := range t.Warnings {
-			rows = append(rows, []string{string(w.Level), w.Text})
-		}
-		for _, a := range t.Actions {
-			rows = append(rows, []string{"may", string(a)})
-		}
-		return rows
-	})
-}
-
-func (o *operator) transferShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show ID", Short: "Show a transfer: state, destination, approvals, what may be done", Args: one("transfer"),
-		Example: "  steward transfer show 3f…",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			return o.printTransfer(cmd, api, args[0])
-		},
-	}
-}
-
-func (o *operator) transferRows() *cobra.Command {
-	return &cobra.Command{
-		Use: "rows ID", Short: "List the devices of a transfer, and how far each is", Args: one("transfer"),
-		Example: "  steward transfer rows 3f… --csv",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return list(cmd, o, transferURL(args[0])+"/rows", []string{"DEVICE", "STATE", "EPOCH", "UPDATED", "REASON", "ID"},
-				func(r web.TransferRow) []string {
-					return []string{
-						r.Endpoint, r.State, strconv.FormatUint(uint64(r.Epoch), 10), moment(r.UpdatedAt), r.Reason, r.Device,
-					}
-				})
-		},
-	}
-}
-
 func (o *operator) transferDraft() *cobra.Command {
 	var n web.NewTransfer
 	var within time.Duration
@@ -181,6 +118,8 @@ devices move within --within from now.`,
 		"name of the `provider` whose verdict on each device is demanded: this one,\n"+
 			"the partner, or another partner (default as the partner's record says)")
 	f.StringVar(&mandate, "mandate", "", "`file` with the mandate of a service user")
+	f.BoolVar(&n.Rehearse, "rehearse", false,
+		"lead the devices to READY, after both approvals, and back: none moves")
 	f.StringVar(&n.LastUpdate, "last-update", "",
 		"approved `release` that devices get before they leave, by its id, or newest: the\n"+
 			"newest for their class; a device where it fails stays")

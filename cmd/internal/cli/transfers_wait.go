@@ -19,7 +19,7 @@ func (o *operator) transferWait() *cobra.Command {
 		Use: "wait [flags] ID", Short: "Wait until a transfer is over, or in a state", Args: one("transfer"),
 		Long: `Waits until the transfer is over, or PARTIAL with an end for each device, or in the
 --state; a bar shows on a terminal how far it is. The exit status is 0 if it is COMPLETE
-without failed devices, or in that state, else 1.`,
+without failed devices, in that state, or a rehearsal in which all were READY, else 1.`,
 		Example: "  steward transfer wait 3f… --timeout 2h",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := o.api()
@@ -33,7 +33,7 @@ without failed devices, or in that state, else 1.`,
 			if err := o.printTransfer(cmd, api, t.ID); err != nil {
 				return err
 			}
-			if state == "" && (t.State != "COMPLETE" || t.Failed > 0) || state != "" && t.State != state {
+			if state == "" && !arrived(t) || state != "" && t.State != state {
 				return fmt.Errorf("%w: it is %s, %d of %d devices failed", errIncomplete, t.State, t.Failed, t.Total)
 			}
 			return nil
@@ -42,6 +42,14 @@ without failed devices, or in that state, else 1.`,
 	cmd.Flags().DurationVar(&most, "timeout", 24*time.Hour, "wait no longer") //nolint:mnd // a day
 	cmd.Flags().StringVar(&state, "state", "", "as \"show\" has it")
 	return cmd
+}
+
+// arrived reports whether a transfer did all that it was drafted for.
+func arrived(t web.Transfer) bool {
+	if r := t.Rehearsal; r != nil {
+		return r.Over && r.Ready == t.Total
+	}
+	return t.State == string(transfer.BatchComplete) && t.Failed == 0
 }
 
 // allEnded reports whether no device of a partial transfer goes on by itself. Such a

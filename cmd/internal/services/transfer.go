@@ -195,7 +195,7 @@ func (s *transfers) Draft(ctx context.Context, by web.Actor, n web.NewTransfer) 
 	t, err := s.Coordinator.Draft(ctx, coordinator.Draft{
 		Partner: n.Partner, Devices: ids, Window: transfer.NewWindow(n.Earliest, n.Latest), Mandate: n.Mandate,
 		Note: n.Note, Actor: by.String(), Attest: n.Attest, Verifier: n.Verifier,
-		Update: n.LastUpdate,
+		Update: n.LastUpdate, Rehearse: n.Rehearse,
 	})
 	if err != nil {
 		return web.Transfer{}, translate(err)

@@ -31,6 +31,9 @@ func (s *transfers) show(ctx context.Context, t coordinator.Transfer) (web.Trans
 		Level: transferLevel(t), Ended: t.Over(), Counts: web.Counts{}, Earliest: t.Window.Earliest.Time(),
 		Latest: t.Window.Latest.Time(), Actions: actions(t), CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy,
 	}
+	if t.Rehearse {
+		out.Rehearsal = &web.Rehearsal{Over: t.Rehearsed, Ready: t.WereReady}
+	}
 	for state, n := range counts {
 		out.Counts[string(state)] = n
 		out.Total += n
@@ -100,6 +103,9 @@ func nextOf(t coordinator.Transfer) string {
 		return "Devices that were told to move go on. The others wait until an administrator of the outgoing provider " +
 			"resumes."
 	}
+	if t.Rehearse && t.State == transfer.BatchStaging {
+		return "It is a rehearsal: when each device is READY, or has had its time, all drop what they were given."
+	}
 	return t.State.Next(t.Incoming)
 }
 
@@ -156,6 +162,9 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 	}
 	if until := t.MandateUntil; !until.IsZero() && until.Before(t.Window.Latest.Time()) {
 		warn(web.LevelWarning, "The mandate ends before the window does.")
+	}
+	if t.Rehearse && !t.Rehearsed {
+		warn(web.LevelNeutral, "It is a rehearsal: devices are led to READY and back, and none moves.")
 	}
 	if keeps {
 		warn(web.LevelWarning, "The data of applications stays on the devices.")
