@@ -117,7 +117,8 @@ func (s *submissionReader) member(name string) error {
 	if *into != nil {
 		return fmt.Errorf("member %q, or another in its place, stands twice", name)
 	}
-	b := bytes.NewBuffer(make([]byte, 0, s.left)) // no more can come: it never grows
+	// No more can come, and ReadFrom wants that room to see the end: it never grows.
+	b := bytes.NewBuffer(make([]byte, 0, s.left+bytes.MinRead))
 	if _, err := b.ReadFrom(text); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -46,6 +47,25 @@ func TestReadSubmission(t *testing.T) {
 		docs, err := coordinator.ReadSubmission(strings.NewReader(tt.in), int64(len(tt.in)))
 		if (err == nil) != tt.ok || err != nil && !errors.Is(err, coordinator.ErrInvalid) {
 			t.Errorf("%s: %+v, %v", tt.name, docs, err)
+		}
+	}
+}
+
+// TestReadSubmissionOnce holds the memory for a long document against its length: it is
+// read into a buffer that never grows, in either order of the members.
+func TestReadSubmissionOnce(t *testing.T) {
+	const size = 4 << 20
+	for name, in := range map[string]string{
+		"information first": `{"info":"` + strings.Repeat("A", size) + `","mandate":"0oQ="}`,
+		"information last":  `{"mandate":"0oQ=","info":"` + strings.Repeat("A", size) + `"}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := coordinator.ReadSubmission(strings.NewReader(in), int64(len(in)))
+		check(t, err)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 2*size+size/2 { // room for each member
+			t.Errorf("%s: %d bytes for a document of %d", name, used, size)
 		}
 	}
 }

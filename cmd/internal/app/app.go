@@ -228,7 +228,7 @@ func (a *App) buildDeviceSide(ctx context.Context) (err error) {
 		return err
 	}
 	a.server.Subscribe(a.watch)
-	return a.buildTransfers()
+	return a.buildTransfers(ctx)
 }
 
 // maxDeviceBody bounds what a device may send in one body: a big object tree.

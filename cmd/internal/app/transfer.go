@@ -74,7 +74,12 @@ func dismissed(d fleet.Device, forGood bool) func(coap.Identity) bool {
 }
 
 // buildTransfers makes the coordinator of both kinds of transfers.
-func (a *App) buildTransfers() error {
+func (a *App) buildTransfers(ctx context.Context) error {
+	if a.servesPeers() {
+		if err := a.web.bind(ctx, peerListener, a.cfg.Peer); err != nil {
+			return err
+		}
+	}
 	peers, err := remote.NewPeers(remote.PeersOptions{
 		Certificate: a.peerCertificate(), Name: a.cfg.Name, Seen: a.seenPartner,
 	})
@@ -182,10 +187,19 @@ func (a *App) peerCertificate() tls.Certificate {
 	}
 }
 
-// peerURI is where partners reach us; "" if the listener is off.
+// peerListener is the name of the listener of other providers.
+const peerListener = "peer"
+
+// servesPeers reports whether there is one.
+func (a *App) servesPeers() bool { return a.cfg.Peer != "" && a.cfg.HandOver }
+
+// peerURI is where partners reach us, with the port that was bound; "" if the listener is off.
 func (a *App) peerURI() string {
-	if a.cfg.Peer == "" {
+	switch bound := a.web.bound[peerListener]; {
+	case a.cfg.Peer == "":
 		return ""
+	case bound != nil:
+		return "https://" + joinPort(a.cfg.Host, bound.Addr().String())
 	}
 	return "https://" + joinPort(a.cfg.Host, a.cfg.Peer)
 }

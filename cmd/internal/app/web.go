@@ -44,6 +44,7 @@ type webServer struct {
 
 // webListeners are all HTTP listeners of the provider.
 type webListeners struct {
+	bound    map[string]net.Listener // by name, before there is a handler
 	servers  []*webServer
 	stream   *web.Stream
 	accounts *account.Accounts
@@ -51,15 +52,29 @@ type webListeners struct {
 	token    string      // of the command line, in DATA/admin.token
 }
 
-// add binds an address. tlsConfig nil is plain HTTP.
-func (w *webListeners) add(ctx context.Context, name, addr string, tlsConfig *tls.Config, h http.Handler,
-	log *slog.Logger,
-) error {
+// bind binds an address for add, because somebody must know its port before.
+func (w *webListeners) bind(ctx context.Context, name, addr string) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	l = &boundedListener{Listener: l}
+	if w.bound == nil {
+		w.bound = map[string]net.Listener{}
+	}
+	w.bound[name] = l
+	return nil
+}
+
+// add binds an address, unless bind did. tlsConfig nil is plain HTTP.
+func (w *webListeners) add(ctx context.Context, name, addr string, tlsConfig *tls.Config, h http.Handler,
+	log *slog.Logger,
+) error {
+	if w.bound[name] == nil {
+		if err := w.bind(ctx, name, addr); err != nil {
+			return err
+		}
+	}
+	var l net.Listener = &boundedListener{Listener: w.bound[name]}
 	if tlsConfig != nil {
 		l = tls.NewListener(l, tlsConfig)
 	}
@@ -99,8 +114,8 @@ func (w *webListeners) run(ctx context.Context, group *errgroup.Group) {
 
 // Close closes the sockets of listeners that never ran.
 func (w *webListeners) Close() error {
-	for _, s := range w.servers {
-		_ = s.listener.Close() // a listener that ran is closed already
+	for _, l := range w.bound {
+		_ = l.Close() // a listener that ran is closed already
 	}
 	return nil
 }
@@ -119,7 +134,7 @@ func (a *App) buildWebSide(ctx context.Context) error {
 	if err := a.buildDashboard(ctx); err != nil {
 		return err
 	}
-	if a.cfg.Peer != "" && a.cfg.HandOver {
+	if a.servesPeers() {
 		if err := a.buildPeer(ctx); err != nil {
 			return err
 		}
@@ -272,5 +287,5 @@ func (a *App) buildPeer(ctx context.Context) error {
 		return err
 	}
 	handler := web.Stack(web.StackOptions{Log: a.log, Now: a.now, TLS: true}, partners.Routes())
-	return a.web.add(ctx, "peer", a.cfg.Peer, peer.TLS(a.peerCertificate()), handler, a.log)
+	return a.web.add(ctx, peerListener, a.cfg.Peer, peer.TLS(a.peerCertificate()), handler, a.log)
 }

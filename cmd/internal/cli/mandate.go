@@ -40,6 +40,15 @@ func (f *ownerFlags) options() (owner.Options, error) {
 	return owner.Options{Dir: f.dir, Place: f.key, Passphrase: passphrase}, nil
 }
 
+// open returns the service user that "keygen" has made.
+func (f *ownerFlags) open() (*owner.Owner, error) {
+	o, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	return owner.Open(o)
+}
+
 func newMandate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "mandate", Args: noArgs,
@@ -196,11 +205,7 @@ func (f *mandateFlags) run(cmd *cobra.Command, args []string) error {
 	if f.out == "" {
 		return fmt.Errorf("%w: --out names no file for the mandate", errMisused)
 	}
-	o, err := f.options()
-	if err != nil {
-		return err
-	}
-	by, err := owner.Open(o)
+	by, err := f.open()
 	if err != nil {
 		return err
 	}

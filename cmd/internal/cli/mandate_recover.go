@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"steward/cmd/internal/keys"
-	"steward/cmd/internal/owner"
 	"steward/transfer"
 )
 
@@ -36,11 +35,7 @@ it is later than the last.`,
 			if err != nil {
 				return err
 			}
-			o, err := f.options()
-			if err != nil {
-				return err
-			}
-			by, err := owner.Open(o)
+			by, err := f.open()
 			if err != nil {
 				return err
 			}

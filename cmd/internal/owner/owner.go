@@ -11,8 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"steward/cmd/internal/keys"
@@ -42,12 +45,14 @@ type Owner struct {
 	Name     string
 	Identity json.RawMessage // the file by which providers pin its key
 	signer   transfer.Signer
+	dir      string
 }
 
 const (
 	identityFile    = "identity.json"
 	certificateFile = "owner.pem"
-	mandateID       = 16 // bytes of a mandate's id: unguessable
+	counterFile     = "recovery.counter" // of the last command of Recover
+	mandateID       = 16                 // bytes of a mandate's id: unguessable
 )
 
 // Create makes an owner with a new key, or by that which Place has. It returns ErrExists.
@@ -74,7 +79,7 @@ func Create(o Options, name string, now time.Time) (*Owner, error) {
 	if err := keys.WriteFile(filepath.Join(o.Dir, certificateFile), text); err != nil {
 		return nil, err
 	}
-	return &Owner{name, identity, transfer.Signer{Key: key, Certificate: cert.Raw}}, keys.WriteFile(at, identity)
+	return &Owner{name, identity, transfer.Signer{Key: key, Certificate: cert.Raw}, o.Dir}, keys.WriteFile(at, identity)
 }
 
 // Open returns the owner that Create has made. It returns ErrOwner.
@@ -95,7 +100,7 @@ func Open(o Options) (*Owner, error) {
 	if !ok || !public.Equal(cert.PublicKey) {
 		return nil, fmt.Errorf("%w: the key is not that of %s", ErrOwner, identityFile)
 	}
-	return &Owner{name, text, transfer.Signer{Key: key, Certificate: cert.Raw}}, nil
+	return &Owner{name, text, transfer.Signer{Key: key, Certificate: cert.Raw}, o.Dir}, nil
 }
 
 // Known returns the certificate and the name in an identity file of a service user, of
@@ -126,17 +131,39 @@ func (o Options) key(get func(*keys.Ring, keys.Name) (crypto.Signer, error)) (cr
 func (o *Owner) Certificate() []byte { return o.signer.Certificate }
 
 // Recover signs a command that makes certificates of a provider signers on devices whose
-// signer was stolen or lost (transfer protocol §7). Its counter is the time: a later one
-// counts, an earlier one does not.
+// signer was stolen or lost (transfer protocol §7). Devices take a command only if its
+// counter is above that of the last: it is the time, and more than that of the command
+// before where both are of one second, or a clock went back. It returns ErrOwner if the
+// counter cannot be read.
 func (o *Owner) Recover(certificates [][]byte, purposes transfer.Purposes, now time.Time) ([]byte, error) {
+	counter, err := o.count(uint64(transfer.SecondsOf(now)))
+	if err != nil {
+		return nil, err
+	}
 	a := transfer.Anchors{
-		IssuedAt:     transfer.SecondsOf(now),
-		AnchorsTerms: transfer.AnchorsTerms{Counter: uint64(transfer.SecondsOf(now))},
+		IssuedAt: transfer.SecondsOf(now), AnchorsTerms: transfer.AnchorsTerms{Counter: counter},
 	}
 	for _, der := range certificates {
 		a.Anchors = append(a.Anchors, transfer.AnchorRef{Thumbprint: transfer.ThumbprintOf(der), Purposes: purposes})
 	}
 	return a.Sign(o.signer)
+}
+
+// count returns the counter of the next command, at least the given one, and notes it
+// before anything is signed with it.
+func (o *Owner) count(least uint64) (uint64, error) {
+	at := filepath.Join(o.dir, counterFile)
+	text, err := os.ReadFile(at)
+	if err == nil {
+		last, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil || last == math.MaxUint64 {
+			return 0, errors.Join(fmt.Errorf("%w: %s holds no counter", ErrOwner, at), err)
+		}
+		least = max(least, last+1)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("%w: %w", ErrOwner, err)
+	}
+	return least, keys.WriteFile(at, strconv.AppendUint(nil, least, 10))
 }
 
 // Sign signs what is asked for, as of now.
