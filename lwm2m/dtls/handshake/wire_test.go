@@ -128,7 +128,7 @@ func (s *site) outcome(tb testing.TB) outcome {
 	select {
 	case o := <-s.outcomes:
 		return o
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		tb.Fatal("no outcome of the handshake")
 		return outcome{}
 	}

@@ -44,7 +44,8 @@ type device struct {
 func newDevice(t *testing.T, send func([]byte)) *device {
 	t.Helper()
 	d := &device{
-		t: t, send: send, patient: 100 * time.Second, inbox: make(chan []byte, 1024), quit: make(chan struct{}), ended: make(chan struct{}),
+		t: t, send: send, patient: 100 * time.Second,
+		inbox: make(chan []byte, 1024), quit: make(chan struct{}), ended: make(chan struct{}),
 		answers: map[string]func(message) reply{}, replies: map[string]chan message{}, ends: map[uint16]chan message{},
 		uploads: map[string]string{},
 	}
