@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,18 +34,11 @@ func (w *world) releaseAtBeta(t *testing.T) (r release) {
 	return r
 }
 
-// updateFirst approves at Beta what waits there, with an update before the enrolment,
-// and takes all other decisions.
+// updateFirst takes all decisions: at Beta, with an update before the enrolment.
 func (w *world) updateFirst(t *testing.T) {
 	t.Helper()
-	list, _ := w.beta.transfers(t.Context()) // it may be down
-	for _, x := range list {
-		if slices.Contains(x.Actions, "approve") {
-			_ = w.beta.do(t.Context(), http.MethodPost, "/api/v1/transfers/"+x.ID+"/commands",
-				map[string]any{"action": "approve", "reason": "test", "update_first": true}, nil)
-		}
-	}
-	_ = w.decide(t.Context()) // likewise
+	w.incoming = map[string]any{"update_first": true}
+	_ = w.decide(t.Context()) // Beta may be down
 }
 
 // holds reports whether a secret stands in raw, as it is or as a part of base64.

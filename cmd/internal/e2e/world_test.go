@@ -26,7 +26,8 @@ type world struct {
 	dir         string // of bundles and the devices' state
 	names       []string
 	devices     *fleet
-	moment      func(string) // told of each decision, unless nil
+	moment      func(string)   // told of each decision, unless nil
+	incoming    map[string]any // what approvals at Beta say beside
 }
 
 // newWorld makes n devices, delivered to Alpha, that do not run yet. Beta gets
@@ -251,8 +252,11 @@ func (w *world) decide(ctx context.Context) error {
 				if !slices.Contains(x.Actions, action) {
 					continue
 				}
-				err := p.do(ctx, http.MethodPost, "/api/v1/transfers/"+x.ID+"/commands",
-					map[string]string{"action": action, "reason": "test"}, nil)
+				command := map[string]any{"action": action, "reason": "test"}
+				if action == "approve" && p == w.beta {
+					maps.Copy(command, w.incoming)
+				}
+				err := p.do(ctx, http.MethodPost, "/api/v1/transfers/"+x.ID+"/commands", command, nil)
 				if err == nil && w.moment != nil {
 					w.moment(action + " at " + p.name)
 				}
