@@ -16,11 +16,11 @@ import (
 type clientSocket struct {
 	*net.UDPConn
 	tap         func(sent bool, bytes int)
-	lost        func() bool
+	lost        func(sent bool) bool
 	established atomic.Bool
 }
 
-func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int), lost func() bool) (
+func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int), lost func(sent bool) bool) (
 	*clientSocket, error,
 ) {
 	var from *net.UDPAddr
@@ -35,7 +35,7 @@ func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int), lo
 		tap = func(bool, int) {}
 	}
 	if lost == nil {
-		lost = func() bool { return false }
+		lost = func(bool) bool { return false }
 	}
 	return &clientSocket{UDPConn: c, tap: tap, lost: lost}, nil
 }
@@ -44,7 +44,7 @@ func dialSocket(local, remote netip.AddrPort, tap func(sent bool, bytes int), lo
 func (s *clientSocket) Read(b []byte) (int, error) {
 	for {
 		n, err := s.UDPConn.Read(b)
-		if errors.Is(err, syscall.ECONNREFUSED) || err == nil && s.lost() {
+		if errors.Is(err, syscall.ECONNREFUSED) || err == nil && s.lost(false) {
 			continue
 		}
 		if err == nil {
@@ -56,7 +56,7 @@ func (s *clientSocket) Read(b []byte) (int, error) {
 
 // Write implements io.Writer for a plain connection.
 func (s *clientSocket) Write(b []byte) (int, error) {
-	if s.lost() {
+	if s.lost(true) {
 		s.tap(true, len(b))
 		return len(b), nil
 	}
@@ -77,7 +77,7 @@ func (s *clientSocket) Write(b []byte) (int, error) {
 func (s *clientSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, err := s.UDPConn.Read(b)
-		if errors.Is(err, syscall.ECONNREFUSED) && s.established.Load() || err == nil && s.lost() {
+		if errors.Is(err, syscall.ECONNREFUSED) && s.established.Load() || err == nil && s.lost(false) {
 			continue
 		}
 		if err == nil {
@@ -92,7 +92,7 @@ func (s *clientSocket) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if s.established.Load() {
 		return s.Write(b)
 	}
-	if s.lost() {
+	if s.lost(true) {
 		s.tap(true, len(b))
 		return len(b), nil
 	}

@@ -25,8 +25,8 @@ type DialOptions struct {
 	// of every piece of a stream, handshake included; nil tells nobody. It must not block.
 	Tap func(sent bool, bytes int)
 	// Lost is asked for every UDP datagram sent or received, and loses it by true, as
-	// bad links do; nil loses none. Only for simulated devices.
-	Lost func() bool
+	// bad links do, and radios that are off; nil loses none. Only for simulated devices.
+	Lost func(sent bool) bool
 	// HandshakeTimeout ends a handshake that has not completed. Zero: 20 s. The
 	// context's deadline may end it sooner.
 	HandshakeTimeout time.Duration

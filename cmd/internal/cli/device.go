@@ -56,7 +56,7 @@ say. Its state lasts as long as the process.`,
 				t.o.Events, t.o.Log, t.o.FaultTime, t.o.Retry = printer(cmd, asJSON), log, o.Misbehave.For, o.RetryFirst
 				return t.run(cmd)
 			}
-			o.Transport = sim.Transport(by)
+			o.Transport, o.Queue, o.Awake = sim.Transport(by), t.o.Queue, t.o.Awake
 			if o.Loss, err = share("loss", t.loss); err != nil {
 				return err
 			}
@@ -104,7 +104,7 @@ func deviceFlags(f *pflag.FlagSet, o *sim.Options) {
 	f.DurationVar(&o.FlightInterval, "flight-interval", 0, "first DTLS retransmission (default 1s)")
 	f.DurationVar(&o.RetryFirst, "retry", 0, "before what failed is repeated (default 30s)")
 	f.DurationVar(&o.RetryMax, "retry-max", 0, "longest such time (default 1h)")
-	f.DurationVar(&o.KeepAlive, "keep-alive", 0, "CoAP ping while registered (default none)")
+	f.DurationVar(&o.KeepAlive, "keep-alive", 0, "CoAP ping while registered, in queue mode an update (default none)")
 	f.DurationVar(&o.Battery, "battery", 0, "between changes of the battery level (default 30s)")
 	f.DurationVar(&o.Tick, "tick", 0, "granularity of powered time in a transfer (default 1s)")
 	f.DurationVar(&o.Reboot, "reboot", 0, "how long a restart takes (default none)")

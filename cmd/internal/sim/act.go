@@ -236,7 +236,8 @@ func (l *life) lost(p coap.Peer, err error) {
 }
 
 // keepAlive pings the server where that was asked for, so that a restart of the
-// server is noticed before the next registration update.
+// server is noticed before the next registration update. A device in queue mode
+// updates its registration instead, for that says that it listens.
 func (l *life) keepAlive(ctx context.Context, now time.Time) time.Time {
 	m := l.links.management()
 	if m == nil || l.o.KeepAlive <= 0 {
@@ -249,6 +250,10 @@ func (l *life) keepAlive(ctx context.Context, now time.Time) time.Time {
 		return l.pingAt
 	}
 	l.pingAt = now.Add(l.o.KeepAlive)
+	if l.o.Queue {
+		l.cl.RequestUpdate(m.conn)
+		return l.pingAt
+	}
 	l.work.Go(func() {
 		if err := l.engine.Ping(ctx, m.conn); err != nil && ctx.Err() == nil {
 			l.lost(m.conn, err)

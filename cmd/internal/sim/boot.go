@@ -81,6 +81,7 @@ func (l *life) load() (err error) {
 	l.cl, err = client.New(client.Options{
 		Endpoint: lwm2m.Endpoint(b.Endpoint), Objects: l.objects(), Schema: l.d.schema, Engine: l.engine,
 		Retry: l.o.RetryFirst, Failed: l.lost, Log: l.o.Log, Binding: l.o.binding(),
+		Queue:    l.o.Queue,
 		Patience: l.o.patience(),
 	})
 	return err

@@ -27,3 +27,6 @@ func SavedAfter(path string, phases ...string) time.Duration {
 	}
 	return due.Sub(c.saved)
 }
+
+// Loses returns what decides of the datagrams of a device.
+func Loses(o Options) func(sent bool) bool { return newRadio(&o).lost }

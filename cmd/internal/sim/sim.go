@@ -49,7 +49,8 @@ type Options struct {
 	FlightInterval   time.Duration // first retransmission of DTLS; 1 s
 	RetryFirst       time.Duration // before what failed is repeated; 30 s
 	RetryMax         time.Duration // longest such time; 1 h
-	KeepAlive        time.Duration // CoAP ping while registered; none
+	KeepAlive        time.Duration // CoAP ping while registered, in queue mode an Update; none
+	Awake            time.Duration // in queue mode the radio stays on after traffic; 93 s
 	Battery          time.Duration // between changes of the battery level; 30 s
 	Tick             time.Duration // granularity of powered time in a transfer; 1 s
 	Reboot           time.Duration // how long a restart takes; none
@@ -66,6 +67,7 @@ type Options struct {
 	C509           estcoap.C509Formats
 	NativeRequests bool // sign requests in C509 natively, type 2
 
+	Queue       bool // queue mode: the radio is off after Awake without traffic
 	NoCID       bool // negotiate no DTLS connection identifier
 	NoClock     bool // behave as a device that does not know the time
 	NoSync      bool // leave journal writes to the operating system (load tests)
@@ -147,6 +149,7 @@ type Device struct {
 	b      *bundle.Bundle
 	schema lwm2m.Schema
 	meters *counters
+	radio  *radio
 
 	once  sync.Once
 	ready chan struct{} // closed when it first registered, or failed to
@@ -177,13 +180,14 @@ func newDevice(b *bundle.Bundle, o Options, schema lwm2m.Schema) (*Device, error
 	if err := o.Transport.check(o.StreamPort); err != nil {
 		return nil, err
 	}
-	if o.Loss < 0 || o.Loss >= 1 || o.Loss > 0 && o.Transport != "" && o.Transport != TransportUDP {
-		return nil, fmt.Errorf("%w: loss %v by %s: a share below 1, by udp", ErrOptions, o.Loss, o.Transport)
+	if err := o.checkRadio(); err != nil {
+		return nil, err
 	}
 	if err := o.RenewalFault.check(); err != nil {
 		return nil, err
 	}
 	d := &Device{o: o.withDefaults(), b: b, schema: schema, ready: make(chan struct{})}
+	d.radio = newRadio(&d.o)
 	d.meters = openCounters(d.o.countersFile(b))
 	d.meters.name(b.IDs())
 	return d, nil
@@ -196,6 +200,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	set(&o.AckTimeout, 2*time.Second)
+	set(&o.Awake, defaultAwake)
 	set(&o.Battery, 30*time.Second)
 	set(&o.Tick, time.Second)
 	set(&o.RetryFirst, 30*time.Second)
@@ -221,14 +226,6 @@ func (o *Options) now() time.Time {
 		return time.Time{}
 	}
 	return time.Now()
-}
-
-// lost decides of each datagram.
-func (o *Options) lost() func() bool {
-	if o.Loss == 0 {
-		return nil
-	}
-	return func() bool { return rand.Float64() < o.Loss } //nolint:gosec // G404: a bad link, no secret
 }
 
 // file returns the path of a device's file with the given ending.
