@@ -17,7 +17,8 @@ import (
 
 func newDevices() *cobra.Command {
 	o := &operator{}
-	cmd := o.command("devices", "Devices of a provider: list, show, read, write, execute, create, delete, observe, tag, import",
+	cmd := o.command("devices",
+		"Devices of a provider: list, show, read, write, execute, create, delete, observe, tag, import",
 		`What a device is asked waits for it if it sleeps. DEVICE is an id or an endpoint name.
 The exit status is 1 if the device refused, or did not answer while it was waited for.`)
 	cmd.Example = `  steward devices list state=online tag=lamp --csv
