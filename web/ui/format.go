@@ -22,7 +22,7 @@ import (
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"ago": ago, "date": date, "words": words, "upper": upperFirst, "weekdays": weekdays, "short": short,
-		"bytes": bytesText, "plural": plural,
+		"bytes": bytesText, "plural": plural, "grouped": grouped,
 		"pill": newPill, "statePill": statePill, "renewalPill": renewalPill, "proofPill": proofPill,
 		"every": every, "percent": percent, "counts": counts,
 		"dict": dict, "join": strings.Join, "duration": durationText, "outcome": outcome,

@@ -10,7 +10,8 @@ import (
 // A partnersPage lists whom we know.
 type partnersPage struct {
 	Partners []web.Partner
-	Next     string // address of the next part; "" on the last
+	Next     string           // address of the next part; "" on the last
+	Own      web.IdentityKeys // for the other side to compare; zero without a hand-over
 }
 
 func (u *UI) partners(w http.ResponseWriter, r *http.Request) error {
@@ -22,8 +23,11 @@ func (u *UI) partners(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return u.show(w, r, http.StatusOK, "partners", "transfers", "Partners",
-		partnersPage{list.Items, web.NextURL(r.URL, list.Next)})
+	page := partnersPage{Partners: list.Items, Next: web.NextURL(r.URL, list.Next)}
+	if body, err := u.s.Partners.Identity(r.Context()); err == nil { // there is none where the hand-over is off
+		page.Own, _ = web.KeysOf(body)
+	}
+	return u.show(w, r, http.StatusOK, "partners", "transfers", "Partners", page)
 }
 
 func (u *UI) addPartner(w http.ResponseWriter, r *http.Request) error {

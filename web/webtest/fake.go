@@ -352,11 +352,6 @@ func (f *Fake) SetPartnerState(
 	return f.partner(), f.note("SetPartnerState", by, id, c)
 }
 
-// Identity implements web.Partners.
-func (f *Fake) Identity(context.Context) (json.RawMessage, error) {
-	return json.RawMessage(`{"name":"Test"}`), nil
-}
-
 // Retention implements web.Settings.
 func (f *Fake) Retention(context.Context) (web.Retention, error) {
 	return web.Retention{Events: 7, Operations: 7, Trace: 1, Audit: 400, AuditArchive: f.Text, AuditFrom: 12}, nil

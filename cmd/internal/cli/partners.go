@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,10 +18,12 @@ func newPartners() *cobra.Command {
 	o := &operator{}
 	cmd := o.command("partners", "Partners of a provider: whose keys are pinned, and our own identity for them",
 		`A partner is another provider, or a service user, whose keys are pinned from its identity
-file. Give your partner yours ("identity"), and compare the keys by another way.`)
+file. Give your partner yours ("identity"), and compare the keys by another way, such as the
+telephone: yours are said by "fingerprints", the partner's by "show".`)
 	cmd.Example = `  steward partners identity > alpha.identity.json
   steward partners add beta.identity.json`
-	cmd.AddCommand(o.partnersList(), o.partnersShow(), o.partnersAdd(), o.partnersIdentity(), o.partnersLimit(),
+	cmd.AddCommand(o.partnersList(), o.partnersShow(), o.partnersAdd(), o.partnersIdentity(),
+		o.partnersFingerprints(), o.partnersLimit(),
 		o.partnersState("suspend", "Suspend a partner: nothing is exchanged with it", web.PartnerSuspended),
 		o.partnersState("admit", "Admit a partner that was suspended", web.PartnerActive), o.partnersVerifier())
 	return cmd
@@ -48,7 +51,7 @@ func partnerID(ctx context.Context, api *remote.API, name string) (string, error
 			return p.ID, nil
 		}
 	}
-	return "", fmt.Errorf("%w: no partner %q", errMisused, name)
+	return "", fmt.Errorf("%w: no partner %q: see \"steward partners list\"", errMisused, name)
 }
 
 func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
@@ -77,7 +80,7 @@ func (o *operator) printPartner(cmd *cobra.Command, p web.Partner) error {
 					p.Use.Daily, p.Use.Open, p.Use.Holding),
 			})
 		}
-		return rows
+		return present(rows)
 	})
 }
 
@@ -151,6 +154,43 @@ func (o *operator) partnersIdentity() *cobra.Command {
 	}
 	outFlag(cmd, &out)
 	return cmd
+}
+
+func (o *operator) partnersFingerprints() *cobra.Command {
+	return &cobra.Command{
+		Use: "fingerprints", Short: "Print the hashes of our own keys, for a partner to compare", Args: noArgs,
+		Long: `Prints the hashes of our own keys. Whoever has added our identity file sees the same by
+"steward partners show", or on our page there; compare them by telephone, say.`,
+		Example: "  steward partners fingerprints",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := o.api()
+			if err != nil {
+				return err
+			}
+			text, err := api.Fetch(cmd.Context(), "/identity")
+			if err != nil {
+				return err
+			}
+			k, err := web.KeysOf(text)
+			if err != nil {
+				return err
+			}
+			return o.print(cmd, k, func() [][]string {
+				return present([][]string{
+					{"name", k.Name},
+					{"TLS key", k.TLS},
+					{"signing key", k.Signing},
+					{"next TLS key", k.NextTLS},
+					{"next signing key", k.NextSigning},
+				})
+			})
+		},
+	}
+}
+
+// present leaves out rows without a value.
+func present(rows [][]string) [][]string {
+	return slices.DeleteFunc(rows, func(r []string) bool { return len(r) == 2 && r[1] == "" }) //nolint:mnd // name, value
 }
 
 func (o *operator) partnersVerifier() *cobra.Command {
