@@ -67,17 +67,7 @@ func (c *factoryCRL) read() error {
 	if info.ModTime().Equal(c.changed) && info.Size() == c.size {
 		return nil
 	}
-	if info.Size() > maxFactoryCRL {
-		return fmt.Errorf("%d bytes", info.Size())
-	}
-	text, err := os.ReadFile(c.path)
-	if err != nil {
-		return err
-	}
-	if block, _ := pem.Decode(text); block != nil && block.Type == pemCRL {
-		text = block.Bytes
-	}
-	list, err := x509.ParseRevocationList(text)
+	list, err := ReadCRL(c.path)
 	if err != nil {
 		return err
 	}
@@ -87,6 +77,25 @@ func (c *factoryCRL) read() error {
 	}
 	c.changed, c.size = info.ModTime(), info.Size()
 	return nil
+}
+
+// ReadCRL reads the CRL in a file, in PEM or DER (RFC 5280 §5). Its signature is not checked.
+func ReadCRL(path string) (*x509.RevocationList, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFactoryCRL {
+		return nil, fmt.Errorf("%d bytes", info.Size())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if block, _ := pem.Decode(text); block != nil && block.Type == pemCRL {
+		text = block.Bytes
+	}
+	return x509.ParseRevocationList(text)
 }
 
 // status is est.Options.FactoryStatus. Of a CA whose list nobody gave us nothing is

@@ -26,10 +26,11 @@ func newDoctor() *cobra.Command {
 		Use: "doctor", Short: "Look at a provider and its machine, and say what is wrong and what helps", Args: noArgs,
 		Long: `Looks at the provider in --data, running or stopped, and at the machine: rights of
 files, clock, random numbers, socket buffers, file descriptors, disk, certificates and
-their keys, schema and integrity of the database, audit chain, ports; of one that runs
-also the dashboard and the address that devices are told, by a real DTLS handshake;
-partners' listeners with their pinned keys. Give it what "steward serve" is given, by the
-same flags, file and environment: it looks at what that would run.
+their keys, CRLs of factories, schema and integrity of the database, audit chain, ports;
+of one that runs also the dashboard and the address that devices are told, by a real DTLS
+handshake; partners' listeners with their pinned keys, and when their certificates end.
+Give it what "steward serve" is given, by the same flags, file and environment: it looks
+at what that would run.
 
 Each finding is ok, warning or error, with its remedy. It changes nothing. The exit
 status is 1 if anything is an error.`,

@@ -65,6 +65,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	e.machine()
 	e.disk()
 	e.certificates()
+	e.factoryCRLs()
 	e.database()
 	e.listeners()
 	e.reach() //nolint:contextcheck // it is that of the examination

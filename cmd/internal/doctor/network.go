@@ -10,9 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 
-	"steward/cmd/internal/sqlite"
 	"steward/lwm2m/dtls"
-	"steward/transfer/coordinator"
 )
 
 // listeners looks at the ports: bound by the provider that runs, free for one that does
@@ -174,58 +172,4 @@ func serverOf(ctx context.Context, addr string) (leaf *x509.Certificate, err err
 		return leaf, nil
 	}
 	return nil, err
-}
-
-// partners looks whether the partners' listeners answer with the keys that are pinned.
-func (e *examination) partners() {
-	i, err := sqlite.Inspect(e.ctx, e.file("steward.db"))
-	if err != nil {
-		return // the database's own findings say why
-	}
-	list, err := i.Partners(e.ctx)
-	if err = errors.Join(err, i.Close()); err != nil {
-		e.add("partners", Warning, "", "they cannot be read: %v", err)
-		return
-	}
-	for _, p := range list {
-		if p.PeerURI != "" && p.Admitted() {
-			e.partner(p)
-		}
-	}
-}
-
-func (e *examination) partner(p coordinator.Partner) {
-	const check = "partner"
-	const remedy = "ask the partner; check the firewall and DNS"
-	u, err := url.Parse(p.PeerURI)
-	if err != nil {
-		e.add(check, Error, "correct the URI", "%s: %v", p.Name, err)
-		return
-	}
-	port := u.Port()
-	if port == "" {
-		port = "443"
-	}
-	ctx, cancel := context.WithTimeout(e.ctx, e.Patience)
-	defer cancel()
-	d := tls.Dialer{Config: &tls.Config{
-		InsecureSkipVerify: true, MinVersion: tls.VersionTLS12, //nolint:gosec // G402: its key is pinned, below
-	}}
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
-	if err != nil {
-		e.add(check, Warning, remedy, "%s: %v", p.Name, err)
-		return
-	}
-	defer func() { _ = conn.Close() }() // nothing was sent
-	secure, ok := conn.(*tls.Conn)
-	shown := coordinator.Partner{}
-	if ok && len(secure.ConnectionState().PeerCertificates) > 0 {
-		shown.TLS = secure.ConnectionState().PeerCertificates[0].Raw
-	}
-	if shown.TLS == nil || shown.TLSKey() != p.TLSKey() {
-		e.add(check, Error, "compare keys with the partner by another way, then pin the new one",
-			"%s answers at %s with another key than the one pinned", p.Name, p.PeerURI)
-		return
-	}
-	e.ok(check, "%s answers at %s", p.Name, p.PeerURI)
 }
