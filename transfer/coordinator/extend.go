@@ -110,14 +110,6 @@ func (c *Coordinator) widerMandate(ctx context.Context, t Transfer, w transfer.W
 	return c.selfMandate(&t, rows, now)
 }
 
-// A mandator is the outgoing provider of a transfer: it may sign a mandate itself.
-type mandator struct {
-	name        string
-	certificate []byte
-}
-
-func ourselves(c *Coordinator) mandator { return mandator{c.o.Name, c.o.Signer.Certificate} }
-
 // covers checks that a mandate covers what is asked for, and nothing less than that
 // with which the transfer began: the one that it began with, or, if there is a new
 // document, one of the same issuer for the same providers and at least its devices. It
@@ -131,7 +123,7 @@ func (c *Coordinator) covers(ctx context.Context, t Transfer, docs Documents, x 
 	}
 	m := first
 	if x.Document != nil {
-		if m, _, err = c.verifyMandate(ctx, x.Document, by.name, by.certificate); err != nil {
+		if m, _, err = c.verifyMandate(ctx, x.Document, by); err != nil {
 			return transfer.Hash{}, err
 		}
 	}
@@ -214,7 +206,7 @@ func (c *Coordinator) receiveAsk(ctx context.Context, from Partner, call Call) (
 	if err := errors.Join(err, c.room(ctx, t.ID, PaperAsk)); err != nil {
 		return Reply{}, none, err
 	}
-	hash, err := c.covers(ctx, t, docs, x, mandator{from.Name, from.Signing})
+	hash, err := c.covers(ctx, t, docs, x, from.mandator())
 	if err != nil {
 		return Reply{}, none, err
 	}

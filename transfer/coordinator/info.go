@@ -3,7 +3,6 @@ package coordinator
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -214,41 +213,4 @@ func (c *Coordinator) takeAnswer(ctx context.Context, t *Transfer, ch *Change, r
 		return t.apply(transfer.BatchRefuse, now)
 	}
 	return t.apply(transfer.BatchAnswer, now)
-}
-
-// verifyMandate checks a mandate by its signer: a service user whose key is
-// pinned, or the outgoing provider itself, whose certificate is from.
-func (c *Coordinator) verifyMandate(ctx context.Context, raw []byte, outgoing string, from []byte) (
-	signed *transfer.Signed[transfer.Mandate], self bool, err error,
-) {
-	said, err := transfer.ParseMandate(raw)
-	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	by, name, user := from, outgoing, ""
-	if self = said.Signer == transfer.KeyIDOf(from); !self {
-		partners, err := c.o.Store.ListPartners(ctx)
-		if err != nil {
-			return nil, false, err
-		}
-		by = nil
-		for _, p := range partners {
-			if signing := p.signingOf(said.Signer); p.Kind == ServiceUser && p.Admitted() && signing != nil {
-				by, name, user = signing, p.Name, p.ID
-			}
-		}
-	}
-	if by == nil || said.Body.Issuer != name {
-		return nil, false, fmt.Errorf("%w: mandate of %.80q: %w: nobody known", ErrInvalid, said.Body.Issuer,
-			transfer.ErrSigner)
-	}
-	certificate, err := x509.ParseCertificate(by)
-	if err != nil {
-		return nil, false, err
-	}
-	signed, err = transfer.VerifyMandate(raw, certificate)
-	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	return signed, self, c.signed(ctx, user, by)
 }

@@ -135,7 +135,7 @@ func (c *Coordinator) verifySubmission(ctx context.Context, from Partner, call C
 	if issuer := s.info.Head.Body.Issuer; issuer != from.Name {
 		return s, refusedf(ErrInvalid, "info of %.80q", issuer)
 	}
-	s.mandate, s.self, err = c.verifyMandate(ctx, s.docs.Mandate, from.Name, from.Signing)
+	s.mandate, s.self, err = c.verifyMandate(ctx, s.docs.Mandate, from.mandator())
 	return s, err
 }
 

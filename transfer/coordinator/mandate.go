@@ -66,7 +66,7 @@ func (c *Coordinator) GiveMandate(ctx context.Context, id, actor string, raw []b
 func (c *Coordinator) takeMandate(ctx context.Context, t *Transfer, raw []byte, now time.Time) (
 	*transfer.Signed[transfer.Mandate], error,
 ) {
-	m, self, err := c.verifyMandate(ctx, raw, c.o.Name, c.o.Signer.Certificate)
+	m, self, err := c.verifyMandate(ctx, raw, ourselves(c))
 	if err != nil {
 		return nil, err
 	}

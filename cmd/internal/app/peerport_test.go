@@ -36,7 +36,7 @@ func TestPeerPort(t *testing.T) {
 	if err != nil || u.Port() == "0" {
 		t.Fatalf("the identity file names %s, %v", identity.PeerURI, err)
 	}
-	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}} //nolint:gosec // below
+	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}}
 	conn, err := d.DialContext(t.Context(), "tcp", u.Host)
 	if err != nil {
 		t.Fatal(err)

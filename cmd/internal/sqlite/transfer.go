@@ -158,18 +158,8 @@ func (s Transfers) Answer(ctx context.Context, partner, key string) (coordinator
 // Commit implements coordinator.Transfers.
 func (s Transfers) Commit(ctx context.Context, ch coordinator.Change) error {
 	return s.db.Update(ctx, func(tx *Tx) error {
-		if ch.Partner != nil {
-			if err := putPartner(tx, *ch.Partner); err != nil {
-				return err
-			}
-		}
-		if ch.Transfer != nil {
-			if err := putTransfer(tx, *ch.Transfer, ch.Documents); err != nil {
-				return err
-			}
-			if err := putPapers(tx, ch.Transfer.ID, ch.Papers); err != nil {
-				return err
-			}
+		if err := putHead(tx, ch); err != nil {
+			return err
 		}
 		for _, r := range ch.Rows {
 			if err := putTransferRow(tx, r); err != nil {
@@ -178,6 +168,22 @@ func (s Transfers) Commit(ctx context.Context, ch coordinator.Change) error {
 		}
 		return putEvidence(tx, ch)
 	})
+}
+
+// putHead stores what a change says of the transfer as a whole, and of the partner.
+func putHead(tx *Tx, ch coordinator.Change) error {
+	if ch.Partner != nil {
+		if err := putPartner(tx, *ch.Partner); err != nil {
+			return err
+		}
+	}
+	if ch.Transfer == nil {
+		return nil
+	}
+	if err := putTransfer(tx, *ch.Transfer, ch.Documents); err != nil {
+		return err
+	}
+	return putPapers(tx, ch.Transfer.ID, ch.Papers)
 }
 
 // putEvidence stores what a change leaves behind: receipts, the answer, the audit.

@@ -43,6 +43,7 @@ func TestStore(t *testing.T, open func(t *testing.T) Backend) {
 		{"Rows", testRows},
 		{"OneOpenRow", testOneOpenRow},
 		{"Atomic", testAtomic},
+		{"Switched", testSwitched},
 		{"Receipts", testReceipts},
 		{"Answers", testAnswers},
 	} {
@@ -387,16 +388,32 @@ func testAtomic(t *testing.T, b Backend) {
 	}
 	was, err := b.Store.Partner(ctx, "p1")
 	check(t, err)
+	if was.Label == p.Label {
+		t.Error("the partner was stored")
+	}
+}
+
+// testSwitched stores a partner with what follows from its call, or neither.
+func testSwitched(t *testing.T, b Backend) {
+	t.Helper()
+	ctx := t.Context()
+	ready(t, b)
+	put(t, b, transferOf("aa"), rowOf("aa", 1))
+	p, err := b.Store.Partner(ctx, "p1")
+	check(t, err)
+	p.Label = "switched"
+	c := transferOf("aa")
+	c.Version = 1
 	check(t, b.Store.Commit(ctx, coordinator.Change{Partner: &p, Transfer: &c}))
 	is, err := b.Store.Partner(ctx, "p1")
 	check(t, err)
-	if was.Label == p.Label || is.Label != p.Label || is.Version != p.Version+1 {
-		t.Errorf("the partner was %q, and is %q of version %d", was.Label, is.Label, is.Version)
+	if is.Label != p.Label || is.Version != p.Version+1 {
+		t.Errorf("the partner is %q of version %d", is.Label, is.Version)
 	}
 	c.Version++
 	err = b.Store.Commit(ctx, coordinator.Change{Partner: &p, Transfer: &c})
 	wants(t, "Commit with a stale partner", err, coordinator.ErrConflict)
-	if got, err = b.Store.Transfer(ctx, "aa"); err != nil || got.Version != c.Version {
+	if got, err := b.Store.Transfer(ctx, "aa"); err != nil || got.Version != c.Version {
 		t.Errorf("with a stale partner: version %d, %v", got.Version, err)
 	}
 }
