@@ -3,8 +3,10 @@ package cli
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -58,6 +60,10 @@ func (o *operator) api() (*remote.API, error) {
 		return nil, fmt.Errorf("%w: --url %q", errMisused, o.url)
 	}
 	text, err := keys.ReadSecret(o.token)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: --token-file %s is not there: \"steward serve\" writes admin.token into its data "+
+			"directory, and the page Account makes tokens", errMisused, o.token)
+	}
 	if err != nil {
 		return nil, misusedFile(err)
 	}

@@ -149,7 +149,7 @@ func recordTable(r *transfer.RecordReport, all bool) [][]string {
 		{"transfer", r.Transfer},
 		{"from, to", r.From + ", " + r.To},
 		{"state", r.State},
-		{"longest without service", r.Disruption.Round(time.Second).String()},
+		{"longest without service", withoutService(r.Disruption)},
 	}
 	for _, p := range r.Parties {
 		known := ""
@@ -170,4 +170,12 @@ func recordTable(r *transfer.RecordReport, all bool) [][]string {
 		}
 	}
 	return rows
+}
+
+// withoutService is a time of a record, which counts whole seconds.
+func withoutService(d time.Duration) string {
+	if d < time.Second {
+		return "less than 1s"
+	}
+	return d.Round(time.Second).String()
 }

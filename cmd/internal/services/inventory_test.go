@@ -147,6 +147,11 @@ func TestWarnOfEnds(t *testing.T) {
 	if err != nil || len(o.Notices) == 0 || o.Notices[0].Link != "/certificates/"+chain[0].ID {
 		t.Errorf("notices: %+v, %v", o.Notices, err)
 	}
+	for _, n := range o.Notices { // our own are told of once
+		if n.Link == "/certificates?within=30" {
+			t.Errorf("notice %q, though no certificate of others ends", n.Text)
+		}
+	}
 }
 
 func endings(rows []audit.Record) (n int) {

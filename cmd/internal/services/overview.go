@@ -48,7 +48,7 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 	if err != nil {
 		return web.Overview{}, translate(err)
 	}
-	alerts, err := s.alerts(ctx, now)
+	alerts, others, err := s.ending(ctx, now, out.ExpiringSoon)
 	if err != nil {
 		return web.Overview{}, translate(err)
 	}
@@ -68,14 +68,28 @@ func (s *overviews) Overview(ctx context.Context, now time.Time) (web.Overview, 
 		return web.Overview{}, err
 	}
 	out.Notices = append(out.Notices, deaf...)
-	out.Notices = append(out.Notices, s.notices(out, devices, exposed, alerts)...)
+	out.Notices = append(out.Notices, s.notices(out, devices, exposed, others, alerts)...)
 	out.Notices = append(out.Notices, waiting...)
 	return out, nil
 }
 
+// ending returns what is to be told of the provider's own certificates, and how many of
+// the soon that end soon are others: its own are told of one by one, but for those that it
+// renews by itself, which are always near their end.
+func (s *overviews) ending(ctx context.Context, now time.Time, soon int) (
+	alerts []web.CertificateAlert, others int, err error,
+) {
+	own, err := s.view.OwnCertificates(ctx, now, now.Add(soonCertificate), maxAlerts)
+	if err != nil {
+		return nil, 0, err
+	}
+	alerts, err = s.alerts(ctx, now)
+	return alerts, max(soon-len(own), 0), err
+}
+
 // notices tells what an operator should know, worst first.
 func (s *overviews) notices(
-	o web.Overview, d sqlite.DeviceCounts, exposed int, alerts []web.CertificateAlert,
+	o web.Overview, d sqlite.DeviceCounts, exposed, others int, alerts []web.CertificateAlert,
 ) (out []web.Notice) {
 	if exposed > 0 {
 		out = append(out, web.Notice{
@@ -98,10 +112,10 @@ func (s *overviews) notices(
 			Text: count(d.Insecure, "device is", "devices are") + " registered without security.",
 		})
 	}
-	if o.ExpiringSoon > 0 {
+	if others > 0 {
 		out = append(out, web.Notice{
 			Level: web.LevelWarning, Link: "/certificates?within=30",
-			Text: count(o.ExpiringSoon, "certificate ends", "certificates end") + " within 30 days.",
+			Text: count(others, "certificate ends", "certificates end") + " within 30 days.",
 		})
 	}
 	out = append(out, renewalNotices(o)...)

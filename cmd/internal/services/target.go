@@ -45,11 +45,23 @@ func (b *base) targets(ctx context.Context, names []string, of ...fleet.Ownershi
 		case !ok:
 			return nil, web.Invalid("devices", "there is no device "+printable(name))
 		case !slices.Contains(of, d.Ownership):
-			return nil, conflict("the device " + printable(string(d.Endpoint)) + " is " + string(d.Ownership))
+			return nil, conflict("the device " + printable(string(d.Endpoint)) + " " + whose(d.Ownership))
 		case !seen[d.ID]:
 			seen[d.ID] = true
 			out = append(out, d.ID)
 		}
 	}
 	return out, nil
+}
+
+// whose says in words why nothing is done with a device.
+func whose(o fleet.Ownership) string {
+	switch o {
+	case fleet.Expected:
+		return "has not come yet: it is expected"
+	case fleet.Left:
+		return "is not ours any more: it was handed over or retired"
+	default:
+		return "is " + string(o)
+	}
 }

@@ -26,7 +26,7 @@ func (s *transfers) Command(
 		return web.Transfer{}, err
 	}
 	if !slices.Contains(actions(t), c.Action) {
-		return web.Transfer{}, conflict(string(t.State) + " does not allow to " + string(c.Action))
+		return web.Transfer{}, conflict(string(t.State) + " does not allow to " + string(c.Action) + ". " + nextOf(t))
 	}
 	switch c.Action {
 	case web.TransferSubmit:
