@@ -163,7 +163,7 @@ func warnings(t coordinator.Transfer, partner coordinator.Partner, keeps bool) (
 	if until := t.MandateUntil; !until.IsZero() && until.Before(t.Window.Latest.Time()) {
 		warn(web.LevelWarning, "The mandate ends before the window does.")
 	}
-	if t.Rehearse && !t.Rehearsed {
+	if t.Rehearse && !t.Over() {
 		warn(web.LevelNeutral, "It is a rehearsal: devices are led to READY and back, and none moves.")
 	}
 	if keeps {
