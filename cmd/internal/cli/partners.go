@@ -141,11 +141,7 @@ func (o *operator) partnersIdentity() *cobra.Command {
 		Use: "identity", Short: "Write our own identity file, for a partner to pin", Args: noArgs,
 		Example: "  steward partners identity --out alpha.identity.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			text, err := api.Fetch(cmd.Context(), "/identity")
+			text, err := o.identity(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -156,6 +152,15 @@ func (o *operator) partnersIdentity() *cobra.Command {
 	return cmd
 }
 
+// identity fetches our own identity file.
+func (o *operator) identity(ctx context.Context) ([]byte, error) {
+	api, err := o.api()
+	if err != nil {
+		return nil, err
+	}
+	return api.Fetch(ctx, "/identity")
+}
+
 func (o *operator) partnersFingerprints() *cobra.Command {
 	return &cobra.Command{
 		Use: "fingerprints", Short: "Print the hashes of our own keys, for a partner to compare", Args: noArgs,
@@ -163,11 +168,7 @@ func (o *operator) partnersFingerprints() *cobra.Command {
 "steward partners show", or on our page there; compare them by telephone, say.`,
 		Example: "  steward partners fingerprints",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := o.api()
-			if err != nil {
-				return err
-			}
-			text, err := api.Fetch(cmd.Context(), "/identity")
+			text, err := o.identity(cmd.Context())
 			if err != nil {
 				return err
 			}
