@@ -77,7 +77,7 @@ func (l *life) dial(ctx context.Context, o dialing) (*link, error) {
 	}
 	k.conn, err = transport.Dial(ctx, transport.DialOptions{
 		URI: l.o.target(u, o.phase), Engine: l.engine, Tap: k.meter.tap, LocalAddr: netip.AddrPortFrom(l.o.LocalAddr, 0),
-		Lost:             l.d.radio.lost,
+		Lost:             l.d.ether.lost,
 		HandshakeTimeout: l.o.HandshakeTimeout, FlightInterval: l.o.FlightInterval,
 		Client: dtls.ClientOptions{
 			Certificate: o.certificate, Verify: verify, ServerName: u.Hostname(), CID: !l.o.NoCID,

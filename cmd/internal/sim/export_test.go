@@ -29,4 +29,4 @@ func SavedAfter(path string, phases ...string) time.Duration {
 }
 
 // Loses returns what decides of the datagrams of a device.
-func Loses(o Options) func(sent bool) bool { return newRadio(&o).lost }
+func Loses(o Options) func(sent bool) bool { return newEther(&o).lost }

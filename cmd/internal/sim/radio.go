@@ -7,36 +7,22 @@ import (
 	"time"
 )
 
-// defaultAwake is MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2), for which a device in queue mode
+// DefaultAwake is MAX_TRANSMIT_WAIT (RFC 7252 §4.8.2), for which a device in queue mode
 // listens at least (Core 1.2.2 §6.5).
-const defaultAwake = 93 * time.Second
+const DefaultAwake = 93 * time.Second
 
-// A radio is what the datagrams of a device pass: it loses some, and in queue mode hears
-// nothing once it is off.
-type radio struct {
-	loss  float64
-	awake time.Duration // it stays on after traffic; 0: it is never off
+// A Radio is off when nothing was sent or heard for a while, as that of a device in queue
+// mode. It may be used by several goroutines.
+type Radio struct {
+	Awake time.Duration // it stays on after traffic; 0: it is never off
 
 	mu    sync.Mutex
 	until time.Time // it is on
 }
 
-func newRadio(o *Options) *radio {
-	r := &radio{loss: o.Loss}
-	if o.Queue {
-		r.awake = o.Awake
-	}
-	return r
-}
-
-// lost decides of each datagram that is sent or arrives. Sending turns the radio on.
-func (r *radio) lost(sent bool) bool {
-	return r.off(sent) || r.loss > 0 && rand.Float64() < r.loss //nolint:gosec // G404: a bad link, no secret
-}
-
-// off reports whether a datagram arrives when nobody listens.
-func (r *radio) off(sent bool) bool {
-	if r.awake == 0 {
+// Off reports whether a datagram arrives when nobody listens. Sending turns the radio on.
+func (r *Radio) Off(sent bool) bool {
+	if r.Awake == 0 {
 		return false
 	}
 	r.mu.Lock()
@@ -45,8 +31,29 @@ func (r *radio) off(sent bool) bool {
 	if !sent && !now.Before(r.until) {
 		return true
 	}
-	r.until = now.Add(r.awake)
+	r.until = now.Add(r.Awake)
 	return false
+}
+
+// An ether is what the datagrams of a device pass: it loses some, and those that its radio
+// does not hear.
+type ether struct {
+	Radio
+
+	loss float64
+}
+
+func newEther(o *Options) *ether {
+	e := &ether{loss: o.Loss}
+	if o.Queue {
+		e.Awake = o.Awake
+	}
+	return e
+}
+
+// lost decides of each datagram that is sent or arrives.
+func (e *ether) lost(sent bool) bool {
+	return e.Off(sent) || e.loss > 0 && rand.Float64() < e.loss //nolint:gosec // G404: a bad link, no secret
 }
 
 // checkRadio returns ErrOptions for a link that cannot be had.

@@ -149,7 +149,7 @@ type Device struct {
 	b      *bundle.Bundle
 	schema lwm2m.Schema
 	meters *counters
-	radio  *radio
+	ether  *ether
 
 	once  sync.Once
 	ready chan struct{} // closed when it first registered, or failed to
@@ -187,7 +187,7 @@ func newDevice(b *bundle.Bundle, o Options, schema lwm2m.Schema) (*Device, error
 		return nil, err
 	}
 	d := &Device{o: o.withDefaults(), b: b, schema: schema, ready: make(chan struct{})}
-	d.radio = newRadio(&d.o)
+	d.ether = newEther(&d.o)
 	d.meters = openCounters(d.o.countersFile(b))
 	d.meters.name(b.IDs())
 	return d, nil
@@ -200,7 +200,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	set(&o.AckTimeout, 2*time.Second)
-	set(&o.Awake, defaultAwake)
+	set(&o.Awake, DefaultAwake)
 	set(&o.Battery, 30*time.Second)
 	set(&o.Tick, time.Second)
 	set(&o.RetryFirst, 30*time.Second)

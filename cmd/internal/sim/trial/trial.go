@@ -88,7 +88,6 @@ type Factory struct {
 const (
 	defaultLifetime  = 300 * time.Second
 	defaultEvery     = 30 * time.Second
-	defaultAwake     = 93 * time.Second
 	defaultFaultTime = time.Minute
 	defaultRetry     = 5 * time.Second
 	maxDoublings     = 6
@@ -121,7 +120,7 @@ func New(o Options) (*Device, error) {
 	d := &Device{o: o, schema: Schema(), orders: make(chan order, 1)}
 	d.air = &air{loss: o.Loss, duplicate: o.Duplicate, random: rand.Float64, event: d.event}
 	if o.Queue {
-		d.air.window = o.Awake
+		d.air.radio.Awake = o.Awake
 	}
 	if d.o.Dial == nil {
 		d.o.Dial = dialer{&d.o, d.air}.dial
@@ -143,7 +142,7 @@ func (o *Options) defaults() {
 	}
 	set(&o.Lifetime, defaultLifetime)
 	set(&o.Every, defaultEvery)
-	set(&o.Awake, defaultAwake)
+	set(&o.Awake, sim.DefaultAwake)
 	set(&o.FaultTime, defaultFaultTime)
 	set(&o.Retry, defaultRetry)
 	if o.Version == "" {
